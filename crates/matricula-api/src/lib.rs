@@ -1,0 +1,1 @@
+//! Every Matrix operation as a typed endpoint, generated from the specification.

@@ -1,0 +1,1 @@
+//! Conversations with a Matrix homeserver that end in a session.

@@ -1,0 +1,2 @@
+//! The `matricula` command.
+fn main() {}

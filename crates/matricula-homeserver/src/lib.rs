@@ -1,0 +1,1 @@
+//! A single-process Matrix homeserver without federation, for development, tests and offline use.

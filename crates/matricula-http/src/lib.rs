@@ -1,0 +1,1 @@
+//! Carries Matrix jobs over HTTP.

