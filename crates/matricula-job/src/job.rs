@@ -1,0 +1,416 @@
+//! A request as a value: what to ask, with whose credential, what to remember, and its place in line.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::{Body, FileDesc, Header, Operation, Response, Retry, Secret, ServerUrl, mask_json};
+
+/// The query of a request: pairs, not yet encoded.
+pub type Query = Vec<(Cow<'static, str>, String)>;
+
+/// A request to a Matrix server as a value: clone it, compare it, store it, send it later.
+///
+/// It is made of plain texts and small enums, and becomes an HTTP request only at the wire.
+/// A job that holds a secret refuses to be serialised: see [`Job::holds_secret`].
+#[derive(Clone, PartialEq, Deserialize)]
+#[doc(alias = "BaseJob")]
+#[must_use = "a job is only a value: hand it to a runner"]
+pub struct Job {
+    url: String,
+    method: Method,
+    job_id: Cow<'static, str>,
+    auth: Auth,
+    return_type: ReturnType,
+    query: Query,
+    header: Header,
+    body: Body,
+    data: Value,
+    queue: Option<String>,
+    queue_policy: QueuePolicy,
+    retry: Retry,
+    request_secrets: Cow<'static, [Cow<'static, str>]>,
+}
+
+impl Job {
+    /// A request to `request_url`, a path whose segments are percent-encoded already, on `server`.
+    ///
+    /// `job_id` names the operation; it is not unique.
+    pub fn new(
+        server: &ServerUrl,
+        request_url: &str,
+        method: Method,
+        job_id: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let mut url = String::with_capacity(server.as_str().len() + request_url.len());
+        url.push_str(server.as_str());
+        url.push_str(request_url);
+        Self {
+            url,
+            method,
+            job_id: job_id.into(),
+            auth: Auth::None,
+            return_type: ReturnType::Json,
+            query: Query::new(),
+            header: Header::new(),
+            body: Body::Empty,
+            data: Value::Null,
+            queue: None,
+            queue_policy: QueuePolicy::default(),
+            retry: Retry::default(),
+            request_secrets: Cow::Borrowed(&[]),
+        }
+    }
+
+    /// A request to `operation` at `request_url`: its path with the parameters filled in.
+    pub fn for_operation(server: &ServerUrl, request_url: &str, operation: &Operation) -> Self {
+        let mut job = Self::new(server, request_url, operation.method, operation.id);
+        job.retry = operation.retry;
+        if !operation.request_secrets.is_empty() {
+            job.request_secrets = operation
+                .request_secrets
+                .iter()
+                .map(|pointer| Cow::Borrowed(*pointer))
+                .collect();
+        }
+        job
+    }
+
+    /// The full address without the query.
+    #[doc(alias("serverUrl", "requestUrl"))]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The HTTP method.
+    #[doc(alias = "requestMethod")]
+    pub fn request_method(&self) -> Method {
+        self.method
+    }
+
+    /// The query's pairs in order, not encoded.
+    #[doc(alias = "requestQuery")]
+    pub fn request_query(&self) -> &[(Cow<'static, str>, String)] {
+        &self.query
+    }
+
+    /// The headers besides those that the wire adds.
+    #[doc(alias = "requestHeader")]
+    pub fn request_header(&self) -> &[(Cow<'static, str>, String)] {
+        &self.header
+    }
+
+    /// The body.
+    #[doc(alias = "requestBody")]
+    pub fn request_body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The body for people to read: a JSON body with its secrets masked, of others only the size.
+    pub fn masked_body(&self) -> String {
+        match &self.body {
+            Body::Json(text) => mask_json(text, &self.request_secrets),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// What the answer is to be kept as.
+    #[doc(alias = "returnType")]
+    pub fn return_type(&self) -> &ReturnType {
+        &self.return_type
+    }
+
+    /// Whether the answer is to be JSON.
+    #[doc(alias = "shouldReturnJson")]
+    pub fn should_return_json(&self) -> bool {
+        self.return_type == ReturnType::Json
+    }
+
+    /// The file that the answer is to be written to, if any.
+    #[doc(alias = "responseFile")]
+    pub fn response_file(&self) -> Option<&FileDesc> {
+        match &self.return_type {
+            ReturnType::File(file) => Some(file),
+            ReturnType::Json | ReturnType::Bytes => None,
+        }
+    }
+
+    /// The operation's name. Not unique: what is unique is a scheduler's
+    /// [`Ticket`](crate::scheduler::Ticket).
+    #[doc(alias = "jobId")]
+    pub fn job_id(&self) -> &str {
+        &self.job_id
+    }
+
+    /// Whose credential goes with the request.
+    pub fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// When the request may be sent again.
+    pub fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    /// All that was attached with [`Job::with_data`]; null where nothing was.
+    pub fn data(&self) -> &Value {
+        &self.data
+    }
+
+    /// One key of the attached data.
+    #[doc(alias = "dataJson")]
+    pub fn data_json(&self, key: &str) -> Option<&Value> {
+        self.data.get(key)
+    }
+
+    /// One key of the attached data, where it is a text.
+    #[doc(alias = "dataStr")]
+    pub fn data_str(&self, key: &str) -> Option<&str> {
+        self.data_json(key)?.as_str()
+    }
+
+    /// The queue it waits in; jobs of no queue run at once.
+    #[doc(alias = "queueId")]
+    pub fn queue_id(&self) -> Option<&str> {
+        self.queue.as_deref()
+    }
+
+    /// What happens to the jobs behind it if it fails.
+    #[doc(alias = "queuePolicy")]
+    pub fn queue_policy(&self) -> QueuePolicy {
+        self.queue_policy
+    }
+
+    /// Whether it carries a token or a body with a secret in it, and so must not be stored outside
+    /// a secret store.
+    pub fn holds_secret(&self) -> bool {
+        if matches!(self.auth, Auth::Token(_)) {
+            return true;
+        }
+        match &self.body {
+            Body::Json(text) if !self.request_secrets.is_empty() => {
+                // Masking changes the text just where a secret is, up to the spelling of the JSON.
+                mask_json::<&str>(text, &[]) != self.masked_body()
+            }
+            _ => false,
+        }
+    }
+
+    /// The response as this job's: it carries the job's id and data on.
+    #[doc(alias = "genResponse")]
+    pub fn gen_response(&self, response: Response) -> Response {
+        response.of_job(self.job_id.clone(), self.data.clone())
+    }
+}
+
+/// Setting one part; each takes the job and returns it.
+impl Job {
+    /// Names the credential that goes with the request.
+    pub fn with_auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Carries this token, for one-off use. Prefer [`Auth::Required`], which only names one.
+    #[doc(alias = "token")]
+    pub fn with_token(self, token: Secret) -> Self {
+        self.with_auth(Auth::Token(token))
+    }
+
+    /// Adds a pair to the query.
+    #[doc(alias = "addToQuery")]
+    pub fn with_query(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a header.
+    pub fn with_header(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.header.push((name.into(), value.into()));
+        self
+    }
+
+    /// Replaces the body.
+    pub fn with_body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Sets what the answer is to be kept as.
+    pub fn with_return_type(mut self, return_type: ReturnType) -> Self {
+        self.return_type = return_type;
+        self
+    }
+
+    /// Replaces the data that the response will carry on.
+    #[doc(alias = "withData")]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// Puts it in line in a queue.
+    #[doc(alias = "withQueue")]
+    pub fn with_queue(mut self, id: impl Into<String>, policy: QueuePolicy) -> Self {
+        self.queue = Some(id.into());
+        self.queue_policy = policy;
+        self
+    }
+
+    /// Sets when the request may be sent again.
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Says where the body's secrets are: JSON pointers, in which `*` matches any key.
+    pub fn with_request_secrets(mut self, pointers: Vec<Cow<'static, str>>) -> Self {
+        self.request_secrets = Cow::Owned(pointers);
+        self
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("job_id", &self.job_id)
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("auth", &self.auth)
+            .field("body", &self.body)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Serialize for Job {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::{Error, SerializeStruct};
+        if self.holds_secret() {
+            return Err(S::Error::custom(format_args!(
+                "the job {} holds a secret and cannot be stored; name a credential instead",
+                self.job_id
+            )));
+        }
+        let mut fields = serializer.serialize_struct("Job", 13)?;
+        fields.serialize_field("url", &self.url)?;
+        fields.serialize_field("method", &self.method)?;
+        fields.serialize_field("job_id", &self.job_id)?;
+        fields.serialize_field("auth", &self.auth)?;
+        fields.serialize_field("return_type", &self.return_type)?;
+        fields.serialize_field("query", &self.query)?;
+        fields.serialize_field("header", &self.header)?;
+        fields.serialize_field("body", &self.body)?;
+        fields.serialize_field("data", &self.data)?;
+        fields.serialize_field("queue", &self.queue)?;
+        fields.serialize_field("queue_policy", &self.queue_policy)?;
+        fields.serialize_field("retry", &self.retry)?;
+        fields.serialize_field("request_secrets", &self.request_secrets)?;
+        fields.end()
+    }
+}
+
+/// The HTTP methods that Matrix uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Does, or makes something with a name of the server's choice.
+    Post,
+    /// Makes or replaces what the address names.
+    Put,
+    /// Removes what the address names.
+    Delete,
+}
+
+impl Method {
+    /// The method as it is written on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whose credential goes with a request.
+///
+/// A credential is named here; whoever sends the request attaches the token, and only towards the
+/// origin that the credential belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Auth {
+    /// Nobody's.
+    #[default]
+    None,
+    /// This one if it is at hand.
+    Optional(CredentialRef),
+    /// This one; without it the request is not sent.
+    Required(CredentialRef),
+    /// The token itself, for one-off use. It makes the job hold a secret.
+    #[serde(skip)]
+    Token(Secret),
+}
+
+/// The name of a credential, such as a user id with its device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CredentialRef(String);
+
+impl CredentialRef {
+    /// The credential of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What an answer is to be kept as.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ReturnType {
+    /// JSON text.
+    #[default]
+    Json,
+    /// Raw bytes.
+    #[doc(alias = "Byte")]
+    Bytes,
+    /// Written to this file.
+    File(FileDesc),
+}
+
+/// What happens to the jobs behind one that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+#[doc(alias = "JobQueuePolicy")]
+pub enum QueuePolicy {
+    /// The next one runs.
+    #[default]
+    AlwaysContinue,
+    /// They end as cancelled.
+    CancelFutureIfFailed,
+    /// The queue stops, says so, and waits to be told to retry or skip.
+    Hold,
+}

@@ -1,0 +1,150 @@
+//! Judges an answer: first whether the request was processed, then whether to try again.
+
+use std::time::Duration;
+
+use super::{Outcome, Wait};
+use crate::{Answer, Cx, Job, Processed, Response, Retry, TransportError, TransportKind};
+
+/// How long a job is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Attempts in all before a job that cannot reach the server is given up.
+    pub attempts: u32,
+    /// The wait before the second attempt is drawn from zero to this, and doubles with each one.
+    pub first_back_off: Duration,
+    /// The longest of those waits.
+    pub longest_back_off: Duration,
+    /// How long a job waits for the server's pace, all its waits together; beyond it the last 429
+    /// is its outcome.
+    pub longest_pace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            attempts: 4,
+            first_back_off: Duration::from_millis(500),
+            longest_back_off: Duration::from_secs(30),
+            longest_pace: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn longest_wait(&self) -> Duration {
+        self.longest_back_off.max(self.longest_pace)
+    }
+}
+
+pub(super) enum Verdict {
+    End(Outcome),
+    Wait { wait: Duration, why: Wait },
+}
+
+/// What a server that names no time is given after a 429.
+const DEFAULT_PACE: Duration = Duration::from_secs(1);
+
+pub(super) fn judge(
+    job: &Job,
+    answer: Answer,
+    limits: &Limits,
+    failures: u32,
+    paced: Duration,
+    cx: &mut Cx<'_>,
+) -> Verdict {
+    let response = match answer {
+        Answer::Response(response) => response,
+        Answer::Failed(error) => return judge_failure(job, error, limits, failures, cx),
+        Answer::Cancelled => return Verdict::End(called_back()),
+    };
+    if response.status_code() == 429 {
+        // A server that says "now" must not be asked in a tight loop.
+        let wait = response
+            .retry_after()
+            .unwrap_or(DEFAULT_PACE)
+            .max(Duration::from_millis(50));
+        return if paced + wait <= limits.longest_pace {
+            Verdict::Wait {
+                wait,
+                why: Wait::RateLimited,
+            }
+        } else {
+            Verdict::End(Outcome::Done(job.gen_response(response)))
+        };
+    }
+    match processed_by_status(&response) {
+        None => Verdict::End(Outcome::Done(job.gen_response(response))),
+        Some(processed) => {
+            let message = format!(
+                "{} answered with status {}",
+                job.url(),
+                response.status_code()
+            );
+            let error = TransportError {
+                kind: TransportKind::Cut,
+                processed,
+                message,
+            };
+            match judge_failure(job, error, limits, failures, cx) {
+                // The server did answer: its words are worth more than ours.
+                Verdict::End(Outcome::Failed(_)) => {
+                    Verdict::End(Outcome::Done(job.gen_response(response)))
+                }
+                verdict => verdict,
+            }
+        }
+    }
+}
+
+/// For a status that stands for trouble on the way: whether the request was processed.
+/// `None` where the status is the server's own, final word.
+fn processed_by_status(response: &Response) -> Option<Processed> {
+    match response.status_code() {
+        408 | 503 => Some(Processed::No),
+        500 if !response.error_code().is_empty() => None,
+        500 | 502 | 504 | 520..=527 => Some(Processed::Maybe),
+        _ => None,
+    }
+}
+
+fn judge_failure(
+    job: &Job,
+    error: TransportError,
+    limits: &Limits,
+    failures: u32,
+    cx: &mut Cx<'_>,
+) -> Verdict {
+    let again = error.processed == Processed::No || job.retry() != Retry::NotProcessed;
+    if again && error.kind.is_transient() && failures + 1 < limits.attempts {
+        let wait = back_off(limits, failures, cx);
+        return Verdict::Wait {
+            wait,
+            why: Wait::Unreachable(error.message),
+        };
+    }
+    Verdict::End(if again {
+        Outcome::Failed(error)
+    } else {
+        Outcome::InDoubt(error)
+    })
+}
+
+/// Exponential back-off with full jitter.
+fn back_off(limits: &Limits, failures: u32, cx: &mut Cx<'_>) -> Duration {
+    let bound = limits
+        .first_back_off
+        .saturating_mul(1 << failures.min(16))
+        .min(limits.longest_back_off);
+    let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(cx.entropy.below(millis.saturating_add(1)))
+}
+
+/// The end of a job that was called back when it was on the wire already.
+pub(super) fn called_back() -> Outcome {
+    Outcome::InDoubt(TransportError {
+        kind: TransportKind::Cut,
+        processed: Processed::Maybe,
+        message: "the request was called back after it was sent".to_owned(),
+    })
+}

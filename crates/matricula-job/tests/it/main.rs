@@ -1,0 +1,22 @@
+//! What `matricula-job` promises, one module a behaviour.
+
+mod job;
+mod scheduler;
+mod secrets;
+mod server_url;
+mod values;
+
+use matricula_job::{Job, Method, ServerUrl};
+
+fn server() -> ServerUrl {
+    "https://matrix.example.org".parse().unwrap()
+}
+
+fn job() -> Job {
+    Job::new(
+        &server(),
+        "/_matrix/client/v3/register",
+        Method::Post,
+        "register",
+    )
+}

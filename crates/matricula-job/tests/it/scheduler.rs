@@ -1,0 +1,315 @@
+//! The first scheduler: jobs run at once, are retried only where that is safe, and end once.
+
+use std::time::Duration;
+
+use matricula_job::{
+    Answer, Body, Cx, EffectId, Job, Machine, Processed, Response, Retry, Scheduler, SeededEntropy,
+    Step, Timestamp, TransportError, TransportKind,
+    scheduler::{Effect, Event, Input, Outcome, Ticket, Wait},
+};
+use proptest::prelude::*;
+
+use crate::job;
+
+/// A scheduler with a clock and entropy of its own.
+struct World {
+    now: u64,
+    entropy: SeededEntropy,
+    scheduler: Scheduler,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            now: 1_000_000,
+            entropy: SeededEntropy::new(1),
+            scheduler: Scheduler::default(),
+        }
+    }
+
+    fn step(&mut self, input: Input) -> Step<Effect, Event> {
+        let mut cx = Cx::new(Timestamp::from_millis(self.now), &mut self.entropy);
+        self.scheduler.step(&mut cx, input)
+    }
+
+    fn submit(&mut self, job: Job) -> EffectId {
+        let step = self.step(Input::Submit(Box::new(job)));
+        sent(&step)
+    }
+
+    /// Wakes when asked to, and expects the job to be sent again.
+    fn wake(&mut self, step: &Step<Effect, Event>) -> EffectId {
+        self.now = step.wake_at.expect("something waits").as_millis();
+        let step = self.step(Input::Wake);
+        sent(&step)
+    }
+}
+
+fn sent(step: &Step<Effect, Event>) -> EffectId {
+    match &step.effects[..] {
+        [Effect::Send(id, _)] => *id,
+        other => panic!("expected one send, got {other:?}"),
+    }
+}
+
+fn outcome(step: &Step<Effect, Event>) -> &Outcome {
+    match &step.events[..] {
+        [Event::Finished(_, outcome)] => outcome,
+        other => panic!("expected an end, got {other:?}"),
+    }
+}
+
+fn status(status: u16) -> Answer {
+    Answer::Response(Response::new(status, vec![], Body::Empty))
+}
+
+fn failed(kind: TransportKind, processed: Processed) -> Answer {
+    Answer::Failed(TransportError {
+        kind,
+        processed,
+        message: "m".into(),
+    })
+}
+
+#[test]
+fn a_job_is_sent_at_once_and_its_answer_ends_it() {
+    let mut world = World::new();
+    let step = world.step(Input::Submit(Box::new(
+        job().with_data(serde_json::json!({"k": "v"})),
+    )));
+    assert_eq!(step.events, [Event::Accepted(Ticket(1))]);
+    assert_eq!(step.wake_at, None);
+    assert_eq!(world.scheduler.pending().count(), 1);
+    let step = world.step(Input::Answer(sent(&step), status(400)));
+    let Outcome::Done(response) = outcome(&step) else {
+        panic!("{step:?}")
+    };
+    assert_eq!(
+        (response.status_code(), response.job_id()),
+        (400, "register")
+    );
+    assert_eq!(response.data_str("k"), Some("v"));
+    assert_eq!(world.scheduler.pending().count(), 0);
+}
+
+#[test]
+fn a_429_waits_as_long_as_the_server_says_and_says_so() {
+    let mut world = World::new();
+    let id = world.submit(job());
+    let limited = Response::new(429, vec![("Retry-After".into(), "7".into())], Body::Empty);
+    let step = world.step(Input::Answer(id, Answer::Response(limited)));
+    let until = Timestamp::from_millis(world.now + 7_000);
+    assert_eq!(
+        step.events,
+        [Event::Waiting {
+            ticket: Ticket(1),
+            until,
+            why: Wait::RateLimited
+        }]
+    );
+    assert_eq!(step.wake_at, Some(until));
+    let id = world.wake(&step);
+    let step = world.step(Input::Answer(id, status(200)));
+    assert!(matches!(outcome(&step), Outcome::Done(_)));
+}
+
+#[test]
+fn a_server_that_is_never_satisfied_is_given_up_with_its_429() {
+    let mut world = World::new();
+    let mut id = world.submit(job());
+    let start = world.now;
+    for _ in 0..1_000 {
+        let step = world.step(Input::Answer(id, status(429)));
+        if let [Event::Finished(_, Outcome::Done(response))] = &step.events[..] {
+            assert_eq!(response.status_code(), 429);
+            assert!(world.now - start <= 600_000);
+            return;
+        }
+        id = world.wake(&step);
+    }
+    panic!("it was never given up");
+}
+
+#[test]
+fn an_absurd_retry_after_ends_the_job_instead_of_parking_it_for_years() {
+    let mut world = World::new();
+    let id = world.submit(job());
+    let header = vec![("Retry-After".into(), u64::MAX.to_string())];
+    let step = world.step(Input::Answer(
+        id,
+        Answer::Response(Response::new(429, header, Body::Empty)),
+    ));
+    assert!(matches!(outcome(&step), Outcome::Done(_)));
+}
+
+#[test]
+fn a_refused_connection_is_retried_with_growing_waits_then_fails() {
+    let mut world = World::new();
+    let mut id = world.submit(job());
+    for bound in [500, 1_000, 2_000] {
+        let step = world.step(Input::Answer(
+            id,
+            failed(TransportKind::Connect, Processed::No),
+        ));
+        let wait = step.wake_at.unwrap().as_millis() - world.now;
+        assert!(wait <= bound, "{wait} > {bound}");
+        id = world.wake(&step);
+    }
+    let step = world.step(Input::Answer(
+        id,
+        failed(TransportKind::Connect, Processed::No),
+    ));
+    assert!(
+        matches!(outcome(&step), Outcome::Failed(error) if error.kind == TransportKind::Connect)
+    );
+}
+
+#[test]
+fn what_may_have_been_processed_is_resent_only_if_doing_it_twice_is_doing_it_once() {
+    for (retry, answer, resent) in [
+        (
+            Retry::NotProcessed,
+            failed(TransportKind::Cut, Processed::Maybe),
+            false,
+        ),
+        (
+            Retry::NotProcessed,
+            failed(TransportKind::Timeout, Processed::Maybe),
+            false,
+        ),
+        (Retry::NotProcessed, status(502), false),
+        (Retry::NotProcessed, status(504), false),
+        (Retry::NotProcessed, status(520), false),
+        (Retry::NotProcessed, status(503), true),
+        (Retry::NotProcessed, status(408), true),
+        (
+            Retry::Idempotent,
+            failed(TransportKind::Cut, Processed::Maybe),
+            true,
+        ),
+        (Retry::Idempotent, status(502), true),
+        (Retry::TxnId, status(527), true),
+    ] {
+        let mut world = World::new();
+        let id = world.submit(job().with_retry(retry));
+        let step = world.step(Input::Answer(id, answer.clone()));
+        if resent {
+            world.wake(&step);
+        } else {
+            assert!(
+                matches!(outcome(&step), Outcome::InDoubt(_)),
+                "{retry:?} {answer:?}: {step:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn failures_that_time_does_not_mend_end_the_job_at_once() {
+    for kind in [
+        TransportKind::Tls,
+        TransportKind::TooLarge,
+        TransportKind::Redirect,
+        TransportKind::Request,
+    ] {
+        let mut world = World::new();
+        let id = world.submit(job());
+        let step = world.step(Input::Answer(id, failed(kind, Processed::No)));
+        assert!(
+            matches!(outcome(&step), Outcome::Failed(error) if error.kind == kind),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_stays_unavailable_ends_the_job_with_its_own_answer() {
+    let mut world = World::new();
+    let mut id = world.submit(job());
+    for _ in 0..3 {
+        let step = world.step(Input::Answer(id, status(503)));
+        id = world.wake(&step);
+    }
+    let step = world.step(Input::Answer(id, status(503)));
+    assert!(matches!(outcome(&step), Outcome::Done(response) if response.status_code() == 503));
+}
+
+#[test]
+fn a_500_in_the_servers_own_words_is_final() {
+    let mut world = World::new();
+    let id = world.submit(job());
+    let body = Body::Json(r#"{"errcode":"M_UNKNOWN","error":"oops"}"#.into());
+    let step = world.step(Input::Answer(
+        id,
+        Answer::Response(Response::new(500, vec![], body)),
+    ));
+    assert!(
+        matches!(outcome(&step), Outcome::Done(response) if response.error_message() == "oops")
+    );
+}
+
+#[test]
+fn cancelling_what_waits_cancels_it_and_what_is_on_the_wire_is_in_doubt() {
+    let mut world = World::new();
+    let id = world.submit(job());
+    let _ = world.step(Input::Answer(id, status(429)));
+    let step = world.step(Input::Cancel(Ticket(1)));
+    assert_eq!(outcome(&step), &Outcome::Cancelled);
+    assert_eq!(step.wake_at, None);
+
+    let id = world.submit(job());
+    let step = world.step(Input::Cancel(Ticket(2)));
+    assert_eq!(step.effects, [Effect::CallBack(id)]);
+    assert!(matches!(outcome(&step), Outcome::InDoubt(_)));
+    let late = world.step(Input::Answer(id, status(200)));
+    assert_eq!(late, Step::default(), "a late answer ends nothing twice");
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_make_a_job_wait_for_ever() {
+    let mut world = World::new();
+    world.now = 10_000_000_000;
+    let id = world.submit(job());
+    let _ = world.step(Input::Answer(id, status(429)));
+    world.now = 0;
+    let step = world.step(Input::Wake);
+    sent(&step);
+}
+
+#[test]
+fn a_clone_is_a_snapshot_that_goes_its_own_way() {
+    let mut world = World::new();
+    let id = world.submit(job());
+    let snapshot = world.scheduler.clone();
+    let _ = world.step(Input::Answer(id, status(200)));
+    assert_eq!(world.scheduler.pending().count(), 0);
+    assert_eq!(snapshot.pending().count(), 1);
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_back_every_job_ends_exactly_once(
+        answers in prop::collection::vec((0u16..700, any::<bool>(), any::<bool>()), 1..40),
+        cancel_at in 0usize..60,
+    ) {
+        let mut world = World::new();
+        let mut step = world.step(Input::Submit(Box::new(job())));
+        let mut finished = 0;
+        for (turn, (code, fails, maybe)) in answers.into_iter().cycle().take(2_000).enumerate() {
+            finished += step.events.iter().filter(|e| matches!(e, Event::Finished(..))).count();
+            if turn == cancel_at {
+                step = world.step(Input::Cancel(Ticket(1)));
+            } else if let [Effect::Send(id, _), ..] = &step.effects[..] {
+                let processed = if maybe { Processed::Maybe } else { Processed::No };
+                let answer = if fails { failed(TransportKind::Timeout, processed) } else { status(code) };
+                step = world.step(Input::Answer(*id, answer));
+            } else if let Some(wake) = step.wake_at {
+                world.now = wake.as_millis();
+                step = world.step(Input::Wake);
+            } else {
+                break;
+            }
+        }
+        prop_assert_eq!(finished, 1);
+    }
+}

@@ -1,0 +1,85 @@
+//! What is and is not the address of a server.
+
+use matricula_job::ServerUrl;
+
+fn parse(text: &str) -> Result<ServerUrl, String> {
+    text.parse()
+        .map_err(|error: matricula_job::ServerUrlError| error.to_string())
+}
+
+#[test]
+fn addresses_are_brought_to_one_form() {
+    for (given, kept) in [
+        ("https://matrix.org", "https://matrix.org"),
+        ("HTTPS://Matrix.ORG/", "https://matrix.org"),
+        ("https://matrix.org:443", "https://matrix.org"),
+        ("http://localhost:80/", "http://localhost"),
+        ("http://127.0.0.1:8008", "http://127.0.0.1:8008"),
+        ("https://[::1]:8448/base/", "https://[::1]:8448/base"),
+    ] {
+        assert_eq!(parse(given).unwrap().as_str(), kept);
+    }
+}
+
+#[test]
+fn what_is_no_address_is_refused_with_a_reason() {
+    for (given, reason) in [
+        ("matrix.org", "does not begin with https://"),
+        ("ftp://matrix.org", "only https"),
+        ("https://", "host"),
+        ("https://a b", "well-formed"),
+        ("https://matrix.org:99999", "port"),
+        ("https://matrix.org:", "port"),
+        ("https://matrix.org?x=1", "query"),
+        ("https://matrix.org/#x", "query"),
+        ("https://matrix.org\\@evil", "query"),
+    ] {
+        let error = parse(given).unwrap_err();
+        assert!(error.contains(reason), "{given}: {error}");
+    }
+}
+
+#[test]
+fn a_password_in_an_address_is_refused_and_not_repeated() {
+    let error = parse("https://alice:hunter2@matrix.org").unwrap_err();
+    assert!(
+        error.contains("user name") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn loopback_is_recognised_and_nothing_else_taken_for_it() {
+    for yes in [
+        "http://localhost",
+        "http://a.localhost:1",
+        "http://127.9.9.9",
+        "http://[::1]:5",
+    ] {
+        assert!(parse(yes).unwrap().is_loopback(), "{yes}");
+    }
+    for no in [
+        "http://localhost.evil.org",
+        "http://10.0.0.1",
+        "http://127.0.0.1.nip.io",
+        "http://[::2]",
+    ] {
+        assert!(!parse(no).unwrap().is_loopback(), "{no}");
+    }
+}
+
+#[test]
+fn an_origin_is_scheme_host_and_port() {
+    let server = parse("https://matrix.org/base").unwrap();
+    assert_eq!(server.origin(), "https://matrix.org");
+    assert!(server.is_origin_of("https://matrix.org:443/elsewhere?x#y"));
+    for other in [
+        "http://matrix.org",
+        "https://matrix.org:8448",
+        "https://evil.org",
+        "https://matrix.org@evil.org/",
+    ] {
+        assert!(!server.is_origin_of(other), "{other}");
+    }
+    assert!(server.is_https());
+}
