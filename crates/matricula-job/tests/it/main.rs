@@ -1,4 +1,5 @@
 //! What `matricula-job` promises, one module a behaviour.
+#![allow(clippy::unwrap_used)]
 
 mod job;
 mod scheduler;

@@ -1,7 +1,5 @@
 //! The first scheduler: jobs run at once, are retried only where that is safe, and end once.
 
-use std::time::Duration;
-
 use matricula_job::{
     Answer, Body, Cx, EffectId, Job, Machine, Processed, Response, Retry, Scheduler, SeededEntropy,
     Step, Timestamp, TransportError, TransportKind,

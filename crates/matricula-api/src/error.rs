@@ -1,0 +1,301 @@
+//! Every way in which an answer is not the one hoped for.
+
+use std::{fmt, time::Duration};
+
+use matricula_job::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::uia::UiaInfo;
+
+/// Why an answer is not the one hoped for.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The server refused, in [Matrix's own form].
+    ///
+    /// [Matrix's own form]: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
+    #[error("{0}")]
+    Matrix(MatrixError),
+    /// The server wants [user-interactive authentication] to begin or to go on.
+    ///
+    /// [user-interactive authentication]: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+    #[error("the server asks for further authentication")]
+    Uia(Box<UiaInfo>),
+    /// The server asks for [fewer requests].
+    ///
+    /// [fewer requests]: https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
+    #[error("the server asks for fewer requests{}", wait_text(.retry_after))]
+    RateLimited {
+        /// How long the server asks to wait, if it says.
+        retry_after: Option<Duration>,
+    },
+    /// A success whose body is not as the specification says.
+    #[error("the server's answer (status {status}) cannot be read: {message}")]
+    Malformed {
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong, and at which path of the body.
+        message: String,
+    },
+    /// A failure without a Matrix error: perhaps no Matrix server, or a proxy before one.
+    #[error("the server answered with status {status} and no Matrix error")]
+    UnexpectedStatus {
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+fn wait_text(retry_after: &Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |wait| {
+        format!("; the next one in {:.1} s", wait.as_secs_f64())
+    })
+}
+
+/// A [standard error](https://spec.matrix.org/v1.19/client-server-api/#standard-error-response).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct MatrixError {
+    /// The HTTP status it came with.
+    pub status: u16,
+    /// What kind of error it is.
+    pub code: ErrorCode,
+    /// The server's words for people; may be empty.
+    pub message: String,
+    /// Everything else that the server said, such as `soft_logout` or `admin_contact`.
+    pub extra: Map<String, Value>,
+}
+
+impl fmt::Display for MatrixError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// The failure that `response` stands for; `None` for a success.
+pub(crate) fn read(response: &Response) -> Option<ApiError> {
+    let status = response.status_code();
+    if response.success() {
+        return None;
+    }
+    let Some(Value::Object(mut body)) = response.json_body() else {
+        return Some(no_matrix_error(response));
+    };
+    if status == 401 && body.get("flows").is_some_and(Value::is_array) {
+        if let Ok(info) = UiaInfo::from_json(Value::Object(body)) {
+            return Some(ApiError::Uia(Box::new(info)));
+        }
+        let message =
+            "the flows of the authentication that it asks for are not well-formed".to_owned();
+        return Some(ApiError::Malformed { status, message });
+    }
+    let code = match body.remove("errcode") {
+        Some(Value::String(code)) => ErrorCode::from(code),
+        _ => return Some(no_matrix_error(response)),
+    };
+    if status == 429 || code == ErrorCode::LimitExceeded {
+        return Some(ApiError::RateLimited {
+            retry_after: response.retry_after(),
+        });
+    }
+    let message = match body.remove("error") {
+        Some(Value::String(message)) => message,
+        _ => String::new(),
+    };
+    Some(ApiError::Matrix(MatrixError {
+        status,
+        code,
+        message,
+        extra: body,
+    }))
+}
+
+fn no_matrix_error(response: &Response) -> ApiError {
+    match response.status_code() {
+        // Proxies limit as well, and speak no Matrix.
+        429 => ApiError::RateLimited {
+            retry_after: response.retry_after(),
+        },
+        status => ApiError::UnexpectedStatus { status },
+    }
+}
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// The kind of a [`MatrixError`].
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $($(#[$doc])* $name,)*
+            /// A code that the specification does not list.
+            Other(String),
+        }
+
+        impl ErrorCode {
+            /// The code as it is written on the wire.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$name => $code,)*
+                    Self::Other(code) => code,
+                }
+            }
+        }
+
+        impl From<&str> for ErrorCode {
+            fn from(code: &str) -> Self {
+                match code {
+                    $($code => Self::$name,)*
+                    other => Self::Other(other.to_owned()),
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// Not allowed.
+    Forbidden = "M_FORBIDDEN",
+    /// The access token is not known, or no longer.
+    UnknownToken = "M_UNKNOWN_TOKEN",
+    /// An access token was needed and not given.
+    MissingToken = "M_MISSING_TOKEN",
+    /// The account is locked.
+    UserLocked = "M_USER_LOCKED",
+    /// The account may only leave rooms and redact.
+    UserSuspended = "M_USER_SUSPENDED",
+    /// JSON of the wrong shape.
+    BadJson = "M_BAD_JSON",
+    /// No JSON.
+    NotJson = "M_NOT_JSON",
+    /// What was asked for is not there.
+    NotFound = "M_NOT_FOUND",
+    /// Too many requests.
+    LimitExceeded = "M_LIMIT_EXCEEDED",
+    /// The server does not know this endpoint or method.
+    Unrecognized = "M_UNRECOGNIZED",
+    /// Some other error.
+    Unknown = "M_UNKNOWN",
+    /// The authentication was not good enough.
+    Unauthorized = "M_UNAUTHORIZED",
+    /// The account was deactivated.
+    UserDeactivated = "M_USER_DEACTIVATED",
+    /// The user id is taken.
+    UserInUse = "M_USER_IN_USE",
+    /// The user id is not valid.
+    InvalidUsername = "M_INVALID_USERNAME",
+    /// The room alias is taken.
+    RoomInUse = "M_ROOM_IN_USE",
+    /// The initial state of the room is not valid.
+    InvalidRoomState = "M_INVALID_ROOM_STATE",
+    /// The email address or phone number is taken.
+    ThreepidInUse = "M_THREEPID_IN_USE",
+    /// The email address or phone number is not known.
+    ThreepidNotFound = "M_THREEPID_NOT_FOUND",
+    /// The email address or phone number could not be verified.
+    ThreepidAuthFailed = "M_THREEPID_AUTH_FAILED",
+    /// The server does not accept this email address or phone number.
+    ThreepidDenied = "M_THREEPID_DENIED",
+    /// The kind of address is not supported.
+    ThreepidMediumNotSupported = "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+    /// The server does not trust the identity server named.
+    ServerNotTrusted = "M_SERVER_NOT_TRUSTED",
+    /// The server does not support the room version.
+    UnsupportedRoomVersion = "M_UNSUPPORTED_ROOM_VERSION",
+    /// The client asked for an incompatible room version.
+    IncompatibleRoomVersion = "M_INCOMPATIBLE_ROOM_VERSION",
+    /// The state change would not take effect.
+    BadState = "M_BAD_STATE",
+    /// Guests may not do this.
+    GuestAccessForbidden = "M_GUEST_ACCESS_FORBIDDEN",
+    /// A captcha is needed.
+    CaptchaNeeded = "M_CAPTCHA_NEEDED",
+    /// The captcha was not solved.
+    CaptchaInvalid = "M_CAPTCHA_INVALID",
+    /// A parameter is missing.
+    MissingParam = "M_MISSING_PARAM",
+    /// A parameter is not valid.
+    InvalidParam = "M_INVALID_PARAM",
+    /// Too large.
+    TooLarge = "M_TOO_LARGE",
+    /// Reserved for an application service.
+    Exclusive = "M_EXCLUSIVE",
+    /// The server cannot do more of this for now.
+    ResourceLimitExceeded = "M_RESOURCE_LIMIT_EXCEEDED",
+    /// The server-notices room cannot be left.
+    CannotLeaveServerNoticeRoom = "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+    /// The password is too weak.
+    WeakPassword = "M_WEAK_PASSWORD",
+    /// The password is shorter than the server allows (Synapse).
+    PasswordTooShort = "M_PASSWORD_TOO_SHORT",
+    /// The password lacks a digit (Synapse).
+    PasswordNoDigit = "M_PASSWORD_NO_DIGIT",
+    /// The password lacks a symbol (Synapse).
+    PasswordNoSymbol = "M_PASSWORD_NO_SYMBOL",
+    /// The password lacks an upper-case letter (Synapse).
+    PasswordNoUppercase = "M_PASSWORD_NO_UPPERCASE",
+    /// The password lacks a lower-case letter (Synapse).
+    PasswordNoLowercase = "M_PASSWORD_NO_LOWERCASE",
+    /// The password is too common (Synapse).
+    PasswordInDictionary = "M_PASSWORD_IN_DICTIONARY",
+    /// An application service must not log in here.
+    AppserviceLoginUnsupported = "M_APPSERVICE_LOGIN_UNSUPPORTED",
+    /// A newer backup of the keys exists.
+    WrongRoomKeysVersion = "M_WRONG_ROOM_KEYS_VERSION",
+    /// The signature is not valid.
+    InvalidSignature = "M_INVALID_SIGNATURE",
+    /// The terms were not agreed to.
+    TermsNotSigned = "M_TERMS_NOT_SIGNED",
+    /// A room alias is not valid.
+    BadAlias = "M_BAD_ALIAS",
+    /// The media is not there yet.
+    NotYetUploaded = "M_NOT_YET_UPLOADED",
+    /// The media is there already.
+    CannotOverwriteMedia = "M_CANNOT_OVERWRITE_MEDIA",
+    /// The content could not be read or passed on.
+    UnableToAuthoriseJoin = "M_UNABLE_TO_AUTHORISE_JOIN",
+    /// Another server must be asked.
+    UnableToGrantJoin = "M_UNABLE_TO_GRANT_JOIN",
+    /// The position to page from is not known.
+    UnknownPos = "M_UNKNOWN_POS",
+    /// The device is not known.
+    UnknownDevice = "M_UNKNOWN_DEVICE",
+    /// The application service has no address to ping.
+    UrlNotSet = "M_URL_NOT_SET",
+    /// The application service answered with an error.
+    BadStatus = "M_BAD_STATUS",
+    /// The application service did not answer in time.
+    ConnectionTimeout = "M_CONNECTION_TIMEOUT",
+    /// The application service could not be reached.
+    ConnectionFailed = "M_CONNECTION_FAILED",
+    /// The key is too long.
+    KeyTooLarge = "M_KEY_TOO_LARGE",
+    /// The profile would be too large.
+    ProfileTooLarge = "M_PROFILE_TOO_LARGE",
+    /// The user does not accept this invitation.
+    InviteBlocked = "M_INVITE_BLOCKED",
+    /// The policy server refused the event.
+    Unsafe = "M_UNSAFE",
+}
+
+impl From<String> for ErrorCode {
+    fn from(code: String) -> Self {
+        Self::from(code.as_str())
+    }
+}
+
+impl From<ErrorCode> for String {
+    fn from(code: ErrorCode) -> Self {
+        code.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
