@@ -1,0 +1,130 @@
+//! What a fresh server is given: an administrator, and registration tokens of each kind.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::http::call;
+use crate::Result;
+use crate::workspace::random_hex;
+
+const USER: &str = "admin";
+/// Synapse refuses a date that is past when the request arrives.
+const EXPIRY: Duration = Duration::from_secs(2);
+const MAC: &str = "import hashlib, hmac, sys
+key, text = sys.stdin.buffer.read().split(b'\\n', 1)
+print(hmac.new(key, text, hashlib.sha1).hexdigest())";
+
+/// Registers an administrator by the shared secret: `{user, password, access_token}`.
+pub(crate) fn make_admin(python: &Path, port: u16, shared_secret: &str) -> Result<Value> {
+    let path = "/_synapse/admin/v1/register";
+    let nonce = succeed(port, "GET", path, None, None)?["nonce"].take();
+    let nonce = nonce.as_str().unwrap_or_default();
+    let password = password()?;
+    let signed = format!("{nonce}\0{USER}\0{password}\0admin");
+    let body = json!({
+        "nonce": nonce,
+        "username": USER,
+        "password": password,
+        "admin": true,
+        "mac": mac(python, shared_secret, &signed)?,
+    });
+    let made = succeed(port, "POST", path, None, Some(&body))?;
+    Ok(json!({
+        "user": made["user_id"],
+        "password": password,
+        "access_token": made["access_token"],
+    }))
+}
+
+/// Makes one token of each kind and returns them by kind.
+pub(crate) fn make_registration_tokens(port: u16, admin: &Value) -> Result<Value> {
+    let expiry = SystemTime::now() + EXPIRY;
+    let since_epoch = expiry.duration_since(UNIX_EPOCH).unwrap_or_default();
+    for token in [
+        // First, for its date comes closer.
+        json!({ "token": "expired", "expiry_time": since_epoch.as_millis() as u64 }),
+        json!({ "token": "letmein" }),
+        json!({ "token": "once", "uses_allowed": 1 }),
+        // Synapse reads 0 as "no limit", so the one use has to be used.
+        json!({ "token": "spent", "uses_allowed": 1 }),
+    ] {
+        let path = "/_synapse/admin/v1/registration_tokens/new";
+        succeed(
+            port,
+            "POST",
+            path,
+            admin["access_token"].as_str(),
+            Some(&token),
+        )?;
+    }
+    spend(port, "spent")?;
+    sleep(expiry.duration_since(SystemTime::now()).unwrap_or_default());
+    Ok(json!({
+        "unlimited": "letmein",
+        "once": "once",
+        "spent": "spent",
+        "expired": "expired",
+    }))
+}
+
+/// Registers an account with a token, through every stage that the server asks for.
+fn spend(port: u16, token: &str) -> Result<()> {
+    let path = "/_matrix/client/v3/register";
+    let mut body = json!({ "username": "spender", "password": password()? });
+    let (_, asked) = call(port, "POST", path, None, Some(&body)).map_err(unanswered)?;
+    let stages = asked["flows"][0]["stages"].as_array();
+    let mut last = (0, asked.clone());
+    for stage in stages.into_iter().flatten() {
+        body["auth"] = json!({ "type": stage, "session": asked["session"], "token": token });
+        last = call(port, "POST", path, None, Some(&body)).map_err(unanswered)?;
+    }
+    match last {
+        (200, _) => Ok(()),
+        (status, answer) => Err(format!(
+            "the registration token `{token}` could not be used up: {status} {answer}"
+        )),
+    }
+}
+
+/// Random, and good enough for every password policy.
+fn password() -> Result<String> {
+    random_hex(12).map(|hex| format!("Aa1-{hex}"))
+}
+
+fn succeed(
+    port: u16,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> Result<Value> {
+    match call(port, method, path, token, body).map_err(unanswered)? {
+        (200, answer) => Ok(answer),
+        (status, answer) => Err(format!("{method} {path} answered {status}: {answer}")),
+    }
+}
+
+fn unanswered(error: std::io::Error) -> String {
+    format!("Synapse does not answer: {error}")
+}
+
+/// HMAC-SHA1, which Python has. The secret goes through a pipe: arguments are public.
+fn mac(python: &Path, secret: &str, text: &str) -> Result<String> {
+    let fail = |error| format!("no HMAC from {}: {error}", python.display());
+    let mut child = Command::new(python)
+        .args(["-I", "-c", MAC])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(fail)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        write!(stdin, "{secret}\n{text}").map_err(fail)?;
+    }
+    let output = child.wait_with_output().map_err(fail)?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,119 @@
+//! Installs the pinned Synapse into a virtual environment under `target/`.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, File, TryLockError};
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::workspace::{output_of, target};
+
+const REQUIREMENTS: &str = include_str!("../../synapse/requirements.txt");
+const OLDEST_PYTHON: &str = "3.10";
+
+/// Where everything about Synapse is kept.
+pub(crate) fn home() -> PathBuf {
+    target().join("synapse")
+}
+
+/// Installs Synapse where it is not yet, and returns the python that can run it.
+pub(crate) fn install() -> Result<PathBuf> {
+    let version = check_python()?;
+    let home = home();
+    fs::create_dir_all(&home)
+        .map_err(|error| format!("{} cannot be made: {error}", home.display()))?;
+    let mut hasher = DefaultHasher::new();
+    (REQUIREMENTS, version).hash(&mut hasher);
+    let venv = home.join(format!("venv-{:016x}", hasher.finish()));
+    let complete = venv.join("complete");
+    let python = venv.join("bin/python");
+    if complete.exists() {
+        return Ok(python);
+    }
+    let _lock = lock(&home.join("install.lock"))?;
+    if !complete.exists() {
+        let pinned = REQUIREMENTS
+            .lines()
+            .find(|line| line.starts_with("matrix-synapse=="))
+            .unwrap_or("Synapse");
+        eprintln!(
+            "installing {pinned} into {} (once; about half a minute)",
+            venv.display()
+        );
+        make_venv(&venv)?;
+        pip_install(&python, &home)?;
+        File::create(&complete)
+            .map_err(|error| format!("{} cannot be written: {error}", complete.display()))?;
+    }
+    Ok(python)
+}
+
+/// The system's python, its version and place in one text; an error says what to install.
+fn check_python() -> Result<String> {
+    let probe = "import sys; print(sys.version_info[:2] >= (3, 10), sys.version, sys.prefix)";
+    let version = output_of(Command::new("python3").args(["-c", probe])).map_err(|error| {
+        format!(
+            "Synapse needs python3, which does not work here: {error}\n\
+             Install it: `apt-get install python3 python3-venv` (Debian, Ubuntu) or \
+             `dnf install python3` (Fedora)"
+        )
+    })?;
+    if !version.starts_with("True") {
+        return Err(format!(
+            "Synapse needs Python {OLDEST_PYTHON} or newer; `python3` here is older: {}\n\
+             Put a newer python3 first in PATH",
+            version.trim_start_matches("False").trim()
+        ));
+    }
+    output_of(Command::new("python3").args(["-c", "import venv, ensurepip"])).map_err(|_| {
+        "Synapse is installed with `python3 -m venv`, which is missing here.\n\
+         Install it: `apt-get install python3-venv` (Debian, Ubuntu) or \
+         `dnf install python3 python3-pip` (Fedora)"
+            .to_owned()
+    })?;
+    Ok(version)
+}
+
+/// One installer at a time; the lock goes with the file, and so with the process.
+fn lock(path: &Path) -> Result<File> {
+    let fail = |error| format!("{} cannot be locked: {error}", path.display());
+    let file = File::create(path).map_err(fail)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            eprintln!("another process installs Synapse; waiting for it");
+            file.lock().map_err(fail)?;
+        }
+        Err(TryLockError::Error(error)) => return Err(fail(error)),
+    }
+    Ok(file)
+}
+
+fn make_venv(venv: &Path) -> Result<()> {
+    // What an interrupted installation left is of no use.
+    let _ = fs::remove_dir_all(venv);
+    output_of(Command::new("python3").args(["-m", "venv"]).arg(venv))
+        .map(drop)
+        .map_err(|error| format!("no virtual environment at {}: {error}", venv.display()))
+}
+
+fn pip_install(python: &Path, home: &Path) -> Result<()> {
+    let requirements = home.join("requirements.txt");
+    fs::write(&requirements, REQUIREMENTS)
+        .map_err(|error| format!("{} cannot be written: {error}", requirements.display()))?;
+    output_of(
+        Command::new(python)
+            .args(["-m", "pip", "install", "--quiet", "--no-input"])
+            .args(["--disable-pip-version-check", "--no-deps"])
+            .args(["--only-binary", ":all:", "--requirement"])
+            .arg(&requirements),
+    )
+    .map(drop)
+    .map_err(|error| {
+        format!(
+            "Synapse could not be installed: {error}\n\
+             Check that pip can reach its package index from here, and try again"
+        )
+    })
+}

@@ -1,0 +1,262 @@
+//! Starts one server and waits until it answers.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::profile::{Profile, Profiles, Setting, TERMS, configuration};
+use super::run::{self, Run};
+use super::{accounts, http};
+use crate::Result;
+use crate::workspace::{random_hex, root};
+
+/// Two seconds on an idle machine.
+const START: Duration = Duration::from_secs(120);
+const ATTEMPTS: usize = 5;
+
+/// Whether a server outlives the process that started it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leash {
+    /// It runs on, until it is stopped or its time is over.
+    None,
+    /// It ends at once when that process ends, however that happens.
+    Starter,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    run: Run,
+    /// Holds the leash: its standard input.
+    _child: Child,
+}
+
+impl Server {
+    /// How to reach it.
+    pub(crate) fn info(&self) -> &Value {
+        self.run.info()
+    }
+
+    /// Its directory and process.
+    pub(crate) fn run(&self) -> &Run {
+        &self.run
+    }
+}
+
+/// Starts a server that lives at most `ttl` seconds.
+pub(crate) fn start(python: &Path, profiles: &Profiles, ttl: u64, leash: Leash) -> Result<Server> {
+    let mut taken = String::new();
+    for _ in 0..ATTEMPTS {
+        match Starting::new(python, profiles, ttl, leash)?.finish(python, profiles) {
+            Ok(server) => return Ok(server),
+            Err(Failure::PortTaken(log)) => taken = log,
+            Err(Failure::Other(message)) => return Err(message),
+        }
+    }
+    Err(format!(
+        "{ATTEMPTS} times another program took the port that was free a moment before; \
+         the last log ends:\n{taken}"
+    ))
+}
+
+enum Failure {
+    PortTaken(String),
+    Other(String),
+}
+
+/// A server whose process runs but which does not answer yet. Dropped, it is ended.
+struct Starting {
+    child: Option<Child>,
+    dir: PathBuf,
+    port: u16,
+    shared_secret: String,
+}
+
+impl Starting {
+    fn new(python: &Path, profiles: &Profiles, ttl: u64, leash: Leash) -> Result<Self> {
+        let dir = run::parent().join(format!("{profiles}-{}", random_hex(4)?));
+        make_private(&dir)?;
+        let mut starting = Self {
+            child: None,
+            dir,
+            port: free_port()?,
+            shared_secret: random_hex(24)?,
+        };
+        starting.write_files(profiles)?;
+        starting.spawn(python, ttl, leash)?;
+        Ok(starting)
+    }
+
+    fn write_files(&self, profiles: &Profiles) -> Result<()> {
+        let config = configuration(&Setting {
+            profiles,
+            port: self.port,
+            run_dir: &self.dir,
+            shared_secret: &self.shared_secret,
+            inner_secret: &random_hex(24)?,
+        });
+        write(&self.dir.join("homeserver.yaml"), &format!("{config:#}\n"))?;
+        if profiles.has(Profile::Terms) {
+            for (name, page) in TERMS {
+                write(&self.dir.join(name), page)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, python: &Path, ttl: u64, leash: Leash) -> Result<()> {
+        let mut command = Command::new(python);
+        // -I: what the person's environment says to Python is not meant for the server.
+        command
+            .arg("-I")
+            .arg(root().join("xtask/synapse/launch.py"));
+        command.arg(&self.dir).args(["--ttl", &ttl.to_string()]);
+        if leash == Leash::Starter {
+            command.arg("--leash").stdin(Stdio::piped());
+        } else {
+            command.stdin(Stdio::null());
+        }
+        let log = File::create(self.log())
+            .and_then(|log| Ok((log.try_clone()?, log)))
+            .map_err(|error| format!("{} cannot be written: {error}", self.log().display()))?;
+        let child = command
+            .stdout(log.0)
+            .stderr(log.1)
+            .spawn()
+            .map_err(|error| format!("{} could not be started: {error}", python.display()))?;
+        let pid = child.id();
+        self.child = Some(child);
+        self.write_state(&json!({ "pid": pid, "run_dir": self.dir }))
+    }
+
+    fn finish(
+        mut self,
+        python: &Path,
+        profiles: &Profiles,
+    ) -> std::result::Result<Server, Failure> {
+        self.wait_until_ready()?;
+        let admin = accounts::make_admin(python, self.port, &self.shared_secret);
+        let admin = admin.map_err(|error| self.explain(&error))?;
+        let mut info = json!({
+            "profile": profiles.to_string(),
+            "base_url": format!("http://127.0.0.1:{}", self.port),
+            "server_name": profiles.server_name(),
+            "pid": self.child.as_ref().map(Child::id),
+            "run_dir": self.dir,
+            "log": self.log(),
+            "shared_secret": self.shared_secret,
+            "admin": admin,
+        });
+        if profiles.has(Profile::Token) {
+            let tokens = accounts::make_registration_tokens(self.port, &admin);
+            info["registration_tokens"] = tokens.map_err(Failure::Other)?;
+        }
+        if profiles.has(Profile::Shortlived) {
+            // It is dead by the time that anyone could use it; the password is not.
+            info["admin"]["access_token"].take();
+        }
+        self.write_state(&info).map_err(Failure::Other)?;
+        let child = self.child.take();
+        let child = child.ok_or_else(|| Failure::Other("the server was stopped".to_owned()))?;
+        Ok(Server {
+            run: Run::open(self.dir.clone()),
+            _child: child,
+        })
+    }
+
+    fn wait_until_ready(&mut self) -> std::result::Result<(), Failure> {
+        let start = Instant::now();
+        while start.elapsed() < START {
+            if self.has_ended() {
+                return Err(self.explain("Synapse ended while it started"));
+            }
+            if let Ok((200, body)) =
+                http::call(self.port, "GET", "/_matrix/client/versions", None, None)
+                && body["versions"].is_array()
+            {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(50));
+        }
+        let waited = START.as_secs();
+        Err(self.explain(&format!("Synapse did not answer within {waited} seconds")))
+    }
+
+    /// Why a start failed. Another server may have answered on our port: then ours, which
+    /// does not get the port, ends and says so.
+    fn explain(&mut self, error: &str) -> Failure {
+        let start = Instant::now();
+        while !self.has_ended() && start.elapsed() < Duration::from_secs(10) {
+            sleep(Duration::from_millis(50));
+        }
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(20)..].join("\n");
+        if log.contains("Address already in use") {
+            Failure::PortTaken(tail)
+        } else {
+            let log = self.log();
+            Failure::Other(format!("{error}; {} ends:\n{tail}", log.display()))
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut();
+        child.is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("synapse.log")
+    }
+
+    /// Replaced whole, so that nobody reads half of it.
+    fn write_state(&self, info: &Value) -> Result<()> {
+        let state = self.dir.join("server.json");
+        let new = self.dir.join("server.json.new");
+        write(&new, &info.to_string())?;
+        fs::rename(new, &state)
+            .map_err(|error| format!("{} cannot be written: {error}", state.display()))
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let run = Run::open(self.dir.clone());
+            run.ask_to_end();
+            let _ = run.wait_until_gone();
+            // For the moment in which its process id is not yet on record.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn free_port() -> Result<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| format!("there is no free port on 127.0.0.1: {error}"))
+}
+
+/// The directory holds the secrets of the server.
+fn make_private(dir: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(dir)
+        .map_err(|error| format!("{} cannot be made: {error}", dir.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    path.parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(path, text))
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()))
+}

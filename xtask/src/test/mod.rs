@@ -1,0 +1,273 @@
+//! Runs every test, in stages, and says what was skipped and why.
+
+mod output;
+mod servers;
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Write, pipe, stdout};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use output::{Ignored, Tally};
+
+use crate::workspace::cargo;
+use crate::{Result, deps, spec, synapse};
+
+/// The variable that tells the live tests where the servers' JSON objects are.
+const SERVERS: &str = "MATRICULA_SYNAPSE";
+
+/// Runs everything, or what the filter names; true when nothing failed, and with `strict`
+/// nothing was skipped.
+pub(crate) fn run(filter: Option<&str>, strict: bool) -> Result<bool> {
+    let spec = spec::find()?;
+    let mut report = Report::default();
+
+    let mut ordinary = vec!["--workspace", "--no-fail-fast"];
+    ordinary.extend(filter);
+    let tally = report.stage("tests", || cargo_test(&ordinary, spec.as_deref(), None));
+    if filter.is_none() {
+        report.stage("dependencies", check_dependencies);
+    }
+
+    let mut ignored = tally.ignored;
+    let spec_tests = take(&mut ignored, "spec");
+    match &spec {
+        _ if spec_tests.is_empty() => {}
+        Some(dir) => {
+            report.stage("specification", || {
+                run_ignored(&spec_tests, Some(dir), None)
+            });
+        }
+        None => {
+            let why = "there is no specification: set MATRIX_SPEC, or run `cargo xtask spec`";
+            report.skip(spec_tests, why);
+        }
+    }
+
+    let live_tests = take(&mut ignored, "live");
+    if !live_tests.is_empty() {
+        run_live(&mut report, live_tests, spec.as_deref());
+    }
+    for test in ignored {
+        let why = test.reason.clone();
+        report.skip(
+            vec![test],
+            why.as_deref().unwrap_or("marked so, without a reason"),
+        );
+    }
+    print!("{report}");
+    Ok(report.failed == 0 && (!strict || report.skipped.is_empty()))
+}
+
+fn run_live(report: &mut Report, tests: Vec<Ignored>, spec: Option<&Path>) {
+    let python = match report.timed("Synapse: installing", synapse::install) {
+        Ok(python) => python,
+        Err(why) => return report.skip(tests, &why),
+    };
+    let servers = match report.timed("Synapse: starting", || servers::start(&python)) {
+        Ok(servers) => servers,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            report.failed += 1;
+            return report.skip(tests, "the servers did not start");
+        }
+    };
+    let tally = report.stage("live", || run_ignored(&tests, spec, Some(servers.file())));
+    servers.stop(tally.failed > 0);
+}
+
+/// Takes out the tests whose path begins with this word.
+fn take(ignored: &mut Vec<Ignored>, word: &str) -> Vec<Ignored> {
+    ignored
+        .extract_if(.., |test| test.name.starts_with(word))
+        .collect()
+}
+
+/// A stage that is one check. Its failure is told at once, as those of tests are.
+fn check_dependencies() -> Tally {
+    match deps::check() {
+        Ok(()) => Tally {
+            passed: 1,
+            ..Tally::default()
+        },
+        Err(differences) => {
+            eprintln!("{differences}");
+            Tally {
+                failed: 1,
+                ..Tally::default()
+            }
+        }
+    }
+}
+
+/// Runs ignored tests by their exact names.
+fn run_ignored(tests: &[Ignored], spec: Option<&Path>, servers: Option<&Path>) -> Tally {
+    let mut args = vec!["--workspace", "--no-fail-fast", "--test", "it", "--"];
+    args.extend(["--ignored", "--exact"]);
+    args.extend(tests.iter().map(|test| &*test.name));
+    let mut tally = cargo_test(&args, spec, servers);
+    let ran = tally.passed + tally.failed;
+    if ran < tests.len() && tally.failed == 0 {
+        eprintln!(
+            "xtask: {ran} tests ran where {} were to: those of a stage stand in a binary named `it`",
+            tests.len()
+        );
+        tally.failed += 1;
+    }
+    tally
+}
+
+/// Runs `cargo test`, lets its output through and counts. Anything else that goes wrong,
+/// such as a crate that does not compile, counts as one failure.
+fn cargo_test(args: &[&str], spec: Option<&Path>, servers: Option<&Path>) -> Tally {
+    let mut tally = Tally::default();
+    let mut command = cargo();
+    command
+        .arg("test")
+        .args(args)
+        .env("CARGO_TERM_COLOR", "never");
+    command.envs(spec.map(|dir| (spec::VARIABLE, dir)));
+    command.envs(servers.map(|file| (SERVERS, file)));
+    let ended = pipe().and_then(|(output, input)| {
+        // One pipe for both, so that cargo's lines stay among those of the tests.
+        let mut child = command.stdout(input.try_clone()?).stderr(input).spawn()?;
+        // `command` holds the writing end open.
+        drop(command);
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line)? > 0 {
+            stdout().write_all(&line)?;
+            tally.read(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+        child.wait()
+    });
+    match ended {
+        Ok(status) if status.success() => {}
+        Ok(status) if tally.failed == 0 => {
+            eprintln!("xtask: `cargo test` failed without a failed test: {status}");
+            tally.failed += 1;
+        }
+        Ok(_) => {}
+        Err(error) => {
+            eprintln!("xtask: `cargo test` could not be run: {error}");
+            tally.failed += 1;
+        }
+    }
+    tally
+}
+
+/// What the stages came to.
+#[derive(Default)]
+struct Report {
+    stages: Vec<(&'static str, Duration, String)>,
+    passed: usize,
+    failed: usize,
+    skipped: Vec<(String, String)>,
+}
+
+impl Report {
+    fn timed<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        eprintln!("\n== {name}");
+        let start = Instant::now();
+        let outcome = work();
+        self.stages.push((name, start.elapsed(), String::new()));
+        outcome
+    }
+
+    fn stage(&mut self, name: &'static str, work: impl FnOnce() -> Tally) -> Tally {
+        let tally = self.timed(name, work);
+        self.passed += tally.passed;
+        self.failed += tally.failed;
+        if let Some(stage) = self.stages.last_mut() {
+            stage.2 = format!("{} passed, {} failed", tally.passed, tally.failed);
+        }
+        tally
+    }
+
+    fn skip(&mut self, tests: Vec<Ignored>, why: &str) {
+        let names = tests.into_iter().map(|test| test.name);
+        self.skipped
+            .extend(names.map(|name| (name, why.to_owned())));
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n== stages")?;
+        for (name, time, outcome) in &self.stages {
+            writeln!(f, "{name:<20} {:>7.1} s  {outcome}", time.as_secs_f32())?;
+        }
+        if !self.skipped.is_empty() {
+            writeln!(f, "\n== skipped")?;
+        }
+        for (index, (name, why)) in self.skipped.iter().enumerate() {
+            writeln!(f, "{name}")?;
+            let reason_goes_on = self
+                .skipped
+                .get(index + 1)
+                .is_some_and(|next| next.1 == *why);
+            if !reason_goes_on {
+                writeln!(f, "    {}", why.replace('\n', "\n    "))?;
+            }
+        }
+        writeln!(
+            f,
+            "\n{} passed, {} failed, {} skipped",
+            self.passed,
+            self.failed,
+            self.skipped.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ignored(name: &str) -> Ignored {
+        Ignored {
+            name: name.to_owned(),
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn tests_of_a_stage_are_those_whose_path_begins_with_its_word() {
+        let mut all = vec![
+            ignored("live::a"),
+            ignored("deliver::b"),
+            ignored("live_too::c"),
+        ];
+        let live = take(&mut all, "live");
+        assert_eq!(live, [ignored("live::a"), ignored("live_too::c")]);
+        assert_eq!(all, [ignored("deliver::b")]);
+    }
+
+    #[test]
+    fn the_report_ends_with_the_sum_and_names_each_reason_once() {
+        let mut report = Report::default();
+        let tally = Tally {
+            passed: 3,
+            failed: 1,
+            ignored: vec![],
+        };
+        report.stage("tests", || tally);
+        report.stage("dependencies", || Tally {
+            passed: 1,
+            ..Tally::default()
+        });
+        report.skip(
+            vec![ignored("live::a"), ignored("live::b")],
+            "no python:\ninstall it",
+        );
+        report.skip(vec![ignored("slow")], "slow");
+        let text = report.to_string();
+        assert!(
+            text.ends_with("\n4 passed, 1 failed, 3 skipped\n"),
+            "{text}"
+        );
+        let skipped = "live::a\nlive::b\n    no python:\n    install it\nslow\n    slow\n";
+        assert!(text.contains(skipped), "{text}");
+    }
+}
