@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::{Body, FileDesc, Header, Operation, Response, Retry, Secret, ServerUrl, mask_json};
+use crate::{
+    Body, FileDesc, Header, MASK, Operation, Response, Retry, Secret, ServerUrl, mask::Names,
+    mask_json,
+};
 
 /// The query of a request: pairs, not yet encoded.
 pub type Query = Vec<(Cow<'static, str>, String)>;
@@ -30,7 +33,8 @@ pub struct Job {
     queue: Option<String>,
     queue_policy: QueuePolicy,
     retry: Retry,
-    request_secrets: Cow<'static, [Cow<'static, str>]>,
+    request_secrets: Names,
+    query_secrets: Names,
 }
 
 impl Job {
@@ -59,7 +63,8 @@ impl Job {
             queue: None,
             queue_policy: QueuePolicy::default(),
             retry: Retry::default(),
-            request_secrets: Cow::Borrowed(&[]),
+            request_secrets: Names::default(),
+            query_secrets: Names::default(),
         }
     }
 
@@ -67,13 +72,8 @@ impl Job {
     pub fn for_operation(server: &ServerUrl, request_url: &str, operation: &Operation) -> Self {
         let mut job = Self::new(server, request_url, operation.method, operation.id);
         job.retry = operation.retry;
-        if !operation.request_secrets.is_empty() {
-            job.request_secrets = operation
-                .request_secrets
-                .iter()
-                .map(|pointer| Cow::Borrowed(*pointer))
-                .collect();
-        }
+        job.request_secrets = Names::Fixed(operation.request_secrets);
+        job.query_secrets = Names::Fixed(operation.query_secrets);
         job
     }
 
@@ -110,9 +110,27 @@ impl Job {
     /// The body for people to read: a JSON body with its secrets masked, of others only the size.
     pub fn masked_body(&self) -> String {
         match &self.body {
-            Body::Json(text) => mask_json(text, &self.request_secrets),
+            Body::Json(text) => {
+                let pointers: Vec<&str> = self.request_secrets.iter().collect();
+                mask_json(text, &pointers)
+            }
             other => format!("{other:?}"),
         }
+    }
+
+    /// The query for people to read: its pairs, not encoded, with the secrets among them masked.
+    pub fn masked_query(&self) -> Vec<(&str, &str)> {
+        let pairs = self.query.iter();
+        pairs
+            .map(|(name, value)| match self.is_query_secret(name) {
+                true => (name.as_ref(), MASK),
+                false => (name.as_ref(), value.as_str()),
+            })
+            .collect()
+    }
+
+    fn is_query_secret(&self, name: &str) -> bool {
+        self.query_secrets.iter().any(|secret| secret == name)
     }
 
     /// What the answer is to be kept as.
@@ -182,10 +200,14 @@ impl Job {
         self.queue_policy
     }
 
-    /// Whether it carries a token or a body with a secret in it, and so must not be stored outside
-    /// a secret store.
+    /// Whether it carries a token, or a secret in its query or body, and so must not be stored
+    /// outside a secret store.
     pub fn holds_secret(&self) -> bool {
-        if matches!(self.auth, Auth::Token(_)) {
+        let in_query = self
+            .query
+            .iter()
+            .any(|(name, _)| self.is_query_secret(name));
+        if in_query || matches!(self.auth, Auth::Token(_)) {
             return true;
         }
         match &self.body {
@@ -274,7 +296,13 @@ impl Job {
 
     /// Says where the body's secrets are: JSON pointers, in which `*` matches any key.
     pub fn with_request_secrets(mut self, pointers: Vec<Cow<'static, str>>) -> Self {
-        self.request_secrets = Cow::Owned(pointers);
+        self.request_secrets = Names::Own(pointers);
+        self
+    }
+
+    /// Says which of the query's pairs are secrets, by name.
+    pub fn with_query_secrets(mut self, names: Vec<Cow<'static, str>>) -> Self {
+        self.query_secrets = Names::Own(names);
         self
     }
 }
@@ -301,7 +329,7 @@ impl Serialize for Job {
                 self.job_id
             )));
         }
-        let mut fields = serializer.serialize_struct("Job", 13)?;
+        let mut fields = serializer.serialize_struct("Job", 14)?;
         fields.serialize_field("url", &self.url)?;
         fields.serialize_field("method", &self.method)?;
         fields.serialize_field("job_id", &self.job_id)?;
@@ -315,6 +343,7 @@ impl Serialize for Job {
         fields.serialize_field("queue_policy", &self.queue_policy)?;
         fields.serialize_field("retry", &self.retry)?;
         fields.serialize_field("request_secrets", &self.request_secrets)?;
+        fields.serialize_field("query_secrets", &self.query_secrets)?;
         fields.end()
     }
 }

@@ -1,5 +1,8 @@
 //! Hides the secrets of a JSON body before a person sees it.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 /// What stands where a secret stood.
@@ -48,5 +51,50 @@ fn mask_at(value: &mut Value, path: &[&str]) {
             }
         }
         _ => {}
+    }
+}
+
+/// Which parts are secret. An operation's are fixed, and cost a job nothing to carry.
+#[derive(Clone)]
+pub(crate) enum Names {
+    Fixed(&'static [&'static str]),
+    Own(Vec<Cow<'static, str>>),
+}
+
+impl Names {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        let (fixed, own) = match self {
+            Self::Fixed(names) => (*names, &[][..]),
+            Self::Own(names) => (&[][..], names.as_slice()),
+        };
+        fixed.iter().copied().chain(own.iter().map(AsRef::as_ref))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::Fixed(&[])
+    }
+}
+
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Serialize for Names {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::Own)
     }
 }

@@ -24,6 +24,8 @@ pub struct Operation {
     pub since: Option<&'static str>,
     /// Whether the specification discourages its use.
     pub deprecated: bool,
+    /// The names of the query's secrets.
+    pub query_secrets: &'static [&'static str],
     /// JSON pointers to the request body's secrets.
     pub request_secrets: &'static [&'static str],
     /// JSON pointers to the response body's secrets.
@@ -49,6 +51,7 @@ impl Operation {
             uia: false,
             since: None,
             deprecated: false,
+            query_secrets: &[],
             request_secrets: &[],
             response_secrets: &[],
             retry,
@@ -99,6 +102,13 @@ impl Operation {
     ) -> Self {
         self.request_secrets = request;
         self.response_secrets = response;
+        self
+    }
+
+    /// Sets the names of the query's secrets.
+    #[must_use]
+    pub const fn with_query_secrets(mut self, names: &'static [&'static str]) -> Self {
+        self.query_secrets = names;
         self
     }
 

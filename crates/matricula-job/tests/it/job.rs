@@ -213,6 +213,24 @@ fn a_job_with_a_secret_refuses_to_be_stored() {
 }
 
 #[test]
+fn a_secret_in_the_query_is_masked_and_not_stored() {
+    let open = job()
+        .with_query("via", "a.example")
+        .with_query_secrets(vec!["token".into()]);
+    assert!(!open.holds_secret());
+    let stored = serde_json::to_string(&open).unwrap();
+    assert_eq!(serde_json::from_str::<Job>(&stored).unwrap(), open);
+
+    let secret = open.with_query("token", "fBVFdqVE");
+    assert!(secret.holds_secret());
+    assert!(serde_json::to_string(&secret).is_err());
+    assert_eq!(
+        secret.masked_query(),
+        [("via", "a.example"), ("token", "***")]
+    );
+}
+
+#[test]
 fn a_named_credential_is_not_a_secret() {
     let credential = CredentialRef::new("@a:b");
     let named =
