@@ -90,15 +90,12 @@ impl Drop for Servers {
             if let Err(error) = server.run().wait_until_gone() {
                 eprintln!("xtask: {error}");
             }
-            if self.keep_logs {
-                eprintln!(
-                    "the log of {} is {}",
-                    server.info()["profile"],
-                    server.info()["log"]
-                );
-            } else {
+            if !self.keep_logs {
                 server.run().remove();
             }
+        }
+        if self.keep_logs && !self.servers.is_empty() {
+            eprintln!("what the servers logged: target/synapse/run/*/synapse.log");
         }
     }
 }
