@@ -1,1 +1,22 @@
 //! Carries Matrix jobs over HTTP.
+//!
+//! [`Runner`] drives a [`Scheduler`](matricula_job::Scheduler): it hands in the time and the system's
+//! randomness, sends what the scheduler says, and sleeps until it says so.
+//!
+//! Bounds, all in [`Options`]: how long a request may take, how large an answer may be after
+//! decompression, how many redirections are followed. The head of an answer is bounded by the HTTP
+//! library: 100 headers and about 400 KiB over HTTP/1, 16 KiB over HTTP/2.
+
+mod clock;
+mod credentials;
+#[cfg(feature = "async")]
+mod runner;
+#[cfg(feature = "async")]
+mod wire;
+
+pub use clock::{SystemEntropy, now};
+pub use credentials::Credentials;
+#[cfg(feature = "async")]
+pub use runner::Runner;
+#[cfg(feature = "async")]
+pub use wire::Options;

@@ -1,0 +1,103 @@
+//! Drives the scheduler on tokio.
+
+use matricula_job::{
+    Answer, Auth, Cx, Job, Machine, Processed, Scheduler, ServerUrl, TransportError, TransportKind,
+    scheduler::{Effect, Event, Input, Limits, Outcome},
+};
+
+use crate::{
+    Credentials, SystemEntropy, now,
+    wire::{Options, Wire},
+};
+
+/// Runs jobs over HTTP, on tokio. Clones share connections and credentials.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    wire: Wire,
+    limits: Limits,
+    credentials: Credentials,
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
+impl Runner {
+    /// A runner with these bounds and no credentials.
+    pub fn new(options: Options) -> Self {
+        Self {
+            wire: Wire::new(options),
+            limits: Limits::default(),
+            credentials: Credentials::default(),
+        }
+    }
+
+    /// The same runner, trying jobs within these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The tokens that jobs may name.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Whether connections to `server` would leave this machine unencrypted.
+    pub fn is_exposed(server: &ServerUrl) -> bool {
+        !server.is_https() && !server.is_loopback()
+    }
+
+    /// Runs one job to its end: sends it, waits where the server's pace or the network asks for it,
+    /// and tells `watch` what happens meanwhile.
+    ///
+    /// Dropping the future gives the job up; whether the server acted on it is then unknown.
+    pub async fn run(&self, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
+        let mut scheduler = Scheduler::new(self.limits.clone());
+        let mut input = Input::Submit(Box::new(job));
+        loop {
+            let step = scheduler.step(&mut Cx::new(now(), &mut SystemEntropy), input);
+            let mut sends = step.effects.into_iter();
+            for event in step.events {
+                watch(&event);
+                if let Event::Finished(_, outcome) = event {
+                    return outcome;
+                }
+            }
+            // One job: at most one effect, and where there is none, a time to wake at.
+            input = if let Some(Effect::Send(id, job)) = sends.next() {
+                Input::Answer(id, self.send(&job).await)
+            } else {
+                let wait = step.wake_at.unwrap_or_else(now).since(now());
+                tokio::time::sleep(wait).await;
+                Input::Wake
+            };
+        }
+    }
+
+    async fn send(&self, job: &Job) -> Answer {
+        let token = match job.auth() {
+            Auth::Token(token) => Some(token.clone()),
+            Auth::Optional(credential) => self.credentials.token_for(credential, job.url()),
+            Auth::Required(credential) => match self.credentials.token_for(credential, job.url()) {
+                Some(token) => Some(token),
+                None => {
+                    return Answer::Failed(TransportError {
+                        kind: TransportKind::Request,
+                        processed: Processed::No,
+                        message: format!(
+                            "no token for {} towards {}: sign in first",
+                            credential.as_str(),
+                            job.url()
+                        ),
+                    });
+                }
+            },
+            _ => None,
+        };
+        self.wire.send(job, token).await
+    }
+}
