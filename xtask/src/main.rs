@@ -6,6 +6,7 @@
 )]
 
 mod deps;
+mod generate;
 mod spec;
 mod synapse;
 mod test;
@@ -46,6 +47,15 @@ enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Write the API crate's generated code from the Matrix specification.
+    Generate {
+        /// The specification [default: $MATRIX_SPEC].
+        #[arg(long)]
+        spec: Option<PathBuf>,
+        /// Only say whether what is checked in is what would be written.
+        #[arg(long)]
+        check: bool,
+    },
     /// Compare each library's dependency tree with its checked-in allow-list.
     Deps {
         /// Write the allow-lists instead.
@@ -59,6 +69,7 @@ fn main() -> ExitCode {
         Command::Test { strict, filter } => test::run(filter.as_deref(), strict),
         Command::Synapse(command) => synapse::run(command).map(|()| true),
         Command::Spec { dir } => spec::fetch(dir).map(|()| true),
+        Command::Generate { spec, check } => generate::run(spec, check).map(|()| true),
         Command::Deps { bless: true } => deps::bless().map(|()| true),
         Command::Deps { bless: false } => deps::check().map(|()| true),
     };

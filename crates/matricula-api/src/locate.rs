@@ -1,0 +1,83 @@
+//! Says what is wrong with a body, and where: a second look, at those bodies alone that are wrong.
+
+use serde_json::error::Category;
+
+/// What is wrong, and at which path of `body`. Values are not repeated: they may be secret.
+pub(crate) fn explain(body: &[u8], error: &serde_json::Error) -> String {
+    if error.classify() != Category::Data {
+        return format!("it is not whole JSON: {error}");
+    }
+    let path = path_at(body, offset(body, error));
+    match path.is_empty() {
+        true => reason(error),
+        false => format!("{}, at {path}", reason(error)),
+    }
+}
+
+/// The message of `error` without its position and without the value that was found.
+pub(crate) fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+    let found = ["invalid type: ", "invalid value: "]
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix));
+    match found.and_then(|found| found.rsplit_once(", expected ")) {
+        Some((found, expected)) => {
+            let kind = found.split(['"', '`']).next().unwrap_or_default().trim();
+            format!("expected {expected}, found {kind}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+/// How many bytes of `body` were read when `error` arose.
+fn offset(body: &[u8], error: &serde_json::Error) -> usize {
+    let before = body.split_inclusive(|byte| *byte == b'\n');
+    let lines = error.line().saturating_sub(1);
+    before.take(lines).map(<[u8]>::len).sum::<usize>() + error.column()
+}
+
+enum Inside<'a> {
+    Object { key: Option<&'a [u8]> },
+    Array { index: usize },
+}
+
+/// The path, as a JSON pointer, of the value that the first `offset` bytes of `body` end in or with.
+fn path_at(body: &[u8], offset: usize) -> String {
+    let read = &body[..offset.min(body.len())];
+    let mut inside: Vec<Inside<'_>> = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = read.get(at) {
+        at += 1;
+        match (byte, inside.last_mut()) {
+            (b'{', _) => inside.push(Inside::Object { key: None }),
+            (b'[', _) => inside.push(Inside::Array { index: 0 }),
+            (b'}' | b']', _) => drop(inside.pop()),
+            (b',', Some(Inside::Object { key })) => *key = None,
+            (b',', Some(Inside::Array { index })) => *index += 1,
+            (b'"', last) => {
+                let start = at;
+                while read.get(at).is_some_and(|byte| *byte != b'"') {
+                    at += if read[at] == b'\\' { 2 } else { 1 };
+                }
+                if let Some(Inside::Object { key: key @ None }) = last {
+                    *key = read.get(start..at);
+                }
+                at += 1;
+            }
+            _ => {}
+        }
+    }
+    let mut path = String::new();
+    for step in inside {
+        match step {
+            Inside::Object { key: None } => {}
+            Inside::Object { key: Some(key) } => {
+                let key = String::from_utf8_lossy(key);
+                path = path + "/" + &key.replace('~', "~0").replace('/', "~1");
+            }
+            Inside::Array { index } => path += &format!("/{index}"),
+        }
+    }
+    path
+}

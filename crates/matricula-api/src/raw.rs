@@ -1,0 +1,131 @@
+//! JSON kept as text, and the few general shapes that the specification's data needs.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, DeserializeOwned, value::MapAccessDeserializer},
+};
+use serde_json::{Value, value::RawValue};
+
+/// JSON text that stands for a `T`, kept as it came until somebody asks for the `T`.
+///
+/// Two are equal if their texts are. `Debug` shows only the length: events are private.
+///
+/// ```
+/// # use matricula_api::Raw;
+/// let raw = Raw::<Vec<u8>>::from_json("[1, 2]".to_owned())?;
+/// assert_eq!(raw.json(), "[1, 2]");
+/// assert_eq!(raw.read()?, [1, 2]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub struct Raw<T = Value> {
+    json: Box<RawValue>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Raw<T> {
+    /// Takes a JSON text.
+    ///
+    /// # Errors
+    /// Where the text is not JSON.
+    pub fn from_json(text: String) -> Result<Self, serde_json::Error> {
+        RawValue::from_string(text).map(Self::of)
+    }
+
+    /// Writes a value as JSON text.
+    ///
+    /// # Errors
+    /// Where `value` has no JSON form, such as a map whose keys are not texts.
+    pub fn new(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(Self::of)
+    }
+
+    /// The text.
+    pub fn json(&self) -> &str {
+        self.json.get()
+    }
+
+    /// The value that the text stands for.
+    ///
+    /// # Errors
+    /// Where the text stands for something else.
+    pub fn read(&self) -> Result<T, serde_json::Error>
+    where
+        T: DeserializeOwned,
+    {
+        serde_json::from_str(self.json())
+    }
+
+    fn of(json: Box<RawValue>) -> Self {
+        Self {
+            json,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T> Clone for Raw<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.json.clone())
+    }
+}
+
+impl<T> PartialEq for Raw<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.json() == other.json()
+    }
+}
+
+impl<T> fmt::Debug for Raw<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Raw({} bytes)", self.json().len())
+    }
+}
+
+impl<T> Serialize for Raw<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Raw<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::deserialize(deserializer).map(Self::of)
+    }
+}
+
+/// A text, or an object in its place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[allow(clippy::exhaustive_enums, reason = "the JSON is one or the other")]
+pub enum TextOr<T> {
+    /// The text.
+    Text(String),
+    /// The object.
+    Object(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrVisitor(PhantomData))
+    }
+}
+
+struct TextOrVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for TextOrVisitor<T> {
+    type Value = TextOr<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or an object")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(TextOr::Text(text.to_owned()))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Object)
+    }
+}

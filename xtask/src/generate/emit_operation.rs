@@ -1,0 +1,325 @@
+//! Writes operations as Rust.
+
+use std::fmt::Write;
+
+use super::emit::{constructor, doc, field, field_type, rust};
+use super::model::{Field, Module, Operation, Parameter, Place, Reply, RequestBody, Type};
+
+/// The request of an operation and what it can do.
+pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, api: &str) {
+    let module = module.name.as_str();
+    documentation(code, found);
+    let parts = parts(found);
+    request(code, found, &parts, module);
+    let fields: Vec<&Field> = parts.iter().map(|(_, field)| field).collect();
+    let required: Vec<&Field> = fields
+        .iter()
+        .copied()
+        .filter(|field| field.required)
+        .collect();
+    let optional: Vec<&str> = fields
+        .iter()
+        .filter(|field| !field.required)
+        .map(|field| field.name.as_str())
+        .collect();
+    constructor(code, &found.name, &required, &optional, module);
+    endpoint(code, found, module, api);
+}
+
+/// Every field of the request, and whether it is part of a JSON object in the body.
+fn parts(found: &Operation) -> Vec<(bool, Field)> {
+    let parameters = found.parameters.iter().map(|Parameter { place, field }| {
+        let place = match place {
+            Place::Path => "Path",
+            Place::Query => "Query",
+            Place::Header => "Header",
+        };
+        let mut field = field.clone();
+        field.doc = format!("{place} `{}`. {}", field.wire, field.doc);
+        (false, field)
+    });
+    let mut parts: Vec<(bool, Field)> = parameters.collect();
+    let whole = |ty: Type, doc: &str| Field {
+        wire: "body".to_owned(),
+        name: "body".to_owned(),
+        ty,
+        required: true,
+        null_matters: false,
+        doc: doc.to_owned(),
+    };
+    match &found.body {
+        RequestBody::Fields(fields) => {
+            parts.extend(fields.iter().map(|field| (true, field.clone())));
+        }
+        RequestBody::Whole(ty) => parts.push((false, whole(ty.clone(), "The whole body."))),
+        RequestBody::Bytes => {
+            let ty = Type::Hand("Body".to_owned(), Vec::new());
+            parts.push((false, whole(ty, "The whole body: bytes or a file.")));
+        }
+        RequestBody::None | RequestBody::Empty => {}
+    }
+    parts
+}
+
+fn documentation(code: &mut String, found: &Operation) {
+    let method = found.method.to_ascii_uppercase();
+    doc(
+        code,
+        "",
+        &format!("`{method} {}`: {}", found.path, found.doc),
+    );
+    let mut facts = vec![
+        match found.auth.as_str() {
+            "None" => "Token: none.",
+            "Optional" => "Token: if there is one.",
+            "Required" => "Token: required.",
+            "AppserviceOptional" => "Token: an application service's, if there is one.",
+            _ => "Token: an application service's.",
+        }
+        .to_owned(),
+    ];
+    if found.rate_limited {
+        facts.push("Rate-limited.".to_owned());
+    }
+    if found.uia {
+        facts.push("May ask for user-interactive authentication.".to_owned());
+    }
+    if let Some(since) = &found.since {
+        facts.push(format!("Since {since}."));
+    }
+    if found.deprecated {
+        facts.push("Deprecated.".to_owned());
+    }
+    *code += "///\n";
+    doc(code, "", &facts.join(" "));
+    let anchor: String = format!("{}{}", found.method, found.path)
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        .collect();
+    let anchor = anchor.to_ascii_lowercase();
+    let _ = writeln!(
+        code,
+        "/// [Specification](https://spec.matrix.org/v1.19/client-server-api/#{anchor})"
+    );
+}
+
+fn request(code: &mut String, found: &Operation, parts: &[(bool, Field)], module: &str) {
+    let has_json = parts.iter().any(|(in_body, _)| *in_body);
+    let mut derives = vec!["Clone", "Debug"];
+    if parts.iter().all(|(_, field)| !field.required) {
+        derives.push("Default");
+    }
+    derives.push("PartialEq");
+    if has_json {
+        derives.push("Serialize");
+        // What the body does not hold cannot be read from it.
+        if parts
+            .iter()
+            .all(|(in_body, field)| *in_body || !field.required)
+        {
+            derives.push("Deserialize");
+        }
+    }
+    let (first, rest) = found.id.split_at(1);
+    let alias = format!("{}{rest}Job", first.to_ascii_uppercase());
+    let _ = writeln!(
+        code,
+        "#[derive({})]\n#[doc(alias = \"{alias}\")]\npub struct {} {{",
+        derives.join(", "),
+        found.name
+    );
+    for (in_body, part) in parts {
+        if *in_body {
+            field(code, part, module, true);
+        } else {
+            doc(code, "    ", part.doc.trim());
+            if has_json {
+                *code += "    #[serde(skip)]\n";
+            }
+            let _ = writeln!(code, "    pub {}: {},", part.name, field_type(part, module));
+        }
+    }
+    *code += "}\n\n";
+}
+
+fn endpoint(code: &mut String, found: &Operation, module: &str, api: &str) {
+    let (response, read) = match &found.reply {
+        Reply::Json(ty) => (rust(ty, module), "wire::read(response)"),
+        Reply::Content => ("Content".to_owned(), "Content::read(response)"),
+        Reply::Redirect => ("Redirect".to_owned(), "Redirect::read(response)"),
+    };
+    let name = &found.name;
+    let _ = write!(
+        code,
+        "impl Endpoint for {name} {{\n    const OPERATION: Operation = {};\n\n    \
+         type Response = {response};\n\n    \
+         fn job(&self, server: &ServerUrl) -> Job {{\n{}    }}\n\n    \
+         fn read_success(response: &Response) -> Result<{response}, ApiError> {{\n        \
+         {read}\n    }}\n}}\n\n",
+        constant(found, api),
+        job(found)
+    );
+}
+
+fn constant(found: &Operation, api: &str) -> String {
+    let method = match found.method.as_str() {
+        "get" => "Get",
+        "put" => "Put",
+        "post" => "Post",
+        _ => "Delete",
+    };
+    let mut code = format!(
+        "Operation::new(Api::{api}, \"{}\", Method::{method}, \"{}\")",
+        found.id, found.path
+    );
+    if found.auth != "None" {
+        let _ = write!(code, ".with_auth(OperationAuth::{})", found.auth);
+    }
+    if found.rate_limited {
+        code += ".with_rate_limit()";
+    }
+    if found.uia {
+        code += ".with_uia()";
+    }
+    if let Some(since) = &found.since {
+        let _ = write!(code, ".with_since(\"{since}\")");
+    }
+    if found.deprecated {
+        code += ".with_deprecated()";
+    }
+    let in_query: Vec<String> = found
+        .parameters
+        .iter()
+        .filter(|parameter| parameter.place == Place::Query && parameter.field.ty == Type::Secret)
+        .map(|parameter| parameter.field.wire.clone())
+        .collect();
+    if !in_query.is_empty() {
+        let _ = write!(code, ".with_query_secrets(&{in_query:?})");
+    }
+    if !found.request_secrets.is_empty() || !found.response_secrets.is_empty() {
+        let (request, response) = (&found.request_secrets, &found.response_secrets);
+        let _ = write!(code, ".with_secrets(&{request:?}, &{response:?})");
+    }
+    if let Some(retry) = &found.retry {
+        let _ = write!(code, ".with_retry(Retry::{retry})");
+    }
+    code
+}
+
+/// The body of `job`.
+fn job(found: &Operation) -> String {
+    let mut code = String::new();
+    let segments: Vec<String> = found
+        .parameters
+        .iter()
+        .filter(|parameter| parameter.place == Place::Path)
+        .map(|parameter| {
+            as_text(
+                &parameter.field.ty,
+                &format!("self.{}", parameter.field.name),
+            )
+        })
+        .collect();
+    let mut job = "Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)".to_owned();
+    if !segments.is_empty() {
+        let _ = writeln!(
+            code,
+            "let path = wire::path(Self::OPERATION.path, &[{}]);",
+            segments.join(", ")
+        );
+        job = "Job::for_operation(server, &path, &Self::OPERATION)".to_owned();
+    }
+    let body = match &found.body {
+        RequestBody::None => "",
+        RequestBody::Empty => ".with_body(wire::empty_body())",
+        RequestBody::Fields(_) => ".with_body(wire::body(self))",
+        RequestBody::Whole(_) => ".with_body(wire::body(&self.body))",
+        RequestBody::Bytes => ".with_body(self.body.clone())",
+    };
+    job += body;
+    if matches!(found.reply, Reply::Content) {
+        job += ".with_return_type(ReturnType::Bytes)";
+    }
+    let mut changes = String::new();
+    for parameter in &found.parameters {
+        match parameter.place {
+            Place::Path => {}
+            Place::Query => pair(&mut job, &mut changes, "with_query", &parameter.field),
+            Place::Header => pair(&mut job, &mut changes, "with_header", &parameter.field),
+        }
+    }
+    if changes.is_empty() {
+        code += &job;
+        code.push('\n');
+    } else {
+        let _ = write!(code, "let mut job = {job};\n{changes}job\n");
+    }
+    code
+}
+
+/// Adds a pair to query or header: to the chain where it is always there, else afterwards.
+fn pair(job: &mut String, changes: &mut String, with: &str, field: &Field) {
+    let (wire, name) = (&field.wire, &field.name);
+    let own = format!("self.{name}");
+    let (source, one) = match &field.ty {
+        Type::List(item) => {
+            let source = if field.required {
+                format!("&{own}")
+            } else {
+                format!("{own}.iter().flatten()")
+            };
+            (
+                source,
+                format!("job = job.{with}(\"{wire}\", {});", owned(item, "value")),
+            )
+        }
+        Type::Map(..) => {
+            let source = if field.required {
+                format!("&{own}")
+            } else {
+                format!("{own}.iter().flatten()")
+            };
+            let value = format!("job = job.{with}(name.clone(), value.clone());");
+            let _ = writeln!(changes, "for (name, value) in {source} {{ {value} }}");
+            return;
+        }
+        ty if field.required => {
+            let _ = write!(job, ".{with}(\"{wire}\", {})", owned(ty, &own));
+            return;
+        }
+        ty => {
+            let value = format!("job = job.{with}(\"{wire}\", {});", owned(ty, name));
+            let by = if matches!(
+                ty,
+                Type::Bool | Type::Unsigned | Type::Signed | Type::Timestamp
+            ) {
+                ""
+            } else {
+                "&"
+            };
+            let _ = writeln!(changes, "if let Some({name}) = {by}{own} {{ {value} }}");
+            return;
+        }
+    };
+    let _ = writeln!(changes, "for value in {source} {{ {one} }}");
+}
+
+/// An expression for the `&str` that a value is in a path.
+fn as_text(ty: &Type, value: &str) -> String {
+    match ty {
+        Type::Text => format!("&{value}"),
+        Type::Secret => format!("{value}.expose()"),
+        _ => format!("{value}.as_str()"),
+    }
+}
+
+/// An expression for what a value is in a query or header.
+fn owned(ty: &Type, value: &str) -> String {
+    match ty {
+        Type::Text => format!("{value}.clone()"),
+        Type::Secret => format!("{value}.expose()"),
+        Type::Bool | Type::Unsigned | Type::Signed => format!("{value}.to_string()"),
+        Type::Timestamp => format!("{value}.as_millis().to_string()"),
+        _ => format!("{value}.as_str()"),
+    }
+}

@@ -1,0 +1,139 @@
+//! What is generated, before it becomes Rust: modules of types and operations.
+
+/// A Rust module: all that comes from one file of the specification, or what several share.
+pub(crate) struct Module {
+    /// The module's name.
+    pub(crate) name: String,
+    /// What it stems from, for its documentation.
+    pub(crate) about: String,
+    /// In the order in which they are needed.
+    pub(crate) items: Vec<Item>,
+}
+
+pub(crate) enum Item {
+    Operation(Box<Operation>),
+    Struct(Struct),
+    Enum(Enum),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Struct {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    pub(crate) fields: Vec<Field>,
+    /// The type of the values beside the fields, where the specification allows any.
+    pub(crate) extra: Option<Type>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Enum {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    /// Variant and text.
+    pub(crate) values: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Field {
+    /// The name on the wire.
+    pub(crate) wire: String,
+    /// The name in Rust.
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    pub(crate) required: bool,
+    /// Whether null says something else than absence.
+    pub(crate) null_matters: bool,
+    pub(crate) doc: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Type {
+    Bool,
+    Unsigned,
+    Signed,
+    Float,
+    Text,
+    Secret,
+    Timestamp,
+    /// An identifier of the crate's own.
+    Id(&'static str),
+    /// Any JSON.
+    Value,
+    /// Any JSON object.
+    Object,
+    /// JSON kept as text, of this type if it has one.
+    Raw(Option<Box<Type>>),
+    Nullable(Box<Type>),
+    List(Box<Type>),
+    /// Key and value.
+    Map(Box<Type>, Box<Type>),
+    TextOr(Box<Type>),
+    /// A generated struct.
+    Struct(Path),
+    /// A generated enum.
+    Enum(Path),
+    /// Written by hand: its path, and where its secrets are.
+    Hand(String, Vec<String>),
+}
+
+/// The module and name of a generated type.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Path {
+    pub(crate) module: String,
+    pub(crate) name: String,
+}
+
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    /// The request's name in Rust.
+    pub(crate) name: String,
+    pub(crate) method: String,
+    /// With `{parameters}` in braces.
+    pub(crate) path: String,
+    pub(crate) doc: String,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) body: RequestBody,
+    pub(crate) reply: Reply,
+    pub(crate) auth: String,
+    pub(crate) rate_limited: bool,
+    pub(crate) uia: bool,
+    pub(crate) since: Option<String>,
+    pub(crate) deprecated: bool,
+    pub(crate) retry: Option<String>,
+    pub(crate) request_secrets: Vec<String>,
+    pub(crate) response_secrets: Vec<String>,
+}
+
+pub(crate) struct Parameter {
+    pub(crate) place: Place,
+    pub(crate) field: Field,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Path,
+    Query,
+    Header,
+}
+
+pub(crate) enum RequestBody {
+    /// Nothing is sent.
+    None,
+    /// `{}` is sent.
+    Empty,
+    /// An object of these fields.
+    Fields(Vec<Field>),
+    /// JSON that is one value.
+    Whole(Type),
+    /// Not JSON.
+    Bytes,
+}
+
+pub(crate) enum Reply {
+    /// JSON of this type.
+    Json(Type),
+    /// Not JSON.
+    Content,
+    /// No body, but a way elsewhere.
+    Redirect,
+}

@@ -1,0 +1,101 @@
+//! Names in Rust for the names of the specification.
+
+/// The words of a name in whatever style: `getAccount3PIDs`, `m.fully_read`, `Joined Rooms`.
+fn words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut previous = ' ';
+    let characters: Vec<char> = name.chars().collect();
+    for (index, &character) in characters.iter().enumerate() {
+        if !character.is_ascii_alphanumeric() {
+            previous = ' ';
+            continue;
+        }
+        let next_is_lower = characters
+            .get(index + 1)
+            .is_some_and(char::is_ascii_lowercase);
+        // `HTTPServer` is two words, and so is `3PIDs`' end and `RoomId`.
+        let begins = !previous.is_ascii_alphanumeric()
+            || character.is_ascii_uppercase()
+                && (!previous.is_ascii_uppercase()
+                    || (next_is_lower && !ends_plural(&characters, index)));
+        match words.last_mut() {
+            Some(word) if !begins => word.push(character.to_ascii_lowercase()),
+            _ => words.push(character.to_ascii_lowercase().to_string()),
+        }
+        previous = character;
+    }
+    words
+}
+
+/// Whether the capital at `index` is the last of an abbreviation in the plural, such as `IDs`.
+fn ends_plural(characters: &[char], index: usize) -> bool {
+    characters.get(index + 1) == Some(&'s')
+        && !characters
+            .get(index + 2)
+            .is_some_and(char::is_ascii_lowercase)
+}
+
+/// The name of a type or variant.
+pub(crate) fn pascal(name: &str) -> String {
+    let capital = |word: String| {
+        let (first, rest) = word.split_at(1);
+        first.to_ascii_uppercase() + rest
+    };
+    words(name).into_iter().map(capital).collect()
+}
+
+/// The name of a field or module.
+pub(crate) fn snake(name: &str) -> String {
+    // What is the specification's own needs no prefix to say so.
+    let name = name.strip_prefix("m.").unwrap_or(name);
+    let name = words(name).join("_");
+    match name.as_str() {
+        // What the specification calls a type is some kind of thing; `type` is taken in Rust.
+        "type" => "kind".to_owned(),
+        "override" => "overrides".to_owned(),
+        _ => name,
+    }
+}
+
+/// The name of the variant for a value of an enumeration.
+pub(crate) fn variant(value: &str) -> String {
+    let short = value.strip_prefix("m.").unwrap_or(value);
+    let short = short.strip_prefix("org.matrix.").unwrap_or(short);
+    pascal(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_named_in_pascal_case_with_abbreviations_as_words() {
+        for (name, expected) in [
+            ("getAccount3PIDs", "GetAccount3Pids"),
+            ("add3PID", "Add3Pid"),
+            ("logout_all", "LogoutAll"),
+            ("redirectToSSO", "RedirectToSso"),
+            ("uploadContentToMXC", "UploadContentToMxc"),
+            ("queryUserByID", "QueryUserById"),
+            ("Third-party Signed", "ThirdPartySigned"),
+            ("requestOpenIdToken", "RequestOpenIdToken"),
+            ("client_event_without_room_id", "ClientEventWithoutRoomId"),
+        ] {
+            assert_eq!(pascal(name), expected);
+        }
+    }
+
+    #[test]
+    fn fields_are_named_in_snake_case_without_the_prefix_of_the_specification() {
+        for (name, expected) in [
+            ("roomIdOrAlias", "room_id_or_alias"),
+            ("m.fully_read", "fully_read"),
+            ("og:image", "og_image"),
+            ("matrix:image:size", "matrix_image_size"),
+            ("type", "kind"),
+            ("txnId", "txn_id"),
+        ] {
+            assert_eq!(snake(name), expected);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Lowers the operations of the data.
+
+use super::model::{
+    Field, Item, Operation, Parameter, Path, Place, Reply, RequestBody, Struct, Type,
+};
+use super::names::{pascal, snake};
+use super::schema::{At, Lower, Owner, stem};
+use super::spec::{Node, entries, flag, items, step, text};
+use crate::Result;
+
+/// The methods that the data uses.
+const METHODS: [&str; 4] = ["get", "put", "post", "delete"];
+
+impl<'a> Lower<'a> {
+    /// Lowers all operations of a file into a module.
+    pub(crate) fn lower_file(&mut self, file: &str) -> Result<()> {
+        let root = self.spec.root(file)?;
+        let servers = items(root.get("servers"));
+        let base = servers
+            .first()
+            .and_then(|server| server.get("variables")?.get("basePath"))
+            .and_then(|base| text(base, "default"))
+            .ok_or_else(|| format!("{file} names no base path"))?;
+        let module = snake(stem(file));
+        self.module(&module).about = format!("The operations of `{}`.", stem(file));
+        for (path, methods) in root.get("paths").into_iter().flat_map(entries) {
+            for method in METHODS {
+                let Some(node) = methods.get(method) else {
+                    continue;
+                };
+                // Two paths end in a space, so that two operations can share a path.
+                let full = format!("{base}{}", path.trim_end());
+                let at = At {
+                    file: file.to_owned(),
+                    pointer: step(&step("/paths", path), method),
+                    node,
+                    site: text(node, "operationId").unwrap_or_default().to_owned(),
+                };
+                // Its own types follow an operation.
+                let place = self.module(&module).items.len();
+                let operation = self
+                    .operation(&at, &module, method, full)
+                    .map_err(|error| format!("{file}: {error}"))?;
+                let item = Item::Operation(Box::new(operation));
+                self.module(&module).items.insert(place, item);
+            }
+        }
+        Ok(())
+    }
+
+    fn operation(
+        &mut self,
+        at: &At<'a>,
+        module: &str,
+        method: &str,
+        path: String,
+    ) -> Result<Operation> {
+        let id = at.site.clone();
+        let name = self.overrides.text("type_names", &id);
+        let name = name.map_or_else(|| pascal(&id), str::to_owned);
+        let owner = Owner {
+            module: module.to_owned(),
+            name: name.clone(),
+            field: String::new(),
+        };
+        let parameters = self.parameters(at, &path, &owner)?;
+        let body = self.request_body(at, method, &owner)?;
+        let reply = self.reply(at, &owner)?;
+        check_names(&id, &parameters, &body)?;
+        let responses = at.node.get("responses");
+        let has_response =
+            |status| responses.is_some_and(|responses| responses.get(status).is_some());
+        let overridden = |section| self.overrides.text(section, &id);
+        let since = overridden("since").or_else(|| text(at.node, "x-addedInMatrixVersion"));
+        Ok(Operation {
+            doc: overridden("words").map_or_else(|| in_words(&id), str::to_owned),
+            auth: overridden("auth").map_or_else(|| auth(at.node), |auth| Ok(auth.to_owned()))?,
+            rate_limited: has_response("429"),
+            uia: has_response("401") && asks_for_stages(responses)
+                || self.overrides.has("uia", &id),
+            since: since.map(str::to_owned),
+            deprecated: flag(at.node, "deprecated"),
+            retry: self.retry(&id, &path)?,
+            request_secrets: self.request_secrets(&body),
+            response_secrets: match &reply {
+                Reply::Json(ty) => self.secrets_of(ty, ""),
+                Reply::Content | Reply::Redirect => Vec::new(),
+            },
+            id,
+            name,
+            method: method.to_owned(),
+            path,
+            parameters,
+            body,
+            reply,
+        })
+    }
+
+    fn parameters(&mut self, at: &At<'a>, path: &str, owner: &Owner) -> Result<Vec<Parameter>> {
+        let mut parameters = Vec::new();
+        let list = items(at.node.get("parameters"));
+        for (index, node) in list.iter().enumerate() {
+            let here = at.below(&["parameters", &index.to_string()], node, at.site.clone());
+            let found = self.anchor(&here)?;
+            let name = text(found.node, "name").ok_or("a parameter has no name")?;
+            let place = match text(found.node, "in") {
+                Some("path") => Place::Path,
+                Some("query") => Place::Query,
+                Some("header") => Place::Header,
+                _ => return Err(format!("the parameter {name} is in no known place")),
+            };
+            let kind = text(found.node, "in").unwrap_or_default();
+            let site = format!("{}.{kind}/{name}", at.site);
+            let schema = found.node.get("schema");
+            let schema = schema.ok_or_else(|| format!("the parameter {name} has no schema"))?;
+            let schema = found.below(&["schema"], schema, site.clone());
+            // Version and deprecation stand on the parameter, its shape on the schema.
+            let facts = At {
+                site,
+                ..found.clone()
+            };
+            let required = flag(found.node, "required");
+            let field = self.field(name.to_owned(), required, &[schema, facts], owner)?;
+            parameters.push(Parameter { place, field });
+        }
+        let position = |parameter: &Parameter| match parameter.place {
+            Place::Path => path.find(&format!("{{{}}}", parameter.field.wire)),
+            _ => None,
+        };
+        parameters.sort_by_key(|parameter| (parameter.place, position(parameter)));
+        Ok(parameters)
+    }
+
+    fn request_body(&mut self, at: &At<'a>, method: &str, owner: &Owner) -> Result<RequestBody> {
+        let site = format!("{}.request", at.site);
+        let Some(node) = at.node.get("requestBody") else {
+            let sends =
+                matches!(method, "post" | "put") && !self.overrides.has("no_body", &at.site);
+            return Ok(if sends {
+                RequestBody::Empty
+            } else {
+                RequestBody::None
+            });
+        };
+        let body = self.anchor(&at.below(&["requestBody"], node, site.clone()))?;
+        let content = body.node.get("content");
+        let Some(schema) = json_schema(content) else {
+            return Ok(RequestBody::Bytes);
+        };
+        let steps = ["content", "application/json", "schema"];
+        let here = body.below(&steps, schema, site.clone());
+        if self.overrides.has("empty", &site) {
+            return Ok(RequestBody::Empty);
+        }
+        let (fields, extra) = self.fields(std::slice::from_ref(&self.anchor(&here)?), owner)?;
+        if !fields.is_empty() && extra.is_none() {
+            return Ok(RequestBody::Fields(fields));
+        }
+        Ok(RequestBody::Whole(match self.lower(&here, owner)? {
+            Type::Object => Type::Raw(None),
+            other => other,
+        }))
+    }
+
+    fn reply(&mut self, at: &At<'a>, owner: &Owner) -> Result<Reply> {
+        let responses = at.node.get("responses");
+        let response = |status| responses?.get(status).map(|node| (status, node));
+        let found = response("200").or_else(|| response("302"));
+        let (status, node) = found.ok_or_else(|| format!("{} has no success", at.site))?;
+        let site = format!("{}.response", at.site);
+        let response = self.anchor(&at.below(&["responses", status], node, site.clone()))?;
+        if status == "302" {
+            return Ok(Reply::Redirect);
+        }
+        let Some(schema) = json_schema(response.node.get("content")) else {
+            return Ok(Reply::Content);
+        };
+        let steps = ["content", "application/json", "schema"];
+        let here = response.below(&steps, schema, site.clone());
+        Ok(Reply::Json(match self.lower(&here, owner)? {
+            Type::Object => self.empty_reply(owner),
+            other => other,
+        }))
+    }
+
+    /// The answer that says no more than that all is well.
+    fn empty_reply(&mut self, owner: &Owner) -> Type {
+        let name = format!("{}Response", owner.name);
+        let empty = Struct {
+            name: name.clone(),
+            doc: format!(
+                "The answer to [`{}`]: no more than that all is well.",
+                owner.name
+            ),
+            fields: Vec::new(),
+            extra: None,
+        };
+        self.module(&owner.module).items.push(Item::Struct(empty));
+        Type::Struct(Path {
+            module: owner.module.clone(),
+            name,
+        })
+    }
+
+    fn retry(&self, id: &str, path: &str) -> Result<Option<String>> {
+        let named = self.overrides.text("retry", id);
+        let named = named.or(path.ends_with("{txnId}").then_some("txn_id"));
+        match named {
+            None => Ok(None),
+            Some("idempotent") => Ok(Some("Idempotent".to_owned())),
+            Some("txn_id") => Ok(Some("TxnId".to_owned())),
+            Some("not_processed") => Ok(Some("NotProcessed".to_owned())),
+            Some(other) => Err(format!("{id}: {other} is no class of retry")),
+        }
+    }
+
+    fn request_secrets(&self, body: &RequestBody) -> Vec<String> {
+        match body {
+            RequestBody::Fields(fields) => self.secrets_of_fields(fields, ""),
+            RequestBody::Whole(ty) => self.secrets_of(ty, ""),
+            RequestBody::None | RequestBody::Empty | RequestBody::Bytes => Vec::new(),
+        }
+    }
+
+    /// Pointers to the secrets in a value of this type.
+    fn secrets_of(&self, ty: &Type, pointer: &str) -> Vec<String> {
+        match ty {
+            Type::Secret => vec![pointer.to_owned()],
+            Type::Hand(_, secrets) => {
+                let below = |secret| format!("{pointer}{secret}");
+                secrets.iter().map(below).collect()
+            }
+            Type::Nullable(inner) | Type::TextOr(inner) => self.secrets_of(inner, pointer),
+            Type::List(inner) | Type::Map(_, inner) => {
+                self.secrets_of(inner, &format!("{pointer}/*"))
+            }
+            Type::Struct(path) => self.struct_at(path).map_or_else(Vec::new, |found| {
+                self.secrets_of_fields(&found.fields, pointer)
+            }),
+            _ => Vec::new(),
+        }
+    }
+
+    fn secrets_of_fields(&self, fields: &[Field], pointer: &str) -> Vec<String> {
+        fields
+            .iter()
+            .flat_map(|field| self.secrets_of(&field.ty, &step(pointer, &field.wire)))
+            .collect()
+    }
+}
+
+fn json_schema(content: Option<&Node>) -> Option<&Node> {
+    content?.get("application/json")?.get("schema")
+}
+
+/// Whether the 401 is that of user-interactive authentication.
+fn asks_for_stages(responses: Option<&Node>) -> bool {
+    let schema = || json_schema(responses?.get("401")?.get("content"));
+    schema()
+        .and_then(|schema| text(schema, "$ref"))
+        .is_some_and(|reference| reference.ends_with("auth_response.yaml"))
+}
+
+/// Whose token an operation takes, by its `security`.
+fn auth(node: &Node) -> Result<String> {
+    let schemes = items(node.get("security"));
+    let name = |scheme: &Node| entries(scheme).next().map(|(name, _)| name.to_owned());
+    let names: Vec<Option<String>> = schemes.iter().map(name).collect();
+    let names: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
+    Ok(match names.as_slice() {
+        [] => "None",
+        [None, Some("accessTokenQuery"), Some("accessTokenBearer")] => "Optional",
+        [Some("accessTokenQuery"), Some("accessTokenBearer")] => "Required",
+        [
+            Some("appserviceAccessTokenQuery"),
+            Some("appserviceAccessTokenBearer"),
+        ] => "Appservice",
+        other => return Err(format!("the security {other:?} is new; override it")),
+    }
+    .to_owned())
+}
+
+fn check_names(id: &str, parameters: &[Parameter], body: &RequestBody) -> Result<()> {
+    let mut names: Vec<&str> = parameters
+        .iter()
+        .map(|parameter| parameter.field.name.as_str())
+        .collect();
+    match body {
+        RequestBody::Fields(fields) => names.extend(fields.iter().map(|field| field.name.as_str())),
+        RequestBody::Whole(_) | RequestBody::Bytes => names.push("body"),
+        RequestBody::None | RequestBody::Empty => {}
+    }
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("{id} has two parameters named {}", pair[0])),
+        None => Ok(()),
+    }
+}
+
+/// The operation's name as words.
+fn in_words(id: &str) -> String {
+    format!("{}.", snake(id).replace('_', " "))
+}

@@ -1,0 +1,124 @@
+//! What the data does not say, or says wrongly: read from `overrides.yaml`, each with its reason.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::spec::{Node, entries, parse, text, texts};
+use crate::Result;
+
+/// The overrides of one API, by the site they are for: `register.request/type` or
+/// `client-server/definitions/auth_data.yaml/session`.
+pub(crate) struct Overrides {
+    values: BTreeMap<(&'static str, String), Node>,
+    used: RefCell<BTreeSet<(&'static str, String)>>,
+}
+
+/// The sections of the file.
+const SECTIONS: [&str; 15] = [
+    "auth",
+    "empty",
+    "enums",
+    "fields",
+    "formats",
+    "names",
+    "no_body",
+    "raw",
+    "retry",
+    "secrets",
+    "since",
+    "type_names",
+    "types",
+    "uia",
+    "words",
+];
+
+impl Overrides {
+    /// Reads the overrides of `api`.
+    pub(crate) fn read(yaml: &str, api: &str) -> Result<Self> {
+        let root = parse(yaml)?;
+        let api_node = root.get(api);
+        let mut values = BTreeMap::new();
+        for (section, list) in api_node.into_iter().flat_map(entries) {
+            let known = SECTIONS.into_iter().find(|known| *known == section);
+            let known = known.ok_or_else(|| format!("{section} is no section"))?;
+            for entry in super::spec::items(Some(list)) {
+                if text(entry, "why").is_none_or(|why| why.trim().is_empty()) {
+                    return Err(format!("an entry of {section} gives no reason (`why`)"));
+                }
+                let sites = entry.get("at");
+                for site in texts(sites) {
+                    values.insert((known, site.to_owned()), entry.clone());
+                }
+                for (site, value) in sites.into_iter().flat_map(entries) {
+                    values.insert((known, site.to_owned()), value.clone());
+                }
+            }
+        }
+        let used = RefCell::default();
+        Ok(Self { values, used })
+    }
+
+    /// What is overridden at `site`, if anything.
+    pub(crate) fn get(&self, section: &'static str, site: &str) -> Option<&Node> {
+        let key = (section, site.to_owned());
+        let value = self.values.get(&key)?;
+        self.used.borrow_mut().insert(key);
+        Some(value)
+    }
+
+    /// The schemas that are added to the data.
+    pub(crate) fn added(&self) -> impl Iterator<Item = &Node> {
+        let fields = self
+            .values
+            .iter()
+            .filter(|((section, _), _)| *section == "fields");
+        fields.map(|(_, node)| node)
+    }
+
+    /// Whether `site` is listed.
+    pub(crate) fn has(&self, section: &'static str, site: &str) -> bool {
+        self.get(section, site).is_some()
+    }
+
+    /// The text given for `site`.
+    pub(crate) fn text(&self, section: &'static str, site: &str) -> Option<&str> {
+        self.get(section, site)?.as_str()
+    }
+
+    /// Fails where an override was for a site that there is not.
+    pub(crate) fn all_used(&self) -> Result<()> {
+        let used = self.used.borrow();
+        let unused: Vec<String> = self
+            .values
+            .keys()
+            .filter(|key| !used.contains(key))
+            .map(|(section, site)| format!("  {section}: {site}"))
+            .collect();
+        if unused.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "overrides for what the specification does not have:\n{}",
+            unused.join("\n")
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_override_needs_a_reason_and_a_place() {
+        let read = |yaml: &str| Overrides::read(yaml, "client");
+        assert!(read("client:\n  secrets:\n    - { at: [a.request/x] }").is_err());
+        assert!(read("client:\n  nonsense:\n    - { why: w, at: [a] }").is_err());
+
+        let overrides = read("client:\n  secrets:\n    - { why: w, at: [a, b] }").unwrap();
+        assert!(overrides.has("secrets", "a"));
+        assert!(!overrides.has("secrets", "c"));
+        assert!(overrides.all_used().unwrap_err().contains("secrets: b"));
+        assert!(overrides.has("secrets", "b"));
+        assert_eq!(overrides.all_used(), Ok(()));
+    }
+}
