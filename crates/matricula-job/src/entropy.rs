@@ -16,26 +16,12 @@ pub trait Entropy {
     }
 
     /// `len` characters drawn uniformly from `alphabet`, which must be ASCII and not empty.
-    fn text(&mut self, alphabet: &[u8], len: usize) -> String
-    where
-        Self: Sized,
-    {
-        text(self, alphabet, len)
+    fn text(&mut self, alphabet: &[u8], len: usize) -> String {
+        let bound = alphabet.len() as u64;
+        (0..len)
+            .map(|_| char::from(alphabet[self.below(bound) as usize]))
+            .collect()
     }
-}
-
-impl dyn Entropy + '_ {
-    /// `len` characters drawn uniformly from `alphabet`, which must be ASCII and not empty.
-    pub fn text(&mut self, alphabet: &[u8], len: usize) -> String {
-        text(self, alphabet, len)
-    }
-}
-
-fn text(entropy: &mut (impl Entropy + ?Sized), alphabet: &[u8], len: usize) -> String {
-    let bound = alphabet.len() as u64;
-    (0..len)
-        .map(|_| char::from(alphabet[entropy.below(bound) as usize]))
-        .collect()
 }
 
 /// Entropy that a seed determines: for tests and simulations, never for secrets.

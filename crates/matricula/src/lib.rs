@@ -1,1 +1,20 @@
-//! A Matrix session in a few lines.
+#![doc = include_str!("lib.md")]
+
+mod client;
+mod drive;
+mod error;
+mod keeper;
+mod register;
+mod store;
+
+pub use client::Client;
+pub use drive::{Person, drive};
+pub use error::Error;
+pub use keeper::{Forgetful, Keeper};
+pub use register::{Register, register};
+pub use store::{AccountStore, StoreError};
+
+pub use matricula_api as api;
+pub use matricula_auth as auth;
+pub use matricula_http as http;
+pub use matricula_job as job;

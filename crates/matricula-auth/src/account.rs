@@ -1,0 +1,82 @@
+//! What is kept of an account.
+
+use std::time::Duration;
+
+use matricula_api::{UserId, client::refresh::RefreshResponse};
+use matricula_job::{CredentialRef, Patch, Secret, ServerUrl, Timestamp, secret::exposed};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The tables that conversations write to. All of them belong in a secret store.
+pub mod tables {
+    /// [`Account`](crate::Account)s by user id, as JSON.
+    pub const ACCOUNTS: &str = "accounts";
+    /// Half-done [`Registration`](crate::Registration)s by their id, as JSON.
+    pub const REGISTRATIONS: &str = "registrations";
+}
+
+/// An account, and the session in it if there is one.
+///
+/// Serialising it writes its secrets in the clear: that is for a secret store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Account {
+    /// Who.
+    pub user_id: UserId,
+    /// Where.
+    pub server: ServerUrl,
+    /// The device of this session; none without one.
+    pub device_id: Option<String>,
+    /// The session's token; none where the account was made without signing in.
+    #[serde(with = "exposed", default)]
+    pub access_token: Option<Secret>,
+    /// What gets the next token.
+    #[serde(with = "exposed", default)]
+    pub refresh_token: Option<Secret>,
+    /// When the token expires; none if the server named no time.
+    pub expires_at: Option<Timestamp>,
+    /// The password, where it was made for the person and nobody else knows it.
+    #[serde(with = "exposed", default)]
+    pub password: Option<Secret>,
+    /// Whether it is a guest's.
+    #[serde(default)]
+    pub is_guest: bool,
+    /// What whoever began the conversation wanted kept with the account.
+    #[serde(default)]
+    pub data: Value,
+}
+
+impl Account {
+    /// The name of the session's credential: one for each user and device.
+    pub fn credential(&self) -> CredentialRef {
+        let device = self.device_id.as_deref().unwrap_or_default();
+        CredentialRef::new(format!("{}/{device}", self.user_id))
+    }
+
+    /// Takes over what the server gave for the refresh token. One that it did not replace stays.
+    pub fn renew(&mut self, now: Timestamp, answer: RefreshResponse) {
+        self.access_token = Some(answer.access_token);
+        self.expires_at = expiry(now, answer.expires_in_ms);
+        self.refresh_token = answer.refresh_token.or(self.refresh_token.take());
+    }
+
+    /// Forgets the session: its tokens and its device.
+    pub fn end_session(&mut self) {
+        self.access_token = None;
+        self.refresh_token = None;
+        self.expires_at = None;
+        self.device_id = None;
+    }
+
+    /// Adds "keep this account" to what is to be stored.
+    pub fn put_into(&self, patch: &mut Patch) {
+        // The parts are texts, numbers and flags: they always have a JSON form.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        patch.put(tables::ACCOUNTS, self.user_id.as_str(), json);
+    }
+}
+
+/// When a token expires that was given at `now` for so many milliseconds.
+pub(crate) fn expiry(now: Timestamp, expires_in_ms: Option<u64>) -> Option<Timestamp> {
+    Some(now.plus(Duration::from_millis(expires_in_ms?)))
+}

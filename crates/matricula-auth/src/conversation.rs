@@ -1,0 +1,105 @@
+//! The words that all conversations share.
+
+use matricula_api::uia::{Policy, Stage};
+use matricula_job::{EffectId, Job, Machine, Secret, scheduler::Outcome};
+
+use crate::AuthError;
+
+/// A machine that talks to a server, perhaps to a person, and ends with a result.
+pub trait Conversation:
+    Machine<Input = Input, Effect = Effect, Event = Event<<Self as Conversation>::Output>>
+{
+    /// What it is for.
+    type Output;
+}
+
+/// What can happen to a conversation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// Begin; or, after it was read back from a store, go on.
+    Start,
+    /// What became of a job that was sent.
+    Outcome(EffectId, Outcome),
+    /// What the person said.
+    Reply(EffectId, Reply),
+}
+
+/// What a conversation wants done.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Run this job to its end.
+    Send(EffectId, Box<Job>),
+    /// Ask the person.
+    Ask(EffectId, Question),
+}
+
+/// What a conversation tells.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event<T> {
+    /// How it goes.
+    Notice(Notice),
+    /// It is over. Told exactly once.
+    Finished(Result<T, AuthError>),
+}
+
+/// How a conversation goes, for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Which way through the server's authentication was chosen.
+    Route {
+        /// What will be done, in order.
+        stages: Vec<Stage>,
+        /// Why this one.
+        why: String,
+    },
+    /// The server accepted a stage.
+    StageDone(Stage),
+    /// A request may or may not have been processed; this is how it is settled.
+    Settling(String),
+}
+
+/// What only the person can say.
+///
+/// `why` tells, where something was tried before, why it was not good enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Question {
+    /// Which name the account is to have.
+    Username {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// Which password the account is to have.
+    Password {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The registration token that the server's administrators handed out.
+    RegistrationToken {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// Whether the person accepts these documents.
+    AcceptTerms {
+        /// What is to be accepted.
+        policies: Vec<Policy>,
+    },
+}
+
+/// What the person said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// This text.
+    Text(Secret),
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// Nobody is there to be asked.
+    Nobody,
+}

@@ -1,0 +1,282 @@
+//! How a conversation can fail, each in words that tell what to do next.
+
+use std::time::Duration;
+
+use matricula_api::{
+    ApiError, ErrorCode, MatrixError,
+    uia::{Flow, Stage},
+};
+use matricula_job::{ServerUrl, TransportError};
+
+/// Why a conversation ended without what it was for.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The server could not be reached.
+    #[error(
+        "{server} cannot be reached ({error}); check the address and the network, and try again"
+    )]
+    Unreachable {
+        /// Which server.
+        server: ServerUrl,
+        /// What the network said.
+        error: TransportError,
+    },
+    /// Whatever answered does not speak Matrix.
+    #[error("{server} does not answer like a Matrix homeserver ({what}); check the address")]
+    NotMatrix {
+        /// Which server.
+        server: ServerUrl,
+        /// What was wrong.
+        what: String,
+    },
+    /// The server's well-known document does not lead to a homeserver.
+    #[error(
+        "{server} names no homeserver that can be used ({what}); give the homeserver's own address, like https://matrix.example.org"
+    )]
+    WellKnown {
+        /// Whose document.
+        server: ServerUrl,
+        /// What was wrong.
+        what: String,
+    },
+    /// The name is taken.
+    #[error("the name {username:?} is taken on {server}; choose another")]
+    NameTaken {
+        /// On which server.
+        server: ServerUrl,
+        /// Which name.
+        username: String,
+    },
+    /// The name is not allowed.
+    #[error("{server} does not allow the name {username:?}{}; use a-z, 0-9, and any of . _ = - / +", says(.message))]
+    NameInvalid {
+        /// On which server.
+        server: ServerUrl,
+        /// Which name.
+        username: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The name belongs to an application service.
+    #[error(
+        "the name {username:?} is reserved on {server} for an application service; choose another"
+    )]
+    NameReserved {
+        /// On which server.
+        server: ServerUrl,
+        /// Which name.
+        username: String,
+    },
+    /// The password is too weak.
+    #[error("{server} does not accept the password ({code}){}; choose a stronger one", says(.message))]
+    WeakPassword {
+        /// On which server.
+        server: ServerUrl,
+        /// The server's code for what is missing.
+        code: ErrorCode,
+        /// The server's words.
+        message: String,
+    },
+    /// The server makes no accounts for strangers.
+    #[error("{server} does not let people register{}; ask its administrators for an account, or choose another server", says(.message))]
+    Closed {
+        /// Which server.
+        server: ServerUrl,
+        /// The server's words.
+        message: String,
+    },
+    /// The server has no guests.
+    #[error("{server} does not allow guests{}; register an account instead", says(.message))]
+    GuestsNotAllowed {
+        /// Which server.
+        server: ServerUrl,
+        /// The server's words.
+        message: String,
+    },
+    /// The server takes no more accounts for now.
+    #[error("{server} takes no more accounts for now{}{}", says(.message), contact(.admin_contact))]
+    ServerFull {
+        /// Which server.
+        server: ServerUrl,
+        /// The server's words.
+        message: String,
+        /// How to reach its administrators.
+        admin_contact: Option<String>,
+    },
+    /// The registration token is wrong, used up or expired.
+    #[error("{server} does not accept the registration token{}; ask its administrators for another", says(.message))]
+    TokenWrong {
+        /// Which server.
+        server: ServerUrl,
+        /// The server's words.
+        message: String,
+    },
+    /// A registration token is needed and none was given.
+    #[error("{server} asks for a registration token; its administrators hand them out")]
+    TokenNeeded {
+        /// Which server.
+        server: ServerUrl,
+        /// Names the registration for going on later.
+        registration: String,
+    },
+    /// The server's documents must be accepted first.
+    #[error("{server} asks to accept its terms: {documents}")]
+    TermsNotAccepted {
+        /// Which server.
+        server: ServerUrl,
+        /// Their titles and addresses.
+        documents: String,
+        /// Names the registration for going on later.
+        registration: String,
+    },
+    /// Every way through has a stage that this version cannot do.
+    #[error("{server} asks for {}, which this version cannot do; open {url} in a browser, or register in another client", names(.stages))]
+    StagesNotSupported {
+        /// Which server.
+        server: ServerUrl,
+        /// What stands in the way.
+        stages: Vec<Stage>,
+        /// All that the server offers.
+        flows: Vec<Flow>,
+        /// The server's session.
+        session: Option<String>,
+        /// The page on which a person can do the first of the stages.
+        url: String,
+        /// Names the registration for going on later.
+        registration: String,
+    },
+    /// The server delegates accounts to an OAuth 2.0 server.
+    #[error(
+        "{server} makes accounts in its OAuth 2.0 server, {issuer}; open it in a browser to sign up"
+    )]
+    OAuthNeeded {
+        /// Which server.
+        server: ServerUrl,
+        /// Its OAuth 2.0 server.
+        issuer: String,
+    },
+    /// The server wants accounts to be made by single sign-on.
+    #[error("{server} makes accounts by single sign-on; open {url} in a browser to sign up")]
+    SsoNeeded {
+        /// Which server.
+        server: ServerUrl,
+        /// Where to begin.
+        url: String,
+    },
+    /// The server refused a stage.
+    #[error("{server} refused the stage {stage}{}", says(.message))]
+    StageFailed {
+        /// Which server.
+        server: ServerUrl,
+        /// What was refused.
+        stage: Stage,
+        /// The server's words.
+        message: String,
+    },
+    /// The server keeps asking for the same, or for ever more.
+    #[error("{server} keeps asking for authentication without end; tell its administrators")]
+    Endless {
+        /// Which server.
+        server: ServerUrl,
+    },
+    /// The server has had too many requests.
+    #[error("{server} has had too many requests{}", retry(.retry_after))]
+    RateLimited {
+        /// Which server.
+        server: ServerUrl,
+        /// When it takes the next one.
+        retry_after: Option<Duration>,
+    },
+    /// The account may or may not have been made.
+    #[error(
+        "{server} may have made the account, and cannot be asked whether it did ({what}); try to sign in before you register again"
+    )]
+    InDoubt {
+        /// Which server.
+        server: ServerUrl,
+        /// What happened.
+        what: String,
+    },
+    /// User name or password is wrong.
+    #[error("{server} does not know this user name with this password{}", says(.message))]
+    WrongPassword {
+        /// Which server.
+        server: ServerUrl,
+        /// The server's words.
+        message: String,
+    },
+    /// The server has no sign-in by password.
+    #[error("{server} has no sign-in by password, only {}", .offers.join(", "))]
+    NoPasswordLogin {
+        /// Which server.
+        server: ServerUrl,
+        /// What it has.
+        offers: Vec<String>,
+    },
+    /// Any other refusal.
+    #[error("{server} refused: {error}")]
+    Refused {
+        /// Which server.
+        server: ServerUrl,
+        /// Its words.
+        error: MatrixError,
+    },
+    /// The conversation was called off.
+    #[error("called off")]
+    Cancelled,
+}
+
+fn says(message: &str) -> String {
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message:?}")
+    }
+}
+
+fn contact(contact: &Option<String>) -> String {
+    contact.as_ref().map_or_else(String::new, |contact| {
+        format!("; its administrators: {contact}")
+    })
+}
+
+fn retry(after: &Option<Duration>) -> String {
+    match after {
+        Some(wait) => format!("; the next one in {} s", wait.as_secs_f64().ceil()),
+        None => "; try again later".to_owned(),
+    }
+}
+
+fn names(stages: &[Stage]) -> String {
+    let names: Vec<&str> = stages
+        .iter()
+        .map(|stage| match stage {
+            Stage::Recaptcha => "a captcha",
+            Stage::EmailIdentity => "an email address",
+            Stage::Msisdn => "a phone number",
+            Stage::Sso => "single sign-on",
+            Stage::OAuth => "approval in its OAuth 2.0 server",
+            other => other.as_str(),
+        })
+        .collect();
+    names.join(" and ")
+}
+
+impl AuthError {
+    /// The failure of a request that has no special meaning in its conversation.
+    pub(crate) fn from_api(server: &ServerUrl, error: ApiError) -> Self {
+        let server = server.clone();
+        match error {
+            ApiError::Matrix(error) => Self::Refused { server, error },
+            ApiError::RateLimited { retry_after } => Self::RateLimited {
+                server,
+                retry_after,
+            },
+            other => Self::NotMatrix {
+                server,
+                what: other.to_string(),
+            },
+        }
+    }
+}

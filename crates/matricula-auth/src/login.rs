@@ -1,0 +1,176 @@
+//! Signing in to an account with its password.
+
+use matricula_api::{
+    ApiError, Endpoint, ErrorCode,
+    client::login::{Login as LoginRequest, LoginResponse},
+};
+use matricula_job::{
+    Cx, EffectId, Machine, Secret, ServerUrl, Step, Timestamp, scheduler::Outcome,
+};
+use serde_json::{Value, json};
+
+use crate::{Account, AuthError, Conversation, Effect, Event, Input, ServerFacts};
+
+/// Signs in with a password; ends in an [`Account`] with a session.
+///
+/// Specification: <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login>.
+#[derive(Clone, Debug)]
+pub struct Login {
+    server: ServerUrl,
+    /// What the server offers instead, where it has no sign-in by password.
+    no_password: Option<Vec<String>>,
+    user: String,
+    password: Secret,
+    device_id: Option<String>,
+    device_name: Option<String>,
+    refresh_token: bool,
+    made_password: Option<Secret>,
+    data: Value,
+}
+
+impl Login {
+    /// Signs in as `user`, a localpart or a whole user id.
+    pub fn new(facts: &ServerFacts, user: impl Into<String>, password: Secret) -> Self {
+        Self {
+            server: facts.server.clone(),
+            no_password: facts.offers_instead_of_password(),
+            user: user.into(),
+            password,
+            device_id: None,
+            device_name: None,
+            refresh_token: false,
+            made_password: None,
+            data: Value::Null,
+        }
+    }
+
+    /// Signs in as this device, taking its place.
+    #[must_use]
+    pub fn with_device_id(mut self, device_id: impl Into<String>) -> Self {
+        self.device_id = Some(device_id.into());
+        self
+    }
+
+    /// Names the device for people.
+    #[must_use]
+    pub fn with_device_name(mut self, name: impl Into<String>) -> Self {
+        self.device_name = Some(name.into());
+        self
+    }
+
+    /// Asks for a token that expires, with another that renews it.
+    #[must_use]
+    pub fn with_refresh_token(mut self) -> Self {
+        self.refresh_token = true;
+        self
+    }
+
+    /// Goes on keeping this password with the account, for nobody else knows it.
+    #[must_use]
+    pub fn with_made_password(mut self, password: Secret) -> Self {
+        self.made_password = Some(password);
+        self
+    }
+
+    /// Keeps this with the account.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+
+    fn request(&self) -> LoginRequest {
+        let mut request = request(&self.user, &self.password);
+        request.device_id = self.device_id.clone();
+        request.initial_device_display_name = self.device_name.clone();
+        request.refresh_token = self.refresh_token.then_some(true);
+        request
+    }
+
+    fn finish(&self, now: Timestamp, outcome: Outcome) -> Result<Account, AuthError> {
+        let server = self.server.clone();
+        let response = match outcome {
+            Outcome::Done(response) => response,
+            // A second sign-in makes a second token, which hurts nobody: the person decides.
+            Outcome::Failed(error) | Outcome::InDoubt(error) => {
+                return Err(AuthError::Unreachable { server, error });
+            }
+            _ => return Err(AuthError::Cancelled),
+        };
+        match LoginRequest::read(&response) {
+            Ok(answer) => {
+                let mut account = account(&self.server, now, answer, self.data.clone());
+                account.password = self.made_password.clone();
+                Ok(account)
+            }
+            Err(ApiError::Matrix(error)) if error.code == ErrorCode::Forbidden => {
+                Err(AuthError::WrongPassword {
+                    server,
+                    message: error.message,
+                })
+            }
+            Err(error) => Err(AuthError::from_api(&server, error)),
+        }
+    }
+}
+
+/// A sign-in by password.
+pub(crate) fn request(user: &str, password: &Secret) -> LoginRequest {
+    let mut login = LoginRequest::new("m.login.password");
+    login.identifier = serde_json::from_value(json!({"type": "m.id.user", "user": user})).ok();
+    login.password = Some(password.clone());
+    login
+}
+
+pub(crate) fn account(
+    server: &ServerUrl,
+    now: Timestamp,
+    answer: LoginResponse,
+    data: Value,
+) -> Account {
+    Account {
+        user_id: answer.user_id,
+        server: server.clone(),
+        device_id: Some(answer.device_id),
+        access_token: Some(answer.access_token),
+        refresh_token: answer.refresh_token,
+        expires_at: crate::account::expiry(now, answer.expires_in_ms),
+        password: None,
+        is_guest: false,
+        data,
+    }
+}
+
+impl Machine for Login {
+    type Input = Input;
+    type Effect = Effect;
+    type Event = Event<Account>;
+
+    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Step<Effect, Event<Account>> {
+        let mut step = Step::default();
+        let result = match input {
+            Input::Start => match self.no_password.clone() {
+                Some(offers) => Err(AuthError::NoPasswordLogin {
+                    server: self.server.clone(),
+                    offers,
+                }),
+                None => {
+                    let job = Box::new(self.request().job(&self.server));
+                    step.effects.push(Effect::Send(EffectId(1), job));
+                    return step;
+                }
+            },
+            Input::Outcome(EffectId(1), outcome) => self.finish(cx.now, outcome),
+            _ => return step,
+        };
+        if let Ok(account) = &result {
+            account.put_into(&mut step.commit);
+        }
+        step.events.push(Event::Finished(result));
+        step
+    }
+}
+
+impl Conversation for Login {
+    type Output = Account;
+}

@@ -1,0 +1,628 @@
+//! Making an account.
+//!
+//! The way: check the name where one is wished, ask to register, do the stages that the server
+//! wants in the flow that asks least of the person, read the answer. Every step's state is
+//! committed, so it goes on after a crash at any point; a request whose answer was lost is settled
+//! by replaying the server's session, else by signing in with the password.
+//!
+//! Specification: <https://spec.matrix.org/v1.19/client-server-api/#account-registration-and-management>.
+
+mod answers;
+mod flow;
+mod wishes;
+
+use std::collections::BTreeSet;
+
+use matricula_api::{
+    Endpoint,
+    client::registration::{CheckUsernameAvailability, Register, RegisterKind},
+    uia::{AuthData, Flow, Policy, Stage, UiaInfo},
+};
+use matricula_job::{
+    Cx, EffectId, Job, Machine, ServerUrl, Step, TransportError, scheduler::Outcome,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use wishes::{AccountKind, Wishes};
+
+use crate::{
+    Account, AuthError, Conversation, Effect, Event, Input, Notice, Question, Reply, ServerFacts,
+    account::tables, login,
+};
+
+/// Requests that one registration may take before the server is said to ask without end.
+const MOST_REQUESTS: u32 = 40;
+/// How often the person may try another name, password or token.
+const MOST_TRIES: u32 = 5;
+
+/// Makes an account; ends in an [`Account`], with a session unless the wishes say otherwise.
+///
+/// It never assumes that the user id has the name that was wished: the server decides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    id: String,
+    server: ServerUrl,
+    oauth_issuer: Option<String>,
+    prefers_sso: bool,
+    wishes: Wishes,
+    /// Whether the password was made here and must be kept with the account.
+    password_made: bool,
+    /// What the caller wants kept with the account.
+    data: Value,
+    phase: Phase,
+    session: Option<String>,
+    /// What the server last asked for: chosen from anew when the person has an answer.
+    offered: Option<UiaInfo>,
+    flow: Option<Flow>,
+    done: BTreeSet<Stage>,
+    /// Whether it has just been read back: the server may have forgotten its session.
+    resumed: bool,
+    requests: u32,
+    tries: u32,
+    last_effect: u64,
+}
+
+/// What it waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    New,
+    /// The person is to do or to say something before it can go on.
+    Paused,
+    CheckingName,
+    Registering {
+        /// The stage that the request on its way is to complete.
+        stage: Option<Stage>,
+        /// Whether the same request was sent before and its answer lost.
+        replay: bool,
+    },
+    Asking(Ask),
+    /// Finding out by signing in whether the account was made.
+    SigningIn,
+    Over,
+}
+
+/// What the person was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Ask {
+    Name { refused: answers::Refusal },
+    Password { refused: answers::Refusal },
+    Token { refused: Option<String> },
+    Terms,
+}
+
+type Turn = Step<Effect, Event<Account>>;
+
+impl Registration {
+    /// Registers on the server of these facts.
+    pub fn new(facts: &ServerFacts, wishes: Wishes) -> Self {
+        Self {
+            id: String::new(),
+            server: facts.server.clone(),
+            // A server that keeps Matrix's own sign-in beside OAuth 2.0 may register in both ways.
+            oauth_issuer: facts
+                .oauth_issuer
+                .clone()
+                .filter(|_| facts.login_flows.is_empty()),
+            prefers_sso: facts.prefers_sso(),
+            wishes,
+            password_made: false,
+            data: Value::Null,
+            phase: Phase::New,
+            session: None,
+            offered: None,
+            flow: None,
+            done: BTreeSet::new(),
+            resumed: false,
+            requests: 0,
+            tries: 0,
+            last_effect: 0,
+        }
+    }
+
+    /// Keeps this with the account.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// Reads a registration back that was stored half-done; step it with [`Input::Start`].
+    ///
+    /// # Errors
+    /// Where the text was not written by [`Registration`].
+    pub fn from_stored(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
+    /// Its key in [`tables::REGISTRATIONS`]; empty before the first step.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it registers.
+    pub fn server(&self) -> &ServerUrl {
+        &self.server
+    }
+
+    /// What it was begun with.
+    pub fn data(&self) -> &Value {
+        &self.data
+    }
+
+    /// The same registration with what the person has to add or change, for going on later.
+    #[must_use]
+    pub fn with_answers(mut self, answers: Wishes) -> Self {
+        let answered = match &self.phase {
+            Phase::Asking(Ask::Name { .. }) => answers.username.is_some(),
+            Phase::Asking(Ask::Password { .. }) => answers.password.is_some(),
+            _ => false,
+        };
+        if answered {
+            self.forget_session();
+            self.phase = Phase::Paused;
+        }
+        self.wishes.answer(answers);
+        self
+    }
+
+    /// The same registration towards another address of the same server.
+    #[must_use]
+    pub fn with_server(mut self, server: ServerUrl) -> Self {
+        self.server = server;
+        self
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+        match self.phase.clone() {
+            Phase::New => self.begin(cx, turn),
+            // Where the person has found the answer meanwhile, it is not asked for again.
+            Phase::Paused | Phase::Asking(Ask::Token { .. } | Ask::Terms) => {
+                self.resumed = true;
+                self.go_on(turn);
+            }
+            Phase::CheckingName => self.check_name(turn),
+            Phase::Registering { stage, replay } => {
+                let lost = "the program ended before the answer came".to_owned();
+                self.settle(stage, replay, lost, turn);
+            }
+            Phase::Asking(ask) => self.ask(ask, turn),
+            Phase::SigningIn => self.sign_in(turn),
+            Phase::Over => {}
+        }
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+        self.id = cx.entropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
+        if self.wishes.password.is_none() && self.wishes.kind == AccountKind::User {
+            self.wishes.password = Some(wishes::make_password(cx.entropy));
+            self.password_made = true;
+        }
+        if self.wishes.device_id.is_none() && !self.wishes.inhibit_login {
+            // Made here and not by the server, so that signing in after a lost answer does not make
+            // a second device.
+            self.wishes.device_id = Some(cx.entropy.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10));
+        }
+        let server = self.server.clone();
+        if self.prefers_sso {
+            let url = format!("{server}/_matrix/client/v3/login/sso/redirect?action=register");
+            self.end(Err(AuthError::SsoNeeded { server, url }), turn);
+        } else if let Some(issuer) = self.oauth_issuer.clone() {
+            self.end(Err(AuthError::OAuthNeeded { server, issuer }), turn);
+        } else {
+            self.begin_with_name(turn);
+        }
+    }
+
+    fn forget_session(&mut self) {
+        self.session = None;
+        self.offered = None;
+        self.flow = None;
+        self.done.clear();
+    }
+
+    fn begin_with_name(&mut self, turn: &mut Turn) {
+        if self.wishes.username.is_some() && self.wishes.kind == AccountKind::User {
+            self.check_name(turn);
+        } else {
+            self.register(None, turn);
+        }
+    }
+
+    fn check_name(&mut self, turn: &mut Turn) {
+        self.phase = Phase::CheckingName;
+        // Servers lower-case names when they register them, and some refuse to do so when asked.
+        let name = self.username().to_lowercase();
+        let job = CheckUsernameAvailability::new(name).job(&self.server);
+        self.send(job, turn);
+    }
+
+    fn username(&self) -> &str {
+        self.wishes.username.as_deref().unwrap_or_default()
+    }
+
+    /// Asks to register, doing `stage` if one is to be done.
+    fn register(&mut self, stage: Option<Stage>, turn: &mut Turn) {
+        self.phase = Phase::Registering {
+            stage,
+            replay: false,
+        };
+        self.send_registration(turn);
+    }
+
+    fn send_registration(&mut self, turn: &mut Turn) {
+        let Phase::Registering { stage, .. } = &self.phase else {
+            return;
+        };
+        let request = self.request(stage.clone());
+        let job = request.job(&self.server);
+        self.send(job, turn);
+    }
+
+    fn request(&self, stage: Option<Stage>) -> Register {
+        let wishes = &self.wishes;
+        let mut request = Register::default();
+        request.initial_device_display_name = wishes.device_name.clone();
+        if wishes.kind == AccountKind::Guest {
+            // A server ignores everything else of a guest's request.
+            request.kind = Some(RegisterKind::Guest);
+        } else {
+            request.username = wishes.username.clone();
+            request.password = wishes.password.clone();
+            request.device_id = wishes.device_id.clone();
+            request.inhibit_login = wishes.inhibit_login.then_some(true);
+            request.refresh_token = wishes.refresh_token.then_some(true);
+        }
+        request.auth = stage.map(|stage| AuthData {
+            token: self
+                .wishes
+                .token
+                .clone()
+                .filter(|_| stage == Stage::RegistrationToken),
+            ..AuthData::stage(stage, self.session.clone())
+        });
+        request
+    }
+
+    fn send(&mut self, job: Job, turn: &mut Turn) {
+        self.requests += 1;
+        if self.requests > MOST_REQUESTS {
+            self.end(
+                Err(AuthError::Endless {
+                    server: self.server.clone(),
+                }),
+                turn,
+            );
+            return;
+        }
+        self.last_effect += 1;
+        turn.effects
+            .push(Effect::Send(EffectId(self.last_effect), Box::new(job)));
+    }
+
+    fn ask(&mut self, ask: Ask, turn: &mut Turn) {
+        let question = match &ask {
+            Ask::Name { refused } => Question::Username {
+                why: Some(refused.error(self).to_string()),
+            },
+            Ask::Password { refused } => Question::Password {
+                why: Some(refused.error(self).to_string()),
+            },
+            Ask::Token { refused } => Question::RegistrationToken {
+                why: refused.clone(),
+            },
+            Ask::Terms => Question::AcceptTerms {
+                policies: self.policies(),
+            },
+        };
+        self.phase = Phase::Asking(ask);
+        self.last_effect += 1;
+        turn.effects
+            .push(Effect::Ask(EffectId(self.last_effect), question));
+    }
+
+    fn policies(&self) -> Vec<Policy> {
+        self.offered
+            .as_ref()
+            .map(UiaInfo::policies)
+            .unwrap_or_default()
+    }
+
+    fn on_reply(&mut self, reply: Reply, turn: &mut Turn) {
+        let Phase::Asking(ask) = self.phase.clone() else {
+            return;
+        };
+        self.tries += 1;
+        if self.tries > MOST_TRIES || matches!(reply, Reply::Nobody | Reply::No) {
+            let error = self.unanswered(ask);
+            self.end(Err(error), turn);
+            return;
+        }
+        match (ask, reply) {
+            (Ask::Name { .. }, Reply::Text(name)) => {
+                self.wishes.username = Some(name.expose().to_owned());
+                // What was done under the old name may be bound to it.
+                self.forget_session();
+                self.begin_with_name(turn);
+            }
+            (Ask::Password { .. }, Reply::Text(password)) => {
+                self.wishes.password = Some(password);
+                self.password_made = false;
+                self.go_on(turn);
+            }
+            (Ask::Token { .. }, Reply::Text(token)) => {
+                self.wishes.token = Some(token);
+                self.go_on(turn);
+            }
+            (Ask::Terms, Reply::Yes) => {
+                self.wishes.accept_terms = true;
+                self.go_on(turn);
+            }
+            // An answer to another question than the one asked: ask again.
+            (ask, _) => self.ask(ask, turn),
+        }
+    }
+
+    /// Why it ends where the person has no answer.
+    fn unanswered(&self, ask: Ask) -> AuthError {
+        let (server, registration) = (self.server.clone(), self.id.clone());
+        match ask {
+            Ask::Name { refused } | Ask::Password { refused } => refused.error(self),
+            Ask::Token {
+                refused: Some(message),
+            } => AuthError::TokenWrong { server, message },
+            Ask::Token { refused: None } => AuthError::TokenNeeded {
+                server,
+                registration,
+            },
+            Ask::Terms => {
+                let documents = self
+                    .policies()
+                    .iter()
+                    .map(|policy| format!("{} ({})", policy.name, policy.url))
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                AuthError::TermsNotAccepted {
+                    server,
+                    documents,
+                    registration,
+                }
+            }
+        }
+    }
+
+    fn begin_or_register(&mut self, turn: &mut Turn) {
+        if self.phase == Phase::Paused {
+            self.begin_with_name(turn)
+        } else {
+            self.register(None, turn)
+        }
+    }
+
+    /// Does the next stage of the flow, or asks to register if none was offered yet.
+    fn go_on(&mut self, turn: &mut Turn) {
+        let Some(offered) = self.offered.clone() else {
+            return self.begin_or_register(turn);
+        };
+        let still_offered = self
+            .flow
+            .as_ref()
+            .is_some_and(|flow| offered.flows.contains(flow));
+        if !still_offered {
+            match flow::choose(&offered.flows, &self.wishes, &self.done) {
+                Some((flow, why)) => {
+                    let stages = flow.stages.clone();
+                    self.flow = Some(flow);
+                    turn.events
+                        .push(Event::Notice(Notice::Route { stages, why }));
+                }
+                None => return self.end(Err(self.not_supported(offered)), turn),
+            }
+        }
+        let next = self
+            .flow
+            .iter()
+            .flat_map(|flow| &flow.stages)
+            .find(|stage| !self.done.contains(stage));
+        match next.cloned() {
+            Some(Stage::RegistrationToken) if self.wishes.token.is_none() => {
+                self.ask(Ask::Token { refused: None }, turn);
+            }
+            Some(Stage::Terms) if !self.wishes.accept_terms => self.ask(Ask::Terms, turn),
+            Some(stage) => self.register(Some(stage), turn),
+            None => self.end(
+                Err(AuthError::Endless {
+                    server: self.server.clone(),
+                }),
+                turn,
+            ),
+        }
+    }
+
+    fn not_supported(&self, offered: UiaInfo) -> AuthError {
+        let least = offered
+            .flows
+            .iter()
+            .map(flow::unsupported)
+            .min_by_key(Vec::len)
+            .unwrap_or_default();
+        let server = self.server.clone();
+        let Some(first) = least.first() else {
+            let message = "it offers no way to register".to_owned();
+            return AuthError::Closed { server, message };
+        };
+        let session = self.session.clone();
+        let mut url = format!("{server}/_matrix/client/v3/auth/{first}/fallback/web");
+        if let Some(session) = &session {
+            url.push_str("?session=");
+            url.extend(form_encode(session));
+        }
+        let (flows, registration) = (offered.flows, self.id.clone());
+        AuthError::StagesNotSupported {
+            server,
+            stages: least,
+            flows,
+            session,
+            url,
+            registration,
+        }
+    }
+
+    /// A request may have been processed, and its answer is lost.
+    fn settle(&mut self, stage: Option<Stage>, replay: bool, what: String, turn: &mut Turn) {
+        // Without `auth` a request makes no account, but for guests and where no stage is wanted;
+        // then a second try says that the name is taken.
+        let harmless = stage.is_none() && self.wishes.kind == AccountKind::User;
+        if !replay && (harmless || self.session.is_some()) {
+            let how = format!("{what}; asking again in the same session");
+            turn.events.push(Event::Notice(Notice::Settling(how)));
+            self.phase = Phase::Registering {
+                stage,
+                replay: true,
+            };
+            self.send_registration(turn);
+        } else if self.can_sign_in() {
+            turn.events.push(Event::Notice(Notice::Settling(format!(
+                "{what}; trying to sign in"
+            ))));
+            self.sign_in(turn);
+        } else {
+            self.end(
+                Err(AuthError::InDoubt {
+                    server: self.server.clone(),
+                    what,
+                }),
+                turn,
+            );
+        }
+    }
+
+    fn can_sign_in(&self) -> bool {
+        self.wishes.username.is_some()
+            && self.wishes.kind == AccountKind::User
+            && !self.wishes.inhibit_login
+    }
+
+    fn sign_in(&mut self, turn: &mut Turn) {
+        self.phase = Phase::SigningIn;
+        let password = self.wishes.password.clone().unwrap_or_default();
+        let mut request = login::request(self.username(), &password);
+        request.device_id = self.wishes.device_id.clone();
+        request.initial_device_display_name = self.wishes.device_name.clone();
+        request.refresh_token = self.wishes.refresh_token.then_some(true);
+        let job = request.job(&self.server);
+        self.send(job, turn);
+    }
+
+    fn finish(&mut self, mut account: Account, turn: &mut Turn) {
+        account.password = self.wishes.password.clone().filter(|_| self.password_made);
+        account.is_guest = self.wishes.kind == AccountKind::Guest;
+        self.end(Ok(account), turn);
+    }
+
+    fn end(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
+        if let Ok(account) = &result {
+            account.put_into(&mut turn.commit);
+        }
+        if result.as_ref().is_err_and(can_go_on_later) {
+            self.phase = Phase::Paused;
+        } else {
+            self.phase = Phase::Over;
+        }
+        turn.effects.clear();
+        turn.events.push(Event::Finished(result));
+    }
+
+    fn on_outcome(&mut self, cx: &Cx<'_>, outcome: Outcome, turn: &mut Turn) {
+        let phase = self.phase.clone();
+        match (phase, outcome) {
+            (_, Outcome::Cancelled) => self.end(Err(AuthError::Cancelled), turn),
+            (Phase::CheckingName, Outcome::Done(response)) => self.on_availability(&response, turn),
+            (Phase::Registering { stage, replay }, Outcome::Done(response)) => {
+                self.on_registration(cx.now, stage, replay, &response, turn);
+            }
+            (Phase::SigningIn, Outcome::Done(response)) => self.on_sign_in(cx.now, &response, turn),
+            (Phase::Registering { stage, replay }, Outcome::InDoubt(error)) => {
+                self.settle(stage, replay, error.to_string(), turn);
+            }
+            (Phase::SigningIn, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+                let what = error.to_string();
+                self.end(
+                    Err(AuthError::InDoubt {
+                        server: self.server.clone(),
+                        what,
+                    }),
+                    turn,
+                );
+            }
+            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+                let error = self.unreachable(error);
+                self.end(Err(error), turn);
+            }
+            _ => {}
+        }
+    }
+
+    fn unreachable(&self, error: TransportError) -> AuthError {
+        AuthError::Unreachable {
+            server: self.server.clone(),
+            error,
+        }
+    }
+}
+
+/// Whether the person can mend it and go on with the same registration.
+fn can_go_on_later(error: &AuthError) -> bool {
+    matches!(
+        error,
+        AuthError::TokenNeeded { .. }
+            | AuthError::TermsNotAccepted { .. }
+            | AuthError::StagesNotSupported { .. }
+    )
+}
+
+/// A query value in the form that browsers send.
+fn form_encode(text: &str) -> impl Iterator<Item = char> {
+    text.bytes()
+        .flat_map(|byte| {
+            let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            if plain {
+                vec![char::from(byte)]
+            } else {
+                format!("%{byte:02X}").chars().collect()
+            }
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+impl Machine for Registration {
+    type Input = Input;
+    type Effect = Effect;
+    type Event = Event<Account>;
+
+    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+        let mut turn = Step::default();
+        let before = self.phase.clone();
+        match input {
+            Input::Start => self.start(cx, &mut turn),
+            // An answer that nobody waits for any more.
+            Input::Outcome(id, _) | Input::Reply(id, _) if id.0 != self.last_effect => return turn,
+            Input::Outcome(_, outcome) => self.on_outcome(cx, outcome, &mut turn),
+            Input::Reply(_, reply) => self.on_reply(reply, &mut turn),
+        }
+        if self.phase != Phase::Over {
+            // Texts, numbers and flags: this always has a JSON form.
+            let json = serde_json::to_vec(self).unwrap_or_default();
+            turn.commit
+                .put(tables::REGISTRATIONS, self.id.clone(), json);
+        } else if before != Phase::Over {
+            turn.commit.remove(tables::REGISTRATIONS, self.id.clone());
+        }
+        turn
+    }
+}
+
+impl Conversation for Registration {
+    type Output = Account;
+}

@@ -1,0 +1,69 @@
+//! What the person wants of a new account.
+
+use matricula_job::{Entropy, Secret, secret::exposed};
+use serde::{Deserialize, Serialize};
+
+/// What the person wants of a new account, and has said in advance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wishes {
+    /// An ordinary account or a guest's.
+    pub kind: AccountKind,
+    /// The name; without one the server picks one.
+    pub username: Option<String>,
+    /// The password; without one a strong one is made, and kept with the account.
+    #[serde(with = "exposed", default)]
+    pub password: Option<Secret>,
+    /// The registration token that the server's administrators handed out.
+    #[serde(with = "exposed", default)]
+    pub token: Option<Secret>,
+    /// Whether the person accepts whatever terms the server has.
+    pub accept_terms: bool,
+    /// The id of the new device; without one it is made.
+    pub device_id: Option<String>,
+    /// The name of the new device, for people.
+    pub device_name: Option<String>,
+    /// Whether to make the account without signing in to it.
+    pub inhibit_login: bool,
+    /// Whether to get a token that expires, with another that renews it.
+    pub refresh_token: bool,
+}
+
+impl Wishes {
+    /// Takes over what `answers` says; what it leaves open stays.
+    pub(super) fn answer(&mut self, answers: Self) {
+        self.username = answers.username.or(self.username.take());
+        self.password = answers.password.or(self.password.take());
+        self.token = answers.token.or(self.token.take());
+        self.accept_terms |= answers.accept_terms;
+    }
+}
+
+/// The two kinds of account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum AccountKind {
+    /// An ordinary account.
+    #[default]
+    User,
+    /// A [guest's](https://spec.matrix.org/v1.19/client-server-api/#guest-access): without name or
+    /// password, and with few rights.
+    Guest,
+}
+
+/// A password of 24 characters with about 130 bits of entropy, that has what password policies
+/// ask for: small and capital letters, a digit, a symbol.
+pub(super) fn make_password(entropy: &mut dyn Entropy) -> Secret {
+    const SMALL: &[u8] = b"abcdefghijkmnopqrstuvwxyz";
+    const CAPITAL: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
+    const DIGITS: &[u8] = b"23456789";
+    const SYMBOLS: &[u8] = b"-_.!=";
+    let all = [SMALL, CAPITAL, DIGITS, SYMBOLS].concat();
+    // Of each class one, then as many of all as make it strong.
+    let mut password = entropy.text(SMALL, 1);
+    password += &entropy.text(CAPITAL, 1);
+    password += &entropy.text(DIGITS, 1);
+    password += &entropy.text(SYMBOLS, 1);
+    password += &entropy.text(&all, 20);
+    Secret::from(password)
+}

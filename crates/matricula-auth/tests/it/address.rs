@@ -1,0 +1,72 @@
+//! What a person may type to name a homeserver.
+
+use matricula_auth::ServerAddress;
+
+fn parse(text: &str) -> Result<ServerAddress, String> {
+    text.parse()
+        .map_err(|error: matricula_auth::AddressError| error.to_string())
+}
+
+#[test]
+fn names_are_looked_up_and_addresses_are_taken_as_they_are() {
+    for (text, expected) in [
+        ("example.org", "Name(ServerUrl(https://example.org))"),
+        ("@alice:example.org", "Name(ServerUrl(https://example.org))"),
+        (" Example.ORG ", "Name(ServerUrl(https://example.org))"),
+        (
+            "example.org:8448",
+            "Url(ServerUrl(https://example.org:8448))",
+        ),
+        (
+            "https://matrix.example.org/",
+            "Url(ServerUrl(https://matrix.example.org))",
+        ),
+        ("localhost:8008", "Url(ServerUrl(http://localhost:8008))"),
+        ("127.0.0.1:8008", "Url(ServerUrl(http://127.0.0.1:8008))"),
+        (
+            "http://127.0.0.1:8008",
+            "Url(ServerUrl(http://127.0.0.1:8008))",
+        ),
+        ("[::1]:8008", "Url(ServerUrl(http://[::1]:8008))"),
+        ("@a:localhost:8008", "Url(ServerUrl(http://localhost:8008))"),
+    ] {
+        assert_eq!(format!("{:?}", parse(text).unwrap()), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_names_no_server_is_refused_with_what_to_give_instead() {
+    for text in [
+        "",
+        "@alice",
+        "a b",
+        "example.org/path",
+        "@alice:",
+        "ex_ample..?",
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains("example.org"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn an_unencrypted_address_beyond_this_machine_is_refused() {
+    let error = parse("http://matrix.example.org").unwrap_err();
+    assert!(
+        error.contains("not encrypted") && error.contains("https://"),
+        "{error}"
+    );
+    assert!(parse("http://192.168.1.5:8008").is_err());
+}
+
+#[test]
+fn an_address_is_shown_as_it_was_meant() {
+    assert_eq!(
+        parse("@alice:Example.org").unwrap().to_string(),
+        "example.org"
+    );
+    assert_eq!(
+        parse("localhost:8008").unwrap().to_string(),
+        "http://localhost:8008"
+    );
+}

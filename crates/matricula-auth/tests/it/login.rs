@@ -1,0 +1,95 @@
+//! Signing in with a password.
+
+use matricula_auth::{AuthError, Login, ServerFacts};
+use matricula_job::{TransportKind, scheduler::Outcome};
+use serde_json::json;
+
+use crate::{
+    registration::facts,
+    talk::{Talk, transport_error},
+};
+
+fn login() -> Talk<Login> {
+    Talk::start(Login::new(&facts(), "alice", "wordpass".into()))
+}
+
+#[test]
+fn user_password_and_device_are_sent() {
+    let login = Login::new(&facts(), "@alice:example.org", "wordpass".into())
+        .with_device_id("DEV")
+        .with_device_name("phone")
+        .with_refresh_token();
+    let talk = Talk::start(login);
+    assert_eq!(talk.requests, ["POST /_matrix/client/v3/login"]);
+    assert_eq!(
+        talk.body(),
+        json!({
+            "type": "m.login.password",
+            "identifier": { "type": "m.id.user", "user": "@alice:example.org" },
+            "password": "wordpass",
+            "device_id": "DEV",
+            "initial_device_display_name": "phone",
+            "refresh_token": true,
+        })
+    );
+}
+
+#[test]
+fn it_ends_in_a_stored_account_that_keeps_a_made_password() {
+    let login = Login::new(&facts(), "alice", "made".into())
+        .with_made_password("made".into())
+        .with_data(json!({ "k": 1 }));
+    let mut talk = Talk::start(login);
+    talk.answer(
+        200,
+        &json!({ "user_id": "@alice:e.org", "access_token": "t", "device_id": "D" }),
+    );
+    let account = talk.ok();
+    assert_eq!(
+        (account.device_id.as_deref(), &account.data),
+        (Some("D"), &json!({ "k": 1 }))
+    );
+    assert_eq!(account.password, Some("made".into()));
+    assert_eq!(talk.commits.len(), 1);
+}
+
+#[test]
+fn refusals_are_told_apart() {
+    let mut talk = login();
+    talk.answer(
+        403,
+        &json!({ "errcode": "M_FORBIDDEN", "error": "Invalid username or password" }),
+    );
+    assert!(matches!(talk.error(), AuthError::WrongPassword { .. }));
+    let mut talk = login();
+    talk.answer(403, &json!({ "errcode": "M_USER_DEACTIVATED" }));
+    assert!(matches!(talk.error(), AuthError::Refused { .. }));
+    let mut talk = login();
+    talk.answer(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
+    assert!(matches!(talk.error(), AuthError::RateLimited { .. }));
+    let mut talk = login();
+    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    let mut talk = login();
+    talk.answer_text(200, "{}");
+    assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+}
+
+#[test]
+fn a_server_without_sign_in_by_password_is_not_sent_one() {
+    let facts: ServerFacts = serde_json::from_value(json!({
+        "server": "https://matrix.example.org", "versions": [], "registration": null,
+        "oauth_issuer": "https://account.example.org/",
+        "login_flows": [{ "type": "m.login.sso", "oauth_aware_preferred": false }],
+    }))
+    .unwrap();
+    let talk = Talk::start(Login::new(&facts, "alice", "wordpass".into()));
+    let AuthError::NoPasswordLogin { offers, .. } = talk.error() else {
+        panic!("{}", talk.error())
+    };
+    assert_eq!(
+        offers,
+        &["m.login.sso", "OAuth 2.0 at https://account.example.org/"]
+    );
+    assert!(talk.requests.is_empty());
+}

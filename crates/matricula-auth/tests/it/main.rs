@@ -1,0 +1,9 @@
+//! What `matricula-auth` promises, one module a behaviour.
+#![allow(clippy::unwrap_used)]
+
+mod address;
+mod discovery;
+mod login;
+mod lost_answers;
+mod registration;
+mod talk;

@@ -1,0 +1,176 @@
+//! A conversation with a scripted server, on a clock and entropy of its own.
+
+use matricula_auth::{Conversation, Effect, Event, Input, Notice, Question, Reply};
+use matricula_job::{
+    Body, Cx, EffectId, Job, Patch, Processed, Response, SeededEntropy, Step, Timestamp,
+    TransportError, TransportKind, scheduler::Outcome,
+};
+use serde_json::Value;
+
+/// Steps a conversation and remembers what it did.
+pub(crate) struct Talk<C: Conversation> {
+    pub(crate) conversation: C,
+    pub(crate) now: u64,
+    entropy: SeededEntropy,
+    waiting: Vec<(EffectId, Waiting)>,
+    pub(crate) commits: Vec<Patch>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) result: Option<Result<C::Output, matricula_auth::AuthError>>,
+    /// `METHOD path` of every request, in order.
+    pub(crate) requests: Vec<String>,
+}
+
+enum Waiting {
+    Answer(Job),
+    Reply(Question),
+}
+
+impl<C: Conversation> Talk<C> {
+    /// Begins the conversation.
+    pub(crate) fn start(conversation: C) -> Self {
+        let mut talk = Self {
+            conversation,
+            now: 1_700_000_000_000,
+            entropy: SeededEntropy::new(42),
+            waiting: Vec::new(),
+            commits: Vec::new(),
+            notices: Vec::new(),
+            result: None,
+            requests: Vec::new(),
+        };
+        talk.step(Input::Start);
+        talk
+    }
+
+    pub(crate) fn step(&mut self, input: Input) {
+        let mut cx = Cx::new(Timestamp::from_millis(self.now), &mut self.entropy);
+        let step: Step<Effect, Event<C::Output>> = self.conversation.step(&mut cx, input);
+        if !step.commit.is_empty() {
+            self.commits.push(step.commit);
+        }
+        for effect in step.effects {
+            match effect {
+                Effect::Send(id, job) => {
+                    let path = job.url().splitn(4, '/').nth(3).unwrap_or_default();
+                    self.requests
+                        .push(format!("{} /{path}", job.request_method()));
+                    self.waiting.push((id, Waiting::Answer(*job)));
+                }
+                Effect::Ask(id, question) => self.waiting.push((id, Waiting::Reply(question))),
+                other => panic!("unexpected effect {other:?}"),
+            }
+        }
+        for event in step.events {
+            match event {
+                Event::Notice(notice) => self.notices.push(notice),
+                Event::Finished(result) => {
+                    assert!(self.result.is_none(), "it finished twice");
+                    self.result = Some(result);
+                }
+                other => panic!("unexpected event {}", std::any::type_name_of_val(&other)),
+            }
+        }
+    }
+
+    /// The one request that waits for an answer.
+    pub(crate) fn job(&self) -> &Job {
+        match &self.waiting[..] {
+            [(_, Waiting::Answer(job))] => job,
+            _ => panic!("not exactly one request waits; so far: {:?}", self.requests),
+        }
+    }
+
+    /// The body of the one request that waits.
+    pub(crate) fn body(&self) -> Value {
+        serde_json::from_slice(self.job().request_body().as_bytes()).unwrap()
+    }
+
+    /// Answers the one request that waits.
+    pub(crate) fn answer(&mut self, status: u16, body: &Value) -> &mut Self {
+        self.answer_text(status, &body.to_string())
+    }
+
+    pub(crate) fn answer_text(&mut self, status: u16, body: &str) -> &mut Self {
+        let response =
+            self.job()
+                .gen_response(Response::new(status, vec![], Body::Json(body.into())));
+        self.outcome(Outcome::Done(response))
+    }
+
+    pub(crate) fn outcome(&mut self, outcome: Outcome) -> &mut Self {
+        self.job();
+        let (id, _) = self.waiting.remove(0);
+        self.step(Input::Outcome(id, outcome));
+        self
+    }
+
+    /// Answers the request to this path, among several.
+    pub(crate) fn answer_path(&mut self, path: &str, status: u16, body: &str) -> &mut Self {
+        let at = self
+            .waiting
+            .iter()
+            .position(
+                |(_, waiting)| matches!(waiting, Waiting::Answer(job) if job.url().ends_with(path)),
+            )
+            .unwrap_or_else(|| panic!("nothing was asked of {path}"));
+        let (id, waiting) = self.waiting.remove(at);
+        let Waiting::Answer(job) = waiting else {
+            unreachable!()
+        };
+        let response = job.gen_response(Response::new(status, vec![], Body::Json(body.into())));
+        self.step(Input::Outcome(id, Outcome::Done(response)));
+        self
+    }
+
+    /// Loses the answer to the one request that waits.
+    pub(crate) fn lose(&mut self) -> &mut Self {
+        self.outcome(Outcome::InDoubt(transport_error(TransportKind::Cut)))
+    }
+
+    pub(crate) fn is_asking(&self) -> bool {
+        matches!(&self.waiting[..], [(_, Waiting::Reply(_))])
+    }
+
+    /// The one question that waits.
+    pub(crate) fn question(&self) -> &Question {
+        match &self.waiting[..] {
+            [(_, Waiting::Reply(question))] => question,
+            _ => panic!(
+                "not exactly one question waits; so far: {:?}",
+                self.requests
+            ),
+        }
+    }
+
+    /// Answers the one question that waits.
+    pub(crate) fn reply(&mut self, reply: Reply) -> &mut Self {
+        self.question();
+        let (id, _) = self.waiting.remove(0);
+        self.step(Input::Reply(id, reply));
+        self
+    }
+
+    pub(crate) fn ok(&self) -> &C::Output {
+        match &self.result {
+            Some(Ok(output)) => output,
+            Some(Err(error)) => panic!("it failed: {error}"),
+            None => panic!("it goes on; so far: {:?}", self.requests),
+        }
+    }
+
+    pub(crate) fn error(&self) -> &matricula_auth::AuthError {
+        match &self.result {
+            Some(Err(error)) => error,
+            Some(Ok(_)) => panic!("it succeeded"),
+            None => panic!("it goes on; so far: {:?}", self.requests),
+        }
+    }
+}
+
+pub(crate) fn transport_error(kind: TransportKind) -> TransportError {
+    TransportError {
+        kind,
+        processed: Processed::Maybe,
+        message: "the network broke".into(),
+    }
+}

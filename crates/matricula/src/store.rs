@@ -1,0 +1,272 @@
+//! The file that accounts and half-done registrations are kept in.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use matricula_auth::{Account, Registration, tables};
+use matricula_job::Patch;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Keeper;
+
+/// A secret store: one file that only its owner can read, written whole and renamed into place.
+///
+/// Each write takes a lock that processes share and reads the file anew, so that two writers do not
+/// undo each other. It is meant for dozens of accounts, not for thousands.
+#[derive(Clone, Debug)]
+pub struct AccountStore {
+    dir: PathBuf,
+}
+
+/// What the file holds. A version that is not known is refused, never overwritten.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    schema_version: u32,
+    /// The account that commands use unless told otherwise.
+    #[serde(default)]
+    default: Option<String>,
+    #[serde(default)]
+    tables: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+const SCHEMA_VERSION: u32 = 1;
+
+impl Default for Content {
+    fn default() -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            default: None,
+            tables: BTreeMap::new(),
+        }
+    }
+}
+
+impl AccountStore {
+    /// The store in this directory, which is made with the first write.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The file with the secrets.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join("accounts.json")
+    }
+
+    /// All accounts, by user id.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.read_table(tables::ACCOUNTS)
+    }
+
+    /// The account of this user id; without one, the default account.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn account(&self, user_id: Option<&str>) -> Result<Option<Account>, StoreError> {
+        let content = self.read()?;
+        let wanted = user_id.or(content.default.as_deref());
+        let Some(accounts) = content.tables.get(tables::ACCOUNTS) else {
+            return Ok(None);
+        };
+        let found = match wanted {
+            Some(user_id) => accounts.get(user_id),
+            None => accounts.values().next(),
+        };
+        found.map(|value| self.parse(value)).transpose()
+    }
+
+    /// The half-done registration of this id.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn registration(&self, id: &str) -> Result<Option<Registration>, StoreError> {
+        let content = self.read()?;
+        let stored = content
+            .tables
+            .get(tables::REGISTRATIONS)
+            .and_then(|table| table.get(id));
+        stored.map(|value| self.parse(value)).transpose()
+    }
+
+    /// All half-done registrations.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        self.read_table(tables::REGISTRATIONS)
+    }
+
+    /// Makes this the account that is used unless told otherwise.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or written.
+    pub fn set_default(&self, user_id: &str) -> Result<(), StoreError> {
+        self.change(|content| {
+            content.default = Some(user_id.to_owned());
+            Ok(())
+        })
+    }
+
+    /// Forgets an account.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or written.
+    pub fn forget(&self, user_id: &str) -> Result<(), StoreError> {
+        self.change(|content| {
+            if let Some(accounts) = content.tables.get_mut(tables::ACCOUNTS) {
+                accounts.remove(user_id);
+            }
+            content.default.take_if(|default| default == user_id);
+            Ok(())
+        })
+    }
+
+    fn read_table<T: serde::de::DeserializeOwned>(
+        &self,
+        table: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let content = self.read()?;
+        let Some(table) = content.tables.get(table) else {
+            return Ok(Vec::new());
+        };
+        table.values().map(|value| self.parse(value)).collect()
+    }
+
+    fn parse<T: serde::de::DeserializeOwned>(&self, value: &Value) -> Result<T, StoreError> {
+        T::deserialize(value).map_err(|_| self.unreadable("an entry in it is not well-formed"))
+    }
+
+    fn unreadable(&self, what: &str) -> StoreError {
+        StoreError::Unreadable {
+            path: self.path(),
+            what: what.to_owned(),
+        }
+    }
+
+    fn read(&self) -> Result<Content, StoreError> {
+        let path = self.path();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
+            Err(error) => {
+                return Err(StoreError::Io {
+                    path,
+                    what: "read",
+                    error,
+                });
+            }
+        };
+        // What a JSON error says about this file could be a piece of a secret: only where it is.
+        let content: Content = serde_json::from_slice(&text).map_err(|error| {
+            self.unreadable(&format!("line {}, column {}", error.line(), error.column()))
+        })?;
+        if content.schema_version != SCHEMA_VERSION {
+            return Err(self.unreadable(&format!("it has version {}", content.schema_version)));
+        }
+        Ok(content)
+    }
+
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Content) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let failed = |path: &Path, what| {
+            let path = path.to_owned();
+            move |error| StoreError::Io { path, what, error }
+        };
+        make_private_dir(&self.dir).map_err(failed(&self.dir, "make"))?;
+        let lock_path = self.dir.join("accounts.lock");
+        let lock = private_file(&lock_path).map_err(failed(&lock_path, "make"))?;
+        lock.lock().map_err(failed(&lock_path, "lock"))?;
+        let mut content = self.read()?;
+        change(&mut content)?;
+        let text = serde_json::to_vec_pretty(&content)
+            .map_err(|error| self.unreadable(&error.to_string()))?;
+        let path = self.path();
+        self.replace(&path, &text).map_err(failed(&path, "write"))
+    }
+
+    /// Old or new, never half: written beside, made durable, renamed into place.
+    fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {
+        let beside = self.dir.join("accounts.json.new");
+        // One that a crash left behind may have been made by somebody else, with other rights.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = private_file(&beside)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        File::open(&self.dir)?.sync_all()
+    }
+}
+
+impl Keeper for AccountStore {
+    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
+        self.change(|content| {
+            for change in patch.changes() {
+                let table = content.tables.entry(change.table.to_string()).or_default();
+                match &change.value {
+                    Some(value) => {
+                        let value = serde_json::from_slice(value).map_err(|_| {
+                            self.unreadable("a value that is not JSON was to be kept")
+                        })?;
+                        table.insert(change.key.clone(), value);
+                    }
+                    None => {
+                        table.remove(&change.key);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn make_private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Why something could not be kept or read back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file system refused.
+    #[error("could not {what} {}: {error}; check the rights and the free space, or name another directory", path.display())]
+    Io {
+        /// What the file system refused.
+        path: PathBuf,
+        /// What was to be done with it.
+        what: &'static str,
+        /// Its words.
+        error: io::Error,
+    },
+    /// The file was not written by this program, or by a newer version.
+    #[error("{} cannot be read ({what}); it is left as it is: move it aside to begin anew", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
