@@ -1,2 +1,54 @@
-//! The `matricula` command.
-fn main() {}
+//! The `matricula` command: an account on any Matrix homeserver, from a terminal or a script.
+
+mod args;
+mod commands;
+mod failure;
+mod home;
+mod person;
+mod report;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{args::Args, failure::Failure, report::Report};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let report = Report::new(args.global.json);
+    if let Some(level) = args.global.log {
+        log_to_stderr(level);
+    }
+    match run(args, &report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report.failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(args: Args, report: &Report) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("no runtime: {error}")))?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = commands::run(args, report) => result,
+            _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+        }
+    });
+    // What still runs in the background is given up: everything that counts is stored.
+    runtime.shutdown_background();
+    result
+}
+
+fn log_to_stderr(level: args::LogLevel) {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::from(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

@@ -1,0 +1,217 @@
+//! What can be typed after `matricula`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+
+/// An account on any Matrix homeserver.
+#[derive(Debug, Parser)]
+#[command(
+    name = "matricula",
+    version,
+    max_term_width = 100,
+    before_help = "Examples:\n  \
+        matricula register                          a private account on this machine\n  \
+        matricula register example.org              an account on example.org\n  \
+        matricula whoami                            who you are\n  \
+        matricula discover example.org              what a server offers"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Print one JSON object instead of words
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Ask nothing: end with an error where something is missing
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+    /// Keep accounts and private homeservers in this directory
+    #[arg(long, global = true, value_name = "DIR", env = "MATRICULA_HOME")]
+    pub(crate) home: Option<PathBuf>,
+    /// Give a single request this many seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Write what happens to standard error; secrets are never in it
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log: Option<LogLevel>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "give a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "give a number of seconds above 0".to_owned())
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make an account
+    Register(Box<Register>),
+    /// Sign in to an account
+    Login(Login),
+    /// Sign out
+    Logout(OfAccount),
+    /// Show who you are, as the server says
+    Whoami(OfAccount),
+    /// Renew the session's token
+    Refresh(OfAccount),
+    /// Show what a server is and offers
+    Discover(Discover),
+    /// The operations of the Matrix specification
+    #[command(subcommand)]
+    Api(Api),
+    /// Run a private homeserver on this machine, for development, tests and offline use
+    Homeserver(Homeserver),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    before_help = "Examples:\n  \
+        matricula register\n  \
+        matricula register example.org --username alice\n  \
+        printf %s \"$PASSWORD\" | matricula register example.org --username alice --password-stdin\n  \
+        matricula register example.org --token-file invitation.txt --accept-terms --json",
+    group(ArgGroup::new("from_stdin").args(["password_stdin", "token_stdin"]))
+)]
+pub(crate) struct Register {
+    /// A homeserver, like example.org or https://matrix.example.org; without one, a private one on
+    /// this machine
+    pub(crate) server: Option<String>,
+    /// The name; without one the server picks one
+    #[arg(long, value_name = "NAME", conflicts_with = "guest")]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input; without one a strong one is made and kept
+    #[arg(long, conflicts_with = "guest")]
+    pub(crate) password_stdin: bool,
+    /// Read the password from a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["password_stdin", "guest"])]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Read the server's registration token from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Read the server's registration token from standard input
+    #[arg(long, conflicts_with = "token_file")]
+    pub(crate) token_stdin: bool,
+    /// Accept the server's terms
+    #[arg(long)]
+    pub(crate) accept_terms: bool,
+    /// Make a guest account
+    #[arg(long)]
+    pub(crate) guest: bool,
+    /// Make the account without signing in to it
+    #[arg(long)]
+    pub(crate) inhibit_login: bool,
+    /// Get a token that expires, and one that renews it
+    #[arg(long)]
+    pub(crate) refresh_token: bool,
+    /// The id of this device; without one it is made
+    #[arg(long, value_name = "ID", conflicts_with = "guest")]
+    pub(crate) device_id: Option<String>,
+    /// The name of this device, for people
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device_name: Option<String>,
+    /// Go on with a registration that waited for you
+    #[arg(long, value_name = "ID", conflicts_with_all = ["server", "guest"])]
+    pub(crate) resume: Option<String>,
+    /// Print the requests instead of sending them, secrets masked
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
+    matricula login @alice:example.org\n  \
+    matricula login alice --server https://matrix.example.org --password-file password.txt")]
+pub(crate) struct Login {
+    /// Who, like @alice:example.org; without one, the account used last
+    pub(crate) user: Option<String>,
+    /// The homeserver, where the user id does not lead to it
+    #[arg(long)]
+    pub(crate) server: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// Read the password from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "password_stdin")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Get a token that expires, and one that renews it
+    #[arg(long)]
+    pub(crate) refresh_token: bool,
+    /// The id of this device, to take its place
+    #[arg(long, value_name = "ID")]
+    pub(crate) device_id: Option<String>,
+    /// The name of this device, for people
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device_name: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OfAccount {
+    /// Whose account, like @alice:example.org; without one, the account used last
+    #[arg(long, value_name = "USER_ID")]
+    pub(crate) account: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:\n  matricula discover example.org --json")]
+pub(crate) struct Discover {
+    /// A homeserver, like example.org or https://matrix.example.org
+    pub(crate) server: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Api {
+    /// List every operation
+    List,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
+    matricula homeserver\n  \
+    matricula homeserver --port 8008 --directory ./try-it")]
+pub(crate) struct Homeserver {
+    /// Where its data is; without one, the private homeserver's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// The port on 127.0.0.1; without one, a free one
+    #[arg(long, default_value = "0")]
+    pub(crate) port: u16,
+    /// Listen on this address instead; others can then reach it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::IpAddr>,
+    /// Let strangers register, where others can reach it
+    #[arg(long, requires = "listen")]
+    pub(crate) allow_open_registration: bool,
+}

@@ -1,0 +1,94 @@
+//! `--dry-run`: the requests that would be sent, secrets masked.
+
+use matricula::{
+    api::{Endpoint, client::registration::CheckUsernameAvailability},
+    auth::{
+        Conversation, Discovery, Effect, Input, Registration, ServerAddress, ServerFacts, Wishes,
+    },
+    http::{SystemEntropy, now},
+    job::{Body, Cx, Job, Response, ServerUrl, scheduler::Outcome},
+};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::failure::Failure;
+
+/// Prints what registering would send before the first answer that decides how to go on.
+pub(crate) fn register(
+    context: &Context<'_>,
+    server: Option<&str>,
+    wishes: Wishes,
+) -> Result<(), Failure> {
+    let address: ServerAddress = match server {
+        Some(server) => server.parse()?,
+        None => {
+            // Where the private one will listen is known only when it does.
+            let private: ServerUrl = "http://private.localhost"
+                .parse()
+                .map_err(|error| Failure::other(format!("{error}")))?;
+            ServerAddress::Url(private)
+        }
+    };
+    let facts = ServerFacts::of(address.url().clone());
+    let mut jobs = sends(&mut Discovery::new(address), Input::Start);
+    let mut registration = Registration::new(&facts, wishes);
+    let mut next = sends(&mut registration, Input::Start);
+    if let Some(check) = next
+        .iter()
+        .position(|job| job.0.job_id() == CheckUsernameAvailability::OPERATION.id)
+    {
+        let (job, id) = &next[check];
+        let free = Response::new(200, Vec::new(), Body::Json(r#"{"available":true}"#.into()));
+        let input = Input::Outcome(*id, Outcome::Done(job.gen_response(free)));
+        let more = sends(&mut registration, input);
+        next.extend(more);
+    }
+    jobs.extend(next);
+    let requests: Vec<Value> = jobs.iter().map(|(job, _)| describe(job)).collect();
+    let lines: Vec<String> = jobs.iter().map(|(job, _)| words(job)).collect();
+    context.report.result(
+        &lines.join("\n"),
+        &json!({ "schema_version": 1, "requests": requests }),
+    );
+    context
+        .report
+        .say("nothing was sent; what comes after these depends on the server's answers");
+    Ok(())
+}
+
+fn sends<C: Conversation>(
+    conversation: &mut C,
+    input: Input,
+) -> Vec<(Job, matricula::job::EffectId)> {
+    let step = conversation.step(&mut Cx::new(now(), &mut SystemEntropy), input);
+    let jobs = step.effects.into_iter().filter_map(|effect| match effect {
+        Effect::Send(id, job) => Some((*job, id)),
+        _ => None,
+    });
+    jobs.collect()
+}
+
+fn body(job: &Job) -> Option<String> {
+    (*job.request_body() != Body::Empty).then(|| job.masked_body())
+}
+
+fn describe(job: &Job) -> Value {
+    json!({
+        "operation": job.job_id(),
+        "method": job.request_method().as_str(),
+        "url": job.url(),
+        "query": job.masked_query(),
+        "body": body(job).and_then(|body| serde_json::from_str::<Value>(&body).ok()),
+    })
+}
+
+fn words(job: &Job) -> String {
+    let mut line = format!("{:4} {}", job.request_method(), job.url());
+    for (at, (name, value)) in job.masked_query().iter().enumerate() {
+        line += &format!("{}{name}={value}", if at == 0 { '?' } else { '&' });
+    }
+    if let Some(body) = body(job) {
+        line += &format!(" {body}");
+    }
+    line
+}

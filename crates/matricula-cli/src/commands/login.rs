@@ -1,0 +1,117 @@
+//! `matricula login`.
+
+use matricula::{
+    auth::{Account, Discovery, Login, ServerAddress, ServerFacts},
+    drive,
+    job::Secret,
+};
+
+use super::{Context, read_secret, register::describe, session};
+use crate::{args, failure::Failure, person::Terminal, server::Opened};
+
+pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(), Failure> {
+    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut accounts = context.home.accounts();
+    let known = known_account(context, &options)?;
+    let (known, _opened): (Option<Account>, Option<Opened>) = match known {
+        Some(account) => session::reach(account)
+            .await
+            .map(|(account, opened)| (Some(account), opened))?,
+        None => (None, None),
+    };
+    let user = match (&options.user, &known) {
+        (Some(user), _) => user.clone(),
+        (None, Some(account)) => account.user_id.to_string(),
+        (None, None) => {
+            return Err(Failure::Usage(
+                "say who signs in, like @alice:example.org".into(),
+            ));
+        }
+    };
+    let password = password(&options, known.as_ref(), &terminal)?;
+    let facts: ServerFacts = {
+        let address = address(&options, &user, known.as_ref())?;
+        drive(
+            &mut Discovery::new(address),
+            &context.runner,
+            &mut accounts,
+            &mut terminal,
+        )
+        .await?
+    };
+    let mut login = Login::new(&facts, user, password);
+    if let Some(account) = &known {
+        login = login.with_data(account.data.clone());
+    }
+    if let Some(id) = options.device_id {
+        login = login.with_device_id(id);
+    }
+    if let Some(name) = options.device_name {
+        login = login.with_device_name(name);
+    }
+    if options.refresh_token {
+        login = login.with_refresh_token();
+    }
+    if let Some(made) = known.and_then(|account| account.password) {
+        login = login.with_made_password(made);
+    }
+    let account = drive(&mut login, &context.runner, &mut accounts, &mut terminal).await?;
+    accounts.set_default(account.user_id.as_str())?;
+    let device = account.device_id.as_deref().unwrap_or_default();
+    context.report.result(
+        &format!("signed in as {} on device {device}", account.user_id),
+        &describe(&account, &account.server),
+    );
+    context.report.next(&context.command("whoami"));
+    Ok(())
+}
+
+/// The account that is meant, if it is kept here and no other server is named.
+fn known_account(context: &Context<'_>, options: &args::Login) -> Result<Option<Account>, Failure> {
+    if options.server.is_some() {
+        return Ok(None);
+    }
+    Ok(context.home.accounts().account(options.user.as_deref())?)
+}
+
+fn address(
+    options: &args::Login,
+    user: &str,
+    known: Option<&Account>,
+) -> Result<ServerAddress, Failure> {
+    if let Some(server) = &options.server {
+        return Ok(server.parse()?);
+    }
+    if let Some(account) = known {
+        return Ok(ServerAddress::Url(account.server.clone()));
+    }
+    if !user.starts_with('@') {
+        return Err(Failure::Usage(format!(
+            "name the server of {user}: --server example.org, or @{user}:example.org"
+        )));
+    }
+    Ok(user.parse()?)
+}
+
+fn password(
+    options: &args::Login,
+    known: Option<&Account>,
+    terminal: &Terminal,
+) -> Result<Secret, Failure> {
+    if let Some(given) = read_secret(
+        options.password_stdin,
+        options.password_file.as_deref(),
+        "password",
+    )? {
+        return Ok(given);
+    }
+    if let Some(made) = known.and_then(|account| account.password.clone()) {
+        return Ok(made);
+    }
+    if terminal.is_there() {
+        return terminal.password();
+    }
+    Err(Failure::Usage(
+        "give the password with --password-stdin or --password-file".into(),
+    ))
+}

@@ -1,0 +1,101 @@
+//! One module a command.
+
+mod api;
+mod discover;
+mod dry_run;
+mod homeserver;
+mod login;
+mod register;
+mod session;
+
+use std::{io::Read, path::Path};
+
+use matricula::{
+    http::{Options, Runner},
+    job::Secret,
+};
+
+use crate::{
+    args::{Args, Command, Global},
+    failure::{Failure, program},
+    home::Home,
+    report::Report,
+};
+
+/// What every command has at hand.
+pub(crate) struct Context<'a> {
+    pub(crate) home: Home,
+    pub(crate) runner: Runner,
+    pub(crate) report: Report,
+    pub(crate) no_input: bool,
+    pub(crate) global: &'a Global,
+}
+
+impl Context<'_> {
+    /// A command line to type next: this program as it was called, with the options that it takes
+    /// to find the same accounts.
+    pub(crate) fn command(&self, command: &str) -> String {
+        let program = program();
+        // What came from the environment is still there for the next command.
+        let from_environment = std::env::var_os("MATRICULA_HOME");
+        match &self.global.home {
+            Some(home) if from_environment.is_none_or(|named| named != home.as_os_str()) => {
+                format!("{program} {command} --home {}", home.display())
+            }
+            _ => format!("{program} {command}"),
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
+    let mut options = Options::default();
+    options.timeout = args.global.timeout;
+    options.connect_timeout = options.connect_timeout.min(args.global.timeout);
+    let context = Context {
+        home: Home::new(args.global.home.as_deref())?,
+        runner: Runner::new(options),
+        report: *report,
+        no_input: args.global.no_input,
+        global: &args.global,
+    };
+    match args.command {
+        Command::Register(options) => register::run(&context, *options).await,
+        Command::Login(options) => login::run(&context, options).await,
+        Command::Logout(options) => session::log_out(&context, options).await,
+        Command::Whoami(options) => session::who_am_i(&context, options).await,
+        Command::Refresh(options) => session::refresh(&context, options).await,
+        Command::Discover(options) => discover::run(&context, options).await,
+        Command::Api(crate::args::Api::List) => api::list(&context),
+        Command::Homeserver(options) => homeserver::run(&context, options).await,
+    }
+}
+
+/// A secret from standard input or a file; the line break that editors and `echo` leave is dropped.
+pub(crate) fn read_secret(
+    from_stdin: bool,
+    file: Option<&Path>,
+    what: &str,
+) -> Result<Option<Secret>, Failure> {
+    // Longer than any password or token that a server takes.
+    const LONGEST: u64 = 64 * 1024;
+    let mut text = String::new();
+    let read = match file {
+        Some(path) => std::fs::File::open(path)
+            .and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+            .map_err(|error| Failure::Usage(format!("the {what} in {}: {error}", path.display()))),
+        None if from_stdin => std::io::stdin()
+            .take(LONGEST)
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::Usage(format!("the {what} on standard input: {error}"))),
+        None => return Ok(None),
+    };
+    read?;
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    if secret.is_empty() {
+        return Err(Failure::Usage(format!(
+            "the {what} is empty; give one, or leave the option out"
+        )));
+    }
+    Ok(Some(Secret::from(secret)))
+}

@@ -1,0 +1,105 @@
+//! `whoami`, `refresh` and `logout`: what is done in a session.
+
+use matricula::{Client, api::client::whoami::GetTokenOwner, auth::Account};
+use serde_json::json;
+
+use super::{Context, register::describe};
+use crate::{
+    args::OfAccount,
+    failure::Failure,
+    server::{self, Opened},
+};
+
+pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
+    let (client, _opened) = client(context, options.account.as_deref()).await?;
+    let me = client.call(GetTokenOwner::default()).await?;
+    let server = &client.account().server;
+    let device = me.device_id.as_deref().unwrap_or("no device");
+    let guest = if me.is_guest == Some(true) {
+        ", a guest"
+    } else {
+        ""
+    };
+    let object = json!({
+        "schema_version": 1,
+        "user_id": me.user_id,
+        "device_id": me.device_id,
+        "guest": me.is_guest.unwrap_or(false),
+        "server": server,
+    });
+    context.report.result(
+        &format!("{} on device {device} at {server}{guest}", me.user_id),
+        &object,
+    );
+    Ok(())
+}
+
+pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
+    let (mut client, _opened) = client(context, options.account.as_deref()).await?;
+    client.refresh(&mut context.home.accounts()).await?;
+    let account = client.account();
+    let until = account
+        .expires_at
+        .map(|at| at.since(matricula::http::now()).as_secs());
+    let words = match until {
+        Some(seconds) => format!(
+            "the token of {} is renewed, for {seconds} s",
+            account.user_id
+        ),
+        None => format!("the token of {} is renewed", account.user_id),
+    };
+    context
+        .report
+        .result(&words, &describe(account, &account.server));
+    Ok(())
+}
+
+pub(crate) async fn log_out(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
+    let (client, _opened) = client(context, options.account.as_deref()).await?;
+    let account = client.log_out(&mut context.home.accounts()).await?;
+    context.report.result(
+        &format!("signed out of {}", account.user_id),
+        &describe(&account, &account.server),
+    );
+    context
+        .report
+        .next(&context.command(&format!("login {}", account.user_id)));
+    Ok(())
+}
+
+/// The account of this user id, or the one used last, with its server running if it is a private one.
+pub(crate) async fn client(
+    context: &Context<'_>,
+    user_id: Option<&str>,
+) -> Result<(Client, Option<Opened>), Failure> {
+    let account = account(context, user_id)?;
+    if account.access_token.is_none() {
+        let login = context.command(&format!("login {}", account.user_id));
+        return Err(Failure::NotSignedIn(format!(
+            "{} is not signed in; next: {login}",
+            account.user_id
+        )));
+    }
+    let (account, opened) = reach(account).await?;
+    Ok((Client::new(account, context.runner.clone()), opened))
+}
+
+pub(crate) fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Failure> {
+    let found = context.home.accounts().account(user_id)?;
+    found.ok_or_else(|| {
+        let register = context.command("register");
+        Failure::NotSignedIn(match user_id {
+            Some(user_id) => format!("no account {user_id} is kept here; next: {register}"),
+            None => format!("no account is kept here yet; next: {register}"),
+        })
+    })
+}
+
+/// Starts the server of a private account: its address is another each time.
+pub(crate) async fn reach(mut account: Account) -> Result<(Account, Option<Opened>), Failure> {
+    let opened = server::reopen(&account.data).await?;
+    if let Some(opened) = &opened {
+        account.server = opened.url().clone();
+    }
+    Ok((account, opened))
+}

@@ -1,0 +1,207 @@
+//! How a command fails: an exit code, a sentence, and the same as JSON.
+
+use matricula::{
+    Error, StoreError,
+    auth::{AddressError, AuthError},
+    job::TransportError,
+};
+use matricula::{
+    api::{ApiError, ErrorCode},
+    job::TransportKind,
+};
+use serde_json::{Value, json};
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library says why.
+    Library(Error),
+    /// The command was typed in a way that makes no sense.
+    Usage(String),
+    /// There is no account, or no session in it.
+    NotSignedIn(String),
+    /// Anything else.
+    Other(String),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl Failure {
+    pub(crate) fn other(message: impl Into<String>) -> Self {
+        Self::Other(message.into())
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Library(error) => exit_code(error),
+            Self::Usage(_) => 2,
+            Self::NotSignedIn(_) => 4,
+            Self::Other(_) => 1,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// A word for scripts.
+    fn kind(&self) -> &'static str {
+        match self.exit_code() {
+            2 => "usage",
+            3 => "network",
+            4 => "sign_in",
+            5 => "rate_limited",
+            6 => "person_needed",
+            7 => "refused",
+            130 => "interrupted",
+            _ => "failed",
+        }
+    }
+
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Library(error) => error.to_string(),
+            Self::Usage(message) | Self::NotSignedIn(message) | Self::Other(message) => {
+                message.clone()
+            }
+            Self::Interrupted => "interrupted".to_owned(),
+        }
+    }
+
+    /// What to type next, where that helps.
+    pub(crate) fn next(&self) -> Option<String> {
+        let Self::Library(Error::Auth(error)) = self else {
+            return None;
+        };
+        match error {
+            AuthError::TokenNeeded { registration, .. } => Some(format!(
+                "{} register --resume {registration} --token-file FILE",
+                program()
+            )),
+            AuthError::TermsNotAccepted { registration, .. } => Some(format!(
+                "{} register --resume {registration} --accept-terms",
+                program()
+            )),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let mut error = json!({ "kind": self.kind(), "message": self.message() });
+        if let Self::Library(Error::Auth(auth)) = self {
+            match auth {
+                AuthError::StagesNotSupported {
+                    stages,
+                    session,
+                    url,
+                    registration,
+                    ..
+                } => {
+                    error["session"] = json!(session);
+                    error["stage"] = json!(stages.first());
+                    error["url"] = json!(url);
+                    error["resume"] = json!(registration);
+                }
+                AuthError::TokenNeeded { registration, .. } => {
+                    error["stage"] = json!("m.login.registration_token");
+                    error["resume"] = json!(registration);
+                }
+                AuthError::TermsNotAccepted { registration, .. } => {
+                    error["stage"] = json!("m.login.terms");
+                    error["resume"] = json!(registration);
+                }
+                AuthError::OAuthNeeded { issuer, .. } => error["url"] = json!(issuer),
+                AuthError::SsoNeeded { url, .. } => error["url"] = json!(url),
+                AuthError::WeakPassword { code, .. } => error["errcode"] = json!(code),
+                AuthError::RateLimited {
+                    retry_after: Some(wait),
+                    ..
+                } => {
+                    error["retry_after_seconds"] = json!(wait.as_secs_f64());
+                }
+                _ => {}
+            }
+        }
+        json!({ "schema_version": 1, "exit_code": self.exit_code(), "error": error, "next": self.next() })
+    }
+}
+
+/// This program as it was called, so that what is told to type works.
+pub(crate) fn program() -> String {
+    std::env::args()
+        .next()
+        .unwrap_or_else(|| "matricula".to_owned())
+}
+
+fn exit_code(error: &Error) -> u8 {
+    match error {
+        Error::Address(_) => 2,
+        Error::Auth(error) => auth_exit_code(error),
+        Error::Api(ApiError::RateLimited { .. }) => 5,
+        Error::Api(ApiError::Matrix(error)) => match error.code {
+            ErrorCode::UnknownToken | ErrorCode::MissingToken => 4,
+            ErrorCode::Forbidden => 7,
+            _ => 1,
+        },
+        Error::Transport(error) | Error::InDoubt(error) => transport_exit_code(error),
+        Error::NoSession { .. } | Error::NoRefreshToken { .. } => 4,
+        _ => 1,
+    }
+}
+
+fn auth_exit_code(error: &AuthError) -> u8 {
+    match error {
+        AuthError::Unreachable { error, .. } => transport_exit_code(error),
+        AuthError::WrongPassword { .. } => 4,
+        AuthError::RateLimited { .. } => 5,
+        AuthError::TokenNeeded { .. }
+        | AuthError::TermsNotAccepted { .. }
+        | AuthError::StagesNotSupported { .. }
+        | AuthError::OAuthNeeded { .. }
+        | AuthError::SsoNeeded { .. }
+        | AuthError::NoPasswordLogin { .. } => 6,
+        AuthError::NameTaken { .. }
+        | AuthError::NameInvalid { .. }
+        | AuthError::NameReserved { .. }
+        | AuthError::WeakPassword { .. }
+        | AuthError::Closed { .. }
+        | AuthError::GuestsNotAllowed { .. }
+        | AuthError::ServerFull { .. }
+        | AuthError::TokenWrong { .. }
+        | AuthError::StageFailed { .. } => 7,
+        AuthError::Refused { error, .. } if error.status == 403 => 7,
+        AuthError::Cancelled => 130,
+        _ => 1,
+    }
+}
+
+fn transport_exit_code(error: &TransportError) -> u8 {
+    match error.kind {
+        TransportKind::Connect
+        | TransportKind::Tls
+        | TransportKind::Timeout
+        | TransportKind::Cut => 3,
+        _ => 1,
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+impl From<AddressError> for Failure {
+    fn from(error: AddressError) -> Self {
+        Self::Library(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Library(error.into())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Other(error.to_string())
+    }
+}

@@ -1,0 +1,155 @@
+//! Whoever sits at the terminal, if anyone does.
+
+use std::io::IsTerminal;
+
+use matricula::{
+    Person,
+    auth::{Notice, Question, Reply},
+    job::{Secret, Timestamp, scheduler::Wait},
+};
+
+use crate::{
+    failure::Failure,
+    report::{Report, link},
+};
+
+/// Asks on the terminal, or answers for nobody.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    report: Report,
+    is_there: bool,
+    /// What was chosen and why, for the JSON report.
+    pub(crate) route: Option<(Vec<String>, String)>,
+}
+
+impl Terminal {
+    pub(crate) fn new(report: Report, no_input: bool) -> Self {
+        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        Self {
+            report,
+            is_there: terminal && !no_input && !report.is_json(),
+            route: None,
+        }
+    }
+
+    /// Whether someone can be asked.
+    pub(crate) fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// Asks which homeserver; `None` is the private one.
+    pub(crate) fn choose_server(&self) -> Result<Option<String>, Failure> {
+        let private = "a private one on this machine";
+        let named = "one that I name";
+        let choice = inquire::Select::new("Which homeserver?", vec![private, named]);
+        if choice.prompt().map_err(prompt_failure)? == private {
+            return Ok(None);
+        }
+        let name = inquire::Text::new("Its name:").with_placeholder("example.org");
+        Ok(Some(name.prompt().map_err(prompt_failure)?))
+    }
+
+    /// Asks for a name; `None` leaves it to the server.
+    pub(crate) fn choose_username(&self) -> Result<Option<String>, Failure> {
+        let name = inquire::Text::new("Your name there (empty: the server picks one):");
+        Ok(Some(name.prompt().map_err(prompt_failure)?).filter(|name| !name.trim().is_empty()))
+    }
+
+    /// Asks for a new password; `None` has one made.
+    pub(crate) fn choose_password(&self) -> Result<Option<Secret>, Failure> {
+        let password = inquire::Password::new("A password (empty: a strong one is made and kept):");
+        let password = password.prompt().map_err(prompt_failure)?;
+        Ok(Some(Secret::from(password)).filter(|password| !password.is_empty()))
+    }
+
+    /// Asks for the password of an account.
+    pub(crate) fn password(&self) -> Result<Secret, Failure> {
+        let password = inquire::Password::new("Password:").without_confirmation();
+        Ok(Secret::from(password.prompt().map_err(prompt_failure)?))
+    }
+
+    fn answer(&self, question: &Question) -> Result<Reply, inquire::InquireError> {
+        let text = |why: &Option<String>, prompt: &str| {
+            if let Some(why) = why {
+                self.report.warn(why);
+            }
+            inquire::Text::new(prompt)
+                .prompt()
+                .map(|text| Reply::Text(text.into()))
+        };
+        match question {
+            Question::Username { why } => text(why, "Another name:"),
+            Question::RegistrationToken { why } => text(why, "Registration token:"),
+            Question::Password { why } => {
+                if let Some(why) = why {
+                    self.report.warn(why);
+                }
+                inquire::Password::new("Another password:")
+                    .prompt()
+                    .map(|text| Reply::Text(text.into()))
+            }
+            Question::AcceptTerms { policies } => {
+                for policy in policies {
+                    let url = link(&policy.url)
+                        .unwrap_or_else(|| "(its address is not a web page)".into());
+                    self.report.say(&format!("  {}: {url}", policy.name));
+                }
+                let yes = inquire::Confirm::new("Do you accept these terms?")
+                    .with_default(false)
+                    .prompt()?;
+                Ok(if yes { Reply::Yes } else { Reply::No })
+            }
+            _ => Ok(Reply::Nobody),
+        }
+    }
+}
+
+impl Person for Terminal {
+    fn ask(&mut self, question: &Question) -> Reply {
+        if !self.is_there {
+            return Reply::Nobody;
+        }
+        self.answer(question).unwrap_or(Reply::Nobody)
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Route { stages, why } => {
+                let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
+                self.report
+                    .say(&format!("route: {} ({why})", stages.join(", ")));
+                self.route = Some((stages, why.clone()));
+            }
+            Notice::StageDone(stage) => self.report.say(&format!("done: {stage}")),
+            Notice::Settling(how) => self.report.warn(&format!("the answer was lost: {how}")),
+            _ => {}
+        }
+    }
+
+    fn waiting(&mut self, until: Timestamp, why: &Wait) {
+        let seconds = until.since(matricula::http::now()).as_secs_f64();
+        match why {
+            Wait::RateLimited => {
+                self.report.say(&format!(
+                    "the server asks for fewer requests: waiting {seconds:.1} s"
+                ));
+            }
+            Wait::Unreachable(reason) => {
+                self.report
+                    .say(&format!("{reason}: trying again in {seconds:.1} s"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn prompt_failure(error: inquire::InquireError) -> Failure {
+    match error {
+        inquire::InquireError::OperationCanceled | inquire::InquireError::OperationInterrupted => {
+            Failure::Interrupted
+        }
+        other => Failure::other(format!(
+            "the terminal cannot be asked ({other}); use --no-input"
+        )),
+    }
+}
