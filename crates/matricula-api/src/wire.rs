@@ -46,6 +46,11 @@ pub(crate) fn body(value: &(impl Serialize + ?Sized)) -> Body {
     Body::json(value).expect("a generated type has a JSON form")
 }
 
+/// The JSON body that is an object of one field.
+pub(crate) fn keyed_body(key: &str, value: &Value) -> Body {
+    body(&BTreeMap::from([(key, value)]))
+}
+
 /// The JSON body of a request that has nothing to say.
 pub(crate) fn empty_body() -> Body {
     Body::Json("{}".to_owned())

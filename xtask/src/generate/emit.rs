@@ -185,8 +185,12 @@ fn structure(code: &mut String, found: &Struct, module: &str) {
         derives.join(", "),
         found.name
     );
+    let serde = match found.extra {
+        None => Serde::Derived,
+        Some(_) => Serde::None,
+    };
     for field in &found.fields {
-        self::field(code, field, module, found.extra.is_none());
+        self::field(code, field, module, serde);
     }
     if let Some(extra) = &found.extra {
         let _ = writeln!(
@@ -254,41 +258,29 @@ pub(crate) fn constructor(
     );
 }
 
-/// A field of the JSON. `serde` tells whether serde is derived.
-pub(crate) fn field(code: &mut String, field: &Field, module: &str, serde: bool) {
+/// What serde has to do with a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Serde {
+    /// It is derived for the struct, and the field is part of the JSON.
+    Derived,
+    /// It is derived for the struct, and the field is no part of the JSON.
+    Skipped,
+    /// It is not derived.
+    None,
+}
+
+/// A field of a struct.
+pub(crate) fn field(code: &mut String, field: &Field, module: &str, serde: Serde) {
     let name = format!("`{}`.", field.wire);
-    let text = match field.doc.as_str() {
-        "" => name,
-        facts
-            if field.doc.starts_with("In ")
-                || field.doc.starts_with("Since")
-                || field.doc.starts_with("Deprecated") =>
-        {
-            format!("{name} {facts}")
-        }
-        words => words.to_owned(),
+    let words = field.words.as_deref().unwrap_or(&name);
+    doc(code, "    ", format!("{words} {}", field.facts).trim());
+    let attributes = match serde {
+        Serde::Derived => attributes(field).join(", "),
+        Serde::Skipped => "skip".to_owned(),
+        Serde::None => String::new(),
     };
-    doc(code, "    ", &text);
-    if serde {
-        let mut attributes = Vec::new();
-        if field.wire != field.name {
-            attributes.push(format!("rename = \"{}\"", field.wire));
-        }
-        if field.ty == Type::Secret {
-            attributes.push("with = \"exposed\"".to_owned());
-        }
-        if field.null_matters {
-            attributes.push("deserialize_with = \"wire::present\"".to_owned());
-        }
-        if !field.required {
-            if field.ty == Type::Secret || field.null_matters {
-                attributes.push("default".to_owned());
-            }
-            attributes.push("skip_serializing_if = \"Option::is_none\"".to_owned());
-        }
-        if !attributes.is_empty() {
-            let _ = writeln!(code, "    #[serde({})]", attributes.join(", "));
-        }
+    if !attributes.is_empty() {
+        let _ = writeln!(code, "    #[serde({attributes})]");
     }
     let _ = writeln!(
         code,
@@ -298,8 +290,29 @@ pub(crate) fn field(code: &mut String, field: &Field, module: &str, serde: bool)
     );
 }
 
+/// What serde must know about a field.
+fn attributes(field: &Field) -> Vec<String> {
+    let mut attributes = Vec::new();
+    if field.wire != field.name {
+        attributes.push(format!("rename = \"{}\"", field.wire));
+    }
+    if field.ty == Type::Secret {
+        attributes.push("with = \"exposed\"".to_owned());
+    }
+    if field.null_matters {
+        attributes.push("deserialize_with = \"wire::present\"".to_owned());
+    }
+    if !field.required {
+        if field.ty == Type::Secret || field.null_matters {
+            attributes.push("default".to_owned());
+        }
+        attributes.push("skip_serializing_if = \"Option::is_none\"".to_owned());
+    }
+    attributes
+}
+
 /// The type of a field: optional unless it is required.
-pub(crate) fn field_type(field: &Field, module: &str) -> String {
+fn field_type(field: &Field, module: &str) -> String {
     let ty = match &field.ty {
         // An absent one and null are the same.
         Type::Nullable(inner) if !field.required => inner,

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::emit::{constructor, doc, field, field_type, rust};
+use super::emit::{Serde, constructor, doc, field, rust};
 use super::model::{Field, Module, Operation, Parameter, Place, Reply, RequestBody, Type};
+use super::names::snake;
 
 /// The request of an operation and what it can do.
 pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, api: &str) {
@@ -34,31 +35,46 @@ fn parts(found: &Operation) -> Vec<(bool, Field)> {
             Place::Query => "Query",
             Place::Header => "Header",
         };
-        let mut field = field.clone();
-        field.doc = format!("{place} `{}`. {}", field.wire, field.doc);
-        (false, field)
+        let words = field.words.as_deref().unwrap_or_default();
+        let words = format!("{place} `{}`. {words}", field.wire);
+        let words = Some(words.trim().to_owned());
+        (
+            false,
+            Field {
+                words,
+                ..field.clone()
+            },
+        )
     });
     let mut parts: Vec<(bool, Field)> = parameters.collect();
-    let whole = |ty: Type, doc: &str| Field {
-        wire: "body".to_owned(),
-        name: "body".to_owned(),
-        ty,
-        required: true,
-        null_matters: false,
-        doc: doc.to_owned(),
-    };
     match &found.body {
         RequestBody::Fields(fields) => {
             parts.extend(fields.iter().map(|field| (true, field.clone())));
         }
-        RequestBody::Whole(ty) => parts.push((false, whole(ty.clone(), "The whole body."))),
+        RequestBody::Whole(ty) => parts.push((false, whole("body", ty.clone(), "The whole body."))),
+        RequestBody::Keyed(key) => {
+            let words = format!("The body's only field, which the path's `{key}` names.");
+            parts.push((false, whole("value", Type::Value, &words)));
+        }
         RequestBody::Bytes => {
             let ty = Type::Hand("Body".to_owned(), Vec::new());
-            parts.push((false, whole(ty, "The whole body: bytes or a file.")));
+            parts.push((false, whole("body", ty, "The whole body: bytes or a file.")));
         }
         RequestBody::None | RequestBody::Empty => {}
     }
     parts
+}
+
+fn whole(name: &str, ty: Type, words: &str) -> Field {
+    Field {
+        wire: name.to_owned(),
+        name: name.to_owned(),
+        ty,
+        required: true,
+        null_matters: false,
+        words: Some(words.to_owned()),
+        facts: String::new(),
+    }
 }
 
 fn documentation(code: &mut String, found: &Operation) {
@@ -129,15 +145,12 @@ fn request(code: &mut String, found: &Operation, parts: &[(bool, Field)], module
         found.name
     );
     for (in_body, part) in parts {
-        if *in_body {
-            field(code, part, module, true);
-        } else {
-            doc(code, "    ", part.doc.trim());
-            if has_json {
-                *code += "    #[serde(skip)]\n";
-            }
-            let _ = writeln!(code, "    pub {}: {},", part.name, field_type(part, module));
-        }
+        let serde = match in_body {
+            true => Serde::Derived,
+            false if has_json => Serde::Skipped,
+            false => Serde::None,
+        };
+        field(code, part, module, serde);
     }
     *code += "}\n\n";
 }
@@ -234,6 +247,10 @@ fn job(found: &Operation) -> String {
         RequestBody::Empty => ".with_body(wire::empty_body())",
         RequestBody::Fields(_) => ".with_body(wire::body(self))",
         RequestBody::Whole(_) => ".with_body(wire::body(&self.body))",
+        RequestBody::Keyed(key) => &format!(
+            ".with_body(wire::keyed_body(&self.{}, &self.value))",
+            snake(key)
+        ),
         RequestBody::Bytes => ".with_body(self.body.clone())",
     };
     job += body;

@@ -43,7 +43,10 @@ pub(crate) struct Field {
     pub(crate) required: bool,
     /// Whether null says something else than absence.
     pub(crate) null_matters: bool,
-    pub(crate) doc: String,
+    /// What it is, in our own words, if the name alone does not tell.
+    pub(crate) words: Option<String>,
+    /// Units, versions and the like.
+    pub(crate) facts: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +128,8 @@ pub(crate) enum RequestBody {
     Fields(Vec<Field>),
     /// JSON that is one value.
     Whole(Type),
+    /// An object of one field, which has the name that this parameter holds.
+    Keyed(String),
     /// Not JSON.
     Bytes,
 }

@@ -58,11 +58,7 @@ impl<'a> Lower<'a> {
         let id = at.site.clone();
         let name = self.overrides.text("type_names", &id);
         let name = name.map_or_else(|| pascal(&id), str::to_owned);
-        let owner = Owner {
-            module: module.to_owned(),
-            name: name.clone(),
-            field: String::new(),
-        };
+        let owner = Owner::operation(module, &name);
         let parameters = self.parameters(at, &path, &owner)?;
         let body = self.request_body(at, method, &owner)?;
         let reply = self.reply(at, &owner)?;
@@ -152,7 +148,11 @@ impl<'a> Lower<'a> {
         if self.overrides.has("empty", &site) {
             return Ok(RequestBody::Empty);
         }
-        let (fields, extra) = self.fields(std::slice::from_ref(&self.anchor(&here)?), owner)?;
+        if let Some(parameter) = self.overrides.text("keyed", &site) {
+            return Ok(RequestBody::Keyed(parameter.to_owned()));
+        }
+        let parts = self.parts(std::slice::from_ref(&here))?;
+        let (fields, extra) = self.fields(&parts, owner)?;
         if !fields.is_empty() && extra.is_none() {
             return Ok(RequestBody::Fields(fields));
         }
@@ -177,8 +177,9 @@ impl<'a> Lower<'a> {
         };
         let steps = ["content", "application/json", "schema"];
         let here = response.below(&steps, schema, site.clone());
+        let open = schema.get("additionalProperties").is_some();
         Ok(Reply::Json(match self.lower(&here, owner)? {
-            Type::Object => self.empty_reply(owner),
+            Type::Object if !open => self.empty_reply(owner),
             other => other,
         }))
     }
@@ -218,7 +219,7 @@ impl<'a> Lower<'a> {
         match body {
             RequestBody::Fields(fields) => self.secrets_of_fields(fields, ""),
             RequestBody::Whole(ty) => self.secrets_of(ty, ""),
-            RequestBody::None | RequestBody::Empty | RequestBody::Bytes => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -288,6 +289,7 @@ fn check_names(id: &str, parameters: &[Parameter], body: &RequestBody) -> Result
     match body {
         RequestBody::Fields(fields) => names.extend(fields.iter().map(|field| field.name.as_str())),
         RequestBody::Whole(_) | RequestBody::Bytes => names.push("body"),
+        RequestBody::Keyed(_) => names.push("value"),
         RequestBody::None | RequestBody::Empty => {}
     }
     names.sort_unstable();

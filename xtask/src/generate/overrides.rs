@@ -14,12 +14,13 @@ pub(crate) struct Overrides {
 }
 
 /// The sections of the file.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: &[&str] = &[
     "auth",
     "empty",
     "enums",
     "fields",
     "formats",
+    "keyed",
     "names",
     "no_body",
     "raw",
@@ -39,7 +40,7 @@ impl Overrides {
         let api_node = root.get(api);
         let mut values = BTreeMap::new();
         for (section, list) in api_node.into_iter().flat_map(entries) {
-            let known = SECTIONS.into_iter().find(|known| *known == section);
+            let known = SECTIONS.iter().copied().find(|known| *known == section);
             let known = known.ok_or_else(|| format!("{section} is no section"))?;
             for entry in super::spec::items(Some(list)) {
                 if text(entry, "why").is_none_or(|why| why.trim().is_empty()) {

@@ -42,9 +42,38 @@ impl<'a> At<'a> {
 #[derive(Clone)]
 pub(crate) struct Owner {
     pub(crate) module: String,
-    /// The type that holds the field.
+    /// The type that holds the field; alone, that of the operation.
     pub(crate) name: String,
+    /// The field; empty for what an operation answers.
     pub(crate) field: String,
+    /// Whether it is one of several in the field.
+    pub(crate) item: bool,
+}
+
+impl Owner {
+    /// What stands at the top, in an operation of this name.
+    pub(crate) fn operation(module: &str, name: &str) -> Self {
+        Self {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            field: String::new(),
+            item: false,
+        }
+    }
+
+    /// One of the several that are here.
+    fn item(&self) -> Self {
+        Self {
+            item: true,
+            ..self.clone()
+        }
+    }
+
+    /// A name for the type of what is here.
+    fn type_name(&self, prefix: &str) -> String {
+        let singular = self.field.strip_suffix('s').filter(|_| self.item);
+        format!("{prefix}{}", pascal(singular.unwrap_or(&self.field)))
+    }
 }
 
 /// Lowers the schemas of one API.
@@ -118,6 +147,8 @@ impl<'a> Lower<'a> {
             [] => Type::Value,
             [anchor] if anchor.node.get("allOf").is_some() => self.lower_object(&anchors, owner)?,
             [anchor] => self.lower_one(anchor, owner)?,
+            // Of two that are no objects, the later one says more about the same.
+            [.., last] if is_scalar(last.node) => self.lower_one(last, owner)?,
             _ => self.lower_object(&anchors, owner)?,
         };
         Ok(match raw || self.is_raw(&anchors)? {
@@ -163,7 +194,7 @@ impl<'a> Lower<'a> {
     }
 
     /// The schemas without references and `allOf` that the given ones are made of.
-    fn parts(&self, sources: &[At<'a>]) -> Result<Vec<At<'a>>> {
+    pub(crate) fn parts(&self, sources: &[At<'a>]) -> Result<Vec<At<'a>>> {
         let mut parts = Vec::new();
         for at in sources {
             if let Some(reference) = text(at.node, "$ref") {
@@ -222,8 +253,7 @@ impl<'a> Lower<'a> {
                     return Ok(Type::List(Box::new(Type::Value)));
                 };
                 let below = at.below(&["items"], item, at.site.clone() + "/*");
-                let owner = singular(owner);
-                Type::List(Box::new(self.lower(&below, &owner)?))
+                Type::List(Box::new(self.lower(&below, &owner.item())?))
             }
             ["string"] => self.lower_text(at)?,
             ["integer"] if is_timestamp(&owner.field) => Type::Timestamp,
@@ -290,7 +320,7 @@ impl<'a> Lower<'a> {
                 )
             }
             None => {
-                let name = self.name(at, owner);
+                let name = self.name(at, &[], owner);
                 let module = self.module_of(at, owner);
                 let doc = match module == owner.module {
                     true => format!("A value of `{}` in [`{}`].", owner.field, owner.name),
@@ -333,7 +363,7 @@ impl<'a> Lower<'a> {
         }
         let at = &sources[0];
         let module = self.module_of(at, owner);
-        let name = self.name(at, owner);
+        let name = self.name(at, &parts, owner);
         let mut doc = format!("`{}` of [`{}`].", owner.field, owner.name);
         if module == DEFINITIONS && at.pointer.is_empty() {
             let stem = stem(&at.file);
@@ -349,11 +379,7 @@ impl<'a> Lower<'a> {
         };
         let ty = Type::Struct(path);
         self.known.insert(key, ty.clone());
-        let owner = Owner {
-            module: module.clone(),
-            name: name.clone(),
-            field: String::new(),
-        };
+        let owner = Owner::operation(&module, &name);
         let (fields, extra) = self.fields(&parts, &owner)?;
         let new = Struct {
             name: name.clone(),
@@ -366,17 +392,16 @@ impl<'a> Lower<'a> {
         Ok(ty)
     }
 
-    /// The fields of an object, and the type of what may stand beside them.
+    /// The fields of an object of these parts, and the type of what may stand beside them.
     pub(crate) fn fields(
         &mut self,
-        sources: &[At<'a>],
+        parts: &[At<'a>],
         owner: &Owner,
     ) -> Result<(Vec<Field>, Option<Type>)> {
-        let parts = self.parts(sources)?;
         let mut properties: Vec<(String, Vec<At<'a>>)> = Vec::new();
         let mut required = Vec::new();
         let mut extra = None;
-        for part in &parts {
+        for part in parts {
             required.extend(texts(part.node.get("required")));
             let own = entries_at(part.node, "properties");
             for (name, node) in own {
@@ -431,6 +456,7 @@ impl<'a> Lower<'a> {
     ) -> Result<Field> {
         let owner = Owner {
             field: wire.clone(),
+            item: false,
             ..owner.clone()
         };
         let ty = self.lower_all(sources, &owner)?;
@@ -441,38 +467,20 @@ impl<'a> Lower<'a> {
             && sources
                 .iter()
                 .any(|at| texts(at.node.get("type")).contains(&"null"));
-        let doc = self.doc(&wire, &ty, sources);
+        let words = sources
+            .iter()
+            .find_map(|at| self.overrides.text("words", &at.site))
+            .map(str::to_owned);
+        let facts = facts(&wire, sources);
         Ok(Field {
             wire,
             name,
             ty,
             required,
             null_matters,
-            doc,
+            words,
+            facts,
         })
-    }
-
-    /// The facts about a field, and our own words where there are some.
-    fn doc(&self, wire: &str, ty: &Type, sources: &[At<'a>]) -> String {
-        let mut facts = Vec::new();
-        let words = sources
-            .iter()
-            .find_map(|at| self.overrides.text("words", &at.site));
-        facts.extend(words.map(str::to_owned));
-        if wire.ends_with("_ms") || matches!(wire, "timeout" | "age" | "last_active_ago") {
-            facts.push("In milliseconds.".to_owned());
-        }
-        if *ty == Type::Timestamp {
-            facts.push("Since the Unix epoch.".to_owned());
-        }
-        let since = sources
-            .iter()
-            .find_map(|at| text(at.node, "x-addedInMatrixVersion"));
-        facts.extend(since.map(|version| format!("Since {version}.")));
-        if sources.iter().any(|at| flag(at.node, "deprecated")) {
-            facts.push("Deprecated.".to_owned());
-        }
-        facts.join(" ")
     }
 
     /// An object without fields of its own.
@@ -488,12 +496,12 @@ impl<'a> Lower<'a> {
                         .ok_or_else(|| format!("{}: the format {format} is new", part.site))?,
                     None => Type::Text,
                 };
-                let value = self.lower(&below, &singular(owner))?;
+                let value = self.lower(&below, &owner.item())?;
                 return Ok(Type::Map(Box::new(key), Box::new(value)));
             }
             if let Some(node) = part.node.get("additionalProperties") {
                 let below = part.below(&["additionalProperties"], node, site);
-                let value = self.lower(&below, &singular(owner))?;
+                let value = self.lower(&below, &owner.item())?;
                 if value != Type::Value {
                     return Ok(Type::Map(Box::new(Type::Text), Box::new(value)));
                 }
@@ -512,7 +520,7 @@ impl<'a> Lower<'a> {
     }
 
     /// A name for a type, free in its module.
-    fn name(&self, at: &At<'a>, owner: &Owner) -> String {
+    fn name(&self, at: &At<'a>, parts: &[At<'a>], owner: &Owner) -> String {
         if let Some(name) = self.overrides.text("type_names", &at.site) {
             return name.to_owned();
         }
@@ -524,14 +532,20 @@ impl<'a> Lower<'a> {
             // Whoever needs it first is not whom it belongs to.
             false => pascal(stem(&at.file)),
         };
-        let long = format!("{prefix}{}", pascal(&owner.field));
+        let long = owner.type_name(&prefix);
         let candidates = match component.filter(|name| !name.contains('/')) {
             _ if whole_file => vec![pascal(stem(&at.file))],
             Some(component) => vec![pascal(component)],
             None if owner.field.is_empty() => vec![format!("{}Response", owner.name)],
             None => {
-                let title = text(at.node, "title").map(pascal);
-                title.into_iter().chain([long.clone()]).collect()
+                let own = parts.iter().rev().filter(|part| part.file == at.file);
+                let nodes = [at].into_iter().chain(own).map(|at| at.node);
+                let title = nodes.filter_map(|node| text(node, "title")).next();
+                title
+                    .map(pascal)
+                    .into_iter()
+                    .chain([long.clone()])
+                    .collect()
             }
         };
         let free = |name: &String| !RESERVED.contains(&name.as_str()) && !self.taken(&module, name);
@@ -589,19 +603,24 @@ fn identifier(format: &str) -> Option<&'static str> {
     })
 }
 
-fn is_timestamp(field: &str) -> bool {
-    matches!(field, "ts" | "last_seen" | "unused_expires_at")
-        || field.ends_with("_ts")
-        || field.ends_with("_at")
+/// The facts about a field.
+fn facts(wire: &str, sources: &[At<'_>]) -> String {
+    let mut facts = Vec::new();
+    if wire.ends_with("_ms") || matches!(wire, "timeout" | "age" | "last_active_ago") {
+        facts.push("In milliseconds.".to_owned());
+    }
+    let since = sources
+        .iter()
+        .find_map(|at| text(at.node, "x-addedInMatrixVersion"));
+    facts.extend(since.map(|version| format!("Since {version}.")));
+    if sources.iter().any(|at| flag(at.node, "deprecated")) {
+        facts.push("Deprecated.".to_owned());
+    }
+    facts.join(" ")
 }
 
-/// The owner of one of several.
-fn singular(owner: &Owner) -> Owner {
-    let field = owner.field.strip_suffix('s').unwrap_or(&owner.field);
-    Owner {
-        field: field.to_owned(),
-        ..owner.clone()
-    }
+fn is_timestamp(field: &str) -> bool {
+    matches!(field, "ts" | "last_seen") || field.ends_with("_ts") || field.ends_with("_at")
 }
 
 pub(crate) fn stem(file: &str) -> &str {
@@ -624,6 +643,11 @@ fn adds_structure(node: &Node) -> bool {
     ]
     .iter()
     .any(|key| node.get(key).is_some())
+}
+
+fn is_scalar(node: &Node) -> bool {
+    let ty = text(node, "type");
+    ty.is_some_and(|ty| ty != "object") || node.get("enum").is_some()
 }
 
 /// Whether a schema only describes what another one defines.

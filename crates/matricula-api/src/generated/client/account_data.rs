@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, Raw, RoomId, UserId, wire};
 
-/// `GET /_matrix/client/v3/user/{userId}/account_data/{type}`: get account data.
+/// `GET /_matrix/client/v3/user/{userId}/account_data/{type}`: reads what the user keeps under a
+/// type.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridaccount_datatype)
@@ -53,7 +54,8 @@ impl Endpoint for GetAccountData {
     }
 }
 
-/// `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`: set account data.
+/// `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`: replaces what the user keeps under a
+/// type.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype)
@@ -107,8 +109,8 @@ impl Endpoint for SetAccountData {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetAccountDataResponse {}
 
-/// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`: get account data per
-/// room.
+/// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`: reads what the user
+/// keeps for a room under a type.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidaccount_datatype)
@@ -162,8 +164,8 @@ impl Endpoint for GetAccountDataPerRoom {
     }
 }
 
-/// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`: set account data per
-/// room.
+/// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`: replaces what the
+/// user keeps for a room under a type.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidaccount_datatype)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, uia::AuthData, wire};
 
-/// `POST /_matrix/client/v3/account/deactivate`: deactivate account.
+/// `POST /_matrix/client/v3/account/deactivate`: closes the account for good.
 ///
 /// Token: if there is one. Rate-limited. May ask for user-interactive authentication.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate)

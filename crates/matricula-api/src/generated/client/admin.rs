@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, UserId, wire};
 
-/// `GET /_matrix/client/v3/admin/whois/{userId}`: get who is.
+/// `GET /_matrix/client/v3/admin/whois/{userId}`: tells an administrator where a user is connected
+/// from.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid)
@@ -47,13 +48,13 @@ impl Endpoint for GetWhoIs {
     }
 }
 
-/// `connection` of [`SessionInfo`].
+/// `connections` of [`SessionInfo`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConnectionInfo {
     /// `ip`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// `last_seen`. Since the Unix epoch.
+    /// `last_seen`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
     /// `user_agent`.
@@ -61,7 +62,7 @@ pub struct ConnectionInfo {
     pub user_agent: Option<String>,
 }
 
-/// `session` of [`DeviceInfo`].
+/// `sessions` of [`DeviceInfo`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SessionInfo {
     /// `connections`.
@@ -69,7 +70,7 @@ pub struct SessionInfo {
     pub connections: Option<Vec<ConnectionInfo>>,
 }
 
-/// `device` of [`GetWhoIsResponse`].
+/// `devices` of [`GetWhoIsResponse`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeviceInfo {
     /// `sessions`.
@@ -88,7 +89,7 @@ pub struct GetWhoIsResponse {
     pub devices: Option<BTreeMap<String, DeviceInfo>>,
 }
 
-/// `GET /_matrix/client/v1/admin/suspend/{userId}`: get admin suspend user.
+/// `GET /_matrix/client/v1/admin/suspend/{userId}`: tells whether an account is suspended.
 ///
 /// Token: required. Since 1.18.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1adminsuspenduserid)
@@ -142,7 +143,7 @@ impl GetAdminSuspendUserResponse {
     }
 }
 
-/// `PUT /_matrix/client/v1/admin/suspend/{userId}`: set admin suspend user.
+/// `PUT /_matrix/client/v1/admin/suspend/{userId}`: suspends an account, or ends that.
 ///
 /// Token: required. Since 1.18.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv1adminsuspenduserid)
@@ -199,7 +200,7 @@ impl SetAdminSuspendUserResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/admin/lock/{userId}`: get admin lock user.
+/// `GET /_matrix/client/v1/admin/lock/{userId}`: tells whether an account is locked.
 ///
 /// Token: required. Since 1.18.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1adminlockuserid)
@@ -253,7 +254,7 @@ impl GetAdminLockUserResponse {
     }
 }
 
-/// `PUT /_matrix/client/v1/admin/lock/{userId}`: set admin lock user.
+/// `PUT /_matrix/client/v1/admin/lock/{userId}`: locks an account, or ends that.
 ///
 /// Token: required. Since 1.18.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv1adminlockuserid)

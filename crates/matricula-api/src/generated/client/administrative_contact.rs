@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, uia::AuthData, wire};
 
-/// `GET /_matrix/client/v3/account/3pid`: get account3 pids.
+/// `GET /_matrix/client/v3/account/3pid`: lists the email addresses and phone numbers of the
+/// account.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3account3pid)
@@ -38,16 +39,16 @@ impl Endpoint for GetAccount3Pids {
     }
 }
 
-/// `threepid` of [`GetAccount3PidsResponse`].
+/// `threepids` of [`GetAccount3PidsResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThirdPartyIdentifier {
     /// `medium`.
     pub medium: definitions::Medium,
     /// `address`.
     pub address: String,
-    /// `validated_at`. Since the Unix epoch.
+    /// `validated_at`.
     pub validated_at: Timestamp,
-    /// `added_at`. Since the Unix epoch.
+    /// `added_at`.
     pub added_at: Timestamp,
 }
 
@@ -76,7 +77,8 @@ pub struct GetAccount3PidsResponse {
     pub threepids: Option<Vec<ThirdPartyIdentifier>>,
 }
 
-/// `POST /_matrix/client/v3/account/3pid`: post3 pids.
+/// `POST /_matrix/client/v3/account/3pid`: adds a proved email address or phone number to the
+/// account; now add3PID and bind3PID.
 ///
 /// Token: required. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pid)
@@ -163,7 +165,8 @@ pub struct Post3PidsResponse {
     pub submit_url: Option<String>,
 }
 
-/// `POST /_matrix/client/v3/account/3pid/add`: add3 pid.
+/// `POST /_matrix/client/v3/account/3pid/add`: adds a proved email address or phone number to the
+/// account.
 ///
 /// Token: required. Rate-limited. May ask for user-interactive authentication.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd)
@@ -229,7 +232,8 @@ impl Endpoint for Add3Pid {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Add3PidResponse {}
 
-/// `POST /_matrix/client/v3/account/3pid/bind`: bind3 pid.
+/// `POST /_matrix/client/v3/account/3pid/bind`: makes a proved email address or phone number known
+/// to an identity server.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind)
@@ -292,7 +296,8 @@ impl Endpoint for Bind3Pid {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bind3PidResponse {}
 
-/// `POST /_matrix/client/v3/account/3pid/delete`: delete3pid from account.
+/// `POST /_matrix/client/v3/account/3pid/delete`: takes an email address or phone number from the
+/// account.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete)
@@ -356,7 +361,8 @@ impl Delete3pidFromAccountResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/unbind`: unbind3pid from account.
+/// `POST /_matrix/client/v3/account/3pid/unbind`: takes an email address or phone number from an
+/// identity server.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidunbind)
@@ -420,7 +426,8 @@ impl Unbind3pidFromAccountResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/email/requestToken`: request token to3 pid email.
+/// `POST /_matrix/client/v3/account/3pid/email/requestToken`: has a code sent to an email address
+/// that is to be added.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidemailrequesttoken)
@@ -485,7 +492,8 @@ impl Endpoint for RequestTokenTo3PidEmail {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/msisdn/requestToken`: request token to3 pidmsisdn.
+/// `POST /_matrix/client/v3/account/3pid/msisdn/requestToken`: has a code sent to a phone number
+/// that is to be added.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidmsisdnrequesttoken)

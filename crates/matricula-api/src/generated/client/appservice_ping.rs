@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, wire};
 
-/// `POST /_matrix/client/v1/appservice/{appserviceId}/ping`: ping appservice.
+/// `POST /_matrix/client/v1/appservice/{appserviceId}/ping`: asks whether the server reaches the
+/// application service.
 ///
 /// Token: an application service's. Since 1.7.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1appserviceappserviceidping)

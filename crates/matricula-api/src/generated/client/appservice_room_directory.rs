@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, RoomId, wire};
 
-/// `PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}`: update appservice room
-/// directory visibility.
+/// `PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}`: lists a room under a
+/// network of the application service, or not.
 ///
 /// Token: an application service's.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directorylistappservicenetworkidroomid)

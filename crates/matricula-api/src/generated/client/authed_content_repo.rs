@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Content, Endpoint, ServerName, wire};
 
-/// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}`: get content authed.
+/// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}`: downloads a file.
 ///
 /// Token: required. Rate-limited. Since 1.11.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid)
@@ -67,8 +67,8 @@ impl Endpoint for GetContentAuthed {
     }
 }
 
-/// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}`: get content override
-/// name authed.
+/// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}`: downloads a file
+/// under another name.
 ///
 /// Token: required. Rate-limited. Since 1.11.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaidfilename)
@@ -132,7 +132,8 @@ impl Endpoint for GetContentOverrideNameAuthed {
     }
 }
 
-/// `GET /_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}`: get content thumbnail authed.
+/// `GET /_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}`: downloads a small picture of a
+/// file.
 ///
 /// Token: required. Rate-limited. Since 1.11.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid)
@@ -214,7 +215,7 @@ impl Endpoint for GetContentThumbnailAuthed {
     }
 }
 
-/// `GET /_matrix/client/v1/media/preview_url`: get url preview authed.
+/// `GET /_matrix/client/v1/media/preview_url`: describes a web page.
 ///
 /// Token: required. Rate-limited. Since 1.11.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediapreview_url)
@@ -223,7 +224,7 @@ impl Endpoint for GetContentThumbnailAuthed {
 pub struct GetUrlPreviewAuthed {
     /// Query `url`.
     pub url: String,
-    /// Query `ts`. Since the Unix epoch.
+    /// Query `ts`.
     pub ts: Option<Timestamp>,
 }
 
@@ -302,7 +303,7 @@ impl<'de> Deserialize<'de> for GetUrlPreviewAuthedResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/media/config`: get config authed.
+/// `GET /_matrix/client/v1/media/config`: tells the limits for uploads.
 ///
 /// Token: required. Rate-limited. Since 1.11.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediaconfig)

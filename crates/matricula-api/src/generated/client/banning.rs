@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, UserId, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/ban`: ban.
+/// `POST /_matrix/client/v3/rooms/{roomId}/ban`: keeps a user out of a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidban)
@@ -59,7 +59,7 @@ impl Endpoint for Ban {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BanResponse {}
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/unban`: unban.
+/// `POST /_matrix/client/v3/rooms/{roomId}/unban`: lets a banned user back into a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidunban)

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{ApiError, Endpoint, wire, wire::text_enum};
 
-/// `GET /_matrix/client/v3/capabilities`: get capabilities.
+/// `GET /_matrix/client/v3/capabilities`: tells what the server lets the user do.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3capabilities)

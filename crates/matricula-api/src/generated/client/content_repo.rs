@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Content, Endpoint, MxcUri, ServerName, wire};
 
-/// `POST /_matrix/media/v3/upload`: upload content.
+/// `POST /_matrix/media/v3/upload`: uploads a file.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav3upload)
@@ -79,7 +79,7 @@ impl UploadContentResponse {
     }
 }
 
-/// `PUT /_matrix/media/v3/upload/{serverName}/{mediaId}`: upload content to mxc.
+/// `PUT /_matrix/media/v3/upload/{serverName}/{mediaId}`: uploads a file to an address made before.
 ///
 /// Token: required. Rate-limited. Since 1.7.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixmediav3uploadservernamemediaid)
@@ -149,7 +149,7 @@ impl Endpoint for UploadContentToMxc {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UploadContentToMxcResponse {}
 
-/// `POST /_matrix/media/v1/create`: create content.
+/// `POST /_matrix/media/v1/create`: makes an address to upload a file to later.
 ///
 /// Token: required. Rate-limited. Since 1.7.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav1create)
@@ -185,7 +185,7 @@ impl Endpoint for CreateContent {
 pub struct CreateContentResponse {
     /// `content_uri`.
     pub content_uri: MxcUri,
-    /// `unused_expires_at`. Since the Unix epoch.
+    /// `unused_expires_at`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unused_expires_at: Option<Timestamp>,
 }
@@ -200,7 +200,7 @@ impl CreateContentResponse {
     }
 }
 
-/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}`: get content.
+/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}`: downloads a file, without a token.
 ///
 /// Token: none. Rate-limited. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaid)
@@ -268,7 +268,8 @@ impl Endpoint for GetContent {
     }
 }
 
-/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}`: get content override name.
+/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}`: downloads a file under
+/// another name, without a token.
 ///
 /// Token: none. Rate-limited. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaidfilename)
@@ -343,7 +344,8 @@ impl Endpoint for GetContentOverrideName {
     }
 }
 
-/// `GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}`: get content thumbnail.
+/// `GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}`: downloads a small picture of a file,
+/// without a token.
 ///
 /// Token: none. Rate-limited. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3thumbnailservernamemediaid)
@@ -436,7 +438,7 @@ impl Endpoint for GetContentThumbnail {
     }
 }
 
-/// `GET /_matrix/media/v3/preview_url`: get url preview.
+/// `GET /_matrix/media/v3/preview_url`: describes a web page.
 ///
 /// Token: required. Rate-limited. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3preview_url)
@@ -445,7 +447,7 @@ impl Endpoint for GetContentThumbnail {
 pub struct GetUrlPreview {
     /// Query `url`.
     pub url: String,
-    /// Query `ts`. Since the Unix epoch.
+    /// Query `ts`.
     pub ts: Option<Timestamp>,
 }
 
@@ -524,7 +526,7 @@ impl<'de> Deserialize<'de> for GetUrlPreviewResponse {
     }
 }
 
-/// `GET /_matrix/media/v3/config`: get config.
+/// `GET /_matrix/media/v3/config`: tells the limits for uploads.
 ///
 /// Token: required. Rate-limited. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3config)

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Endpoint, RoomId, UserId, wire, wire::text_enum};
 
-/// `POST /_matrix/client/v3/createRoom`: create room.
+/// `POST /_matrix/client/v3/createRoom`: makes a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom)

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Endpoint, UserId, uia::AuthData, wire};
 
-/// `POST /_matrix/client/v3/keys/device_signing/upload`: upload cross signing keys.
+/// `POST /_matrix/client/v3/keys/device_signing/upload`: publishes the keys that the user signs
+/// devices and users with.
 ///
 /// Token: required. May ask for user-interactive authentication. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload)
@@ -68,7 +69,7 @@ impl Endpoint for UploadCrossSigningKeys {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UploadCrossSigningKeysResponse {}
 
-/// `POST /_matrix/client/v3/keys/signatures/upload`: upload cross signing signatures.
+/// `POST /_matrix/client/v3/keys/signatures/upload`: publishes signatures of keys.
 ///
 /// Token: required. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keyssignaturesupload)

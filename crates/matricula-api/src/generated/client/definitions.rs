@@ -153,7 +153,7 @@ pub struct ClientDevice {
     /// `last_seen_ip`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_ip: Option<String>,
-    /// `last_seen_ts`. Since the Unix epoch.
+    /// `last_seen_ts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_ts: Option<Timestamp>,
 }
@@ -206,7 +206,7 @@ pub struct ClientEvent {
     pub state_key: Option<String>,
     /// `sender`.
     pub sender: UserId,
-    /// `origin_server_ts`. Since the Unix epoch.
+    /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
     /// `content`.
     pub content: Map<String, Value>,
@@ -741,7 +741,7 @@ pub struct ClientEventWithoutRoomId {
     pub state_key: Option<String>,
     /// `sender`.
     pub sender: UserId,
-    /// `origin_server_ts`. Since the Unix epoch.
+    /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
     /// `content`.
     pub content: Map<String, Value>,
@@ -801,7 +801,7 @@ pub struct OpenidToken {
     pub token_type: String,
     /// `matrix_server_name`.
     pub matrix_server_name: String,
-    /// `expires_in`.
+    /// In seconds.
     pub expires_in: u64,
 }
 
@@ -1057,7 +1057,7 @@ pub struct Tag {
     pub order: Option<f64>,
 }
 
-/// `field_type` of [`Protocol`].
+/// `field_types` of [`Protocol`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldType {
     /// `regexp`.
@@ -1076,7 +1076,7 @@ impl FieldType {
     }
 }
 
-/// `instance` of [`Protocol`].
+/// `instances` of [`Protocol`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProtocolInstance {
     /// `desc`.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, uia::AuthData, wire};
 
-/// `GET /_matrix/client/v3/devices`: get devices.
+/// `GET /_matrix/client/v3/devices`: lists the user's devices.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices)
@@ -43,7 +43,7 @@ pub struct GetDevicesResponse {
     pub devices: Option<Vec<definitions::ClientDevice>>,
 }
 
-/// `GET /_matrix/client/v3/devices/{deviceId}`: get device.
+/// `GET /_matrix/client/v3/devices/{deviceId}`: describes one of the user's devices.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devicesdeviceid)
@@ -84,7 +84,7 @@ impl Endpoint for GetDevice {
     }
 }
 
-/// `PUT /_matrix/client/v3/devices/{deviceId}`: update device.
+/// `PUT /_matrix/client/v3/devices/{deviceId}`: renames one of the user's devices.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid)
@@ -134,7 +134,8 @@ impl Endpoint for UpdateDevice {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UpdateDeviceResponse {}
 
-/// `DELETE /_matrix/client/v3/devices/{deviceId}`: delete device.
+/// `DELETE /_matrix/client/v3/devices/{deviceId}`: removes one of the user's devices and ends its
+/// session.
 ///
 /// Token: required. May ask for user-interactive authentication.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3devicesdeviceid)
@@ -195,7 +196,8 @@ impl Endpoint for DeleteDevice {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteDeviceResponse {}
 
-/// `POST /_matrix/client/v3/delete_devices`: delete devices.
+/// `POST /_matrix/client/v3/delete_devices`: removes several of the user's devices and ends their
+/// sessions.
 ///
 /// Token: required. May ask for user-interactive authentication.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3delete_devices)

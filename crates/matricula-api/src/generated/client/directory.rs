@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomAliasId, RoomId, ServerName, wire};
 
-/// `GET /_matrix/client/v3/directory/room/{roomAlias}`: get room id by alias.
+/// `GET /_matrix/client/v3/directory/room/{roomAlias}`: finds the room of an alias.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias)
@@ -55,7 +55,7 @@ pub struct GetRoomIdByAliasResponse {
     pub servers: Option<Vec<ServerName>>,
 }
 
-/// `PUT /_matrix/client/v3/directory/room/{roomAlias}`: set room alias.
+/// `PUT /_matrix/client/v3/directory/room/{roomAlias}`: gives a room an alias.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias)
@@ -104,7 +104,7 @@ impl Endpoint for SetRoomAlias {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetRoomAliasResponse {}
 
-/// `DELETE /_matrix/client/v3/directory/room/{roomAlias}`: delete room alias.
+/// `DELETE /_matrix/client/v3/directory/room/{roomAlias}`: removes an alias of a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3directoryroomroomalias)
@@ -147,7 +147,8 @@ impl Endpoint for DeleteRoomAlias {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteRoomAliasResponse {}
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/aliases`: get local aliases.
+/// `GET /_matrix/client/v3/rooms/{roomId}/aliases`: lists the aliases that this server has for a
+/// room.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases)

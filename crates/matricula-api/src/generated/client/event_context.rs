@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire};
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`: get event context.
+/// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`: reads what happened before and after
+/// an event.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, UserId, wire};
 
-/// `POST /_matrix/client/v3/user/{userId}/filter`: define filter.
+/// `POST /_matrix/client/v3/user/{userId}/filter`: stores a filter for later syncs.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter)
@@ -86,7 +86,7 @@ impl DefineFilterResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/user/{userId}/filter/{filterId}`: get filter.
+/// `GET /_matrix/client/v3/user/{userId}/filter/{filterId}`: reads a stored filter.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridfilterfilterid)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, UserId, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/invite`: invite user.
+/// `POST /_matrix/client/v3/rooms/{roomId}/invite`: invites a user to a room.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite)

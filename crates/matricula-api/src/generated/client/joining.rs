@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, RoomId, RoomIdOrAlias, ServerName, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/join`: join room by id.
+/// `POST /_matrix/client/v3/rooms/{roomId}/join`: joins a room by its id.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidjoin)
@@ -74,7 +74,7 @@ impl JoinRoomByIdResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`: join room.
+/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`: joins a room by its id or an alias.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3joinroomidoralias)

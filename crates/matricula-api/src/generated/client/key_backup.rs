@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Endpoint, RoomId, wire};
 
-/// `GET /_matrix/client/v3/room_keys/version`: get room keys version current.
+/// `GET /_matrix/client/v3/room_keys/version`: describes the current backup of room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversion)
@@ -74,7 +74,7 @@ impl GetRoomKeysVersionCurrentResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/room_keys/version`: post room keys version.
+/// `POST /_matrix/client/v3/room_keys/version`: begins a backup of room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion)
@@ -136,7 +136,7 @@ impl PostRoomKeysVersionResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/room_keys/version/{version}`: get room keys version.
+/// `GET /_matrix/client/v3/room_keys/version/{version}`: describes a backup of room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversionversion)
@@ -213,7 +213,8 @@ impl GetRoomKeysVersionResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/room_keys/version/{version}`: put room keys version.
+/// `PUT /_matrix/client/v3/room_keys/version/{version}`: changes the description of a backup of
+/// room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keysversionversion)
@@ -275,7 +276,7 @@ impl Endpoint for PutRoomKeysVersion {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PutRoomKeysVersionResponse {}
 
-/// `DELETE /_matrix/client/v3/room_keys/version/{version}`: delete room keys version.
+/// `DELETE /_matrix/client/v3/room_keys/version/{version}`: deletes a backup of room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keysversionversion)
@@ -322,7 +323,7 @@ impl Endpoint for DeleteRoomKeysVersion {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteRoomKeysVersionResponse {}
 
-/// `GET /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: get room key by session id.
+/// `GET /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: reads one key from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomidsessionid)
@@ -375,7 +376,7 @@ impl Endpoint for GetRoomKeyBySessionId {
     }
 }
 
-/// `PUT /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: put room key by session id.
+/// `PUT /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: stores one key in the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeysroomidsessionid)
@@ -448,7 +449,8 @@ impl RoomKeysUpdateResponse {
     }
 }
 
-/// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: delete room key by session id.
+/// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: removes one key from the
+/// backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeysroomidsessionid)
@@ -501,7 +503,7 @@ impl Endpoint for DeleteRoomKeyBySessionId {
     }
 }
 
-/// `GET /_matrix/client/v3/room_keys/keys/{roomId}`: get room keys by room id.
+/// `GET /_matrix/client/v3/room_keys/keys/{roomId}`: reads a room's keys from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomid)
@@ -548,7 +550,7 @@ impl Endpoint for GetRoomKeysByRoomId {
     }
 }
 
-/// `PUT /_matrix/client/v3/room_keys/keys/{roomId}`: put room keys by room id.
+/// `PUT /_matrix/client/v3/room_keys/keys/{roomId}`: stores keys of a room in the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeysroomid)
@@ -605,7 +607,7 @@ impl Endpoint for PutRoomKeysByRoomId {
     }
 }
 
-/// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}`: delete room keys by room id.
+/// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}`: removes a room's keys from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeysroomid)
@@ -652,7 +654,7 @@ impl Endpoint for DeleteRoomKeysByRoomId {
     }
 }
 
-/// `GET /_matrix/client/v3/room_keys/keys`: get room keys.
+/// `GET /_matrix/client/v3/room_keys/keys`: reads all keys from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeys)
@@ -709,7 +711,7 @@ impl GetRoomKeysResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/room_keys/keys`: put room keys.
+/// `PUT /_matrix/client/v3/room_keys/keys`: stores keys in the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeys)
@@ -760,7 +762,7 @@ impl Endpoint for PutRoomKeys {
     }
 }
 
-/// `DELETE /_matrix/client/v3/room_keys/keys`: delete room keys.
+/// `DELETE /_matrix/client/v3/room_keys/keys`: removes all keys from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeys)

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Endpoint, TextOr, UserId, wire};
 
-/// `POST /_matrix/client/v3/keys/upload`: upload keys.
+/// `POST /_matrix/client/v3/keys/upload`: publishes the device's keys.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysupload)
@@ -66,7 +66,7 @@ impl UploadKeysResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/keys/query`: query keys.
+/// `POST /_matrix/client/v3/keys/query`: asks for the keys of users' devices.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery)
@@ -120,15 +120,15 @@ pub struct UnsignedDeviceInfo {
     pub device_display_name: Option<String>,
 }
 
-/// `device_key` of [`QueryKeysResponse`].
+/// `device_keys` of [`QueryKeysResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceInformation {
     /// `user_id`.
-    pub user_id: Map<String, Value>,
+    pub user_id: String,
     /// `device_id`.
-    pub device_id: Map<String, Value>,
+    pub device_id: String,
     /// `algorithms`.
-    pub algorithms: Map<String, Value>,
+    pub algorithms: Vec<String>,
     /// `keys`.
     pub keys: BTreeMap<String, String>,
     /// `signatures`.
@@ -141,15 +141,15 @@ pub struct DeviceInformation {
 impl DeviceInformation {
     /// With what is required, and nothing else.
     pub fn new(
-        user_id: Map<String, Value>,
-        device_id: Map<String, Value>,
-        algorithms: Map<String, Value>,
+        user_id: impl Into<String>,
+        device_id: impl Into<String>,
+        algorithms: Vec<String>,
         keys: BTreeMap<String, String>,
         signatures: BTreeMap<UserId, BTreeMap<String, String>>,
     ) -> Self {
         Self {
-            user_id,
-            device_id,
+            user_id: user_id.into(),
+            device_id: device_id.into(),
             algorithms,
             keys,
             signatures,
@@ -178,7 +178,7 @@ pub struct QueryKeysResponse {
     pub user_signing_keys: Option<BTreeMap<UserId, definitions::CrossSigningKey>>,
 }
 
-/// `POST /_matrix/client/v3/keys/claim`: claim keys.
+/// `POST /_matrix/client/v3/keys/claim`: takes one-time keys of devices, to write to them first.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim)
@@ -249,7 +249,7 @@ impl ClaimKeysResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/keys/changes`: get keys changes.
+/// `GET /_matrix/client/v3/keys/changes`: lists the users whose keys changed between two syncs.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3keyschanges)

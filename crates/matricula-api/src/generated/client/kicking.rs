@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, UserId, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/kick`: kick.
+/// `POST /_matrix/client/v3/rooms/{roomId}/kick`: removes a user from a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidkick)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, RoomIdOrAlias, ServerName, wire};
 
-/// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`: knock room.
+/// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`: asks to be let into a room.
 ///
 /// Token: required. Rate-limited. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3knockroomidoralias)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/leave`: leave room.
+/// `POST /_matrix/client/v3/rooms/{roomId}/leave`: leaves a room, or refuses an invitation.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidleave)
@@ -57,7 +57,7 @@ impl Endpoint for LeaveRoom {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LeaveRoomResponse {}
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/forget`: forget room.
+/// `POST /_matrix/client/v3/rooms/{roomId}/forget`: drops a room that was left.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget)

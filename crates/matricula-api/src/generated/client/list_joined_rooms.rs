@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, wire};
 
-/// `GET /_matrix/client/v3/joined_rooms`: get joined rooms.
+/// `GET /_matrix/client/v3/joined_rooms`: lists the rooms that the user is in.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3joined_rooms)

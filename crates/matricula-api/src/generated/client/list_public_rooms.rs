@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, RoomId, ServerName, wire};
 
-/// `GET /_matrix/client/v3/directory/list/room/{roomId}`: get room visibility on directory.
+/// `GET /_matrix/client/v3/directory/list/room/{roomId}`: tells whether a room is in the server's
+/// public list.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directorylistroomroomid)
@@ -53,7 +54,8 @@ pub struct GetRoomVisibilityOnDirectoryResponse {
     pub visibility: Option<definitions::Visibility>,
 }
 
-/// `PUT /_matrix/client/v3/directory/list/room/{roomId}`: set room visibility on directory.
+/// `PUT /_matrix/client/v3/directory/list/room/{roomId}`: puts a room into the server's public
+/// list, or takes it out.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directorylistroomroomid)
@@ -103,7 +105,7 @@ impl Endpoint for SetRoomVisibilityOnDirectory {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetRoomVisibilityOnDirectoryResponse {}
 
-/// `GET /_matrix/client/v3/publicRooms`: get public rooms.
+/// `GET /_matrix/client/v3/publicRooms`: lists public rooms.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms)
@@ -147,7 +149,7 @@ impl Endpoint for GetPublicRooms {
     }
 }
 
-/// `POST /_matrix/client/v3/publicRooms`: query public rooms.
+/// `POST /_matrix/client/v3/publicRooms`: searches for public rooms.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3publicrooms)

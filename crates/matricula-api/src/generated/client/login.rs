@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, ServerName, UserId, wire};
 
-/// `GET /_matrix/client/v3/login`: get login flows.
+/// `GET /_matrix/client/v3/login`: lists the ways to log in.
 ///
 /// Token: none. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3login)
@@ -37,13 +37,13 @@ impl Endpoint for GetLoginFlows {
     }
 }
 
-/// `flow` of [`GetLoginFlowsResponse`].
+/// `flows` of [`GetLoginFlowsResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoginFlow {
-    /// `type`.
+    /// What to send as `type` to log in this way.
     #[serde(rename = "type")]
     pub login_type: String,
-    /// `get_login_token`. Since 1.7.
+    /// Whether a signed-in client may get tokens to sign in others. Since 1.7.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub get_login_token: Option<bool>,
     /// `identity_providers`.
@@ -69,46 +69,46 @@ impl LoginFlow {
 /// The answer to [`GetLoginFlows`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GetLoginFlowsResponse {
-    /// `flows`.
+    /// The ways that the server offers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flows: Option<Vec<LoginFlow>>,
 }
 
-/// `POST /_matrix/client/v3/login`: login.
+/// `POST /_matrix/client/v3/login`: signs in a device of an account.
 ///
 /// Token: an application service's, if there is one. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login)
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[doc(alias = "LoginJob")]
 pub struct Login {
-    /// `type`.
+    /// The way to log in, such as `m.login.password`.
     #[serde(rename = "type")]
     pub login_type: String,
-    /// `identifier`.
+    /// Who logs in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identifier: Option<definitions::UserIdentifier>,
-    /// `user`. Deprecated.
+    /// A user id or localpart. Deprecated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// `medium`. Deprecated.
+    /// The kind of the address. Deprecated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub medium: Option<String>,
-    /// `address`. Deprecated.
+    /// An email address. Deprecated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// `password`.
+    /// For `m.login.password`.
     #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// `token`.
+    /// For `m.login.token`.
     #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Secret>,
-    /// `device_id`.
+    /// The device to sign in; the server makes an id if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
-    /// `initial_device_display_name`.
+    /// What a new device is shown as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_device_display_name: Option<String>,
-    /// `refresh_token`. Since 1.3.
+    /// Whether the client can renew its access token. Since 1.3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<bool>,
 }
@@ -160,12 +160,12 @@ impl Endpoint for Login {
 /// The answer to [`Login`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoginResponse {
-    /// `user_id`.
+    /// The account.
     pub user_id: UserId,
-    /// `access_token`.
+    /// Goes with every further request.
     #[serde(with = "exposed")]
     pub access_token: Secret,
-    /// `refresh_token`. Since 1.3.
+    /// Renews the access token. Since 1.3.
     #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
     /// `expires_in_ms`. In milliseconds. Since 1.3.
@@ -174,9 +174,9 @@ pub struct LoginResponse {
     /// `home_server`. Deprecated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home_server: Option<ServerName>,
-    /// `device_id`.
+    /// The device that is signed in.
     pub device_id: String,
-    /// `well_known`.
+    /// Where to send further requests, if the server says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub well_known: Option<definitions::Wellknown>,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, uia::AuthData, wire};
 
-/// `POST /_matrix/client/v1/login/get_token`: generate login token.
+/// `POST /_matrix/client/v1/login/get_token`: makes a token that signs in another device.
 ///
 /// Token: required. Rate-limited. May ask for user-interactive authentication. Since 1.7.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token)

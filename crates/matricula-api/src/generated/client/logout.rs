@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, wire};
 
-/// `POST /_matrix/client/v3/logout`: logout.
+/// `POST /_matrix/client/v3/logout`: ends the session.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3logout)
@@ -39,7 +39,7 @@ impl Endpoint for Logout {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogoutResponse {}
 
-/// `POST /_matrix/client/v3/logout/all`: logout all.
+/// `POST /_matrix/client/v3/logout/all`: ends every session of the user.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3logoutall)

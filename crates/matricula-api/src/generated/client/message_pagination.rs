@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, Raw, RoomId, wire};
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/messages`: get room events.
+/// `GET /_matrix/client/v3/rooms/{roomId}/messages`: reads a room's events, a page at a time.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, UserId, wire};
 
-/// `GET /_matrix/client/v1/mutual_rooms`: get mutual rooms.
+/// `GET /_matrix/client/v1/mutual_rooms`: lists the rooms shared with another user.
 ///
 /// Token: required. Rate-limited. Since 1.19.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mutual_rooms)

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Endpoint, Raw, TextOr, wire};
 
-/// `GET /_matrix/client/v3/notifications`: get notifications.
+/// `GET /_matrix/client/v3/notifications`: lists events that the user was notified of.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3notifications)
@@ -53,7 +53,7 @@ impl Endpoint for GetNotifications {
     }
 }
 
-/// `notification` of [`GetNotificationsResponse`].
+/// `notifications` of [`GetNotificationsResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notification {
     /// `actions`.
@@ -67,7 +67,7 @@ pub struct Notification {
     pub read: bool,
     /// `room_id`.
     pub room_id: String,
-    /// `ts`. Since the Unix epoch.
+    /// `ts`.
     pub ts: Timestamp,
 }
 

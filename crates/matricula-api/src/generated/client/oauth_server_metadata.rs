@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, wire, wire::text_enum};
 
-/// `GET /_matrix/client/v1/auth_metadata`: get auth metadata.
+/// `GET /_matrix/client/v1/auth_metadata`: describes the server's OAuth 2.0.
 ///
 /// Token: none. Since 1.15.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1auth_metadata)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire, wire::text_enum};
 
-/// `GET /_matrix/client/v3/events`: get events.
+/// `GET /_matrix/client/v3/events`: waits for events, the old way.
 ///
 /// Token: required. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events)
@@ -62,7 +62,7 @@ pub struct GetEventsResponse {
     pub chunk: Option<Vec<Raw<definitions::ClientEvent>>>,
 }
 
-/// `GET /_matrix/client/v3/initialSync`: initial sync.
+/// `GET /_matrix/client/v3/initialSync`: reads the state of all rooms, the old way.
 ///
 /// Token: required. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3initialsync)
@@ -140,7 +140,7 @@ impl PaginationChunk {
     }
 }
 
-/// `room` of [`InitialSyncResponse`].
+/// `rooms` of [`InitialSyncResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoomInfo {
     /// `room_id`.
@@ -209,7 +209,7 @@ impl InitialSyncResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/events/{eventId}`: get one event.
+/// `GET /_matrix/client/v3/events/{eventId}`: reads an event, the old way.
 ///
 /// Token: required. Deprecated.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3eventseventid)

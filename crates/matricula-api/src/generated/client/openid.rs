@@ -6,7 +6,8 @@ use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Server
 use super::definitions;
 use crate::{ApiError, Endpoint, UserId, wire};
 
-/// `POST /_matrix/client/v3/user/{userId}/openid/request_token`: request open id token.
+/// `POST /_matrix/client/v3/user/{userId}/openid/request_token`: makes a token that shows others
+/// who the user is.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridopenidrequest_token)

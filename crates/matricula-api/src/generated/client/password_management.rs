@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, uia::AuthData, wire};
 
-/// `POST /_matrix/client/v3/account/password`: change password.
+/// `POST /_matrix/client/v3/account/password`: changes the password.
 ///
 /// Token: if there is one. Rate-limited. May ask for user-interactive authentication.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword)
@@ -76,8 +76,8 @@ impl Endpoint for ChangePassword {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChangePasswordResponse {}
 
-/// `POST /_matrix/client/v3/account/password/email/requestToken`: request token to reset password
-/// email.
+/// `POST /_matrix/client/v3/account/password/email/requestToken`: has a code sent to an email
+/// address, to reset a password.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpasswordemailrequesttoken)
@@ -142,8 +142,8 @@ impl Endpoint for RequestTokenToResetPasswordEmail {
     }
 }
 
-/// `POST /_matrix/client/v3/account/password/msisdn/requestToken`: request token to reset password
-/// msisdn.
+/// `POST /_matrix/client/v3/account/password/msisdn/requestToken`: has a code sent to a phone
+/// number, to reset a password.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpasswordmsisdnrequesttoken)

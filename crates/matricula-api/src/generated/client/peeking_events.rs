@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, Raw, wire};
 
-/// `GET /_matrix/client/v3/events`: peek events.
+/// `GET /_matrix/client/v3/events`: waits for events of a room that the user need not be in.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events)

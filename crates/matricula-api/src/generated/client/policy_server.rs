@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap}
 
 use crate::{ApiError, Endpoint, wire};
 
-/// `GET /.well-known/matrix/policy_server`: get wellknown policy.
+/// `GET /.well-known/matrix/policy_server`: tells the keys of a policy server.
 ///
 /// Token: none. Since 1.18.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixpolicy_server)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, UserId, wire};
 
-/// `GET /_matrix/client/v3/presence/{userId}/status`: get presence.
+/// `GET /_matrix/client/v3/presence/{userId}/status`: tells whether a user is around.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3presenceuseridstatus)
@@ -74,7 +74,7 @@ impl GetPresenceResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/presence/{userId}/status`: set presence.
+/// `PUT /_matrix/client/v3/presence/{userId}/status`: tells others whether the user is around.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3presenceuseridstatus)

@@ -5,9 +5,9 @@ use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Server
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::{ApiError, Endpoint, Raw, UserId, wire};
+use crate::{ApiError, Endpoint, UserId, wire};
 
-/// `GET /_matrix/client/v3/profile/{userId}/{keyName}`: get profile field.
+/// `GET /_matrix/client/v3/profile/{userId}/{keyName}`: reads a field of a profile.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname)
@@ -38,7 +38,7 @@ impl Endpoint for GetProfileField {
         "/_matrix/client/v3/profile/{userId}/{keyName}",
     );
 
-    type Response = Raw;
+    type Response = Map<String, Value>;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let path = wire::path(
@@ -48,12 +48,12 @@ impl Endpoint for GetProfileField {
         Job::for_operation(server, &path, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<Raw, ApiError> {
+    fn read_success(response: &Response) -> Result<Map<String, Value>, ApiError> {
         wire::read(response)
     }
 }
 
-/// `PUT /_matrix/client/v3/profile/{userId}/{keyName}`: set profile field.
+/// `PUT /_matrix/client/v3/profile/{userId}/{keyName}`: sets a field of the user's profile.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname)
@@ -64,17 +64,17 @@ pub struct SetProfileField {
     pub user_id: UserId,
     /// Path `keyName`.
     pub key_name: String,
-    /// The whole body.
-    pub body: Raw,
+    /// The body's only field, which the path's `keyName` names.
+    pub value: Value,
 }
 
 impl SetProfileField {
     /// With what is required, and nothing else.
-    pub fn new(user_id: UserId, key_name: impl Into<String>, body: Raw) -> Self {
+    pub fn new(user_id: UserId, key_name: impl Into<String>, value: Value) -> Self {
         Self {
             user_id,
             key_name: key_name.into(),
-            body,
+            value,
         }
     }
 }
@@ -96,7 +96,8 @@ impl Endpoint for SetProfileField {
             Self::OPERATION.path,
             &[self.user_id.as_str(), &self.key_name],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(&self.body))
+        Job::for_operation(server, &path, &Self::OPERATION)
+            .with_body(wire::keyed_body(&self.key_name, &self.value))
     }
 
     fn read_success(response: &Response) -> Result<SetProfileFieldResponse, ApiError> {
@@ -108,7 +109,7 @@ impl Endpoint for SetProfileField {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetProfileFieldResponse {}
 
-/// `DELETE /_matrix/client/v3/profile/{userId}/{keyName}`: delete profile field.
+/// `DELETE /_matrix/client/v3/profile/{userId}/{keyName}`: removes a field of the user's profile.
 ///
 /// Token: required. Rate-limited. Since 1.16.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3profileuseridkeyname)
@@ -161,7 +162,7 @@ impl Endpoint for DeleteProfileField {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteProfileFieldResponse {}
 
-/// `GET /_matrix/client/v3/profile/{userId}`: get user profile.
+/// `GET /_matrix/client/v3/profile/{userId}`: reads a profile.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuserid)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, wire, wire::text_enum};
 
-/// `GET /_matrix/client/v3/pushers`: get pushers.
+/// `GET /_matrix/client/v3/pushers`: lists what the user is notified through.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushers)
@@ -48,7 +48,7 @@ pub struct PusherData {
     pub format: Option<String>,
 }
 
-/// `pusher` of [`GetPushersResponse`].
+/// `pushers` of [`GetPushersResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pusher {
     /// `pushkey`.
@@ -79,7 +79,8 @@ pub struct GetPushersResponse {
     pub pushers: Option<Vec<Pusher>>,
 }
 
-/// `POST /_matrix/client/v3/pushers/set`: post pusher.
+/// `POST /_matrix/client/v3/pushers/set`: sets, or with no kind removes, what the user is notified
+/// through.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset)
@@ -89,7 +90,7 @@ pub struct PostPusher {
     /// `pushkey`.
     #[serde(with = "exposed")]
     pub pushkey: Secret,
-    /// `kind`.
+    /// Null removes the pusher.
     pub kind: Option<String>,
     /// `app_id`.
     pub app_id: String,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Endpoint, TextOr, wire};
 
-/// `GET /_matrix/client/v3/pushrules/`: get push rules.
+/// `GET /_matrix/client/v3/pushrules/`: reads the rules for notifications.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrules)
@@ -50,7 +50,7 @@ impl GetPushRulesResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/pushrules/global/`: get push rules global.
+/// `GET /_matrix/client/v3/pushrules/global/`: reads the rules for notifications.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobal)
@@ -78,7 +78,7 @@ impl Endpoint for GetPushRulesGlobal {
     }
 }
 
-/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: get push rule.
+/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: reads a rule for notifications.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleid)
@@ -122,7 +122,8 @@ impl Endpoint for GetPushRule {
     }
 }
 
-/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: set push rule.
+/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: makes or changes a rule for
+/// notifications.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid)
@@ -204,7 +205,7 @@ impl Endpoint for SetPushRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetPushRuleResponse {}
 
-/// `DELETE /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: delete push rule.
+/// `DELETE /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: removes a rule for notifications.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3pushrulesglobalkindruleid)
@@ -252,7 +253,8 @@ impl Endpoint for DeletePushRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeletePushRuleResponse {}
 
-/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`: is push rule enabled.
+/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`: tells whether a rule for
+/// notifications applies.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleidenabled)
@@ -310,7 +312,8 @@ impl IsPushRuleEnabledResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`: set push rule enabled.
+/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`: lets a rule for notifications
+/// apply, or not.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidenabled)
@@ -363,7 +366,8 @@ impl Endpoint for SetPushRuleEnabled {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetPushRuleEnabledResponse {}
 
-/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`: get push rule actions.
+/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`: reads what a rule for
+/// notifications does.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleidactions)
@@ -421,7 +425,8 @@ impl GetPushRuleActionsResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`: set push rule actions.
+/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`: changes what a rule for
+/// notifications does.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidactions)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/read_markers`: set read marker.
+/// `POST /_matrix/client/v3/rooms/{roomId}/read_markers`: marks how far a room is read.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidread_markers)

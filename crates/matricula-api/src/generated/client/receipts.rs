@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, EventId, RoomId, wire, wire::text_enum};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}`: post receipt.
+/// `POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}`: acknowledges an event.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid)
@@ -18,7 +18,7 @@ pub struct PostReceipt {
     pub room_id: RoomId,
     /// Path `receiptType`.
     #[serde(skip)]
-    pub receipt_type: PostReceiptReceiptType,
+    pub receipt_type: ReceiptType,
     /// Path `eventId`.
     #[serde(skip)]
     pub event_id: EventId,
@@ -29,7 +29,7 @@ pub struct PostReceipt {
 
 impl PostReceipt {
     /// With what is required, and nothing else.
-    pub fn new(room_id: RoomId, receipt_type: PostReceiptReceiptType, event_id: EventId) -> Self {
+    pub fn new(room_id: RoomId, receipt_type: ReceiptType, event_id: EventId) -> Self {
         Self {
             room_id,
             receipt_type,
@@ -71,7 +71,7 @@ impl Endpoint for PostReceipt {
 
 text_enum! {
     /// A value of `receiptType` in [`PostReceipt`].
-    pub enum PostReceiptReceiptType {
+    pub enum ReceiptType {
         /// `m.read`.
         Read = "m.read",
         /// `m.read.private`.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, EventId, RoomId, wire};
 
-/// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`: redact event.
+/// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`: strips an event of its
+/// content.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid)

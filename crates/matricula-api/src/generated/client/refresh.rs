@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, wire};
 
-/// `POST /_matrix/client/v3/refresh`: refresh.
+/// `POST /_matrix/client/v3/refresh`: exchanges a refresh token for new tokens.
 ///
 /// Token: none. Rate-limited. Since 1.3.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3refresh)
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[doc(alias = "RefreshJob")]
 pub struct Refresh {
-    /// `refresh_token`.
+    /// The one to exchange. It stays valid until a new token is used.
     #[serde(with = "exposed")]
     pub refresh_token: Secret,
 }
@@ -56,10 +56,10 @@ impl Endpoint for Refresh {
 /// The answer to [`Refresh`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RefreshResponse {
-    /// `access_token`.
+    /// The new one.
     #[serde(with = "exposed")]
     pub access_token: Secret,
-    /// `refresh_token`.
+    /// The new one; without it the old one stays valid.
     #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
     /// `expires_in_ms`. In milliseconds.

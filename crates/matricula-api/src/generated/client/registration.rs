@@ -135,7 +135,8 @@ impl RegisterResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/register/email/requestToken`: request token to register email.
+/// `POST /_matrix/client/v3/register/email/requestToken`: has a code sent to an email address, to
+/// register with it.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken)
@@ -200,7 +201,8 @@ impl Endpoint for RequestTokenToRegisterEmail {
     }
 }
 
-/// `POST /_matrix/client/v3/register/msisdn/requestToken`: request token to register msisdn.
+/// `POST /_matrix/client/v3/register/msisdn/requestToken`: has a code sent to a phone number, to
+/// register with it.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registermsisdnrequesttoken)
@@ -269,7 +271,7 @@ impl Endpoint for RequestTokenToRegisterMsisdn {
     }
 }
 
-/// `GET /_matrix/client/v3/register/available`: check username availability.
+/// `GET /_matrix/client/v3/register/available`: tells whether a username is free and valid.
 ///
 /// Token: none. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3registeravailable)
@@ -313,7 +315,7 @@ impl Endpoint for CheckUsernameAvailability {
 /// The answer to [`CheckUsernameAvailability`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckUsernameAvailabilityResponse {
-    /// `available`.
+    /// Always true where it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<bool>,
 }

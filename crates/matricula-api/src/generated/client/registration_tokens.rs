@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, wire};
 
-/// `GET /_matrix/client/v1/register/m.login.registration_token/validity`: registration token
-/// validity.
+/// `GET /_matrix/client/v1/register/m.login.registration_token/validity`: tells whether a
+/// registration token may be used.
 ///
 /// Token: none. Rate-limited. Since 1.2.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1registermloginregistration_tokenvalidity)
@@ -53,7 +53,7 @@ impl Endpoint for RegistrationTokenValidity {
 /// The answer to [`RegistrationTokenValidity`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegistrationTokenValidityResponse {
-    /// `valid`.
+    /// As of now.
     pub valid: bool,
 }
 

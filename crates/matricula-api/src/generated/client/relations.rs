@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire};
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}`: get relating events.
+/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}`: reads the events that refer to an
+/// event.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid)
@@ -113,8 +114,8 @@ impl GetRelatingEventsResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}`: get relating events with
-/// rel type.
+/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}`: reads the events that
+/// refer to an event in one way.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventidreltype)
@@ -227,8 +228,8 @@ impl GetRelatingEventsWithRelTypeResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}`: get relating
-/// events with rel type and event type.
+/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}`: reads the
+/// events of one type that refer to an event in one way.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventidreltypeeventtype)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, EventId, RoomId, UserId, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/report`: report room.
+/// `POST /_matrix/client/v3/rooms/{roomId}/report`: reports a room to the server's administrators.
 ///
 /// Token: required. Rate-limited. Since 1.13.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreport)
@@ -57,7 +57,8 @@ impl Endpoint for ReportRoom {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReportRoomResponse {}
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}`: report event.
+/// `POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}`: reports an event to the server's
+/// administrators.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreporteventid)
@@ -114,7 +115,7 @@ impl Endpoint for ReportEvent {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReportEventResponse {}
 
-/// `POST /_matrix/client/v3/users/{userId}/report`: report user.
+/// `POST /_matrix/client/v3/users/{userId}/report`: reports a user to the server's administrators.
 ///
 /// Token: required. Rate-limited. Since 1.14.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3usersuseridreport)

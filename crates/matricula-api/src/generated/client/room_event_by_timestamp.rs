@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, EventId, RoomId, wire};
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`: get event by timestamp.
+/// `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`: finds the event nearest to a moment.
 ///
 /// Token: required. Rate-limited. Since 1.6.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event)
@@ -16,7 +16,7 @@ use crate::{ApiError, Endpoint, EventId, RoomId, wire};
 pub struct GetEventByTimestamp {
     /// Path `roomId`.
     pub room_id: RoomId,
-    /// Query `ts`. Since the Unix epoch.
+    /// Query `ts`.
     pub ts: Timestamp,
     /// Query `dir`.
     pub dir: definitions::Direction,
@@ -59,7 +59,7 @@ impl Endpoint for GetEventByTimestamp {
 pub struct GetEventByTimestampResponse {
     /// `event_id`.
     pub event_id: EventId,
-    /// `origin_server_ts`. Since the Unix epoch.
+    /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
 }
 

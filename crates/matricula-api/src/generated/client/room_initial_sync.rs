@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, Raw, RoomId, wire, wire::text_enum};
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/initialSync`: room initial sync.
+/// `GET /_matrix/client/v3/rooms/{roomId}/initialSync`: reads the state of a room, the old way.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidinitialsync)

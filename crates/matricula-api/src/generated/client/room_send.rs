@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire};
 
-/// `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}`: send message.
+/// `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}`: sends an event to a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid)

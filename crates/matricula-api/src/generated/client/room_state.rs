@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire};
 
-/// `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: set room state with key.
+/// `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: sets a piece of a room's
+/// state.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey)

@@ -3,12 +3,11 @@
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::definitions;
 use crate::{ApiError, Endpoint, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, wire};
 
-/// `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`: get room summary.
+/// `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`: describes a room from outside.
 ///
 /// Token: if there is one. Since 1.15.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias)
@@ -85,7 +84,7 @@ pub struct GetRoomSummaryResponse {
     pub join_rule: Option<String>,
     /// `room_type`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub room_type: Option<Map<String, Value>>,
+    pub room_type: Option<String>,
     /// `allowed_room_ids`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_room_ids: Option<Vec<RoomId>>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/upgrade`: upgrade room.
+/// `POST /_matrix/client/v3/rooms/{roomId}/upgrade`: replaces a room by one of another version.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidupgrade)

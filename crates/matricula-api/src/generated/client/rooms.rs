@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, EventId, Raw, RoomId, UserId, wire, wire::text_enum};
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`: get one room event.
+/// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`: reads an event.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid)
@@ -53,7 +53,8 @@ impl Endpoint for GetOneRoomEvent {
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: get room state with key.
+/// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: reads a piece of a room's
+/// state.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey)
@@ -67,7 +68,7 @@ pub struct GetRoomStateWithKey {
     /// Path `stateKey`.
     pub state_key: String,
     /// Query `format`. Since 1.16.
-    pub format: Option<GetRoomStateWithKeyFormat>,
+    pub format: Option<StateFormat>,
 }
 
 impl GetRoomStateWithKey {
@@ -116,7 +117,7 @@ impl Endpoint for GetRoomStateWithKey {
 
 text_enum! {
     /// A value of `format` in [`GetRoomStateWithKey`].
-    pub enum GetRoomStateWithKeyFormat {
+    pub enum StateFormat {
         /// `content`.
         Content = "content",
         /// `event`.
@@ -124,7 +125,7 @@ text_enum! {
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/state`: get room state.
+/// `GET /_matrix/client/v3/rooms/{roomId}/state`: reads a room's whole state.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate)
@@ -163,7 +164,7 @@ impl Endpoint for GetRoomState {
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/members`: get members by room.
+/// `GET /_matrix/client/v3/rooms/{roomId}/members`: lists the membership events of a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers)
@@ -231,7 +232,7 @@ pub struct GetMembersByRoomResponse {
     pub chunk: Option<Vec<Raw<definitions::ClientEvent>>>,
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`: get joined members by room.
+/// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`: lists who is in a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members)

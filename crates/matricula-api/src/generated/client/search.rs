@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, Raw, RoomId, UserId, wire, wire::text_enum};
 
-/// `POST /_matrix/client/v3/search`: search.
+/// `POST /_matrix/client/v3/search`: searches the text of messages.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3search)
@@ -61,7 +61,7 @@ impl Endpoint for Search {
 }
 
 text_enum! {
-    /// A value of `key` in [`RoomEventsCriteria`].
+    /// A value of `keys` in [`RoomEventsCriteria`].
     pub enum RoomEventsCriteriaKey {
         /// `content.body`.
         ContentBody = "content.body",
@@ -181,7 +181,7 @@ pub struct UserProfile {
     pub avatar_url: Option<String>,
 }
 
-/// `context` of [`ResultRoomEventsResult`].
+/// `context` of [`SearchResult`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EventContext {
     /// `start`.
@@ -201,9 +201,9 @@ pub struct EventContext {
     pub events_after: Option<Vec<Raw<definitions::ClientEvent>>>,
 }
 
-/// `result` of [`ResultRoomEvents`].
+/// `results` of [`ResultRoomEvents`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ResultRoomEventsResult {
+pub struct SearchResult {
     /// `rank`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<f64>,
@@ -215,7 +215,7 @@ pub struct ResultRoomEventsResult {
     pub context: Option<EventContext>,
 }
 
-/// `group` of [`ResultRoomEvents`].
+/// `groups` of [`ResultRoomEvents`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupValue {
     /// `next_batch`.
@@ -240,7 +240,7 @@ pub struct ResultRoomEvents {
     pub highlights: Option<Vec<String>>,
     /// `results`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub results: Option<Vec<ResultRoomEventsResult>>,
+    pub results: Option<Vec<SearchResult>>,
     /// `state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<BTreeMap<RoomId, Vec<Raw<definitions::ClientEvent>>>>,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Endpoint, Raw, RoomAliasId, RoomId, UserId, wire};
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`: get space hierarchy.
+/// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`: lists the rooms in a space.
 ///
 /// Token: required. Rate-limited. Since 1.2.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy)
@@ -76,9 +76,9 @@ impl Endpoint for GetSpaceHierarchy {
     }
 }
 
-/// `children_state` of [`GetSpaceHierarchyResponseRoom`].
+/// `children_state` of [`SpaceHierarchyRoomsChunk`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GetSpaceHierarchyResponseRoomChildrenState {
+pub struct StrippedChildStateEvent {
     /// `content`.
     pub content: Map<String, Value>,
     /// `state_key`.
@@ -88,11 +88,11 @@ pub struct GetSpaceHierarchyResponseRoomChildrenState {
     pub event_type: String,
     /// `sender`.
     pub sender: UserId,
-    /// `origin_server_ts`. Since the Unix epoch.
+    /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
 }
 
-impl GetSpaceHierarchyResponseRoomChildrenState {
+impl StrippedChildStateEvent {
     /// With what is required, and nothing else.
     pub fn new(
         content: Map<String, Value>,
@@ -111,9 +111,9 @@ impl GetSpaceHierarchyResponseRoomChildrenState {
     }
 }
 
-/// `room` of [`GetSpaceHierarchyResponse`].
+/// `rooms` of [`GetSpaceHierarchyResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GetSpaceHierarchyResponseRoom {
+pub struct SpaceHierarchyRoomsChunk {
     /// `canonical_alias`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canonical_alias: Option<RoomAliasId>,
@@ -139,7 +139,7 @@ pub struct GetSpaceHierarchyResponseRoom {
     pub join_rule: Option<String>,
     /// `room_type`. Since 1.4.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub room_type: Option<Map<String, Value>>,
+    pub room_type: Option<String>,
     /// `allowed_room_ids`. Since 1.15.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_room_ids: Option<Vec<RoomId>>,
@@ -150,17 +150,17 @@ pub struct GetSpaceHierarchyResponseRoom {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_version: Option<String>,
     /// `children_state`.
-    pub children_state: Vec<Raw<GetSpaceHierarchyResponseRoomChildrenState>>,
+    pub children_state: Vec<Raw<StrippedChildStateEvent>>,
 }
 
-impl GetSpaceHierarchyResponseRoom {
+impl SpaceHierarchyRoomsChunk {
     /// With what is required, and nothing else.
     pub fn new(
         num_joined_members: u64,
         room_id: RoomId,
         world_readable: bool,
         guest_can_join: bool,
-        children_state: Vec<Raw<GetSpaceHierarchyResponseRoomChildrenState>>,
+        children_state: Vec<Raw<StrippedChildStateEvent>>,
     ) -> Self {
         Self {
             num_joined_members,
@@ -185,7 +185,7 @@ impl GetSpaceHierarchyResponseRoom {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GetSpaceHierarchyResponse {
     /// `rooms`.
-    pub rooms: Vec<GetSpaceHierarchyResponseRoom>,
+    pub rooms: Vec<SpaceHierarchyRoomsChunk>,
     /// `next_batch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
@@ -193,7 +193,7 @@ pub struct GetSpaceHierarchyResponse {
 
 impl GetSpaceHierarchyResponse {
     /// With what is required, and nothing else.
-    pub fn new(rooms: Vec<GetSpaceHierarchyResponseRoom>) -> Self {
+    pub fn new(rooms: Vec<SpaceHierarchyRoomsChunk>) -> Self {
         Self {
             rooms,
             next_batch: None,

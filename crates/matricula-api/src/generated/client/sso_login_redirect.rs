@@ -6,7 +6,7 @@ use matricula_job::{Api, Job, Method, Operation, Response, ServerUrl};
 use super::definitions;
 use crate::{ApiError, Endpoint, Redirect, wire};
 
-/// `GET /_matrix/client/v3/login/sso/redirect`: redirect to sso.
+/// `GET /_matrix/client/v3/login/sso/redirect`: leads a browser to sign in elsewhere.
 ///
 /// Token: none. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3loginssoredirect)
@@ -54,7 +54,8 @@ impl Endpoint for RedirectToSso {
     }
 }
 
-/// `GET /_matrix/client/v3/login/sso/redirect/{idpId}`: redirect to id p.
+/// `GET /_matrix/client/v3/login/sso/redirect/{idpId}`: leads a browser to sign in at one of the
+/// places offered.
 ///
 /// Token: none. Since 1.1.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3loginssoredirectidpid)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, UserId, wire, wire::text_enum};
 
-/// `GET /.well-known/matrix/support`: get wellknown support.
+/// `GET /.well-known/matrix/support`: tells whom to ask for help with the server.
 ///
 /// Token: none. Since 1.10.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixsupport)
@@ -44,7 +44,7 @@ text_enum! {
     }
 }
 
-/// `contact` of [`GetWellknownSupportResponse`].
+/// `contacts` of [`GetWellknownSupportResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contact {
     /// `matrix_id`.

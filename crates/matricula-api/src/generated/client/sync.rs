@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{ApiError, Endpoint, EventId, Raw, RoomId, UserId, wire};
 
-/// `GET /_matrix/client/v3/sync`: sync.
+/// `GET /_matrix/client/v3/sync`: reads what is new.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync)
@@ -97,7 +97,7 @@ pub struct UnreadNotificationCounts {
     pub notification_count: Option<u64>,
 }
 
-/// `unread_thread_notification` of [`JoinedRoom`].
+/// `unread_thread_notifications` of [`JoinedRoom`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ThreadNotificationCounts {
     /// `highlight_count`.
@@ -203,7 +203,7 @@ pub struct Rooms {
     pub leave: Option<BTreeMap<RoomId, LeftRoom>>,
 }
 
-/// `event` of [`ToDevice`].
+/// `events` of [`ToDevice`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToDeviceEvent {
     /// `content`.

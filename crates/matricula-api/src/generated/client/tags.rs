@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, RoomId, UserId, wire};
 
-/// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags`: get room tags.
+/// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags`: reads the user's tags of a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidtags)
@@ -61,7 +61,7 @@ pub struct GetRoomTagsResponse {
     pub tags: Option<BTreeMap<String, definitions::Tag>>,
 }
 
-/// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`: set room tag.
+/// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`: tags a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag)
@@ -122,7 +122,7 @@ impl Endpoint for SetRoomTag {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetRoomTagResponse {}
 
-/// `DELETE /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`: delete room tag.
+/// `DELETE /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`: removes a tag from a room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag)

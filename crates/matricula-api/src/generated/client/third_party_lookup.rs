@@ -8,7 +8,8 @@ use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Server
 use super::definitions;
 use crate::{ApiError, Endpoint, wire};
 
-/// `GET /_matrix/client/v3/thirdparty/protocols`: get protocols.
+/// `GET /_matrix/client/v3/thirdparty/protocols`: lists the foreign networks that the server is
+/// bridged to.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocols)
@@ -38,7 +39,7 @@ impl Endpoint for GetProtocols {
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/protocol/{protocol}`: get protocol metadata.
+/// `GET /_matrix/client/v3/thirdparty/protocol/{protocol}`: describes a foreign network.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol)
@@ -79,7 +80,8 @@ impl Endpoint for GetProtocolMetadata {
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/location/{protocol}`: query location by protocol.
+/// `GET /_matrix/client/v3/thirdparty/location/{protocol}`: finds the rooms for a place of a
+/// foreign network.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocationprotocol)
@@ -127,7 +129,8 @@ impl Endpoint for QueryLocationByProtocol {
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/user/{protocol}`: query user by protocol.
+/// `GET /_matrix/client/v3/thirdparty/user/{protocol}`: finds the users for a user of a foreign
+/// network.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyuserprotocol)
@@ -175,7 +178,8 @@ impl Endpoint for QueryUserByProtocol {
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/location`: query location by alias.
+/// `GET /_matrix/client/v3/thirdparty/location`: finds the places of foreign networks behind a
+/// room.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocation)
@@ -216,7 +220,7 @@ impl Endpoint for QueryLocationByAlias {
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/user`: query user by id.
+/// `GET /_matrix/client/v3/thirdparty/user`: finds the users of foreign networks behind a user.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyuser)

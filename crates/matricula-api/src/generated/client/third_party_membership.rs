@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, wire};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/invite`: invite by3 pid.
+/// `POST /_matrix/client/v3/rooms/{roomId}/invite`: invites an email address or phone number to a
+/// room.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite)

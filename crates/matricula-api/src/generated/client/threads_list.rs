@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definitions;
 use crate::{ApiError, Endpoint, Raw, RoomId, wire, wire::text_enum};
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/threads`: get thread roots.
+/// `GET /_matrix/client/v1/rooms/{roomId}/threads`: lists the threads of a room.
 ///
 /// Token: required. Rate-limited. Since 1.4.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads)
@@ -17,7 +17,7 @@ pub struct GetThreadRoots {
     /// Path `roomId`.
     pub room_id: RoomId,
     /// Query `include`.
-    pub include: Option<GetThreadRootsInclude>,
+    pub include: Option<ThreadFilter>,
     /// Query `limit`.
     pub limit: Option<u64>,
     /// Query `from`.
@@ -71,7 +71,7 @@ impl Endpoint for GetThreadRoots {
 
 text_enum! {
     /// A value of `include` in [`GetThreadRoots`].
-    pub enum GetThreadRootsInclude {
+    pub enum ThreadFilter {
         /// `all`.
         All = "all",
         /// `participated`.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{ApiError, Endpoint, UserId, wire};
 
-/// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`: send to device.
+/// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`: sends a message to devices.
 ///
 /// Token: required.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid)

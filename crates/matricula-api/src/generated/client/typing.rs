@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, RoomId, UserId, wire};
 
-/// `PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId}`: set typing.
+/// `PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId}`: tells that the user is typing, or no
+/// longer.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid)

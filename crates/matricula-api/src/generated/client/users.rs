@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, UserId, wire};
 
-/// `POST /_matrix/client/v3/user_directory/search`: search user directory.
+/// `POST /_matrix/client/v3/user_directory/search`: searches for users.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch)
@@ -53,7 +53,7 @@ impl Endpoint for SearchUserDirectory {
     }
 }
 
-/// `result` of [`SearchUserDirectoryResponse`].
+/// `results` of [`SearchUserDirectoryResponse`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct User {
     /// `user_id`.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, wire};
 
-/// `GET /_matrix/client/versions`: get versions.
+/// `GET /_matrix/client/versions`: lists the versions of the specification that the server
+/// supports.
 ///
 /// Token: if there is one.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientversions)
@@ -39,9 +40,9 @@ impl Endpoint for GetVersions {
 /// The answer to [`GetVersions`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GetVersionsResponse {
-    /// `versions`.
+    /// Such as `v1.19`, or `r0.6.1` for old ones.
     pub versions: Vec<String>,
-    /// `unstable_features`.
+    /// What is not in the specification yet, and whether the server does it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unstable_features: Option<BTreeMap<String, bool>>,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, wire};
 
-/// `GET /_matrix/client/v3/voip/turnServer`: get turn server.
+/// `GET /_matrix/client/v3/voip/turnServer`: hands out access to a relay for calls.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3voipturnserver)
@@ -48,7 +48,7 @@ pub struct GetTurnServerResponse {
     pub password: Secret,
     /// `uris`.
     pub uris: Vec<String>,
-    /// `ttl`.
+    /// How long the access lasts, in seconds.
     pub ttl: u64,
 }
 

@@ -6,7 +6,7 @@ use matricula_job::{Api, Job, Method, Operation, Response, ServerUrl};
 use super::definitions;
 use crate::{ApiError, Endpoint, wire};
 
-/// `GET /.well-known/matrix/client`: get wellknown.
+/// `GET /.well-known/matrix/client`: tells a domain's homeserver.
 ///
 /// Token: none.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixclient)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApiError, Endpoint, UserId, wire};
 
-/// `GET /_matrix/client/v3/account/whoami`: get token owner.
+/// `GET /_matrix/client/v3/account/whoami`: tells whose token it is.
 ///
 /// Token: required. Rate-limited.
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3accountwhoami)
@@ -38,12 +38,12 @@ impl Endpoint for GetTokenOwner {
 /// The answer to [`GetTokenOwner`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GetTokenOwnerResponse {
-    /// `user_id`.
+    /// The account.
     pub user_id: UserId,
-    /// `device_id`. Since 1.1.
+    /// The device, if the token is one of a device. Since 1.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
-    /// `is_guest`. Since 1.2.
+    /// Whether the account is a guest's. Since 1.2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_guest: Option<bool>,
 }
