@@ -1,1 +1,45 @@
 //! A single-process Matrix homeserver without federation, for development, tests and offline use.
+//!
+//! It is not for anything else: nobody on another server can be reached, there are no rooms yet, the
+//! stages of registration that need the outside world (a captcha, an email) are stand-ins that check
+//! nothing, and it speaks plain HTTP. What it does serve, accounts and their sessions, it serves as
+//! the [specification](https://spec.matrix.org/v1.19/client-server-api/) says.
+//!
+//! It comes in three layers, each usable alone:
+//!
+//! - [`Homeserver`] answers one [`Request`] within one transaction. It has no clock, no randomness
+//!   and no socket: [`Cx`](matricula_job::Cx) hands the first two in. [`Database`] keeps what it
+//!   must remember, in memory or in a file, and commits before the answer leaves.
+//! - [`Server`] puts it behind HTTP on a loopback port.
+//! - [`Dir`] keeps one server in one directory and makes sure that only one process serves it.
+//!
+//! ```
+//! use matricula_homeserver::{Config, Options, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), matricula_homeserver::Error> {
+//! let server = Server::start(Options::new(Config::default().with_guests(true))).await?;
+//! println!("a homeserver for nobody but you: {}", server.url());
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod connections;
+mod database;
+mod dir;
+mod engine;
+mod error;
+mod files;
+mod shell;
+
+pub use config::{
+    Config, Document, Limit, Limits, PasswordCodes, PasswordPolicy, Policy, Registration,
+    RegistrationToken,
+};
+pub use database::Database;
+pub use dir::Dir;
+pub use engine::{Homeserver, Request, Response};
+pub use error::Error;
+pub use shell::{Options, Server};

@@ -1,0 +1,498 @@
+//! What a homeserver allows and demands.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use matricula_job::{Secret, ServerUrl, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// What a homeserver allows and demands.
+///
+/// The default is an open server named `private.localhost` without limits, whose registration takes
+/// one `m.login.dummy` stage.
+///
+/// ```
+/// # use matricula_homeserver::{Config, RegistrationToken};
+/// let config = Config::default()
+///     .with_flows([["m.login.registration_token"]])
+///     .with_registration_token(RegistrationToken::new("let-me-in").with_uses(3));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The part of each user id after the colon. Fixed once a database exists.
+    pub server_name: String,
+    /// Where clients reach this server, for `.well-known` and for links; if absent, the address
+    /// that it listens on.
+    pub base_url: Option<ServerUrl>,
+    /// Whether people may register. It says nothing about guests.
+    pub registration: Registration,
+    /// The ways to register: each a list of
+    /// [stages](https://spec.matrix.org/v1.19/client-server-api/#authentication-types). A stage that
+    /// this server cannot do itself is stood in for by a page with a button.
+    pub flows: Vec<Vec<String>>,
+    /// Whether [guests](https://spec.matrix.org/v1.19/client-server-api/#guest-access) may register.
+    pub guests: bool,
+    /// What `m.login.terms` asks to accept, by policy id.
+    pub policies: BTreeMap<String, Policy>,
+    /// Registration tokens that exist from the start.
+    pub registration_tokens: Vec<RegistrationToken>,
+    /// How long an access token works; for ever if absent.
+    #[serde(rename = "access_token_lifetime_ms", with = "millis")]
+    pub access_token_lifetime: Option<Duration>,
+    /// How long a refresh token works; for ever if absent.
+    #[serde(rename = "refresh_token_lifetime_ms", with = "millis")]
+    pub refresh_token_lifetime: Option<Duration>,
+    /// How often one address may do what costs or tells something.
+    pub limits: Limits,
+    /// Beginnings of usernames that are reserved, as if for an application service.
+    pub exclusive: Vec<String>,
+    /// What a password must have.
+    pub password_policy: PasswordPolicy,
+    /// Register `alice` as `alice-1`: a client must not assume that it gets the name it asked for.
+    pub rename_users: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server_name: "private.localhost".to_owned(),
+            base_url: None,
+            registration: Registration::default(),
+            flows: vec![vec!["m.login.dummy".to_owned()]],
+            guests: false,
+            policies: BTreeMap::new(),
+            registration_tokens: Vec::new(),
+            access_token_lifetime: None,
+            refresh_token_lifetime: None,
+            limits: Limits::default(),
+            exclusive: Vec::new(),
+            password_policy: PasswordPolicy::default(),
+            rename_users: false,
+        }
+    }
+}
+
+impl Config {
+    /// Sets [`Config::server_name`].
+    #[must_use]
+    pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = name.into();
+        self
+    }
+
+    /// Sets [`Config::base_url`].
+    #[must_use]
+    pub fn with_base_url(mut self, url: ServerUrl) -> Self {
+        self.base_url = Some(url);
+        self
+    }
+
+    /// Sets [`Config::registration`].
+    #[must_use]
+    pub fn with_registration(mut self, registration: Registration) -> Self {
+        self.registration = registration;
+        self
+    }
+
+    /// Sets [`Config::flows`].
+    #[must_use]
+    pub fn with_flows<Flow, Stage>(mut self, flows: impl IntoIterator<Item = Flow>) -> Self
+    where
+        Flow: IntoIterator<Item = Stage>,
+        Stage: Into<String>,
+    {
+        self.flows = flows
+            .into_iter()
+            .map(|flow| flow.into_iter().map(Into::into).collect())
+            .collect();
+        self
+    }
+
+    /// Sets [`Config::guests`].
+    #[must_use]
+    pub fn with_guests(mut self, allowed: bool) -> Self {
+        self.guests = allowed;
+        self
+    }
+
+    /// Adds to [`Config::policies`].
+    #[must_use]
+    pub fn with_policy(mut self, id: impl Into<String>, policy: Policy) -> Self {
+        self.policies.insert(id.into(), policy);
+        self
+    }
+
+    /// Adds to [`Config::registration_tokens`].
+    #[must_use]
+    pub fn with_registration_token(mut self, token: RegistrationToken) -> Self {
+        self.registration_tokens.push(token);
+        self
+    }
+
+    /// Sets [`Config::access_token_lifetime`].
+    #[must_use]
+    pub fn with_access_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.access_token_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Sets [`Config::refresh_token_lifetime`].
+    #[must_use]
+    pub fn with_refresh_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.refresh_token_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Sets [`Config::limits`].
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds to [`Config::exclusive`].
+    #[must_use]
+    pub fn with_exclusive(mut self, prefix: impl Into<String>) -> Self {
+        self.exclusive.push(prefix.into());
+        self
+    }
+
+    /// Sets [`Config::password_policy`].
+    #[must_use]
+    pub fn with_password_policy(mut self, policy: PasswordPolicy) -> Self {
+        self.password_policy = policy;
+        self
+    }
+
+    /// Sets [`Config::rename_users`].
+    #[must_use]
+    pub fn with_renamed_users(mut self, rename: bool) -> Self {
+        self.rename_users = rename;
+        self
+    }
+
+    /// Whether somebody who knows nothing, and is verified by nobody, can make an account.
+    pub fn is_open(&self) -> bool {
+        let unverified = self
+            .flows
+            .iter()
+            .any(|flow| !flow.iter().any(|stage| stage == REGISTRATION_TOKEN));
+        self.guests || (self.registration == Registration::Open && unverified)
+    }
+
+    /// Says what is wrong with this configuration, if anything is.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let name = &self.server_name;
+        // A user id has at most 255 bytes; some must be left for the localpart.
+        if ruma_identifiers_validation::server_name::validate(name).is_err() || name.len() > 200 {
+            return wrong(format!(
+                "{name:?} is not a server name of at most 200 bytes"
+            ));
+        }
+        self.check_flows()?;
+        for (id, policy) in &self.policies {
+            if !is_opaque(id, 255) || !policy.is_complete() {
+                return wrong(format!(
+                    "the policy {id:?} needs a version and, in some language, a name and a text"
+                ));
+            }
+        }
+        let tokens = &self.registration_tokens;
+        if !tokens.iter().all(|it| is_opaque(it.token.expose(), 64)) {
+            return wrong("a registration token has 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -");
+        }
+        let lifetimes = [self.access_token_lifetime, self.refresh_token_lifetime];
+        if lifetimes.contains(&Some(Duration::ZERO)) {
+            return wrong("a token must live for some time");
+        }
+        for limit in self.limits.all().into_iter().flatten() {
+            if !limit.per_second.is_finite() || limit.per_second < 1e-6 || limit.burst == 0 {
+                return wrong(format!("{limit:?} would let nothing through"));
+            }
+        }
+        if self.exclusive.iter().any(String::is_empty) {
+            return wrong("an empty reserved beginning would reserve every username");
+        }
+        Ok(())
+    }
+
+    fn check_flows(&self) -> Result<(), Error> {
+        if self.registration == Registration::Open && self.flows.is_empty() {
+            return wrong("registration is open but has no flow; close it or add one");
+        }
+        for flow in &self.flows {
+            if flow.is_empty() || !flow.iter().all(|stage| is_opaque(stage, 255)) {
+                return wrong(format!("{flow:?} is not a flow: it needs names of stages"));
+            }
+            if flow.iter().any(|stage| stage == TERMS) && self.policies.is_empty() {
+                return wrong(format!("{TERMS} needs a policy to accept; add one"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wrong(what: impl Into<String>) -> Result<(), Error> {
+    Err(Error::Config(what.into()))
+}
+
+pub(crate) const REGISTRATION_TOKEN: &str = "m.login.registration_token";
+pub(crate) const TERMS: &str = "m.login.terms";
+
+/// The [opaque identifier grammar](https://spec.matrix.org/v1.19/appendices/#opaque-identifiers).
+fn is_opaque(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
+}
+
+/// Whether people may register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Registration {
+    /// Whoever completes one of the flows.
+    #[default]
+    Open,
+    /// Nobody.
+    Closed,
+}
+
+/// A document that must be accepted to register, in one or more languages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Which edition of the document this is.
+    pub version: String,
+    /// The document by language code.
+    pub translations: BTreeMap<String, Document>,
+}
+
+impl Policy {
+    /// A policy of this version, without text yet.
+    pub fn new(version: impl Into<String>) -> Self {
+        Self {
+            version: version.into(),
+            translations: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the document in one language, such as `en`.
+    #[must_use]
+    pub fn with_translation(
+        mut self,
+        language: impl Into<String>,
+        name: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        let document = Document {
+            name: name.into(),
+            text: text.into(),
+        };
+        self.translations.insert(language.into(), document);
+        self
+    }
+
+    fn is_complete(&self) -> bool {
+        // In the answer, languages stand beside the key `version`.
+        let languages = self.translations.keys();
+        is_opaque(&self.version, 255)
+            && !self.translations.is_empty()
+            && languages
+                .clone()
+                .all(|language| is_opaque(language, 64) && language != "version")
+            && self.translations.values().all(|it| !it.name.is_empty())
+    }
+}
+
+/// A document in one language; this server shows it on a page of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// What a person calls it.
+    pub name: String,
+    /// Its text; an empty line begins a paragraph.
+    pub text: String,
+}
+
+/// A text that lets somebody register, shared outside Matrix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationToken {
+    /// 1 to 64 of the characters `A-Z a-z 0-9 . _ ~ -`.
+    #[serde(with = "matricula_job::secret::exposed")]
+    pub token: Secret,
+    /// How many accounts it makes at most; as many as wanted if absent.
+    #[serde(default)]
+    pub uses_allowed: Option<u32>,
+    /// When it stops working; never if absent.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl RegistrationToken {
+    /// A token for as many accounts as wanted, for ever.
+    pub fn new(token: impl Into<Secret>) -> Self {
+        Self {
+            token: token.into(),
+            uses_allowed: None,
+            expires_at: None,
+        }
+    }
+
+    /// At most this many accounts.
+    #[must_use]
+    pub fn with_uses(mut self, allowed: u32) -> Self {
+        self.uses_allowed = Some(allowed);
+        self
+    }
+
+    /// Until this moment.
+    #[must_use]
+    pub fn with_expiry(mut self, at: Timestamp) -> Self {
+        self.expires_at = Some(at);
+        self
+    }
+}
+
+/// How often one address may do what costs or tells something; as often as it likes where absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Accounts made. While it is exhausted, `POST /register` is refused altogether.
+    pub registration: Option<Limit>,
+    /// Attempts to log in.
+    pub login: Option<Limit>,
+    /// Registration tokens asked about, or tried and found wrong.
+    pub token_validity: Option<Limit>,
+}
+
+impl Limits {
+    /// Sets [`Limits::registration`].
+    #[must_use]
+    pub fn with_registration(mut self, limit: Limit) -> Self {
+        self.registration = Some(limit);
+        self
+    }
+
+    /// Sets [`Limits::login`].
+    #[must_use]
+    pub fn with_login(mut self, limit: Limit) -> Self {
+        self.login = Some(limit);
+        self
+    }
+
+    /// Sets [`Limits::token_validity`].
+    #[must_use]
+    pub fn with_token_validity(mut self, limit: Limit) -> Self {
+        self.token_validity = Some(limit);
+        self
+    }
+
+    fn all(&self) -> [Option<Limit>; 3] {
+        [self.registration, self.login, self.token_validity]
+    }
+}
+
+/// So many at once, then so many a second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How many a second in the long run.
+    pub per_second: f64,
+    /// How many at once.
+    pub burst: u32,
+}
+
+impl Limit {
+    /// So many a second in the long run, and `burst` at once.
+    pub const fn new(per_second: f64, burst: u32) -> Self {
+        Self { per_second, burst }
+    }
+}
+
+/// What a password must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PasswordPolicy {
+    /// How many characters at least.
+    pub min_length: usize,
+    /// Whether a digit is needed.
+    pub digit: bool,
+    /// Whether something that is neither letter nor digit is needed.
+    pub symbol: bool,
+    /// Whether a capital letter is needed.
+    pub uppercase: bool,
+    /// Whether a small letter is needed.
+    pub lowercase: bool,
+    /// What the server says of a password that lacks something.
+    pub codes: PasswordCodes,
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self {
+            min_length: 1,
+            digit: false,
+            symbol: false,
+            uppercase: false,
+            lowercase: false,
+            codes: PasswordCodes::default(),
+        }
+    }
+}
+
+impl PasswordPolicy {
+    /// What the specification advises: eight characters, and one of each kind.
+    pub const fn strict(codes: PasswordCodes) -> Self {
+        Self {
+            min_length: 8,
+            digit: true,
+            symbol: true,
+            uppercase: true,
+            lowercase: true,
+            codes,
+        }
+    }
+}
+
+/// What a server says of a password that lacks something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PasswordCodes {
+    /// A code that names the lack, such as `M_PASSWORD_TOO_SHORT`, as Synapse does.
+    #[default]
+    Named,
+    /// `M_WEAK_PASSWORD`, the only code that the specification names.
+    Weak,
+}
+
+/// Durations as milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration
+            .map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let millis = Option::deserialize(deserializer)?;
+        Ok(millis.map(Duration::from_millis))
+    }
+}

@@ -1,0 +1,193 @@
+//! What a homeserver remembers, in SQLite.
+
+use std::{path::Path, time::Duration};
+
+use matricula_job::Cx;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::{
+    Error, Homeserver, Request, Response,
+    engine::{Refusal, millis},
+    files,
+};
+
+/// The newest format of the database; kept in its `user_version`.
+const FORMAT: u32 = 1;
+
+/// Tokens and sessions are kept as SHA-256 digests: who reads the file cannot use them. Times are
+/// milliseconds since the Unix epoch.
+const SCHEMA: &str = "
+    CREATE TABLE server (
+        name TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE users (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        localpart TEXT NOT NULL UNIQUE,
+        password_hash TEXT,
+        is_guest INTEGER NOT NULL,
+        accepted_policies TEXT,
+        created_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE devices (
+        user INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        display_name TEXT,
+        created_at INTEGER NOT NULL,
+        PRIMARY KEY (user, id)
+    ) STRICT;
+    -- `parent` is the refresh token that this one replaces, until this one or its access token is
+    -- used. `spent` says that it has been replaced so.
+    CREATE TABLE refresh_tokens (
+        id INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        user INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        parent INTEGER REFERENCES refresh_tokens ON DELETE SET NULL,
+        spent INTEGER NOT NULL DEFAULT 0,
+        expires_at INTEGER,
+        FOREIGN KEY (user, device) REFERENCES devices ON DELETE CASCADE
+    ) STRICT;
+    CREATE INDEX refresh_tokens_of_device ON refresh_tokens (user, device);
+    CREATE INDEX refresh_tokens_of_parent ON refresh_tokens (parent);
+    CREATE TABLE access_tokens (
+        digest BLOB PRIMARY KEY,
+        user INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        refresh_token INTEGER REFERENCES refresh_tokens ON DELETE CASCADE,
+        expires_at INTEGER,
+        FOREIGN KEY (user, device) REFERENCES devices ON DELETE CASCADE
+    ) STRICT;
+    CREATE INDEX access_tokens_of_device ON access_tokens (user, device);
+    CREATE INDEX access_tokens_of_refresh_token ON access_tokens (refresh_token);
+    CREATE TABLE registration_tokens (
+        token TEXT PRIMARY KEY,
+        uses_allowed INTEGER,
+        completed INTEGER NOT NULL DEFAULT 0,
+        expires_at INTEGER
+    ) STRICT;
+    -- `wanted` is the request's body as first seen, `user` the account that came of it.
+    CREATE TABLE uia_sessions (
+        digest BLOB PRIMARY KEY,
+        wanted TEXT NOT NULL,
+        completed TEXT NOT NULL,
+        presented_policies TEXT,
+        registration_token TEXT,
+        user INTEGER REFERENCES users ON DELETE CASCADE,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX uia_sessions_by_expiry ON uia_sessions (expires_at);
+    CREATE INDEX uia_sessions_of_token ON uia_sessions (registration_token);
+    CREATE INDEX uia_sessions_of_user ON uia_sessions (user);
+    -- `full_at` is in microseconds.
+    CREATE TABLE limits (
+        kind TEXT NOT NULL,
+        peer TEXT NOT NULL,
+        full_at INTEGER NOT NULL,
+        PRIMARY KEY (kind, peer)
+    ) STRICT;
+    CREATE INDEX limits_by_time ON limits (full_at);
+";
+
+/// What a homeserver remembers: accounts, devices, tokens, half-done registrations, limits.
+#[derive(Debug)]
+pub struct Database(Connection);
+
+impl Database {
+    /// A database that is gone with this value.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if SQLite cannot make one.
+    pub fn memory(server: &Homeserver) -> Result<Self, Error> {
+        Self::prepare(Connection::open_in_memory()?, server)
+    }
+
+    /// The database in a file, made if it is not there, and held alone until dropped.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the file is no such database or is in use; [`Error::Newer`] if a newer
+    /// version wrote it; [`Error::ServerName`] if it is another server's.
+    pub fn file(path: &Path, server: &Homeserver) -> Result<Self, Error> {
+        // SQLite itself would let everybody on this machine read it.
+        files::open(path).map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(2))?;
+        // Exclusive before WAL: so no second process can serve the same accounts.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // An answer leaves only once what it says would survive a power cut.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        Self::prepare(connection, server)
+    }
+
+    fn prepare(mut connection: Connection, server: &Homeserver) -> Result<Self, Error> {
+        connection.pragma_update(None, "foreign_keys", true)?;
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let configured = &server.config().server_name;
+        match found {
+            0 => {
+                tx.execute_batch(SCHEMA)?;
+                tx.execute("INSERT INTO server (name) VALUES (?1)", [configured])?;
+                tx.pragma_update(None, "user_version", FORMAT)?;
+            }
+            FORMAT => {}
+            found => {
+                let known = FORMAT;
+                return Err(Error::Newer { found, known });
+            }
+        }
+        let stored: Option<String> = tx
+            .query_row("SELECT name FROM server", [], |row| row.get(0))
+            .optional()?;
+        if stored.as_ref() != Some(configured) {
+            return Err(Error::ServerName {
+                stored: stored.unwrap_or_default(),
+                configured: configured.clone(),
+            });
+        }
+        for token in &server.config().registration_tokens {
+            tx.execute(
+                "INSERT INTO registration_tokens (token, uses_allowed, expires_at)
+                     VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET
+                     uses_allowed = excluded.uses_allowed, expires_at = excluded.expires_at",
+                params![
+                    token.token.expose(),
+                    token.uses_allowed,
+                    token.expires_at.map(millis)
+                ],
+            )?;
+        }
+        tx.commit()?;
+        Ok(Self(connection))
+    }
+
+    /// Answers a request in one transaction, committed before this returns.
+    pub fn answer(&mut self, server: &Homeserver, cx: &mut Cx<'_>, request: Request) -> Response {
+        self.try_answer(server, cx, request)
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "the homeserver's database failed");
+                Refusal::new(500, "M_UNKNOWN", "the server's database failed").into_response()
+            })
+    }
+
+    fn try_answer(
+        &mut self,
+        server: &Homeserver,
+        cx: &mut Cx<'_>,
+        request: Request,
+    ) -> rusqlite::Result<Response> {
+        let tx = self
+            .0
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let response = server.handle(cx, &tx, request);
+        // A refusal may have counted something; what broke midway leaves no trace.
+        if response.status < 500 {
+            tx.commit()?;
+        }
+        Ok(response)
+    }
+}

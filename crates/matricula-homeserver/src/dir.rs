@@ -1,0 +1,199 @@
+//! One server in one directory, served by one process at a time.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use matricula_job::ServerUrl;
+
+use crate::{Config, Error, Options, Server, files};
+
+/// How often, and how many times, a holder that has not told its address yet is asked again: for two
+/// seconds in all.
+const PATIENCE: (Duration, u32) = (Duration::from_millis(20), 100);
+
+/// A homeserver that lives in a directory, running: in this process, or in another that was first.
+///
+/// The directory holds `config.json`, `homeserver.db`, `lock` (locked by the process that serves)
+/// and `address` (where that process listens). A server in another process may stop at any time; its
+/// clients then open the directory again.
+#[derive(Debug)]
+pub struct Dir {
+    url: ServerUrl,
+    server_name: String,
+    here: Option<Here>,
+}
+
+/// What the process that serves the directory holds. The fields are dropped in this order.
+#[derive(Debug)]
+struct Here {
+    address: AddressFile,
+    server: Server,
+    lock: File,
+}
+
+impl Dir {
+    /// Opens the homeserver in `path` and starts it, unless another process has done so.
+    ///
+    /// If there is none yet it is created with the configuration in `options`; after that the one in
+    /// its `config.json` counts. `sleep` waits, when another process is about to start the server.
+    ///
+    /// # Errors
+    /// [`Error::Held`] if another process holds the directory for two seconds without listening, and
+    /// whatever keeps a server from starting.
+    pub async fn open<F: Future<Output = ()>>(
+        path: impl AsRef<Path>,
+        options: Options,
+        sleep: impl Fn(Duration) -> F,
+    ) -> Result<Self, Error> {
+        let path = path.as_ref();
+        files::make_directory(path).map_err(at(path))?;
+        for _ in 0..PATIENCE.1 {
+            match claim(path)? {
+                Claim::Ours(lock) => return Self::start(path, options, lock).await,
+                Claim::Theirs(Some(url)) => {
+                    let config = path.join("config.json");
+                    let server_name = read_config(&config)?.map(|it| it.server_name);
+                    return Ok(Self {
+                        url,
+                        server_name: server_name.ok_or(Error::ConfigLost(config))?,
+                        here: None,
+                    });
+                }
+                Claim::Theirs(None) => sleep(PATIENCE.0).await,
+            }
+        }
+        Err(Error::Held(path.to_owned()))
+    }
+
+    /// Where the server listens.
+    pub fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    /// The part of its user ids after the colon.
+    pub fn server_name(&self) -> &str {
+        &self.server_name
+    }
+
+    /// Whether this process serves it.
+    pub fn is_here(&self) -> bool {
+        self.here.is_some()
+    }
+
+    /// Stops the server if it runs in this process, once it has finished what is in work.
+    pub async fn stop(self) {
+        if let Some(Here {
+            address,
+            server,
+            lock,
+        }) = self.here
+        {
+            // First, so that nobody is sent to a server that is closing.
+            drop(address);
+            server.stop().await;
+            drop(lock);
+        }
+    }
+
+    async fn start(path: &Path, mut options: Options, lock: File) -> Result<Self, Error> {
+        let database = path.join("homeserver.db");
+        let config = path.join("config.json");
+        match read_config(&config)? {
+            Some(stored) => options.config = stored,
+            // The configuration is written before the database: without it there is none to lose.
+            None if database.exists() => return Err(Error::ConfigLost(config)),
+            None => {
+                options.config.check()?;
+                let text = serde_json::to_vec_pretty(&options.config)
+                    .map_err(io::Error::from)
+                    .map_err(at(&config))?;
+                files::replace(&config, &text).map_err(at(&config))?;
+            }
+        }
+        let server = Server::start(options.with_database(database)).await?;
+        let url = server.url().clone();
+        let address = path.join("address");
+        files::replace(&address, url.as_str().as_bytes()).map_err(at(&address))?;
+        Ok(Self {
+            url,
+            server_name: server.server_name().to_owned(),
+            here: Some(Here {
+                address: AddressFile(address),
+                server,
+                lock,
+            }),
+        })
+    }
+}
+
+enum Claim {
+    Ours(File),
+    Theirs(Option<ServerUrl>),
+}
+
+/// Takes the lock if it is free, and else reads where its holder listens.
+fn claim(path: &Path) -> Result<Claim, Error> {
+    // Who was killed leaves an address behind, and its port may be somebody else's by now. Through
+    // this gate passes one process at a time: it either takes the lock and removes the old address,
+    // or reads an address that the lock's holder wrote.
+    let gate_path = path.join("gate");
+    let gate = files::open(&gate_path).map_err(at(&gate_path))?;
+    gate.lock().map_err(at(&gate_path))?;
+    let lock_path = path.join("lock");
+    let lock = files::open(&lock_path).map_err(at(&lock_path))?;
+    let address = path.join("address");
+    match lock.try_lock() {
+        Ok(()) => {
+            remove(&address).map_err(at(&address))?;
+            Ok(Claim::Ours(lock))
+        }
+        Err(TryLockError::WouldBlock) => {
+            let text = fs::read_to_string(&address).unwrap_or_default();
+            let url = text.parse().ok().filter(ServerUrl::is_loopback);
+            Ok(Claim::Theirs(url))
+        }
+        Err(TryLockError::Error(error)) => Err(at(&lock_path)(error)),
+    }
+}
+
+fn read_config(path: &Path) -> Result<Option<Config>, Error> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(io::Error::from)
+            .map_err(at(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// The file that tells other processes where the server listens; removed when it stops.
+#[derive(Debug)]
+struct AddressFile(PathBuf);
+
+impl Drop for AddressFile {
+    fn drop(&mut self) {
+        if let Err(error) = remove(&self.0) {
+            tracing::warn!(%error, "the homeserver's address file could not be removed");
+        }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::File {
+        path: path.clone(),
+        source,
+    }
+}

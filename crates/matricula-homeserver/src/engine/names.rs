@@ -1,0 +1,58 @@
+//! Which usernames become which localparts.
+
+use super::refusal::Refusal;
+use crate::Config;
+
+/// Maps a username onto the localpart it asks for: capital ASCII letters become small.
+///
+/// A name that only digits make up is the server's to give; `guest` lets one through that names the
+/// guest who asks.
+pub(crate) fn localpart(config: &Config, username: &str, guest: bool) -> Result<String, Refusal> {
+    let localpart = username.to_ascii_lowercase();
+    let invalid = |why: &str| Err(Refusal::new(400, "M_INVALID_USERNAME", why.to_owned()));
+    if localpart.is_empty() {
+        return invalid("a username has at least one character");
+    }
+    // https://spec.matrix.org/v1.19/appendices/#user-identifiers
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._=-/+".contains(&byte);
+    if !localpart.bytes().all(allowed) {
+        return invalid("a username is made of a-z, 0-9 and . _ = - / + alone");
+    }
+    if localpart.starts_with('_') {
+        return invalid("a username does not begin with _");
+    }
+    if !guest && localpart.bytes().all(|byte| byte.is_ascii_digit()) {
+        return invalid("usernames of digits alone are given by the server");
+    }
+    if user_id(config, &localpart).len() > 255 {
+        return invalid("a user id has at most 255 characters");
+    }
+    if config
+        .exclusive
+        .iter()
+        .any(|it| localpart.starts_with(it.as_str()))
+    {
+        let why = "this username is reserved for an application service";
+        return Err(Refusal::new(400, "M_EXCLUSIVE", why));
+    }
+    if config.rename_users && !guest {
+        return Ok(localpart + "-1");
+    }
+    Ok(localpart)
+}
+
+pub(crate) fn user_id(config: &Config, localpart: &str) -> String {
+    format!("@{localpart}:{}", config.server_name)
+}
+
+/// The localpart that somebody who logs in means: given alone, or as a user id of this server.
+pub(crate) fn existing_localpart(config: &Config, user: &str) -> Option<String> {
+    let localpart = match user.strip_prefix('@') {
+        Some(id) => {
+            let (localpart, server) = id.split_once(':')?;
+            (server == config.server_name).then_some(localpart)?
+        }
+        None => user,
+    };
+    Some(localpart.to_ascii_lowercase())
+}

@@ -1,0 +1,269 @@
+//! Pages for a browser: the
+//! [fallback](https://spec.matrix.org/v1.19/client-server-api/#fallback) of each stage, and the
+//! documents that policies link to.
+
+use matricula_job::{Cx, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rusqlite::Transaction;
+
+use super::{
+    Homeserver, Request, Response,
+    refusal::{Fault, Refusal},
+    tokens::ALPHANUMERIC,
+    uia::Session,
+    wrong_method,
+};
+use crate::config::{REGISTRATION_TOKEN, TERMS};
+
+const STYLE: &str = include_str!("pages.css");
+
+/// The specification gives this script: it tells the client that opened the page.
+const AUTH_DONE: &str = "if (window.onAuthDone) { window.onAuthDone(); } \
+     else if (window.opener && window.opener.postMessage) \
+     { window.opener.postMessage(\"authDone\", \"*\"); }";
+
+/// Where the document of a policy in one language is.
+pub(super) fn document_path(policy: &str, language: &str) -> String {
+    const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let [policy, language] = [policy, language].map(|it| utf8_percent_encode(it, SEGMENT));
+    format!("/_matricula/terms/{policy}/{language}")
+}
+
+impl Homeserver {
+    /// Whatever has a parameter in its path: pages alone, so far.
+    pub(super) fn page(
+        &self,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        request: &Request,
+    ) -> Result<Response, Fault> {
+        let segments = request.segments().unwrap_or_default();
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        match (segments.as_slice(), request.method) {
+            (
+                ["_matrix", "client", "v3", "auth", stage, "fallback", "web"],
+                Method::Get | Method::Post,
+            ) => match self.fallback(cx, tx, request, stage) {
+                Err(Fault::Refused(refusal)) => Ok(refused(refusal)),
+                answer => answer,
+            },
+            (["_matrix", "client", "v3", "auth", _, "fallback", "web"], _) => {
+                Ok(wrong_method(&[Method::Get, Method::Post]))
+            }
+            (["_matricula", "terms", policy, language], Method::Get) => {
+                self.document(policy, language)
+            }
+            _ => Err(Refusal::unrecognized().into()),
+        }
+    }
+
+    fn document(&self, policy: &str, language: &str) -> Result<Response, Fault> {
+        let found = self.config.policies.get(policy);
+        let document = found.and_then(|it| Some((it, it.translations.get(language)?)));
+        let Some((policy, document)) = document else {
+            return Err(Refusal::unrecognized().into());
+        };
+        let paragraphs: String = document
+            .text
+            .split("\n\n")
+            .map(|paragraph| format!("<p>{}</p>\n", escape(paragraph)))
+            .collect();
+        let body = format!("{paragraphs}<p>Version {}</p>", escape(&policy.version));
+        Ok(html(200, language, &document.name, &body))
+    }
+
+    fn fallback(
+        &self,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        request: &Request,
+        stage: &str,
+    ) -> Result<Response, Fault> {
+        if !self.config.flows.iter().flatten().any(|it| it == stage) {
+            let error = "no flow of this server has such a stage";
+            return Err(Refusal::new(404, "M_UNRECOGNIZED", error).into());
+        }
+        let id = request
+            .query("session")
+            .ok_or_else(|| Refusal::missing("session"))?;
+        let mut session = Session::load(tx, cx.now, id)?;
+        if session.user.is_some() || session.has_completed(stage) {
+            return Ok(done(cx));
+        }
+        if let Some(refusal) = self.out_of_order(&session, stage) {
+            return Err(refusal.into());
+        }
+        if stage == TERMS {
+            self.present_policies(&mut session)?;
+        }
+        let mut failure = None;
+        if request.method == Method::Post {
+            failure = self.fill_in(cx, tx, request, &mut session, stage)?;
+        }
+        session.save(tx, cx.now)?;
+        if session.has_completed(stage) {
+            return Ok(done(cx));
+        }
+        Ok(self.form(stage, failure))
+    }
+
+    /// Takes a filled-in form; what it lacks, if anything.
+    fn fill_in(
+        &self,
+        cx: &Cx<'_>,
+        tx: &Transaction<'_>,
+        request: &Request,
+        session: &mut Session,
+        stage: &str,
+    ) -> Result<Option<Refusal>, Fault> {
+        let fields: Vec<_> = form_urlencoded::parse(&request.body).collect();
+        let values = |name: &'static str| {
+            let named = fields.iter().filter(move |(key, _)| key == name);
+            named.map(|(_, value)| value.as_ref())
+        };
+        match stage {
+            TERMS => {
+                let mut policies = self.config.policies.keys();
+                if !policies.all(|id| values("accept").any(|accepted| accepted == id)) {
+                    let error = "all of them must be accepted to register here";
+                    return Ok(Some(Refusal::new(400, "M_MISSING_PARAM", error)));
+                }
+            }
+            REGISTRATION_TOKEN => {
+                let token = values("token").next().unwrap_or_default().trim();
+                return self.attempt_token(cx.now, tx, &request.peer, session, token);
+            }
+            _ => {}
+        }
+        session.complete(stage);
+        Ok(None)
+    }
+
+    fn form(&self, stage: &str, failure: Option<Refusal>) -> Response {
+        let (title, fields, button) = match stage {
+            TERMS => ("Accept the terms", self.terms_fields(), "Accept"),
+            REGISTRATION_TOKEN => (
+                "Registration token",
+                "<p><label for=\"token\">The token that you were given</label></p>\n\
+                 <input type=\"text\" id=\"token\" name=\"token\" required maxlength=\"64\" \
+                 autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\">"
+                    .to_owned(),
+                "Continue",
+            ),
+            stage => (
+                "One more step",
+                format!(
+                    "<p>Elsewhere the step <code>{}</code> would check something. This server is \
+                     for development and tests: it takes your word.</p>",
+                    escape(stage)
+                ),
+                "Continue",
+            ),
+        };
+        let (status, alert) = match failure {
+            Some(failure) => {
+                let error = escape(&failure.error);
+                (400, format!("<p role=\"alert\">Not yet: {error}.</p>\n"))
+            }
+            None => (200, String::new()),
+        };
+        // Without an action it goes to this very address, session included.
+        let body =
+            format!("{alert}<form method=\"post\">\n{fields}\n<button>{button}</button>\n</form>");
+        html(status, "en", title, &body)
+    }
+
+    fn terms_fields(&self) -> String {
+        let mut items = String::new();
+        for (id, policy) in &self.config.policies {
+            let english = policy.translations.get_key_value("en");
+            let Some((language, document)) = english.or(policy.translations.first_key_value())
+            else {
+                continue;
+            };
+            items += &format!(
+                "<li><label><input type=\"checkbox\" name=\"accept\" value=\"{}\" required> \
+                 I accept</label> <a href=\"{}\" target=\"_blank\">{}</a> (version {})</li>\n",
+                escape(id),
+                escape(&document_path(id, language)),
+                escape(&document.name),
+                escape(&policy.version),
+            );
+        }
+        format!("<ul>\n{items}</ul>")
+    }
+}
+
+fn done(cx: &mut Cx<'_>) -> Response {
+    let nonce = cx.entropy.text(ALPHANUMERIC, 24);
+    let body = format!(
+        "<p>This step is done. You can close this page and go back to your client.</p>\n\
+         <script nonce=\"{nonce}\">{AUTH_DONE}</script>"
+    );
+    page(
+        200,
+        "en",
+        "Done",
+        &body,
+        &format!("script-src 'nonce-{nonce}'; "),
+    )
+}
+
+fn refused(refusal: Refusal) -> Response {
+    let body = format!("<p role=\"alert\">{}.</p>", escape(&refusal.error));
+    let plain = refusal.into_response();
+    let mut response = html(plain.status, "en", "This does not work", &body);
+    let retry = plain.headers.into_iter().filter(|it| it.0 == "Retry-After");
+    response.headers.extend(retry);
+    response
+}
+
+fn html(status: u16, language: &str, title: &str, body: &str) -> Response {
+    page(status, language, title, body, "")
+}
+
+fn page(status: u16, language: &str, title: &str, body: &str, scripts: &str) -> Response {
+    let (language, title) = (escape(language), escape(title));
+    let text = format!(
+        "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n\
+         <footer>A matricula homeserver, for development, tests and offline use.</footer>\n\
+         </body>\n</html>\n"
+    );
+    let policy = format!(
+        "default-src 'none'; {scripts}style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
+    );
+    let headers = vec![
+        ("Content-Type", "text/html; charset=utf-8".to_owned()),
+        ("Content-Security-Policy", policy),
+        // The address holds the session.
+        ("Referrer-Policy", "no-referrer".to_owned()),
+        ("X-Content-Type-Options", "nosniff".to_owned()),
+        ("Cache-Control", "no-store".to_owned()),
+    ];
+    Response {
+        status,
+        headers,
+        body: text.into_bytes(),
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

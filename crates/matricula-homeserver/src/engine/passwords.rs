@@ -1,0 +1,70 @@
+//! Passwords: what they must have, and how they are kept.
+
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use matricula_job::Cx;
+
+use super::refusal::{Fault, Refusal};
+use crate::{PasswordCodes, PasswordPolicy};
+
+/// 4 MiB once over, some 3 ms. That is light on purpose: accounts here are for development and
+/// offline use, their hashes lie in a file that only their owner reads, and tests register
+/// thousands. A hash carries its parameters, so that heavier ones can follow.
+fn argon2() -> Result<Argon2<'static>, Fault> {
+    let params = Params::new(4096, 1, 1, None).map_err(|error| Fault::Broken(error.into()))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+/// The password as it is stored.
+pub(crate) fn hash(cx: &mut Cx<'_>, password: &str) -> Result<String, Fault> {
+    let mut salt = [0; 16];
+    cx.entropy.fill(&mut salt);
+    let hash = argon2()?
+        .hash_password_with_salt(password.as_bytes(), &salt)
+        .map_err(|error| Fault::Broken(error.into()))?;
+    Ok(hash.to_string())
+}
+
+/// Whether the password is the one that was stored. Without a stored one it takes as long, so that
+/// time does not tell whether a user exists.
+pub(crate) fn verify(cx: &mut Cx<'_>, stored: Option<&str>, password: &str) -> Result<bool, Fault> {
+    let Some(stored) = stored else {
+        hash(cx, password)?;
+        return Ok(false);
+    };
+    let stored = PasswordHash::new(stored).map_err(|error| Fault::Broken(error.into()))?;
+    Ok(argon2()?
+        .verify_password(password.as_bytes(), &stored)
+        .is_ok())
+}
+
+/// Refuses a password that lacks something.
+pub(crate) fn check(policy: &PasswordPolicy, password: &str) -> Result<(), Refusal> {
+    let has = |kind: fn(char) -> bool| password.chars().any(kind);
+    let lack = if password.chars().count() < policy.min_length {
+        let least = policy.min_length;
+        (
+            "M_PASSWORD_TOO_SHORT",
+            format!("{least} characters or more"),
+        )
+    } else if policy.digit && !has(|it| it.is_ascii_digit()) {
+        ("M_PASSWORD_NO_DIGIT", "a digit".to_owned())
+    } else if policy.symbol && !has(|it| !it.is_alphanumeric()) {
+        ("M_PASSWORD_NO_SYMBOL", "a symbol".to_owned())
+    } else if policy.uppercase && !has(char::is_uppercase) {
+        ("M_PASSWORD_NO_UPPERCASE", "a capital letter".to_owned())
+    } else if policy.lowercase && !has(char::is_lowercase) {
+        ("M_PASSWORD_NO_LOWERCASE", "a small letter".to_owned())
+    } else {
+        return Ok(());
+    };
+    let (code, needed) = lack;
+    let code = match policy.codes {
+        PasswordCodes::Named => code,
+        PasswordCodes::Weak => "M_WEAK_PASSWORD",
+    };
+    Err(Refusal::new(
+        400,
+        code,
+        format!("a password needs {needed}"),
+    ))
+}

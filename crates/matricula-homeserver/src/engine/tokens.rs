@@ -1,0 +1,301 @@
+//! Devices, and the access and refresh tokens bound to them.
+
+use matricula_job::{Cx, Timestamp};
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Homeserver, Request, Response,
+    body::Body,
+    millis, names,
+    refusal::{Fault, Refusal},
+};
+
+pub(super) const ALPHANUMERIC: &[u8] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// What a client that signs in asks for its device.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wish<'a> {
+    pub(super) device_id: Option<&'a str>,
+    pub(super) display_name: Option<&'a str>,
+    pub(super) refresh_token: bool,
+}
+
+impl<'a> Wish<'a> {
+    pub(super) fn of(body: &'a Body) -> Result<Self, Refusal> {
+        let device_id = body.text("device_id")?;
+        if device_id == Some("") {
+            let error = "device_id is empty; leave it out to be given one";
+            return Err(Refusal::new(400, "M_INVALID_PARAM", error));
+        }
+        Ok(Self {
+            device_id,
+            display_name: body.text("initial_device_display_name")?,
+            refresh_token: body.flag("refresh_token")?.unwrap_or(false),
+        })
+    }
+}
+
+/// Whom an access token belongs to.
+pub(super) struct Bearer {
+    pub(super) user: i64,
+    pub(super) localpart: String,
+    pub(super) device: String,
+    pub(super) is_guest: bool,
+    expired: bool,
+}
+
+/// How a token or session is kept: who reads the database cannot use it.
+pub(super) fn digest(secret: &str) -> Vec<u8> {
+    Sha256::digest(secret.as_bytes()).to_vec()
+}
+
+impl Homeserver {
+    /// Gives a device of `user` a new access token, and says so in the words of `/login` and
+    /// `/register`. Tokens that a known device had before are dead.
+    pub(super) fn sign_in(
+        &self,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        user: i64,
+        wish: Wish<'_>,
+    ) -> Result<Map<String, Value>, Fault> {
+        let device = match wish.device_id {
+            Some(id) => id.to_owned(),
+            None => new_device_id(cx, tx, user)?,
+        };
+        tx.execute(
+            "INSERT INTO devices (user, id, display_name, created_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO NOTHING",
+            params![user, device, wish.display_name, millis(cx.now)],
+        )?;
+        for table in ["access_tokens", "refresh_tokens"] {
+            let sql = format!("DELETE FROM {table} WHERE user = ?1 AND device = ?2");
+            tx.execute(&sql, params![user, device])?;
+        }
+        let mut answer = self.issue(cx, tx, user, &device, wish.refresh_token, None)?;
+        answer.insert("device_id".to_owned(), json!(device));
+        Ok(answer)
+    }
+
+    /// Makes an access token, with a refresh token if wanted.
+    fn issue(
+        &self,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        user: i64,
+        device: &str,
+        refreshable: bool,
+        parent: Option<i64>,
+    ) -> Result<Map<String, Value>, Fault> {
+        let mut answer = Map::new();
+        let expiry = |lifetime| Some(millis(cx.now.plus(lifetime?)));
+        let mut refresh_id = None;
+        if refreshable {
+            let token = format!("mtr_{}", cx.entropy.text(ALPHANUMERIC, 43));
+            tx.execute(
+                "INSERT INTO refresh_tokens (digest, user, device, parent, expires_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    digest(&token),
+                    user,
+                    device,
+                    parent,
+                    expiry(self.config.refresh_token_lifetime)
+                ],
+            )?;
+            refresh_id = Some(tx.last_insert_rowid());
+            answer.insert("refresh_token".to_owned(), json!(token));
+        }
+        let token = format!("mta_{}", cx.entropy.text(ALPHANUMERIC, 43));
+        let lifetime = self.config.access_token_lifetime;
+        tx.execute(
+            "INSERT INTO access_tokens (digest, user, device, refresh_token, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![digest(&token), user, device, refresh_id, expiry(lifetime)],
+        )?;
+        answer.insert("access_token".to_owned(), json!(token));
+        if let Some(lifetime) = lifetime {
+            let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+            answer.insert("expires_in_ms".to_owned(), json!(millis));
+        }
+        Ok(answer)
+    }
+
+    /// Whose access token comes with the request, if it is still good.
+    pub(super) fn authenticate(
+        &self,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        request: &Request,
+    ) -> Result<Bearer, Fault> {
+        let bearer = self.bearer(cx.now, tx, request)?;
+        if bearer.expired {
+            let error = "this access token has expired; refresh it or log in again";
+            return Err(Refusal::unknown_token(error, true).into());
+        }
+        Ok(bearer)
+    }
+
+    /// Whose access token comes with the request, expired or not.
+    pub(super) fn bearer(
+        &self,
+        now: Timestamp,
+        tx: &Transaction<'_>,
+        request: &Request,
+    ) -> Result<Bearer, Fault> {
+        let in_header = request.bearer.as_ref().map(matricula_job::Secret::expose);
+        let Some(token) = in_header.or_else(|| request.query("access_token")) else {
+            let error = "this endpoint needs an access token";
+            return Err(Refusal::new(401, "M_MISSING_TOKEN", error).into());
+        };
+        let Some((bearer, refresh_id)) = bearer_of(tx, now, token)? else {
+            let error = "this access token is not known, or was logged out";
+            return Err(Refusal::unknown_token(error, false).into());
+        };
+        if let (Some(id), false) = (refresh_id, bearer.expired) {
+            confirm(tx, id)?;
+        }
+        Ok(bearer)
+    }
+
+    /// `POST /refresh`: a new pair of tokens for the device. The pair before works until the new one
+    /// is first used, so that an answer which never arrived can be asked for again.
+    pub(super) fn refresh(
+        &self,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        request: &Request,
+    ) -> Result<Response, Fault> {
+        let body = Body::parse(&request.body)?;
+        let token = body.required_text("refresh_token")?;
+        let row: Option<(i64, i64, String, bool, Option<i64>)> = tx
+            .query_row(
+                "SELECT id, user, device, spent, expires_at FROM refresh_tokens WHERE digest = ?1",
+                [digest(token)],
+                |row| {
+                    let get = (
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                    );
+                    Ok(get)
+                },
+            )
+            .optional()?;
+        let Some((id, user, device, spent, expires_at)) = row else {
+            let error = "this refresh token is not known, or was logged out";
+            return Err(Refusal::unknown_token(error, false).into());
+        };
+        if spent {
+            let error = "this refresh token was replaced by a newer one";
+            return Err(Refusal::unknown_token(error, true).into());
+        }
+        if is_past(expires_at, cx.now) {
+            let error = "this refresh token has expired; log in again";
+            return Err(Refusal::unknown_token(error, true).into());
+        }
+        confirm(tx, id)?;
+        // A pair made earlier from this token was never used; its access token goes with it.
+        tx.execute("DELETE FROM refresh_tokens WHERE parent = ?1", [id])?;
+        let answer = self.issue(cx, tx, user, &device, true, Some(id))?;
+        Ok(Response::json(200, &Value::Object(answer)))
+    }
+
+    /// `GET /account/whoami`
+    pub(super) fn whoami(
+        &self,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        request: &Request,
+    ) -> Result<Response, Fault> {
+        let bearer = self.authenticate(cx, tx, request)?;
+        let answer = json!({
+            "user_id": names::user_id(&self.config, &bearer.localpart),
+            "device_id": bearer.device,
+            "is_guest": bearer.is_guest,
+        });
+        Ok(Response::json(200, &answer))
+    }
+}
+
+/// Whose access token this is, and which refresh token came with it.
+pub(super) fn bearer_of(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    token: &str,
+) -> Result<Option<(Bearer, Option<i64>)>, Fault> {
+    let found = tx
+        .query_row(
+            "SELECT users.id, localpart, is_guest, device, refresh_token, expires_at
+             FROM access_tokens JOIN users ON users.id = user WHERE digest = ?1",
+            [digest(token)],
+            |row| {
+                let bearer = Bearer {
+                    user: row.get(0)?,
+                    localpart: row.get(1)?,
+                    is_guest: row.get(2)?,
+                    device: row.get(3)?,
+                    expired: is_past(row.get(5)?, now),
+                };
+                Ok((bearer, row.get(4)?))
+            },
+        )
+        .optional()?;
+    Ok(found)
+}
+
+/// A new pair has come into use: the one that it replaces is dead.
+fn confirm(tx: &Transaction<'_>, refresh_id: i64) -> Result<(), Fault> {
+    let parent: Option<i64> = tx.query_row(
+        "SELECT parent FROM refresh_tokens WHERE id = ?1",
+        [refresh_id],
+        |row| row.get(0),
+    )?;
+    let Some(parent) = parent else {
+        return Ok(());
+    };
+    // One spent token is remembered, to tell a late client that its session lives; no more.
+    tx.execute(
+        "DELETE FROM refresh_tokens WHERE spent AND (user, device) =
+             (SELECT user, device FROM refresh_tokens WHERE id = ?1)",
+        [refresh_id],
+    )?;
+    tx.execute(
+        "DELETE FROM access_tokens WHERE refresh_token = ?1",
+        [parent],
+    )?;
+    tx.execute(
+        "UPDATE refresh_tokens SET spent = 1 WHERE id = ?1",
+        [parent],
+    )?;
+    tx.execute(
+        "UPDATE refresh_tokens SET parent = NULL WHERE id = ?1",
+        [refresh_id],
+    )?;
+    Ok(())
+}
+
+fn is_past(expires_at: Option<i64>, now: Timestamp) -> bool {
+    expires_at.is_some_and(|at| at <= millis(now))
+}
+
+fn new_device_id(cx: &mut Cx<'_>, tx: &Transaction<'_>, user: i64) -> Result<String, Fault> {
+    loop {
+        let id = cx.entropy.text(&ALPHANUMERIC[..26], 10);
+        let taken = tx
+            .query_row(
+                "SELECT 1 FROM devices WHERE user = ?1 AND id = ?2",
+                params![user, id],
+                |_| Ok(()),
+            )
+            .optional()?;
+        if taken.is_none() {
+            return Ok(id);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! [User-interactive authentication](https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api):
+//! sessions, and the stages that they complete.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use matricula_job::{Cx, Timestamp};
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Homeserver, Request, Response,
+    body::Body,
+    limits::Bucket,
+    millis, pages,
+    refusal::{Fault, Refusal},
+    tokens::{ALPHANUMERIC, digest},
+};
+use crate::{
+    Registration,
+    config::{REGISTRATION_TOKEN, TERMS},
+};
+
+const DUMMY: &str = "m.login.dummy";
+
+/// How long a session may take, and how long a finished one may be asked for its outcome again.
+const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many sessions are kept; beyond it the one that has come least far is forgotten.
+const MAX_SESSIONS: i64 = 5_000;
+
+/// What a registration asks for, as far as its requests have said. The first that says a thing wins:
+/// later requests may leave it out, and cannot change it. Of a password only the hash is kept.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Wanted {
+    pub(super) username: Option<String>,
+    pub(super) password_hash: Option<String>,
+    pub(super) device_id: Option<String>,
+    pub(super) display_name: Option<String>,
+    pub(super) inhibit_login: Option<bool>,
+    pub(super) refresh_token: Option<bool>,
+    /// The guest whose account it becomes.
+    pub(super) guest: Option<i64>,
+}
+
+/// One attempt to register, over as many requests as it takes.
+pub(super) struct Session {
+    id: String,
+    is_stored: bool,
+    completed: Vec<String>,
+    /// The version of each policy that the person was shown.
+    presented_policies: Option<String>,
+    registration_token: Option<String>,
+    pub(super) wanted: Wanted,
+    /// The account that came of it.
+    pub(super) user: Option<i64>,
+}
+
+impl Session {
+    /// A session that is not stored yet.
+    pub(super) fn new(cx: &mut Cx<'_>) -> Self {
+        Self {
+            id: cx.entropy.text(ALPHANUMERIC, 32),
+            is_stored: false,
+            completed: Vec::new(),
+            presented_policies: None,
+            registration_token: None,
+            wanted: Wanted::default(),
+            user: None,
+        }
+    }
+
+    pub(super) fn load(tx: &Transaction<'_>, now: Timestamp, id: &str) -> Result<Self, Fault> {
+        let row = tx
+            .query_row(
+                "SELECT wanted, completed, presented_policies, registration_token, user
+                 FROM uia_sessions WHERE digest = ?1 AND expires_at > ?2",
+                params![digest(id), millis(now)],
+                |row| {
+                    let texts: (String, String) = (row.get(0)?, row.get(1)?);
+                    Ok((texts, row.get(2)?, row.get(3)?, row.get(4)?))
+                },
+            )
+            .optional()?;
+        let Some(((wanted, completed), presented_policies, registration_token, user)) = row else {
+            let error = "this session is not known or has expired; begin again";
+            return Err(Refusal::new(400, "M_UNKNOWN", error).into());
+        };
+        Ok(Self {
+            id: id.to_owned(),
+            is_stored: true,
+            completed: serde_json::from_str(&completed)?,
+            presented_policies,
+            registration_token,
+            wanted: serde_json::from_str(&wanted)?,
+            user,
+        })
+    }
+
+    pub(super) fn save(&mut self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+        if !self.is_stored {
+            make_room(tx, now)?;
+            self.is_stored = true;
+        }
+        tx.execute(
+            "INSERT INTO uia_sessions (digest, wanted, completed, presented_policies,
+                 registration_token, user, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO UPDATE SET wanted = excluded.wanted, completed = excluded.completed,
+                 presented_policies = excluded.presented_policies,
+                 registration_token = excluded.registration_token, user = excluded.user",
+            params![
+                digest(&self.id),
+                serde_json::to_string(&self.wanted)?,
+                serde_json::to_string(&self.completed)?,
+                self.presented_policies,
+                self.registration_token,
+                self.user,
+                millis(now.plus(SESSION_LIFETIME))
+            ],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn has_completed(&self, stage: &str) -> bool {
+        self.completed.iter().any(|it| it == stage)
+    }
+
+    /// Takes a person's word on a fallback page for a stage.
+    pub(super) fn complete(&mut self, stage: &str) {
+        if !self.has_completed(stage) {
+            self.completed.push(stage.to_owned());
+        }
+    }
+
+    /// The versions of the policies that were accepted, as JSON.
+    pub(super) fn accepted_policies(&self) -> Option<&str> {
+        self.presented_policies
+            .as_deref()
+            .filter(|_| self.has_completed(TERMS))
+    }
+
+    /// Counts the registration token as used, now that there is an account.
+    pub(super) fn spend_token(&self, tx: &Transaction<'_>) -> Result<(), Fault> {
+        tx.execute(
+            "UPDATE registration_tokens SET completed = completed + 1 WHERE token = ?1",
+            [&self.registration_token],
+        )?;
+        Ok(())
+    }
+}
+
+fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    tx.execute(
+        "DELETE FROM uia_sessions WHERE expires_at <= ?1",
+        [millis(now)],
+    )?;
+    let count: i64 = tx.query_row("SELECT count(*) FROM uia_sessions", [], |row| row.get(0))?;
+    if count >= MAX_SESSIONS {
+        tx.execute(
+            "DELETE FROM uia_sessions WHERE digest = (SELECT digest FROM uia_sessions
+                 ORDER BY user IS NOT NULL, completed != '[]', expires_at LIMIT 1)",
+            [],
+        )?;
+    }
+    Ok(())
+}
+
+impl Homeserver {
+    /// Whether all stages of some flow are complete.
+    pub(super) fn is_authenticated(&self, session: &Session) -> bool {
+        let mut flows = self.config.flows.iter();
+        flows.any(|flow| flow.iter().all(|stage| session.has_completed(stage)))
+    }
+
+    /// Tries one stage. A failed attempt is told apart from a request that makes no sense: it can be
+    /// made again in the same session.
+    pub(super) fn attempt(
+        &self,
+        cx: &Cx<'_>,
+        tx: &Transaction<'_>,
+        request: &Request,
+        session: &mut Session,
+        (stage, auth): (&str, &Body),
+    ) -> Result<Option<Refusal>, Fault> {
+        if !self.config.flows.iter().flatten().any(|it| it == stage) {
+            let error = "no flow of this server has such a stage";
+            return Err(Refusal::new(400, "M_INVALID_PARAM", error).into());
+        }
+        if session.has_completed(stage) {
+            return Ok(None);
+        }
+        if let Some(refusal) = self.out_of_order(session, stage) {
+            return Ok(Some(refusal));
+        }
+        match stage {
+            DUMMY | TERMS => session.complete(stage),
+            REGISTRATION_TOKEN => {
+                let Some(token) = auth.text("token")? else {
+                    return Ok(Some(Refusal::missing("token")));
+                };
+                return self.attempt_token(cx.now, tx, &request.peer, session, token);
+            }
+            _ => {
+                let error = "this stage is completed on its fallback page";
+                return Ok(Some(Refusal::new(401, "M_UNAUTHORIZED", error)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A flow's stages come in order.
+    pub(super) fn out_of_order(&self, session: &Session, stage: &str) -> Option<Refusal> {
+        let mut missing = Vec::new();
+        for flow in &self.config.flows {
+            let Some(at) = flow.iter().position(|it| it == stage) else {
+                continue;
+            };
+            match flow[..at].iter().find(|it| !session.has_completed(it)) {
+                Some(before) => missing.push(before.as_str()),
+                None => return None,
+            }
+        }
+        let error = format!("{stage} comes after {}", missing.join(" or "));
+        Some(Refusal::new(401, "M_FORBIDDEN", error))
+    }
+
+    /// The registration token stage. The use is pending from here on: it is the session's, and falls
+    /// back to the token when the session ends without an account.
+    pub(super) fn attempt_token(
+        &self,
+        now: Timestamp,
+        tx: &Transaction<'_>,
+        peer: &str,
+        session: &mut Session,
+        token: &str,
+    ) -> Result<Option<Refusal>, Fault> {
+        // A wrong guess counts like a question to the validity endpoint: it tells as much.
+        let bucket = self.token_bucket(peer);
+        bucket.check(tx, now)?;
+        if !token_is_valid(tx, now, token)? {
+            bucket.take(tx, now)?;
+            let error = "this registration token is wrong, used up or expired";
+            return Ok(Some(Refusal::new(401, "M_UNAUTHORIZED", error)));
+        }
+        session.registration_token = Some(token.to_owned());
+        session.complete(REGISTRATION_TOKEN);
+        Ok(None)
+    }
+
+    /// What is still to do, and what the last attempt lacked.
+    pub(super) fn unfinished(
+        &self,
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        session: &mut Session,
+        failure: Option<Refusal>,
+    ) -> Result<Response, Fault> {
+        let flows = self.config.flows.iter();
+        let mut answer = json!({
+            "session": session.id,
+            "flows": flows.map(|flow| json!({ "stages": flow })).collect::<Vec<_>>(),
+            "params": {},
+        });
+        if self.config.flows.iter().flatten().any(|it| it == TERMS) {
+            self.present_policies(session)?;
+            answer["params"][TERMS] = json!({ "policies": self.policies() });
+        }
+        if !session.completed.is_empty() {
+            answer["completed"] = json!(session.completed);
+        }
+        if let Some(failure) = failure {
+            answer["errcode"] = json!(failure.errcode);
+            answer["error"] = json!(failure.error);
+        }
+        session.save(tx, now)?;
+        Ok(Response::json(401, &answer))
+    }
+
+    /// Remembers which versions of the policies a person is being shown.
+    pub(super) fn present_policies(&self, session: &mut Session) -> Result<(), Fault> {
+        let policies = self.config.policies.iter();
+        let versions: BTreeMap<_, _> = policies.map(|(id, it)| (id, &it.version)).collect();
+        session.presented_policies = Some(serde_json::to_string(&versions)?);
+        Ok(())
+    }
+
+    fn policies(&self) -> Value {
+        let mut policies = json!({});
+        for (id, policy) in &self.config.policies {
+            policies[id] = json!({ "version": policy.version });
+            for (language, document) in &policy.translations {
+                policies[id][language] = json!({
+                    "name": document.name,
+                    "url": format!("{}{}", self.base_url, pages::document_path(id, language)),
+                });
+            }
+        }
+        policies
+    }
+
+    /// `GET /register/m.login.registration_token/validity`
+    pub(super) fn token_validity(
+        &self,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        request: &Request,
+    ) -> Result<Response, Fault> {
+        if self.config.registration == Registration::Closed {
+            return Err(closed().into());
+        }
+        self.token_bucket(&request.peer)
+            .check_and_take(tx, cx.now)?;
+        let token = request
+            .query("token")
+            .ok_or_else(|| Refusal::missing("token"))?;
+        let mut stages = self.config.flows.iter().flatten();
+        let valid = stages.any(|it| it == REGISTRATION_TOKEN) && token_is_valid(tx, cx.now, token)?;
+        Ok(Response::json(200, &json!({ "valid": valid })))
+    }
+
+    fn token_bucket<'a>(&self, peer: &'a str) -> Bucket<'a> {
+        Bucket {
+            kind: "token_validity",
+            limit: self.config.limits.token_validity,
+            peer,
+        }
+    }
+}
+
+pub(super) fn closed() -> Refusal {
+    Refusal::new(403, "M_FORBIDDEN", "registration is closed on this server")
+}
+
+/// Whether one more account may come of this token. Uses pending in other sessions count.
+fn token_is_valid(tx: &Transaction<'_>, now: Timestamp, token: &str) -> Result<bool, Fault> {
+    let valid = tx
+        .query_row(
+            "SELECT (expires_at IS NULL OR expires_at > ?2)
+                AND (uses_allowed IS NULL OR uses_allowed > completed +
+                    (SELECT count(*) FROM uia_sessions AS session
+                     WHERE registration_token = ?1 AND user IS NULL AND session.expires_at > ?2))
+             FROM registration_tokens WHERE token = ?1",
+            params![token, millis(now)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(valid.unwrap_or(false))
+}

@@ -1,0 +1,409 @@
+//! HTTP around the homeserver: axum on tokio, one thread that owns the database.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+};
+use matricula_job::{Cx, Entropy, Method, Secret, ServerUrl, Timestamp};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{
+    Config, Database, Error, Homeserver, Request, Response,
+    connections::{Connections, Peer},
+    engine::Refusal,
+};
+
+/// The largest body that is read.
+const MAX_BODY: usize = 1024 * 1024;
+/// How many requests are in work at once; more wait their turn.
+const MAX_REQUESTS: usize = 64;
+/// How many connections are open at once; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests in work may take once the server is to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How a [`Server`] is started: where it listens, what it keeps its data in, and what it allows.
+#[derive(Clone)]
+#[must_use]
+pub struct Options {
+    pub(crate) config: Config,
+    pub(crate) database: Option<PathBuf>,
+    listen: SocketAddr,
+    allow_remote: bool,
+    allow_open_registration: bool,
+    clock: Clock,
+}
+
+impl Options {
+    /// A server in memory, on a free port of 127.0.0.1, with the system's clock.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            database: None,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allow_remote: false,
+            allow_open_registration: false,
+            clock: Arc::new(system_time),
+        }
+    }
+
+    /// Keeps the data in this file.
+    pub fn with_database(mut self, path: impl Into<PathBuf>) -> Self {
+        self.database = Some(path.into());
+        self
+    }
+
+    /// Listens here; on a free port where the port is 0.
+    pub fn listening_on(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Allows an address that other machines reach.
+    pub fn allowing_remote(mut self) -> Self {
+        self.allow_remote = true;
+        self
+    }
+
+    /// Allows that everybody who reaches such an address makes an account.
+    pub fn allowing_open_registration(mut self) -> Self {
+        self.allow_open_registration = true;
+        self
+    }
+
+    /// Takes the time from here instead of from the system.
+    pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        if !self.allow_remote {
+            return Err(Error::Remote(self.listen));
+        }
+        if self.config.is_open() && !self.allow_open_registration {
+            return Err(Error::OpenRegistration(self.listen));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("config", &self.config)
+            .field("database", &self.database)
+            .field("listen", &self.listen)
+            .field("allow_remote", &self.allow_remote)
+            .field("allow_open_registration", &self.allow_open_registration)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A homeserver that listens. It stops when dropped; [`Server::stop`] lets it finish its work first.
+#[derive(Debug)]
+pub struct Server {
+    url: ServerUrl,
+    server_name: String,
+    http: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+    keeper: Keeper,
+}
+
+impl Server {
+    /// Starts a homeserver. It is ready when this returns.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting: see [`Error`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        options.check()?;
+        let address = options.listen;
+        let failed = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let url = url_of(listener.local_addr().map_err(failed)?)?;
+        let mut config = options.config;
+        config.base_url.get_or_insert_with(|| url.clone());
+        let homeserver = Homeserver::new(config)?;
+        let server_name = homeserver.config().server_name.clone();
+        let database = match &options.database {
+            Some(path) => Database::file(path, &homeserver)?,
+            None => Database::memory(&homeserver)?,
+        };
+        let keeper = Keeper::start(homeserver, database, options.clock)?;
+        let service = Router::new()
+            .fallback(answer)
+            .with_state(Work {
+                keeper: keeper.work.clone(),
+                permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
+            })
+            .into_make_service_with_connect_info::<Peer>();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let listener = Connections::new(listener, MAX_CONNECTIONS);
+        let http = tokio::spawn(async move {
+            let serving = axum::serve(listener, service).with_graceful_shutdown(async {
+                // A sender that is gone says the same.
+                let _ = stopped.await;
+            });
+            // It ends only once it is told to, and never with an error.
+            let _ = serving.await;
+        });
+        Ok(Self {
+            url,
+            server_name,
+            http,
+            stop: Some(stop),
+            keeper,
+        })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    /// The part of its user ids after the colon.
+    pub fn server_name(&self) -> &str {
+        &self.server_name
+    }
+
+    /// Takes no more connections, finishes what is in work, and closes the database.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // If nobody listens any more it has stopped already.
+            let _ = stop.send(());
+        }
+        if timeout(STOP_TIMEOUT, &mut self.http).await.is_err() {
+            tracing::warn!("a request was still in work when the homeserver stopped");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.http.abort();
+        self.keeper.stop();
+    }
+}
+
+/// The thread that owns the database and answers one request after the other.
+#[derive(Debug)]
+struct Keeper {
+    work: mpsc::Sender<Order>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+enum Order {
+    Answer(Request, oneshot::Sender<Response>),
+    Stop,
+}
+
+impl Keeper {
+    fn start(homeserver: Homeserver, mut database: Database, clock: Clock) -> Result<Self, Error> {
+        let (work, orders) = mpsc::channel();
+        let run = move || {
+            while let Ok(Order::Answer(request, answer)) = orders.recv() {
+                let mut entropy = SystemEntropy;
+                let mut cx = Cx::new(clock(), &mut entropy);
+                let response = database.answer(&homeserver, &mut cx, request);
+                // Whoever asked may have gone away.
+                let _ = answer.send(response);
+            }
+        };
+        let builder = thread::Builder::new().name("matricula-homeserver".to_owned());
+        let thread = Some(builder.spawn(run).map_err(Error::Thread)?);
+        Ok(Self { work, thread })
+    }
+
+    /// Returns once the database is closed.
+    fn stop(&mut self) {
+        // An error says that the thread has ended already.
+        let _ = self.work.send(Order::Stop);
+        if let Some(Err(_)) = self.thread.take().map(thread::JoinHandle::join) {
+            tracing::error!("the homeserver's thread panicked");
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Work {
+    keeper: mpsc::Sender<Order>,
+    permits: Arc<Semaphore>,
+}
+
+async fn answer(
+    State(work): State<Work>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    request: axum::extract::Request,
+) -> axum::response::Response {
+    // A preflight request must not do what the endpoint does.
+    if request.method() == axum::http::Method::OPTIONS {
+        let response = Response {
+            status: 204,
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        return on_the_wire(response);
+    }
+    let response = match read(request, peer.ip(), &work).await {
+        Ok((request, _permit)) => ask(&work, request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    on_the_wire(response)
+}
+
+async fn ask(work: &Work, request: Request) -> Response {
+    let (answer, answered) = oneshot::channel();
+    let sent = work.keeper.send(Order::Answer(request, answer));
+    match (sent, answered.await) {
+        (Ok(()), Ok(response)) => response,
+        _ => Refusal::new(503, "M_UNKNOWN", "the server is stopping").into_response(),
+    }
+}
+
+async fn read<'a>(
+    request: axum::extract::Request,
+    peer: IpAddr,
+    work: &'a Work,
+) -> Result<(Request, tokio::sync::SemaphorePermit<'a>), Refusal> {
+    let (head, body) = request.into_parts();
+    let method = match head.method.as_str() {
+        // The body of an answer to HEAD is cut off on its way out.
+        "GET" | "HEAD" => Method::Get,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        _ => {
+            let error = "this server does not know this method";
+            return Err(Refusal::new(405, "M_UNRECOGNIZED", error));
+        }
+    };
+    let permit = work
+        .permits
+        .acquire()
+        .await
+        .map_err(|_| Refusal::new(503, "M_UNKNOWN", "the server is stopping"))?;
+    let body = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY))
+        .await
+        .map_err(|_| Refusal::new(408, "M_UNKNOWN", "the request's body took too long"))?
+        .map_err(|_| {
+            let error = "the request's body was cut short, or is larger than 1 MiB";
+            Refusal::new(413, "M_TOO_LARGE", error)
+        })?;
+    let query = head.uri.query().unwrap_or_default().as_bytes();
+    let request = Request {
+        method,
+        path: head.uri.path().to_owned(),
+        query: form_urlencoded::parse(query).into_owned().collect(),
+        bearer: bearer(&head.headers),
+        body: body.into(),
+        peer: peer_key(peer),
+    };
+    Ok((request, permit))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| Secret::from(token.trim()))
+}
+
+/// Whom limits apply to. Who has one IPv6 address has at least a /64 of them.
+fn peer_key(peer: IpAddr) -> String {
+    match peer.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+fn on_the_wire(response: Response) -> axum::response::Response {
+    let mut wire = axum::response::Response::new(Body::from(response.body));
+    *wire.status_mut() =
+        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = wire.headers_mut();
+    for (name, value) in response.headers {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::try_from(value),
+        ) {
+            headers.insert(name, value);
+        }
+    }
+    // https://spec.matrix.org/v1.19/client-server-api/#web-browser-clients
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, DELETE, OPTIONS",
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "X-Requested-With, Content-Type, Authorization",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    wire
+}
+
+fn url_of(address: SocketAddr) -> Result<ServerUrl, Error> {
+    // Nobody connects to "any address": this machine is among them.
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    };
+    format!("http://{host}:{}", address.port())
+        .parse()
+        .map_err(|error| Error::Listen {
+            address,
+            source: io::Error::other(error),
+        })
+}
+
+fn system_time() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    /// Panics where the system has no randomness to give: no token made without it would be safe.
+    #[allow(clippy::expect_used)]
+    fn fill(&mut self, out: &mut [u8]) {
+        getrandom::fill(out).expect("the operating system gives random bytes");
+    }
+}
