@@ -2,46 +2,17 @@
 
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError,
-    client::{
-        login::Login,
-        registration::{CheckUsernameAvailability, Register, RegisterResponse},
-    },
+    client::registration::{CheckUsernameAvailability, Register, RegisterResponse},
     uia::{Stage, UiaInfo},
 };
 use matricula_job::{Response, Timestamp};
-use serde::{Deserialize, Serialize};
 
-use super::{AccountKind, Ask, Registration, Turn};
-use crate::{Account, AuthError, Event, Notice, account, login};
-
-/// A refusal that the person can answer with another name or password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Refusal {
-    code: ErrorCode,
-    message: String,
-}
-
-impl Refusal {
-    pub(super) fn error(&self, registration: &Registration) -> AuthError {
-        let server = registration.server.clone();
-        let username = registration.username().to_owned();
-        let message = self.message.clone();
-        match &self.code {
-            ErrorCode::UserInUse => AuthError::NameTaken { server, username },
-            ErrorCode::InvalidUsername => AuthError::NameInvalid {
-                server,
-                username,
-                message,
-            },
-            ErrorCode::Exclusive => AuthError::NameReserved { server, username },
-            code => AuthError::WeakPassword {
-                server,
-                code: code.clone(),
-                message,
-            },
-        }
-    }
-}
+use super::{
+    AccountKind, Registration, Turn,
+    questions::{Ask, Refusal},
+    settle::may_be_our_own,
+};
+use crate::{Account, AuthError, Event, Notice, account};
 
 impl Registration {
     pub(super) fn on_availability(&mut self, response: &Response, turn: &mut Turn) {
@@ -214,33 +185,6 @@ impl Registration {
             _ => self.end(Err(AuthError::Refused { server, error }), turn),
         }
     }
-
-    pub(super) fn on_sign_in(&mut self, now: Timestamp, response: &Response, turn: &mut Turn) {
-        match Login::read(response) {
-            Ok(answer) => {
-                let account = login::account(&self.server, now, answer, self.data.clone());
-                self.finish(account, turn);
-            }
-            Err(error) => {
-                let what = format!("signing in to find out: {error}");
-                self.end(
-                    Err(AuthError::InDoubt {
-                        server: self.server.clone(),
-                        what,
-                    }),
-                    turn,
-                );
-            }
-        }
-    }
-}
-
-/// Whether a refusal of a request sent twice may be the work of the first.
-fn may_be_our_own(error: &MatrixError) -> bool {
-    matches!(
-        error.code,
-        ErrorCode::UserInUse | ErrorCode::Unknown | ErrorCode::Unauthorized
-    )
 }
 
 fn is_about_the_password(code: &ErrorCode) -> bool {

@@ -9,6 +9,8 @@
 
 mod answers;
 mod flow;
+mod questions;
+mod settle;
 mod wishes;
 
 use std::collections::BTreeSet;
@@ -16,7 +18,7 @@ use std::collections::BTreeSet;
 use matricula_api::{
     Endpoint,
     client::registration::{CheckUsernameAvailability, Register, RegisterKind},
-    uia::{AuthData, Flow, Policy, Stage, UiaInfo},
+    uia::{AuthData, Flow, Stage, UiaInfo},
 };
 use matricula_job::{
     Cx, EffectId, Job, Machine, ServerUrl, Step, TransportError, scheduler::Outcome,
@@ -24,11 +26,11 @@ use matricula_job::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use questions::Ask;
 pub use wishes::{AccountKind, Wishes};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, Question, Reply, ServerFacts,
-    account::tables, login,
+    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts, account::tables,
 };
 
 /// Requests that one registration may take before the server is said to ask without end.
@@ -80,15 +82,6 @@ enum Phase {
     /// Finding out by signing in whether the account was made.
     SigningIn,
     Over,
-}
-
-/// What the person was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Ask {
-    Name { refused: answers::Refusal },
-    Password { refused: answers::Refusal },
-    Token { refused: Option<String> },
-    Terms,
 }
 
 type Turn = Step<Effect, Event<Account>>;
@@ -300,97 +293,6 @@ impl Registration {
             .push(Effect::Send(EffectId(self.last_effect), Box::new(job)));
     }
 
-    fn ask(&mut self, ask: Ask, turn: &mut Turn) {
-        let question = match &ask {
-            Ask::Name { refused } => Question::Username {
-                why: Some(refused.error(self).to_string()),
-            },
-            Ask::Password { refused } => Question::Password {
-                why: Some(refused.error(self).to_string()),
-            },
-            Ask::Token { refused } => Question::RegistrationToken {
-                why: refused.clone(),
-            },
-            Ask::Terms => Question::AcceptTerms {
-                policies: self.policies(),
-            },
-        };
-        self.phase = Phase::Asking(ask);
-        self.last_effect += 1;
-        turn.effects
-            .push(Effect::Ask(EffectId(self.last_effect), question));
-    }
-
-    fn policies(&self) -> Vec<Policy> {
-        self.offered
-            .as_ref()
-            .map(UiaInfo::policies)
-            .unwrap_or_default()
-    }
-
-    fn on_reply(&mut self, reply: Reply, turn: &mut Turn) {
-        let Phase::Asking(ask) = self.phase.clone() else {
-            return;
-        };
-        self.tries += 1;
-        if self.tries > MOST_TRIES || matches!(reply, Reply::Nobody | Reply::No) {
-            let error = self.unanswered(ask);
-            self.end(Err(error), turn);
-            return;
-        }
-        match (ask, reply) {
-            (Ask::Name { .. }, Reply::Text(name)) => {
-                self.wishes.username = Some(name.expose().to_owned());
-                // What was done under the old name may be bound to it.
-                self.forget_session();
-                self.begin_with_name(turn);
-            }
-            (Ask::Password { .. }, Reply::Text(password)) => {
-                self.wishes.password = Some(password);
-                self.password_made = false;
-                self.go_on(turn);
-            }
-            (Ask::Token { .. }, Reply::Text(token)) => {
-                self.wishes.token = Some(token);
-                self.go_on(turn);
-            }
-            (Ask::Terms, Reply::Yes) => {
-                self.wishes.accept_terms = true;
-                self.go_on(turn);
-            }
-            // An answer to another question than the one asked: ask again.
-            (ask, _) => self.ask(ask, turn),
-        }
-    }
-
-    /// Why it ends where the person has no answer.
-    fn unanswered(&self, ask: Ask) -> AuthError {
-        let (server, registration) = (self.server.clone(), self.id.clone());
-        match ask {
-            Ask::Name { refused } | Ask::Password { refused } => refused.error(self),
-            Ask::Token {
-                refused: Some(message),
-            } => AuthError::TokenWrong { server, message },
-            Ask::Token { refused: None } => AuthError::TokenNeeded {
-                server,
-                registration,
-            },
-            Ask::Terms => {
-                let documents = self
-                    .policies()
-                    .iter()
-                    .map(|policy| format!("{} ({})", policy.name, policy.url))
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                AuthError::TermsNotAccepted {
-                    server,
-                    documents,
-                    registration,
-                }
-            }
-        }
-    }
-
     fn begin_or_register(&mut self, turn: &mut Turn) {
         if self.phase == Phase::Paused {
             self.begin_with_name(turn)
@@ -466,52 +368,6 @@ impl Registration {
             url,
             registration,
         }
-    }
-
-    /// A request may have been processed, and its answer is lost.
-    fn settle(&mut self, stage: Option<Stage>, replay: bool, what: String, turn: &mut Turn) {
-        // Without `auth` a request makes no account, but for guests and where no stage is wanted;
-        // then a second try says that the name is taken.
-        let harmless = stage.is_none() && self.wishes.kind == AccountKind::User;
-        if !replay && (harmless || self.session.is_some()) {
-            let how = format!("{what}; asking again in the same session");
-            turn.events.push(Event::Notice(Notice::Settling(how)));
-            self.phase = Phase::Registering {
-                stage,
-                replay: true,
-            };
-            self.send_registration(turn);
-        } else if self.can_sign_in() {
-            turn.events.push(Event::Notice(Notice::Settling(format!(
-                "{what}; trying to sign in"
-            ))));
-            self.sign_in(turn);
-        } else {
-            self.end(
-                Err(AuthError::InDoubt {
-                    server: self.server.clone(),
-                    what,
-                }),
-                turn,
-            );
-        }
-    }
-
-    fn can_sign_in(&self) -> bool {
-        self.wishes.username.is_some()
-            && self.wishes.kind == AccountKind::User
-            && !self.wishes.inhibit_login
-    }
-
-    fn sign_in(&mut self, turn: &mut Turn) {
-        self.phase = Phase::SigningIn;
-        let password = self.wishes.password.clone().unwrap_or_default();
-        let mut request = login::request(self.username(), &password);
-        request.device_id = self.wishes.device_id.clone();
-        request.initial_device_display_name = self.wishes.device_name.clone();
-        request.refresh_token = self.wishes.refresh_token.then_some(true);
-        let job = request.job(&self.server);
-        self.send(job, turn);
     }
 
     fn finish(&mut self, mut account: Account, turn: &mut Turn) {

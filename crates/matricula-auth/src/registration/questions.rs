@@ -1,0 +1,142 @@
+//! What only the person can say, and what becomes of the answer.
+
+use matricula_api::{
+    ErrorCode,
+    uia::{Policy, UiaInfo},
+};
+use matricula_job::EffectId;
+use serde::{Deserialize, Serialize};
+
+use super::{MOST_TRIES, Phase, Registration, Turn};
+use crate::{AuthError, Effect, Question, Reply};
+
+/// What the person was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Ask {
+    Name { refused: Refusal },
+    Password { refused: Refusal },
+    Token { refused: Option<String> },
+    Terms,
+}
+
+/// A refusal that the person can answer with another name or password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn error(&self, registration: &Registration) -> AuthError {
+        let server = registration.server.clone();
+        let username = registration.username().to_owned();
+        let message = self.message.clone();
+        match &self.code {
+            ErrorCode::UserInUse => AuthError::NameTaken { server, username },
+            ErrorCode::InvalidUsername => AuthError::NameInvalid {
+                server,
+                username,
+                message,
+            },
+            ErrorCode::Exclusive => AuthError::NameReserved { server, username },
+            code => AuthError::WeakPassword {
+                server,
+                code: code.clone(),
+                message,
+            },
+        }
+    }
+}
+
+impl Registration {
+    pub(super) fn ask(&mut self, ask: Ask, turn: &mut Turn) {
+        let question = match &ask {
+            Ask::Name { refused } => Question::Username {
+                why: Some(refused.error(self).to_string()),
+            },
+            Ask::Password { refused } => Question::Password {
+                why: Some(refused.error(self).to_string()),
+            },
+            Ask::Token { refused } => Question::RegistrationToken {
+                why: refused.clone(),
+            },
+            Ask::Terms => Question::AcceptTerms {
+                policies: self.policies(),
+            },
+        };
+        self.phase = Phase::Asking(ask);
+        self.last_effect += 1;
+        turn.effects
+            .push(Effect::Ask(EffectId(self.last_effect), question));
+    }
+
+    fn policies(&self) -> Vec<Policy> {
+        self.offered
+            .as_ref()
+            .map(UiaInfo::policies)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn on_reply(&mut self, reply: Reply, turn: &mut Turn) {
+        let Phase::Asking(ask) = self.phase.clone() else {
+            return;
+        };
+        self.tries += 1;
+        if self.tries > MOST_TRIES || matches!(reply, Reply::Nobody | Reply::No) {
+            let error = self.unanswered(ask);
+            self.end(Err(error), turn);
+            return;
+        }
+        match (ask, reply) {
+            (Ask::Name { .. }, Reply::Text(name)) => {
+                self.wishes.username = Some(name.expose().to_owned());
+                // What was done under the old name may be bound to it.
+                self.forget_session();
+                self.begin_with_name(turn);
+            }
+            (Ask::Password { .. }, Reply::Text(password)) => {
+                self.wishes.password = Some(password);
+                self.password_made = false;
+                self.go_on(turn);
+            }
+            (Ask::Token { .. }, Reply::Text(token)) => {
+                self.wishes.token = Some(token);
+                self.go_on(turn);
+            }
+            (Ask::Terms, Reply::Yes) => {
+                self.wishes.accept_terms = true;
+                self.go_on(turn);
+            }
+            // An answer to another question than the one asked: ask again.
+            (ask, _) => self.ask(ask, turn),
+        }
+    }
+
+    /// Why it ends where the person has no answer.
+    fn unanswered(&self, ask: Ask) -> AuthError {
+        let (server, registration) = (self.server.clone(), self.id.clone());
+        match ask {
+            Ask::Name { refused } | Ask::Password { refused } => refused.error(self),
+            Ask::Token {
+                refused: Some(message),
+            } => AuthError::TokenWrong { server, message },
+            Ask::Token { refused: None } => AuthError::TokenNeeded {
+                server,
+                registration,
+            },
+            Ask::Terms => {
+                let documents = self
+                    .policies()
+                    .iter()
+                    .map(|policy| format!("{} ({})", policy.name, policy.url))
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                AuthError::TermsNotAccepted {
+                    server,
+                    documents,
+                    registration,
+                }
+            }
+        }
+    }
+}
