@@ -131,21 +131,8 @@ pub enum AuthError {
         registration: String,
     },
     /// Every way through has a stage that this version cannot do.
-    #[error("{server} asks for {}, which this version cannot do; open {url} in a browser, or register in another client", names(.stages))]
-    StagesNotSupported {
-        /// Which server.
-        server: ServerUrl,
-        /// What stands in the way.
-        stages: Vec<Stage>,
-        /// All that the server offers.
-        flows: Vec<Flow>,
-        /// The server's session.
-        session: Option<String>,
-        /// The page on which a person can do the first of the stages.
-        url: String,
-        /// Names the registration for going on later.
-        registration: String,
-    },
+    #[error("{0}")]
+    StagesNotSupported(Box<StagesNotSupported>),
     /// The server delegates accounts to an OAuth 2.0 server.
     #[error(
         "{server} makes accounts in its OAuth 2.0 server, {issuer}; open it in a browser to sign up"
@@ -225,6 +212,25 @@ pub enum AuthError {
     /// The conversation was called off.
     #[error("called off")]
     Cancelled,
+}
+
+/// What stands in the way of a registration, and where a person can do it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{server} asks for {}, which this version cannot do; open {url} in a browser, or register in another client", names(.stages))]
+#[non_exhaustive]
+pub struct StagesNotSupported {
+    /// Which server.
+    pub server: ServerUrl,
+    /// What stands in the way.
+    pub stages: Vec<Stage>,
+    /// All that the server offers.
+    pub flows: Vec<Flow>,
+    /// The server's session.
+    pub session: Option<String>,
+    /// The page on which a person can do the first of the stages.
+    pub url: String,
+    /// Names the registration for going on later.
+    pub registration: String,
 }
 
 fn says(message: &str) -> String {

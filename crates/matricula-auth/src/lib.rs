@@ -19,6 +19,6 @@ pub use account::{Account, tables};
 pub use address::{AddressError, ServerAddress};
 pub use conversation::{Conversation, Effect, Event, Input, Notice, Question, Reply};
 pub use discovery::{Discovery, LoginFlow, RegistrationOffer, ServerFacts};
-pub use error::AuthError;
+pub use error::{AuthError, StagesNotSupported};
 pub use login::Login;
 pub use registration::{Registration, Wishes};

@@ -87,17 +87,11 @@ impl Failure {
         let mut error = json!({ "kind": self.kind(), "message": self.message() });
         if let Self::Library(Error::Auth(auth)) = self {
             match auth {
-                AuthError::StagesNotSupported {
-                    stages,
-                    session,
-                    url,
-                    registration,
-                    ..
-                } => {
-                    error["session"] = json!(session);
-                    error["stage"] = json!(stages.first());
-                    error["url"] = json!(url);
-                    error["resume"] = json!(registration);
+                AuthError::StagesNotSupported(missing) => {
+                    error["session"] = json!(missing.session);
+                    error["stage"] = json!(missing.stages.first());
+                    error["url"] = json!(missing.url);
+                    error["resume"] = json!(missing.registration);
                 }
                 AuthError::TokenNeeded { registration, .. } => {
                     error["stage"] = json!("m.login.registration_token");
@@ -153,7 +147,7 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         AuthError::RateLimited { .. } => 5,
         AuthError::TokenNeeded { .. }
         | AuthError::TermsNotAccepted { .. }
-        | AuthError::StagesNotSupported { .. }
+        | AuthError::StagesNotSupported(_)
         | AuthError::OAuthNeeded { .. }
         | AuthError::SsoNeeded { .. }
         | AuthError::NoPasswordLogin { .. } => 6,

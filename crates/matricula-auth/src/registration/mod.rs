@@ -30,7 +30,8 @@ use questions::Ask;
 pub use wishes::{AccountKind, Wishes};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts, account::tables,
+    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts,
+    StagesNotSupported, account::tables,
 };
 
 /// Requests that one registration may take before the server is said to ask without end.
@@ -254,8 +255,10 @@ impl Registration {
 
     fn request(&self, stage: Option<Stage>) -> Register {
         let wishes = &self.wishes;
-        let mut request = Register::default();
-        request.initial_device_display_name = wishes.device_name.clone();
+        let mut request = Register {
+            initial_device_display_name: wishes.device_name.clone(),
+            ..Register::default()
+        };
         if wishes.kind == AccountKind::Guest {
             // A server ignores everything else of a guest's request.
             request.kind = Some(RegisterKind::Guest);
@@ -360,14 +363,14 @@ impl Registration {
             url.extend(form_encode(session));
         }
         let (flows, registration) = (offered.flows, self.id.clone());
-        AuthError::StagesNotSupported {
+        AuthError::StagesNotSupported(Box::new(StagesNotSupported {
             server,
             stages: least,
             flows,
             session,
             url,
             registration,
-        }
+        }))
     }
 
     fn finish(&mut self, mut account: Account, turn: &mut Turn) {
@@ -433,7 +436,7 @@ fn can_go_on_later(error: &AuthError) -> bool {
         error,
         AuthError::TokenNeeded { .. }
             | AuthError::TermsNotAccepted { .. }
-            | AuthError::StagesNotSupported { .. }
+            | AuthError::StagesNotSupported(_)
     )
 }
 

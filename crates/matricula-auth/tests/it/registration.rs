@@ -567,11 +567,11 @@ fn the_page_for_a_stage_that_cannot_be_done_is_named_with_its_session() {
     offer["session"] = json!("a b&c");
     let mut talk = named();
     talk.answer(401, &offer);
-    let AuthError::StagesNotSupported { url, .. } = talk.error() else {
+    let AuthError::StagesNotSupported(missing) = talk.error() else {
         panic!("{}", talk.error())
     };
     let page = "https://matrix.example.org/_matrix/client/v3/auth/m.login.recaptcha/fallback/web";
-    assert_eq!(url, &format!("{page}?session=a%20b%26c"));
+    assert_eq!(missing.url, format!("{page}?session=a%20b%26c"));
 }
 
 fn any_answer() -> impl Strategy<Value = (u16, String)> {

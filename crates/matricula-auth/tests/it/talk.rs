@@ -21,7 +21,7 @@ pub(crate) struct Talk<C: Conversation> {
 }
 
 enum Waiting {
-    Answer(Job),
+    Answer(Box<Job>),
     Reply(Question),
 }
 
@@ -54,7 +54,7 @@ impl<C: Conversation> Talk<C> {
                     let path = job.url().splitn(4, '/').nth(3).unwrap_or_default();
                     self.requests
                         .push(format!("{} /{path}", job.request_method()));
-                    self.waiting.push((id, Waiting::Answer(*job)));
+                    self.waiting.push((id, Waiting::Answer(job)));
                 }
                 Effect::Ask(id, question) => self.waiting.push((id, Waiting::Reply(question))),
                 other => panic!("unexpected effect {other:?}"),
