@@ -194,6 +194,12 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<matricula_homeserver::Error> for Failure {
+    fn from(error: matricula_homeserver::Error) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::Other(error.to_string())

@@ -1,42 +1,93 @@
 //! The private homeserver behind an account on this machine.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
 
 use matricula::job::ServerUrl;
+use matricula_homeserver::{Config, Dir, Options};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
-/// A private homeserver that can be reached: started here, or found running.
+/// A private homeserver that can be reached: started here, or found running. One that was started
+/// here stops when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Opened {
     directory: PathBuf,
-    url: ServerUrl,
+    server: Dir,
 }
 
 impl Opened {
     pub(crate) fn url(&self) -> &ServerUrl {
-        &self.url
+        self.server.url()
     }
 
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
+    pub(crate) fn server_name(&self) -> &str {
+        self.server.server_name()
+    }
+
+    /// Whether it runs in this process.
+    pub(crate) fn is_here(&self) -> bool {
+        self.server.is_here()
+    }
+
     /// What is kept with an account so that its server is found again.
     pub(crate) fn data(&self) -> Value {
         json!({ "homeserver": self.directory })
     }
+
+    /// Lets it finish what it is doing.
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+    }
 }
 
-pub(crate) async fn open_private(_directory: &Path) -> Result<Opened, Failure> {
-    Err(Failure::other("not yet"))
+/// Opens the server in this directory on a free loopback port, making it if there is none.
+pub(crate) async fn open_private(directory: &Path) -> Result<Opened, Failure> {
+    open(directory, IpAddr::V4(Ipv4Addr::LOCALHOST), 0, false).await
+}
+
+/// Opens the server in this directory where it is told to listen.
+pub(crate) async fn open(
+    directory: &Path,
+    address: IpAddr,
+    port: u16,
+    allow_open_registration: bool,
+) -> Result<Opened, Failure> {
+    let mut options =
+        Options::new(Config::default().with_guests(true)).listening_on((address, port).into());
+    if !address.is_loopback() {
+        options = options.allowing_remote();
+    }
+    if allow_open_registration {
+        options = options.allowing_open_registration();
+    }
+    let server = Dir::open(directory, options, tokio::time::sleep).await?;
+    Ok(Opened {
+        directory: directory.to_owned(),
+        server,
+    })
 }
 
 /// Opens the server that an account's data names, if it names one.
 pub(crate) async fn reopen(data: &Value) -> Result<Option<Opened>, Failure> {
-    match data.get("homeserver").and_then(Value::as_str) {
-        Some(directory) => Ok(Some(open_private(Path::new(directory)).await?)),
-        None => Ok(None),
+    let Some(directory) = data.get("homeserver").and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    let directory = Path::new(directory);
+    // A new server in its place would know nothing of the account.
+    if !directory.join("config.json").exists() {
+        return Err(Failure::other(format!(
+            "the private homeserver of this account is gone from {}; bring the directory back, or \
+             register anew",
+            directory.display()
+        )));
     }
+    open_private(directory).await.map(Some)
 }

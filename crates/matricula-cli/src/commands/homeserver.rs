@@ -1,6 +1,68 @@
-//! `matricula homeserver`.
+//! `matricula homeserver`: the embedded one, until it is told to stop.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::json;
+
 use super::Context;
-use crate::{args, failure::Failure};
-pub(crate) async fn run(_: &Context<'_>, _: args::Homeserver) -> Result<(), Failure> {
-    Err(Failure::other("not yet"))
+use crate::{args, failure::Failure, server};
+
+pub(crate) async fn run(context: &Context<'_>, options: args::Homeserver) -> Result<(), Failure> {
+    let directory = match options.directory {
+        Some(directory) => std::path::absolute(directory)?,
+        None => context.home.private_homeserver(),
+    };
+    let address = options.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let opened = server::open(
+        &directory,
+        address,
+        options.port,
+        options.allow_open_registration,
+    )
+    .await?;
+    if !opened.is_here() {
+        let url = opened.url();
+        return Err(Failure::other(format!(
+            "this homeserver is running already, at {url}; use it there, or stop it first"
+        )));
+    }
+    context.report.warn(
+        "this homeserver is for development, tests and offline use: no other server can reach it",
+    );
+    context.report.say(&format!(
+        "its data is in {}; stop it with Ctrl-C",
+        directory.display()
+    ));
+    context.report.result(
+        &format!("listening at {}", opened.url()),
+        &json!({
+            "schema_version": 1,
+            "url": opened.url(),
+            "server_name": opened.server_name(),
+            "directory": directory,
+        }),
+    );
+    context
+        .report
+        .next(&context.command(&format!("register {}", opened.url())));
+    stop_signal().await?;
+    context.report.say("stopping");
+    opened.stop().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C, or for whoever manages processes to ask politely.
+async fn stop_signal() -> Result<(), Failure> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
 }
