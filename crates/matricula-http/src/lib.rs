@@ -7,8 +7,16 @@
 //! decompression, how many redirections are followed. The head of an answer is bounded by the HTTP
 //! library: 100 headers and about 400 KiB over HTTP/1, 16 KiB over HTTP/2.
 
+#[cfg(feature = "async")]
+mod clients;
 mod clock;
 mod credentials;
+#[cfg(feature = "async")]
+mod failure;
+#[cfg(feature = "async")]
+mod options;
+#[cfg(feature = "async")]
+mod redirect;
 #[cfg(feature = "async")]
 mod runner;
 #[cfg(feature = "async")]
@@ -17,6 +25,6 @@ mod wire;
 pub use clock::{SystemEntropy, now};
 pub use credentials::Credentials;
 #[cfg(feature = "async")]
-pub use runner::Runner;
+pub use options::Options;
 #[cfg(feature = "async")]
-pub use wire::Options;
+pub use runner::Runner;

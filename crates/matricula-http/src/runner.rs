@@ -1,14 +1,11 @@
 //! Drives the scheduler on tokio.
 
 use matricula_job::{
-    Answer, Auth, Cx, Job, Machine, Processed, Scheduler, ServerUrl, TransportError, TransportKind,
+    Answer, Auth, Cx, Job, Machine, Processed, Scheduler, TransportError, TransportKind,
     scheduler::{Effect, Event, Input, Limits, Outcome},
 };
 
-use crate::{
-    Credentials, SystemEntropy, now,
-    wire::{Options, Wire},
-};
+use crate::{Credentials, Options, SystemEntropy, now, wire::Wire};
 
 /// Runs jobs over HTTP, on tokio. Clones share connections and credentials.
 #[derive(Clone, Debug)]
@@ -44,11 +41,6 @@ impl Runner {
     /// The tokens that jobs may name.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
-    }
-
-    /// Whether connections to `server` would leave this machine unencrypted.
-    pub fn is_exposed(server: &ServerUrl) -> bool {
-        !server.is_https() && !server.is_loopback()
     }
 
     /// Runs one job to its end: sends it, waits where the server's pace or the network asks for it,

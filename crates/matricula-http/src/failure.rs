@@ -1,0 +1,98 @@
+//! Says what went wrong on the way, and whether the server may have acted on the request.
+
+use std::{error::Error, io, iter};
+
+use matricula_job::{Processed, TransportError, TransportKind};
+use reqwest::Url;
+
+use crate::Options;
+
+/// The failure of a request to `url`, in which nothing of the request but its origin is repeated.
+pub(crate) fn failure(url: &Url, options: &Options, error: reqwest::Error) -> TransportError {
+    // The address may hold a secret in its query.
+    let error = error.without_url();
+    let causes: Vec<&(dyn Error + 'static)> =
+        iter::successors(error.source(), |cause| (*cause).source()).collect();
+    let http = causes
+        .iter()
+        .find_map(|cause| cause.downcast_ref::<hyper::Error>());
+    let tls = causes.iter().find_map(|cause| tls_error(*cause));
+    let reason = causes
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string);
+
+    // A request that was cancelled had been waiting for its connection.
+    let never_sent =
+        error.is_builder() || error.is_connect() || http.is_some_and(hyper::Error::is_canceled);
+    let (kind, what) = if error.is_builder() {
+        (TransportKind::Request, reason)
+    } else if error.is_timeout() && error.is_connect() {
+        let time = options.time_to_connect();
+        (
+            TransportKind::Timeout,
+            format!("no connection within {time:?}"),
+        )
+    } else if error.is_timeout() {
+        let time = options.timeout;
+        (
+            TransportKind::Timeout,
+            format!("no complete answer within {time:?}"),
+        )
+    } else if let Some(tls) = tls {
+        (TransportKind::Tls, tls_reason(tls))
+    } else if error.is_dns() {
+        (
+            TransportKind::Connect,
+            format!("its name is not known: {reason}"),
+        )
+    } else if error.is_connect() {
+        (TransportKind::Connect, reason)
+    } else if http.is_some_and(|http| http.to_string().contains("head is too large")) {
+        (
+            TransportKind::TooLarge,
+            "its headers are too large or too many".to_owned(),
+        )
+    } else if http.is_some_and(hyper::Error::is_parse) {
+        (
+            TransportKind::Cut,
+            format!("what it answers is not HTTP: {reason}"),
+        )
+    } else {
+        (TransportKind::Cut, reason)
+    };
+    TransportError {
+        kind,
+        processed: if never_sent {
+            Processed::No
+        } else {
+            Processed::Maybe
+        },
+        message: format!("{}: {what}", host_of(url)),
+    }
+}
+
+/// Scheme, host and port: path and query are left out, for the query may hold a secret.
+pub(crate) fn host_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Connectors hide a TLS error inside I/O errors, even several deep, which do not name it as their
+/// source.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    error.downcast_ref().or_else(|| {
+        let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+        tls_error(inner)
+    })
+}
+
+fn tls_reason(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(_) => {
+            format!("it does not speak TLS at this port ({error})")
+        }
+        rustls::Error::InvalidCertificate(reason) => {
+            format!("its certificate is not to be trusted: {reason}")
+        }
+        other => other.to_string(),
+    }
+}

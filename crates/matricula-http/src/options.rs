@@ -1,0 +1,42 @@
+//! The bounds of every request.
+
+use std::time::Duration;
+
+/// The bounds of every request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// How long a request may take, from opening a connection to its answer's last byte. A
+    /// redirection that is followed is a request of its own. 30 s.
+    pub timeout: Duration,
+    /// How long opening a connection may take, the TLS handshake included. 10 s, and at most nine
+    /// tenths of `timeout`.
+    pub connect_timeout: Duration,
+    /// The largest answer, in bytes after decompression. 64 MiB.
+    pub longest_body: usize,
+    /// How many redirections in a row are followed; where a request carries a token, a body or
+    /// headers of its own, none is. 5.
+    pub redirects: usize,
+    /// How the program names itself to servers.
+    pub user_agent: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            longest_body: 64 << 20,
+            redirects: 5,
+            user_agent: concat!("matricula/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+impl Options {
+    /// Always less than the whole: a connection that never opens carried no request, and must not
+    /// look like an answer that never came.
+    pub(crate) fn time_to_connect(&self) -> Duration {
+        self.connect_timeout.min(self.timeout - self.timeout / 10)
+    }
+}

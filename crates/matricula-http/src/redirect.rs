@@ -1,0 +1,181 @@
+//! Whether and where to follow an answer that leads elsewhere.
+
+use std::net::IpAddr;
+
+use matricula_job::{Body, Job, Method, Processed, Secret, TransportError, TransportKind};
+use reqwest::{
+    Response, Url,
+    header::{HeaderValue, LOCATION},
+};
+
+use crate::failure::host_of;
+
+/// Where to go on; `None` where the answer is no redirection but the answer.
+///
+/// # Errors
+/// Where it is one that must not be followed.
+pub(crate) fn follow(
+    job: &Job,
+    token: Option<&Secret>,
+    url: &Url,
+    answer: &Response,
+) -> Result<Option<Url>, TransportError> {
+    let status = answer.status().as_u16();
+    let is_redirection = matches!(status, 301 | 302 | 303 | 307 | 308);
+    let Some(location) = answer.headers().get(LOCATION).filter(|_| is_redirection) else {
+        return Ok(None);
+    };
+    let next = target(url, location).and_then(|next| {
+        // A password or token must not travel to wherever an answer points.
+        let is_plain_question = job.request_method() == Method::Get
+            && token.is_none()
+            && job.request_header().is_empty()
+            && *job.request_body() == Body::Empty;
+        match is_plain_question {
+            true => Ok(next),
+            false => Err(format!("to {}: use that address instead", host_of(&next))),
+        }
+    });
+    next.map(Some).map_err(|what| TransportError {
+        kind: TransportKind::Redirect,
+        // 302 and 303 are also how a server that has done something points to what came of it.
+        processed: match status {
+            302 | 303 => Processed::Maybe,
+            _ => Processed::No,
+        },
+        message: format!("{} redirects {what}", host_of(url)),
+    })
+}
+
+/// The failure of a request that was led on and on.
+pub(crate) fn too_many(url: &Url, redirects: usize) -> TransportError {
+    TransportError {
+        kind: TransportKind::Redirect,
+        processed: Processed::No,
+        message: format!(
+            "{} is one of more than {redirects} redirections in a row",
+            host_of(url)
+        ),
+    }
+}
+
+fn target(url: &Url, location: &HeaderValue) -> Result<Url, String> {
+    let next = location
+        .to_str()
+        .ok()
+        .and_then(|location| url.join(location).ok())
+        .filter(|next| matches!(next.scheme(), "http" | "https"))
+        .filter(|next| next.username().is_empty() && next.password().is_none())
+        .ok_or("to what is no http or https address of a server")?;
+    if url.scheme() == "https" && next.scheme() == "http" {
+        return Err(format!(
+            "from https to {}, without encryption",
+            host_of(&next)
+        ));
+    }
+    if is_private(&next) && !is_private(url) {
+        return Err(format!("to {}, a private address", host_of(&next)));
+    }
+    Ok(next)
+}
+
+/// Whether only this machine or its own network can mean the address. Names are not resolved here,
+/// so only literal addresses are seen.
+fn is_private(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    if host == "localhost" || host.ends_with(".localhost") {
+        return true;
+    }
+    match host.trim_matches(['[', ']']).parse() {
+        Ok(IpAddr::V4(v4)) => {
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified()
+        }
+        Ok(IpAddr::V6(v6)) => {
+            v6.is_loopback()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_unspecified()
+                || v6.to_ipv4_mapped().is_some()
+        }
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target_from(url: &str, location: &str) -> Result<String, String> {
+        let location = HeaderValue::from_str(location).unwrap();
+        target(&url.parse().unwrap(), &location).map(String::from)
+    }
+
+    #[test]
+    fn a_redirection_leads_to_where_its_location_points() {
+        for (url, location, next) in [
+            ("http://a.example/b?c=d", "/e", "http://a.example/e"),
+            ("http://a.example/b/c", "d", "http://a.example/b/d"),
+            ("http://a.example", "//b.example", "http://b.example/"),
+            (
+                "http://a.example",
+                "https://b.example/c",
+                "https://b.example/c",
+            ),
+            ("http://127.0.0.1:1", "http://[::1]:2/", "http://[::1]:2/"),
+        ] {
+            assert_eq!(
+                target_from(url, location).as_deref(),
+                Ok(next),
+                "{location}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_redirection_leads_to_servers_alone() {
+        for location in [
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "data:,x",
+            "mailto:alice@a.example",
+            "http://",
+            "http://alice@b.example",
+            "http://:wordpass@b.example",
+        ] {
+            let error = target_from("http://a.example", location).unwrap_err();
+            assert_eq!(
+                error, "to what is no http or https address of a server",
+                "{location}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_redirection_keeps_the_encryption() {
+        let error = target_from("https://a.example", "http://a.example/").unwrap_err();
+        assert_eq!(error, "from https to http://a.example, without encryption");
+    }
+
+    #[test]
+    fn a_redirection_does_not_lead_a_stranger_into_the_own_network() {
+        for host in [
+            "localhost",
+            "matrix.localhost",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "10.1.2.3",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "[::1]",
+            "[::]",
+            "[fd00::1]",
+            "[fe80::1]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            let error = target_from("https://a.example", &format!("https://{host}")).unwrap_err();
+            assert!(error.ends_with(", a private address"), "{host}: {error}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A token goes to the origin that it belongs to, and nowhere else.
+
+use matricula_http::Credentials;
+use matricula_job::{Auth, CredentialRef, Processed, Secret, ServerUrl, TransportKind};
+use proptest::prelude::*;
+
+use crate::{
+    error, get, response, run, runner,
+    server::{Server, Untouched, ok},
+};
+
+const ELSEWHERE: &str = "https://elsewhere.example";
+
+fn alice() -> CredentialRef {
+    CredentialRef::new("@alice:a.example/DEVICE")
+}
+
+#[test]
+fn a_named_token_goes_to_its_origin() {
+    for auth in [Auth::Required(alice()), Auth::Optional(alice())] {
+        let server = Server::start([ok()]);
+        let runner = runner();
+        let credentials = runner.credentials();
+        credentials.insert(alice(), server.url.clone(), "syt_alice".into());
+        response(run(&runner, get(&server.url).with_auth(auth)));
+        assert_eq!(
+            server.request().header("authorization"),
+            ["Bearer syt_alice"]
+        );
+    }
+}
+
+#[test]
+fn clones_of_a_runner_share_its_tokens() {
+    let server = Server::start([ok()]);
+    let runner = runner();
+    let clone = runner.clone();
+    runner
+        .credentials()
+        .insert(alice(), server.url.clone(), "syt_alice".into());
+    response(run(
+        &clone,
+        get(&server.url).with_auth(Auth::Required(alice())),
+    ));
+    assert_eq!(
+        server.request().header("authorization"),
+        ["Bearer syt_alice"]
+    );
+}
+
+#[test]
+fn a_required_token_that_is_not_there_or_belongs_elsewhere_is_missed_before_anything_is_sent() {
+    let server = Untouched::new();
+    let (runner, elsewhere) = (runner(), ELSEWHERE.parse::<ServerUrl>().unwrap());
+    let fails = || {
+        let job = get(&server.url).with_auth(Auth::Required(alice()));
+        let error = error(run(&runner, job));
+        assert_eq!(
+            (error.kind, error.processed),
+            (TransportKind::Request, Processed::No)
+        );
+        for part in [alice().as_str(), server.url.as_str(), "sign in"] {
+            assert!(error.message.contains(part), "{error}");
+        }
+    };
+    fails();
+    runner
+        .credentials()
+        .insert(alice(), elsewhere, "syt_alice".into());
+    fails();
+    runner
+        .credentials()
+        .insert(alice(), server.url.clone(), "syt_alice".into());
+    runner.credentials().remove(&alice());
+    fails();
+    server.assert();
+}
+
+#[test]
+fn an_optional_token_that_belongs_elsewhere_stays_at_home() {
+    let server = Server::start([ok()]);
+    let runner = runner();
+    runner
+        .credentials()
+        .insert(alice(), ELSEWHERE.parse().unwrap(), "syt_alice".into());
+    response(run(
+        &runner,
+        get(&server.url).with_auth(Auth::Optional(alice())),
+    ));
+    assert!(server.request().header("authorization").is_empty());
+}
+
+#[test]
+fn a_token_for_one_off_use_goes_along() {
+    let server = Server::start([ok()]);
+    response(run(
+        &runner(),
+        get(&server.url).with_token("syt_once".into()),
+    ));
+    assert_eq!(
+        server.request().header("authorization"),
+        ["Bearer syt_once"]
+    );
+}
+
+proptest! {
+    /// Whatever is put behind a server's address: who gets its token is that server.
+    #[test]
+    fn no_path_turns_an_address_into_one_that_gets_anothers_token(
+        path in "[@:/?#.\\\\%a-c0-9\\[\\] \t\n-]{0,10}|[@:./?#]?elsewhere\\.example[/:@]?",
+        server in "https?://(a|a\\.example|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]{1,3})?",
+    ) {
+        let Ok(server) = server.parse::<ServerUrl>() else {
+            return Ok(());
+        };
+        let credentials = Credentials::default();
+        credentials.insert(alice(), server.clone(), Secret::from("syt_alice"));
+        let url = format!("{server}{path}");
+        if credentials.token_for(&alice(), &url).is_some() {
+            let url: url::Url = url.parse().unwrap();
+            let server: url::Url = server.as_str().parse().unwrap();
+            prop_assert_eq!(url.origin(), server.origin());
+            prop_assert_eq!(url.username(), "");
+        }
+    }
+}

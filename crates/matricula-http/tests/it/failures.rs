@@ -1,0 +1,179 @@
+//! What went wrong, and whether the server may have acted: that decides if a request is sent again.
+
+use std::time::Duration;
+
+use matricula_job::{
+    Processed, ServerUrl, TransportError, TransportKind,
+    scheduler::{Event, Outcome, Wait},
+};
+
+use crate::{
+    error, get, options, post, response, run, runner, runner_with, runtime,
+    server::{Reply, Server, answer, bytes, nobody, ok},
+};
+
+/// The error of a job that must not be sent twice, tried as often as it may be.
+fn failure(reply: Reply) -> TransportError {
+    let server = Server::start([reply, ok()]);
+    let outcome = run(&runner_with(options(), 3), post(&server.url));
+    assert_eq!(server.requests().len(), 1, "{outcome:?}");
+    let error = error(outcome);
+    let host = format!("{}: ", server.url);
+    assert!(error.message.starts_with(&host), "{error}");
+    error
+}
+
+fn assert_maybe(error: &TransportError, kind: TransportKind, message: &str) {
+    assert_eq!(
+        (error.kind, error.processed),
+        (kind, Processed::Maybe),
+        "{error}"
+    );
+    assert!(error.message.contains(message), "{error}");
+}
+
+#[test]
+fn a_refused_connection_carried_nothing_and_is_tried_again() {
+    let server = nobody();
+    let mut waits = Vec::new();
+    let runner = runner_with(options(), 3);
+    let outcome = runtime().block_on(runner.run(post(&server), |event| {
+        if let Event::Waiting {
+            why: Wait::Unreachable(why),
+            ..
+        } = event
+        {
+            waits.push(why.clone());
+        }
+    }));
+    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+    let error = error(outcome);
+    assert_eq!(
+        (error.kind, error.processed),
+        (TransportKind::Connect, Processed::No)
+    );
+    let message = error.message.to_lowercase();
+    assert!(
+        message.starts_with(&format!("{server}: ")) && message.contains("refused"),
+        "{error}"
+    );
+    assert_eq!(waits, [error.message.clone(), error.message]);
+}
+
+#[test]
+fn a_name_that_nobody_knows_carried_nothing() {
+    // No label of a name is longer than 63 characters, so this one is not even looked up.
+    let server: ServerUrl = format!("http://{}.localhost:1", "a".repeat(64))
+        .parse()
+        .unwrap();
+    let error = error(run(&runner(), post(&server)));
+    assert_eq!(
+        (error.kind, error.processed),
+        (TransportKind::Connect, Processed::No)
+    );
+    assert!(error.message.contains("its name is not known"), "{error}");
+}
+
+#[test]
+fn a_connection_that_ends_before_the_answer_leaves_doubt() {
+    assert_maybe(&failure(bytes("")), TransportKind::Cut, "connection closed");
+}
+
+#[test]
+fn an_answer_cut_in_its_head_leaves_doubt() {
+    assert_maybe(
+        &failure(bytes("HTTP/1.1 200 OK\r\ncont")),
+        TransportKind::Cut,
+        "",
+    );
+}
+
+#[test]
+fn an_answer_cut_in_its_body_leaves_doubt() {
+    for reply in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    ] {
+        assert_maybe(&failure(bytes(reply)), TransportKind::Cut, "");
+    }
+}
+
+#[test]
+fn what_is_not_http_leaves_doubt_and_is_called_so() {
+    for reply in [
+        &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
+        b"\0\xff\0\xff\r\n\r\n",
+        // How a server answers on a port that expects TLS.
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ] {
+        assert_maybe(
+            &failure(bytes(reply)),
+            TransportKind::Cut,
+            "what it answers is not HTTP",
+        );
+    }
+}
+
+#[test]
+fn a_body_that_does_not_unpack_leaves_doubt() {
+    let reply = answer("200 OK", &["content-encoding: gzip"], "{}");
+    assert_maybe(&failure(reply), TransportKind::Cut, "gzip");
+}
+
+#[test]
+fn an_answer_that_never_comes_leaves_doubt() {
+    let (server, _guard) = silent();
+    let mut options = options();
+    options.timeout = Duration::from_millis(300);
+    let error = error(run(&runner_with(options, 3), post(&server.url)));
+    assert_maybe(
+        &error,
+        TransportKind::Timeout,
+        "no complete answer within 300ms",
+    );
+}
+
+/// A server that reads a request and then waits until the guard is dropped.
+fn silent() -> (Server, std::sync::mpsc::Sender<()>) {
+    let (guard, end) = std::sync::mpsc::channel::<()>();
+    let reply: Reply = Box::new(move |_| {
+        let _ = end.recv();
+        Ok(())
+    });
+    (Server::start([reply]), guard)
+}
+
+#[test]
+fn a_question_that_may_be_asked_twice_is_asked_again() {
+    let server = Server::start([bytes(""), bytes("garbage"), ok()]);
+    let outcome = run(&runner_with(options(), 3), get(&server.url));
+    assert_eq!(response(outcome).status_code(), 200);
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
+    let (hang_up, hung_up) = std::sync::mpsc::channel::<()>();
+    let kept_alive: Reply = Box::new(move |to| {
+        to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
+        let _ = hung_up.recv();
+        Ok(())
+    });
+    let server = Server::start([kept_alive, ok()]);
+    let (runtime, runner) = (runtime(), runner());
+    response(runtime.block_on(async {
+        let outcome = runner.run(post(&server.url), |_| {}).await;
+        // Until the connection has come to rest.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        outcome
+    }));
+    // As while a person types a password: nothing runs here, and the server hangs up.
+    drop(hang_up);
+    while server.closed() < 1 {
+        std::thread::yield_now();
+    }
+    response(runtime.block_on(runner.run(post(&server.url), |_| {})));
+    assert_eq!(server.requests().len(), 2);
+}

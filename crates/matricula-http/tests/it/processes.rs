@@ -1,0 +1,271 @@
+//! What the environment decides: whom to trust, and which proxy to use. Each question is asked by a
+//! process of its own, for nobody changes the environment of the one that runs the tests.
+
+use std::{env, fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
+
+use matricula_job::{Job, Method, ServerUrl, scheduler::Outcome};
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use tempfile::TempDir;
+
+use crate::{
+    options, run, runner_with,
+    server::{Server, Untouched, answer, bytes, ok},
+};
+
+const URL: &str = "MATRICULA_TEST_URL";
+
+/// Asks with a token in a process with this environment: the status, or the error.
+fn ask(url: &ServerUrl, environment: &[(&str, &str)]) -> String {
+    let output = Command::new(env::current_exe().unwrap())
+        .args([
+            "processes::a_process_of_its_own_asks",
+            "--exact",
+            "--nocapture",
+        ])
+        .env_clear()
+        .env(URL, url.as_str())
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    let said = text.lines().find_map(|line| line.split_once("outcome: "));
+    said.unwrap_or_else(|| panic!("{text}{errors}"))
+        .1
+        .to_owned()
+}
+
+#[test]
+fn a_process_of_its_own_asks() {
+    let Ok(url) = env::var(URL) else {
+        let server = Server::start([ok()]);
+        assert_eq!(ask(&server.url, &[]), "200");
+        assert_eq!(
+            server.request().header("authorization"),
+            ["Bearer syt_alice"]
+        );
+        return;
+    };
+    let mut options = options();
+    options.timeout = Duration::from_secs(1);
+    options.connect_timeout = options.timeout;
+    let job = Job::new(&url.parse().unwrap(), "/a", Method::Get, "test");
+    let job = job.with_token("syt_alice".into());
+    match run(&runner_with(options, 1), job) {
+        Outcome::Done(response) => println!("\noutcome: {}", response.status_code()),
+        Outcome::Failed(error) | Outcome::InDoubt(error) => {
+            println!(
+                "\noutcome: {:?} {:?} {}",
+                error.kind, error.processed, error.message
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A certificate that its own holder signed, as a file for `SSL_CERT_FILE` and for a server.
+struct Certificate {
+    certified: CertifiedKey<KeyPair>,
+    _directory: TempDir,
+    path: PathBuf,
+}
+
+impl Certificate {
+    fn of(name: &str) -> Self {
+        let certified = generate_simple_self_signed([name.to_owned()]).unwrap();
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("roots.pem");
+        fs::write(&path, certified.cert.pem()).unwrap();
+        Self {
+            certified,
+            _directory: directory,
+            path,
+        }
+    }
+
+    fn server(&self) -> Arc<rustls::ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = self.certified.signing_key.serialize_der();
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![self.certified.cert.der().clone()],
+                key.try_into().unwrap(),
+            )
+            .unwrap();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+
+    fn trusted(&self) -> [(&str, &str); 1] {
+        [("SSL_CERT_FILE", self.path.to_str().unwrap())]
+    }
+}
+
+#[test]
+fn a_server_that_the_systems_roots_vouch_for_gets_the_request_over_tls() {
+    let certificate = Certificate::of("127.0.0.1");
+    let (server, protocols) = Server::start_tls(certificate.server(), [ok()]);
+    assert_eq!(ask(&server.url, &certificate.trusted()), "200");
+    assert_eq!(
+        server.request().header("authorization"),
+        ["Bearer syt_alice"]
+    );
+    assert_eq!(*protocols.lock().unwrap(), [&b"h2"[..], b"http/1.1"]);
+}
+
+#[test]
+fn a_server_that_nobody_vouches_for_gets_nothing() {
+    let (certificate, other) = (Certificate::of("127.0.0.1"), Certificate::of("127.0.0.1"));
+    let (server, _) = Server::start_tls(certificate.server(), [ok()]);
+    let said = ask(&server.url, &other.trusted());
+    let start = format!(
+        "Tls No {}: its certificate is not to be trusted: ",
+        server.url
+    );
+    assert!(said.starts_with(&start), "{said}");
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_server_with_anothers_certificate_gets_nothing() {
+    let certificate = Certificate::of("elsewhere.example");
+    let (server, _) = Server::start_tls(certificate.server(), [ok()]);
+    let said = ask(&server.url, &certificate.trusted());
+    assert!(
+        said.starts_with("Tls No ") && said.contains("elsewhere.example"),
+        "{said}"
+    );
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_system_without_roots_is_told_what_to_install() {
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    let server = Untouched::new();
+    let https = server
+        .url
+        .as_str()
+        .replace("http:", "https:")
+        .parse()
+        .unwrap();
+    let said = ask(&https, &[("SSL_CERT_FILE", empty.path().to_str().unwrap())]);
+    assert!(
+        said.starts_with("Tls No ") && said.contains("ca-certificates"),
+        "{said}"
+    );
+    server.assert();
+}
+
+#[test]
+fn a_redirection_away_from_tls_is_refused() {
+    let certificate = Certificate::of("127.0.0.1");
+    let there = Untouched::new();
+    let location = format!("location: {}", there.url);
+    let (server, _) = Server::start_tls(
+        certificate.server(),
+        [answer("302 Found", &[&location], "")],
+    );
+    let said = ask(&server.url, &certificate.trusted());
+    let message = format!(
+        "{} redirects from https to {}, without encryption",
+        server.url, there.url
+    );
+    assert!(
+        said.starts_with("Redirect ") && said.ends_with(&message),
+        "{said}"
+    );
+    there.assert();
+}
+
+#[test]
+fn a_port_that_does_not_speak_tls_is_called_so() {
+    use std::io::{Read, Write};
+    let certificate = Certificate::of("127.0.0.1");
+    let server = Server::raw("https", |mut stream| {
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        false
+    });
+    let said = ask(&server.url, &certificate.trusted());
+    let start = format!("Tls No {}: it does not speak TLS at this port", server.url);
+    assert!(said.starts_with(&start), "{said}");
+}
+
+#[test]
+fn a_port_that_hangs_up_on_tls_got_nothing() {
+    let certificate = Certificate::of("127.0.0.1");
+    let server = Server::raw("https", |_| false);
+    let said = ask(&server.url, &certificate.trusted());
+    assert!(
+        said.starts_with(&format!("Connect No {}: ", server.url)),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_port_that_never_answers_to_tls_got_nothing() {
+    let certificate = Certificate::of("127.0.0.1");
+    // Connections are opened by the system here, and nobody ever takes them.
+    let server = Untouched::new();
+    let https: ServerUrl = server
+        .url
+        .as_str()
+        .replace("http:", "https:")
+        .parse()
+        .unwrap();
+    let said = ask(&https, &certificate.trusted());
+    assert_eq!(
+        said,
+        format!("Timeout No {https}: no connection within 900ms")
+    );
+}
+
+#[test]
+fn a_proxy_is_asked_for_far_servers_and_never_for_this_machine() {
+    let certificate = Certificate::of("127.0.0.1");
+    let (server, proxy) = (Server::start([ok()]), Server::start([ok()]));
+    let through = [("http_proxy", proxy.url.as_str()), certificate.trusted()[0]];
+    assert_eq!(ask(&server.url, &through), "200");
+    assert_eq!(server.requests().len(), 1);
+    assert!(proxy.requests().is_empty());
+    assert_eq!(
+        ask(&"http://matrix.example.org".parse().unwrap(), &through),
+        "200"
+    );
+    assert_eq!(proxy.request().target(), "http://matrix.example.org/a");
+}
+
+#[test]
+fn a_proxy_that_is_not_there_got_nothing() {
+    let certificate = Certificate::of("127.0.0.1");
+    let proxy = crate::server::nobody();
+    let through = [("https_proxy", proxy.as_str()), certificate.trusted()[0]];
+    let said = ask(&"https://matrix.example.org".parse().unwrap(), &through);
+    assert!(
+        said.starts_with("Connect No https://matrix.example.org: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_proxy_that_refuses_got_nothing() {
+    let certificate = Certificate::of("127.0.0.1");
+    let proxy = Server::start([bytes("HTTP/1.1 403 Forbidden\r\n\r\n")]);
+    let through = [
+        ("https_proxy", proxy.url.as_str()),
+        certificate.trusted()[0],
+    ];
+    let said = ask(&"https://matrix.example.org".parse().unwrap(), &through);
+    assert!(
+        said.starts_with("Connect No https://matrix.example.org: "),
+        "{said}"
+    );
+    assert_eq!(
+        proxy.request().line,
+        "CONNECT matrix.example.org:443 HTTP/1.1"
+    );
+}

@@ -1,0 +1,158 @@
+//! Plain questions follow a redirection; passwords and tokens do not.
+
+use matricula_job::{
+    Auth, Body, CredentialRef, Job, Method, Processed, TransportError, TransportKind,
+};
+
+use crate::{
+    error, get, post, response, run, runner,
+    server::{Reply, Server, Untouched, answer, ok},
+};
+
+fn redirect(status: u16, location: &str) -> Reply {
+    answer(
+        &format!("{status} Redirect"),
+        &[&format!("location: {location}")],
+        "",
+    )
+}
+
+fn refusal(job: impl FnOnce(&Server) -> Job, reply: Reply) -> TransportError {
+    let server = Server::start([reply]);
+    let error = error(run(&runner(), job(&server)));
+    assert_eq!(error.kind, TransportKind::Redirect, "{error}");
+    assert!(
+        error
+            .message
+            .starts_with(&format!("{} redirects ", server.url)),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 1);
+    error
+}
+
+#[test]
+fn a_plain_question_is_asked_where_the_redirection_leads() {
+    for status in [301, 302, 303, 307, 308] {
+        let there = Server::start([answer("200 OK", &[], r#"{"there":true}"#)]);
+        let here = Server::start([redirect(status, &format!("{}/there?a=b", there.url))]);
+        let job = get(&here.url).with_query("secret", "registration-token");
+        let response = response(run(&runner(), job));
+        assert_eq!(
+            *response.body(),
+            Body::Json(r#"{"there":true}"#.to_owned()),
+            "{status}"
+        );
+        assert_eq!(there.request().line, "GET /there?a=b HTTP/1.1");
+    }
+}
+
+#[test]
+fn a_redirection_may_name_only_a_path() {
+    let server = Server::start([redirect(302, "/b"), redirect(302, "c"), ok()]);
+    response(run(&runner(), get(&server.url)));
+    let asked: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.target().to_owned())
+        .collect();
+    assert_eq!(asked, ["/_matrix/client/versions", "/b", "/c"]);
+}
+
+#[test]
+fn a_token_does_not_travel_along() {
+    let alice = CredentialRef::new("alice");
+    for auth in [
+        Auth::Token("syt_alice".into()),
+        Auth::Required(alice.clone()),
+        Auth::Optional(alice.clone()),
+    ] {
+        let there = Untouched::new();
+        let here = Server::start([redirect(307, there.url.as_str())]);
+        let runner = runner();
+        runner
+            .credentials()
+            .insert(alice.clone(), here.url.clone(), "syt_alice".into());
+        let error = error(run(&runner, get(&here.url).with_auth(auth)));
+        assert_eq!(
+            (error.kind, error.processed),
+            (TransportKind::Redirect, Processed::No)
+        );
+        for part in [
+            here.url.as_str(),
+            there.url.as_str(),
+            "use that address instead",
+        ] {
+            assert!(error.message.contains(part), "{error}");
+        }
+        assert!(!error.message.contains("syt_alice"));
+        there.assert();
+    }
+}
+
+#[test]
+fn a_body_or_a_header_does_not_travel_along() {
+    let there = Untouched::new();
+    let jobs: [fn(&Server) -> Job; 5] = [
+        |server| post(&server.url),
+        |server| Job::new(&server.url, "/a", Method::Post, "test"),
+        |server| Job::new(&server.url, "/a", Method::Put, "test"),
+        |server| get(&server.url).with_body(Body::Json("{}".to_owned())),
+        |server| get(&server.url).with_header("authorization", "Bearer syt_alice"),
+    ];
+    for job in jobs {
+        for status in [301, 302, 303, 307, 308] {
+            let error = refusal(job, redirect(status, there.url.as_str()));
+            assert!(error.message.contains(there.url.as_str()), "{error}");
+        }
+    }
+    there.assert();
+}
+
+#[test]
+fn a_redirection_that_may_stand_for_success_leaves_doubt() {
+    for (status, processed) in [
+        (301, Processed::No),
+        (302, Processed::Maybe),
+        (303, Processed::Maybe),
+        (307, Processed::No),
+        (308, Processed::No),
+    ] {
+        let error = refusal(|server| post(&server.url), redirect(status, "/done"));
+        assert_eq!(error.processed, processed, "{status}");
+    }
+}
+
+#[test]
+fn a_link_that_is_no_servers_address_is_not_followed() {
+    for location in [
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "http://",
+        "http://a@127.0.0.1/",
+        "\u{f6}",
+    ] {
+        let error = refusal(|server| get(&server.url), redirect(302, location));
+        let message = "to what is no http or https address of a server";
+        assert!(error.message.ends_with(message), "{error}");
+    }
+}
+
+#[test]
+fn a_loop_ends() {
+    let server = Server::start(std::iter::repeat_with(|| redirect(302, "/again")));
+    let error = error(run(&runner(), get(&server.url)));
+    assert_eq!(error.kind, TransportKind::Redirect);
+    let message = format!("{} is one of more than 3 redirections in a row", server.url);
+    assert_eq!(error.message, message);
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[test]
+fn a_redirection_to_nowhere_is_an_answer() {
+    let server = Server::start([answer("302 Found", &[], "{}")]);
+    assert_eq!(
+        response(run(&runner(), get(&server.url))).status_code(),
+        302
+    );
+}

@@ -1,0 +1,229 @@
+//! What goes over the wire for a job.
+
+use matricula_http::Runner;
+use matricula_job::{Body, FileDesc, Job, Method, Processed, ReturnType, ServerUrl, TransportKind};
+use proptest::{prelude::*, test_runner::TestRunner};
+
+use crate::{
+    error, get, options, response, run, runner, runner_with, runtime,
+    server::{Request, Server, Untouched, ok},
+};
+
+fn sent(job: impl FnOnce(&ServerUrl) -> Job) -> Request {
+    let server = Server::start([ok()]);
+    let job = job(&server.url);
+    assert_eq!(response(run(&runner(), job)).status_code(), 200);
+    server.request()
+}
+
+#[test]
+fn each_method_asks_for_the_path_as_the_job_writes_it() {
+    for method in [Method::Get, Method::Post, Method::Put, Method::Delete] {
+        let path = "/_matrix/client/v3/rooms/%21a%3Ab.example/state/m.room.name/a%2Fb";
+        let request = sent(|server| Job::new(server, path, method, "test"));
+        assert_eq!(request.line, format!("{method} {path} HTTP/1.1"));
+    }
+}
+
+#[test]
+fn a_trailing_slash_and_the_servers_own_path_stay() {
+    let server = Server::start([ok()]);
+    let below: ServerUrl = format!("{}/below", server.url).parse().unwrap();
+    response(run(&runner(), Job::new(&below, "/a/", Method::Get, "test")));
+    assert_eq!(server.request().target(), "/below/a/");
+}
+
+#[test]
+fn a_json_body_is_sent_as_it_is_and_called_json() {
+    let text = r#"{"b":1, "a":"ö"}"#;
+    let request = sent(|server| {
+        Job::new(server, "/a", Method::Post, "test").with_body(Body::Json(text.to_owned()))
+    });
+    assert_eq!(request.body, text.as_bytes());
+    assert_eq!(request.header("content-type"), ["application/json"]);
+}
+
+#[test]
+fn a_jobs_own_content_type_is_the_only_one() {
+    for body in [Body::Json("{}".to_owned()), Body::Bytes(b"{}".to_vec())] {
+        let request = sent(|server| {
+            Job::new(server, "/a", Method::Put, "test")
+                .with_body(body)
+                .with_header("Content-Type", "application/x-test")
+        });
+        assert_eq!(request.header("content-type"), ["application/x-test"]);
+    }
+}
+
+#[test]
+fn bytes_are_sent_as_they_are_and_called_nothing() {
+    let bytes: Vec<u8> = (0..=255).collect();
+    let request = sent(|server| {
+        Job::new(server, "/a", Method::Post, "test").with_body(Body::Bytes(bytes.clone()))
+    });
+    assert_eq!(request.body, bytes);
+    assert!(request.header("content-type").is_empty());
+}
+
+#[test]
+fn an_empty_body_sends_nothing_and_says_so_where_a_body_is_usual() {
+    for method in [Method::Post, Method::Put] {
+        for body in [
+            Body::Empty,
+            Body::Bytes(Vec::new()),
+            Body::Json(String::new()),
+        ] {
+            let request = sent(|server| Job::new(server, "/a", method, "test").with_body(body));
+            assert!(request.body.is_empty());
+            assert_eq!(request.header("content-length"), ["0"]);
+        }
+    }
+    let request = sent(get);
+    assert!(request.header("content-length").is_empty());
+    assert!(request.header("transfer-encoding").is_empty());
+}
+
+#[test]
+fn headers_and_the_programs_name_go_along() {
+    let request = sent(|server| {
+        get(server)
+            .with_header("X-Test", "a b")
+            .with_header("x-test", "c")
+    });
+    assert_eq!(request.header("x-test"), ["a b", "c"]);
+    assert_eq!(request.header("user-agent"), [options().user_agent]);
+    assert_eq!(request.header("accept-encoding"), ["gzip"]);
+    assert!(request.header("authorization").is_empty());
+    assert!(request.header("cookie").is_empty());
+}
+
+fn cases(cases: u32) -> TestRunner {
+    TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    })
+}
+
+#[test]
+fn any_query_arrives_as_it_was_given() {
+    let server = Server::start(std::iter::repeat_with(ok));
+    let (runtime, runner) = (runtime(), runner());
+    let pairs = proptest::collection::vec((any::<String>(), any::<String>()), 0..4);
+    cases(64)
+        .run(&pairs, |pairs| {
+            let job = pairs.iter().fold(get(&server.url), |job, (name, value)| {
+                job.with_query(name.clone(), value)
+            });
+            response(runtime.block_on(runner.run(job, |_| {})));
+            let request = server.requests().pop().unwrap();
+            let target = server.url.as_str().parse::<url::Url>().unwrap();
+            let target = target.join(request.target()).unwrap();
+            prop_assert_eq!(target.path(), "/_matrix/client/versions");
+            prop_assert_eq!(target.query().is_some(), !pairs.is_empty());
+            let arrived: Vec<_> = target.query_pairs().into_owned().collect();
+            prop_assert_eq!(arrived, pairs);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn any_header_value_arrives_alone_or_is_refused_unsent() {
+    let server = Server::start(std::iter::repeat_with(ok));
+    let (runtime, runner) = (runtime(), runner());
+    let value = "[ -~\t\r\n\0ö]{0,12}";
+    cases(128)
+        .run(&value, |value| {
+            let before = server.requests();
+            let job = get(&server.url).with_header("x-test", &value);
+            let outcome = runtime.block_on(runner.run(job, |_| {}));
+            let after = server.requests();
+            if value.contains(['\r', '\n', '\0']) {
+                prop_assert_eq!(error(outcome).kind, TransportKind::Request);
+                prop_assert_eq!(after.len(), before.len());
+            } else {
+                response(outcome);
+                let request = after.last().unwrap();
+                prop_assert_eq!(request.header("x-test"), [value.trim()]);
+                prop_assert_eq!(request.header.len(), 5, "{:?}", request);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_and_nothing_is() {
+    let server = Untouched::new();
+    let job = || get(&server.url);
+    let at = |path: &str| Job::new(&server.url, path, Method::Get, "test");
+    let file = || FileDesc::new("/tmp/a");
+    for (job, message) in [
+        (
+            job().with_header("x-test", "a\r\nx-injected: b"),
+            "header value",
+        ),
+        (job().with_header("x test", "a"), "header name"),
+        (
+            job().with_token("a\r\nx-injected: b".into()),
+            "the token has characters",
+        ),
+        (
+            job().with_body(Body::File(file())),
+            "files are not sent yet",
+        ),
+        (
+            job().with_return_type(ReturnType::File(file())),
+            "not written to files yet",
+        ),
+        (at("/a/../b"), "stands for"),
+        (at("/a/%2e%2E/b"), "stands for"),
+        (at("/a b"), "not well-formed"),
+        (at("/a\r\nb"), "not well-formed"),
+        (at("/a?b"), "followed by a query"),
+        (at("/a#b"), "followed by a query"),
+        (at("@elsewhere.example/a"), "user name"),
+        (at("0/a"), "port"),
+    ] {
+        let shown = format!("{job:?}");
+        let error = error(run(&runner(), job));
+        assert_eq!(error.kind, TransportKind::Request, "{shown}: {error}");
+        assert_eq!(error.processed, Processed::No, "{shown}");
+        assert!(error.message.contains(message), "{shown}: {error}");
+    }
+    server.assert();
+}
+
+#[test]
+fn an_address_that_readers_may_take_for_another_is_refused() {
+    for url in [
+        "http://127.1:1",
+        "http://2130706433:1",
+        "http://[0:0:0:0:0:0:0:1]:1",
+    ] {
+        let server: ServerUrl = url.parse().unwrap();
+        let error = error(run(&runner(), get(&server)));
+        assert_eq!(error.kind, TransportKind::Request, "{error}");
+        assert!(error.message.contains("stands for http"), "{error}");
+    }
+}
+
+#[test]
+fn a_name_for_the_program_that_no_header_can_carry_is_refused() {
+    let server = Untouched::new();
+    let mut options = options();
+    options.user_agent = "a\nb".to_owned();
+    let error = error(run(&runner_with(options, 1), get(&server.url)));
+    assert_eq!(
+        (error.kind, error.processed),
+        (TransportKind::Request, Processed::No)
+    );
+    server.assert();
+}
+
+#[test]
+fn the_default_runner_asks_too() {
+    let server = Server::start([ok()]);
+    response(run(&Runner::default(), get(&server.url)));
+    assert_eq!(server.requests().len(), 1);
+}

@@ -1,0 +1,192 @@
+//! No secret is in what is logged, or in what errors and values show of themselves.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use matricula_job::{Auth, Body, CredentialRef, Job, Method, ServerUrl, scheduler::Outcome};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{
+    options, runner_with, runtime,
+    server::{Reply, Server, answer, bytes, nobody},
+};
+
+// Made of letters and digits alone: in a URL and in JSON they look the same.
+const TOKEN: &str = "canaryaccesstoken7x";
+const PASSWORD: &str = "canarypassword7x";
+const REGISTRATION_TOKEN: &str = "canaryregistrationtoken7x";
+const COOKIE: &str = "canarycookie7x";
+const NEW_TOKEN: &str = "canarynewtoken7x";
+
+/// All that is logged, by whatever crate on the way.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn append(&self, bytes: &[u8]) {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        log.extend_from_slice(bytes);
+    }
+
+    fn text(&self) -> String {
+        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.append(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        self.append(format!("{}: {}\n", record.target(), record.args()).as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+/// One for the whole process and for ever: what comes and goes misses events of other threads.
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        log::set_boxed_logger(Box::new(log.clone())).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+        log
+    })
+}
+
+fn alice() -> CredentialRef {
+    CredentialRef::new("alice")
+}
+
+fn job(server: &ServerUrl) -> Job {
+    Job::new(
+        server,
+        "/_matrix/client/v3/register",
+        Method::Post,
+        "registerAlice",
+    )
+    .with_auth(Auth::Required(alice()))
+    .with_query("token", REGISTRATION_TOKEN)
+    .with_body(Body::Json(format!(r#"{{"password":"{PASSWORD}"}}"#)))
+    .with_header("x-test", "a")
+}
+
+/// Everything that can be seen of running a job: logs, events, the outcome, the values.
+fn seen(server: &ServerUrl, job: Job) -> String {
+    let log = log();
+    let mut options = options();
+    options.timeout = Duration::from_millis(500);
+    let runner = runner_with(options, 2);
+    runner
+        .credentials()
+        .insert(alice(), server.clone(), TOKEN.into());
+    let mut seen = format!("{runner:?}\n");
+    let outcome = runtime().block_on(runner.run(job, |event| seen += &format!("{event:?}\n")));
+    if let Outcome::Failed(error) | Outcome::InDoubt(error) = &outcome {
+        seen += &format!("{error} {error:?}\n");
+    }
+    let log = log.text();
+    assert!(
+        log.contains("registerAlice"),
+        "nothing was logged, so nothing is shown"
+    );
+    format!("{seen}{outcome:?}\n{log}")
+}
+
+fn assert_no_secret(text: &str) {
+    for secret in [TOKEN, PASSWORD, REGISTRATION_TOKEN, COOKIE, NEW_TOKEN] {
+        // The text is not shown whole: it may be the log of somebody's test run.
+        let at = text.find(secret);
+        assert!(
+            at.is_none(),
+            "{secret} in …{}…",
+            &text[at.unwrap_or(0).saturating_sub(200)..at.unwrap_or(0)]
+        );
+    }
+}
+
+#[test]
+fn no_secret_is_seen_whatever_comes_back() {
+    let replies: Vec<Reply> = vec![
+        answer(
+            "200 OK",
+            &[&format!("set-cookie: session={COOKIE}")],
+            format!(r#"{{"access_token":"{NEW_TOKEN}"}}"#),
+        ),
+        answer(
+            "401 Unauthorized",
+            &[],
+            format!(r#"{{"error":"{NEW_TOKEN}"}}"#),
+        ),
+        answer(
+            "307 Redirect",
+            &[&format!("location: /a?token={REGISTRATION_TOKEN}")],
+            "",
+        ),
+        answer("200 OK", &["content-encoding: gzip"], NEW_TOKEN),
+        bytes(format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{NEW_TOKEN}"
+        )),
+        bytes(format!("HTTP/1.1 200 OK\r\nset-cookie {COOKIE}\r\n\r\n")),
+        bytes(format!("{NEW_TOKEN}\r\n\r\n")),
+        bytes(""),
+    ];
+    for reply in replies {
+        let server = Server::start([reply]);
+        let seen = seen(&server.url, job(&server.url));
+        assert_eq!(
+            server.request().header("authorization"),
+            [format!("Bearer {TOKEN}")]
+        );
+        assert_no_secret(&seen);
+    }
+}
+
+#[test]
+fn no_secret_is_seen_where_nothing_is_sent() {
+    let server = nobody();
+    for job in [
+        job(&server),
+        job(&server).with_header("x-test", format!("{PASSWORD}\n")),
+        job(&server).with_token(format!("{TOKEN}\n").into()),
+        Job::new(
+            &server,
+            &format!("/a?token={REGISTRATION_TOKEN}"),
+            Method::Post,
+            "registerAlice",
+        ),
+    ] {
+        assert_no_secret(&seen(&server, job));
+    }
+}

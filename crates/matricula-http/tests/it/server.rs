@@ -1,0 +1,256 @@
+//! Servers on loopback that answer what a script says, byte by byte, and record what they got.
+
+use std::{
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use matricula_job::ServerUrl;
+
+use crate::PATIENCE;
+
+/// A request as it came over the wire; header names in lower case.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) line: String,
+    pub(crate) header: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// All values of a header.
+    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
+        let header = self.header.iter();
+        header
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
+    /// The path and query that the request asks for.
+    pub(crate) fn target(&self) -> &str {
+        self.line.split(' ').nth(1).unwrap()
+    }
+
+    fn read(from: impl Read) -> std::io::Result<Self> {
+        let mut from = BufReader::new(from);
+        let mut line = || -> std::io::Result<String> {
+            let mut line = Vec::new();
+            from.read_until(b'\n', &mut line)?;
+            if !line.ends_with(b"\r\n") {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            line.truncate(line.len() - 2);
+            Ok(String::from_utf8_lossy(&line).into_owned())
+        };
+        let first = line()?;
+        let mut header = Vec::new();
+        loop {
+            let line = line()?;
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').ok_or(ErrorKind::InvalidData)?;
+            header.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let mut request = Self {
+            line: first,
+            header,
+            body: Vec::new(),
+        };
+        if let [length] = request.header("content-length")[..] {
+            request.body = vec![0; length.parse().unwrap()];
+            from.read_exact(&mut request.body)?;
+        }
+        Ok(request)
+    }
+}
+
+/// What is written once a request was read; then the connection is closed.
+pub(crate) type Reply = Box<dyn FnOnce(&mut dyn Write) -> std::io::Result<()> + Send>;
+
+/// Writes these bytes.
+pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
+    let bytes = bytes.into();
+    Box::new(move |to| to.write_all(&bytes))
+}
+
+/// Answers with a status and reason, further header lines, and a body of the length it says.
+pub(crate) fn answer(status: &str, header: &[&str], body: impl AsRef<[u8]>) -> Reply {
+    let body = body.as_ref();
+    let mut head = format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for line in header {
+        head += line;
+        head += "\r\n";
+    }
+    let mut answer = (head + "\r\n").into_bytes();
+    answer.extend_from_slice(body);
+    bytes(answer)
+}
+
+/// Answers 200 with an empty JSON object.
+pub(crate) fn ok() -> Reply {
+    answer("200 OK", &["content-type: application/json"], "{}")
+}
+
+/// Writes the head and then the tail over and over, for as long as anybody reads.
+pub(crate) fn endless(head: &str, tail: &str) -> Reply {
+    let (head, tail) = (head.to_owned(), tail.to_owned());
+    Box::new(move |to| {
+        to.write_all(head.as_bytes())?;
+        loop {
+            to.write_all(tail.as_bytes())?;
+        }
+    })
+}
+
+/// A server that takes one connection for each reply, one after the other, and stops.
+pub(crate) struct Server {
+    pub(crate) url: ServerUrl,
+    requests: Arc<Mutex<Vec<Request>>>,
+    closed: Arc<AtomicUsize>,
+}
+
+impl Server {
+    pub(crate) fn start(
+        replies: impl IntoIterator<Item = Reply, IntoIter: Send + 'static>,
+    ) -> Self {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&requests);
+        let mut replies = replies.into_iter();
+        let mut server = Self::raw("http", move |mut stream| {
+            let Some(reply) = replies.next() else {
+                return false;
+            };
+            if let Ok(request) = Request::read(&stream) {
+                record.lock().unwrap().push(request);
+                // Who hangs up early is what the tests look at from the other side.
+                let _ = reply(&mut stream);
+            }
+            replies.size_hint().0 > 0
+        });
+        server.requests = requests;
+        server
+    }
+
+    /// The same over TLS.
+    pub(crate) fn start_tls(
+        config: Arc<rustls::ServerConfig>,
+        replies: impl IntoIterator<Item = Reply, IntoIter: Send + 'static>,
+    ) -> (Self, Arc<Mutex<Vec<Vec<u8>>>>) {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&requests);
+        let protocols = Arc::new(Mutex::new(Vec::new()));
+        let offered = Arc::clone(&protocols);
+        let mut replies = replies.into_iter();
+        let mut server = Self::raw("https", move |mut stream| {
+            let Some(reply) = replies.next() else {
+                return false;
+            };
+            let mut acceptor = rustls::server::Acceptor::default();
+            while acceptor.read_tls(&mut stream).is_ok_and(|read| read > 0) {
+                let Ok(Some(accepted)) = acceptor.accept() else {
+                    continue;
+                };
+                let alpn = accepted.client_hello().alpn();
+                let alpn = alpn.into_iter().flatten().map(<[u8]>::to_vec);
+                offered.lock().unwrap().extend(alpn);
+                let mut tls = accepted.into_connection(Arc::clone(&config)).unwrap();
+                let mut secured = rustls::Stream::new(&mut tls, &mut stream);
+                if let Ok(request) = Request::read(&mut secured) {
+                    record.lock().unwrap().push(request);
+                    let _ = reply(&mut secured);
+                    tls.send_close_notify();
+                    let _ = tls.complete_io(&mut stream);
+                }
+                break;
+            }
+            replies.size_hint().0 > 0
+        });
+        server.requests = requests;
+        (server, protocols)
+    }
+
+    /// Hands each connection to `serve`, until that returns false.
+    pub(crate) fn raw(
+        scheme: &str,
+        mut serve: impl FnMut(TcpStream) -> bool + Send + 'static,
+    ) -> Self {
+        let (listener, url) = listen(scheme);
+        let closed = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&closed);
+        thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.set_write_timeout(Some(PATIENCE)).unwrap();
+                let goes_on = serve(stream);
+                count.fetch_add(1, Ordering::Release);
+                if !goes_on {
+                    return;
+                }
+            }
+        });
+        Self {
+            url,
+            requests: Arc::default(),
+            closed,
+        }
+    }
+
+    /// What came, in order.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// The one request that came.
+    pub(crate) fn request(&self) -> Request {
+        let mut requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests.remove(0)
+    }
+
+    /// How many connections were served and closed.
+    pub(crate) fn closed(&self) -> usize {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// A server to which nobody may come.
+pub(crate) struct Untouched {
+    pub(crate) url: ServerUrl,
+    listener: TcpListener,
+}
+
+impl Untouched {
+    pub(crate) fn new() -> Self {
+        let (listener, url) = listen("http");
+        Self { url, listener }
+    }
+
+    /// Fails if anybody has connected.
+    pub(crate) fn assert(&self) {
+        // A connection is there for the taking as soon as its other side believes it open.
+        self.listener.set_nonblocking(true).unwrap();
+        let error = self.listener.accept().map(|(_, from)| from).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    }
+}
+
+/// The address of a port where nobody listens.
+pub(crate) fn nobody() -> ServerUrl {
+    listen("http").1
+}
+
+fn listen(scheme: &str) -> (TcpListener, ServerUrl) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+    (listener, url.parse().unwrap())
+}
