@@ -24,6 +24,7 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
     if let Some(id) = &options.resume {
         return resume(context, id, wishes, terminal).await;
     }
+    tell_of_half_done(context)?;
     if options.dry_run {
         return super::dry_run::register(context, options.server.as_deref(), wishes);
     }
@@ -96,11 +97,15 @@ async fn open(
         Some(name) => (None, name.parse()?),
         None => {
             let opened = server::open_private(&context.home.private_homeserver()).await?;
-            context.report.warn(&format!(
-                "no server was named: this account is on a private homeserver in {}, which nobody else \
-                 can reach; to be reached, name a real one: matricula register example.org",
-                opened.directory().display()
-            ));
+            let directory = opened.directory().display();
+            let private = format!(
+                "this account is on a private homeserver in {directory}, which nobody else can reach"
+            );
+            context.report.warn(&if terminal.is_there() {
+                private
+            } else {
+                format!("no server was named: {private}; to be reached, name a real one: matricula register example.org")
+            });
             let address = ServerAddress::Url(opened.url().clone());
             (Some(opened), address)
         }
@@ -113,6 +118,18 @@ async fn open(
     )
     .await?;
     Ok((opened, facts))
+}
+
+/// A registration that a crash or Ctrl-C cut off is not forgotten, nor gone on with unasked.
+fn tell_of_half_done(context: &Context<'_>) -> Result<(), Failure> {
+    for half_done in context.home.accounts().registrations()? {
+        let command = context.command(&format!("register --resume {}", half_done.id()));
+        context.report.say(&format!(
+            "a registration on {} is half done: {command}",
+            half_done.server()
+        ));
+    }
+    Ok(())
 }
 
 async fn resume(

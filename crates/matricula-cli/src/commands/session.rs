@@ -1,6 +1,10 @@
 //! `whoami`, `refresh` and `logout`: what is done in a session.
 
-use matricula::{Client, api::client::whoami::GetTokenOwner, auth::Account};
+use matricula::{
+    Client, Error,
+    api::{ApiError, ErrorCode, client::whoami::GetTokenOwner},
+    auth::Account,
+};
 use serde_json::json;
 
 use super::{Context, register::describe};
@@ -12,7 +16,8 @@ use crate::{
 
 pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
     let (client, _opened) = client(context, options.account.as_deref()).await?;
-    let me = client.call(GetTokenOwner::default()).await?;
+    let me = client.call(GetTokenOwner::default()).await;
+    let me = me.map_err(|error| session_ended(context, client.account(), error))?;
     let server = &client.account().server;
     let device = me.device_id.as_deref().unwrap_or("no device");
     let guest = if me.is_guest == Some(true) {
@@ -65,6 +70,21 @@ pub(crate) async fn log_out(context: &Context<'_>, options: OfAccount) -> Result
         .report
         .next(&context.command(&format!("login {}", account.user_id)));
     Ok(())
+}
+
+/// Says what to do about a token that the server does not take any more.
+fn session_ended(context: &Context<'_>, account: &Account, error: Error) -> Failure {
+    match &error {
+        Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::UnknownToken => {
+            let user_id = &account.user_id;
+            let next = match account.refresh_token {
+                Some(_) => context.command("refresh"),
+                None => context.command(&format!("login {user_id}")),
+            };
+            Failure::NotSignedIn(format!("the session of {user_id} has ended; next: {next}"))
+        }
+        _ => error.into(),
+    }
 }
 
 /// The account of this user id, or the one used last, with its server running if it is a private one.
