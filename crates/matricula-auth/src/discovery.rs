@@ -214,7 +214,8 @@ impl Discovery {
                 "its document leads to {server}, which is not encrypted"
             )));
         }
-        if is_private(&server) {
+        // A public name must not send anyone into their own network.
+        if server.is_private() {
             return Err(refuse(format!(
                 "its document leads to {server}, a private address"
             )));
@@ -293,25 +294,6 @@ fn login_flows(body: Value) -> Vec<LoginFlow> {
         })
     };
     flows.into_iter().filter_map(read).collect()
-}
-
-/// Whether the address is one that only this machine or its own network can mean. A public name
-/// must not send anyone there; names are not resolved here, so only literal addresses are seen.
-fn is_private(server: &ServerUrl) -> bool {
-    use std::net::IpAddr;
-    if server.is_loopback() {
-        return true;
-    }
-    match server.host().parse::<IpAddr>() {
-        Ok(IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
-        Ok(IpAddr::V6(v6)) => {
-            v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || v6.is_unspecified()
-                || v6.to_ipv4_mapped().is_some()
-        }
-        Err(_) => false,
-    }
 }
 
 impl Machine for Discovery {

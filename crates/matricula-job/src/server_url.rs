@@ -1,6 +1,11 @@
 //! The address of a server, checked once.
 
-use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +63,24 @@ impl ServerUrl {
                 .is_ok_and(|address| address.is_loopback())
     }
 
+    /// Whether only this machine or its own network can mean the host: a loopback, private,
+    /// link-local or unspecified address. Names are not resolved, so only literal addresses are seen.
+    pub fn is_private(&self) -> bool {
+        if self.is_loopback() {
+            return true;
+        }
+        match self.host().parse() {
+            Ok(IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
+            Ok(IpAddr::V6(v6)) => {
+                v6.is_unique_local()
+                    || v6.is_unicast_link_local()
+                    || v6.is_unspecified()
+                    || v6.to_ipv4_mapped().is_some()
+            }
+            Err(_) => false,
+        }
+    }
+
     /// Whether `url` leads to the same origin.
     pub fn is_origin_of(&self, url: &str) -> bool {
         let end = url.find(['?', '#']).unwrap_or(url.len());
@@ -105,6 +128,9 @@ impl FromStr for ServerUrl {
         if authority.len() > parsed.host().len() && parsed.port_u16().is_none() {
             return Err(refuse("its port is not a number from 0 to 65535"));
         }
+        if is_disguised(parsed.host()) {
+            return Err(refuse("its host is not a plain name or address"));
+        }
         let path = path.trim_end_matches('/');
         if !path.is_empty() && path.parse::<http::uri::PathAndQuery>().is_err() {
             return Err(refuse("its path is not well-formed"));
@@ -118,6 +144,19 @@ impl FromStr for ServerUrl {
             origin_len,
         })
     }
+}
+
+/// Whether URL libraries would read another host here than is written: `127.1`, `0x7f000001` and
+/// `%31%32%37.0.0.1` all lead to 127.0.0.1.
+fn is_disguised(host: &str) -> bool {
+    if host.starts_with('[') {
+        return host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_err();
+    }
+    let last = host.rsplit('.').next().unwrap_or(host);
+    let is_number = last.starts_with(|c: char| c.is_ascii_digit())
+        && (last.bytes().all(|b| b.is_ascii_digit())
+            || last.to_ascii_lowercase().starts_with("0x"));
+    host.contains('%') || host.ends_with('.') || is_number && host.parse::<Ipv4Addr>().is_err()
 }
 
 impl TryFrom<String> for ServerUrl {

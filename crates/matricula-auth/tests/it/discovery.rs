@@ -107,6 +107,8 @@ fn a_document_that_is_broken_or_leads_astray_is_refused() {
             r#"{"m.homeserver":{"base_url":"https://[::ffff:127.0.0.1]"}}"#,
         ),
         (200, r#"{"m.homeserver":{"base_url":"https://0.0.0.0"}}"#),
+        (200, r#"{"m.homeserver":{"base_url":"https://127.1"}}"#),
+        (200, r#"{"m.homeserver":{"base_url":"https://2130706433"}}"#),
     ] {
         let mut talk = discover("example.org");
         talk.answer_text(status, body);

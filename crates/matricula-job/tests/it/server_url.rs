@@ -33,6 +33,13 @@ fn what_is_no_address_is_refused_with_a_reason() {
         ("https://matrix.org?x=1", "query"),
         ("https://matrix.org/#x", "query"),
         ("https://matrix.org\\@evil", "query"),
+        ("https://127.1", "plain name or address"),
+        ("https://2130706433", "plain name or address"),
+        ("https://0x7f.0.0.0x1", "plain name or address"),
+        ("https://%31%32%37.0.0.1", "host"),
+        ("https://127.0.0.1.", "plain name or address"),
+        ("https://localhost.", "plain name or address"),
+        ("https://[::1%25eth0]", "host"),
     ] {
         let error = parse(given).unwrap_err();
         assert!(error.contains(reason), "{given}: {error}");
@@ -82,4 +89,32 @@ fn an_origin_is_scheme_host_and_port() {
         assert!(!server.is_origin_of(other), "{other}");
     }
     assert!(server.is_https());
+}
+
+#[test]
+fn addresses_of_the_own_network_are_recognised() {
+    for yes in [
+        "https://localhost",
+        "https://127.0.0.1",
+        "https://10.1.2.3",
+        "https://172.16.0.1",
+        "https://192.168.0.1:8448",
+        "https://169.254.169.254",
+        "https://0.0.0.0",
+        "https://[::1]",
+        "https://[::]",
+        "https://[fd00::1]",
+        "https://[fe80::1]",
+        "https://[::ffff:127.0.0.1]",
+    ] {
+        assert!(parse(yes).unwrap().is_private(), "{yes}");
+    }
+    for no in [
+        "https://matrix.org",
+        "https://8.8.8.8",
+        "https://172.32.0.1",
+        "https://[2001:db8::1]",
+    ] {
+        assert!(!parse(no).unwrap().is_private(), "{no}");
+    }
 }
