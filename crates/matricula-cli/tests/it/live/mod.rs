@@ -1,0 +1,4 @@
+//! The built command against real Synapse servers.
+
+mod journeys;
+mod table;

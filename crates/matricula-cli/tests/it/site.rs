@@ -1,0 +1,174 @@
+//! The homeservers that the tests register on, one a way of registering: the embedded one, and real
+//! ones in `live` tests.
+
+use std::{collections::BTreeMap, env, fs, sync::mpsc, thread, time::Duration};
+
+use matricula::job::Timestamp;
+use matricula_homeserver::{
+    Config, Limit, Limits, Options, PasswordCodes, PasswordPolicy, Policy, Registration,
+    RegistrationToken, Server,
+};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::{command::unique, http::call};
+
+/// Every way of registering that is tested.
+pub(crate) const PROFILES: [&str; 10] = [
+    "open",
+    "token",
+    "terms",
+    "token+terms",
+    "guests",
+    "refresh",
+    "shortlived",
+    "ratelimited",
+    "closed",
+    "policy",
+];
+
+/// The password of an account named `admin` that is there from the start.
+const ADMINS_PASSWORD: &str = "Aa1-wordpass-of-admin";
+
+/// A homeserver to register on.
+pub(crate) struct Site {
+    pub(crate) url: String,
+    /// The part of its user ids after the colon.
+    pub(crate) name: String,
+    /// Registration tokens: `unlimited`, `once`, `spent`, `expired`.
+    pub(crate) tokens: BTreeMap<String, String>,
+    /// Stops the embedded one when dropped.
+    _stop: Option<oneshot::Sender<()>>,
+}
+
+impl Site {
+    /// A real Synapse of this profile, from the file that `MATRICULA_SYNAPSE` names.
+    pub(crate) fn live(profile: &str) -> Self {
+        let file = env::var("MATRICULA_SYNAPSE")
+            .expect("MATRICULA_SYNAPSE names the file of the servers; cargo xtask test sets it");
+        let sites: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        let site = &sites[profile];
+        let url = site["base_url"].as_str().unwrap().to_owned();
+        let mut tokens: BTreeMap<String, String> = match site.get("registration_tokens") {
+            Some(tokens) => serde_json::from_value(tokens.clone()).unwrap(),
+            None => BTreeMap::new(),
+        };
+        if let Some(once) = tokens.get_mut("once") {
+            // One that no other test uses up.
+            *once = unique("once-");
+            let path = "/_synapse/admin/v1/registration_tokens/new";
+            let body = json!({ "token": *once, "uses_allowed": 1 });
+            let admin = site["admin"]["access_token"].as_str();
+            let (status, answer) = call(&url, "POST", path, admin, Some(&body));
+            assert_eq!(status, 200, "{answer}");
+        }
+        Self {
+            url,
+            name: site["server_name"].as_str().unwrap().to_owned(),
+            tokens,
+            _stop: None,
+        }
+    }
+
+    /// An embedded homeserver of this profile.
+    pub(crate) fn embedded(profile: &str) -> Self {
+        let name = format!("{}.test", profile.replace('+', "-"));
+        let mut config = Config::default().with_server_name(&*name);
+        let mut flow = Vec::new();
+        for part in profile.split('+') {
+            (config, flow) = configure(config, flow, part);
+        }
+        flow.push("m.login.dummy");
+        let (url, stop) = serve(config.with_flows([flow]));
+        let mut tokens = BTreeMap::new();
+        if profile.contains("token") {
+            for kind in ["unlimited", "once", "spent", "expired"] {
+                tokens.insert(kind.to_owned(), format!("token-{kind}"));
+            }
+            register(&url, "spender", Some("token-spent"));
+        }
+        if profile != "closed" {
+            register(&url, "admin", Some("token-unlimited"));
+        }
+        Self {
+            url,
+            name,
+            tokens,
+            _stop: Some(stop),
+        }
+    }
+}
+
+fn configure(
+    config: Config,
+    mut flow: Vec<&'static str>,
+    part: &str,
+) -> (Config, Vec<&'static str>) {
+    let config = match part {
+        "open" => config,
+        "token" => {
+            flow.push("m.login.registration_token");
+            let long_ago = Timestamp::from_millis(1);
+            config
+                .with_registration_token(RegistrationToken::new("token-unlimited"))
+                .with_registration_token(RegistrationToken::new("token-once").with_uses(1))
+                .with_registration_token(RegistrationToken::new("token-spent").with_uses(1))
+                .with_registration_token(
+                    RegistrationToken::new("token-expired").with_expiry(long_ago),
+                )
+        }
+        "terms" => {
+            flow.push("m.login.terms");
+            let name = "Terms of this test server";
+            let policy = Policy::new("1.0").with_translation("en", name, "Be kind.");
+            config.with_policy("terms", policy)
+        }
+        "guests" => config.with_guests(true),
+        "refresh" | "shortlived" => config.with_access_token_lifetime(Duration::from_secs(5)),
+        // One for the administrator.
+        "ratelimited" => {
+            config.with_limits(Limits::default().with_registration(Limit::new(0.5, 4)))
+        }
+        "closed" => config.with_registration(Registration::Closed),
+        "policy" => {
+            let mut policy = PasswordPolicy::strict(PasswordCodes::Named);
+            policy.min_length = 12;
+            config.with_password_policy(policy)
+        }
+        other => panic!("no profile {other}"),
+    };
+    (config, flow)
+}
+
+/// Serves on a thread until the sender is dropped.
+fn serve(config: Config) -> (String, oneshot::Sender<()>) {
+    let (tell_url, url) = mpsc::channel();
+    let (stop, stopped) = oneshot::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let server = Server::start(Options::new(config)).await.unwrap();
+            tell_url.send(server.url().as_str().to_owned()).unwrap();
+            // A sender that is gone says the same.
+            let _ = stopped.await;
+        });
+    });
+    (url.recv().unwrap(), stop)
+}
+
+/// Registers through every stage that the server asks for.
+fn register(url: &str, username: &str, token: Option<&str>) {
+    let path = "/_matrix/client/v3/register";
+    let mut body = json!({ "username": username, "password": ADMINS_PASSWORD });
+    let (status, asked) = call(url, "POST", path, None, Some(&body));
+    assert_eq!(status, 401, "{asked}");
+    let mut last = (status, Value::Null);
+    for stage in asked["flows"][0]["stages"].as_array().unwrap() {
+        body["auth"] = json!({ "type": stage, "session": asked["session"], "token": token });
+        last = call(url, "POST", path, None, Some(&body));
+    }
+    assert_eq!(last.0, 200, "{}", last.1);
+}
