@@ -113,7 +113,7 @@ impl Database {
             source,
         })?;
         let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(2))?;
+        connection.busy_timeout(Duration::from_millis(200))?;
         // Exclusive before WAL: so no second process can serve the same accounts.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -72,9 +72,19 @@ impl Bucket<'_> {
                 |row| row.get(0),
             )
             .optional()?;
-        // A clock set back must not lock anybody out for longer than an empty bucket does.
         let latest = now.saturating_add(spacing(limit).saturating_mul(i64::from(limit.burst)));
-        Ok(stored.unwrap_or(now).clamp(now, latest))
+        match stored {
+            // Only a clock set back leads here. Forgotten at once, or it would lock its address out
+            // until the clock has caught up.
+            Some(at) if at > latest => {
+                tx.execute(
+                    "UPDATE limits SET full_at = ?3 WHERE kind = ?1 AND peer = ?2",
+                    params![self.kind, self.peer, latest],
+                )?;
+                Ok(latest)
+            }
+            stored => Ok(stored.unwrap_or(now).max(now)),
+        }
     }
 }
 

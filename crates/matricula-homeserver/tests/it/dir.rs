@@ -1,0 +1,185 @@
+//! One server in one directory, whoever opens it.
+
+use std::{
+    cell::Cell,
+    fs::{self, File},
+    future::{Ready, ready},
+    path::Path,
+    time::Duration,
+};
+
+use matricula_homeserver::{Config, Dir, Error, Options};
+use matricula_job::ServerUrl;
+
+use crate::wire::{connect, login, register};
+
+fn no_sleep(_: Duration) -> Ready<()> {
+    ready(())
+}
+
+async fn open(path: &Path) -> Result<Dir, Error> {
+    Dir::open(path, Options::new(Config::default()), no_sleep).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_keeps_its_accounts_and_its_name() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("a/b/server");
+    let named = Config::default().with_server_name("mine.localhost");
+    let dir = Dir::open(&path, Options::new(named), no_sleep)
+        .await
+        .unwrap();
+    assert!(dir.is_here());
+    assert_eq!(dir.server_name(), "mine.localhost");
+    assert_eq!(register(dir.url(), "alice").unwrap().status, 200);
+    let url = dir.url().clone();
+    dir.stop().await;
+    assert!(connect(&url).is_err());
+
+    let dir = open(&path).await.unwrap();
+    assert_eq!(dir.server_name(), "mine.localhost");
+    assert_eq!(
+        login(dir.url(), "alice").unwrap().json()["user_id"],
+        "@alice:mine.localhost"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_second_is_sent_to_who_was_first() {
+    let home = tempfile::tempdir().unwrap();
+    let first = open(home.path()).await.unwrap();
+    let second = open(home.path()).await.unwrap();
+    assert!(first.is_here() && !second.is_here());
+    assert_eq!(first.url(), second.url());
+    assert_eq!(second.server_name(), "private.localhost");
+    assert_eq!(register(second.url(), "alice").unwrap().status, 200);
+    second.stop().await;
+    assert_eq!(login(first.url(), "alice").unwrap().status, 200);
+    // Dropping stops as well, and gives the directory free at once.
+    drop(first);
+    let third = open(home.path()).await.unwrap();
+    assert!(third.is_here());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_left_behind_is_not_believed() {
+    let home = tempfile::tempdir().unwrap();
+    open(home.path()).await.unwrap().stop().await;
+    fs::write(home.path().join("address"), "http://127.0.0.1:1").unwrap();
+    let dir = open(home.path()).await.unwrap();
+    assert!(dir.is_here());
+    assert_ne!(dir.url().as_str(), "http://127.0.0.1:1");
+}
+
+#[tokio::test]
+async fn a_holder_that_is_starting_is_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    open(home.path()).await.unwrap().stop().await;
+    let lock = File::open(home.path().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let slept = Cell::new(Duration::ZERO);
+    let sleep = |by| {
+        slept.set(slept.get() + by);
+        if slept.get() >= Duration::from_secs(1) {
+            fs::write(home.path().join("address"), "http://127.0.0.1:1").unwrap();
+        }
+        ready(())
+    };
+    let dir = Dir::open(home.path(), Options::new(Config::default()), sleep)
+        .await
+        .unwrap();
+    assert!(!dir.is_here());
+    assert_eq!(
+        dir.url(),
+        &"http://127.0.0.1:1".parse::<ServerUrl>().unwrap()
+    );
+    assert_eq!(slept.get(), Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_holder_that_never_says_where_it_listens_is_given_up_after_two_seconds() {
+    let home = tempfile::tempdir().unwrap();
+    let lock = File::create(home.path().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let slept = Cell::new(Duration::ZERO);
+    let sleep = |by| {
+        slept.set(slept.get() + by);
+        ready(())
+    };
+    let result = Dir::open(home.path(), Options::new(Config::default()), sleep).await;
+    assert!(matches!(result, Err(Error::Held(_))));
+    assert_eq!(slept.get(), Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_creation_cut_short_anywhere_is_completed() {
+    let whole = tempfile::tempdir().unwrap();
+    open(whole.path()).await.unwrap().stop().await;
+    let config = fs::read(whole.path().join("config.json")).unwrap();
+    for left in [
+        &[][..],
+        &[("gate", &b""[..])],
+        &[("lock", b"")],
+        &[("config.json.new", b"")],
+        &[("config.json.new", &config[..config.len() / 2])],
+        &[("config.json", &config[..])],
+        &[("config.json", &config[..]), ("homeserver.db", b"")],
+        &[("config.json", &config[..]), ("address.new", b"htt")],
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        for (name, content) in left {
+            fs::write(home.path().join(name), content).unwrap();
+        }
+        assert!(open(home.path()).await.unwrap().is_here(), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn accounts_without_their_configuration_are_not_given_another_name() {
+    let home = tempfile::tempdir().unwrap();
+    open(home.path()).await.unwrap().stop().await;
+    fs::remove_file(home.path().join("config.json")).unwrap();
+    let error = open(home.path()).await.unwrap_err();
+    assert!(matches!(error, Error::ConfigLost(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_read_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    open(home.path()).await.unwrap().stop().await;
+    fs::write(home.path().join("config.json"), "{\"gusts\": true}").unwrap();
+    let error = open(home.path()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("config.json") && error.contains("gusts"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_configuration_leaves_no_directory_that_cannot_be_opened() {
+    let home = tempfile::tempdir().unwrap();
+    let bad = Options::new(Config::default().with_server_name("no name"));
+    let result = Dir::open(home.path(), bad, no_sleep).await;
+    assert!(matches!(result, Err(Error::Config(_))));
+    assert!(open(home.path()).await.unwrap().is_here());
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_on_the_machine_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("server");
+    let dir = open(&path).await.unwrap();
+    register(dir.url(), "alice").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    let names: Vec<_> = fs::read_dir(&path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        assert_eq!(mode(&name), 0o600, "{}", name.display());
+    }
+}

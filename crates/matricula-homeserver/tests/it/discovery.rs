@@ -1,0 +1,81 @@
+//! What a client may ask before it has an account, and what the server does not have.
+
+use matricula_homeserver::Config;
+use matricula_job::Method;
+use serde_json::{Value, json};
+
+use crate::{Home, LOGIN, REGISTER, get, text};
+
+#[test]
+fn versions_name_the_specification() {
+    let json = Home::open().get("/_matrix/client/versions").ok();
+    let versions: Vec<_> = json["versions"].as_array().unwrap().iter().collect();
+    assert!(versions.contains(&&json!("v1.1")) && versions.contains(&&json!("v1.19")));
+}
+
+#[test]
+fn well_known_leads_to_the_base_url() {
+    let config = Config::default().with_base_url("https://hs.example.org/x/".parse().unwrap());
+    let json = Home::new(config).get("/.well-known/matrix/client").ok();
+    assert_eq!(
+        json,
+        json!({ "m.homeserver": { "base_url": "https://hs.example.org/x" } })
+    );
+}
+
+#[test]
+fn one_logs_in_with_a_password() {
+    let json = Home::open().get(LOGIN).ok();
+    assert_eq!(json, json!({ "flows": [{ "type": "m.login.password" }] }));
+}
+
+#[test]
+fn capabilities_need_a_token_and_promise_nothing() {
+    let mut home = Home::open();
+    let path = "/_matrix/client/v3/capabilities";
+    home.get(path).err(401, "M_MISSING_TOKEN");
+    let token = text(&home.register_named("alice").ok(), "access_token");
+    let json = home.get_as(&token, path).ok();
+    let all: Vec<&Value> = json["capabilities"].as_object().unwrap().values().collect();
+    assert!(!all.is_empty());
+    assert!(all.iter().all(|it| **it == json!({ "enabled": false })));
+}
+
+#[test]
+fn what_is_not_there_is_unrecognized() {
+    let mut home = Home::open();
+    for path in [
+        "/",
+        "",
+        "/_matrix",
+        "/_matrix/client/v1/auth_metadata",
+        "/_matrix/client/r0/register",
+        "/_matrix/client/v3/register/",
+        "/_matrix/client/v3/sync",
+        "/_matricula/terms/none/en",
+        "/%ff",
+    ] {
+        home.get(path).err(404, "M_UNRECOGNIZED");
+    }
+}
+
+#[test]
+fn a_wrong_method_is_told_which_ones_there_are() {
+    let mut home = Home::open();
+    for (path, method, allowed) in [
+        (REGISTER, Method::Get, "POST"),
+        (LOGIN, Method::Put, "GET, POST"),
+        ("/_matrix/client/versions", Method::Delete, "GET"),
+        (
+            "/_matrix/client/v3/auth/m.login.dummy/fallback/web",
+            Method::Put,
+            "GET, POST",
+        ),
+    ] {
+        let mut request = get(path);
+        request.method = method;
+        let reply = home.send(request);
+        assert_eq!(reply.header("Allow"), Some(allowed));
+        reply.err(405, "M_UNRECOGNIZED");
+    }
+}

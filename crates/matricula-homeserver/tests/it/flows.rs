@@ -1,0 +1,220 @@
+//! User-interactive authentication: sessions, stages, order.
+
+use std::time::Duration;
+
+use matricula_homeserver::{Config, Policy};
+use serde_json::{Value, json};
+
+use crate::{Home, PASSWORD, REGISTER, get, text};
+
+fn terms_then_dummy() -> Home {
+    let policy = Policy::new("1.2").with_translation("en", "Rules", "Be kind.");
+    let config = Config::default()
+        .with_flows([["m.login.terms", "m.login.dummy"]])
+        .with_policy("rules", policy);
+    Home::new(config)
+}
+
+fn stage(name: &str, session: &str) -> Value {
+    json!({ "auth": { "type": name, "session": session } })
+}
+
+#[test]
+fn the_first_answer_names_flows_params_and_session() {
+    let json = Home::open().post(REGISTER, json!({})).more();
+    assert_eq!(json["flows"], json!([{ "stages": ["m.login.dummy"] }]));
+    assert_eq!(json["params"], json!({}));
+    assert_eq!(json.get("completed"), None);
+    assert!(!text(&json, "session").is_empty());
+}
+
+#[test]
+fn nothing_is_done_without_auth_even_where_nothing_is_checked() {
+    let mut home = Home::open();
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    home.post(REGISTER, body.clone()).more();
+    home.post(
+        REGISTER,
+        json!({ "username": "alice", "password": PASSWORD, "auth": {} }),
+    )
+    .more();
+    home.login("alice", json!({})).err(403, "M_FORBIDDEN");
+}
+
+#[test]
+fn a_session_remembers_stages_and_the_first_body() {
+    let mut home = terms_then_dummy();
+    let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "FIRST",
+        "inhibit_login": false });
+    let session = text(&home.post(REGISTER, body).more(), "session");
+    let json = home.post(REGISTER, stage("m.login.terms", &session)).more();
+    assert_eq!(json["completed"], json!(["m.login.terms"]));
+    assert_eq!(json["session"], session);
+    let json = home.post(REGISTER, stage("m.login.dummy", &session)).ok();
+    assert_eq!(json["user_id"], "@alice:private.localhost");
+    assert_eq!(json["device_id"], "FIRST");
+    home.login("alice", json!({})).ok();
+}
+
+#[test]
+fn a_later_body_adds_to_the_first_and_does_not_change_it() {
+    let mut home = Home::open();
+    let session = text(
+        &home.post(REGISTER, json!({ "username": "alice" })).more(),
+        "session",
+    );
+    home.post(
+        REGISTER,
+        json!({ "password": PASSWORD, "auth": { "session": session } }),
+    )
+    .ok_or_more();
+    let body = json!({ "username": "mallory", "password": "another", "device_id": "LATE",
+        "auth": { "type": "m.login.dummy", "session": session } });
+    let json = home.post(REGISTER, body).ok();
+    assert_eq!(json["user_id"], "@alice:private.localhost");
+    assert_eq!(json["device_id"], "LATE");
+    home.login("alice", json!({})).ok();
+}
+
+#[test]
+fn a_stage_out_of_order_is_a_failed_attempt() {
+    let mut home = terms_then_dummy();
+    let session = text(
+        &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
+        "session",
+    );
+    let json = home
+        .post(REGISTER, stage("m.login.dummy", &session))
+        .err(401, "M_FORBIDDEN");
+    assert_eq!(json["session"], session);
+    assert_eq!(json.get("completed"), None);
+    home.post(REGISTER, stage("m.login.terms", &session)).more();
+    home.post(REGISTER, stage("m.login.dummy", &session)).ok();
+}
+
+#[test]
+fn any_of_several_flows_will_do() {
+    let policy = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let flows = [
+        vec!["m.login.terms", "org.example.riddle"],
+        vec!["m.login.terms", "m.login.dummy"],
+    ];
+    let mut home = Home::new(Config::default().with_flows(flows).with_policy("p", policy));
+    let session = text(
+        &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
+        "session",
+    );
+    home.post(REGISTER, stage("m.login.terms", &session)).more();
+    home.post(REGISTER, stage("org.example.riddle", &session))
+        .err(401, "M_UNAUTHORIZED");
+    home.post(REGISTER, stage("m.login.dummy", &session)).ok();
+}
+
+#[test]
+fn a_completed_stage_is_not_tried_again() {
+    let mut home = terms_then_dummy();
+    let session = text(
+        &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
+        "session",
+    );
+    for _ in 0..3 {
+        let json = home.post(REGISTER, stage("m.login.terms", &session)).more();
+        assert_eq!(json["completed"], json!(["m.login.terms"]));
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_told_apart_from_a_failed_attempt() {
+    let mut home = Home::open();
+    home.post(REGISTER, stage("m.login.dummy", "no such session"))
+        .err(400, "M_UNKNOWN");
+    let session = text(&home.post(REGISTER, json!({})).more(), "session");
+    home.post(REGISTER, stage("m.login.recaptcha", &session))
+        .err(400, "M_INVALID_PARAM");
+}
+
+#[test]
+fn a_finished_session_gives_the_same_account_and_a_new_token() {
+    let mut home = Home::open();
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    let session = text(&home.post(REGISTER, body).more(), "session");
+    let again = stage("m.login.dummy", &session);
+    let first = home.post(REGISTER, again.clone()).ok();
+    for retry in [again, json!({ "auth": { "session": session } })] {
+        let retry = home.post(REGISTER, retry).ok();
+        assert_eq!(retry["user_id"], first["user_id"]);
+        assert_ne!(retry["access_token"], first["access_token"]);
+        assert_ne!(retry["device_id"], first["device_id"]);
+        home.whoami(&text(&retry, "access_token")).ok();
+    }
+    // Nobody else was made on the way: the next number is the second.
+    let next = home.register(json!({ "password": PASSWORD })).ok();
+    assert_eq!(next["user_id"], "@2:private.localhost");
+}
+
+#[test]
+fn a_finished_session_replayed_for_the_same_device_kills_the_earlier_token() {
+    let mut home = Home::open();
+    let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "D" });
+    let session = text(&home.post(REGISTER, body).more(), "session");
+    let first = home.post(REGISTER, stage("m.login.dummy", &session)).ok();
+    let again = home.post(REGISTER, stage("m.login.dummy", &session)).ok();
+    assert_eq!(again["device_id"], "D");
+    home.whoami(&text(&first, "access_token"))
+        .err(401, "M_UNKNOWN_TOKEN");
+    home.whoami(&text(&again, "access_token")).ok();
+}
+
+#[test]
+fn a_session_expires() {
+    let mut home = Home::open();
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    let session = text(&home.post(REGISTER, body).more(), "session");
+    home.wait(Duration::from_secs(24 * 60 * 60 - 1));
+    home.post(REGISTER, json!({ "auth": { "session": session } }))
+        .more();
+    home.wait(Duration::from_secs(1));
+    home.post(REGISTER, stage("m.login.dummy", &session))
+        .err(400, "M_UNKNOWN");
+}
+
+#[test]
+fn the_number_of_sessions_is_bounded_and_those_that_came_far_outlive_the_others() {
+    let mut home = terms_then_dummy();
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    let begun = text(&home.post(REGISTER, body).more(), "session");
+    home.post(REGISTER, stage("m.login.terms", &begun)).more();
+    home.wait(Duration::from_millis(1));
+    let first = text(&home.post(REGISTER, json!({})).more(), "session");
+    home.wait(Duration::from_millis(1));
+    for _ in 0..5_000 {
+        home.post(REGISTER, json!({})).more();
+    }
+    home.post(REGISTER, stage("m.login.terms", &first))
+        .err(400, "M_UNKNOWN");
+    home.post(REGISTER, stage("m.login.dummy", &begun)).ok();
+}
+
+#[test]
+fn policies_are_offered_with_links_that_work() {
+    let mut home = terms_then_dummy();
+    let json = home.post(REGISTER, json!({})).more();
+    let policy = &json["params"]["m.login.terms"]["policies"]["rules"];
+    assert_eq!(policy["version"], "1.2");
+    assert_eq!(policy["en"]["name"], "Rules");
+    let url = text(&policy["en"], "url");
+    let path = url.strip_prefix("http://private.localhost").unwrap();
+    let page = home.send(get(path));
+    assert_eq!(page.0.status, 200);
+    assert!(page.text().contains("Be kind."));
+}
+
+impl crate::Reply {
+    /// Any answer that is not a refusal.
+    #[track_caller]
+    fn ok_or_more(self) {
+        let json = self.json();
+        assert!([200, 401].contains(&self.0.status), "{json}");
+        assert_eq!(json.get("errcode"), None, "{json}");
+    }
+}

@@ -1,0 +1,206 @@
+//! Whatever comes in, an answer goes out: no panic, no broken server, and every error has a code.
+
+use matricula_homeserver::{Config, Policy, RegistrationToken, Request};
+use matricula_job::{Method, Secret};
+use proptest::{collection::vec, prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use crate::{Home, LOGIN, LOGOUT, PASSWORD, REFRESH, REGISTER, Reply, VALIDITY, WHOAMI};
+
+const STAGES: [&str; 4] = [
+    "m.login.dummy",
+    "m.login.terms",
+    "m.login.registration_token",
+    "org.example.riddle",
+];
+
+fn home() -> Home {
+    let policy = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let flows = STAGES
+        .map(|it| vec![it])
+        .into_iter()
+        .chain([STAGES.to_vec()]);
+    let mut home = Home::new(
+        Config::default()
+            .with_flows(flows)
+            .with_guests(true)
+            .with_policy("rules", policy)
+            .with_registration_token(RegistrationToken::new("sesame")),
+    );
+    home.register_named("alice").ok();
+    home
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let known = select(vec![
+        REGISTER,
+        LOGIN,
+        LOGOUT,
+        REFRESH,
+        WHOAMI,
+        VALIDITY,
+        "/_matrix/client/v3/logout/all",
+        "/_matrix/client/v3/register/available",
+        "/_matrix/client/v3/auth/m.login.terms/fallback/web",
+        "/_matrix/client/v3/auth/m.login.registration_token/fallback/web",
+        "/_matrix/client/v3/auth/org.example.riddle/fallback/web",
+        "/_matricula/terms/rules/en",
+        "/_matrix/client/versions",
+        "/.well-known/matrix/client",
+    ]);
+    prop_oneof![
+        8 => known.prop_map(str::to_owned),
+        1 => any::<String>(),
+        1 => "(/[a-z0-9%._-]{0,8}){0,8}",
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        select(STAGES.to_vec()).prop_map(Value::from),
+        select(vec![
+            "alice",
+            "SESSION",
+            "TOKEN",
+            "m.login.password",
+            "m.id.user",
+            PASSWORD,
+            "sesame"
+        ])
+        .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 6, |inner| {
+        let key = prop_oneof![
+            4 => select(vec![
+                "auth", "type", "session", "token", "username", "password", "device_id",
+                "initial_device_display_name", "inhibit_login", "refresh_token", "identifier",
+                "user", "address", "guest_access_token",
+            ])
+            .prop_map(str::to_owned),
+            1 => any::<String>(),
+        ];
+        prop_oneof![
+            1 => vec(inner.clone(), 0..4).prop_map(Value::from),
+            4 => proptest::collection::hash_map(key, inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let method = select(vec![
+        Method::Get,
+        Method::Post,
+        Method::Post,
+        Method::Put,
+        Method::Delete,
+    ]);
+    let key = prop_oneof![
+        select(vec!["kind", "username", "token", "session", "access_token"])
+            .prop_map(str::to_owned),
+        any::<String>(),
+    ];
+    let text = prop_oneof![
+        select(vec!["guest", "user", "SESSION", "TOKEN"]).prop_map(str::to_owned),
+        any::<String>(),
+    ];
+    let body = prop_oneof![
+        4 => value().prop_map(|it| it.to_string().into_bytes()),
+        1 => vec(any::<u8>(), 0..64),
+        1 => select(vec!["accept=rules", "token=sesame", "token=%ff"]).prop_map(|it| it.as_bytes().to_vec()),
+    ];
+    let bearer = proptest::option::of(text.clone());
+    (method, path(), vec((key, text), 0..3), bearer, body).prop_map(
+        |(method, path, query, bearer, body)| {
+            let mut request = Request::new(method, path);
+            request.query = query;
+            request.bearer = bearer.map(Secret::from);
+            request.body = body;
+            request
+        },
+    )
+}
+
+/// Puts what the server gave before where the request has a placeholder for it.
+fn fill(request: &mut Request, session: &str, token: &str) {
+    let filled = |text: &str| text.replace("SESSION", session).replace("TOKEN", token);
+    for (_, value) in &mut request.query {
+        *value = filled(value);
+    }
+    if let Ok(body) = std::str::from_utf8(&request.body) {
+        request.body = filled(body).into_bytes();
+    }
+    request.bearer = request
+        .bearer
+        .take()
+        .map(|it| Secret::from(filled(it.expose())));
+}
+
+fn check(reply: &Reply) {
+    assert!((200..500).contains(&reply.0.status), "{}", reply.text());
+    if reply.header("Content-Type") == Some("text/html; charset=utf-8") {
+        assert!(reply.text().starts_with("<!doctype html>"));
+        return;
+    }
+    assert_eq!(reply.header("Content-Type"), Some("application/json"));
+    let json = reply.json();
+    let asks_for_more = reply.0.status == 401 && json["flows"].is_array();
+    if reply.0.status != 200 && !asks_for_more {
+        assert!(
+            json["errcode"]
+                .as_str()
+                .is_some_and(|it| it.starts_with("M_")),
+            "{json}"
+        );
+        assert!(
+            json["error"].as_str().is_some_and(|it| !it.is_empty()),
+            "{json}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_request_gets_an_answer_of_the_specified_form(requests in vec(request(), 1..12)) {
+        let mut home = home();
+        let (mut session, mut token) = (String::new(), String::new());
+        for mut request in requests {
+            fill(&mut request, &session, &token);
+            let reply = home.send(request);
+            check(&reply);
+            if let Ok(json) = serde_json::from_slice::<Value>(&reply.0.body) {
+                session = json["session"].as_str().map_or(session, str::to_owned);
+                token = json["access_token"].as_str().map_or(token, str::to_owned);
+            }
+        }
+        // And it still works.
+        home.login("alice", json!({})).ok();
+    }
+}
+
+#[test]
+fn json_may_be_as_deep_as_it_likes() {
+    let mut home = Home::open();
+    let mut request = crate::post(REGISTER, Value::Null);
+    request.body = b"{\"a\":".repeat(100_000);
+    home.send(request).err(400, "M_NOT_JSON");
+}
+
+#[test]
+fn what_is_printed_for_a_programmer_holds_no_secret() {
+    let mut request = crate::post(REGISTER, json!({ "password": "canary" }));
+    request.query = vec![("access_token".to_owned(), "canary".to_owned())];
+    request.bearer = Some(Secret::from("canary"));
+    let mut home =
+        Home::new(Config::default().with_registration_token(RegistrationToken::new("canary")));
+    let reply = home.send(request.clone());
+    let shown = format!("{request:?} {:?} {:?}", home.server, reply.0);
+    assert!(!shown.contains("canary"), "{shown}");
+}

@@ -1,0 +1,257 @@
+//! The server behind real sockets.
+
+use std::{
+    io::Write,
+    net::{Shutdown, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use matricula_homeserver::{Config, Error, Options, Policy, Registration, Server};
+use matricula_job::Timestamp;
+use serde_json::json;
+
+use crate::{
+    LOGIN, REGISTER, WHOAMI, text,
+    wire::{connect, login, post, read, register, send},
+};
+
+async fn start() -> Server {
+    Server::start(Options::new(Config::default()))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_made_and_used() {
+    let server = start().await;
+    let url = server.url();
+    assert!(url.is_loopback());
+    let json = register(url, "alice").unwrap().json();
+    let token = text(&json, "access_token");
+    for scheme in ["Bearer", "bearer"] {
+        let header = format!("{scheme} {token}");
+        let me = send(url, "GET", WHOAMI, &[("Authorization", &header)], b"").unwrap();
+        assert_eq!(me.json()["user_id"], "@alice:private.localhost");
+    }
+    let in_query = format!("{WHOAMI}?access_token={token}");
+    assert_eq!(send(url, "GET", &in_query, &[], b"").unwrap().status, 200);
+    let basic = send(
+        url,
+        "GET",
+        WHOAMI,
+        &[("Authorization", &format!("Basic {token}"))],
+        b"",
+    );
+    assert_eq!(basic.unwrap().json()["errcode"], "M_MISSING_TOKEN");
+    assert_eq!(login(url, "alice").unwrap().status, 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_lead_to_where_it_listens() {
+    let policy = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let config = Config::default()
+        .with_flows([["m.login.terms"]])
+        .with_policy("rules", policy);
+    let server = Server::start(Options::new(config)).await.unwrap();
+    let url = server.url();
+    let known = send(url, "GET", "/.well-known/matrix/client", &[], b"").unwrap();
+    assert_eq!(known.json()["m.homeserver"]["base_url"], url.as_str());
+    let json = post(url, REGISTER, &json!({})).unwrap().json();
+    let link = text(
+        &json["params"]["m.login.terms"]["policies"]["rules"]["en"],
+        "url",
+    );
+    let path = link.strip_prefix(url.as_str()).unwrap();
+    let page = send(url, "GET", path, &[], b"").unwrap();
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_may_come_from_anywhere_and_asking_does_nothing() {
+    let server = start().await;
+    let url = server.url();
+    let auth = json!({ "type": "m.login.dummy" });
+    let body = json!({ "username": "alice", "password": "x", "auth": auth }).to_string();
+    let preflight = send(url, "OPTIONS", REGISTER, &[], body.as_bytes()).unwrap();
+    assert_eq!(
+        (preflight.status, preflight.body.as_slice()),
+        (204, b"".as_slice())
+    );
+    let success = register(url, "alice").unwrap();
+    assert_eq!(success.status, 200);
+    let failure = send(url, "GET", "/nowhere", &[], b"").unwrap();
+    assert_eq!(failure.status, 404);
+    for answer in [preflight, success, failure] {
+        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+        let methods = answer.header("Access-Control-Allow-Methods");
+        assert_eq!(methods, Some("GET, POST, PUT, DELETE, OPTIONS"));
+        let headers = answer.header("Access-Control-Allow-Headers").unwrap();
+        assert!(headers.contains("Authorization") && headers.contains("Content-Type"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_bounded() {
+    let server = start().await;
+    let url = server.url();
+    let most = vec![b' '; 1024 * 1024];
+    assert_eq!(
+        send(url, "POST", LOGIN, &[], &most).unwrap().json()["errcode"],
+        "M_NOT_JSON"
+    );
+    let more = vec![b' '; 1024 * 1024 + 1];
+    let answer = send(url, "POST", LOGIN, &[], &more).unwrap();
+    assert_eq!(
+        (answer.status, &answer.json()["errcode"]),
+        (413, &json!("M_TOO_LARGE"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_cut_short_harms_nobody() {
+    let server = start().await;
+    let url = server.url();
+    let mut stream = connect(url).unwrap();
+    let head = format!("POST {REGISTER} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    if let Ok(answer) = read(stream) {
+        assert!((400..500).contains(&answer.status), "{}", answer.status);
+    }
+    assert_eq!(register(url, "alice").unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_methods_are_unrecognized_and_head_is_get_without_a_body() {
+    let server = start().await;
+    let answer = send(server.url(), "PATCH", REGISTER, &[], b"{}").unwrap();
+    assert_eq!(
+        (answer.status, &answer.json()["errcode"]),
+        (405, &json!("M_UNRECOGNIZED"))
+    );
+    // The length is of what GET would give, so that the answer counts as cut: look at its head.
+    let mut stream = connect(server.url()).unwrap();
+    let head = b"HEAD /_matrix/client/versions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(head).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_goes_to_one_of_those_who_ask_at_once() {
+    let server = start().await;
+    let statuses: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| register(server.url(), "alice").unwrap().status))
+            .collect();
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert_eq!(
+        statuses.iter().filter(|it| **it == 200).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert_eq!(
+        statuses.iter().filter(|it| **it == 400).count(),
+        7,
+        "{statuses:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_is_the_one_handed_in() {
+    let millis = Arc::new(AtomicU64::new(1_000));
+    let clock = Arc::clone(&millis);
+    let config = Config::default().with_access_token_lifetime(Duration::from_secs(60));
+    let options = Options::new(config)
+        .with_clock(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
+    let server = Server::start(options).await.unwrap();
+    let token = text(
+        &register(server.url(), "alice").unwrap().json(),
+        "access_token",
+    );
+    let path = format!("{WHOAMI}?access_token={token}");
+    let whoami = || send(server.url(), "GET", &path, &[], b"").unwrap();
+    assert_eq!(whoami().status, 200);
+    millis.store(61_000, Ordering::SeqCst);
+    assert_eq!(whoami().json()["soft_logout"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stops_when_told_and_when_dropped() {
+    let server = start().await;
+    let url = server.url().clone();
+    // An idle connection does not keep it.
+    let idle = connect(&url).unwrap();
+    server.stop().await;
+    assert!(connect(&url).is_err());
+    drop(idle);
+
+    let directory = tempfile::tempdir().unwrap();
+    let options = || Options::new(Config::default()).with_database(directory.path().join("db"));
+    let server = Server::start(options()).await.unwrap();
+    register(server.url(), "alice").unwrap();
+    drop(server);
+    // The database is free at once.
+    let server = Server::start(options()).await.unwrap();
+    assert_eq!(login(server.url(), "alice").unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn other_machines_are_let_in_only_on_express_words() {
+    let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
+    let options = |config: Config| Options::new(config).listening_on(everywhere);
+    let error = Server::start(options(Config::default())).await.unwrap_err();
+    assert!(matches!(error, Error::Remote(_)), "{error}");
+
+    let terms = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let token = [["m.login.registration_token", "m.login.dummy"]];
+    for open in [
+        Config::default(),
+        Config::default()
+            .with_flows([["m.login.terms"]])
+            .with_policy("rules", terms),
+        Config::default().with_flows([["m.login.recaptcha"]]),
+        Config::default().with_flows(token).with_guests(true),
+    ] {
+        let error = Server::start(options(open).allowing_remote())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::OpenRegistration(_)), "{error}");
+    }
+
+    // An address that no machine has: it passes the questions, and fails at the socket only.
+    let nobodys: SocketAddr = "192.0.2.1:0".parse().unwrap();
+    for options in [
+        Options::new(Config::default().with_flows(token)),
+        Options::new(Config::default().with_registration(Registration::Closed)),
+        Options::new(Config::default()).allowing_open_registration(),
+    ] {
+        let options = options.listening_on(nobodys).allowing_remote();
+        let error = Server::start(options).await.unwrap_err();
+        assert!(matches!(error, Error::Listen { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let server = start().await;
+    let port = server.url().as_str().rsplit_once(':').unwrap().1;
+    let address: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    let options = Options::new(Config::default()).listening_on(address);
+    let error = Server::start(options).await.unwrap_err().to_string();
+    assert!(error.contains(port), "{error}");
+}

@@ -1,0 +1,119 @@
+//! Killed between any two requests, a server keeps every registration that it answered.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read, Write, stdin, stdout},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use matricula_homeserver::{Config, Dir, Options};
+use matricula_job::{Entropy, SeededEntropy, ServerUrl};
+
+use crate::wire::{login, register};
+
+const DIRECTORY: &str = "MATRICULA_HOMESERVER_TEST_DIRECTORY";
+const ROUNDS: u64 = 30;
+
+fn open(path: &Path) -> (tokio::runtime::Runtime, Dir) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let options = Options::new(Config::default());
+    let dir = runtime.block_on(Dir::open(path, options, tokio::time::sleep));
+    (runtime, dir.unwrap())
+}
+
+/// What the child process does: serve until it is killed, or its parent is gone.
+fn serve(path: &Path) {
+    let (_runtime, dir) = open(path);
+    let mut out = stdout();
+    writeln!(out, "\n{}", dir.url()).unwrap();
+    out.flush().unwrap();
+    let _ = stdin().read(&mut [0]);
+}
+
+/// Runs this test once more, as a process of its own that serves `path`.
+fn spawn(test: &str, path: &Path) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(DIRECTORY, path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn url_of(child: &mut Child) -> ServerUrl {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut urls = lines.map_while(Result::ok).filter_map(|it| it.parse().ok());
+    urls.next().unwrap()
+}
+
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn no_answered_registration_is_lost() {
+    if let Some(path) = env::var_os(DIRECTORY) {
+        return serve(Path::new(&path));
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut random = SeededEntropy::new(3);
+    let mut answered = Vec::new();
+    for round in 0..ROUNDS {
+        let mut child = spawn("kill::no_answered_registration_is_lost", home.path());
+        let url = url_of(&mut child);
+        for number in 0..random.below(3) {
+            let name = format!("early-{round}-{number}");
+            assert_eq!(register(&url, &name).unwrap().status, 200);
+            answered.push(name);
+        }
+        let name = format!("last-{round}");
+        let in_flight = thread::spawn({
+            let name = name.clone();
+            move || register(&url, &name).is_ok_and(|it| it.status == 200)
+        });
+        // Somewhere between before the request and after its answer.
+        thread::sleep(Duration::from_micros(random.below(8_000)));
+        kill(child);
+        if in_flight.join().unwrap() {
+            answered.push(name);
+        }
+    }
+    let (_runtime, dir) = open(home.path());
+    assert!(dir.is_here(), "a killed server holds nothing");
+    let lost: Vec<_> = answered
+        .iter()
+        .filter(|name| login(dir.url(), name).unwrap().status != 200)
+        .collect();
+    assert!(lost.is_empty(), "{lost:?} of {}", answered.len());
+    assert!(
+        answered.len() > 10,
+        "hardly anything was answered: {answered:?}"
+    );
+}
+
+#[test]
+fn a_directory_whose_creation_was_killed_can_be_opened() {
+    if let Some(path) = env::var_os(DIRECTORY) {
+        return serve(Path::new(&path));
+    }
+    let mut random = SeededEntropy::new(5);
+    for _ in 0..ROUNDS {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("server");
+        let child = spawn(
+            "kill::a_directory_whose_creation_was_killed_can_be_opened",
+            &path,
+        );
+        thread::sleep(Duration::from_micros(random.below(25_000)));
+        kill(child);
+        let (_runtime, dir) = open(&path);
+        assert!(dir.is_here());
+        assert_eq!(register(dir.url(), "alice").unwrap().status, 200);
+    }
+}

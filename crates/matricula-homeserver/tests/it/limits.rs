@@ -1,0 +1,128 @@
+//! How often one address may do something.
+
+use std::time::Duration;
+
+use matricula_homeserver::{Config, Limit, Limits, RegistrationToken};
+use serde_json::json;
+
+use crate::{Home, LOGIN, PASSWORD, REGISTER, Reply, VALIDITY, get, post, text};
+
+fn home(limits: Limits) -> Home {
+    Home::new(Config::default().with_limits(limits).with_guests(true))
+}
+
+/// The wait that a refusal asks for, in the body and in the header.
+#[track_caller]
+fn wait_of(reply: Reply) -> (u64, u64) {
+    let header = reply.header("Retry-After").map(|it| it.parse().unwrap());
+    let json = reply.err(429, "M_LIMIT_EXCEEDED");
+    (json["retry_after_ms"].as_u64().unwrap(), header.unwrap())
+}
+
+#[test]
+fn registration_is_limited_and_says_until_when() {
+    let mut home = home(Limits::default().with_registration(Limit::new(0.4, 2)));
+    home.register_named("a").ok();
+    home.register_named("b").ok();
+    // The question what is needed is refused too, so that nobody begins in vain.
+    assert_eq!(wait_of(home.post(REGISTER, json!({}))), (2_500, 3));
+    home.wait(Duration::from_millis(2_499));
+    assert_eq!(wait_of(home.register_named("c")), (1, 1));
+    home.wait(Duration::from_millis(1));
+    home.register_named("c").ok();
+    wait_of(home.register_named("d"));
+    home.wait(Duration::from_secs(3600));
+    home.register_named("d").ok();
+    home.register_named("e").ok();
+    wait_of(home.register_named("f"));
+}
+
+#[test]
+fn questions_and_failures_do_not_use_up_registration() {
+    let mut home = home(Limits::default().with_registration(Limit::new(0.1, 1)));
+    for _ in 0..10 {
+        home.post(REGISTER, json!({})).more();
+        home.register(json!({ "username": "_", "password": PASSWORD }))
+            .err(400, "M_INVALID_USERNAME");
+    }
+    home.register_named("alice").ok();
+}
+
+#[test]
+fn guests_count_like_users() {
+    let mut home = home(Limits::default().with_registration(Limit::new(0.1, 1)));
+    home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok();
+    wait_of(home.post(&format!("{REGISTER}?kind=guest"), json!({})));
+}
+
+#[test]
+fn each_address_has_its_own_limit() {
+    let mut home = home(Limits::default().with_registration(Limit::new(0.1, 1)));
+    let from = |peer: &str, name: &str| {
+        let auth = json!({ "type": "m.login.dummy" });
+        let body = json!({ "username": name, "password": PASSWORD, "auth": auth });
+        let mut request = post(REGISTER, body);
+        request.peer = peer.to_owned();
+        request
+    };
+    home.send(from("192.0.2.1", "a")).ok();
+    wait_of(home.send(from("192.0.2.1", "b")));
+    home.send(from("192.0.2.2", "b")).ok();
+}
+
+#[test]
+fn login_is_limited() {
+    let mut home = home(Limits::default().with_login(Limit::new(1.0, 2)));
+    home.register_named("alice").ok();
+    home.login("alice", json!({})).ok();
+    home.login("bob", json!({})).err(403, "M_FORBIDDEN");
+    assert_eq!(wait_of(home.login("alice", json!({}))), (1_000, 1));
+    home.get(LOGIN).ok();
+    home.wait(Duration::from_secs(1));
+    home.login("alice", json!({})).ok();
+}
+
+#[test]
+fn guessing_tokens_is_limited_whichever_way() {
+    let config = Config::default()
+        .with_flows([["m.login.registration_token"]])
+        .with_registration_token(RegistrationToken::new("sesame"))
+        .with_limits(Limits::default().with_token_validity(Limit::new(1.0, 2)));
+    let mut home = Home::new(config);
+    let session = text(
+        &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
+        "session",
+    );
+    let guess = |token: &str| {
+        let auth =
+            json!({ "type": "m.login.registration_token", "session": session, "token": token });
+        post(REGISTER, json!({ "auth": auth }))
+    };
+    home.get(&format!("{VALIDITY}?token=a")).ok();
+    home.send(guess("b")).err(401, "M_UNAUTHORIZED");
+    wait_of(home.send(guess("sesame")));
+    wait_of(home.send(get(&format!("{VALIDITY}?token=c"))));
+    home.wait(Duration::from_secs(1));
+    home.send(guess("sesame")).ok();
+}
+
+#[test]
+fn a_clock_set_back_locks_nobody_out_for_long() {
+    let mut home = home(Limits::default().with_registration(Limit::new(1.0, 3)));
+    for name in ["a", "b", "c"] {
+        home.register_named(name).ok();
+    }
+    home.now = matricula_job::Timestamp::from_millis(1_000);
+    let (wait, _) = wait_of(home.register_named("d"));
+    assert!(wait <= 1_000, "{wait} ms");
+    home.wait(Duration::from_secs(1));
+    home.register_named("d").ok();
+}
+
+#[test]
+fn there_is_no_limit_unless_one_is_set() {
+    let mut home = Home::open();
+    for number in 0..100 {
+        home.register_named(&format!("user{number}")).ok();
+    }
+}

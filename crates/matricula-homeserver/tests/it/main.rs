@@ -1,0 +1,186 @@
+//! What `matricula-homeserver` promises, one module a behaviour.
+#![allow(clippy::unwrap_used)]
+
+mod database;
+mod dir;
+mod discovery;
+mod flows;
+mod guests;
+mod hostile;
+mod http;
+mod kill;
+mod limits;
+mod login;
+mod names;
+mod pages;
+mod refresh;
+mod register;
+mod registration_tokens;
+mod wire;
+
+use std::time::Duration;
+
+use matricula_homeserver::{Config, Database, Homeserver, Request, Response};
+use matricula_job::{Cx, Method, Secret, SeededEntropy, Timestamp};
+use serde_json::{Value, json};
+
+const REGISTER: &str = "/_matrix/client/v3/register";
+const LOGIN: &str = "/_matrix/client/v3/login";
+const LOGOUT: &str = "/_matrix/client/v3/logout";
+const REFRESH: &str = "/_matrix/client/v3/refresh";
+const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
+const VALIDITY: &str = "/_matrix/client/v1/register/m.login.registration_token/validity";
+
+const PASSWORD: &str = "correct horse";
+
+/// A homeserver in memory, its clock and its randomness.
+struct Home {
+    server: Homeserver,
+    database: Database,
+    now: Timestamp,
+    entropy: SeededEntropy,
+}
+
+impl Home {
+    fn new(config: Config) -> Self {
+        let server = Homeserver::new(config).unwrap();
+        Self {
+            database: Database::memory(&server).unwrap(),
+            server,
+            now: Timestamp::from_millis(1_700_000_000_000),
+            entropy: SeededEntropy::new(7),
+        }
+    }
+
+    fn open() -> Self {
+        Self::new(Config::default())
+    }
+
+    fn send(&mut self, request: Request) -> Reply {
+        let mut cx = Cx::new(self.now, &mut self.entropy);
+        Reply(self.database.answer(&self.server, &mut cx, request))
+    }
+
+    /// A GET of a path with a query as it stands in an address.
+    fn get(&mut self, address: &str) -> Reply {
+        self.send(get(address))
+    }
+
+    fn get_as(&mut self, token: &str, address: &str) -> Reply {
+        let mut request = get(address);
+        request.bearer = Some(Secret::from(token));
+        self.send(request)
+    }
+
+    fn post(&mut self, address: &str, body: Value) -> Reply {
+        self.send(post(address, body))
+    }
+
+    fn post_as(&mut self, token: &str, address: &str, body: Value) -> Reply {
+        let mut request = post(address, body);
+        request.bearer = Some(Secret::from(token));
+        self.send(request)
+    }
+
+    /// Registers by the dummy stage alone.
+    fn register(&mut self, mut body: Value) -> Reply {
+        body["auth"] = json!({ "type": "m.login.dummy" });
+        self.post(REGISTER, body)
+    }
+
+    /// Registers somebody with the password `PASSWORD`.
+    fn register_named(&mut self, username: &str) -> Reply {
+        self.register(json!({ "username": username, "password": PASSWORD }))
+    }
+
+    fn login(&mut self, username: &str, mut more: Value) -> Reply {
+        more["type"] = json!("m.login.password");
+        more["identifier"] = json!({ "type": "m.id.user", "user": username });
+        more["password"] = json!(PASSWORD);
+        self.post(LOGIN, more)
+    }
+
+    fn whoami(&mut self, token: &str) -> Reply {
+        self.get_as(token, WHOAMI)
+    }
+
+    fn wait(&mut self, by: Duration) {
+        self.now = self.now.plus(by);
+    }
+}
+
+fn get(address: &str) -> Request {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    let mut request = Request::new(Method::Get, path);
+    request.query = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    request.peer = "127.0.0.1".to_owned();
+    request
+}
+
+fn post(address: &str, body: Value) -> Request {
+    let mut request = get(address);
+    request.method = Method::Post;
+    request.body = body.to_string().into_bytes();
+    request
+}
+
+/// An answer, and ways to look at it.
+struct Reply(Response);
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.0.body).unwrap()
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.0.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.0.headers.iter();
+        headers
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    fn ok(self) -> Value {
+        assert_eq!(self.0.status, 200, "{}", self.text());
+        self.json()
+    }
+
+    /// The body of an answer with this status and code.
+    #[track_caller]
+    fn err(self, status: u16, errcode: &str) -> Value {
+        let json = self.json();
+        assert_eq!(
+            (self.0.status, &json["errcode"]),
+            (status, &json!(errcode)),
+            "{json}"
+        );
+        assert!(json["error"].is_string(), "{json}");
+        json
+    }
+
+    /// The body of an answer that asks for more authentication, without a failed attempt.
+    #[track_caller]
+    fn more(self) -> Value {
+        let json = self.json();
+        assert_eq!(self.0.status, 401, "{json}");
+        assert_eq!(json.get("errcode"), None, "{json}");
+        json
+    }
+}
+
+/// A text inside an answer.
+#[track_caller]
+fn text(json: &Value, key: &str) -> String {
+    let text = json[key].as_str();
+    text.unwrap_or_else(|| panic!("no text {key} in {json}"))
+        .to_owned()
+}

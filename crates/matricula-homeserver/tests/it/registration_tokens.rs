@@ -1,0 +1,153 @@
+//! Registration tokens: how often, how long, and by how many at once.
+
+use std::time::Duration;
+
+use matricula_homeserver::{Config, RegistrationToken};
+use matricula_job::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{Home, PASSWORD, REGISTER, VALIDITY, text};
+
+const STAGE: &str = "m.login.registration_token";
+
+fn home(token: RegistrationToken) -> Home {
+    Home::new(
+        Config::default()
+            .with_flows([[STAGE, "m.login.dummy"]])
+            .with_registration_token(token),
+    )
+}
+
+fn session(home: &mut Home) -> String {
+    text(
+        &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
+        "session",
+    )
+}
+
+fn with_token(session: &str, token: Value) -> Value {
+    json!({ "auth": { "type": STAGE, "session": session, "token": token } })
+}
+
+fn dummy(session: &str) -> Value {
+    json!({ "auth": { "type": "m.login.dummy", "session": session } })
+}
+
+fn is_valid(home: &mut Home, token: &str) -> bool {
+    let json = home.get(&format!("{VALIDITY}?token={token}")).ok();
+    json["valid"].as_bool().unwrap()
+}
+
+#[test]
+fn the_right_token_lets_in() {
+    let mut home = home(RegistrationToken::new("sesame"));
+    let session = session(&mut home);
+    let json = home
+        .post(REGISTER, with_token(&session, json!("sesame")))
+        .more();
+    assert_eq!(json["completed"], json!([STAGE]));
+    home.post(REGISTER, dummy(&session)).ok();
+}
+
+#[test]
+fn a_wrong_or_missing_token_may_be_tried_again() {
+    let mut home = home(RegistrationToken::new("sesame"));
+    let session = session(&mut home);
+    let json = home
+        .post(REGISTER, with_token(&session, json!("barley")))
+        .err(401, "M_UNAUTHORIZED");
+    assert_eq!(json["session"], session);
+    assert!(json["flows"].is_array());
+    home.post(REGISTER, with_token(&session, Value::Null))
+        .err(401, "M_MISSING_PARAM");
+    home.post(REGISTER, with_token(&session, json!(7)))
+        .err(400, "M_BAD_JSON");
+    home.post(REGISTER, with_token(&session, json!("sesame")))
+        .more();
+}
+
+#[test]
+fn validity_is_told() {
+    let mut home = home(RegistrationToken::new("sesame"));
+    assert!(is_valid(&mut home, "sesame"));
+    assert!(!is_valid(&mut home, "barley"));
+    home.get(VALIDITY).err(400, "M_MISSING_PARAM");
+}
+
+#[test]
+fn no_token_is_valid_where_no_flow_asks_for_one() {
+    let config = Config::default().with_registration_token(RegistrationToken::new("sesame"));
+    assert!(!is_valid(&mut Home::new(config), "sesame"));
+}
+
+#[test]
+fn a_token_is_used_up() {
+    let mut home = home(RegistrationToken::new("twice").with_uses(2));
+    for _ in 0..2 {
+        assert!(is_valid(&mut home, "twice"));
+        let session = session(&mut home);
+        home.post(REGISTER, with_token(&session, json!("twice")))
+            .more();
+        home.post(REGISTER, dummy(&session)).ok();
+        // A finished session that is asked again does not use it again.
+        home.post(REGISTER, dummy(&session)).ok();
+    }
+    assert!(!is_valid(&mut home, "twice"));
+    let session = session(&mut home);
+    home.post(REGISTER, with_token(&session, json!("twice")))
+        .err(401, "M_UNAUTHORIZED");
+}
+
+#[test]
+fn a_token_without_uses_lets_nobody_in() {
+    let mut home = home(RegistrationToken::new("never").with_uses(0));
+    assert!(!is_valid(&mut home, "never"));
+}
+
+#[test]
+fn a_token_expires() {
+    let at = Timestamp::from_millis(1_700_000_000_000).plus(Duration::from_secs(60));
+    let mut home = home(RegistrationToken::new("soon").with_expiry(at));
+    home.wait(Duration::from_millis(59_999));
+    assert!(is_valid(&mut home, "soon"));
+    let early = session(&mut home);
+    home.post(REGISTER, with_token(&early, json!("soon")))
+        .more();
+    home.wait(Duration::from_millis(1));
+    assert!(!is_valid(&mut home, "soon"));
+    let late = session(&mut home);
+    home.post(REGISTER, with_token(&late, json!("soon")))
+        .err(401, "M_UNAUTHORIZED");
+    // Who was let in before may finish.
+    home.post(REGISTER, dummy(&early)).ok();
+}
+
+#[test]
+fn uses_hold_however_many_sessions_run_at_once() {
+    let mut home = home(RegistrationToken::new("twice").with_uses(2));
+    let sessions: Vec<_> = (0..5).map(|_| session(&mut home)).collect();
+    let accepted: Vec<_> = sessions
+        .iter()
+        .filter(|it| {
+            let json = home.post(REGISTER, with_token(it, json!("twice"))).json();
+            json.get("errcode").is_none()
+        })
+        .collect();
+    assert_eq!(accepted.len(), 2);
+    assert!(!is_valid(&mut home, "twice"));
+    for session in &accepted {
+        home.post(REGISTER, dummy(session)).ok();
+    }
+    assert!(!is_valid(&mut home, "twice"));
+}
+
+#[test]
+fn a_use_that_came_to_nothing_falls_back_to_the_token() {
+    let mut home = home(RegistrationToken::new("once").with_uses(1));
+    let abandoned = session(&mut home);
+    home.post(REGISTER, with_token(&abandoned, json!("once")))
+        .more();
+    assert!(!is_valid(&mut home, "once"));
+    home.wait(Duration::from_secs(24 * 60 * 60));
+    assert!(is_valid(&mut home, "once"));
+}
