@@ -36,6 +36,11 @@ struct Content {
 
 const SCHEMA_VERSION: u32 = 1;
 
+#[derive(Deserialize)]
+struct Version {
+    schema_version: u32,
+}
+
 impl Default for Content {
     fn default() -> Self {
         Self {
@@ -164,13 +169,15 @@ impl AccountStore {
             }
         };
         // What a JSON error says about this file could be a piece of a secret: only where it is.
-        let content: Content = serde_json::from_slice(&text).map_err(|error| {
+        let unreadable = |error: serde_json::Error| {
             self.unreadable(&format!("line {}, column {}", error.line(), error.column()))
-        })?;
-        if content.schema_version != SCHEMA_VERSION {
-            return Err(self.unreadable(&format!("it has version {}", content.schema_version)));
+        };
+        // First, for another version may have another shape.
+        let Version { schema_version } = serde_json::from_slice(&text).map_err(unreadable)?;
+        if schema_version != SCHEMA_VERSION {
+            return Err(self.unreadable(&format!("it has version {schema_version}")));
         }
-        Ok(content)
+        serde_json::from_slice(&text).map_err(unreadable)
     }
 
     fn change(

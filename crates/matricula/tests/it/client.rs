@@ -1,0 +1,169 @@
+//! A signed-in account: calls, renewed tokens, signing out.
+
+use matricula::{
+    AccountStore, Client, Error, Forgetful, Keeper,
+    api::client::whoami::GetTokenOwner,
+    auth::Account,
+    http::{Runner, now},
+    job::{Patch, ServerUrl},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    driving::Full,
+    server::{Request, Server},
+};
+
+fn account(server: &ServerUrl) -> Account {
+    serde_json::from_value(json!({
+        "user_id": "@alice:example.org",
+        "server": server,
+        "device_id": "LAPTOP",
+        "access_token": "old",
+        "refresh_token": "renew-1",
+        "expires_at": null,
+    }))
+    .unwrap()
+}
+
+fn client(server: &Server) -> Client {
+    Client::new(account(&server.url), Runner::default())
+}
+
+/// Renews with this answer; knows everybody.
+fn renewing(answer: Value) -> Server {
+    Server::start(move |request| match request.path.as_str() {
+        "/_matrix/client/v3/refresh" => (200, answer.clone()),
+        "/_matrix/client/v3/account/whoami" => (200, json!({ "user_id": "@alice:example.org" })),
+        path => panic!("{path}"),
+    })
+}
+
+fn summary(request: &Request) -> (&str, Option<&str>, &Value) {
+    (
+        &request.path,
+        request.token.as_deref(),
+        &request.body["refresh_token"],
+    )
+}
+
+#[tokio::test]
+async fn a_renewed_pair_is_stored_and_then_used() {
+    let server = renewing(json!({
+        "access_token": "new", "refresh_token": "renew-2", "expires_in_ms": 60_000
+    }));
+    let dir = TempDir::new().unwrap();
+    let mut store = AccountStore::new(dir.path());
+    let mut client = client(&server);
+    let before = now();
+    client.refresh(&mut store).await.unwrap();
+    let stored = store.account(Some("@alice:example.org")).unwrap().unwrap();
+    assert_eq!(stored, *client.account());
+    assert_eq!(stored.access_token, Some("new".into()));
+    assert_eq!(stored.refresh_token, Some("renew-2".into()));
+    let life = stored.expires_at.unwrap().since(before).as_secs();
+    assert!((60..120).contains(&life), "{life}");
+    client.call(GetTokenOwner::default()).await.unwrap();
+    let requests = server.requests();
+    let expected = [
+        ("/_matrix/client/v3/refresh", None, &json!("renew-1")),
+        (
+            "/_matrix/client/v3/account/whoami",
+            Some("new"),
+            &Value::Null,
+        ),
+    ];
+    assert_eq!(requests.iter().map(summary).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn a_pair_that_cannot_be_stored_is_not_used() {
+    let server = renewing(json!({ "access_token": "new", "refresh_token": "renew-2" }));
+    let mut client = client(&server);
+    let error = client.refresh(&mut Full).await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    client.call(GetTokenOwner::default()).await.unwrap();
+    // The server keeps the old pair alive until the new one is used, so nothing is lost.
+    assert_eq!(server.requests()[1].token.as_deref(), Some("old"));
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_not_replaced_stays() {
+    let server = renewing(json!({ "access_token": "new" }));
+    let mut client = client(&server);
+    client.refresh(&mut Forgetful).await.unwrap();
+    assert_eq!(client.account().refresh_token, Some("renew-1".into()));
+    assert_eq!(client.account().access_token, Some("new".into()));
+    assert_eq!(client.account().expires_at, None);
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_signs_nobody_out() {
+    let server = Server::start(|_| (500, json!({ "errcode": "M_UNKNOWN", "error": "oh" })));
+    let dir = TempDir::new().unwrap();
+    let mut store = AccountStore::new(dir.path());
+    let mut patch = Patch::default();
+    account(&server.url).put_into(&mut patch);
+    store.commit(&patch).unwrap();
+    let mut client = client(&server);
+    client.refresh(&mut store).await.unwrap_err();
+    assert_eq!(*client.account(), account(&server.url));
+    client.log_out(&mut store).await.unwrap_err();
+    assert_eq!(store.accounts().unwrap(), [account(&server.url)]);
+}
+
+#[tokio::test]
+async fn without_a_session_nothing_is_sent() {
+    let server = Server::start(|request| panic!("{request:?}"));
+    let mut account = account(&server.url);
+    account.end_session();
+    let mut client = Client::new(account, Runner::default());
+    let error = client.call(GetTokenOwner::default()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "@alice:example.org is not signed in; sign in first"
+    );
+    let error = client.refresh(&mut Forgetful).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "@alice:example.org has no refresh token; sign in again"
+    );
+    let error = client.log_out(&mut Forgetful).await.unwrap_err();
+    assert!(matches!(error, Error::NoSession { .. }), "{error:?}");
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn who_signs_out_keeps_the_account_and_no_token() {
+    for answer in [
+        (200, json!({})),
+        (
+            401,
+            json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "gone" }),
+        ),
+    ] {
+        let server = Server::start(move |_| answer.clone());
+        let dir = TempDir::new().unwrap();
+        let mut store = AccountStore::new(dir.path());
+        let client = client(&server);
+        let runner = client.runner().clone();
+        let credential = client.account().credential();
+        let account = client.log_out(&mut store).await.unwrap();
+        assert_eq!(store.accounts().unwrap(), std::slice::from_ref(&account));
+        let tokens = [&account.access_token, &account.refresh_token];
+        assert_eq!(tokens, [&None, &None]);
+        assert_eq!((account.device_id, account.expires_at), (None, None));
+        assert_eq!(
+            runner
+                .credentials()
+                .token_for(&credential, server.url.as_str()),
+            None
+        );
+        let request = &server.requests()[0];
+        assert_eq!(
+            (request.path.as_str(), request.token.as_deref()),
+            ("/_matrix/client/v3/logout", Some("old"))
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! The loop between a conversation, a server, a person and a store: what is stored before what is
+//! sent, and that nothing is sent which could not be stored.
+
+use std::{
+    io::ErrorKind,
+    net::TcpListener,
+    sync::{Arc, Mutex},
+};
+
+use matricula::{
+    AccountStore, Error, Keeper, StoreError,
+    api::client::whoami::GetTokenOwner,
+    auth::{AuthError, Question, Registration, Reply, ServerFacts, Wishes},
+    drive,
+    http::Runner,
+    job::Patch,
+    register,
+};
+use matricula_homeserver::{Config, Options, RegistrationToken, Server as Homeserver};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::server::Server;
+
+/// A disk that is full.
+pub(crate) struct Full;
+
+impl Keeper for Full {
+    fn commit(&mut self, _: &Patch) -> Result<(), StoreError> {
+        Err(StoreError::Io {
+            path: "/full".into(),
+            what: "write",
+            error: ErrorKind::StorageFull.into(),
+        })
+    }
+}
+
+fn nobody(_: &Question) -> Reply {
+    Reply::Nobody
+}
+
+fn registration(server: &str, wishes: Wishes) -> Registration {
+    Registration::new(&ServerFacts::of(server.parse().unwrap()), wishes)
+}
+
+#[tokio::test]
+async fn nothing_is_sent_that_could_not_be_stored() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut registration = registration(&url, Wishes::default());
+    let driven = drive(
+        &mut registration,
+        &Runner::default(),
+        &mut Full,
+        &mut nobody,
+    )
+    .await;
+    let error = driven.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    // A connection is there for the taking as soon as its other side believes it open.
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+async fn password_and_device_are_on_disk_before_they_are_sent() {
+    let dir = TempDir::new().unwrap();
+    let store = AccountStore::new(dir.path());
+    let (reader, seen) = (store.clone(), Arc::new(Mutex::new(Vec::new())));
+    let record = Arc::clone(&seen);
+    let server = Server::start(move |request| {
+        let stored = std::fs::read_to_string(reader.path()).unwrap();
+        record.lock().unwrap().push(stored);
+        match request.body.get("auth") {
+            None => (
+                401,
+                json!({ "session": "s", "flows": [{ "stages": ["m.login.dummy"] }] }),
+            ),
+            Some(_) => (
+                200,
+                json!({ "user_id": "@a:b", "access_token": "t", "device_id": request.body["device_id"] }),
+            ),
+        }
+    });
+    let mut registration = registration(server.url.as_str(), Wishes::default());
+    let account = drive(
+        &mut registration,
+        &Runner::default(),
+        &mut store.clone(),
+        &mut nobody,
+    )
+    .await
+    .unwrap();
+    let (requests, seen) = (server.requests(), seen.lock().unwrap().clone());
+    assert_eq!(requests.len(), 2);
+    for (request, stored) in requests.iter().zip(&seen) {
+        let stored: Value = serde_json::from_str(stored).unwrap();
+        let stored = &stored["tables"]["registrations"][registration.id()]["wishes"];
+        assert_eq!(stored["password"], request.body["password"]);
+        assert_eq!(stored["device_id"], request.body["device_id"]);
+    }
+    assert_eq!(
+        requests[1].body["auth"],
+        json!({ "type": "m.login.dummy", "session": "s" })
+    );
+    // Done: the account took the registration's place in one write.
+    assert_eq!(store.registrations().unwrap(), []);
+    assert_eq!(store.accounts().unwrap(), [account]);
+}
+
+#[tokio::test]
+async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
+    let config = Config::default()
+        .with_flows([["m.login.registration_token"]])
+        .with_registration_token(RegistrationToken::new("letmein"));
+    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
+    let (dir, url) = (TempDir::new().unwrap(), homeserver.url().as_str());
+    let mut store = AccountStore::new(dir.path());
+    let waits = register(url)
+        .username("alice")
+        .keep_in(store.clone())
+        .await
+        .unwrap_err();
+    let Error::Auth(AuthError::TokenNeeded { registration, .. }) = waits else {
+        panic!("{waits:?}");
+    };
+    let stored = store.registration(&registration).unwrap().unwrap();
+    assert_eq!(
+        store.registrations().unwrap(),
+        std::slice::from_ref(&stored)
+    );
+    let answers = Wishes {
+        token: Some("letmein".into()),
+        ..Wishes::default()
+    };
+    let account = drive(
+        &mut stored.with_answers(answers),
+        &Runner::default(),
+        &mut store,
+        &mut nobody,
+    )
+    .await
+    .unwrap();
+    assert_eq!(account.user_id.localpart(), "alice");
+    assert!(account.password.is_some());
+    assert_eq!(store.registrations().unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
+    let config = Config::default()
+        .with_flows([["m.login.registration_token"]])
+        .with_registration_token(RegistrationToken::new("letmein"));
+    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
+    let mut asked = Vec::new();
+    let person = |question: &Question| {
+        let Question::RegistrationToken { why } = question else {
+            panic!("{question:?}");
+        };
+        asked.push(why.is_some());
+        Reply::Text(if why.is_some() { "letmein" } else { "typo" }.into())
+    };
+    register(homeserver.url().as_str())
+        .ask(person)
+        .await
+        .unwrap();
+    assert_eq!(asked, [false, true]);
+}
+
+#[tokio::test]
+async fn the_name_is_what_the_server_says_and_not_what_was_wished() {
+    let mut config = Config::default();
+    config.rename_users = true;
+    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
+    let client = register(homeserver.url().as_str())
+        .username("alice")
+        .await
+        .unwrap();
+    let user_id = &client.account().user_id;
+    assert_ne!(user_id.localpart(), "alice");
+    let me = client.call(GetTokenOwner::default()).await.unwrap();
+    assert_eq!(me.user_id, *user_id);
+}

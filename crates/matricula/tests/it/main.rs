@@ -1,0 +1,9 @@
+//! What the facade promises, one module a behaviour.
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod driving;
+mod live;
+mod server;
+mod store;
+mod writers;

@@ -1,0 +1,248 @@
+//! What the account store keeps, how, and what it does about a file that it cannot use.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::Path,
+};
+
+use matricula::{AccountStore, Keeper, StoreError, auth::Account, job::Patch};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// An account as it is kept, with a token that can be searched for.
+pub(crate) fn account(user_id: &str) -> Account {
+    serde_json::from_value(json!({
+        "user_id": user_id,
+        "server": "https://matrix.example.org",
+        "device_id": "LAPTOP",
+        "access_token": "syt_canary",
+        "refresh_token": "syr_canary",
+        "expires_at": null,
+        "password": "wordpass-canary",
+    }))
+    .unwrap()
+}
+
+pub(crate) fn put(store: &mut AccountStore, user_id: &str) -> Result<(), StoreError> {
+    let mut patch = Patch::default();
+    account(user_id).put_into(&mut patch);
+    store.commit(&patch)
+}
+
+fn store() -> (TempDir, AccountStore) {
+    let dir = TempDir::new().unwrap();
+    let store = AccountStore::new(dir.path().join("matricula"));
+    (dir, store)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o777
+}
+
+#[test]
+fn a_store_that_was_never_written_is_empty_and_makes_nothing() {
+    let (dir, store) = store();
+    assert_eq!(store.accounts().unwrap(), []);
+    assert_eq!(store.account(None).unwrap(), None);
+    assert_eq!(store.account(Some("@alice:example.org")).unwrap(), None);
+    assert_eq!(store.registrations().unwrap(), []);
+    assert_eq!(store.registration("abc").unwrap(), None);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn accounts_are_found_again_by_another_store() {
+    let (_dir, mut store) = store();
+    put(&mut store, "@bob:example.org").unwrap();
+    put(&mut store, "@alice:example.org").unwrap();
+    let other = AccountStore::new(store.path().parent().unwrap());
+    let (alice, bob) = (account("@alice:example.org"), account("@bob:example.org"));
+    assert_eq!(other.accounts().unwrap(), [alice.clone(), bob.clone()]);
+    assert_eq!(other.account(Some("@bob:example.org")).unwrap(), Some(bob));
+    assert_eq!(other.account(Some("@carol:example.org")).unwrap(), None);
+    assert_eq!(other.account(None).unwrap(), Some(alice));
+}
+
+#[test]
+fn the_default_account_is_the_one_that_was_named_until_it_is_forgotten() {
+    let (_dir, mut store) = store();
+    put(&mut store, "@alice:example.org").unwrap();
+    put(&mut store, "@bob:example.org").unwrap();
+    let default = || {
+        store
+            .account(None)
+            .unwrap()
+            .map(|account| account.user_id.to_string())
+    };
+    store.set_default("@bob:example.org").unwrap();
+    assert_eq!(default().as_deref(), Some("@bob:example.org"));
+    store.forget("@bob:example.org").unwrap();
+    assert_eq!(default().as_deref(), Some("@alice:example.org"));
+    store.forget("@alice:example.org").unwrap();
+    assert_eq!(default(), None);
+    let text = fs::read_to_string(store.path()).unwrap();
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[test]
+fn only_the_owner_can_read_it() {
+    let (dir, mut store) = store();
+    put(&mut store, "@alice:example.org").unwrap();
+    assert_eq!(mode(&dir.path().join("matricula")), 0o700);
+    for entry in fs::read_dir(dir.path().join("matricula")).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn what_a_crash_left_beside_it_is_replaced_and_its_rights_are_not_taken_over() {
+    let (dir, mut store) = store();
+    put(&mut store, "@alice:example.org").unwrap();
+    let beside = dir.path().join("matricula/accounts.json.new");
+    fs::write(&beside, r#"{"schema_version": 1, "tab"#).unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(store.accounts().unwrap().len(), 1);
+    put(&mut store, "@bob:example.org").unwrap();
+    assert_eq!(store.accounts().unwrap().len(), 2);
+    assert_eq!(mode(&store.path()), 0o600);
+    assert!(!beside.exists());
+}
+
+#[test]
+fn a_link_that_lies_in_wait_beside_it_is_not_followed() {
+    let (dir, mut store) = store();
+    put(&mut store, "@alice:example.org").unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::write(&elsewhere, "mine").unwrap();
+    symlink(&elsewhere, dir.path().join("matricula/accounts.json.new")).unwrap();
+    put(&mut store, "@bob:example.org").unwrap();
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+    assert_eq!(store.accounts().unwrap().len(), 2);
+}
+
+/// Every way to read and to write, with the error of each.
+fn every_use(store: &mut AccountStore) -> Vec<StoreError> {
+    let reading = [
+        store.accounts().map(drop),
+        store.account(None).map(drop),
+        store.account(Some("@alice:example.org")).map(drop),
+        store.registrations().map(drop),
+        store.registration("abc").map(drop),
+    ];
+    let writing = [
+        store.set_default("@alice:example.org"),
+        store.forget("@alice:example.org"),
+        put(store, "@alice:example.org"),
+    ];
+    let uses = reading.into_iter().chain(writing);
+    uses.map(|used| used.expect_err("it cannot be used"))
+        .collect()
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_refused_unrepeated_and_left_as_it_is() {
+    for (content, what) in [
+        ("", "line 1, column 0"),
+        (
+            r#"{"schema_version": 1, "token": syt_canary"#,
+            "line 1, column 32",
+        ),
+        (r#"["syt_canary"]"#, "line 1, column 13"),
+        (r#"{"token": "syt_canary"}"#, "line 1, column 23"),
+        (
+            r#"{"schema_version": 1, "tables": {"accounts": "syt_canary"}}"#,
+            "line 1, column 57",
+        ),
+        ("\u{0}\u{0}\u{0}\u{0}", "line 1, column 1"),
+        (
+            r#"{"schema_version": 2, "tables": {}, "syt_canary": 1}"#,
+            "it has version 2",
+        ),
+        (
+            r#"{"schema_version": 2, "tables": "syt_canary"}"#,
+            "it has version 2",
+        ),
+        (r#"{"schema_version": 0}"#, "it has version 0"),
+    ] {
+        let (dir, mut store) = store();
+        fs::create_dir(dir.path().join("matricula")).unwrap();
+        fs::write(store.path(), content).unwrap();
+        for error in every_use(&mut store) {
+            let message = format!(
+                "{} cannot be read ({what}); it is left as it is: move it aside to begin anew",
+                store.path().display()
+            );
+            assert_eq!(error.to_string(), message, "{content}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+        assert_eq!(fs::read_to_string(store.path()).unwrap(), content);
+    }
+}
+
+#[test]
+fn an_entry_that_is_not_well_formed_is_refused_unrepeated() {
+    let (dir, store) = store();
+    fs::create_dir(dir.path().join("matricula")).unwrap();
+    let tables = json!({
+        "accounts": { "@alice:example.org": { "user_id": "syt_canary" } },
+        "registrations": { "abc": { "id": "syt_canary" } },
+    });
+    let content = json!({ "schema_version": 1, "tables": tables }).to_string();
+    fs::write(store.path(), &content).unwrap();
+    for error in [
+        store.accounts().map(drop).unwrap_err(),
+        store.account(None).map(drop).unwrap_err(),
+        store.registrations().map(drop).unwrap_err(),
+        store.registration("abc").map(drop).unwrap_err(),
+    ] {
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("an entry in it is not well-formed"), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+    assert_eq!(fs::read_to_string(store.path()).unwrap(), content);
+}
+
+#[test]
+fn a_patch_that_cannot_be_kept_whole_is_not_kept_at_all() {
+    let (_dir, mut store) = store();
+    put(&mut store, "@alice:example.org").unwrap();
+    let before = fs::read(store.path()).unwrap();
+    let mut patch = Patch::default();
+    account("@bob:example.org").put_into(&mut patch);
+    patch.put("accounts", "@carol:example.org", "no JSON: syt_canary");
+    let error = store.commit(&patch).unwrap_err();
+    assert!(
+        !format!("{error} {error:?}").contains("canary"),
+        "{error:?}"
+    );
+    assert_eq!(fs::read(store.path()).unwrap(), before);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let path = dir.path().join("file/matricula");
+    let error = put(&mut AccountStore::new(&path), "@alice:example.org").unwrap_err();
+    let message = format!(
+        "could not make {}: Not a directory (os error 20); check the rights and the free space, \
+         or name another directory",
+        path.display()
+    );
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn a_write_that_fails_leaves_what_was_there() {
+    let (dir, mut store) = store();
+    put(&mut store, "@alice:example.org").unwrap();
+    let before = fs::read(store.path()).unwrap();
+    // Where the new file would stand something stands that cannot be removed.
+    fs::create_dir_all(dir.path().join("matricula/accounts.json.new/x")).unwrap();
+    let error = put(&mut store, "@bob:example.org").unwrap_err();
+    let message = format!("could not write {}: ", store.path().display());
+    assert!(error.to_string().starts_with(&message), "{error}");
+    assert_eq!(fs::read(store.path()).unwrap(), before);
+}
