@@ -1,8 +1,38 @@
 //! Every Matrix operation as a typed endpoint, generated from the specification.
+//!
+//! An operation is a struct of its parameters and of the fields of its body. It becomes a job that
+//! a runner sends, and reads what the server answered:
+//!
+//! ```
+//! use matricula_api::{Endpoint, client::registration::Register};
+//! use matricula_job::{Body, Response, ServerUrl};
+//!
+//! let server: ServerUrl = "https://matrix.example.org".parse()?;
+//! let request = Register {
+//!     username: Some("alice".into()),
+//!     password: Some("wordpass".into()),
+//!     ..Default::default()
+//! };
+//! let job = request.job(&server);
+//! assert_eq!(job.url(), "https://matrix.example.org/_matrix/client/v3/register");
+//!
+//! let answer = r#"{"user_id": "@alice:example.org", "access_token": "abc", "device_id": "D"}"#;
+//! let answer = Response::new(200, vec![], Body::Json(answer.into()));
+//! let account = Register::read(&job.gen_response(answer))?;
+//! assert_eq!(account.user_id.localpart(), "alice");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Structs have public fields; a later version of the specification may add some, so begin with
+//! `new` or `default` and change what differs. Null is read as absence. What the specification does
+//! not name is passed over, but for objects that say they may hold more, which keep it in `extra`,
+//! and for values of enumerations, which are kept as `Other`.
 
 mod endpoint;
 mod error;
 mod generated;
+#[cfg(feature = "client")]
+mod identifier;
 mod ids;
 mod locate;
 mod media;
@@ -14,8 +44,6 @@ pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, MatrixError};
 #[cfg(feature = "client")]
 pub use generated::client;
-pub use ids::{
-    EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId,
-};
+pub use ids::{EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId};
 pub use media::{Content, Redirect};
 pub use raw::{Raw, TextOr};

@@ -17,7 +17,9 @@ pub(crate) fn explain(body: &[u8], error: &serde_json::Error) -> String {
 /// The message of `error` without its position and without the value that was found.
 pub(crate) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(text, _)| text);
     let found = ["invalid type: ", "invalid value: "]
         .iter()
         .find_map(|prefix| text.strip_prefix(prefix));

@@ -21,7 +21,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The path of an operation with its `{parameters}` replaced, in order, by encoded `segments`.
 pub(crate) fn path(template: &str, segments: &[&str]) -> String {
-    let length = segments.iter().map(|segment| segment.len() + 8).sum::<usize>();
+    let length = segments
+        .iter()
+        .map(|segment| segment.len() + 8)
+        .sum::<usize>();
     let mut path = String::with_capacity(template.len() + length);
     let mut segments = segments.iter();
     for (index, part) in template.split(['{', '}']).enumerate() {

@@ -71,34 +71,65 @@ pub(crate) fn index(modules: &[&Module], about: &str) -> String {
     for module in modules {
         let _ = writeln!(code, "pub mod {};", module.name);
     }
-    let mut operations: Vec<(&str, String)> = Vec::new();
-    for module in modules {
-        for item in &module.items {
-            if let Item::Operation(found) = item {
-                operations.push((&found.id, format!("{}::{}", module.name, found.name)));
-            }
-        }
-    }
-    operations.sort();
     code += "\nuse matricula_job::Operation;\n\nuse crate::Endpoint;\n\n\
              /// Every operation, sorted by id.\n\
              pub const OPERATIONS: &[Operation] = &[\n";
-    for (_, path) in operations {
+    for (_, path) in operations(modules) {
         let _ = writeln!(code, "<{path} as Endpoint>::OPERATION,");
     }
     code + "];\n"
 }
 
-/// The file that lists the APIs.
-pub(crate) fn apis(apis: &[&str]) -> String {
+/// The file by which tests read what any operation of an API answers.
+pub(crate) fn readers(modules: &[&Module], api: &str) -> String {
     let mut code = format!(
+        "{MARK}\n//! Reads answers as each operation does.\n\n\
+         use matricula_api::{api};\n\nuse super::Reader;\n\n\
+         /// By operation, sorted.\n\
+         pub(crate) const READERS: &[(&str, Reader)] = &[\n"
+    );
+    for (id, path) in operations(modules) {
+        let _ = writeln!(code, "(\"{id}\", super::read::<{api}::{path}>),");
+    }
+    code + "];\n"
+}
+
+/// The id and path of every operation, sorted.
+fn operations<'a>(modules: &[&'a Module]) -> Vec<(&'a str, String)> {
+    let mut operations = Vec::new();
+    for module in modules {
+        for item in &module.items {
+            if let Item::Operation(found) = item {
+                operations.push((
+                    found.id.as_str(),
+                    format!("{}::{}", module.name, found.name),
+                ));
+            }
+        }
+    }
+    operations.sort();
+    operations
+}
+
+/// The files that list the APIs: of the crate, and of its tests.
+pub(crate) fn apis(apis: &[&str]) -> [String; 2] {
+    let mut source = format!(
         "{MARK}\n//! What the specification's data says, an API a module.\n\n\
          #![allow(clippy::type_complexity, reason = \"as deep as the specification's JSON\")]\n\n"
     );
+    let mut tests = format!(
+        "{MARK}\n//! Reads answers as each operation does, an API a module.\n\n\
+         use matricula_api::{{ApiError, Endpoint}};\nuse matricula_job::Response;\n\n\
+         /// Whether an answer can be read.\n\
+         pub(crate) type Reader = fn(&Response) -> Result<(), ApiError>;\n\n\
+         fn read<E: Endpoint>(response: &Response) -> Result<(), ApiError> {{\n\
+         E::read(response).map(drop)\n}}\n\n"
+    );
     for api in apis {
-        let _ = writeln!(code, "#[cfg(feature = \"{api}\")]\npub mod {api};");
+        let _ = writeln!(source, "#[cfg(feature = \"{api}\")]\npub mod {api};");
+        let _ = writeln!(tests, "#[cfg(feature = \"{api}\")]\npub(crate) mod {api};");
     }
-    code
+    [source, tests]
 }
 
 fn imports(code: &str) -> String {

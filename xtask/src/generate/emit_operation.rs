@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::emit::{Serde, constructor, doc, field, rust};
 use super::model::{Field, Module, Operation, Parameter, Place, Reply, RequestBody, Type};
 use super::names::snake;
+use crate::spec::TAG;
 
 /// The request of an operation and what it can do.
 pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, api: &str) {
@@ -115,7 +116,7 @@ fn documentation(code: &mut String, found: &Operation) {
     let anchor = anchor.to_ascii_lowercase();
     let _ = writeln!(
         code,
-        "/// [Specification](https://spec.matrix.org/v1.19/client-server-api/#{anchor})"
+        "/// [Specification](https://spec.matrix.org/{TAG}/client-server-api/#{anchor})"
     );
 }
 

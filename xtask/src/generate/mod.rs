@@ -4,16 +4,21 @@ mod emit;
 mod emit_operation;
 mod model;
 mod names;
+mod object;
 mod operation;
 mod overrides;
+mod reach;
 mod schema;
 mod spec;
+#[cfg(test)]
+mod tests;
+mod type_names;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use self::overrides::Overrides;
 use self::schema::Lower;
@@ -43,18 +48,26 @@ const APIS: [Api; 1] = [Api {
 /// Schemas that the data lacks are written down here.
 const OVERRIDES: &str = "overrides.yaml";
 
-/// Where the generated code is.
-const GENERATED: &str = "crates/matricula-api/src/generated";
+/// The crate that the generated code is part of.
+const CRATE: &str = "crates/matricula-api";
+
+/// Where the generated code is, below the crate.
+const GENERATED: [&str; 2] = ["src/generated", "tests/it/generated"];
 
 /// Generates all, and writes it or compares it with what is checked in.
 pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
-    let spec = spec.or_else(|| env::var_os("MATRIX_SPEC").map(PathBuf::from));
-    let spec = spec.ok_or(
-        "where is the Matrix specification? Give `--spec DIR` or set MATRIX_SPEC; \
-         `cargo xtask spec` fetches one and prints its path",
-    )?;
+    let spec = match spec {
+        Some(dir) => dir,
+        None => crate::spec::find()?.ok_or(
+            "where is the Matrix specification? Give `--spec DIR` or set MATRIX_SPEC; \
+             `cargo xtask spec` fetches one and prints its path",
+        )?,
+    };
     let files = generate(&spec)?;
-    let there = existing(&root().join(GENERATED));
+    let mut there = BTreeMap::new();
+    for dir in GENERATED {
+        existing(dir, &mut there);
+    }
     let stale: Vec<&String> = files
         .iter()
         .filter(|(name, text)| there.get(*name) != Some(text))
@@ -69,7 +82,7 @@ pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
     }
     let list: String = stale
         .iter()
-        .map(|name| format!("  {GENERATED}/{name}\n"))
+        .map(|name| format!("  {CRATE}/{name}\n"))
         .collect();
     Err(format!(
         "generated files are not what the generator writes:\n{list}\
@@ -93,18 +106,24 @@ fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
         }
         overrides.all_used()?;
         let modules: Vec<_> = lower.modules.values().collect();
+        let mut add = |path: String, code: String| -> Result<()> {
+            files.insert(path, format_code(&code)?);
+            Ok(())
+        };
+        let [src, tests] = GENERATED;
         for module in &modules {
-            let code = emit::module(module, api.variant);
-            files.insert(
-                format!("{}/{}.rs", api.name, module.name),
-                format_code(&code)?,
-            );
+            let path = format!("{src}/{}/{}.rs", api.name, module.name);
+            add(path, emit::module(module, api.variant))?;
         }
-        let index = emit::index(&modules, api.about);
-        files.insert(format!("{}/mod.rs", api.name), format_code(&index)?);
+        let path = format!("{src}/{}/mod.rs", api.name);
+        add(path, emit::index(&modules, api.about))?;
+        let path = format!("{tests}/{}.rs", api.name);
+        add(path, emit::readers(&modules, api.name))?;
     }
     let apis: Vec<&str> = APIS.iter().map(|api| api.name).collect();
-    files.insert("mod.rs".to_owned(), format_code(&emit::apis(&apis))?);
+    for (dir, code) in GENERATED.iter().zip(emit::apis(&apis)) {
+        files.insert(format!("{dir}/mod.rs"), format_code(&code)?);
+    }
     Ok(files)
 }
 
@@ -130,28 +149,22 @@ fn format_code(code: &str) -> Result<String> {
     String::from_utf8(output.stdout).map_err(|error| error.to_string())
 }
 
-/// The files that are there, by their path below `dir`.
-fn existing(dir: &Path) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
+/// Collects the files below `dir`, by their path in the crate.
+fn existing(dir: &str, files: &mut BTreeMap<String, String>) {
+    let entries = fs::read_dir(root().join(CRATE).join(dir));
+    for entry in entries.into_iter().flatten().flatten() {
+        let path = format!("{dir}/{}", entry.file_name().to_string_lossy());
         if entry.path().is_dir() {
-            let below = existing(&entry.path());
-            files.extend(
-                below
-                    .into_iter()
-                    .map(|(path, text)| (format!("{name}/{path}"), text)),
-            );
+            existing(&path, files);
         } else {
-            files.insert(name, fs::read_to_string(entry.path()).unwrap_or_default());
+            files.insert(path, fs::read_to_string(entry.path()).unwrap_or_default());
         }
     }
-    files
 }
 
 fn write(files: &BTreeMap<String, String>, stale: &[&String]) -> Result<()> {
     for name in stale {
-        let path = root().join(GENERATED).join(name);
+        let path = root().join(CRATE).join(name);
         let failed = |error| format!("{} could not be written: {error}", path.display());
         match files.get(*name) {
             Some(text) => {
@@ -162,7 +175,7 @@ fn write(files: &BTreeMap<String, String>, stale: &[&String]) -> Result<()> {
             }
             None => fs::remove_file(&path).map_err(failed)?,
         }
-        println!("{GENERATED}/{name}");
+        println!("{CRATE}/{name}");
     }
     println!("{} files, {} of them changed", files.len(), stale.len());
     Ok(())

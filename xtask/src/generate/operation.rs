@@ -4,8 +4,10 @@ use super::model::{
     Field, Item, Operation, Parameter, Path, Place, Reply, RequestBody, Struct, Type,
 };
 use super::names::{pascal, snake};
-use super::schema::{At, Lower, Owner, stem};
+use super::reach::{At, Owner};
+use super::schema::Lower;
 use super::spec::{Node, entries, flag, items, step, text};
+use super::type_names::stem;
 use crate::Result;
 
 /// The methods that the data uses.

@@ -23,6 +23,7 @@ const SECTIONS: &[&str] = &[
     "keyed",
     "names",
     "no_body",
+    "optional",
     "raw",
     "retry",
     "secrets",

@@ -2,79 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::OVERRIDES;
-use super::model::{Enum, Field, Item, Module, Path, Struct, Type};
-use super::names::{pascal, snake, variant};
+use super::model::{Enum, Item, Module, Path, Struct, Type};
+use super::names::variant;
 use super::overrides::Overrides;
-use super::spec::{Node, Spec, entries, flag, items, step, text, texts};
+use super::reach::{At, Owner, is_scalar, says_nothing};
+use super::spec::{Spec, items, text, texts};
 use crate::Result;
-
-/// A node of the data, and where it is.
-#[derive(Clone)]
-pub(crate) struct At<'a> {
-    pub(crate) file: String,
-    pub(crate) pointer: String,
-    pub(crate) node: &'a Node,
-    /// What overrides call it.
-    pub(crate) site: String,
-}
-
-impl<'a> At<'a> {
-    /// A node below this one.
-    pub(crate) fn below(&self, steps: &[&str], node: &'a Node, site: String) -> Self {
-        let pointer = steps
-            .iter()
-            .fold(self.pointer.clone(), |pointer, key| step(&pointer, key));
-        Self {
-            file: self.file.clone(),
-            pointer,
-            node,
-            site,
-        }
-    }
-
-    fn key(&self) -> String {
-        format!("{}#{}", self.file, self.pointer)
-    }
-}
-
-/// Where a type is needed: what it is named after if it has no name of its own.
-#[derive(Clone)]
-pub(crate) struct Owner {
-    pub(crate) module: String,
-    /// The type that holds the field; alone, that of the operation.
-    pub(crate) name: String,
-    /// The field; empty for what an operation answers.
-    pub(crate) field: String,
-    /// Whether it is one of several in the field.
-    pub(crate) item: bool,
-}
-
-impl Owner {
-    /// What stands at the top, in an operation of this name.
-    pub(crate) fn operation(module: &str, name: &str) -> Self {
-        Self {
-            module: module.to_owned(),
-            name: name.to_owned(),
-            field: String::new(),
-            item: false,
-        }
-    }
-
-    /// One of the several that are here.
-    fn item(&self) -> Self {
-        Self {
-            item: true,
-            ..self.clone()
-        }
-    }
-
-    /// A name for the type of what is here.
-    fn type_name(&self, prefix: &str) -> String {
-        let singular = self.field.strip_suffix('s').filter(|_| self.item);
-        format!("{prefix}{}", pascal(singular.unwrap_or(&self.field)))
-    }
-}
 
 /// Lowers the schemas of one API.
 pub(crate) struct Lower<'a> {
@@ -85,9 +18,9 @@ pub(crate) struct Lower<'a> {
     /// By name.
     pub(crate) modules: BTreeMap<String, Module>,
     /// Types that exist already, by the place in the data that they stem from.
-    known: BTreeMap<String, Type>,
+    pub(crate) known: BTreeMap<String, Type>,
     /// The generated structs, by module and name.
-    structs: BTreeMap<(String, String), Struct>,
+    pub(crate) structs: BTreeMap<(String, String), Struct>,
 }
 
 /// The module of what several files share.
@@ -124,7 +57,7 @@ impl<'a> Lower<'a> {
     }
 
     /// The type of what all these schemas describe together.
-    fn lower_all(&mut self, sources: &[At<'a>], owner: &Owner) -> Result<Type> {
+    pub(crate) fn lower_all(&mut self, sources: &[At<'a>], owner: &Owner) -> Result<Type> {
         for at in sources {
             if let Some(ty) = self.overridden(&at.site)? {
                 return Ok(ty);
@@ -165,51 +98,6 @@ impl<'a> Lower<'a> {
             }
         }
         Ok(false)
-    }
-
-    /// Where `at` leads through references and wrappers of a single schema.
-    pub(crate) fn anchor(&self, at: &At<'a>) -> Result<At<'a>> {
-        let alone = !adds_structure(at.node);
-        if let Some(reference) = text(at.node, "$ref").filter(|_| alone) {
-            return self.anchor(&self.follow(at, reference)?);
-        }
-        match items(at.node.get("allOf")) {
-            [only] if alone => {
-                let below = at.below(&["allOf", "0"], only, at.site.clone());
-                self.anchor(&below)
-            }
-            _ => Ok(at.clone()),
-        }
-    }
-
-    fn follow(&self, at: &At<'a>, reference: &str) -> Result<At<'a>> {
-        let (file, pointer, node) = self.spec.follow(&at.file, reference)?;
-        let site = file.strip_prefix("api/").unwrap_or(&file).to_owned() + &pointer;
-        Ok(At {
-            file,
-            pointer,
-            node,
-            site,
-        })
-    }
-
-    /// The schemas without references and `allOf` that the given ones are made of.
-    pub(crate) fn parts(&self, sources: &[At<'a>]) -> Result<Vec<At<'a>>> {
-        let mut parts = Vec::new();
-        for at in sources {
-            if let Some(reference) = text(at.node, "$ref") {
-                parts.extend(self.parts(&[self.follow(at, reference)?])?);
-            }
-            for (index, part) in items(at.node.get("allOf")).iter().enumerate() {
-                let below = at.below(&["allOf", &index.to_string()], part, at.site.clone());
-                parts.extend(self.parts(&[below])?);
-            }
-            let wraps = at.node.get("allOf").is_some() || at.node.get("$ref").is_some();
-            if !wraps || adds_structure(at.node) {
-                parts.push(at.clone());
-            }
-        }
-        Ok(parts)
     }
 
     fn overridden(&self, site: &str) -> Result<Option<Type>> {
@@ -346,252 +234,9 @@ impl<'a> Lower<'a> {
         self.known.insert(at.key(), ty.clone());
         Ok(ty)
     }
-
-    /// A struct, a map, or any object, of one schema or several.
-    fn lower_object(&mut self, sources: &[At<'a>], owner: &Owner) -> Result<Type> {
-        let key = sources.iter().map(At::key).collect::<Vec<_>>().join("+");
-        if let Some(ty) = self.known.get(&key) {
-            return Ok(ty.clone());
-        }
-        let parts = self.parts(sources)?;
-        let has_fields = parts.iter().any(|part| {
-            entries_at(part.node, "properties").next().is_some()
-                || self.overrides.has("fields", &part.site)
-        });
-        if !has_fields {
-            return self.lower_map(&parts, owner);
-        }
-        let at = &sources[0];
-        let module = self.module_of(at, owner);
-        let name = self.name(at, &parts, owner);
-        let mut doc = format!("`{}` of [`{}`].", owner.field, owner.name);
-        if module == DEFINITIONS && at.pointer.is_empty() {
-            let stem = stem(&at.file);
-            doc = format!("The shared definition `{stem}`.");
-        } else if owner.field.is_empty() {
-            doc = format!("The answer to [`{}`].", owner.name);
-        } else if module != owner.module {
-            doc = format!("A part of the shared definition `{}`.", stem(&at.file));
-        }
-        let path = Path {
-            module: module.clone(),
-            name: name.clone(),
-        };
-        let ty = Type::Struct(path);
-        self.known.insert(key, ty.clone());
-        let owner = Owner::operation(&module, &name);
-        let (fields, extra) = self.fields(&parts, &owner)?;
-        let new = Struct {
-            name: name.clone(),
-            doc,
-            fields,
-            extra,
-        };
-        self.structs.insert((module.clone(), name), new.clone());
-        self.module(&module).items.push(Item::Struct(new));
-        Ok(ty)
-    }
-
-    /// The fields of an object of these parts, and the type of what may stand beside them.
-    pub(crate) fn fields(
-        &mut self,
-        parts: &[At<'a>],
-        owner: &Owner,
-    ) -> Result<(Vec<Field>, Option<Type>)> {
-        let mut properties: Vec<(String, Vec<At<'a>>)> = Vec::new();
-        let mut required = Vec::new();
-        let mut extra = None;
-        for part in parts {
-            required.extend(texts(part.node.get("required")));
-            let own = entries_at(part.node, "properties");
-            for (name, node) in own {
-                let site = format!("{}/{name}", part.site);
-                let below = part.below(&["properties", name], node, site);
-                match properties.iter_mut().find(|(other, _)| other == name) {
-                    Some((_, sources)) => sources.push(below),
-                    None => properties.push((name.to_owned(), vec![below])),
-                }
-            }
-            for (name, node) in self
-                .overrides
-                .get("fields", &part.site)
-                .into_iter()
-                .flat_map(entries)
-            {
-                let site = format!("{}/{name}", part.site);
-                let added = At {
-                    file: OVERRIDES.to_owned(),
-                    pointer: format!("/{site}"),
-                    node,
-                    site,
-                };
-                match properties.iter_mut().find(|(other, _)| other == name) {
-                    Some((_, sources)) => *sources = vec![added],
-                    None => properties.push((name.to_owned(), vec![added])),
-                }
-            }
-            if let Some(node) = part.node.get("additionalProperties")
-                && node.as_bool() != Some(false)
-            {
-                let site = part.site.clone() + "/*";
-                let below = part.below(&["additionalProperties"], node, site);
-                extra = Some(self.lower(&below, owner)?);
-            }
-        }
-        let mut fields = Vec::new();
-        for (wire, sources) in properties {
-            let required = required.contains(&wire.as_str());
-            fields.push(self.field(wire, required, &sources, owner)?);
-        }
-        Ok((fields, extra))
-    }
-
-    /// A field or parameter.
-    pub(crate) fn field(
-        &mut self,
-        wire: String,
-        required: bool,
-        sources: &[At<'a>],
-        owner: &Owner,
-    ) -> Result<Field> {
-        let owner = Owner {
-            field: wire.clone(),
-            item: false,
-            ..owner.clone()
-        };
-        let ty = self.lower_all(sources, &owner)?;
-        let site = &sources[0].site;
-        let name = self.overrides.text("names", site);
-        let name = name.map_or_else(|| snake(&wire), str::to_owned);
-        let null_matters = ty == Type::Value
-            && sources
-                .iter()
-                .any(|at| texts(at.node.get("type")).contains(&"null"));
-        let words = sources
-            .iter()
-            .find_map(|at| self.overrides.text("words", &at.site))
-            .map(str::to_owned);
-        let facts = facts(&wire, sources);
-        Ok(Field {
-            wire,
-            name,
-            ty,
-            required,
-            null_matters,
-            words,
-            facts,
-        })
-    }
-
-    /// An object without fields of its own.
-    fn lower_map(&mut self, parts: &[At<'a>], owner: &Owner) -> Result<Type> {
-        for part in parts {
-            let site = part.site.clone() + "/*";
-            let patterns = part.node.get("patternProperties");
-            if let Some((pattern, value)) = patterns.into_iter().flat_map(entries).next() {
-                let below = part.below(&["patternProperties", pattern], value, site);
-                let key = match text(value, "x-pattern-format") {
-                    Some(format) => identifier(format)
-                        .map(Type::Id)
-                        .ok_or_else(|| format!("{}: the format {format} is new", part.site))?,
-                    None => Type::Text,
-                };
-                let value = self.lower(&below, &owner.item())?;
-                return Ok(Type::Map(Box::new(key), Box::new(value)));
-            }
-            if let Some(node) = part.node.get("additionalProperties") {
-                let below = part.below(&["additionalProperties"], node, site);
-                let value = self.lower(&below, &owner.item())?;
-                if value != Type::Value {
-                    return Ok(Type::Map(Box::new(Type::Text), Box::new(value)));
-                }
-            }
-        }
-        Ok(Type::Object)
-    }
-
-    fn module_of(&self, at: &At<'a>, owner: &Owner) -> String {
-        let own = at.file.strip_prefix(self.dir);
-        match own.and_then(|file| file.strip_prefix('/')) {
-            Some(file) if !file.contains('/') => snake(stem(file)),
-            None if at.file == OVERRIDES => owner.module.clone(),
-            _ => DEFINITIONS.to_owned(),
-        }
-    }
-
-    /// A name for a type, free in its module.
-    fn name(&self, at: &At<'a>, parts: &[At<'a>], owner: &Owner) -> String {
-        if let Some(name) = self.overrides.text("type_names", &at.site) {
-            return name.to_owned();
-        }
-        let whole_file = at.pointer.is_empty();
-        let component = at.pointer.strip_prefix("/components/schemas/");
-        let module = self.module_of(at, owner);
-        let prefix = match module == owner.module {
-            true => owner.name.clone(),
-            // Whoever needs it first is not whom it belongs to.
-            false => pascal(stem(&at.file)),
-        };
-        let long = owner.type_name(&prefix);
-        let candidates = match component.filter(|name| !name.contains('/')) {
-            _ if whole_file => vec![pascal(stem(&at.file))],
-            Some(component) => vec![pascal(component)],
-            None if owner.field.is_empty() => vec![format!("{}Response", owner.name)],
-            None => {
-                let own = parts.iter().rev().filter(|part| part.file == at.file);
-                let nodes = [at].into_iter().chain(own).map(|at| at.node);
-                let title = nodes.filter_map(|node| text(node, "title")).next();
-                title
-                    .map(pascal)
-                    .into_iter()
-                    .chain([long.clone()])
-                    .collect()
-            }
-        };
-        let free = |name: &String| !RESERVED.contains(&name.as_str()) && !self.taken(&module, name);
-        candidates.into_iter().find(free).unwrap_or(long)
-    }
-
-    fn taken(&self, module: &str, name: &str) -> bool {
-        let items = self
-            .modules
-            .get(module)
-            .map_or(&[][..], |module| &module.items);
-        let mut names = items.iter().map(|item| match item {
-            Item::Operation(operation) => &operation.name,
-            Item::Struct(known) => &known.name,
-            Item::Enum(known) => &known.name,
-        });
-        let is_struct = self
-            .structs
-            .contains_key(&(module.to_owned(), name.to_owned()));
-        is_struct || names.any(|known| known == name)
-    }
 }
 
-/// Names that the generated code uses for other things.
-const RESERVED: [&str; 18] = [
-    "Body",
-    "Content",
-    "Default",
-    "Endpoint",
-    "Job",
-    "Map",
-    "Method",
-    "Operation",
-    "Option",
-    "Raw",
-    "Redirect",
-    "Response",
-    "Result",
-    "Secret",
-    "Some",
-    "String",
-    "Value",
-    "Vec",
-];
-
-fn identifier(format: &str) -> Option<&'static str> {
+pub(crate) fn identifier(format: &str) -> Option<&'static str> {
     Some(match format {
         "mx-user-id" => "UserId",
         "mx-room-id" => "RoomId",
@@ -603,66 +248,6 @@ fn identifier(format: &str) -> Option<&'static str> {
     })
 }
 
-/// The facts about a field.
-fn facts(wire: &str, sources: &[At<'_>]) -> String {
-    let mut facts = Vec::new();
-    if wire.ends_with("_ms") || matches!(wire, "timeout" | "age" | "last_active_ago") {
-        facts.push("In milliseconds.".to_owned());
-    }
-    let since = sources
-        .iter()
-        .find_map(|at| text(at.node, "x-addedInMatrixVersion"));
-    facts.extend(since.map(|version| format!("Since {version}.")));
-    if sources.iter().any(|at| flag(at.node, "deprecated")) {
-        facts.push("Deprecated.".to_owned());
-    }
-    facts.join(" ")
-}
-
 fn is_timestamp(field: &str) -> bool {
     matches!(field, "ts" | "last_seen") || field.ends_with("_ts") || field.ends_with("_at")
-}
-
-pub(crate) fn stem(file: &str) -> &str {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    name.strip_suffix(".yaml").unwrap_or(name)
-}
-
-fn entries_at<'a>(node: &'a Node, key: &str) -> impl Iterator<Item = (&'a str, &'a Node)> {
-    node.get(key).into_iter().flat_map(entries)
-}
-
-/// Whether a schema beside a reference or `allOf` is more than a comment on it.
-fn adds_structure(node: &Node) -> bool {
-    [
-        "properties",
-        "additionalProperties",
-        "patternProperties",
-        "oneOf",
-        "enum",
-    ]
-    .iter()
-    .any(|key| node.get(key).is_some())
-}
-
-fn is_scalar(node: &Node) -> bool {
-    let ty = text(node, "type");
-    ty.is_some_and(|ty| ty != "object") || node.get("enum").is_some()
-}
-
-/// Whether a schema only describes what another one defines.
-fn says_nothing(node: &Node) -> bool {
-    const SAYING: [&str; 9] = [
-        "$ref",
-        "allOf",
-        "oneOf",
-        "type",
-        "enum",
-        "items",
-        "additionalProperties",
-        "patternProperties",
-        "format",
-    ];
-    !SAYING.iter().any(|key| node.get(key).is_some())
-        && entries_at(node, "properties").all(|(_, inner)| says_nothing(inner))
 }

@@ -50,6 +50,17 @@ impl Spec {
         Ok(files)
     }
 
+    /// A specification of these files alone.
+    #[cfg(test)]
+    pub(crate) fn of(files: &[(&str, String)]) -> Self {
+        let files = files
+            .iter()
+            .map(|(name, yaml)| ((*name).to_owned(), parse(yaml).unwrap()))
+            .collect();
+        let data = PathBuf::new();
+        Self { data, files }
+    }
+
     fn load(&mut self, file: &str) -> Result<()> {
         if self.files.contains_key(file) {
             return Ok(());

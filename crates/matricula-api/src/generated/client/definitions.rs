@@ -1118,7 +1118,8 @@ pub struct Protocol {
     /// `location_fields`.
     pub location_fields: Vec<String>,
     /// `icon`.
-    pub icon: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon: Option<String>,
     /// `field_types`.
     pub field_types: BTreeMap<String, FieldType>,
     /// `instances`.
@@ -1130,16 +1131,15 @@ impl Protocol {
     pub fn new(
         user_fields: Vec<String>,
         location_fields: Vec<String>,
-        icon: impl Into<String>,
         field_types: BTreeMap<String, FieldType>,
         instances: Vec<ProtocolInstance>,
     ) -> Self {
         Self {
             user_fields,
             location_fields,
-            icon: icon.into(),
             field_types,
             instances,
+            icon: None,
         }
     }
 }

@@ -1,0 +1,52 @@
+//! What `matricula-api` promises, one module a behaviour.
+#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests read the specification and the generated code"
+)]
+
+mod generated;
+mod ids;
+mod reading;
+mod register;
+mod requests;
+mod secrets;
+mod spec;
+mod values;
+
+use matricula_api::{ApiError, Endpoint};
+use matricula_job::{Body, Response, ServerUrl};
+use serde_json::Value;
+
+fn server() -> ServerUrl {
+    "https://matrix.example.org".parse().unwrap()
+}
+
+fn response(status: u16, body: &str) -> Response {
+    Response::new(status, vec![], Body::Bytes(body.into()))
+}
+
+fn read<E: Endpoint>(status: u16, body: &str) -> Result<E::Response, ApiError> {
+    E::read(&response(status, body))
+}
+
+/// The path, query and body of a request, as they go over the wire.
+fn sent(request: &impl Endpoint) -> (String, String, Value) {
+    let job = request.job(&server());
+    let path = job
+        .url()
+        .strip_prefix(server().as_str())
+        .unwrap()
+        .to_owned();
+    let query: Vec<String> = job
+        .request_query()
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let body = match job.request_body() {
+        Body::Json(text) => serde_json::from_str(text).unwrap(),
+        Body::Empty => Value::Null,
+        other => Value::String(format!("{other:?}")),
+    };
+    (path, query.join("&"), body)
+}

@@ -1,0 +1,191 @@
+//! Every kind of answer is read as what it is.
+
+use std::time::Duration;
+
+use matricula_api::{
+    ApiError, ErrorCode,
+    client::{
+        authed_content_repo::GetContentAuthed, keys::QueryKeys, login::GetLoginFlows,
+        logout::Logout, registration::Register, rooms::GetRoomState,
+        sso_login_redirect::RedirectToSso, sync::Sync, wellknown::GetWellknown,
+    },
+    uia::Stage,
+};
+use matricula_api::{Endpoint, client::pushrules::GetPushRulesGlobal};
+use matricula_job::{Body, Response};
+
+use crate::read;
+
+fn malformed<E: Endpoint>(body: &str) -> String
+where
+    E::Response: std::fmt::Debug,
+{
+    match read::<E>(200, body).unwrap_err() {
+        ApiError::Malformed {
+            status: 200,
+            message,
+        } => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn null_is_absence_and_unknown_fields_are_passed_over() {
+    let account = read::<Register>(
+        200,
+        r#"{"user_id": "@a:b", "device_id": null, "access_token": null, "new": {"x": [1]}}"#,
+    )
+    .unwrap();
+    assert_eq!(account.device_id, None);
+    assert_eq!(account.access_token, None);
+}
+
+#[test]
+fn a_401_with_flows_asks_for_authentication() {
+    let body = r#"{"flows": [{"stages": ["m.login.dummy"]}], "params": null, "session": "s"}"#;
+    let ApiError::Uia(info) = read::<Register>(401, body).unwrap_err() else {
+        panic!("not recognised");
+    };
+    assert_eq!(info.flows[0].stages, [Stage::Dummy]);
+    assert_eq!(info.session.as_deref(), Some("s"));
+}
+
+#[test]
+fn a_429_says_how_long_to_wait() {
+    let body = r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "slowly", "retry_after_ms": 2500}"#;
+    let retry_after = Some(Duration::from_millis(2500));
+    assert_eq!(
+        read::<Register>(429, body).unwrap_err(),
+        ApiError::RateLimited { retry_after }
+    );
+}
+
+#[test]
+fn a_matrix_error_keeps_code_message_and_extras() {
+    let body = r#"{"errcode": "M_USER_IN_USE", "error": "taken", "hint": 1}"#;
+    let ApiError::Matrix(error) = read::<Register>(400, body).unwrap_err() else {
+        panic!("not recognised");
+    };
+    assert_eq!(error.code, ErrorCode::UserInUse);
+    assert_eq!(error.message, "taken");
+    assert_eq!(error.extra["hint"], 1);
+}
+
+#[test]
+fn a_page_for_people_is_no_matrix_answer() {
+    let page = "<html>502 Bad Gateway</html>";
+    let unexpected = ApiError::UnexpectedStatus { status: 502 };
+    assert_eq!(read::<Register>(502, page).unwrap_err(), unexpected);
+    let message = malformed::<Register>(page);
+    assert!(message.starts_with("it is not whole JSON"), "{message}");
+    let cut = malformed::<Register>(r#"{"user_id": "@a:"#);
+    assert!(cut.starts_with("it is not whole JSON"), "{cut}");
+}
+
+#[test]
+fn a_wrong_field_is_named_with_its_path_and_without_its_value() {
+    let says = |message: String, expected: &str| assert_eq!(message, expected);
+    says(
+        malformed::<Register>(r#"{"device_id": "D"}"#),
+        "missing field `user_id`",
+    );
+    says(
+        malformed::<Register>("{\n \"user_id\": \"@a:b\",\n \"device_id\": [\"canary\"]\n}"),
+        "expected a string, found sequence, at /device_id",
+    );
+    says(
+        malformed::<Register>(r#"{"user_id": "@a:b", "access_token": 12345}"#),
+        "expected a string, found integer, at /access_token",
+    );
+    says(
+        malformed::<Register>(r#"{"user_id": "canary"}"#),
+        "not a user id: leading sigil is incorrect or missing, at /user_id",
+    );
+    says(
+        malformed::<GetLoginFlows>(r#"{"flows": [{"type": "a"}, {"type": "b"}, {"typ": "c"}]}"#),
+        "missing field `type`, at /flows/2",
+    );
+    says(
+        malformed::<Sync>(
+            r#"{"next_batch": "n", "rooms": {"join": {"!a/b~c:d": {"timeline": {"events": [{"a": "]"}], "limited": "}"}}}}}"#,
+        ),
+        "expected a boolean, found string, at /rooms/join/!a~1b~0c:d/timeline/limited",
+    );
+    says(
+        malformed::<QueryKeys>(r#"{"device_keys": {"canary": {}}}"#),
+        "not a user id: leading sigil is incorrect or missing, at /device_keys/canary",
+    );
+    says(
+        malformed::<GetWellknown>(r#"{"m.homeserver": {"base_url": 5}}"#),
+        "in `m.homeserver`: expected a string, found integer",
+    );
+    says(
+        malformed::<Logout>("5"),
+        "expected struct LogoutResponse, found integer",
+    );
+}
+
+#[test]
+fn nothing_is_as_good_as_an_empty_object() {
+    assert!(read::<Logout>(200, "").is_ok());
+    assert!(read::<Logout>(200, "{}").is_ok());
+    assert_eq!(malformed::<Register>(""), "missing field `user_id`");
+}
+
+#[test]
+fn an_array_may_be_the_whole_answer() {
+    let state = read::<GetRoomState>(200, r#"[{"type": "m.room.name"}, 5]"#).unwrap();
+    assert_eq!(state[0].json(), r#"{"type": "m.room.name"}"#);
+    // A broken event is for whoever looks at it.
+    assert!(state[1].read().is_err());
+}
+
+#[test]
+fn a_file_comes_with_its_headers() {
+    let headers = vec![
+        ("content-type".into(), "image/png".to_owned()),
+        ("Content-Disposition".into(), "inline".to_owned()),
+    ];
+    let response = Response::new(200, headers, Body::Bytes(vec![1, 2]));
+    let content = GetContentAuthed::read(&response).unwrap();
+    assert_eq!(content.bytes, [1, 2]);
+    assert_eq!(content.content_type.as_deref(), Some("image/png"));
+    assert_eq!(content.content_disposition.as_deref(), Some("inline"));
+
+    let elsewhere = vec![("Location".into(), "https://cdn.example.org".to_owned())];
+    let response = Response::new(307, elsewhere, Body::Empty);
+    let unexpected = ApiError::UnexpectedStatus { status: 307 };
+    assert_eq!(GetContentAuthed::read(&response).unwrap_err(), unexpected);
+}
+
+#[test]
+fn a_redirection_gives_its_address() {
+    let header = vec![("location".into(), "https://sso.example.org/?x".to_owned())];
+    let response = Response::new(302, header, Body::Empty);
+    let redirect = RedirectToSso::read(&response).unwrap();
+    assert_eq!(redirect.location, "https://sso.example.org/?x");
+    let nowhere = Response::new(302, vec![], Body::Empty);
+    assert!(RedirectToSso::read(&nowhere).is_err());
+}
+
+#[test]
+fn a_text_or_an_object_is_read_as_either() {
+    let rules = read::<GetPushRulesGlobal>(
+        200,
+        r#"{"content": [{"actions": ["notify", {"set_tweak": "sound"}], "default": true,
+            "enabled": true, "rule_id": "r",
+            "conditions": [{"kind": "a", "value": null}, {"kind": "b"}]}]}"#,
+    )
+    .unwrap();
+    let rule = &rules.content.unwrap()[0];
+    let written = serde_json::to_string(&rule).unwrap();
+    assert!(
+        written.contains(r#"["notify",{"set_tweak":"sound"}]"#),
+        "{written}"
+    );
+    // Null says something here, and absence something else.
+    let conditions = rule.conditions.as_ref().unwrap();
+    assert_eq!(conditions[0].value, Some(serde_json::Value::Null));
+    assert_eq!(conditions[1].value, None);
+    assert!(written.contains(r#"[{"kind":"a","value":null},{"kind":"b"}]"#));
+}

@@ -1,0 +1,94 @@
+//! Registering, to the letter.
+
+use matricula_api::{
+    Endpoint,
+    client::registration::{Register, RegisterKind, RegisterResponse},
+    uia::{AuthData, Stage},
+};
+use matricula_job::{Body, Method, OperationAuth, Retry};
+
+use crate::{read, server};
+
+/// All nine parameters of libkazv's `RegisterJob` (the server is given to `job`), and the two that
+/// only prose names.
+fn full() -> Register {
+    Register {
+        kind: Some(RegisterKind::Guest),
+        auth: Some(AuthData::stage(Stage::Dummy, Some("xxxxx".into()))),
+        username: Some("cheeky_monkey".into()),
+        password: Some("ilovebananas".into()),
+        device_id: Some("GHTYAJCE".into()),
+        initial_device_display_name: Some("Jungle Phone".into()),
+        inhibit_login: Some(false),
+        refresh_token: Some(true),
+        login_type: Some("m.login.application_service".into()),
+        guest_access_token: Some("abc".into()),
+    }
+}
+
+#[test]
+fn every_parameter_goes_where_the_specification_wants_it() {
+    let job = full().job(&server());
+    assert_eq!(job.job_id(), "register");
+    assert_eq!(job.request_method(), Method::Post);
+    assert_eq!(
+        job.url(),
+        "https://matrix.example.org/_matrix/client/v3/register"
+    );
+    assert_eq!(job.request_query(), [("kind".into(), "guest".to_owned())]);
+    let body = concat!(
+        r#"{"auth":{"type":"m.login.dummy","session":"xxxxx"},"username":"cheeky_monkey","#,
+        r#""password":"ilovebananas","device_id":"GHTYAJCE","#,
+        r#""initial_device_display_name":"Jungle Phone","inhibit_login":false,"#,
+        r#""refresh_token":true,"type":"m.login.application_service","guest_access_token":"abc"}"#,
+    );
+    assert_eq!(job.request_body(), &Body::Json(body.into()));
+    assert!(job.should_return_json());
+    assert_eq!(job.retry(), Retry::NotProcessed);
+}
+
+#[test]
+fn nothing_given_is_nothing_sent() {
+    let job = Register::default().job(&server());
+    assert_eq!(job.request_query(), []);
+    assert_eq!(job.request_body(), &Body::Json("{}".into()));
+    assert!(!job.holds_secret());
+}
+
+#[test]
+fn the_facts_of_the_operation_are_known() {
+    let operation = Register::OPERATION;
+    assert_eq!(operation.auth, OperationAuth::AppserviceOptional);
+    assert!(operation.rate_limited && operation.uia && !operation.deprecated);
+}
+
+#[test]
+fn the_body_is_read_back_as_a_server_does() {
+    let Body::Json(text) = full().job(&server()).request_body().clone() else {
+        panic!("no JSON");
+    };
+    let read: Register = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        read,
+        Register {
+            kind: None,
+            ..full()
+        }
+    );
+}
+
+#[test]
+fn an_account_is_read_and_written_back() {
+    let json = r#"{"user_id":"@a:b","access_token":"t","refresh_token":"r","expires_in_ms":60000,"home_server":"b","device_id":"D"}"#;
+    let account = read::<Register>(200, json).unwrap();
+    let expected = RegisterResponse {
+        access_token: Some("t".into()),
+        refresh_token: Some("r".into()),
+        expires_in_ms: Some(60_000),
+        home_server: Some("b".parse().unwrap()),
+        device_id: Some("D".into()),
+        ..RegisterResponse::new("@a:b".parse().unwrap())
+    };
+    assert_eq!(account, expected);
+    assert_eq!(serde_json::to_string(&account).unwrap(), json);
+}

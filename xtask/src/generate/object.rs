@@ -1,0 +1,192 @@
+//! Lowers objects: to structs, to maps, or to any object.
+
+use super::OVERRIDES;
+use super::model::{Field, Item, Path, Struct, Type};
+use super::names::snake;
+use super::reach::{At, Owner, entries_at};
+use super::schema::{DEFINITIONS, Lower, identifier};
+use super::spec::{entries, flag, text, texts};
+use super::type_names::stem;
+use crate::Result;
+
+impl<'a> Lower<'a> {
+    /// A struct, a map, or any object, of one schema or several.
+    pub(crate) fn lower_object(&mut self, sources: &[At<'a>], owner: &Owner) -> Result<Type> {
+        let key = sources.iter().map(At::key).collect::<Vec<_>>().join("+");
+        if let Some(ty) = self.known.get(&key) {
+            return Ok(ty.clone());
+        }
+        let parts = self.parts(sources)?;
+        let has_fields = parts.iter().any(|part| {
+            entries_at(part.node, "properties").next().is_some()
+                || self.overrides.has("fields", &part.site)
+        });
+        if !has_fields {
+            return self.lower_map(&parts, owner);
+        }
+        let at = &sources[0];
+        let module = self.module_of(at, owner);
+        let name = self.name(at, &parts, owner);
+        let mut doc = format!("`{}` of [`{}`].", owner.field, owner.name);
+        if module == DEFINITIONS && at.pointer.is_empty() {
+            let stem = stem(&at.file);
+            doc = format!("The shared definition `{stem}`.");
+        } else if owner.field.is_empty() {
+            doc = format!("The answer to [`{}`].", owner.name);
+        } else if module != owner.module {
+            doc = format!("A part of the shared definition `{}`.", stem(&at.file));
+        }
+        let path = Path {
+            module: module.clone(),
+            name: name.clone(),
+        };
+        let ty = Type::Struct(path);
+        self.known.insert(key, ty.clone());
+        let owner = Owner::operation(&module, &name);
+        let (fields, extra) = self.fields(&parts, &owner)?;
+        let new = Struct {
+            name: name.clone(),
+            doc,
+            fields,
+            extra,
+        };
+        self.structs.insert((module.clone(), name), new.clone());
+        self.module(&module).items.push(Item::Struct(new));
+        Ok(ty)
+    }
+
+    /// The fields of an object of these parts, and the type of what may stand beside them.
+    pub(crate) fn fields(
+        &mut self,
+        parts: &[At<'a>],
+        owner: &Owner,
+    ) -> Result<(Vec<Field>, Option<Type>)> {
+        let mut properties: Vec<(String, Vec<At<'a>>)> = Vec::new();
+        let mut required = Vec::new();
+        let mut extra = None;
+        for part in parts {
+            required.extend(texts(part.node.get("required")));
+            let own = entries_at(part.node, "properties");
+            for (name, node) in own {
+                let site = format!("{}/{name}", part.site);
+                let below = part.below(&["properties", name], node, site);
+                match properties.iter_mut().find(|(other, _)| other == name) {
+                    Some((_, sources)) => sources.push(below),
+                    None => properties.push((name.to_owned(), vec![below])),
+                }
+            }
+            for (name, node) in self
+                .overrides
+                .get("fields", &part.site)
+                .into_iter()
+                .flat_map(entries)
+            {
+                let site = format!("{}/{name}", part.site);
+                let added = At {
+                    file: OVERRIDES.to_owned(),
+                    pointer: format!("/{site}"),
+                    node,
+                    site,
+                };
+                match properties.iter_mut().find(|(other, _)| other == name) {
+                    Some((_, sources)) => *sources = vec![added],
+                    None => properties.push((name.to_owned(), vec![added])),
+                }
+            }
+            if let Some(node) = part.node.get("additionalProperties")
+                && node.as_bool() != Some(false)
+            {
+                let site = part.site.clone() + "/*";
+                let below = part.below(&["additionalProperties"], node, site);
+                extra = Some(self.lower(&below, owner)?);
+            }
+        }
+        let mut fields = Vec::new();
+        for (wire, sources) in properties {
+            let required = required.contains(&wire.as_str())
+                && !self.overrides.has("optional", &sources[0].site);
+            fields.push(self.field(wire, required, &sources, owner)?);
+        }
+        Ok((fields, extra))
+    }
+
+    /// A field or parameter.
+    pub(crate) fn field(
+        &mut self,
+        wire: String,
+        required: bool,
+        sources: &[At<'a>],
+        owner: &Owner,
+    ) -> Result<Field> {
+        let owner = Owner {
+            field: wire.clone(),
+            item: false,
+            ..owner.clone()
+        };
+        let ty = self.lower_all(sources, &owner)?;
+        let site = &sources[0].site;
+        let name = self.overrides.text("names", site);
+        let name = name.map_or_else(|| snake(&wire), str::to_owned);
+        let null_matters = ty == Type::Value
+            && sources
+                .iter()
+                .any(|at| texts(at.node.get("type")).contains(&"null"));
+        let words = sources
+            .iter()
+            .find_map(|at| self.overrides.text("words", &at.site))
+            .map(str::to_owned);
+        let facts = facts(&wire, sources);
+        Ok(Field {
+            wire,
+            name,
+            ty,
+            required,
+            null_matters,
+            words,
+            facts,
+        })
+    }
+
+    /// An object without fields of its own.
+    pub(crate) fn lower_map(&mut self, parts: &[At<'a>], owner: &Owner) -> Result<Type> {
+        for part in parts {
+            let site = part.site.clone() + "/*";
+            let patterns = part.node.get("patternProperties");
+            if let Some((pattern, value)) = patterns.into_iter().flat_map(entries).next() {
+                let below = part.below(&["patternProperties", pattern], value, site);
+                let key = match text(value, "x-pattern-format") {
+                    Some(format) => identifier(format)
+                        .map(Type::Id)
+                        .ok_or_else(|| format!("{}: the format {format} is new", part.site))?,
+                    None => Type::Text,
+                };
+                let value = self.lower(&below, &owner.item())?;
+                return Ok(Type::Map(Box::new(key), Box::new(value)));
+            }
+            if let Some(node) = part.node.get("additionalProperties") {
+                let below = part.below(&["additionalProperties"], node, site);
+                let value = self.lower(&below, &owner.item())?;
+                if value != Type::Value {
+                    return Ok(Type::Map(Box::new(Type::Text), Box::new(value)));
+                }
+            }
+        }
+        Ok(Type::Object)
+    }
+}
+
+/// The facts about a field.
+fn facts(wire: &str, sources: &[At<'_>]) -> String {
+    let mut facts = Vec::new();
+    if wire.ends_with("_ms") || matches!(wire, "timeout" | "age" | "last_active_ago") {
+        facts.push("In milliseconds.".to_owned());
+    }
+    let since = sources
+        .iter()
+        .find_map(|at| text(at.node, "x-addedInMatrixVersion"));
+    facts.extend(since.map(|version| format!("Since {version}.")));
+    if sources.iter().any(|at| flag(at.node, "deprecated")) {
+        facts.push("Deprecated.".to_owned());
+    }
+    facts.join(" ")
+}

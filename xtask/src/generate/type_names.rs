@@ -1,0 +1,95 @@
+//! Names for types, and the modules that they go to.
+
+use super::OVERRIDES;
+use super::model::Item;
+use super::names::{pascal, snake};
+use super::reach::{At, Owner};
+use super::schema::{DEFINITIONS, Lower};
+use super::spec::text;
+
+impl<'a> Lower<'a> {
+    pub(crate) fn module_of(&self, at: &At<'a>, owner: &Owner) -> String {
+        let own = at.file.strip_prefix(self.dir);
+        match own.and_then(|file| file.strip_prefix('/')) {
+            Some(file) if !file.contains('/') => snake(stem(file)),
+            None if at.file == OVERRIDES => owner.module.clone(),
+            _ => DEFINITIONS.to_owned(),
+        }
+    }
+
+    /// A name for a type, free in its module.
+    pub(crate) fn name(&self, at: &At<'a>, parts: &[At<'a>], owner: &Owner) -> String {
+        if let Some(name) = self.overrides.text("type_names", &at.site) {
+            return name.to_owned();
+        }
+        let whole_file = at.pointer.is_empty();
+        let component = at.pointer.strip_prefix("/components/schemas/");
+        let module = self.module_of(at, owner);
+        let prefix = match module == owner.module {
+            true => owner.name.clone(),
+            // Whoever needs it first is not whom it belongs to.
+            false => pascal(stem(&at.file)),
+        };
+        let long = owner.type_name(&prefix);
+        let candidates = match component.filter(|name| !name.contains('/')) {
+            _ if whole_file => vec![pascal(stem(&at.file))],
+            Some(component) => vec![pascal(component)],
+            None if owner.field.is_empty() => vec![format!("{}Response", owner.name)],
+            None => {
+                let own = parts.iter().rev().filter(|part| part.file == at.file);
+                let nodes = [at].into_iter().chain(own).map(|at| at.node);
+                let title = nodes.filter_map(|node| text(node, "title")).next();
+                title
+                    .map(pascal)
+                    .into_iter()
+                    .chain([long.clone()])
+                    .collect()
+            }
+        };
+        let free = |name: &String| !RESERVED.contains(&name.as_str()) && !self.taken(&module, name);
+        candidates.into_iter().find(free).unwrap_or(long)
+    }
+
+    pub(crate) fn taken(&self, module: &str, name: &str) -> bool {
+        let items = self
+            .modules
+            .get(module)
+            .map_or(&[][..], |module| &module.items);
+        let mut names = items.iter().map(|item| match item {
+            Item::Operation(operation) => &operation.name,
+            Item::Struct(known) => &known.name,
+            Item::Enum(known) => &known.name,
+        });
+        let is_struct = self
+            .structs
+            .contains_key(&(module.to_owned(), name.to_owned()));
+        is_struct || names.any(|known| known == name)
+    }
+}
+
+/// Names that the generated code uses for other things.
+const RESERVED: [&str; 18] = [
+    "Body",
+    "Content",
+    "Default",
+    "Endpoint",
+    "Job",
+    "Map",
+    "Method",
+    "Operation",
+    "Option",
+    "Raw",
+    "Redirect",
+    "Response",
+    "Result",
+    "Secret",
+    "Some",
+    "String",
+    "Value",
+    "Vec",
+];
+
+pub(crate) fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.strip_suffix(".yaml").unwrap_or(name)
+}
