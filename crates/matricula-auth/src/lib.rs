@@ -4,8 +4,40 @@
 //! offers, [`Registration`] makes an account there, [`Login`] signs in to one. None does any I/O:
 //! they say what to [send](Effect::Send) and what to [ask](Effect::Ask), and are told what came of it.
 //!
-//! After every step its `commit` is to be stored. A conversation that was stored goes on in another
-//! process: read it back and step it with [`Input::Start`].
+//! After every step its `commit` is to be stored, and only then are its effects to be carried out. A
+//! conversation that was stored goes on in another process: read it back and step it with
+//! [`Input::Start`].
+//!
+//! A registration by hand, with an answer that no server gave:
+//!
+//! ```
+//! use matricula_auth::{Effect, Event, Input, Registration, ServerFacts, Wishes};
+//! use matricula_job::{
+//!     Body, Cx, Machine, Response, SeededEntropy, Timestamp, scheduler::Outcome,
+//! };
+//!
+//! // In production: the system's clock and random bytes.
+//! let (now, mut entropy) = (Timestamp::from_millis(1_700_000_000_000), SeededEntropy::new(7));
+//! let facts = ServerFacts::of("https://matrix.example.org".parse()?);
+//! let mut registration = Registration::new(&facts, Wishes::default());
+//!
+//! let step = registration.step(&mut Cx::new(now, &mut entropy), Input::Start);
+//! // 1. Store: the password that was made is in here, and nothing has been sent yet.
+//! assert!(!step.commit.is_empty());
+//! // 2. Only then send, and answer by the effect's id.
+//! let [Effect::Send(id, job)] = &step.effects[..] else { panic!("{:?}", step.effects) };
+//! assert_eq!(job.url(), "https://matrix.example.org/_matrix/client/v3/register");
+//! let body = r#"{"user_id": "@1:example.org", "access_token": "syt_x", "device_id": "D"}"#;
+//! let answer = job.gen_response(Response::new(200, vec![], Body::Json(body.into())));
+//!
+//! let input = Input::Outcome(*id, Outcome::Done(answer));
+//! let step = registration.step(&mut Cx::new(now, &mut entropy), input);
+//! // 3. The account goes into the store, and the registration out of it, in one commit.
+//! assert_eq!(step.commit.changes().len(), 2);
+//! let [Event::Finished(Ok(account))] = &step.events[..] else { panic!("{:?}", step.events) };
+//! assert_eq!(account.user_id.as_str(), "@1:example.org");
+//! # Ok::<(), matricula_job::ServerUrlError>(())
+//! ```
 
 mod account;
 mod address;

@@ -6,4 +6,5 @@ mod discovery;
 mod login;
 mod lost_answers;
 mod registration;
+mod rules;
 mod talk;
