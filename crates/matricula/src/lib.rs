@@ -18,3 +18,8 @@ pub use matricula_api as api;
 pub use matricula_auth as auth;
 pub use matricula_http as http;
 pub use matricula_job as job;
+
+// The program in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
