@@ -3,10 +3,9 @@
 use std::{fmt, time::Duration};
 
 use matricula_job::Response;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::uia::UiaInfo;
+use crate::{uia::UiaInfo, wire::text_enum};
 
 /// Why an answer is not the one hoped for.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -94,7 +93,7 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
         return Some(ApiError::Malformed { status, message });
     }
     let code = match body.remove("errcode") {
-        Some(Value::String(code)) => ErrorCode::from(code),
+        Some(Value::String(code)) => ErrorCode::from(code.as_str()),
         _ => return Some(no_matrix_error(response)),
     };
     if status == 429 || code == ErrorCode::LimitExceeded {
@@ -124,178 +123,130 @@ fn no_matrix_error(response: &Response) -> ApiError {
     }
 }
 
-macro_rules! error_codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
-        /// The kind of a [`MatrixError`].
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(from = "String", into = "String")]
-        #[non_exhaustive]
-        pub enum ErrorCode {
-            $($(#[$doc])* $name,)*
-            /// A code that the specification does not list.
-            Other(String),
-        }
-
-        impl ErrorCode {
-            /// The code as it is written on the wire.
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $(Self::$name => $code,)*
-                    Self::Other(code) => code,
-                }
-            }
-        }
-
-        impl From<&str> for ErrorCode {
-            fn from(code: &str) -> Self {
-                match code {
-                    $($code => Self::$name,)*
-                    other => Self::Other(other.to_owned()),
-                }
-            }
-        }
-    };
-}
-
-error_codes! {
-    /// Not allowed.
-    Forbidden = "M_FORBIDDEN",
-    /// The access token is not known, or no longer.
-    UnknownToken = "M_UNKNOWN_TOKEN",
-    /// An access token was needed and not given.
-    MissingToken = "M_MISSING_TOKEN",
-    /// The account is locked.
-    UserLocked = "M_USER_LOCKED",
-    /// The account may only leave rooms and redact.
-    UserSuspended = "M_USER_SUSPENDED",
-    /// JSON of the wrong shape.
-    BadJson = "M_BAD_JSON",
-    /// No JSON.
-    NotJson = "M_NOT_JSON",
-    /// What was asked for is not there.
-    NotFound = "M_NOT_FOUND",
-    /// Too many requests.
-    LimitExceeded = "M_LIMIT_EXCEEDED",
-    /// The server does not know this endpoint or method.
-    Unrecognized = "M_UNRECOGNIZED",
-    /// Some other error.
-    Unknown = "M_UNKNOWN",
-    /// The authentication was not good enough.
-    Unauthorized = "M_UNAUTHORIZED",
-    /// The account was deactivated.
-    UserDeactivated = "M_USER_DEACTIVATED",
-    /// The user id is taken.
-    UserInUse = "M_USER_IN_USE",
-    /// The user id is not valid.
-    InvalidUsername = "M_INVALID_USERNAME",
-    /// The room alias is taken.
-    RoomInUse = "M_ROOM_IN_USE",
-    /// The initial state of the room is not valid.
-    InvalidRoomState = "M_INVALID_ROOM_STATE",
-    /// The email address or phone number is taken.
-    ThreepidInUse = "M_THREEPID_IN_USE",
-    /// The email address or phone number is not known.
-    ThreepidNotFound = "M_THREEPID_NOT_FOUND",
-    /// The email address or phone number could not be verified.
-    ThreepidAuthFailed = "M_THREEPID_AUTH_FAILED",
-    /// The server does not accept this email address or phone number.
-    ThreepidDenied = "M_THREEPID_DENIED",
-    /// The kind of address is not supported.
-    ThreepidMediumNotSupported = "M_THREEPID_MEDIUM_NOT_SUPPORTED",
-    /// The server does not trust the identity server named.
-    ServerNotTrusted = "M_SERVER_NOT_TRUSTED",
-    /// The server does not support the room version.
-    UnsupportedRoomVersion = "M_UNSUPPORTED_ROOM_VERSION",
-    /// The client asked for an incompatible room version.
-    IncompatibleRoomVersion = "M_INCOMPATIBLE_ROOM_VERSION",
-    /// The state change would not take effect.
-    BadState = "M_BAD_STATE",
-    /// Guests may not do this.
-    GuestAccessForbidden = "M_GUEST_ACCESS_FORBIDDEN",
-    /// A captcha is needed.
-    CaptchaNeeded = "M_CAPTCHA_NEEDED",
-    /// The captcha was not solved.
-    CaptchaInvalid = "M_CAPTCHA_INVALID",
-    /// A parameter is missing.
-    MissingParam = "M_MISSING_PARAM",
-    /// A parameter is not valid.
-    InvalidParam = "M_INVALID_PARAM",
-    /// Too large.
-    TooLarge = "M_TOO_LARGE",
-    /// Reserved for an application service.
-    Exclusive = "M_EXCLUSIVE",
-    /// The server cannot do more of this for now.
-    ResourceLimitExceeded = "M_RESOURCE_LIMIT_EXCEEDED",
-    /// The server-notices room cannot be left.
-    CannotLeaveServerNoticeRoom = "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
-    /// The password is too weak.
-    WeakPassword = "M_WEAK_PASSWORD",
-    /// The password is shorter than the server allows (Synapse).
-    PasswordTooShort = "M_PASSWORD_TOO_SHORT",
-    /// The password lacks a digit (Synapse).
-    PasswordNoDigit = "M_PASSWORD_NO_DIGIT",
-    /// The password lacks a symbol (Synapse).
-    PasswordNoSymbol = "M_PASSWORD_NO_SYMBOL",
-    /// The password lacks an upper-case letter (Synapse).
-    PasswordNoUppercase = "M_PASSWORD_NO_UPPERCASE",
-    /// The password lacks a lower-case letter (Synapse).
-    PasswordNoLowercase = "M_PASSWORD_NO_LOWERCASE",
-    /// The password is too common (Synapse).
-    PasswordInDictionary = "M_PASSWORD_IN_DICTIONARY",
-    /// An application service must not log in here.
-    AppserviceLoginUnsupported = "M_APPSERVICE_LOGIN_UNSUPPORTED",
-    /// A newer backup of the keys exists.
-    WrongRoomKeysVersion = "M_WRONG_ROOM_KEYS_VERSION",
-    /// The signature is not valid.
-    InvalidSignature = "M_INVALID_SIGNATURE",
-    /// The terms were not agreed to.
-    TermsNotSigned = "M_TERMS_NOT_SIGNED",
-    /// A room alias is not valid.
-    BadAlias = "M_BAD_ALIAS",
-    /// The media is not there yet.
-    NotYetUploaded = "M_NOT_YET_UPLOADED",
-    /// The media is there already.
-    CannotOverwriteMedia = "M_CANNOT_OVERWRITE_MEDIA",
-    /// The content could not be read or passed on.
-    UnableToAuthoriseJoin = "M_UNABLE_TO_AUTHORISE_JOIN",
-    /// Another server must be asked.
-    UnableToGrantJoin = "M_UNABLE_TO_GRANT_JOIN",
-    /// The position to page from is not known.
-    UnknownPos = "M_UNKNOWN_POS",
-    /// The device is not known.
-    UnknownDevice = "M_UNKNOWN_DEVICE",
-    /// The application service has no address to ping.
-    UrlNotSet = "M_URL_NOT_SET",
-    /// The application service answered with an error.
-    BadStatus = "M_BAD_STATUS",
-    /// The application service did not answer in time.
-    ConnectionTimeout = "M_CONNECTION_TIMEOUT",
-    /// The application service could not be reached.
-    ConnectionFailed = "M_CONNECTION_FAILED",
-    /// The key is too long.
-    KeyTooLarge = "M_KEY_TOO_LARGE",
-    /// The profile would be too large.
-    ProfileTooLarge = "M_PROFILE_TOO_LARGE",
-    /// The user does not accept this invitation.
-    InviteBlocked = "M_INVITE_BLOCKED",
-    /// The policy server refused the event.
-    Unsafe = "M_UNSAFE",
-}
-
-impl From<String> for ErrorCode {
-    fn from(code: String) -> Self {
-        Self::from(code.as_str())
-    }
-}
-
-impl From<ErrorCode> for String {
-    fn from(code: ErrorCode) -> Self {
-        code.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+text_enum! {
+    /// The kind of a [`MatrixError`].
+    pub enum ErrorCode {
+        /// Not allowed.
+        Forbidden = "M_FORBIDDEN",
+        /// The access token is not known, or no longer.
+        UnknownToken = "M_UNKNOWN_TOKEN",
+        /// An access token was needed and not given.
+        MissingToken = "M_MISSING_TOKEN",
+        /// The account is locked.
+        UserLocked = "M_USER_LOCKED",
+        /// The account may only leave rooms and redact.
+        UserSuspended = "M_USER_SUSPENDED",
+        /// JSON of the wrong shape.
+        BadJson = "M_BAD_JSON",
+        /// No JSON.
+        NotJson = "M_NOT_JSON",
+        /// What was asked for is not there.
+        NotFound = "M_NOT_FOUND",
+        /// Too many requests.
+        LimitExceeded = "M_LIMIT_EXCEEDED",
+        /// The server does not know this endpoint or method.
+        Unrecognized = "M_UNRECOGNIZED",
+        /// Some other error.
+        Unknown = "M_UNKNOWN",
+        /// The authentication was not good enough.
+        Unauthorized = "M_UNAUTHORIZED",
+        /// The account was deactivated.
+        UserDeactivated = "M_USER_DEACTIVATED",
+        /// The user id is taken.
+        UserInUse = "M_USER_IN_USE",
+        /// The user id is not valid.
+        InvalidUsername = "M_INVALID_USERNAME",
+        /// The room alias is taken.
+        RoomInUse = "M_ROOM_IN_USE",
+        /// The initial state of the room is not valid.
+        InvalidRoomState = "M_INVALID_ROOM_STATE",
+        /// The email address or phone number is taken.
+        ThreepidInUse = "M_THREEPID_IN_USE",
+        /// The email address or phone number is not known.
+        ThreepidNotFound = "M_THREEPID_NOT_FOUND",
+        /// The email address or phone number could not be verified.
+        ThreepidAuthFailed = "M_THREEPID_AUTH_FAILED",
+        /// The server does not accept this email address or phone number.
+        ThreepidDenied = "M_THREEPID_DENIED",
+        /// The kind of address is not supported.
+        ThreepidMediumNotSupported = "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+        /// The server does not trust the identity server named.
+        ServerNotTrusted = "M_SERVER_NOT_TRUSTED",
+        /// The server does not support the room version.
+        UnsupportedRoomVersion = "M_UNSUPPORTED_ROOM_VERSION",
+        /// The client asked for an incompatible room version.
+        IncompatibleRoomVersion = "M_INCOMPATIBLE_ROOM_VERSION",
+        /// The state change would not take effect.
+        BadState = "M_BAD_STATE",
+        /// Guests may not do this.
+        GuestAccessForbidden = "M_GUEST_ACCESS_FORBIDDEN",
+        /// A captcha is needed.
+        CaptchaNeeded = "M_CAPTCHA_NEEDED",
+        /// The captcha was not solved.
+        CaptchaInvalid = "M_CAPTCHA_INVALID",
+        /// A parameter is missing.
+        MissingParam = "M_MISSING_PARAM",
+        /// A parameter is not valid.
+        InvalidParam = "M_INVALID_PARAM",
+        /// Too large.
+        TooLarge = "M_TOO_LARGE",
+        /// Reserved for an application service.
+        Exclusive = "M_EXCLUSIVE",
+        /// The server cannot do more of this for now.
+        ResourceLimitExceeded = "M_RESOURCE_LIMIT_EXCEEDED",
+        /// The server-notices room cannot be left.
+        CannotLeaveServerNoticeRoom = "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+        /// The password is too weak.
+        WeakPassword = "M_WEAK_PASSWORD",
+        /// The password is shorter than the server allows (Synapse).
+        PasswordTooShort = "M_PASSWORD_TOO_SHORT",
+        /// The password lacks a digit (Synapse).
+        PasswordNoDigit = "M_PASSWORD_NO_DIGIT",
+        /// The password lacks a symbol (Synapse).
+        PasswordNoSymbol = "M_PASSWORD_NO_SYMBOL",
+        /// The password lacks an upper-case letter (Synapse).
+        PasswordNoUppercase = "M_PASSWORD_NO_UPPERCASE",
+        /// The password lacks a lower-case letter (Synapse).
+        PasswordNoLowercase = "M_PASSWORD_NO_LOWERCASE",
+        /// The password is too common (Synapse).
+        PasswordInDictionary = "M_PASSWORD_IN_DICTIONARY",
+        /// An application service must not log in here.
+        AppserviceLoginUnsupported = "M_APPSERVICE_LOGIN_UNSUPPORTED",
+        /// A newer backup of the keys exists.
+        WrongRoomKeysVersion = "M_WRONG_ROOM_KEYS_VERSION",
+        /// The signature is not valid.
+        InvalidSignature = "M_INVALID_SIGNATURE",
+        /// The terms were not agreed to.
+        TermsNotSigned = "M_TERMS_NOT_SIGNED",
+        /// A room alias is not valid.
+        BadAlias = "M_BAD_ALIAS",
+        /// The media is not there yet.
+        NotYetUploaded = "M_NOT_YET_UPLOADED",
+        /// The media is there already.
+        CannotOverwriteMedia = "M_CANNOT_OVERWRITE_MEDIA",
+        /// The content could not be read or passed on.
+        UnableToAuthoriseJoin = "M_UNABLE_TO_AUTHORISE_JOIN",
+        /// Another server must be asked.
+        UnableToGrantJoin = "M_UNABLE_TO_GRANT_JOIN",
+        /// The position to page from is not known.
+        UnknownPos = "M_UNKNOWN_POS",
+        /// The device is not known.
+        UnknownDevice = "M_UNKNOWN_DEVICE",
+        /// The application service has no address to ping.
+        UrlNotSet = "M_URL_NOT_SET",
+        /// The application service answered with an error.
+        BadStatus = "M_BAD_STATUS",
+        /// The application service did not answer in time.
+        ConnectionTimeout = "M_CONNECTION_TIMEOUT",
+        /// The application service could not be reached.
+        ConnectionFailed = "M_CONNECTION_FAILED",
+        /// The key is too long.
+        KeyTooLarge = "M_KEY_TOO_LARGE",
+        /// The profile would be too large.
+        ProfileTooLarge = "M_PROFILE_TOO_LARGE",
+        /// The user does not accept this invitation.
+        InviteBlocked = "M_INVITE_BLOCKED",
+        /// The policy server refused the event.
+        Unsafe = "M_UNSAFE",
     }
 }

@@ -8,7 +8,7 @@ use matricula_job::{Secret, secret::exposed};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ErrorCode;
+use crate::{ErrorCode, wire::text_enum};
 
 /// What a server asks for with a 401: the flows on offer, and how far this session has come.
 ///
@@ -79,77 +79,27 @@ pub struct Flow {
     pub stages: Vec<Stage>,
 }
 
-/// One thing to be done to authenticate.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-#[non_exhaustive]
-pub enum Stage {
-    /// `m.login.dummy`: nothing.
-    Dummy,
-    /// `m.login.registration_token`: a token that the server's administrators hand out.
-    RegistrationToken,
-    /// `m.login.terms`: accepting documents.
-    Terms,
-    /// `m.login.password`: the account's password.
-    Password,
-    /// `m.login.recaptcha`: a captcha.
-    Recaptcha,
-    /// `m.login.email.identity`: proving an email address.
-    EmailIdentity,
-    /// `m.login.msisdn`: proving a phone number.
-    Msisdn,
-    /// `m.login.sso`: signing in elsewhere.
-    Sso,
-    /// `m.oauth`: approval in the account's OAuth 2.0 server.
-    OAuth,
-    /// A stage that the specification does not list.
-    Other(String),
-}
-
-impl Stage {
-    /// The stage as it is written on the wire.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Dummy => "m.login.dummy",
-            Self::RegistrationToken => "m.login.registration_token",
-            Self::Terms => "m.login.terms",
-            Self::Password => "m.login.password",
-            Self::Recaptcha => "m.login.recaptcha",
-            Self::EmailIdentity => "m.login.email.identity",
-            Self::Msisdn => "m.login.msisdn",
-            Self::Sso => "m.login.sso",
-            Self::OAuth => "m.oauth",
-            Self::Other(stage) => stage,
-        }
-    }
-}
-
-impl From<String> for Stage {
-    fn from(stage: String) -> Self {
-        match stage.as_str() {
-            "m.login.dummy" => Self::Dummy,
-            "m.login.registration_token" => Self::RegistrationToken,
-            "m.login.terms" => Self::Terms,
-            "m.login.password" => Self::Password,
-            "m.login.recaptcha" => Self::Recaptcha,
-            "m.login.email.identity" => Self::EmailIdentity,
-            "m.login.msisdn" => Self::Msisdn,
-            "m.login.sso" => Self::Sso,
-            "m.oauth" => Self::OAuth,
-            _ => Self::Other(stage),
-        }
-    }
-}
-
-impl From<Stage> for String {
-    fn from(stage: Stage) -> Self {
-        stage.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+text_enum! {
+    /// One thing to be done to authenticate.
+    pub enum Stage {
+        /// Nothing.
+        Dummy = "m.login.dummy",
+        /// A token that the server's administrators hand out.
+        RegistrationToken = "m.login.registration_token",
+        /// Accepting documents.
+        Terms = "m.login.terms",
+        /// The account's password.
+        Password = "m.login.password",
+        /// A captcha.
+        Recaptcha = "m.login.recaptcha",
+        /// Proving an email address.
+        EmailIdentity = "m.login.email.identity",
+        /// Proving a phone number.
+        Msisdn = "m.login.msisdn",
+        /// Signing in elsewhere.
+        Sso = "m.login.sso",
+        /// Approval in the account's OAuth 2.0 server.
+        OAuth = "m.oauth",
     }
 }
 

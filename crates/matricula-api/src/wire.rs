@@ -130,7 +130,12 @@ macro_rules! text_enum {
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum $name {
-            $($(#[$variant_doc])* $variant,)*
+            $(
+                $(#[$variant_doc])*
+                #[doc = ""]
+                #[doc = concat!("`", $text, "`")]
+                $variant,
+            )*
             /// A value that the specification does not list.
             Other(String),
         }

@@ -193,10 +193,7 @@ fn enumeration(code: &mut String, found: &Enum) {
     doc(code, "    ", &found.doc);
     let _ = writeln!(code, "    pub enum {} {{", found.name);
     for (name, value) in &found.values {
-        let _ = writeln!(
-            code,
-            "        /// `{value}`.\n        {name} = \"{value}\","
-        );
+        let _ = writeln!(code, "        {name} = \"{value}\",");
     }
     *code += "    }\n}\n\n";
 }

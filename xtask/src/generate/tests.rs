@@ -213,7 +213,7 @@ fn texts_of_the_same_values_share_a_type_if_told_to() {
         &code,
         &[
             "pub colour: Option<GetThingsResponseColour>,",
-            "/// `m.light_red`. LightRed = \"m.light_red\",",
+            "LightRed = \"m.light_red\",",
             "pub dir: Option<definitions::Direction>,",
         ],
     );

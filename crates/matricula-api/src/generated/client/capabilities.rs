@@ -55,9 +55,7 @@ impl BooleanCapability {
 text_enum! {
     /// A value of `available` in [`RoomVersionsCapability`].
     pub enum RoomVersionStability {
-        /// `stable`.
         Stable = "stable",
-        /// `unstable`.
         Unstable = "unstable",
     }
 }

@@ -102,11 +102,8 @@ impl StateEvent {
 text_enum! {
     /// A value of `preset` in [`CreateRoom`].
     pub enum CreateRoomPreset {
-        /// `private_chat`.
         PrivateChat = "private_chat",
-        /// `public_chat`.
         PublicChat = "public_chat",
-        /// `trusted_private_chat`.
         TrustedPrivateChat = "trusted_private_chat",
     }
 }

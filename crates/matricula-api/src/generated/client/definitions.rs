@@ -12,9 +12,7 @@ use crate::{EventId, Raw, RoomAliasId, RoomId, TextOr, UserId, wire, wire::text_
 text_enum! {
     /// A value that several operations share.
     pub enum UnbindResult {
-        /// `success`.
         Success = "success",
-        /// `no-support`.
         NoSupport = "no-support",
     }
 }
@@ -22,9 +20,7 @@ text_enum! {
 text_enum! {
     /// A value that several operations share.
     pub enum Medium {
-        /// `email`.
         Email = "email",
-        /// `msisdn`.
         Msisdn = "msisdn",
     }
 }
@@ -52,9 +48,7 @@ impl RequestTokenResponse {
 text_enum! {
     /// A value that several operations share.
     pub enum Visibility {
-        /// `public`.
         Public = "public",
-        /// `private`.
         Private = "private",
     }
 }
@@ -62,9 +56,7 @@ text_enum! {
 text_enum! {
     /// A value that several operations share.
     pub enum ThumbnailMethod {
-        /// `crop`.
         Crop = "crop",
-        /// `scale`.
         Scale = "scale",
     }
 }
@@ -103,11 +95,8 @@ impl Invite3pid {
 text_enum! {
     /// A value of `usage` in [`CrossSigningKey`].
     pub enum CrossSigningKeyUsage {
-        /// `master`.
         Master = "master",
-        /// `self_signing`.
         SelfSigning = "self_signing",
-        /// `user_signing`.
         UserSigning = "user_signing",
     }
 }
@@ -243,9 +232,7 @@ impl ClientEvent {
 text_enum! {
     /// A value of `event_format`.
     pub enum SyncFilterEventFormat {
-        /// `client`.
         Client = "client",
-        /// `federation`.
         Federation = "federation",
     }
 }
@@ -388,7 +375,6 @@ impl ThirdPartySigned {
 text_enum! {
     /// A value that several operations share.
     pub enum BackupAlgorithm {
-        /// `m.megolm_backup.v1.curve25519-aes-sha2`.
         MegolmBackupV1Curve25519AesSha2 = "m.megolm_backup.v1.curve25519-aes-sha2",
     }
 }
@@ -721,9 +707,7 @@ impl<'de> Deserialize<'de> for Wellknown {
 text_enum! {
     /// A value that several operations share.
     pub enum Direction {
-        /// `b`.
         B = "b",
-        /// `f`.
         F = "f",
     }
 }
@@ -825,11 +809,8 @@ impl OpenidToken {
 text_enum! {
     /// A value that several operations share.
     pub enum Presence {
-        /// `online`.
         Online = "online",
-        /// `offline`.
         Offline = "offline",
-        /// `unavailable`.
         Unavailable = "unavailable",
     }
 }
@@ -931,15 +912,10 @@ pub struct PushRuleset {
 text_enum! {
     /// A value that several operations share.
     pub enum PushRuleKind {
-        /// `override`.
         Override = "override",
-        /// `underride`.
         Underride = "underride",
-        /// `sender`.
         Sender = "sender",
-        /// `room`.
         Room = "room",
-        /// `content`.
         Content = "content",
     }
 }
@@ -947,7 +923,6 @@ text_enum! {
 text_enum! {
     /// A value of `encryption`.
     pub enum RoomSummaryEncryption {
-        /// `m.megolm.v1.aes-sha2`.
         MegolmV1AesSha2 = "m.megolm.v1.aes-sha2",
     }
 }
@@ -955,15 +930,10 @@ text_enum! {
 text_enum! {
     /// A value that several operations share.
     pub enum Membership {
-        /// `invite`.
         Invite = "invite",
-        /// `join`.
         Join = "join",
-        /// `knock`.
         Knock = "knock",
-        /// `leave`.
         Leave = "leave",
-        /// `ban`.
         Ban = "ban",
     }
 }
@@ -971,9 +941,7 @@ text_enum! {
 text_enum! {
     /// A value that several operations share.
     pub enum SsoAction {
-        /// `login`.
         Login = "login",
-        /// `register`.
         Register = "register",
     }
 }

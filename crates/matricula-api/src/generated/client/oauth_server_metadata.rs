@@ -37,17 +37,11 @@ impl Endpoint for GetAuthMetadata {
 text_enum! {
     /// A value of `account_management_actions_supported` in [`GetAuthMetadataResponse`].
     pub enum GetAuthMetadataResponseAccountManagementActionsSupported {
-        /// `org.matrix.profile`.
         Profile = "org.matrix.profile",
-        /// `org.matrix.devices_list`.
         DevicesList = "org.matrix.devices_list",
-        /// `org.matrix.device_view`.
         DeviceView = "org.matrix.device_view",
-        /// `org.matrix.device_delete`.
         DeviceDelete = "org.matrix.device_delete",
-        /// `org.matrix.account_deactivate`.
         AccountDeactivate = "org.matrix.account_deactivate",
-        /// `org.matrix.cross_signing_reset`.
         CrossSigningReset = "org.matrix.cross_signing_reset",
     }
 }

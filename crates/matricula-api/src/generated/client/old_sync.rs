@@ -106,13 +106,9 @@ impl Endpoint for InitialSync {
 text_enum! {
     /// A value of `membership` in [`RoomInfo`].
     pub enum RoomInfoMembership {
-        /// `invite`.
         Invite = "invite",
-        /// `join`.
         Join = "join",
-        /// `leave`.
         Leave = "leave",
-        /// `ban`.
         Ban = "ban",
     }
 }

@@ -162,7 +162,6 @@ impl Endpoint for PostPusher {
 text_enum! {
     /// A value of `format` in [`PostPusherData`].
     pub enum PostPusherDataFormat {
-        /// `event_id_only`.
         EventIdOnly = "event_id_only",
     }
 }

@@ -72,11 +72,8 @@ impl Endpoint for PostReceipt {
 text_enum! {
     /// A value of `receiptType` in [`PostReceipt`].
     pub enum ReceiptType {
-        /// `m.read`.
         Read = "m.read",
-        /// `m.read.private`.
         ReadPrivate = "m.read.private",
-        /// `m.fully_read`.
         FullyRead = "m.fully_read",
     }
 }

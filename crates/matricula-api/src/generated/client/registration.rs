@@ -92,9 +92,7 @@ impl Endpoint for Register {
 text_enum! {
     /// A value of `kind` in [`Register`].
     pub enum RegisterKind {
-        /// `guest`.
         Guest = "guest",
-        /// `user`.
         User = "user",
     }
 }

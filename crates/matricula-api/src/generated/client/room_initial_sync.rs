@@ -49,13 +49,9 @@ impl Endpoint for RoomInitialSync {
 text_enum! {
     /// A value of `membership` in [`RoomInitialSyncResponse`].
     pub enum RoomInitialSyncResponseMembership {
-        /// `invite`.
         Invite = "invite",
-        /// `join`.
         Join = "join",
-        /// `leave`.
         Leave = "leave",
-        /// `ban`.
         Ban = "ban",
     }
 }

@@ -118,9 +118,7 @@ impl Endpoint for GetRoomStateWithKey {
 text_enum! {
     /// A value of `format` in [`GetRoomStateWithKey`].
     pub enum StateFormat {
-        /// `content`.
         Content = "content",
-        /// `event`.
         Event = "event",
     }
 }

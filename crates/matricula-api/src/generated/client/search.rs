@@ -63,11 +63,8 @@ impl Endpoint for Search {
 text_enum! {
     /// A value of `keys` in [`RoomEventsCriteria`].
     pub enum RoomEventsCriteriaKey {
-        /// `content.body`.
         ContentBody = "content.body",
-        /// `content.name`.
         ContentName = "content.name",
-        /// `content.topic`.
         ContentTopic = "content.topic",
     }
 }
@@ -75,9 +72,7 @@ text_enum! {
 text_enum! {
     /// A value of `order_by` in [`RoomEventsCriteria`].
     pub enum Ordering {
-        /// `recent`.
         Recent = "recent",
-        /// `rank`.
         Rank = "rank",
     }
 }
@@ -99,9 +94,7 @@ pub struct IncludeEventContext {
 text_enum! {
     /// A value of `key` in [`Group`].
     pub enum GroupKey {
-        /// `room_id`.
         RoomId = "room_id",
-        /// `sender`.
         Sender = "sender",
     }
 }

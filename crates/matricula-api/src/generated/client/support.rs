@@ -37,9 +37,7 @@ impl Endpoint for GetWellknownSupport {
 text_enum! {
     /// A value of `role` in [`Contact`].
     pub enum ContactRole {
-        /// `m.role.admin`.
         RoleAdmin = "m.role.admin",
-        /// `m.role.security`.
         RoleSecurity = "m.role.security",
     }
 }

@@ -72,9 +72,7 @@ impl Endpoint for GetThreadRoots {
 text_enum! {
     /// A value of `include` in [`GetThreadRoots`].
     pub enum ThreadFilter {
-        /// `all`.
         All = "all",
-        /// `participated`.
         Participated = "participated",
     }
 }
