@@ -5,12 +5,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use matricula_job::{Processed, ServerUrl, TransportError, TransportKind};
+use matricula_job::{Processed, TransportError, TransportKind};
 use reqwest::{Client, ClientBuilder, Url};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use crate::Options;
+use crate::{Options, failure::server_of};
 
 type Cell = OnceLock<Result<Client, TransportError>>;
 
@@ -23,7 +23,9 @@ pub(crate) struct Clients {
 impl Clients {
     /// The client for requests to `url`.
     pub(crate) fn towards(&self, url: &Url, options: &Options) -> Result<&Client, TransportError> {
-        let client = if is_near(url) {
+        let client = if url.scheme() == "http"
+            && server_of(url).is_some_and(|server| server.is_loopback())
+        {
             self.near.get_or_init(|| near(options))
         } else {
             self.far.get_or_init(|| far(options))
@@ -36,14 +38,6 @@ impl fmt::Debug for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clients").finish_non_exhaustive()
     }
-}
-
-fn is_near(url: &Url) -> bool {
-    let origin = url.origin().ascii_serialization();
-    url.scheme() == "http"
-        && origin
-            .parse::<ServerUrl>()
-            .is_ok_and(|server| server.is_loopback())
 }
 
 /// For this machine itself: no proxy could reach it, and without TLS there is no need to read the

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, iter};
 
-use matricula_job::{Processed, TransportError, TransportKind};
+use matricula_job::{Processed, ServerUrl, TransportError, TransportKind};
 use reqwest::Url;
 
 use crate::Options;
@@ -16,50 +16,10 @@ pub(crate) fn failure(url: &Url, options: &Options, error: reqwest::Error) -> Tr
     let http = causes
         .iter()
         .find_map(|cause| cause.downcast_ref::<hyper::Error>());
-    let tls = causes.iter().find_map(|cause| tls_error(*cause));
-    let reason = causes
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string);
-
-    // A request that was cancelled had been waiting for its connection.
+    // What HTTP calls cancelled was still waiting for its connection.
     let never_sent =
         error.is_builder() || error.is_connect() || http.is_some_and(hyper::Error::is_canceled);
-    let (kind, what) = if error.is_builder() {
-        (TransportKind::Request, reason)
-    } else if error.is_timeout() && error.is_connect() {
-        let time = options.time_to_connect();
-        (
-            TransportKind::Timeout,
-            format!("no connection within {time:?}"),
-        )
-    } else if error.is_timeout() {
-        let time = options.timeout;
-        (
-            TransportKind::Timeout,
-            format!("no complete answer within {time:?}"),
-        )
-    } else if let Some(tls) = tls {
-        (TransportKind::Tls, tls_reason(tls))
-    } else if error.is_dns() {
-        (
-            TransportKind::Connect,
-            format!("its name is not known: {reason}"),
-        )
-    } else if error.is_connect() {
-        (TransportKind::Connect, reason)
-    } else if http.is_some_and(|http| http.to_string().contains("head is too large")) {
-        (
-            TransportKind::TooLarge,
-            "its headers are too large or too many".to_owned(),
-        )
-    } else if http.is_some_and(hyper::Error::is_parse) {
-        (
-            TransportKind::Cut,
-            format!("what it answers is not HTTP: {reason}"),
-        )
-    } else {
-        (TransportKind::Cut, reason)
-    };
+    let (kind, what) = judge(options, &error, &causes, http);
     TransportError {
         kind,
         processed: if never_sent {
@@ -71,9 +31,49 @@ pub(crate) fn failure(url: &Url, options: &Options, error: reqwest::Error) -> Tr
     }
 }
 
+fn judge(
+    options: &Options,
+    error: &reqwest::Error,
+    causes: &[&(dyn Error + 'static)],
+    http: Option<&hyper::Error>,
+) -> (TransportKind, String) {
+    use TransportKind::{Connect, Cut, Request, Timeout, Tls, TooLarge};
+    // The first of the causes is the last in the row.
+    let reason = causes
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string);
+    if error.is_builder() {
+        (Request, reason)
+    } else if error.is_timeout() && error.is_connect() {
+        let time = options.time_to_connect();
+        (Timeout, format!("no connection within {time:?}"))
+    } else if error.is_timeout() {
+        let time = options.timeout;
+        (Timeout, format!("no complete answer within {time:?}"))
+    } else if let Some(tls) = causes.iter().find_map(|cause| tls_error(*cause)) {
+        (Tls, tls_reason(tls))
+    } else if error.is_dns() {
+        (Connect, format!("its name cannot be looked up: {reason}"))
+    } else if error.is_connect() {
+        (Connect, reason)
+    } else if http.is_some_and(|http| http.to_string().contains("head is too large")) {
+        let what = "its headers are too large or too many";
+        (TooLarge, what.to_owned())
+    } else if http.is_some_and(hyper::Error::is_parse) {
+        (Cut, format!("what it answers is not HTTP: {reason}"))
+    } else {
+        (Cut, reason)
+    }
+}
+
 /// Scheme, host and port: path and query are left out, for the query may hold a secret.
 pub(crate) fn host_of(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+/// The server that the address leads to, where it is one that a job may name, too.
+pub(crate) fn server_of(url: &Url) -> Option<ServerUrl> {
+    url.as_str().split(['?', '#']).next()?.parse().ok()
 }
 
 /// Connectors hide a TLS error inside I/O errors, even several deep, which do not name it as their

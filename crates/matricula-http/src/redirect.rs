@@ -1,14 +1,12 @@
 //! Whether and where to follow an answer that leads elsewhere.
 
-use std::net::IpAddr;
-
 use matricula_job::{Body, Job, Method, Processed, Secret, TransportError, TransportKind};
 use reqwest::{
     Response, Url,
     header::{HeaderValue, LOCATION},
 };
 
-use crate::failure::host_of;
+use crate::failure::{host_of, server_of};
 
 /// Where to go on; `None` where the answer is no redirection but the answer.
 ///
@@ -60,45 +58,22 @@ pub(crate) fn too_many(url: &Url, redirects: usize) -> TransportError {
 }
 
 fn target(url: &Url, location: &HeaderValue) -> Result<Url, String> {
-    let next = location
+    let (next, server) = location
         .to_str()
         .ok()
         .and_then(|location| url.join(location).ok())
-        .filter(|next| matches!(next.scheme(), "http" | "https"))
-        .filter(|next| next.username().is_empty() && next.password().is_none())
+        .and_then(|next| server_of(&next).map(|server| (next, server)))
         .ok_or("to what is no http or https address of a server")?;
-    if url.scheme() == "https" && next.scheme() == "http" {
+    if url.scheme() == "https" && !server.is_https() {
         return Err(format!(
             "from https to {}, without encryption",
-            host_of(&next)
+            server.origin()
         ));
     }
-    if is_private(&next) && !is_private(url) {
-        return Err(format!("to {}, a private address", host_of(&next)));
+    if server.is_private() && !server_of(url).is_some_and(|here| here.is_private()) {
+        return Err(format!("to {}, a private address", server.origin()));
     }
     Ok(next)
-}
-
-/// Whether only this machine or its own network can mean the address. Names are not resolved here,
-/// so only literal addresses are seen.
-fn is_private(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    if host == "localhost" || host.ends_with(".localhost") {
-        return true;
-    }
-    match host.trim_matches(['[', ']']).parse() {
-        Ok(IpAddr::V4(v4)) => {
-            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified()
-        }
-        Ok(IpAddr::V6(v6)) => {
-            v6.is_loopback()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || v6.is_unspecified()
-                || v6.to_ipv4_mapped().is_some()
-        }
-        Err(_) => false,
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use matricula_job::{
     Answer, Body, Header, Job, Method, Processed, Response, ReturnType, Secret, ServerUrl,
-    TransportError, TransportKind,
+    ServerUrlError, TransportError, TransportKind,
 };
 use reqwest::{
     RequestBuilder, Url,
@@ -161,18 +161,18 @@ impl Wire {
 fn url_of(job: &Job) -> Result<Url, TransportError> {
     if let Some((address, _)) = job.url().split_once(['?', '#']) {
         // What follows is not repeated: it may hold a secret.
-        return Err(unsendable(&format!(
-            "{address} is followed by a query: that belongs into the job's pairs"
+        return Err(unsendable(format!(
+            "{address} is followed by a query or fragment: a query belongs into the job's pairs"
         )));
     }
     let server: ServerUrl = job
         .url()
         .parse()
-        .map_err(|error| unsendable(&format!("{error}")))?;
+        .map_err(|error: ServerUrlError| unsendable(error.to_string()))?;
     let mut url = Url::parse(job.url())
-        .map_err(|error| unsendable(&format!("{server} is no address: {error}")))?;
+        .map_err(|error| unsendable(format!("{server} is no address: {error}")))?;
     if url.as_str().trim_end_matches('/') != server.as_str() {
-        return Err(unsendable(&format!("{server} stands for {url}: use that")));
+        return Err(unsendable(format!("{server} stands for {url}: use that")));
     }
     let pairs = job.request_query();
     if !pairs.is_empty() {
@@ -186,10 +186,10 @@ fn has_type(job: &Job) -> bool {
     names.any(|name| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()))
 }
 
-fn unsendable(message: &str) -> TransportError {
+fn unsendable(message: impl Into<String>) -> TransportError {
     TransportError {
         kind: TransportKind::Request,
         processed: Processed::No,
-        message: message.to_owned(),
+        message: message.into(),
     }
 }

@@ -71,7 +71,10 @@ fn a_name_that_nobody_knows_carried_nothing() {
         (error.kind, error.processed),
         (TransportKind::Connect, Processed::No)
     );
-    assert!(error.message.contains("its name is not known"), "{error}");
+    assert!(
+        error.message.contains("its name cannot be looked up"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -47,3 +47,17 @@ fn whoever_watches_is_told_of_the_start_and_the_end() {
     };
     assert_eq!((ticket, told), (finished, &outcome));
 }
+
+#[test]
+fn a_job_that_waits_lets_others_run_and_can_be_given_up() {
+    let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5000}"#;
+    let server = Server::start([answer("429 Too Many Requests", &[], limited), ok()]);
+    let start = Instant::now();
+    let runner = runner();
+    let run = runner.run(post(&server.url), |_| {});
+    let given_up =
+        runtime().block_on(async { tokio::time::timeout(Duration::from_millis(200), run).await });
+    assert!(given_up.is_err(), "{given_up:?}");
+    assert!(start.elapsed() < Duration::from_secs(3));
+    assert_eq!(server.requests().len(), 1);
+}
