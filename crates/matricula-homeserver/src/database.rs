@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use matricula_job::Cx;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
     Error, Homeserver, Request, Response,
@@ -112,7 +112,8 @@ impl Database {
             path: path.to_owned(),
             source,
         })?;
-        let connection = Connection::open(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(Duration::from_millis(200))?;
         // Exclusive before WAL: so no second process can serve the same accounts.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;

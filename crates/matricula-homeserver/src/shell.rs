@@ -206,7 +206,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.http.abort();
+        // The HTTP side stops by itself once `stop` is gone; the database must be closed by then.
         self.keeper.stop();
     }
 }

@@ -24,19 +24,17 @@ pub(crate) fn localpart(config: &Config, username: &str, guest: bool) -> Result<
     if !guest && localpart.bytes().all(|byte| byte.is_ascii_digit()) {
         return invalid("usernames of digits alone are given by the server");
     }
-    if user_id(config, &localpart).len() > 255 {
-        return invalid("a user id has at most 255 characters");
-    }
-    if config
-        .exclusive
-        .iter()
-        .any(|it| localpart.starts_with(it.as_str()))
-    {
+    let mut prefixes = config.exclusive.iter();
+    if prefixes.any(|it| localpart.starts_with(it.as_str())) {
         let why = "this username is reserved for an application service";
         return Err(Refusal::new(400, "M_EXCLUSIVE", why));
     }
-    if config.rename_users && !guest {
-        return Ok(localpart + "-1");
+    let localpart = match config.rename_users && !guest {
+        true => localpart + "-1",
+        false => localpart,
+    };
+    if user_id(config, &localpart).len() > 255 {
+        return invalid("a user id has at most 255 characters");
     }
     Ok(localpart)
 }

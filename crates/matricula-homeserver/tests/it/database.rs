@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-use matricula_homeserver::{Config, Database, Error, Homeserver, RegistrationToken};
+use matricula_homeserver::{
+    Config, Database, Error, Homeserver, Limit, Limits, Policy, RegistrationToken,
+};
 use matricula_job::{SeededEntropy, Timestamp};
 use serde_json::json;
 
@@ -104,6 +106,47 @@ fn the_file_tells_no_password_token_or_session() {
 }
 
 #[test]
+fn a_devices_first_name_and_the_accepted_policies_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let config = Config::default()
+        .with_guests(true)
+        .with_flows([["m.login.terms"]])
+        .with_policy(
+            "rules",
+            Policy::new("1.2").with_translation("en", "Rules", "Be kind."),
+        );
+    let mut home = open(&path, config).unwrap();
+    let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "D",
+        "initial_device_display_name": "Phone" });
+    let session = text(&home.post(REGISTER, body).more(), "session");
+    let auth = json!({ "type": "m.login.terms", "session": session });
+    home.post(REGISTER, json!({ "auth": auth })).ok();
+    home.login(
+        "alice",
+        json!({ "device_id": "D", "initial_device_display_name": "Other" }),
+    )
+    .ok();
+    home.post(
+        &format!("{REGISTER}?kind=guest"),
+        json!({ "initial_device_display_name": "Tablet" }),
+    )
+    .ok();
+    drop(home);
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let all = |sql: &str| -> Vec<Option<String>> {
+        let mut statement = database.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let names = all("SELECT display_name FROM devices ORDER BY user");
+    assert_eq!(names, [some("Phone"), some("Tablet")]);
+    let policies = all("SELECT accepted_policies FROM users ORDER BY id");
+    assert_eq!(policies, [some("{\"rules\":\"1.2\"}"), None]);
+}
+
+#[test]
 fn a_tokens_uses_and_expiry_follow_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
@@ -122,7 +165,6 @@ fn a_tokens_uses_and_expiry_follow_the_configuration() {
 
 #[test]
 fn a_configuration_that_cannot_be_is_refused_in_words() {
-    use matricula_homeserver::{Limit, Limits, Policy};
     let limits = Limits::default().with_login(Limit::new(0.0, 1));
     for (config, word) in [
         (Config::default().with_server_name("no name"), "server name"),

@@ -17,6 +17,11 @@ fn no_sleep(_: Duration) -> Ready<()> {
     ready(())
 }
 
+/// Opening must be possible in a task of its own.
+fn _is_send(path: &Path) -> impl Send {
+    Dir::open(path, Options::new(Config::default()), no_sleep)
+}
+
 async fn open(path: &Path) -> Result<Dir, Error> {
     Dir::open(path, Options::new(Config::default()), no_sleep).await
 }
@@ -69,6 +74,15 @@ async fn an_address_left_behind_is_not_believed() {
     let dir = open(home.path()).await.unwrap();
     assert!(dir.is_here());
     assert_ne!(dir.url().as_str(), "http://127.0.0.1:1");
+}
+
+#[tokio::test]
+async fn an_address_left_behind_is_gone_before_the_server_starts() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("address"), "http://127.0.0.1:1").unwrap();
+    fs::write(home.path().join("config.json"), "{").unwrap();
+    open(home.path()).await.unwrap_err();
+    assert!(!home.path().join("address").exists());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Guests: registering as one, and becoming a user.
 
-use matricula_homeserver::Config;
+use matricula_homeserver::{Config, Registration};
 use serde_json::{Value, json};
 
 use crate::{Home, LOGOUT, PASSWORD, REGISTER, text};
@@ -47,6 +47,14 @@ fn guests_may_be_unwelcome() {
 }
 
 #[test]
+fn a_server_closed_to_users_may_take_guests() {
+    let config = Config::default()
+        .with_guests(true)
+        .with_registration(Registration::Closed);
+    guest(&mut Home::new(config), json!({}));
+}
+
+#[test]
 fn a_guest_has_no_password_and_cannot_log_out() {
     let mut home = home();
     let json = guest(&mut home, json!({ "password": PASSWORD }));
@@ -79,12 +87,15 @@ fn nobody_else_takes_a_guests_place() {
     let mut home = home();
     let token = text(&guest(&mut home, json!({})), "access_token");
     let alice = text(&home.register_named("alice").ok(), "access_token");
+    let other = guest(&mut home, json!({}));
+    assert_eq!(other["user_id"], "@3:private.localhost");
     for (username, token, status, code) in [
         (json!("1"), Value::Null, 400, "M_INVALID_USERNAME"),
         (json!("1"), json!("nobody's"), 403, "M_FORBIDDEN"),
         (json!("1"), json!(alice), 403, "M_FORBIDDEN"),
         (json!("bob"), json!(token), 403, "M_FORBIDDEN"),
         (json!("alice"), json!(token), 400, "M_USER_IN_USE"),
+        (json!("3"), json!(token), 400, "M_USER_IN_USE"),
         (Value::Null, json!(token), 400, "M_MISSING_PARAM"),
     ] {
         let body =

@@ -204,7 +204,15 @@ async fn it_stops_when_told_and_when_dropped() {
     let options = || Options::new(Config::default()).with_database(directory.path().join("db"));
     let server = Server::start(options()).await.unwrap();
     register(server.url(), "alice").unwrap();
+    let url = server.url().clone();
     drop(server);
+    let closed = async {
+        while connect(&url).is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = Duration::from_secs(10);
+    tokio::time::timeout(patience, closed).await.unwrap();
     // The database is free at once.
     let server = Server::start(options()).await.unwrap();
     assert_eq!(login(server.url(), "alice").unwrap().status, 200);

@@ -58,6 +58,11 @@ fn invalid_names_are_refused_before_and_during_authentication() {
         available(&mut home, name).err(400, "M_INVALID_USERNAME");
     }
     home.register_named(&"a".repeat(longest)).ok();
+    let mut renaming = Home::new(Config::default().with_renamed_users(true));
+    renaming
+        .register_named(&"a".repeat(longest - 1))
+        .err(400, "M_INVALID_USERNAME");
+    renaming.register_named(&"a".repeat(longest - 2)).ok();
 }
 
 #[test]

@@ -174,14 +174,22 @@ fn a_page_needs_a_session_and_a_stage_in_its_turn() {
 fn a_limited_page_says_until_when() {
     let config = Config::default()
         .with_flows([["m.login.registration_token"]])
+        .with_registration_token(RegistrationToken::new("sesame"))
         .with_limits(Limits::default().with_token_validity(Limit::new(0.1, 1)));
     let mut home = Home::new(config);
-    let session = session(&mut home);
     let stage = "m.login.registration_token";
+    let finished = session(&mut home);
+    is_done(&page(
+        submit(&mut home, stage, &finished, "token=sesame"),
+        200,
+    ));
+    let session = session(&mut home);
     page(submit(&mut home, stage, &session, "token=a"), 400);
     let reply = submit(&mut home, stage, &session, "token=b");
     assert_eq!(reply.header("Retry-After"), Some("10"));
     page(reply, 429);
+    // Done is done, whatever is sent again.
+    is_done(&page(submit(&mut home, stage, &finished, "token=c"), 200));
 }
 
 #[test]
