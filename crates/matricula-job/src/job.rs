@@ -62,7 +62,7 @@ impl Job {
             data: Value::Null,
             queue: None,
             queue_policy: QueuePolicy::default(),
-            retry: Retry::default(),
+            retry: Retry::by_method(method),
             request_secrets: Names::default(),
             query_secrets: Names::default(),
         }

@@ -37,10 +37,6 @@ pub struct Operation {
 impl Operation {
     /// An operation with the quietest facts; a generated constant sets what differs with `with_*`.
     pub const fn new(api: Api, id: &'static str, method: Method, path: &'static str) -> Self {
-        let retry = match method {
-            Method::Post => Retry::NotProcessed,
-            Method::Get | Method::Put | Method::Delete => Retry::Idempotent,
-        };
         Self {
             id,
             api,
@@ -54,7 +50,7 @@ impl Operation {
             query_secrets: &[],
             request_secrets: &[],
             response_secrets: &[],
-            retry,
+            retry: Retry::by_method(method),
         }
     }
 
@@ -191,4 +187,15 @@ pub enum Retry {
     /// Only where the first one was certainly not processed.
     #[default]
     NotProcessed,
+}
+
+impl Retry {
+    /// What holds where nobody knows better: everything but a `POST` names what it acts on, so that
+    /// doing it twice is doing it once.
+    pub const fn by_method(method: Method) -> Self {
+        match method {
+            Method::Post => Self::NotProcessed,
+            Method::Get | Method::Put | Method::Delete => Self::Idempotent,
+        }
+    }
 }

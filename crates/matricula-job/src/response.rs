@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{Body, Header};
@@ -116,14 +117,18 @@ impl Response {
     ///
     /// The form of `Retry-After` that is a date is left aside: it would take a clock to read.
     pub fn retry_after(&self) -> Option<Duration> {
-        let seconds = self
-            .header("retry-after")
-            .and_then(|value| value.trim().parse().ok());
-        seconds.map(Duration::from_secs).or_else(|| {
-            Some(Duration::from_millis(
-                self.json_body()?.get("retry_after_ms")?.as_u64()?,
-            ))
-        })
+        /// What of the body matters here.
+        #[derive(Deserialize)]
+        struct Limited {
+            retry_after_ms: Option<u64>,
+        }
+
+        let seconds = self.header("retry-after");
+        if let Some(seconds) = seconds.and_then(|value| value.trim().parse().ok()) {
+            return Some(Duration::from_secs(seconds));
+        }
+        let limited: Limited = serde_json::from_slice(self.body.as_bytes()).ok()?;
+        limited.retry_after_ms.map(Duration::from_millis)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Every row of the table that maps libkazv's `BaseJob` to `Job`.
 
 use matricula_job::{
-    Auth, Body, CredentialRef, FileDesc, Job, Method, QueuePolicy, Response, ReturnType, Secret,
+    Auth, Body, CredentialRef, FileDesc, Job, Method, QueuePolicy, Response, Retry, ReturnType,
+    Secret,
 };
 use serde_json::json;
 
@@ -237,4 +238,13 @@ fn a_named_credential_is_not_a_secret() {
         Job::new(&server(), "/x", Method::Get, "x").with_auth(Auth::Optional(credential.clone()));
     assert!(!named.holds_secret());
     assert_eq!(named.auth(), &Auth::Optional(credential));
+}
+
+#[test]
+fn only_a_post_is_not_resent_when_it_may_have_been_processed() {
+    let retry = |method| Job::new(&server(), "/x", method, "x").retry();
+    assert_eq!(retry(Method::Post), Retry::NotProcessed);
+    for method in [Method::Get, Method::Put, Method::Delete] {
+        assert_eq!(retry(method), Retry::Idempotent);
+    }
 }
