@@ -81,8 +81,15 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     if response.success() {
         return None;
     }
+    let limited = || ApiError::RateLimited {
+        retry_after: response.retry_after(),
+    };
+    // Proxies limit as well, and speak no Matrix: the body does not decide.
+    if status == 429 {
+        return Some(limited());
+    }
     let Some(Value::Object(mut body)) = response.json_body() else {
-        return Some(no_matrix_error(response));
+        return Some(ApiError::UnexpectedStatus { status });
     };
     if status == 401 && body.get("flows").is_some_and(Value::is_array) {
         if let Ok(info) = UiaInfo::from_json(Value::Object(body)) {
@@ -94,12 +101,10 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     }
     let code = match body.remove("errcode") {
         Some(Value::String(code)) => ErrorCode::from(code.as_str()),
-        _ => return Some(no_matrix_error(response)),
+        _ => return Some(ApiError::UnexpectedStatus { status }),
     };
-    if status == 429 || code == ErrorCode::LimitExceeded {
-        return Some(ApiError::RateLimited {
-            retry_after: response.retry_after(),
-        });
+    if code == ErrorCode::LimitExceeded {
+        return Some(limited());
     }
     let message = match body.remove("error") {
         Some(Value::String(message)) => message,
@@ -111,16 +116,6 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
         message,
         extra: body,
     }))
-}
-
-fn no_matrix_error(response: &Response) -> ApiError {
-    match response.status_code() {
-        // Proxies limit as well, and speak no Matrix.
-        429 => ApiError::RateLimited {
-            retry_after: response.retry_after(),
-        },
-        status => ApiError::UnexpectedStatus { status },
-    }
 }
 
 text_enum! {

@@ -45,8 +45,11 @@ pub(crate) fn path(template: &str, segments: &[&str]) -> String {
 
 /// The JSON body made of `value`.
 pub(crate) fn body(value: &(impl Serialize + ?Sized)) -> Body {
+    // Most bodies fit, and need not be moved while they are written.
+    let mut text = Vec::with_capacity(256);
     // It fails for maps whose keys are not texts alone, and no generated type has one.
-    Body::json(value).expect("a generated type has a JSON form")
+    serde_json::to_writer(&mut text, value).expect("a generated type has a JSON form");
+    Body::Json(String::from_utf8(text).expect("JSON is UTF-8"))
 }
 
 /// The JSON body that is an object of one field.
