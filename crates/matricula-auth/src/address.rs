@@ -86,3 +86,12 @@ impl fmt::Display for ServerAddress {
 pub struct AddressError {
     reason: String,
 }
+
+/// Whether an address that a server named is one that a browser fetches: not a file, not a script.
+pub(crate) fn is_web_page(url: &str) -> bool {
+    let begins_with = |scheme: &str| {
+        let start = url.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins_with("https://") || begins_with("http://")
+}

@@ -15,7 +15,7 @@ use matricula_job::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AuthError, Conversation, Effect, Event, Input, ServerAddress};
+use crate::{AuthError, Conversation, Effect, Event, Input, ServerAddress, address::is_web_page};
 
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -254,9 +254,11 @@ impl Discovery {
 
     fn on_auth_metadata(&mut self, response: &Response) -> Result<(), AuthError> {
         // Servers without it answer with errors of every kind: it is the one question that may fail.
-        if let Ok(metadata) = GetAuthMetadata::read(response) {
-            self.facts.oauth_issuer = Some(metadata.issuer.to_string());
-        }
+        self.facts.oauth_issuer = GetAuthMetadata::read(response)
+            .ok()
+            .map(|metadata| metadata.issuer.to_string())
+            // A person is sent there.
+            .filter(|issuer| is_web_page(issuer));
         Ok(())
     }
 

@@ -357,6 +357,7 @@ impl Registration {
             return AuthError::Closed { server, message };
         };
         let session = self.session.clone();
+        let first: String = form_encode(first.as_str()).collect();
         let mut url = format!("{server}/_matrix/client/v3/auth/{first}/fallback/web");
         if let Some(session) = &session {
             url.push_str("?session=");

@@ -8,7 +8,7 @@ use matricula_job::EffectId;
 use serde::{Deserialize, Serialize};
 
 use super::{MOST_TRIES, Phase, Registration, Turn};
-use crate::{AuthError, Effect, Question, Reply};
+use crate::{AuthError, Effect, Question, Reply, address::is_web_page};
 
 /// What the person was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +128,10 @@ impl Registration {
                 let documents = self
                     .policies()
                     .iter()
-                    .map(|policy| format!("{} ({})", policy.name, policy.url))
+                    .map(|policy| match is_web_page(&policy.url) {
+                        true => format!("{} ({})", policy.name, policy.url),
+                        false => format!("{} (its address is not a web page)", policy.name),
+                    })
                     .collect::<Vec<_>>()
                     .join(", ");
                 AuthError::TermsNotAccepted {
