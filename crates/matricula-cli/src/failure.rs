@@ -11,6 +11,8 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
+use crate::report::shell_word;
+
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -119,9 +121,10 @@ impl Failure {
 
 /// This program as it was called, so that what is told to type works.
 pub(crate) fn program() -> String {
-    std::env::args()
-        .next()
-        .unwrap_or_else(|| "matricula".to_owned())
+    match std::env::args_os().next() {
+        Some(program) => shell_word(&program.to_string_lossy()),
+        None => "matricula".to_owned(),
+    }
 }
 
 fn exit_code(error: &Error) -> u8 {

@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Terminal {
     report: Report,
     is_there: bool,
+    /// Until when it was said that requests wait.
+    waiting_until: Timestamp,
     /// What was chosen and why, for the JSON report.
     pub(crate) route: Option<(Vec<String>, String)>,
 }
@@ -28,6 +30,7 @@ impl Terminal {
         Self {
             report,
             is_there: terminal && !no_input && !report.is_json(),
+            waiting_until: Timestamp::default(),
             route: None,
         }
     }
@@ -127,7 +130,13 @@ impl Person for Terminal {
     }
 
     fn waiting(&mut self, until: Timestamp, why: &Wait) {
-        let seconds = until.since(matricula::http::now()).as_secs_f64();
+        let now = matricula::http::now();
+        // Of several requests that wait at once, the first speaks for all.
+        if now < self.waiting_until {
+            return;
+        }
+        self.waiting_until = until;
+        let seconds = until.since(now).as_secs_f64();
         match why {
             Wait::RateLimited => {
                 self.report.say(&format!(

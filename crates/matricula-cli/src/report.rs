@@ -47,7 +47,7 @@ impl Report {
     /// The result: in words, or the JSON object.
     pub(crate) fn result(self, words: &str, object: &Value) {
         let text = if self.json {
-            object.to_string()
+            escaped(&object.to_string())
         } else {
             printable(words)
         };
@@ -61,6 +61,7 @@ impl Report {
         if self.json {
             return;
         }
+        let command = printable(command);
         if self.colour {
             eprintln!("next: \x1b[1m{command}\x1b[0m");
         } else {
@@ -84,24 +85,100 @@ impl Report {
     }
 }
 
-/// The text without what could play tricks on a terminal: control characters other than line
-/// breaks, and those that change the direction of writing.
+/// The text without what could play tricks on a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    let harmless = |c: &char| match c {
+    text.chars().filter(|c| is_harmless(*c)).collect()
+}
+
+/// JSON that says the same, without what could play tricks on a terminal.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_harmless(c) {
+            escaped.push(c);
+        } else {
+            // All of them have at most four digits.
+            escaped += &format!("\\u{:04x}", u32::from(c));
+        }
+    }
+    escaped
+}
+
+/// Not one of the control characters other than line breaks, nor of those that change the
+/// direction of writing.
+fn is_harmless(c: char) -> bool {
+    match c {
         '\n' => true,
-        '\u{200e}'
-        | '\u{200f}'
-        | '\u{061c}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' => false,
-        '\u{2028}' | '\u{2029}' => false,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
         c => !c.is_control(),
-    };
-    text.chars().filter(harmless).collect()
+    }
+}
+
+/// A word that a shell reads as this text.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// An address that a server named, if it is one that may be shown as a link.
 pub(crate) fn link(url: &str) -> Option<String> {
     let lower = url.trim_start().to_ascii_lowercase();
     (lower.starts_with("https://") || lower.starts_with("http://")).then(|| printable(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_plays_tricks_on_a_terminal_is_left_out_of_words_and_escaped_in_json() {
+        let tricks = "\u{1b}\u{7}\u{8}\r\t\u{0}\u{7f}\u{9b}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\
+                      \u{202a}\u{202e}\u{2066}\u{2069}";
+        for trick in tricks.chars() {
+            assert_eq!(printable(&format!("a{trick}b")), "ab", "{trick:?}");
+            let json = escaped(&Value::from(format!("a{trick}b")).to_string());
+            assert!(
+                json.is_ascii() && !json.contains(char::is_control),
+                "{json:?}"
+            );
+            let back: Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(back, format!("a{trick}b"));
+        }
+        let words = "Grüße, 日本語, שלום\n🙂";
+        assert_eq!(printable(words), words);
+    }
+
+    #[test]
+    fn only_web_pages_are_links() {
+        for url in ["https://b.test/terms", "http://b.test", "HTTPS://b.test"] {
+            assert_eq!(link(url).as_deref(), Some(url));
+        }
+        for url in [
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "data:,x",
+            "b.test",
+            "",
+            "httpsx://b",
+        ] {
+            assert_eq!(link(url), None, "{url}");
+        }
+        assert_eq!(
+            link("https://b.test/\u{1b}]8;;x").as_deref(),
+            Some("https://b.test/]8;;x")
+        );
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_as_it_was_meant() {
+        assert_eq!(shell_word("@alice:b.test"), "@alice:b.test");
+        assert_eq!(shell_word("a b"), "'a b'");
+        assert_eq!(shell_word("$(x)'y"), r"'$(x)'\''y'");
+        assert_eq!(shell_word(""), "''");
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
     args::{Args, Command, Global},
     failure::{Failure, program},
     home::Home,
-    report::Report,
+    report::{Report, shell_word},
 };
 
 /// What every command has at hand.
@@ -40,7 +40,8 @@ impl Context<'_> {
         let from_environment = std::env::var_os("MATRICULA_HOME");
         match &self.global.home {
             Some(home) if from_environment.is_none_or(|named| named != home.as_os_str()) => {
-                format!("{program} {command} --home {}", home.display())
+                let home = shell_word(&home.display().to_string());
+                format!("{program} {command} --home {home}")
             }
             _ => format!("{program} {command}"),
         }

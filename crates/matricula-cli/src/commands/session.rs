@@ -11,6 +11,7 @@ use super::{Context, register::describe};
 use crate::{
     args::OfAccount,
     failure::Failure,
+    report::shell_word,
     server::{self, Opened},
 };
 
@@ -66,10 +67,14 @@ pub(crate) async fn log_out(context: &Context<'_>, options: OfAccount) -> Result
         &format!("signed out of {}", account.user_id),
         &describe(&account, &account.server),
     );
-    context
-        .report
-        .next(&context.command(&format!("login {}", account.user_id)));
+    context.report.next(&sign_in(context, &account));
     Ok(())
+}
+
+/// What to type to sign in to this account.
+fn sign_in(context: &Context<'_>, account: &Account) -> String {
+    let user_id = shell_word(account.user_id.as_str());
+    context.command(&format!("login {user_id}"))
 }
 
 /// Says what to do about a token that the server does not take any more.
@@ -79,7 +84,7 @@ fn session_ended(context: &Context<'_>, account: &Account, error: Error) -> Fail
             let user_id = &account.user_id;
             let next = match account.refresh_token {
                 Some(_) => context.command("refresh"),
-                None => context.command(&format!("login {user_id}")),
+                None => sign_in(context, account),
             };
             Failure::NotSignedIn(format!("the session of {user_id} has ended; next: {next}"))
         }
@@ -94,7 +99,7 @@ pub(crate) async fn client(
 ) -> Result<(Client, Option<Opened>), Failure> {
     let account = account(context, user_id)?;
     if account.access_token.is_none() {
-        let login = context.command(&format!("login {}", account.user_id));
+        let login = sign_in(context, &account);
         return Err(Failure::NotSignedIn(format!(
             "{} is not signed in; next: {login}",
             account.user_id

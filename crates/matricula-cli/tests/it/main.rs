@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod command;
+mod hostile;
 mod http;
 mod journeys;
 mod live;
+mod not_matrix;
+mod server;
 mod site;
 mod table;
+mod unreachable;

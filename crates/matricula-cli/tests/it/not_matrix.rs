@@ -1,0 +1,122 @@
+//! Answers that no Matrix homeserver gives: exit code 1, and a sentence instead of what came.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    command::{Ended, Home},
+    server::{Reply, Request, Server, answer, bytes, endless, matrix, object},
+};
+
+const PAGE: &str = "<!doctype html><title>It works</title><script>alert(1)</script>";
+
+/// Registers on a server that answers everything like this.
+fn register(script: fn(&Request) -> Reply) -> (String, Ended) {
+    let server = Server::start(script);
+    let ended = Home::new().run(&format!("register {} --json", server.url));
+    (server.url, ended)
+}
+
+/// The sentence names the server, says what is wrong in these words, and what to do; and the page
+/// that came is not in it.
+#[track_caller]
+fn not_matrix((url, ended): (String, Ended), what: &str) {
+    let ended = ended.exit(1);
+    let json = ended.json();
+    let message = json["error"]["message"].as_str().unwrap();
+    let start = format!("{url} does not answer like a Matrix homeserver (");
+    assert!(
+        message.starts_with(&start) && message.ends_with("); check the address"),
+        "{message}"
+    );
+    assert!(message.contains(what), "{message}");
+    assert!(
+        ended.stderr.ends_with(&format!("error: {message}\n")),
+        "{ended}"
+    );
+    assert!(!ended.stderr.contains("alert"), "{ended}");
+}
+
+#[test]
+fn a_server_that_knows_no_such_path() {
+    let answers = register(|_| answer(404, &[], "404 page not found"));
+    not_matrix(
+        answers,
+        "the server answered with status 404 and no Matrix error",
+    );
+}
+
+#[test]
+fn a_page_in_place_of_every_answer() {
+    let answers = register(|_| answer(200, &["content-type: text/html"], PAGE));
+    not_matrix(answers, "cannot be read: it is not whole JSON");
+}
+
+#[test]
+fn an_error_page_of_a_proxy() {
+    let answers = register(|_| answer(502, &["content-type: text/html"], PAGE));
+    not_matrix(
+        answers,
+        "the server answered with status 502 and no Matrix error",
+    );
+}
+
+#[test]
+fn another_kind_of_json() {
+    let answers = register(|_| object(200, json!({ "status": "UP" })));
+    not_matrix(answers, "missing field `versions`");
+}
+
+#[test]
+fn an_error_of_matrix_to_the_first_question() {
+    let answers = register(|_| crate::server::error(403, "M_FORBIDDEN", "not you"));
+    not_matrix(
+        answers,
+        "asked for its versions, it says M_FORBIDDEN: not you",
+    );
+}
+
+#[test]
+fn a_truncated_body() {
+    let answers =
+        register(|_| bytes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"versions\": ["));
+    not_matrix(answers, "the answer was cut off");
+}
+
+#[test]
+fn something_that_is_not_http() {
+    let answers = register(|_| bytes("SSH-2.0-OpenSSH_9.2p1\r\n"));
+    not_matrix(answers, "what it answers is not HTTP");
+}
+
+#[test]
+fn an_endless_body() {
+    let (url, ended) = register(|_| endless("HTTP/1.1 200 OK\r\n\r\n", "endless ".repeat(1 << 12)));
+    assert!(ended.took < Duration::from_secs(20), "{:?}", ended.took);
+    assert!(ended.peak_kib < 500 << 10, "{} KiB", ended.peak_kib);
+    not_matrix((url, ended), "its answer is longer than 67108864 bytes");
+}
+
+/// The last answer is lost over and over: nobody can say whether there is an account.
+#[test]
+fn a_truncated_body_at_the_end_leaves_doubt() {
+    let server = Server::start(|request| match request.is_stage() {
+        true => bytes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"user_id"),
+        false => matrix(request),
+    });
+    let home = Home::new();
+    let ended = home
+        .run(&format!("register {} --json --username a", server.url))
+        .exit(1);
+    let message = ended.json()["error"]["message"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(message.contains("may have made the account"), "{message}");
+    assert!(
+        message.ends_with("; try to sign in before you register again"),
+        "{message}"
+    );
+    assert!(ended.stderr.contains("the answer was lost: "), "{ended}");
+}
