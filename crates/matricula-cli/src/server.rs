@@ -1,7 +1,7 @@
 //! The private homeserver behind an account on this machine.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -48,26 +48,33 @@ impl Opened {
     }
 }
 
-/// Opens the server in this directory on a free loopback port, making it if there is none.
+/// Opens the server in this directory on a free loopback port, making it if there is none. Where
+/// another command is using it, that one is waited for.
 pub(crate) async fn open_private(directory: &Path) -> Result<Opened, Failure> {
-    open(directory, IpAddr::V4(Ipv4Addr::LOCALHOST), 0, false).await
+    open(directory, options().for_this_process_alone()).await
 }
 
-/// Opens the server in this directory where it is told to listen.
-pub(crate) async fn open(
+/// Opens the server in this directory where it is told to listen, for every process to use.
+pub(crate) async fn open_at(
     directory: &Path,
-    address: IpAddr,
-    port: u16,
+    address: SocketAddr,
     allow_open_registration: bool,
 ) -> Result<Opened, Failure> {
-    let mut options =
-        Options::new(Config::default().with_guests(true)).listening_on((address, port).into());
-    if !address.is_loopback() {
+    let mut options = options().listening_on(address);
+    if !address.ip().is_loopback() {
         options = options.allowing_remote();
     }
     if allow_open_registration {
         options = options.allowing_open_registration();
     }
+    open(directory, options).await
+}
+
+fn options() -> Options {
+    Options::new(Config::default().with_guests(true))
+}
+
+async fn open(directory: &Path, options: Options) -> Result<Opened, Failure> {
     let server = Dir::open(directory, options, tokio::time::sleep).await?;
     Ok(Opened {
         directory: directory.to_owned(),

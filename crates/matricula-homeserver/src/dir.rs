@@ -11,9 +11,9 @@ use matricula_job::ServerUrl;
 
 use crate::{Config, Error, Options, Server, files};
 
-/// How often, and how many times, a holder that has not told its address yet is asked again: for two
+/// How often, and how many times, a holder that has not told its address is asked again: for ten
 /// seconds in all.
-const PATIENCE: (Duration, u32) = (Duration::from_millis(20), 100);
+const PATIENCE: (Duration, u32) = (Duration::from_millis(20), 500);
 
 /// A homeserver that lives in a directory, running: in this process, or in another that was first.
 ///
@@ -42,7 +42,7 @@ impl Dir {
     /// its `config.json` counts. `sleep` waits, when another process is about to start the server.
     ///
     /// # Errors
-    /// [`Error::Held`] if another process holds the directory for two seconds without listening, and
+    /// [`Error::Held`] if another process holds the directory for ten seconds without telling where it listens, and
     /// whatever keeps a server from starting.
     pub async fn open<F: Future<Output = ()>>(
         path: impl AsRef<Path>,
@@ -114,15 +114,18 @@ impl Dir {
                 files::replace(&config, &text).map_err(at(&config))?;
             }
         }
+        let is_shared = options.is_shared;
         let server = Server::start(options.with_database(database)).await?;
         let url = server.url().clone();
-        let address = path.join("address");
-        files::replace(&address, url.as_str().as_bytes()).map_err(at(&address))?;
+        let address = AddressFile(path.join("address"));
+        if is_shared {
+            files::replace(&address.0, url.as_str().as_bytes()).map_err(at(&address.0))?;
+        }
         Ok(Self {
             url,
             server_name: server.server_name().to_owned(),
             here: Some(Here {
-                address: AddressFile(address),
+                address,
                 server,
                 lock,
             }),

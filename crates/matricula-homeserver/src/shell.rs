@@ -48,6 +48,7 @@ type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Options {
     pub(crate) config: Config,
     pub(crate) database: Option<PathBuf>,
+    pub(crate) is_shared: bool,
     listen: SocketAddr,
     allow_remote: bool,
     allow_open_registration: bool,
@@ -60,6 +61,7 @@ impl Options {
         Self {
             config,
             database: None,
+            is_shared: true,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             allow_remote: false,
             allow_open_registration: false,
@@ -76,6 +78,13 @@ impl Options {
     /// Listens here; on a free port where the port is 0.
     pub fn listening_on(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Tells no other process where it listens, for it will not be there for long: whoever opens the
+    /// same [`Dir`](crate::Dir) waits until it has stopped.
+    pub fn for_this_process_alone(mut self) -> Self {
+        self.is_shared = false;
         self
     }
 

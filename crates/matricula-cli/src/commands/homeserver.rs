@@ -13,13 +13,8 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Homeserver) -> Res
         None => context.home.private_homeserver(),
     };
     let address = options.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let opened = server::open(
-        &directory,
-        address,
-        options.port,
-        options.allow_open_registration,
-    )
-    .await?;
+    let address = (address, options.port).into();
+    let opened = server::open_at(&directory, address, options.allow_open_registration).await?;
     if !opened.is_here() {
         let url = opened.url();
         return Err(Failure::other(format!(

@@ -5,6 +5,10 @@ use std::{
     fs::{self, File},
     future::{Ready, ready},
     path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -111,7 +115,7 @@ async fn a_holder_that_is_starting_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_holder_that_never_says_where_it_listens_is_given_up_after_two_seconds() {
+async fn a_holder_that_never_says_where_it_listens_is_given_up_after_ten_seconds() {
     let home = tempfile::tempdir().unwrap();
     let lock = File::create(home.path().join("lock")).unwrap();
     lock.lock().unwrap();
@@ -122,7 +126,28 @@ async fn a_holder_that_never_says_where_it_listens_is_given_up_after_two_seconds
     };
     let result = Dir::open(home.path(), Options::new(Config::default()), sleep).await;
     assert!(matches!(result, Err(Error::Held(_))));
-    assert_eq!(slept.get(), Duration::from_secs(2));
+    assert_eq!(slept.get(), Duration::from_secs(10));
+}
+
+/// The holder stops, at the latest, when the second has waited for the tenth time.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_serves_for_itself_alone_is_waited_for_until_it_has_stopped() {
+    let home = tempfile::tempdir().unwrap();
+    let options = || Options::new(Config::default());
+    let first = Dir::open(home.path(), options().for_this_process_alone(), no_sleep)
+        .await
+        .unwrap();
+    let first = Mutex::new(Some(first));
+    let waits = AtomicU32::new(0);
+    let sleep = |_| {
+        if waits.fetch_add(1, Ordering::SeqCst) == 9 {
+            drop(first.lock().unwrap().take());
+        }
+        ready(())
+    };
+    let second = Dir::open(home.path(), options(), sleep).await.unwrap();
+    assert!(second.is_here());
+    assert!(waits.load(Ordering::SeqCst) >= 10);
 }
 
 #[tokio::test]
