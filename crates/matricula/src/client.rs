@@ -1,12 +1,12 @@
 //! A signed-in account that answers calls.
 
 use matricula_api::{
-    Endpoint,
+    ApiError, Endpoint, ErrorCode,
     client::{logout::Logout, refresh::Refresh},
 };
 use matricula_auth::Account;
 use matricula_http::{Runner, now};
-use matricula_job::{Auth, Job, OperationAuth, scheduler::Outcome};
+use matricula_job::{Auth, Job, OperationAuth, Patch, scheduler::Outcome};
 
 use crate::{Error, Keeper};
 
@@ -85,7 +85,7 @@ impl Client {
         };
         let answer = self.call(Refresh::new(refresh_token)).await?;
         self.account.renew(now(), answer);
-        let mut patch = matricula_job::Patch::default();
+        let mut patch = Patch::default();
         self.account.put_into(&mut patch);
         keeper.commit(&patch)?;
         self.hand_over_token();
@@ -95,17 +95,19 @@ impl Client {
     /// Ends the session on the server, and then forgets its tokens.
     ///
     /// # Errors
-    /// Where the server could not be told. A server that does not know the token any more is no error.
+    /// Where the server could not be told. A server that does not know the token any more is no
+    /// error, nor one that lets no guest sign out: a guest's token is forgotten all the same.
     pub async fn log_out(mut self, keeper: &mut (impl Keeper + ?Sized)) -> Result<Account, Error> {
-        use matricula_api::{ApiError, ErrorCode};
         match self.call(Logout::default()).await {
             Ok(_) => {}
-            Err(Error::Api(ApiError::Matrix(error))) if error.code == ErrorCode::UnknownToken => {}
+            Err(Error::Api(ApiError::Matrix(error)))
+                if error.code == ErrorCode::UnknownToken
+                    || self.account.is_guest && error.code == ErrorCode::GuestAccessForbidden => {}
             Err(error) => return Err(error),
         }
         self.runner.credentials().remove(&self.account.credential());
         self.account.end_session();
-        let mut patch = matricula_job::Patch::default();
+        let mut patch = Patch::default();
         self.account.put_into(&mut patch);
         keeper.commit(&patch)?;
         Ok(self.account)
