@@ -58,6 +58,14 @@ fn a_429_says_how_long_to_wait() {
         read::<Register>(429, body).unwrap_err(),
         ApiError::RateLimited { retry_after }
     );
+    // A proxy's has a body for people, and perhaps a header.
+    let header = vec![("retry-after".into(), "7".to_owned())];
+    let response = Response::new(429, header, Body::Bytes(b"<html>".to_vec()));
+    let retry_after = Some(Duration::from_secs(7));
+    assert_eq!(
+        Register::read(&response).unwrap_err(),
+        ApiError::RateLimited { retry_after }
+    );
 }
 
 #[test]

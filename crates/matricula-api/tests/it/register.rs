@@ -48,6 +48,24 @@ fn every_parameter_goes_where_the_specification_wants_it() {
 }
 
 #[test]
+fn the_body_for_people_has_its_secrets_masked() {
+    let expected = concat!(
+        r#"{"auth":{"session":"xxxxx","token":"***","type":"m.login.registration_token"},"#,
+        r#""device_id":"GHTYAJCE","guest_access_token":"***","inhibit_login":false,"#,
+        r#""initial_device_display_name":"Jungle Phone","password":"***","refresh_token":true,"#,
+        r#""type":"m.login.application_service","username":"cheeky_monkey"}"#,
+    );
+    let request = Register {
+        auth: Some(AuthData::registration_token(
+            "fBVFdqVE".into(),
+            Some("xxxxx".into()),
+        )),
+        ..full()
+    };
+    assert_eq!(request.job(&server()).masked_body(), expected);
+}
+
+#[test]
 fn nothing_given_is_nothing_sent() {
     let job = Register::default().job(&server());
     assert_eq!(job.request_query(), []);
