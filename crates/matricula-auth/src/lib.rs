@@ -5,8 +5,8 @@
 //! they say what to [send](Effect::Send) and what to [ask](Effect::Ask), and are told what came of it.
 //!
 //! After every step its `commit` is to be stored, and only then are its effects to be carried out. A
-//! conversation that was stored goes on in another process: read it back and step it with
-//! [`Input::Start`].
+//! registration that was stored goes on in another process: read it back with
+//! [`Registration::from_stored`] and step it with [`Input::Start`].
 //!
 //! A registration by hand, with an answer that no server gave:
 //!
