@@ -53,14 +53,16 @@ impl Site {
             Some(tokens) => serde_json::from_value(tokens.clone()).unwrap(),
             None => BTreeMap::new(),
         };
-        if let Some(once) = tokens.get_mut("once") {
-            // One that no other test uses up.
-            *once = unique("once-");
-            let path = "/_synapse/admin/v1/registration_tokens/new";
-            let body = json!({ "token": *once, "uses_allowed": 1 });
-            let admin = site["admin"]["access_token"].as_str();
-            let (status, answer) = call(&url, "POST", path, admin, Some(&body));
-            assert_eq!(status, 200, "{answer}");
+        // Ones that no other test uses up, and that nobody writes down by chance.
+        for (kind, uses) in [("once", Some(1)), ("unlimited", None)] {
+            if let Some(token) = tokens.get_mut(kind) {
+                *token = unique(kind);
+                let path = "/_synapse/admin/v1/registration_tokens/new";
+                let body = json!({ "token": *token, "uses_allowed": uses });
+                let admin = site["admin"]["access_token"].as_str();
+                let (status, answer) = call(&url, "POST", path, admin, Some(&body));
+                assert_eq!(status, 200, "{answer}");
+            }
         }
         Self {
             url,
@@ -74,21 +76,25 @@ impl Site {
     pub(crate) fn embedded(profile: &str) -> Self {
         let name = format!("{}.test", profile.replace('+', "-"));
         let mut config = Config::default().with_server_name(&*name);
-        let mut flow = Vec::new();
+        let (mut flow, mut tokens) = (Vec::new(), BTreeMap::new());
         for part in profile.split('+') {
-            (config, flow) = configure(config, flow, part);
+            if part == "token" {
+                let kinds = ["unlimited", "once", "spent", "expired"];
+                tokens.extend(kinds.map(|kind| (kind.to_owned(), unique(kind))));
+                flow.push("m.login.registration_token");
+                config = with_tokens(config, &tokens);
+            } else {
+                flow.extend((part == "terms").then_some("m.login.terms"));
+                config = configure(config, part);
+            }
         }
         flow.push("m.login.dummy");
         let (url, stop) = serve(config.with_flows([flow]));
-        let mut tokens = BTreeMap::new();
-        if profile.contains("token") {
-            for kind in ["unlimited", "once", "spent", "expired"] {
-                tokens.insert(kind.to_owned(), format!("token-{kind}"));
-            }
-            register(&url, "spender", Some("token-spent"));
+        if let Some(token) = tokens.get("spent") {
+            register(&url, "spender", Some(token));
         }
         if profile != "closed" {
-            register(&url, "admin", Some("token-unlimited"));
+            register(&url, "admin", tokens.get("unlimited").map(String::as_str));
         }
         Self {
             url,
@@ -99,26 +105,25 @@ impl Site {
     }
 }
 
-fn configure(
-    config: Config,
-    mut flow: Vec<&'static str>,
-    part: &str,
-) -> (Config, Vec<&'static str>) {
-    let config = match part {
-        "open" => config,
-        "token" => {
-            flow.push("m.login.registration_token");
-            let long_ago = Timestamp::from_millis(1);
-            config
-                .with_registration_token(RegistrationToken::new("token-unlimited"))
-                .with_registration_token(RegistrationToken::new("token-once").with_uses(1))
-                .with_registration_token(RegistrationToken::new("token-spent").with_uses(1))
-                .with_registration_token(
-                    RegistrationToken::new("token-expired").with_expiry(long_ago),
-                )
+fn with_tokens(config: Config, tokens: &BTreeMap<String, String>) -> Config {
+    let make = |(kind, token): (&String, &String)| {
+        let token = RegistrationToken::new(token.as_str());
+        match kind.as_str() {
+            "once" | "spent" => token.with_uses(1),
+            "expired" => token.with_expiry(Timestamp::from_millis(1)),
+            _ => token,
         }
+    };
+    tokens
+        .iter()
+        .map(make)
+        .fold(config, Config::with_registration_token)
+}
+
+fn configure(config: Config, part: &str) -> Config {
+    match part {
+        "open" => config,
         "terms" => {
-            flow.push("m.login.terms");
             let name = "Terms of this test server";
             let policy = Policy::new("1.0").with_translation("en", name, "Be kind.");
             config.with_policy("terms", policy)
@@ -136,8 +141,7 @@ fn configure(
             config.with_password_policy(policy)
         }
         other => panic!("no profile {other}"),
-    };
-    (config, flow)
+    }
 }
 
 /// Serves on a thread until the sender is dropped.

@@ -1,4 +1,5 @@
 //! The built command against real Synapse servers.
 
 mod journeys;
+mod secrets;
 mod table;
