@@ -155,18 +155,24 @@ impl Discovery {
             .push(Effect::Send(EffectId(question as u64), Box::new(job)));
     }
 
+    /// Clients that know OAuth 2.0 must not register where single sign-on is preferred.
+    fn may_probe(&self) -> bool {
+        self.probe_registration && !self.facts.prefers_sso()
+    }
+
     fn ask_the_server(&mut self, step: &mut Step<Effect, Event<ServerFacts>>) {
         self.ask(Question::Versions, step);
         self.ask(Question::LoginFlows, step);
         self.ask(Question::AuthMetadata, step);
-        if self.probe_registration {
-            self.ask(Question::Registration, step);
-        }
     }
 
     fn on_answer(&mut self, question: Question, outcome: Outcome) -> Result<(), AuthError> {
         let response = match outcome {
             Outcome::Done(response) => response,
+            // Most servers have none, and say so in every way there is.
+            Outcome::Failed(_) | Outcome::InDoubt(_) if question == Question::AuthMetadata => {
+                return Ok(());
+            }
             Outcome::Failed(error) | Outcome::InDoubt(error) => return Err(self.no_answer(error)),
             _ => return Err(AuthError::Cancelled),
         };
@@ -174,7 +180,10 @@ impl Discovery {
             Question::WellKnown => self.on_well_known(&response),
             Question::Versions => self.on_versions(&response),
             Question::LoginFlows => self.on_login_flows(&response),
-            Question::AuthMetadata => self.on_auth_metadata(&response),
+            Question::AuthMetadata => {
+                self.on_auth_metadata(&response);
+                Ok(())
+            }
             Question::Registration => {
                 self.on_registration(&response);
                 Ok(())
@@ -252,14 +261,12 @@ impl Discovery {
         }
     }
 
-    fn on_auth_metadata(&mut self, response: &Response) -> Result<(), AuthError> {
-        // Servers without it answer with errors of every kind: it is the one question that may fail.
+    fn on_auth_metadata(&mut self, response: &Response) {
         self.facts.oauth_issuer = GetAuthMetadata::read(response)
             .ok()
             .map(|metadata| metadata.issuer.to_string())
             // A person is sent there.
             .filter(|issuer| is_web_page(issuer));
-        Ok(())
     }
 
     fn on_registration(&mut self, response: &Response) {
@@ -329,6 +336,8 @@ impl Machine for Discovery {
             step.events.push(Event::Finished(Err(error)));
         } else if question == Question::WellKnown {
             self.ask_the_server(&mut step);
+        } else if question == Question::LoginFlows && self.may_probe() {
+            self.ask(Question::Registration, &mut step);
         } else if self.waiting_for.is_empty() {
             step.events.push(Event::Finished(Ok(self.facts.clone())));
         }

@@ -117,8 +117,6 @@ pub enum AuthError {
     TokenNeeded {
         /// Which server.
         server: ServerUrl,
-        /// Names the registration for going on later.
-        registration: String,
     },
     /// The server's documents must be accepted first.
     #[error("{server} asks to accept its terms: {documents}")]
@@ -127,8 +125,6 @@ pub enum AuthError {
         server: ServerUrl,
         /// Their titles and addresses.
         documents: String,
-        /// Names the registration for going on later.
-        registration: String,
     },
     /// Every way through has a stage that this version cannot do.
     #[error("{0}")]
@@ -177,7 +173,7 @@ pub enum AuthError {
     },
     /// The account may or may not have been made.
     #[error(
-        "{server} may have made the account, and cannot be asked whether it did ({what}); try to sign in before you register again"
+        "{server} may have made the account, and did not say whether it did ({what}); go on with this registration later to find out"
     )]
     InDoubt {
         /// Which server.
@@ -216,7 +212,7 @@ pub enum AuthError {
 
 /// What stands in the way of a registration, and where a person can do it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{server} asks for {}, which this version cannot do; open {url} in a browser, or register in another client", names(.stages))]
+#[error("{server} asks for {}, which this version cannot do; open {url} in a browser, and then go on with this registration", names(.stages))]
 #[non_exhaustive]
 pub struct StagesNotSupported {
     /// Which server.
@@ -229,8 +225,6 @@ pub struct StagesNotSupported {
     pub session: Option<String>,
     /// The page on which a person can do the first of the stages.
     pub url: String,
-    /// Names the registration for going on later.
-    pub registration: String,
 }
 
 fn says(message: &str) -> String {

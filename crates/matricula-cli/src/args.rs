@@ -143,7 +143,7 @@ pub(crate) struct Register {
     #[arg(long, value_name = "NAME")]
     pub(crate) device_name: Option<String>,
     /// Go on with a registration that waited for you
-    #[arg(long, value_name = "ID", conflicts_with_all = ["server", "guest"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["server", "guest", "inhibit_login", "refresh_token", "device_id", "device_name"])]
     pub(crate) resume: Option<String>,
     /// Print the requests instead of sending them, secrets masked
     #[arg(long, conflicts_with = "resume")]

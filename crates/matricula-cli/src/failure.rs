@@ -18,6 +18,13 @@ use crate::report::shell_word;
 pub(crate) enum Failure {
     /// The library says why.
     Library(Error),
+    /// The library says why, and the registration is kept for going on later.
+    Kept {
+        error: Error,
+        registration: String,
+        /// The command that goes on with it.
+        next: String,
+    },
     /// The command was typed in a way that makes no sense.
     Usage(String),
     /// There is no account, or no session in it.
@@ -35,7 +42,7 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Library(error) => exit_code(error),
+            Self::Library(error) | Self::Kept { error, .. } => exit_code(error),
             Self::Usage(_) => 2,
             Self::NotSignedIn(_) => 4,
             Self::Other(_) => 1,
@@ -59,7 +66,7 @@ impl Failure {
 
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::Library(error) => error.to_string(),
+            Self::Library(error) | Self::Kept { error, .. } => error.to_string(),
             Self::Usage(message) | Self::NotSignedIn(message) | Self::Other(message) => {
                 message.clone()
             }
@@ -68,54 +75,49 @@ impl Failure {
     }
 
     /// What to type next, where that helps.
-    pub(crate) fn next(&self) -> Option<String> {
-        let Self::Library(Error::Auth(error)) = self else {
-            return None;
-        };
-        match error {
-            AuthError::TokenNeeded { registration, .. } => Some(format!(
-                "{} register --resume {registration} --token-file FILE",
-                program()
-            )),
-            AuthError::TermsNotAccepted { registration, .. } => Some(format!(
-                "{} register --resume {registration} --accept-terms",
-                program()
-            )),
+    pub(crate) fn next(&self) -> Option<&str> {
+        match self {
+            Self::Kept { next, .. } => Some(next),
             _ => None,
         }
     }
 
     pub(crate) fn json(&self) -> Value {
         let mut error = json!({ "kind": self.kind(), "message": self.message() });
-        if let Self::Library(Error::Auth(auth)) = self {
-            match auth {
-                AuthError::StagesNotSupported(missing) => {
-                    error["session"] = json!(missing.session);
-                    error["stage"] = json!(missing.stages.first());
-                    error["url"] = json!(missing.url);
-                    error["resume"] = json!(missing.registration);
-                }
-                AuthError::TokenNeeded { registration, .. } => {
-                    error["stage"] = json!("m.login.registration_token");
-                    error["resume"] = json!(registration);
-                }
-                AuthError::TermsNotAccepted { registration, .. } => {
-                    error["stage"] = json!("m.login.terms");
-                    error["resume"] = json!(registration);
-                }
-                AuthError::OAuthNeeded { issuer, .. } => error["url"] = json!(issuer),
-                AuthError::SsoNeeded { url, .. } => error["url"] = json!(url),
-                AuthError::WeakPassword { code, .. } => error["errcode"] = json!(code),
-                AuthError::RateLimited {
-                    retry_after: Some(wait),
-                    ..
-                } => {
-                    error["retry_after_seconds"] = json!(wait.as_secs_f64());
-                }
-                _ => {}
-            }
+        if let Self::Library(Error::Auth(auth))
+        | Self::Kept {
+            error: Error::Auth(auth),
+            ..
+        } = self
+        {
+            add_details(&mut error, auth);
+        }
+        if let Self::Kept { registration, .. } = self {
+            error["resume"] = json!(registration);
         }
         json!({ "schema_version": 1, "exit_code": self.exit_code(), "error": error, "next": self.next() })
+    }
+}
+
+fn add_details(error: &mut Value, auth: &AuthError) {
+    match auth {
+        AuthError::StagesNotSupported(missing) => {
+            error["session"] = json!(missing.session);
+            error["stage"] = json!(missing.stages.first());
+            error["url"] = json!(missing.url);
+        }
+        AuthError::TokenNeeded { .. } => error["stage"] = json!("m.login.registration_token"),
+        AuthError::TermsNotAccepted { .. } => error["stage"] = json!("m.login.terms"),
+        AuthError::OAuthNeeded { issuer, .. } => error["url"] = json!(issuer),
+        AuthError::SsoNeeded { url, .. } => error["url"] = json!(url),
+        AuthError::WeakPassword { code, .. } => error["errcode"] = json!(code),
+        AuthError::RateLimited {
+            retry_after: Some(wait),
+            ..
+        } => {
+            error["retry_after_seconds"] = json!(wait.as_secs_f64());
+        }
+        _ => {}
     }
 }
 

@@ -8,6 +8,8 @@ use matricula::{
     job::{Secret, Timestamp, scheduler::Wait},
 };
 
+use inquire::InquireError;
+
 use crate::{
     failure::Failure,
     report::{Report, link},
@@ -22,6 +24,8 @@ pub(crate) struct Terminal {
     waiting_until: Timestamp,
     /// What was chosen and why, for the JSON report.
     pub(crate) route: Option<(Vec<String>, String)>,
+    /// Whether a question was answered with Ctrl-C or Escape.
+    pub(crate) was_interrupted: bool,
 }
 
 impl Terminal {
@@ -32,6 +36,7 @@ impl Terminal {
             is_there: terminal && !no_input && !report.is_json(),
             waiting_until: Timestamp::default(),
             route: None,
+            was_interrupted: false,
         }
     }
 
@@ -71,7 +76,7 @@ impl Terminal {
         Ok(Secret::from(password.prompt().map_err(prompt_failure)?))
     }
 
-    fn answer(&self, question: &Question) -> Result<Reply, inquire::InquireError> {
+    fn answer(&self, question: &Question) -> Result<Reply, InquireError> {
         let text = |why: &Option<String>, prompt: &str| {
             if let Some(why) = why {
                 self.report.warn(why);
@@ -112,7 +117,13 @@ impl Person for Terminal {
         if !self.is_there {
             return Reply::Nobody;
         }
-        self.answer(question).unwrap_or(Reply::Nobody)
+        self.answer(question).unwrap_or_else(|error| {
+            self.was_interrupted |= matches!(
+                error,
+                InquireError::OperationCanceled | InquireError::OperationInterrupted
+            );
+            Reply::Nobody
+        })
     }
 
     fn notice(&mut self, notice: &Notice) {
@@ -152,9 +163,9 @@ impl Person for Terminal {
     }
 }
 
-fn prompt_failure(error: inquire::InquireError) -> Failure {
+fn prompt_failure(error: InquireError) -> Failure {
     match error {
-        inquire::InquireError::OperationCanceled | inquire::InquireError::OperationInterrupted => {
+        InquireError::OperationCanceled | InquireError::OperationInterrupted => {
             Failure::Interrupted
         }
         other => Failure::other(format!(

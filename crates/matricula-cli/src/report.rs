@@ -32,13 +32,13 @@ impl Report {
 
     /// Talk: how it goes.
     pub(crate) fn say(self, text: &str) {
-        eprintln!("{}", printable(text));
+        eprintln!("{}", printable(&quoted(text)));
     }
 
     /// Talk that should not be overlooked.
     pub(crate) fn warn(self, text: &str) {
         if self.colour {
-            eprintln!("\x1b[33m{}\x1b[0m", printable(text));
+            eprintln!("\x1b[33m{}\x1b[0m", printable(&quoted(text)));
         } else {
             self.say(text);
         }
@@ -71,7 +71,7 @@ impl Report {
 
     /// Why it failed.
     pub(crate) fn failure(self, failure: &Failure) {
-        let message = printable(&failure.message());
+        let message = printable(&quoted(&failure.message()));
         if self.colour {
             eprintln!("\x1b[31merror:\x1b[0m {message}");
         } else {
@@ -80,8 +80,21 @@ impl Report {
         if self.json {
             self.result("", &failure.json());
         } else if let Some(next) = failure.next() {
-            self.next(&next);
+            self.next(next);
         }
+    }
+}
+
+/// A text of the server's, to stand within a line of ours: in one line, and not for pages.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 1_000;
+    let line: String = text
+        .chars()
+        .map(|c| if c == '\n' { ' ' } else { c })
+        .collect();
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
@@ -151,6 +164,12 @@ mod tests {
         }
         let words = "Grüße, 日本語, שלום\n🙂";
         assert_eq!(printable(words), words);
+    }
+
+    #[test]
+    fn a_text_of_the_servers_stays_in_its_line_and_within_bounds() {
+        assert_eq!(quoted("T\nnext: curl evil"), "T next: curl evil");
+        assert_eq!(quoted(&"é".repeat(5_000)), "é".repeat(1_000) + "…");
     }
 
     #[test]

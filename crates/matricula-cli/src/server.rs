@@ -82,6 +82,12 @@ async fn open(directory: &Path, options: Options) -> Result<Opened, Failure> {
     })
 }
 
+/// What is kept with an account on `url`, if that is where the server in this directory listens.
+pub(crate) fn data_of_running(directory: &Path, url: &ServerUrl) -> Option<Value> {
+    let address = std::fs::read_to_string(directory.join("address")).ok()?;
+    (address == url.as_str()).then(|| json!({ "homeserver": directory }))
+}
+
 /// Opens the server that an account's data names, if it names one.
 pub(crate) async fn reopen(data: &Value) -> Result<Option<Opened>, Failure> {
     let Some(directory) = data.get("homeserver").and_then(Value::as_str) else {

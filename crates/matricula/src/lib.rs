@@ -12,7 +12,7 @@ pub use drive::{Person, drive};
 pub use error::Error;
 pub use keeper::{Forgetful, Keeper};
 pub use register::{Register, register};
-pub use store::{AccountStore, StoreError};
+pub use store::{AccountStore, StoreError, Turn};
 
 pub use matricula_api as api;
 pub use matricula_auth as auth;

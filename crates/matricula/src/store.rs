@@ -24,7 +24,7 @@ pub struct AccountStore {
 }
 
 /// What the file holds. A version that is not known is refused, never overwritten.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Content {
     schema_version: u32,
     /// The account that commands use unless told otherwise.
@@ -100,12 +100,29 @@ impl AccountStore {
         stored.map(|value| self.parse(value)).transpose()
     }
 
-    /// All half-done registrations.
+    /// All half-done registrations but those that only another version can read.
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
-        self.read_table(tables::REGISTRATIONS)
+        let content = self.read()?;
+        let stored = content.tables.get(tables::REGISTRATIONS);
+        let readable = |value| Registration::deserialize(value).ok();
+        Ok(stored
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter_map(readable)
+            .collect())
+    }
+
+    /// Waits until no other process does what must not be done twice at once, such as renewing a
+    /// token, and keeps the others waiting until the turn is dropped. Read the account after this.
+    ///
+    /// # Errors
+    /// Where the lock file cannot be made or locked.
+    pub fn take_turn(&self) -> Result<Turn, StoreError> {
+        make_private_dir(&self.dir).map_err(failed(&self.dir, "make"))?;
+        self.lock("session.lock").map(Turn)
     }
 
     /// Makes this the account that is used unless told otherwise.
@@ -148,6 +165,26 @@ impl AccountStore {
         T::deserialize(value).map_err(|_| self.unreadable("an entry in it is not well-formed"))
     }
 
+    /// User ids are what servers say: one must not take the place of another's account.
+    fn check_is_the_same(
+        &self,
+        user_id: &str,
+        old: Option<&Value>,
+        new: &Value,
+    ) -> Result<(), StoreError> {
+        let Some(old) = old else { return Ok(()) };
+        let is_same = |key: &str| !old[key].is_null() && old[key] == new[key];
+        let is_empty = old["access_token"].is_null() && old["password"].is_null();
+        if is_same("server") || is_same("data") || is_empty {
+            return Ok(());
+        }
+        Err(StoreError::OtherServer {
+            path: self.path(),
+            user_id: user_id.to_owned(),
+            server: old["server"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+
     fn unreadable(&self, what: &str) -> StoreError {
         StoreError::Unreadable {
             path: self.path(),
@@ -184,20 +221,22 @@ impl AccountStore {
         &self,
         change: impl FnOnce(&mut Content) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let failed = |path: &Path, what| {
-            let path = path.to_owned();
-            move |error| StoreError::Io { path, what, error }
-        };
         make_private_dir(&self.dir).map_err(failed(&self.dir, "make"))?;
-        let lock_path = self.dir.join("accounts.lock");
-        let lock = private_file(&lock_path).map_err(failed(&lock_path, "make"))?;
-        lock.lock().map_err(failed(&lock_path, "lock"))?;
+        let _lock = self.lock("accounts.lock")?;
         let mut content = self.read()?;
         change(&mut content)?;
         let text = serde_json::to_vec_pretty(&content)
             .map_err(|error| self.unreadable(&error.to_string()))?;
         let path = self.path();
         self.replace(&path, &text).map_err(failed(&path, "write"))
+    }
+
+    /// Waits for the lock, which is held until the file is dropped.
+    fn lock(&self, name: &str) -> Result<File, StoreError> {
+        let path = self.dir.join(name);
+        let file = private_file(&path).map_err(failed(&path, "make"))?;
+        file.lock().map_err(failed(&path, "lock"))?;
+        Ok(file)
     }
 
     /// Old or new, never half: written beside, made durable, renamed into place.
@@ -226,6 +265,9 @@ impl Keeper for AccountStore {
                         let value = serde_json::from_slice(value).map_err(|_| {
                             self.unreadable("a value that is not JSON was to be kept")
                         })?;
+                        if change.table == tables::ACCOUNTS {
+                            self.check_is_the_same(&change.key, table.get(&change.key), &value)?;
+                        }
                         table.insert(change.key.clone(), value);
                     }
                     None => {
@@ -236,6 +278,16 @@ impl Keeper for AccountStore {
             Ok(())
         })
     }
+}
+
+/// A turn at what processes must do one after the other: see [`AccountStore::take_turn`].
+#[derive(Debug)]
+#[must_use = "the turn is over when this is dropped"]
+pub struct Turn(#[expect(dead_code, reason = "the lock is held as long as this is")] File);
+
+fn failed(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |error| StoreError::Io { path, what, error }
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
@@ -267,6 +319,16 @@ pub enum StoreError {
         what: &'static str,
         /// Its words.
         error: io::Error,
+    },
+    /// A server gave the name of an account that is kept for another server.
+    #[error("an account {user_id} of another server, {server}, is kept in {}; sign out of it first, or name another directory", path.display())]
+    OtherServer {
+        /// Which file.
+        path: PathBuf,
+        /// Which name.
+        user_id: String,
+        /// Whose account is kept.
+        server: String,
     },
     /// The file was not written by this program, or by a newer version.
     #[error("{} cannot be read ({what}); it is left as it is: move it aside to begin anew", path.display())]

@@ -6,9 +6,10 @@ use matricula_api::{
     uia::{Stage, UiaInfo},
 };
 use matricula_job::{Response, Timestamp};
+use serde_json::Value;
 
 use super::{
-    AccountKind, Registration, Turn,
+    AccountKind, Phase, Registration, Turn,
     questions::{Ask, Refusal},
     settle::may_be_our_own,
 };
@@ -33,38 +34,42 @@ impl Registration {
     pub(super) fn on_registration(
         &mut self,
         now: Timestamp,
-        stage: Option<Stage>,
-        replay: bool,
+        (stage, replay): (Option<Stage>, bool),
         response: &Response,
         turn: &mut Turn,
     ) {
         let resumed = std::mem::take(&mut self.resumed);
         match Register::read(response) {
             Ok(answer) => self.finish(self.account(now, answer), turn),
+            Err(ApiError::Uia(info))
+                if replay && stage.is_some() && info.session != self.session =>
+            {
+                self.on_new_session(stage, *info, turn);
+            }
+            Err(ApiError::Uia(info)) => self.on_uia(stage, *info, turn),
+            Err(ApiError::Matrix(error)) if replay && may_be_our_own(&error) => {
+                self.on_refused_replay(stage, error, turn);
+            }
             // Servers keep a session for hours, not for days: begin a new one.
             Err(ApiError::Matrix(error)) if resumed && error.code == ErrorCode::Unknown => {
                 self.forget_session();
                 self.register(None, turn);
             }
-            // The lost request has done its work: the session is gone, or the name taken by it.
-            Err(ApiError::Uia(info))
-                if replay && stage.is_some() && info.session != self.session =>
-            {
-                self.settle(
-                    stage,
-                    true,
-                    "the server has forgotten the session".to_owned(),
-                    turn,
-                );
-            }
-            Err(ApiError::Matrix(error)) if replay && may_be_our_own(&error) => {
-                self.settle(stage, true, error.to_string(), turn);
-            }
-            Err(ApiError::Uia(info)) => self.on_uia(stage, *info, turn),
             Err(ApiError::Matrix(error)) => self.on_refusal(error, turn),
             // A success that cannot be read: the account was made.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 self.settle(stage, true, message, turn);
+            }
+            Err(ApiError::RateLimited { retry_after }) => {
+                let error = AuthError::RateLimited {
+                    server: self.server.clone(),
+                    retry_after,
+                };
+                let phase = match replay {
+                    true => self.phase.clone(),
+                    false => Phase::Paused { elsewhere: false },
+                };
+                self.pause(phase, error, turn);
             }
             Err(error) => {
                 let error = AuthError::from_api(&self.server, error);
@@ -88,11 +93,13 @@ impl Registration {
     }
 
     /// The server wants authentication to begin or to go on, or did not like a stage.
-    fn on_uia(&mut self, stage: Option<Stage>, info: UiaInfo, turn: &mut Turn) {
+    pub(super) fn on_uia(&mut self, mut stage: Option<Stage>, info: UiaInfo, turn: &mut Turn) {
+        let info = bounded(info);
         if info.session.is_some() && info.session != self.session {
-            // Another session: what was done in the last one counts for nothing.
-            if stage.is_none() {
-                self.done.clear();
+            if self.session.is_some() {
+                // What was done in the last session counts for nothing in this one.
+                self.forget_session();
+                stage = None;
             }
             self.session = info.session.clone();
         }
@@ -138,7 +145,7 @@ impl Registration {
         }
     }
 
-    fn on_refusal(&mut self, error: MatrixError, turn: &mut Turn) {
+    pub(super) fn on_refusal(&mut self, error: MatrixError, turn: &mut Turn) {
         let server = self.server.clone();
         let message = error.message.clone();
         match &error.code {
@@ -179,12 +186,37 @@ impl Registration {
             _ if self.wishes.kind == AccountKind::Guest && error.status == 403 => {
                 self.end(Err(AuthError::GuestsNotAllowed { server, message }), turn);
             }
-            ErrorCode::Forbidden | ErrorCode::Unrecognized => {
-                self.end(Err(AuthError::Closed { server, message }), turn);
+            // The specification goes by the status: Synapse says M_UNKNOWN to some.
+            code if error.status == 403 || *code == ErrorCode::Unrecognized => {
+                let error = match self.oauth_issuer.clone() {
+                    Some(issuer) => AuthError::OAuthNeeded { server, issuer },
+                    None => AuthError::Closed { server, message },
+                };
+                self.end(Err(error), turn);
             }
             _ => self.end(Err(AuthError::Refused { server, error }), turn),
         }
     }
+}
+
+/// Only what is used and stored of the server's demand, within bounds.
+fn bounded(mut info: UiaInfo) -> UiaInfo {
+    const MOST_FLOWS: usize = 50;
+    const MOST_STAGES: usize = 20;
+    const LONGEST_TERMS: usize = 64 << 10;
+    info.flows.truncate(MOST_FLOWS);
+    info.flows
+        .iter_mut()
+        .for_each(|flow| flow.stages.truncate(MOST_STAGES));
+    info.completed.truncate(MOST_STAGES);
+    info.params
+        .retain(|stage, _| stage == Stage::Terms.as_str());
+    for params in info.params.values_mut() {
+        if params.to_string().len() > LONGEST_TERMS {
+            *params = Value::Null;
+        }
+    }
+    info
 }
 
 fn is_about_the_password(code: &ErrorCode) -> bool {

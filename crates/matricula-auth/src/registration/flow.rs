@@ -21,7 +21,7 @@ pub(super) fn choose(
     };
     let flow = flows
         .iter()
-        .filter(|flow| unsupported(flow).is_empty())
+        .filter(|flow| unsupported(flow, done).is_empty())
         .min_by_key(|flow| cost(flow))?;
     let choice = match flows.len() {
         1 => "the only way that the server offers".to_owned(),
@@ -32,15 +32,15 @@ pub(super) fn choose(
     Some((flow.clone(), format!("{choice}: {}", demands(flow, wishes))))
 }
 
-/// The stages of a flow that no code here can do.
-pub(super) fn unsupported(flow: &Flow) -> Vec<Stage> {
-    let known = |stage: &&Stage| {
+/// The stages of a flow that are still to be done and that no code here can do.
+pub(super) fn unsupported(flow: &Flow, done: &BTreeSet<Stage>) -> Vec<Stage> {
+    let missing = |stage: &&Stage| {
         !matches!(
             stage,
             Stage::Dummy | Stage::RegistrationToken | Stage::Terms
-        )
+        ) && !done.contains(stage)
     };
-    flow.stages.iter().filter(known).cloned().collect()
+    flow.stages.iter().filter(missing).cloned().collect()
 }
 
 /// What a stage costs the person: nothing to do, something said already, a click, something to find.

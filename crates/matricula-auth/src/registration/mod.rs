@@ -23,6 +23,7 @@ use matricula_api::{
 use matricula_job::{
     Cx, EffectId, Job, Machine, ServerUrl, Step, TransportError, scheduler::Outcome,
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -47,6 +48,7 @@ pub struct Registration {
     id: String,
     server: ServerUrl,
     oauth_issuer: Option<String>,
+    oauth_only: bool,
     prefers_sso: bool,
     wishes: Wishes,
     /// Whether the password was made here and must be kept with the account.
@@ -70,8 +72,11 @@ pub struct Registration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     New,
-    /// The person is to do or to say something before it can go on.
-    Paused,
+    /// It was kept for going on later.
+    Paused {
+        /// Whether the person was to do a stage in a browser meanwhile.
+        elsewhere: bool,
+    },
     CheckingName,
     Registering {
         /// The stage that the request on its way is to complete.
@@ -81,7 +86,12 @@ enum Phase {
     },
     Asking(Ask),
     /// Finding out by signing in whether the account was made.
-    SigningIn,
+    SigningIn {
+        /// The stage of the request whose answer was lost.
+        stage: Option<Stage>,
+        /// Whether the server says that somebody has the name.
+        is_taken: bool,
+    },
     Over,
 }
 
@@ -93,11 +103,9 @@ impl Registration {
         Self {
             id: String::new(),
             server: facts.server.clone(),
+            oauth_issuer: facts.oauth_issuer.clone(),
             // A server that keeps Matrix's own sign-in beside OAuth 2.0 may register in both ways.
-            oauth_issuer: facts
-                .oauth_issuer
-                .clone()
-                .filter(|_| facts.login_flows.is_empty()),
+            oauth_only: facts.oauth_issuer.is_some() && facts.login_flows.is_empty(),
             prefers_sso: facts.prefers_sso(),
             wishes,
             password_made: false,
@@ -147,14 +155,13 @@ impl Registration {
     /// The same registration with what the person has to add or change, for going on later.
     #[must_use]
     pub fn with_answers(mut self, answers: Wishes) -> Self {
-        let answered = match &self.phase {
-            Phase::Asking(Ask::Name { .. }) => answers.username.is_some(),
-            Phase::Asking(Ask::Password { .. }) => answers.password.is_some(),
-            _ => false,
-        };
-        if answered {
+        if answers.username.is_some() || answers.password.is_some() {
+            // The server's session is bound to the old ones.
             self.forget_session();
-            self.phase = Phase::Paused;
+            self.phase = Phase::Paused { elsewhere: false };
+        }
+        if answers.password.is_some() {
+            self.password_made = false;
         }
         self.wishes.answer(answers);
         self
@@ -171,17 +178,15 @@ impl Registration {
         match self.phase.clone() {
             Phase::New => self.begin(cx, turn),
             // Where the person has found the answer meanwhile, it is not asked for again.
-            Phase::Paused | Phase::Asking(Ask::Token { .. } | Ask::Terms) => {
-                self.resumed = true;
-                self.go_on(turn);
-            }
+            Phase::Paused { elsewhere } => self.take_up(elsewhere, turn),
+            Phase::Asking(Ask::Token { .. } | Ask::Terms) => self.take_up(false, turn),
             Phase::CheckingName => self.check_name(turn),
-            Phase::Registering { stage, replay } => {
+            Phase::Registering { stage, .. } => {
                 let lost = "the program ended before the answer came".to_owned();
-                self.settle(stage, replay, lost, turn);
+                self.settle(stage, false, lost, turn);
             }
             Phase::Asking(ask) => self.ask(ask, turn),
-            Phase::SigningIn => self.sign_in(turn),
+            Phase::SigningIn { stage, is_taken } => self.sign_in(stage, is_taken, turn),
             Phase::Over => {}
         }
     }
@@ -199,9 +204,10 @@ impl Registration {
         }
         let server = self.server.clone();
         if self.prefers_sso {
-            let url = format!("{server}/_matrix/client/v3/login/sso/redirect?action=register");
+            // The page that servers offer to clients which cannot do single sign-on themselves.
+            let url = format!("{server}/_matrix/static/client/login/");
             self.end(Err(AuthError::SsoNeeded { server, url }), turn);
-        } else if let Some(issuer) = self.oauth_issuer.clone() {
+        } else if let Some(issuer) = self.oauth_issuer.clone().filter(|_| self.oauth_only) {
             self.end(Err(AuthError::OAuthNeeded { server, issuer }), turn);
         } else {
             self.begin_with_name(turn);
@@ -213,6 +219,22 @@ impl Registration {
         self.offered = None;
         self.flow = None;
         self.done.clear();
+    }
+
+    /// Goes on after the person was waited for; which way was chosen is told anew.
+    fn take_up(&mut self, elsewhere: bool, turn: &mut Turn) {
+        self.resumed = true;
+        self.flow = None;
+        match self.session.clone().filter(|_| elsewhere) {
+            Some(session) => {
+                self.phase = Phase::Registering {
+                    stage: None,
+                    replay: false,
+                };
+                self.send_registration(Some(AuthData::completed_elsewhere(session)), turn);
+            }
+            None => self.go_on(turn),
+        }
     }
 
     fn begin_with_name(&mut self, turn: &mut Turn) {
@@ -237,25 +259,31 @@ impl Registration {
 
     /// Asks to register, doing `stage` if one is to be done.
     fn register(&mut self, stage: Option<Stage>, turn: &mut Turn) {
+        let auth = self.auth(stage.clone());
         self.phase = Phase::Registering {
             stage,
             replay: false,
         };
-        self.send_registration(turn);
+        self.send_registration(auth, turn);
     }
 
-    fn send_registration(&mut self, turn: &mut Turn) {
-        let Phase::Registering { stage, .. } = &self.phase else {
-            return;
-        };
-        let request = self.request(stage.clone());
-        let job = request.job(&self.server);
-        self.send(job, turn);
+    fn auth(&self, stage: Option<Stage>) -> Option<AuthData> {
+        let stage = stage?;
+        let token = self
+            .wishes
+            .token
+            .clone()
+            .filter(|_| stage == Stage::RegistrationToken);
+        Some(AuthData {
+            token,
+            ..AuthData::stage(stage, self.session.clone())
+        })
     }
 
-    fn request(&self, stage: Option<Stage>) -> Register {
+    fn send_registration(&mut self, auth: Option<AuthData>, turn: &mut Turn) {
         let wishes = &self.wishes;
         let mut request = Register {
+            auth,
             initial_device_display_name: wishes.device_name.clone(),
             ..Register::default()
         };
@@ -269,15 +297,8 @@ impl Registration {
             request.inhibit_login = wishes.inhibit_login.then_some(true);
             request.refresh_token = wishes.refresh_token.then_some(true);
         }
-        request.auth = stage.map(|stage| AuthData {
-            token: self
-                .wishes
-                .token
-                .clone()
-                .filter(|_| stage == Stage::RegistrationToken),
-            ..AuthData::stage(stage, self.session.clone())
-        });
-        request
+        let job = request.job(&self.server);
+        self.send(job, turn);
     }
 
     fn send(&mut self, job: Job, turn: &mut Turn) {
@@ -297,7 +318,7 @@ impl Registration {
     }
 
     fn begin_or_register(&mut self, turn: &mut Turn) {
-        if self.phase == Phase::Paused {
+        if matches!(self.phase, Phase::Paused { .. }) {
             self.begin_with_name(turn)
         } else {
             self.register(None, turn)
@@ -321,7 +342,7 @@ impl Registration {
                     turn.events
                         .push(Event::Notice(Notice::Route { stages, why }));
                 }
-                None => return self.end(Err(self.not_supported(offered)), turn),
+                None => return self.not_supported(offered, turn),
             }
         }
         let next = self
@@ -332,6 +353,11 @@ impl Registration {
         match next.cloned() {
             Some(Stage::RegistrationToken) if self.wishes.token.is_none() => {
                 self.ask(Ask::Token { refused: None }, turn);
+            }
+            Some(Stage::Terms) if !self.can_read_terms() => {
+                let what = "the terms that it asks to accept are not well-formed".to_owned();
+                let server = self.server.clone();
+                self.end(Err(AuthError::NotMatrix { server, what }), turn);
             }
             Some(Stage::Terms) if !self.wishes.accept_terms => self.ask(Ask::Terms, turn),
             Some(stage) => self.register(Some(stage), turn),
@@ -344,34 +370,37 @@ impl Registration {
         }
     }
 
-    fn not_supported(&self, offered: UiaInfo) -> AuthError {
+    /// Every way has a stage that only a browser can do: the person may, and go on afterwards.
+    fn not_supported(&mut self, offered: UiaInfo, turn: &mut Turn) {
+        let missing = |flow| flow::unsupported(flow, &self.done);
         let least = offered
             .flows
             .iter()
-            .map(flow::unsupported)
+            .map(missing)
             .min_by_key(Vec::len)
             .unwrap_or_default();
         let server = self.server.clone();
         let Some(first) = least.first() else {
             let message = "it offers no way to register".to_owned();
-            return AuthError::Closed { server, message };
+            return self.end(Err(AuthError::Closed { server, message }), turn);
         };
         let session = self.session.clone();
-        let first: String = form_encode(first.as_str()).collect();
+        let encode = |text| utf8_percent_encode(text, PLAIN);
+        let first = encode(first.as_str());
         let mut url = format!("{server}/_matrix/client/v3/auth/{first}/fallback/web");
         if let Some(session) = &session {
-            url.push_str("?session=");
-            url.extend(form_encode(session));
+            url += &format!("?session={}", encode(session));
         }
-        let (flows, registration) = (offered.flows, self.id.clone());
-        AuthError::StagesNotSupported(Box::new(StagesNotSupported {
+        let (stages, flows) = (least, offered.flows);
+        let missing = StagesNotSupported {
             server,
-            stages: least,
+            stages,
             flows,
             session,
             url,
-            registration,
-        }))
+        };
+        let error = AuthError::StagesNotSupported(Box::new(missing));
+        self.pause(Phase::Paused { elsewhere: true }, error, turn);
     }
 
     fn finish(&mut self, mut account: Account, turn: &mut Turn) {
@@ -380,46 +409,59 @@ impl Registration {
         self.end(Ok(account), turn);
     }
 
+    /// It is over: there is an account, or certainly none.
     fn end(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
         if let Ok(account) = &result {
             account.put_into(&mut turn.commit);
         }
-        if result.as_ref().is_err_and(can_go_on_later) {
-            self.phase = Phase::Paused;
-        } else {
-            self.phase = Phase::Over;
-        }
+        self.phase = Phase::Over;
         turn.effects.clear();
         turn.events.push(Event::Finished(result));
     }
 
+    /// It ends for now, and is kept: [`Input::Start`] goes on from `phase`.
+    fn pause(&mut self, phase: Phase, error: AuthError, turn: &mut Turn) {
+        self.phase = phase;
+        turn.effects.clear();
+        turn.events.push(Event::Finished(Err(error)));
+    }
+
     fn on_outcome(&mut self, cx: &Cx<'_>, outcome: Outcome, turn: &mut Turn) {
         let phase = self.phase.clone();
-        match (phase, outcome) {
-            (_, Outcome::Cancelled) => self.end(Err(AuthError::Cancelled), turn),
+        match (phase.clone(), outcome) {
             (Phase::CheckingName, Outcome::Done(response)) => self.on_availability(&response, turn),
-            (Phase::Registering { stage, replay }, Outcome::Done(response)) => {
-                self.on_registration(cx.now, stage, replay, &response, turn);
-            }
-            (Phase::SigningIn, Outcome::Done(response)) => self.on_sign_in(cx.now, &response, turn),
-            (Phase::Registering { stage, replay }, Outcome::InDoubt(error)) => {
-                self.settle(stage, replay, error.to_string(), turn);
-            }
-            (Phase::SigningIn, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                let what = error.to_string();
-                self.end(
-                    Err(AuthError::InDoubt {
-                        server: self.server.clone(),
-                        what,
-                    }),
-                    turn,
-                );
-            }
-            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+            (Phase::CheckingName, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 let error = self.unreachable(error);
                 self.end(Err(error), turn);
             }
-            _ => {}
+            (Phase::Registering { stage, replay }, Outcome::Done(response)) => {
+                self.on_registration(cx.now, (stage, replay), &response, turn);
+            }
+            (Phase::Registering { stage, .. }, Outcome::InDoubt(error)) => {
+                let replay = matches!(phase, Phase::Registering { replay: true, .. });
+                self.settle(stage, replay, error.to_string(), turn);
+            }
+            (Phase::Registering { replay: false, .. }, Outcome::Failed(error)) => {
+                let error = self.unreachable(error);
+                self.pause(Phase::Paused { elsewhere: false }, error, turn);
+            }
+            (Phase::SigningIn { .. }, Outcome::Done(response)) => {
+                self.on_sign_in(cx.now, &response, turn);
+            }
+            // What an earlier request did is still not known.
+            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+                let error = self.in_doubt(error.to_string());
+                self.pause(phase, error, turn);
+            }
+            (Phase::CheckingName, _) => self.end(Err(AuthError::Cancelled), turn),
+            _ => self.pause(phase, AuthError::Cancelled, turn),
+        }
+    }
+
+    fn in_doubt(&self, what: String) -> AuthError {
+        AuthError::InDoubt {
+            server: self.server.clone(),
+            what,
         }
     }
 
@@ -431,30 +473,12 @@ impl Registration {
     }
 }
 
-/// Whether the person can mend it and go on with the same registration.
-fn can_go_on_later(error: &AuthError) -> bool {
-    matches!(
-        error,
-        AuthError::TokenNeeded { .. }
-            | AuthError::TermsNotAccepted { .. }
-            | AuthError::StagesNotSupported(_)
-    )
-}
-
-/// A query value in the form that browsers send.
-fn form_encode(text: &str) -> impl Iterator<Item = char> {
-    text.bytes()
-        .flat_map(|byte| {
-            let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-            if plain {
-                vec![char::from(byte)]
-            } else {
-                format!("%{byte:02X}").chars().collect()
-            }
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
-}
+/// What stands in a path segment or a query value as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 impl Machine for Registration {
     type Input = Input;

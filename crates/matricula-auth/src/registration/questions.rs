@@ -2,10 +2,11 @@
 
 use matricula_api::{
     ErrorCode,
-    uia::{Policy, UiaInfo},
+    uia::{Policy, Stage, UiaInfo},
 };
 use matricula_job::EffectId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{MOST_TRIES, Phase, Registration, Turn};
 use crate::{AuthError, Effect, Question, Reply, address::is_web_page};
@@ -77,14 +78,36 @@ impl Registration {
             .unwrap_or_default()
     }
 
+    /// Whether each document has a title and a page: what cannot be read cannot be accepted.
+    pub(super) fn can_read_terms(&self) -> bool {
+        let params = self
+            .offered
+            .as_ref()
+            .and_then(|info| info.params.get(Stage::Terms.as_str()));
+        // Servers that say nothing of their terms ask to accept nothing.
+        let Some(params) = params else { return true };
+        let number = params
+            .get("policies")
+            .and_then(Value::as_object)
+            .map(serde_json::Map::len);
+        let policies = self.policies();
+        let is_readable = |policy: &Policy| !policy.name.is_empty() && is_web_page(&policy.url);
+        number == Some(policies.len()) && policies.iter().all(is_readable)
+    }
+
     pub(super) fn on_reply(&mut self, reply: Reply, turn: &mut Turn) {
         let Phase::Asking(ask) = self.phase.clone() else {
             return;
         };
         self.tries += 1;
         if self.tries > MOST_TRIES || matches!(reply, Reply::Nobody | Reply::No) {
-            let error = self.unanswered(ask);
-            self.end(Err(error), turn);
+            let error = self.unanswered(&ask);
+            match ask {
+                Ask::Token { refused: None } | Ask::Terms => {
+                    self.pause(Phase::Paused { elsewhere: false }, error, turn);
+                }
+                _ => self.end(Err(error), turn),
+            }
             return;
         }
         match (ask, reply) {
@@ -97,6 +120,8 @@ impl Registration {
             (Ask::Password { .. }, Reply::Text(password)) => {
                 self.wishes.password = Some(password);
                 self.password_made = false;
+                // A server keeps the first password of a session.
+                self.forget_session();
                 self.go_on(turn);
             }
             (Ask::Token { .. }, Reply::Text(token)) => {
@@ -113,31 +138,26 @@ impl Registration {
     }
 
     /// Why it ends where the person has no answer.
-    fn unanswered(&self, ask: Ask) -> AuthError {
-        let (server, registration) = (self.server.clone(), self.id.clone());
+    fn unanswered(&self, ask: &Ask) -> AuthError {
+        let server = self.server.clone();
         match ask {
             Ask::Name { refused } | Ask::Password { refused } => refused.error(self),
             Ask::Token {
                 refused: Some(message),
-            } => AuthError::TokenWrong { server, message },
-            Ask::Token { refused: None } => AuthError::TokenNeeded {
+            } => AuthError::TokenWrong {
                 server,
-                registration,
+                message: message.clone(),
             },
+            Ask::Token { refused: None } => AuthError::TokenNeeded { server },
             Ask::Terms => {
-                let documents = self
+                let documents: Vec<String> = self
                     .policies()
                     .iter()
-                    .map(|policy| match is_web_page(&policy.url) {
-                        true => format!("{} ({})", policy.name, policy.url),
-                        false => format!("{} (its address is not a web page)", policy.name),
-                    })
-                    .collect::<Vec<_>>()
-                    .join(", ");
+                    .map(|policy| format!("{} ({})", policy.name, policy.url))
+                    .collect();
                 AuthError::TermsNotAccepted {
                     server,
-                    documents,
-                    registration,
+                    documents: documents.join(", "),
                 }
             }
         }

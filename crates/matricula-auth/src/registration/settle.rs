@@ -1,10 +1,17 @@
 //! Finds out what became of a request whose answer was lost.
 
-use matricula_api::{Endpoint, ErrorCode, MatrixError, client::login::Login, uia::Stage};
+use matricula_api::{
+    ApiError, Endpoint, ErrorCode, MatrixError,
+    client::login::Login,
+    uia::{Stage, UiaInfo},
+};
 use matricula_job::{Response, Timestamp};
 
-use super::{AccountKind, Phase, Registration, Turn};
-use crate::{AuthError, Event, Notice, login};
+use super::{
+    AccountKind, Phase, Registration, Turn,
+    questions::{Ask, Refusal},
+};
+use crate::{Event, Notice, login};
 
 impl Registration {
     /// A request may have been processed, and its answer is lost.
@@ -21,35 +28,84 @@ impl Registration {
         if !replay && (harmless || self.session.is_some()) {
             let how = format!("{what}; asking again in the same session");
             turn.events.push(Event::Notice(Notice::Settling(how)));
+            let auth = self.auth(stage.clone());
             self.phase = Phase::Registering {
                 stage,
                 replay: true,
             };
-            self.send_registration(turn);
-        } else if self.can_sign_in() {
-            turn.events.push(Event::Notice(Notice::Settling(format!(
-                "{what}; trying to sign in"
-            ))));
-            self.sign_in(turn);
+            self.send_registration(auth, turn);
         } else {
-            self.end(
-                Err(AuthError::InDoubt {
-                    server: self.server.clone(),
-                    what,
-                }),
+            self.settle_by_sign_in(stage, false, what, turn);
+        }
+    }
+
+    fn settle_by_sign_in(
+        &mut self,
+        stage: Option<Stage>,
+        is_taken: bool,
+        what: String,
+        turn: &mut Turn,
+    ) {
+        let can_sign_in = self.wishes.username.is_some()
+            && self.wishes.kind == AccountKind::User
+            && !self.wishes.inhibit_login;
+        if can_sign_in {
+            let how = format!("{what}; trying to sign in");
+            turn.events.push(Event::Notice(Notice::Settling(how)));
+            self.sign_in(stage, is_taken, turn);
+        } else {
+            let error = self.in_doubt(what);
+            self.pause(
+                Phase::Registering {
+                    stage,
+                    replay: true,
+                },
+                error,
                 turn,
             );
         }
     }
 
-    fn can_sign_in(&self) -> bool {
-        self.wishes.username.is_some()
-            && self.wishes.kind == AccountKind::User
-            && !self.wishes.inhibit_login
+    /// Where the second of two equal requests is refused: is that the work of the first?
+    pub(super) fn on_refused_replay(
+        &mut self,
+        stage: Option<Stage>,
+        error: MatrixError,
+        turn: &mut Turn,
+    ) {
+        let is_taken = error.code == ErrorCode::UserInUse;
+        if self.completes_a_flow(stage.as_ref()) {
+            self.settle_by_sign_in(stage, is_taken, error.to_string(), turn);
+        } else if is_taken {
+            self.on_refusal(error, turn);
+        } else {
+            self.forget_session();
+            self.register(None, turn);
+        }
     }
 
-    pub(super) fn sign_in(&mut self, turn: &mut Turn) {
-        self.phase = Phase::SigningIn;
+    /// Where the second of two equal requests is told to begin anew: the server has forgotten the
+    /// session, perhaps because it was finished.
+    pub(super) fn on_new_session(&mut self, stage: Option<Stage>, info: UiaInfo, turn: &mut Turn) {
+        if self.completes_a_flow(stage.as_ref()) {
+            let what = "the server has forgotten the session".to_owned();
+            self.settle_by_sign_in(stage, false, what, turn);
+        } else {
+            self.forget_session();
+            self.on_uia(None, info, turn);
+        }
+    }
+
+    /// Whether a request with this stage may have been the last that the server wanted.
+    fn completes_a_flow(&self, stage: Option<&Stage>) -> bool {
+        let is_done = |other: &Stage| Some(other) == stage || self.done.contains(other);
+        self.flow
+            .as_ref()
+            .is_none_or(|flow| flow.stages.iter().all(is_done))
+    }
+
+    pub(super) fn sign_in(&mut self, stage: Option<Stage>, is_taken: bool, turn: &mut Turn) {
+        self.phase = Phase::SigningIn { stage, is_taken };
         let password = self.wishes.password.clone().unwrap_or_default();
         let mut request = login::request(self.username(), &password);
         request.device_id = self.wishes.device_id.clone();
@@ -60,20 +116,32 @@ impl Registration {
     }
 
     pub(super) fn on_sign_in(&mut self, now: Timestamp, response: &Response, turn: &mut Turn) {
+        let phase = self.phase.clone();
         match Login::read(response) {
             Ok(answer) => {
                 let account = login::account(&self.server, now, answer, self.data.clone());
                 self.finish(account, turn);
             }
+            // No request had `auth`: the account of that name is somebody else's.
+            Err(ApiError::Matrix(error))
+                if error.code == ErrorCode::Forbidden
+                    && matches!(
+                        phase,
+                        Phase::SigningIn {
+                            stage: None,
+                            is_taken: true
+                        }
+                    ) =>
+            {
+                let refused = Refusal {
+                    code: ErrorCode::UserInUse,
+                    message: String::new(),
+                };
+                self.ask(Ask::Name { refused }, turn);
+            }
             Err(error) => {
-                let what = format!("signing in to find out: {error}");
-                self.end(
-                    Err(AuthError::InDoubt {
-                        server: self.server.clone(),
-                        what,
-                    }),
-                    turn,
-                );
+                let error = self.in_doubt(format!("signing in to find out: {error}"));
+                self.pause(phase, error, turn);
             }
         }
     }

@@ -212,3 +212,29 @@ fn facts_survive_being_stored() {
         facts
     );
 }
+
+#[test]
+fn nobody_registers_where_single_sign_on_is_preferred() {
+    let sso = r#"{"flows":[{"type":"m.login.sso","oauth_aware_preferred":true}]}"#;
+    let mut talk =
+        Talk::start(Discovery::new("https://e.org".parse().unwrap()).with_registration());
+    talk.answer_path("/versions", 200, VERSIONS)
+        .answer_path("/login", 200, sso)
+        .answer_path("/auth_metadata", 404, NO_OAUTH);
+    assert_eq!(talk.ok().registration, None);
+    assert!(
+        !talk
+            .requests
+            .iter()
+            .any(|request| request.starts_with("POST"))
+    );
+}
+
+#[test]
+fn the_question_for_oauth_may_fail_in_any_way() {
+    let mut talk = discover("https://matrix.example.org");
+    talk.answer_path("/versions", 200, VERSIONS)
+        .answer_path("/login", 200, LOGIN);
+    talk.outcome(Outcome::Failed(transport_error(TransportKind::Redirect)));
+    assert_eq!(talk.ok().oauth_issuer, None);
+}

@@ -3,6 +3,7 @@
 
 mod address;
 mod discovery;
+mod kept;
 mod login;
 mod lost_answers;
 mod registration;

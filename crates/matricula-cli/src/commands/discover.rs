@@ -7,7 +7,7 @@ use matricula::{
 use serde_json::json;
 
 use super::Context;
-use crate::{args, failure::Failure, person::Terminal};
+use crate::{args, failure::Failure, person::Terminal, report::quoted};
 
 pub(crate) async fn run(context: &Context<'_>, options: args::Discover) -> Result<(), Failure> {
     let address: ServerAddress = options.server.parse()?;
@@ -66,5 +66,7 @@ fn words(facts: &ServerFacts) -> String {
         }
         _ => {}
     }
+    // Most of this is the server's words.
+    let lines: Vec<String> = lines.iter().map(|line| quoted(line)).collect();
     lines.join("\n")
 }

@@ -1,7 +1,7 @@
 //! `matricula login`.
 
 use matricula::{
-    auth::{Account, Discovery, Login, ServerAddress, ServerFacts},
+    auth::{Account, Discovery, Login, ServerAddress},
     drive,
     job::Secret,
 };
@@ -13,11 +13,12 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     let mut terminal = Terminal::new(context.report, context.no_input);
     let mut accounts = context.home.accounts();
     let known = known_account(context, &options)?;
-    let (known, _opened): (Option<Account>, Option<Opened>) = match known {
-        Some(account) => session::reach(account)
-            .await
-            .map(|(account, opened)| (Some(account), opened))?,
-        None => (None, None),
+    let (mut known, _opened): (Option<Account>, Option<Opened>) = match known {
+        Some(account) if options.server.is_none() => {
+            let (account, opened) = session::reach(account).await?;
+            (Some(account), opened)
+        }
+        known => (known, None),
     };
     let user = match (&options.user, &known) {
         (Some(user), _) => user.clone(),
@@ -28,17 +29,19 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
             ));
         }
     };
+    let mut discovery = Discovery::new(address(&options, &user, known.as_ref())?);
+    let facts = drive(
+        &mut discovery,
+        &context.runner,
+        &mut accounts,
+        &mut terminal,
+    )
+    .await?;
+    // The same name on another server is somebody else's.
+    known.take_if(|account| account.server != facts.server);
     let password = password(&options, known.as_ref(), &terminal)?;
-    let facts: ServerFacts = {
-        let address = address(&options, &user, known.as_ref())?;
-        drive(
-            &mut Discovery::new(address),
-            &context.runner,
-            &mut accounts,
-            &mut terminal,
-        )
-        .await?
-    };
+    let made = known.as_ref().and_then(|account| account.password.clone());
+    let made = made.filter(|made| *made == password);
     let mut login = Login::new(&facts, user, password);
     if let Some(account) = &known {
         login = login.with_data(account.data.clone());
@@ -52,7 +55,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     if options.refresh_token {
         login = login.with_refresh_token();
     }
-    if let Some(made) = known.and_then(|account| account.password) {
+    if let Some(made) = made {
         login = login.with_made_password(made);
     }
     let account = drive(&mut login, &context.runner, &mut accounts, &mut terminal).await?;
@@ -66,9 +69,9 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     Ok(())
 }
 
-/// The account that is meant, if it is kept here and no other server is named.
+/// The account that is meant, if it is kept here; where no one is named, the one used last.
 fn known_account(context: &Context<'_>, options: &args::Login) -> Result<Option<Account>, Failure> {
-    if options.server.is_some() {
+    if options.user.is_none() && options.server.is_some() {
         return Ok(None);
     }
     Ok(context.home.accounts().account(options.user.as_deref())?)

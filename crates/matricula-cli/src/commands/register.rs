@@ -1,8 +1,9 @@
 //! `matricula register`: the main job.
 
 use matricula::{
+    Error,
     auth::{
-        Account, Discovery, Registration, ServerAddress, ServerFacts, Wishes,
+        Account, AuthError, Discovery, Registration, ServerAddress, ServerFacts, Wishes,
         registration::AccountKind,
     },
     drive,
@@ -33,8 +34,12 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
     }
     // Whatever is opened here runs until the end of this function.
     let (opened, facts) = open(context, options.server.as_deref(), &mut terminal).await?;
-    let data = opened.as_ref().map_or(Value::Null, Opened::data);
-    let mut registration = Registration::new(&facts, wishes).with_data(data);
+    let private = context.home.private_homeserver();
+    let data = match &opened {
+        Some(opened) => Some(opened.data()),
+        None => server::data_of_running(&private, &facts.server),
+    };
+    let mut registration = Registration::new(&facts, wishes).with_data(data.unwrap_or_default());
     finish(context, &mut registration, terminal).await
 }
 
@@ -168,7 +173,11 @@ async fn finish(
     mut terminal: Terminal,
 ) -> Result<(), Failure> {
     let mut accounts = context.home.accounts();
-    let account = drive(registration, &context.runner, &mut accounts, &mut terminal).await?;
+    let account = drive(registration, &context.runner, &mut accounts, &mut terminal).await;
+    if terminal.was_interrupted {
+        return Err(Failure::Interrupted);
+    }
+    let account = account.map_err(|error| kept(context, registration.id(), error))?;
     accounts.set_default(account.user_id.as_str())?;
     let path = accounts.path();
     if account.password.is_some() {
@@ -193,6 +202,24 @@ async fn finish(
     context.report.result(&words(&account), &object);
     context.report.next(&next);
     Ok(())
+}
+
+/// The failure of a registration, with how to go on if it is kept.
+fn kept(context: &Context<'_>, id: &str, error: Error) -> Failure {
+    if !matches!(context.home.accounts().registration(id), Ok(Some(_))) {
+        return error.into();
+    }
+    let answer = match &error {
+        Error::Auth(AuthError::TokenNeeded { .. }) => " --token-file FILE",
+        Error::Auth(AuthError::TermsNotAccepted { .. }) => " --accept-terms",
+        _ => "",
+    };
+    let next = context.command(&format!("register --resume {id}{answer}"));
+    Failure::Kept {
+        error,
+        registration: id.to_owned(),
+        next,
+    }
 }
 
 fn words(account: &Account) -> String {

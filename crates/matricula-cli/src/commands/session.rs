@@ -41,6 +41,8 @@ pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Resul
 }
 
 pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
+    // Of two that renew a token at once, one would be left with a dead one.
+    let _turn = context.home.accounts().take_turn()?;
     let (mut client, _opened) = client(context, options.account.as_deref()).await?;
     client.refresh(&mut context.home.accounts()).await?;
     let account = client.account();
@@ -61,6 +63,8 @@ pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result
 }
 
 pub(crate) async fn log_out(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
+    // Of two that renew a token at once, one would be left with a dead one.
+    let _turn = context.home.accounts().take_turn()?;
     let (client, _opened) = client(context, options.account.as_deref()).await?;
     let account = client.log_out(&mut context.home.accounts()).await?;
     context.report.result(

@@ -42,29 +42,39 @@ pub(super) enum Verdict {
     Wait { wait: Duration, why: Wait },
 }
 
+/// What has been tried of a job so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tried {
+    /// Attempts that failed; waits for the server's pace are not counted here.
+    pub(super) failures: u32,
+    /// Waits for the server's pace.
+    pub(super) paces: u32,
+    /// How long those waits were together.
+    pub(super) paced: Duration,
+}
+
 /// What a server that names no time is given after a 429.
 const DEFAULT_PACE: Duration = Duration::from_secs(1);
+/// What any server is given after a first 429; doubled with each further one, up to 256 times.
+const FIRST_PACE: Duration = Duration::from_millis(50);
 
 pub(super) fn judge(
     job: &Job,
     answer: Answer,
     limits: &Limits,
-    failures: u32,
-    paced: Duration,
+    tried: &Tried,
     cx: &mut Cx<'_>,
 ) -> Verdict {
     let response = match answer {
         Answer::Response(response) => response,
-        Answer::Failed(error) => return judge_failure(job, error, limits, failures, cx),
+        Answer::Failed(error) => return judge_failure(job, error, limits, tried.failures, cx),
         Answer::Cancelled => return Verdict::End(called_back()),
     };
     if response.status_code() == 429 {
-        // A server that says "now" must not be asked in a tight loop.
-        let wait = response
-            .retry_after()
-            .unwrap_or(DEFAULT_PACE)
-            .max(Duration::from_millis(50));
-        return if paced + wait <= limits.longest_pace {
+        // A server that says "now" each time must not be asked in a tight loop.
+        let floor = FIRST_PACE.saturating_mul(1 << tried.paces.min(8));
+        let wait = response.retry_after().unwrap_or(DEFAULT_PACE).max(floor);
+        return if tried.paced.saturating_add(wait) <= limits.longest_pace {
             Verdict::Wait {
                 wait,
                 why: Wait::RateLimited,
@@ -86,7 +96,7 @@ pub(super) fn judge(
                 processed,
                 message,
             };
-            match judge_failure(job, error, limits, failures, cx) {
+            match judge_failure(job, error, limits, tried.failures, cx) {
                 // The server did answer: its words are worth more than ours.
                 Verdict::End(Outcome::Failed(_)) => {
                     Verdict::End(Outcome::Done(job.gen_response(response)))

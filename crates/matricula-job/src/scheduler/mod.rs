@@ -5,13 +5,13 @@
 
 mod judge;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 pub use judge::Limits;
-use judge::{Verdict, judge};
+use judge::{Tried, Verdict, judge};
 
 use crate::{Answer, Cx, EffectId, Job, Machine, Response, Step, Timestamp, TransportError};
 
@@ -101,10 +101,7 @@ pub enum Outcome {
 struct Entry {
     job: Arc<Job>,
     state: State,
-    /// Attempts that failed; waits for the pace are not counted here.
-    failures: u32,
-    /// Time spent waiting for the server's pace.
-    paced: Duration,
+    tried: Tried,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,22 +154,18 @@ impl Scheduler {
         let Some(mut entry) = self.jobs.get(&ticket).cloned() else {
             return;
         };
-        match judge(
-            &entry.job,
-            answer,
-            &self.limits,
-            entry.failures,
-            entry.paced,
-            cx,
-        ) {
+        match judge(&entry.job, answer, &self.limits, &entry.tried, cx) {
             Verdict::End(outcome) => {
                 self.jobs.remove(&ticket);
                 step.events.push(Event::Finished(ticket, outcome));
             }
             Verdict::Wait { wait, why } => {
                 match why {
-                    Wait::RateLimited => entry.paced += wait,
-                    Wait::Unreachable(_) => entry.failures += 1,
+                    Wait::RateLimited => {
+                        entry.tried.paces += 1;
+                        entry.tried.paced += wait;
+                    }
+                    Wait::Unreachable(_) => entry.tried.failures += 1,
                 }
                 let until = cx.now.plus(wait);
                 self.jobs.insert(
@@ -244,8 +237,7 @@ impl Machine for Scheduler {
                 let entry = Entry {
                     job: Arc::new(*job),
                     state,
-                    failures: 0,
-                    paced: Duration::ZERO,
+                    tried: Tried::default(),
                 };
                 self.send(ticket, entry, &mut step);
             }

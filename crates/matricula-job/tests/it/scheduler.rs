@@ -141,6 +141,38 @@ fn an_absurd_retry_after_ends_the_job_instead_of_parking_it_for_years() {
 }
 
 #[test]
+fn a_server_that_says_now_each_time_is_asked_less_and_less() {
+    let mut world = World::new();
+    let now = || Response::new(429, vec![("Retry-After".into(), "0".into())], Body::Empty);
+    let mut id = world.submit(job());
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        let before = world.now;
+        let step = world.step(Input::Answer(id, Answer::Response(now())));
+        id = world.wake(&step);
+        waits.push(world.now - before);
+    }
+    assert_eq!(
+        waits,
+        [50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 12_800]
+    );
+}
+
+#[test]
+fn a_wait_and_then_an_absurd_one_end_the_job() {
+    let mut world = World::new();
+    let limited = |wait: u64| {
+        let header = vec![("Retry-After".into(), wait.to_string())];
+        Answer::Response(Response::new(429, header, Body::Empty))
+    };
+    let id = world.submit(job());
+    let step = world.step(Input::Answer(id, limited(1)));
+    let id = world.wake(&step);
+    let step = world.step(Input::Answer(id, limited(u64::MAX)));
+    assert!(matches!(outcome(&step), Outcome::Done(_)));
+}
+
+#[test]
 fn a_refused_connection_is_retried_with_growing_waits_then_fails() {
     let mut world = World::new();
     let mut id = world.submit(job());
