@@ -116,7 +116,7 @@ impl<'a> Register<'a> {
 
 impl<'a> IntoFuture for Register<'a> {
     type Output = Result<Client, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())

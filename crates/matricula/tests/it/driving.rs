@@ -121,14 +121,14 @@ async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
         .keep_in(store.clone())
         .await
         .unwrap_err();
-    let Error::Auth(AuthError::TokenNeeded { registration, .. }) = waits else {
-        panic!("{waits:?}");
-    };
-    let stored = store.registration(&registration).unwrap().unwrap();
-    assert_eq!(
-        store.registrations().unwrap(),
-        std::slice::from_ref(&stored)
+    assert!(
+        matches!(waits, Error::Auth(AuthError::TokenNeeded { .. })),
+        "{waits:?}"
     );
+    let [stored] = &store.registrations().unwrap()[..] else {
+        panic!("not one registration waits");
+    };
+    let stored = store.registration(stored.id()).unwrap().unwrap();
     let answers = Wishes {
         token: Some("letmein".into()),
         ..Wishes::default()
@@ -180,4 +180,41 @@ async fn the_name_is_what_the_server_says_and_not_what_was_wished() {
     assert_ne!(user_id.localpart(), "alice");
     let me = client.call(GetTokenOwner::default()).await.unwrap();
     assert_eq!(me.user_id, *user_id);
+}
+
+#[tokio::test]
+async fn the_user_id_is_the_servers_whatever_name_was_wished() {
+    let config = Config::default().with_renamed_users(true);
+    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
+    let client = register(homeserver.url().as_str())
+        .username("alice")
+        .password("wordpass")
+        .await
+        .unwrap();
+    let user_id = &client.account().user_id;
+    assert_eq!(user_id.localpart(), "alice-1");
+    let me = client.call(GetTokenOwner::default()).await.unwrap();
+    assert_eq!(&me.user_id, user_id);
+}
+
+/// Ten people who want the same name at once: one gets it, and each of the others is told so.
+#[tokio::test]
+async fn of_many_who_want_a_name_at_once_one_gets_it() {
+    let homeserver = Homeserver::start(Options::new(Config::default()))
+        .await
+        .unwrap();
+    let mut attempts = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let url = homeserver.url().to_string();
+        attempts.spawn(async move {
+            let attempt = register(&url).username("alice").await;
+            attempt.map(|client| client.account().clone())
+        });
+    }
+    let results = attempts.join_all().await;
+    let won = results.iter().filter(|result| result.is_ok()).count();
+    let refused = results
+        .iter()
+        .filter(|result| matches!(result, Err(Error::Auth(AuthError::NameTaken { .. }))));
+    assert_eq!((won, refused.count()), (1, 9));
 }

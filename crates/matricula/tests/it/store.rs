@@ -194,7 +194,6 @@ fn an_entry_that_is_not_well_formed_is_refused_unrepeated() {
     for error in [
         store.accounts().map(drop).unwrap_err(),
         store.account(None).map(drop).unwrap_err(),
-        store.registrations().map(drop).unwrap_err(),
         store.registration("abc").map(drop).unwrap_err(),
     ] {
         let text = format!("{error} {error:?}");
@@ -245,4 +244,74 @@ fn a_write_that_fails_leaves_what_was_there() {
     let message = format!("could not write {}: ", store.path().display());
     assert!(error.to_string().starts_with(&message), "{error}");
     assert_eq!(fs::read(store.path()).unwrap(), before);
+}
+
+#[test]
+fn an_account_of_another_server_does_not_take_the_place_of_one_that_is_kept() {
+    let (_dir, mut store) = store();
+    put(&mut store, "@alice:example.org").unwrap();
+    let before = fs::read(store.path()).unwrap();
+    let mut other = account("@alice:example.org");
+    other.server = "https://evil.example".parse().unwrap();
+    let mut patch = Patch::default();
+    other.put_into(&mut patch);
+    let error = store.commit(&patch).unwrap_err();
+    assert!(matches!(&error, StoreError::OtherServer { .. }), "{error}");
+    assert!(
+        error.to_string().contains("https://matrix.example.org"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read(store.path()).unwrap(),
+        before,
+        "nothing was changed"
+    );
+
+    // With neither session nor password there is nothing to lose.
+    let mut ended = account("@alice:example.org");
+    ended.end_session();
+    ended.password = None;
+    let mut patch_ended = Patch::default();
+    ended.put_into(&mut patch_ended);
+    store.commit(&patch_ended).unwrap();
+    store.commit(&patch).unwrap();
+    assert_eq!(store.account(None).unwrap(), Some(other));
+}
+
+#[test]
+fn a_private_homeserver_may_listen_elsewhere_each_time() {
+    let (_dir, mut store) = store();
+    for port in [1, 2] {
+        let mut private = account("@alice:private.localhost");
+        private.server = format!("http://127.0.0.1:{port}").parse().unwrap();
+        private.data = json!({ "homeserver": "/somewhere" });
+        let mut patch = Patch::default();
+        private.put_into(&mut patch);
+        store.commit(&patch).unwrap();
+    }
+}
+
+#[test]
+fn a_half_done_registration_of_another_version_does_not_hide_the_others() {
+    let (_dir, mut store) = store();
+    let mut patch = Patch::default();
+    patch.put("registrations", "new", r#"{"from": "a later version"}"#);
+    store.commit(&patch).unwrap();
+    assert_eq!(store.registrations().unwrap(), []);
+    assert!(store.registration("new").is_err());
+}
+
+#[test]
+fn turns_are_taken_one_after_the_other() {
+    let (_dir, store) = store();
+    let turn = store.take_turn().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn({
+        let store = store.clone();
+        move || tell.send(store.take_turn().map(drop))
+    });
+    let soon = std::time::Duration::from_millis(50);
+    assert!(told.recv_timeout(soon).is_err(), "two at once");
+    drop(turn);
+    told.recv().unwrap().unwrap();
 }
