@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     Library(Error),
     /// The library says why, and the registration is kept for going on later.
     Kept {
-        error: Error,
+        error: Box<Error>,
         registration: String,
         /// The command that goes on with it.
         next: String,
@@ -42,7 +42,8 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Library(error) | Self::Kept { error, .. } => exit_code(error),
+            Self::Library(error) => exit_code(error),
+            Self::Kept { error, .. } => exit_code(error),
             Self::Usage(_) => 2,
             Self::NotSignedIn(_) => 4,
             Self::Other(_) => 1,
@@ -66,7 +67,8 @@ impl Failure {
 
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::Library(error) | Self::Kept { error, .. } => error.to_string(),
+            Self::Library(error) => error.to_string(),
+            Self::Kept { error, .. } => error.to_string(),
             Self::Usage(message) | Self::NotSignedIn(message) | Self::Other(message) => {
                 message.clone()
             }
@@ -84,22 +86,24 @@ impl Failure {
 
     pub(crate) fn json(&self) -> Value {
         let mut error = json!({ "kind": self.kind(), "message": self.message() });
-        if let Self::Library(Error::Auth(auth))
-        | Self::Kept {
-            error: Error::Auth(auth),
-            ..
-        } = self
-        {
-            add_details(&mut error, auth);
-        }
-        if let Self::Kept { registration, .. } = self {
-            error["resume"] = json!(registration);
+        match self {
+            Self::Library(library) => add_details(&mut error, library),
+            Self::Kept {
+                error: library,
+                registration,
+                ..
+            } => {
+                add_details(&mut error, library);
+                error["resume"] = json!(registration);
+            }
+            _ => {}
         }
         json!({ "schema_version": 1, "exit_code": self.exit_code(), "error": error, "next": self.next() })
     }
 }
 
-fn add_details(error: &mut Value, auth: &AuthError) {
+fn add_details(error: &mut Value, library: &Error) {
+    let Error::Auth(auth) = library else { return };
     match auth {
         AuthError::StagesNotSupported(missing) => {
             error["session"] = json!(missing.session);

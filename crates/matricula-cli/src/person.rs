@@ -65,15 +65,21 @@ impl Terminal {
 
     /// Asks for a new password; `None` has one made.
     pub(crate) fn choose_password(&self) -> Result<Option<Secret>, Failure> {
-        let password = inquire::Password::new("A password (empty: a strong one is made and kept):");
-        let password = password.prompt().map_err(prompt_failure)?;
-        Ok(Some(Secret::from(password)).filter(|password| !password.is_empty()))
+        loop {
+            let password = secret("A password (empty: a strong one is made and kept):")?;
+            if password.is_empty() {
+                return Ok(None);
+            }
+            if secret("The same again:")? == password {
+                return Ok(Some(password));
+            }
+            self.report.warn("these are two different passwords");
+        }
     }
 
     /// Asks for the password of an account.
     pub(crate) fn password(&self) -> Result<Secret, Failure> {
-        let password = inquire::Password::new("Password:").without_confirmation();
-        Ok(Secret::from(password.prompt().map_err(prompt_failure)?))
+        secret("Password:")
     }
 
     fn answer(&self, question: &Question) -> Result<Reply, InquireError> {
@@ -161,6 +167,12 @@ impl Person for Terminal {
             _ => {}
         }
     }
+}
+
+/// Asks for what must not be seen.
+fn secret(prompt: &str) -> Result<Secret, Failure> {
+    let password = inquire::Password::new(prompt).without_confirmation();
+    Ok(Secret::from(password.prompt().map_err(prompt_failure)?))
 }
 
 fn prompt_failure(error: InquireError) -> Failure {

@@ -29,6 +29,11 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
             ));
         }
     };
+    let given = given_password(&options)?;
+    let is_kept = |account: &Account| account.password.is_some();
+    if given.is_none() && !terminal.is_there() && !known.as_ref().is_some_and(is_kept) {
+        return Err(no_password());
+    }
     let mut discovery = Discovery::new(address(&options, &user, known.as_ref())?);
     let facts = drive(
         &mut discovery,
@@ -39,8 +44,12 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     .await?;
     // The same name on another server is somebody else's.
     known.take_if(|account| account.server != facts.server);
-    let password = password(&options, known.as_ref(), &terminal)?;
     let made = known.as_ref().and_then(|account| account.password.clone());
+    let password = match given.or_else(|| made.clone()) {
+        Some(password) => password,
+        None if terminal.is_there() => terminal.password()?,
+        None => return Err(no_password()),
+    };
     let made = made.filter(|made| *made == password);
     let mut login = Login::new(&facts, user, password);
     if let Some(account) = &known {
@@ -96,25 +105,14 @@ fn address(
     Ok(user.parse()?)
 }
 
-fn password(
-    options: &args::Login,
-    known: Option<&Account>,
-    terminal: &Terminal,
-) -> Result<Secret, Failure> {
-    if let Some(given) = read_secret(
+fn given_password(options: &args::Login) -> Result<Option<Secret>, Failure> {
+    read_secret(
         options.password_stdin,
         options.password_file.as_deref(),
         "password",
-    )? {
-        return Ok(given);
-    }
-    if let Some(made) = known.and_then(|account| account.password.clone()) {
-        return Ok(made);
-    }
-    if terminal.is_there() {
-        return terminal.password();
-    }
-    Err(Failure::Usage(
-        "give the password with --password-stdin or --password-file".into(),
-    ))
+    )
+}
+
+fn no_password() -> Failure {
+    Failure::Usage("give the password with --password-stdin or --password-file".into())
 }

@@ -216,7 +216,7 @@ fn kept(context: &Context<'_>, id: &str, error: Error) -> Failure {
     };
     let next = context.command(&format!("register --resume {id}{answer}"));
     Failure::Kept {
-        error,
+        error: Box::new(error),
         registration: id.to_owned(),
         next,
     }

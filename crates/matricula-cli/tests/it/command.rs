@@ -124,9 +124,12 @@ impl Line {
         self.run_while(|_| {})
     }
 
-    /// Runs it and calls `watch` with its process id over and over until it ends.
-    pub(crate) fn run_while(self, mut watch: impl FnMut(u32)) -> Ended {
-        let mut running = self.start();
+    /// Runs it and calls `watch` with its process id over and over until it ends; for the first time
+    /// before there is anything on its standard input.
+    pub(crate) fn run_while(mut self, mut watch: impl FnMut(u32)) -> Ended {
+        let mut running = self.spawn();
+        watch(running.child.id());
+        running.feed(&self.stdin);
         let start = Instant::now();
         let mut peak = 0;
         let status = loop {
@@ -149,6 +152,12 @@ impl Line {
 
     /// Starts it and does not wait.
     pub(crate) fn start(mut self) -> Running {
+        let mut running = self.spawn();
+        running.feed(&self.stdin);
+        running
+    }
+
+    fn spawn(&mut self) -> Running {
         let mut child = self
             .command
             .stdin(Stdio::piped())
@@ -156,9 +165,6 @@ impl Line {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        // Who does not read its input is none the worse for it.
-        let _ = stdin.write_all(&self.stdin);
         let (stdout, stderr) = (reader(child.stdout.take()), reader(child.stderr.take()));
         Running {
             child,
@@ -192,6 +198,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    fn feed(&mut self, text: &[u8]) {
+        // Who does not read its input is none the worse for it.
+        let _ = self.child.stdin.take().unwrap().write_all(text);
+    }
+
     /// Ends it as `kill -9` does, and returns what it had said.
     pub(crate) fn kill(mut self) -> Ended {
         self.child.kill().unwrap();

@@ -1,15 +1,21 @@
 //! What the built command promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod asking;
 mod canary;
 mod command;
+mod dry_run;
 mod hostile;
 mod http;
 mod journeys;
+mod killed;
 mod live;
 mod not_matrix;
 mod secrets;
 mod server;
+mod shapes;
 mod site;
 mod table;
+mod terminal;
 mod unreachable;
+mod usage;

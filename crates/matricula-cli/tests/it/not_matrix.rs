@@ -115,8 +115,10 @@ fn a_truncated_body_at_the_end_leaves_doubt() {
         .to_owned();
     assert!(message.contains("may have made the account"), "{message}");
     assert!(
-        message.ends_with("; try to sign in before you register again"),
+        message.ends_with("; go on with this registration later to find out"),
         "{message}"
     );
     assert!(ended.stderr.contains("the answer was lost: "), "{ended}");
+    // The password that may be the account's is not lost.
+    assert_eq!(ended.json()["error"]["resume"], home.registration());
 }

@@ -274,8 +274,8 @@ fn would_be_seen_in_a_command_line() {
     let mut watched = Watched::new();
     let careless = unique("careless-word-");
     watched.canaries.push(Canary::new("password", &careless));
-    let line = format!("register --dry-run --username {careless}");
-    assert_eq!(watched.run(&line, ""), Some(0));
+    let line = format!("register --dry-run --username {careless} --password-stdin");
+    assert_eq!(watched.run(&line, "wordpass"), Some(0));
     let canary = &watched.canaries[0];
     assert!(
         watched

@@ -1,0 +1,187 @@
+//! On a terminal, whoever sits there is asked.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use serde_json::json;
+
+use crate::{
+    command::{Home, unique},
+    server::{REGISTER, Server, error, matrix, object},
+    site::Site,
+};
+
+const ENTER: &str = "\r";
+const DOWN: &str = "\u{1b}[B";
+
+/// Runs a command line on a terminal and types the answer to each question: the exit code, and all
+/// that stood there.
+fn on_a_terminal(
+    home: &Home,
+    line: &str,
+    answers: &[(&str, &str)],
+    env: &[(&str, &str)],
+) -> (i32, String) {
+    let mut python = Command::new("python3");
+    python
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/it/on_a_terminal.py"
+        ))
+        .arg(env!("CARGO_BIN_EXE_matricula"))
+        .args(line.split_whitespace())
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("HOME", home.root())
+        .env("MATRICULA_HOME", home.matricula())
+        .env("TERM", "xterm-256color")
+        .envs(env.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = python.spawn().expect("python3 is there");
+    let steps = serde_json::to_vec(answers).unwrap();
+    child.stdin.take().unwrap().write_all(&steps).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(errors, "", "{seen}");
+    (output.status.code().unwrap(), seen)
+}
+
+#[test]
+fn for_a_homeserver_a_name_and_a_password() {
+    let (home, site, name) = (Home::new(), Site::embedded("open"), unique("n"));
+    let answers = [
+        ("Which homeserver?", &*format!("{DOWN}{ENTER}")),
+        ("Its name:", &format!("{}{ENTER}", site.url)),
+        ("Your name there", &format!("{name}{ENTER}")),
+        ("A password", &format!("a-Good-1{ENTER}")),
+        ("The same again:", &format!("a-Good-2{ENTER}")),
+        ("two different passwords", ""),
+        ("A password", &format!("a-Good-1{ENTER}")),
+        ("The same again:", &format!("a-Good-1{ENTER}")),
+    ];
+    let (code, seen) = on_a_terminal(&home, "register", &answers, &[]);
+    assert_eq!(code, 0, "{seen}");
+    assert!(!seen.contains("a-Good-1"), "{seen}");
+    assert_eq!(home.account()["user_id"], format!("@{name}:open.test"));
+    assert_eq!(home.account()["password"], json!(null));
+    let line = format!("login {name} --server {}", site.url);
+    let (code, seen) = on_a_terminal(&home, &line, &[("Password:", "a-Good-1\r")], &[]);
+    assert_eq!(code, 0, "{seen}");
+}
+
+#[test]
+fn and_three_times_return_makes_a_private_account() {
+    let home = Home::new();
+    let answers = [
+        ("a private one on this machine", ENTER),
+        ("Your name there", ENTER),
+        ("A password", ENTER),
+    ];
+    let (code, seen) = on_a_terminal(&home, "register", &answers, &[]);
+    assert_eq!(code, 0, "{seen}");
+    assert!(seen.contains("nobody else can reach"), "{seen}");
+    assert!(home.account()["password"].is_string());
+    home.run("whoami").exit(0);
+}
+
+#[test]
+fn for_another_name_and_a_token_until_both_are_good() {
+    let (home, site, name) = (Home::new(), Site::embedded("token"), unique("n"));
+    let answers = [
+        ("A password", ENTER),
+        ("Another name:", &*format!("{name}{ENTER}")),
+        ("Registration token:", "typo\r"),
+        (
+            "Registration token:",
+            &format!("{}{ENTER}", site.tokens["unlimited"]),
+        ),
+    ];
+    let line = format!("register {} --username admin", site.url);
+    let (code, seen) = on_a_terminal(&home, &line, &answers, &[]);
+    assert_eq!(code, 0, "{seen}");
+    assert!(seen.contains(r#"the name "admin" is taken"#), "{seen}");
+    assert_eq!(home.account()["user_id"], format!("@{name}:token.test"));
+}
+
+#[test]
+fn to_accept_terms_after_they_were_shown() {
+    let server = Server::start(|request| match request.is_stage() {
+        false if request.path == REGISTER => object(
+            401,
+            json!({
+                "session": "s",
+                "flows": [{ "stages": ["m.login.terms"] }],
+                "params": { "m.login.terms": { "policies": {
+                    "a": { "version": "1", "en": { "name": "Manners", "url": "https://b.test/1" } },
+                    "b": { "version": "1", "en": { "name": "Tr\u{1b}]0;x\u{7}ick", "url": "https://b.test/2" } },
+                } } },
+            }),
+        ),
+        _ => matrix(request),
+    });
+    let line = format!("register {}", server.url);
+    for (answer, code) in [("y\r", 0), ("n\r", 6)] {
+        let home = Home::new();
+        let answers = [
+            ("Your name there", ENTER),
+            ("A password", ENTER),
+            ("accept these terms?", answer),
+        ];
+        let (ended, seen) = on_a_terminal(&home, &line, &answers, &[]);
+        assert_eq!(ended, code, "{seen}");
+        assert!(seen.contains("Manners: https://b.test/1"), "{seen}");
+        assert!(seen.contains("Tr]0;xick: https://b.test/2"), "{seen}");
+    }
+}
+
+#[test]
+fn and_who_leaves_is_let_go() {
+    let (code, seen) = on_a_terminal(
+        &Home::new(),
+        "register",
+        &[("Which homeserver?", "\u{3}")],
+        &[],
+    );
+    assert_eq!(code, 130, "{seen}");
+}
+
+#[test]
+fn but_not_where_that_is_not_wished() {
+    let home = Home::new();
+    let (code, seen) = on_a_terminal(&home, "register --no-input", &[], &[]);
+    assert_eq!(code, 0, "{seen}");
+    assert!(!seen.contains('?'), "{seen}");
+}
+
+#[test]
+fn in_colours_unless_they_are_not_wished() {
+    let server = Server::start(|request| match request.path.as_str() {
+        REGISTER => error(403, "M_FORBIDDEN", "closed"),
+        _ => matrix(request),
+    });
+    let (_, seen) = on_a_terminal(
+        &Home::new(),
+        &format!("register {}", server.url),
+        &[("Your name there", ENTER), ("A password", ENTER)],
+        &[("NO_COLOR", "1")],
+    );
+    assert!(!seen.contains("\u{1b}[3"), "{seen:?}");
+    let line = format!("register {} --no-input", server.url);
+    for (env, coloured) in [
+        (&[][..], true),
+        (&[("NO_COLOR", "1")], false),
+        (&[("NO_COLOR", "")], true),
+    ] {
+        let (code, seen) = on_a_terminal(&Home::new(), &line, &[], env);
+        assert_eq!(
+            (code, seen.contains("\u{1b}[31m")),
+            (7, coloured),
+            "{seen:?}"
+        );
+    }
+}
