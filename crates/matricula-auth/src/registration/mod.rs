@@ -5,7 +5,7 @@
 //! committed, so it goes on after a crash at any point; a request whose answer was lost is settled
 //! by replaying the server's session, else by signing in with the password.
 //!
-//! Specification: <https://spec.matrix.org/v1.19/client-server-api/#account-registration-and-management>.
+//! Specification: <https://spec.matrix.org/v1.19/client-server-api/#account-registration>.
 
 mod answers;
 mod flow;

@@ -125,15 +125,20 @@ fn trouble_on_the_way_keeps_what_was_done() {
 
 #[test]
 fn a_definite_refusal_keeps_nothing() {
-    for code in ["M_FORBIDDEN", "M_USER_IN_USE", "M_BAD_JSON"] {
+    let refusals = [
+        (403, "M_FORBIDDEN"),
+        (403, "M_UNKNOWN"),
+        (400, "M_USER_IN_USE"),
+        (400, "M_BAD_JSON"),
+    ];
+    for (status, code) in refusals {
         let mut talk = last_request(alice());
-        talk.answer(
-            if code == "M_FORBIDDEN" { 403 } else { 400 },
-            &refused(code),
-        );
+        talk.answer(status, &refused(code));
         if talk.result.is_none() {
             talk.reply(Reply::Nobody);
         }
+        let is_closed = matches!(talk.error(), AuthError::Closed { .. });
+        assert_eq!(is_closed, status == 403, "{code}");
         assert!(!is_kept(&talk), "{code}");
     }
 }
