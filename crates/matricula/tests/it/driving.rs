@@ -168,21 +168,6 @@ async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
 }
 
 #[tokio::test]
-async fn the_name_is_what_the_server_says_and_not_what_was_wished() {
-    let mut config = Config::default();
-    config.rename_users = true;
-    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
-    let client = register(homeserver.url().as_str())
-        .username("alice")
-        .await
-        .unwrap();
-    let user_id = &client.account().user_id;
-    assert_ne!(user_id.localpart(), "alice");
-    let me = client.call(GetTokenOwner::default()).await.unwrap();
-    assert_eq!(me.user_id, *user_id);
-}
-
-#[tokio::test]
 async fn the_user_id_is_the_servers_whatever_name_was_wished() {
     let config = Config::default().with_renamed_users(true);
     let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
