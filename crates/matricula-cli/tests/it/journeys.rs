@@ -228,6 +228,66 @@ fn exhaust(site: &Site) {
 }
 
 #[test]
+fn the_account_used_last_is_meant_unless_another_is_named() {
+    let (site, home) = (Site::embedded("open"), Home::new());
+    let who = |options: &str| {
+        let me = home.run(&format!("whoami --json {options}")).exit(0).json();
+        text(&me["user_id"]).to_owned()
+    };
+    home.run(&format!("register {} --username zoe", site.url))
+        .exit(0);
+    home.run(&format!("register {} --username alice", site.url))
+        .exit(0);
+    assert_eq!(who(""), "@alice:open.test");
+    home.run(&format!("register {} --username mallory", site.url))
+        .exit(0);
+    assert_eq!(who(""), "@mallory:open.test");
+    assert_eq!(who("--account @zoe:open.test"), "@zoe:open.test");
+    assert_eq!(who(""), "@mallory:open.test");
+    home.run("login @zoe:open.test").exit(0);
+    assert_eq!(who(""), "@zoe:open.test");
+}
+
+#[test]
+fn the_line_break_at_the_end_is_not_part_of_a_password() {
+    let (site, home) = (Site::embedded("open"), Home::new());
+    let path = "/_matrix/client/v3/login";
+    for (name, content, password) in [
+        ("unix", "a-Good-1\n", "a-Good-1"),
+        ("windows", "a-Good-1\r\n", "a-Good-1"),
+        ("none", "a-Good-1", "a-Good-1"),
+        ("spaces", " a Good 1 \n\n", " a Good 1 \n"),
+    ] {
+        home.file("password", content);
+        let line = format!(
+            "register {} --username {name} --password-file password",
+            site.url
+        );
+        home.run(&line).exit(0);
+        let body = json!({
+            "type": "m.login.password",
+            "identifier": { "type": "m.id.user", "user": name },
+            "password": password,
+        });
+        let (status, answer) = call(&site.url, "POST", path, None, Some(&body));
+        assert_eq!(status, 200, "{name}: {answer}");
+    }
+}
+
+#[test]
+fn the_server_may_choose_another_name() {
+    let (site, home) = (Site::embedded("renaming"), Home::new());
+    let line = format!("register {} --json --username alice", site.url);
+    let registered = home.run(&line).exit(0).json();
+    let user_id = text(&registered["user_id"]);
+    assert_ne!(user_id, "@alice:renaming.test");
+    assert_eq!(home.run("whoami --json").exit(0).json()["user_id"], user_id);
+    home.run("logout").exit(0);
+    home.run("login").exit(0);
+    assert_eq!(home.run("whoami --json").exit(0).json()["user_id"], user_id);
+}
+
+#[test]
 fn token_and_device() {
     the_token_works_on_the_device_asked_for(Site::embedded);
 }

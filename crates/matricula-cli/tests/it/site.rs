@@ -128,6 +128,7 @@ fn configure(config: Config, part: &str) -> Config {
             let policy = Policy::new("1.0").with_translation("en", name, "Be kind.");
             config.with_policy("terms", policy)
         }
+        "renaming" => config.with_renamed_users(true),
         "guests" => config.with_guests(true),
         "refresh" | "shortlived" => config.with_access_token_lifetime(Duration::from_secs(5)),
         // One for the administrator.
