@@ -14,6 +14,8 @@ mod credentials;
 #[cfg(feature = "async")]
 mod failure;
 #[cfg(feature = "async")]
+mod files;
+#[cfg(feature = "async")]
 mod options;
 #[cfg(feature = "async")]
 mod redirect;
@@ -24,6 +26,8 @@ mod wire;
 
 pub use clock::{SystemEntropy, now};
 pub use credentials::Credentials;
+#[cfg(feature = "async")]
+pub use files::{Disk, FileSource};
 #[cfg(feature = "async")]
 pub use options::Options;
 #[cfg(feature = "async")]

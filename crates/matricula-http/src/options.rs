@@ -14,6 +14,10 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// The largest answer, in bytes after decompression. 64 MiB.
     pub longest_body: usize,
+    /// How long a request that carries or fetches a file may take. 1 h.
+    pub file_timeout: Duration,
+    /// The largest answer that is written to a file, in bytes. 4 GiB.
+    pub longest_file: u64,
     /// How many redirections in a row are followed; where a request carries a token, a body or
     /// headers of its own, none is. 5.
     pub redirects: usize,
@@ -27,6 +31,8 @@ impl Default for Options {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             longest_body: 64 << 20,
+            file_timeout: Duration::from_secs(60 * 60),
+            longest_file: 4 << 30,
             redirects: 5,
             user_agent: concat!("matricula/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

@@ -1,11 +1,13 @@
 //! Drives the scheduler on tokio.
 
+use std::sync::Arc;
+
 use matricula_job::{
     Answer, Auth, Cx, Job, Machine, Processed, Scheduler, TransportError, TransportKind,
     scheduler::{Effect, Event, Input, Limits, Outcome},
 };
 
-use crate::{Credentials, Options, SystemEntropy, now, wire::Wire};
+use crate::{Credentials, FileSource, Options, SystemEntropy, now, wire::Wire};
 
 /// Runs jobs over HTTP, on tokio. Clones share connections and credentials.
 #[derive(Clone, Debug)]
@@ -35,6 +37,15 @@ impl Runner {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same runner, finding there the files that jobs name; without this, on the [`Disk`].
+    ///
+    /// [`Disk`]: crate::Disk
+    #[must_use]
+    pub fn with_files(mut self, files: Arc<dyn FileSource>) -> Self {
+        self.wire = self.wire.with_files(files);
         self
     }
 

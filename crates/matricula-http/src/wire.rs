@@ -1,20 +1,23 @@
 //! One job becomes one HTTP request, and what comes back an answer.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
+use hyper::body::Bytes;
 use matricula_job::{
-    Answer, Body, Header, Job, Method, Processed, Response, ReturnType, Secret, ServerUrl,
-    ServerUrlError, TransportError, TransportKind,
+    Answer, Body, FileDesc, Header, Job, Method, Processed, Response, ReturnType, Secret,
+    ServerUrl, ServerUrlError, TransportError, TransportKind,
 };
 use reqwest::{
     RequestBuilder, Url,
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
+use tokio::io::AsyncWriteExt;
 
 use crate::{
     Options,
     clients::Clients,
     failure::{failure, host_of},
+    files::{Disk, FileBody, FileSource},
     redirect,
 };
 
@@ -23,6 +26,7 @@ use crate::{
 pub(crate) struct Wire {
     options: Arc<Options>,
     clients: Arc<Clients>,
+    files: Arc<dyn FileSource>,
 }
 
 impl Wire {
@@ -30,7 +34,13 @@ impl Wire {
         Self {
             options: Arc::new(options),
             clients: Arc::default(),
+            files: Arc::new(Disk),
         }
+    }
+
+    pub(crate) fn with_files(mut self, files: Arc<dyn FileSource>) -> Self {
+        self.files = files;
+        self
     }
 
     pub(crate) async fn send(&self, job: &Job, token: Option<Secret>) -> Answer {
@@ -44,9 +54,6 @@ impl Wire {
     }
 
     async fn exchange(&self, job: &Job, token: Option<Secret>) -> Result<Response, TransportError> {
-        if matches!(job.return_type(), ReturnType::File(_)) {
-            return Err(unsendable("answers are not written to files yet"));
-        }
         let mut url = url_of(job)?;
         // A runtime of one thread hears of nothing while its thread waits for a person. Here it hears
         // which connections were closed meanwhile: a request on one of those would end in doubt.
@@ -96,9 +103,12 @@ impl Wire {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
+        if job.response_file().is_some() || matches!(job.request_body(), Body::File(_)) {
+            request = request.timeout(self.options.file_timeout);
+        }
         let takes_body = matches!(job.request_method(), Method::Post | Method::Put);
         Ok(match job.request_body() {
-            Body::File(_) => return Err(unsendable("files are not sent yet")),
+            Body::File(file) => self.attach(request, job, file)?,
             // Servers and proxies may wait for the body of a method that usually has one.
             body if body.as_bytes().is_empty() && takes_body => request.header(CONTENT_LENGTH, 0),
             Body::Json(text) if has_type(job) => request.body(text.clone()),
@@ -109,50 +119,147 @@ impl Wire {
         })
     }
 
+    fn attach(
+        &self,
+        request: RequestBuilder,
+        job: &Job,
+        file: &FileDesc,
+    ) -> Result<RequestBuilder, TransportError> {
+        let opened = self.files.open(file).and_then(FileBody::new);
+        let body = opened.map_err(|error| unsendable(in_file(file, "read", &error)))?;
+        let request = match &file.content_type {
+            Some(content_type) if !has_type(job) => request.header(CONTENT_TYPE, content_type),
+            _ => request,
+        };
+        Ok(request.body(reqwest::Body::wrap(body)))
+    }
+
     async fn read(
         &self,
         job: &Job,
         url: &Url,
-        mut answer: reqwest::Response,
+        answer: reqwest::Response,
     ) -> Result<Response, TransportError> {
-        let status = answer.status().as_u16();
-        let header: Header = answer
-            .headers()
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.as_str().to_owned().into(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
-            .collect();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer
-            .chunk()
-            .await
-            .map_err(|error| failure(url, &self.options, error))?
-        {
-            if bytes.len() + chunk.len() > self.options.longest_body {
-                return Err(TransportError {
-                    kind: TransportKind::TooLarge,
-                    processed: Processed::Maybe,
-                    message: format!(
-                        "{}: its answer is longer than {} bytes",
-                        host_of(url),
-                        self.options.longest_body
-                    ),
-                });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
+        let status = answer.status();
+        let header = header_of(&answer);
         let body = match job.return_type() {
-            ReturnType::Json => match String::from_utf8(bytes) {
+            // What went wrong is told in JSON, and is no content of a file.
+            ReturnType::File(file) if status.is_success() => {
+                self.write_to(file, url, answer).await?;
+                Body::File(file.clone())
+            }
+            ReturnType::Bytes => Body::Bytes(self.read_whole(url, answer).await?),
+            _ => match String::from_utf8(self.read_whole(url, answer).await?) {
                 Ok(text) => Body::Json(text),
                 Err(error) => Body::Bytes(error.into_bytes()),
             },
-            _ => Body::Bytes(bytes),
         };
-        Ok(Response::new(status, header, body))
+        Ok(Response::new(status.as_u16(), header, body))
+    }
+
+    async fn read_whole(
+        &self,
+        url: &Url,
+        mut answer: reqwest::Response,
+    ) -> Result<Vec<u8>, TransportError> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.piece(url, &mut answer).await? {
+            if bytes.len() + piece.len() > self.options.longest_body {
+                return Err(too_long(url, self.options.longest_body as u64));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
+    }
+
+    /// Old or new, never half: whatever ends this early leaves the file as it was.
+    async fn write_to(
+        &self,
+        file: &FileDesc,
+        url: &Url,
+        mut answer: reqwest::Response,
+    ) -> Result<(), TransportError> {
+        let unfinished = Unfinished {
+            files: &*self.files,
+            file,
+        };
+        let created = self
+            .files
+            .create(file)
+            .map_err(|error| unwritten(file, &error))?;
+        let mut writer = tokio::fs::File::from_std(created);
+        let mut length = 0;
+        while let Some(piece) = self.piece(url, &mut answer).await? {
+            length += piece.len() as u64;
+            if length > self.options.longest_file {
+                return Err(too_long(url, self.options.longest_file));
+            }
+            writer
+                .write_all(&piece)
+                .await
+                .map_err(|error| unwritten(file, &error))?;
+        }
+        writer
+            .flush()
+            .await
+            .map_err(|error| unwritten(file, &error))?;
+        self.files
+            .keep(file)
+            .map_err(|error| unwritten(file, &error))?;
+        std::mem::forget(unfinished);
+        Ok(())
+    }
+
+    async fn piece(
+        &self,
+        url: &Url,
+        answer: &mut reqwest::Response,
+    ) -> Result<Option<Bytes>, TransportError> {
+        answer
+            .chunk()
+            .await
+            .map_err(|error| failure(url, &self.options, error))
+    }
+}
+
+/// An answer that is being written to a file; dropped before its time, it leaves nothing behind.
+struct Unfinished<'a> {
+    files: &'a dyn FileSource,
+    file: &'a FileDesc,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.files.discard(self.file);
+    }
+}
+
+fn header_of(answer: &reqwest::Response) -> Header {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = answer.headers().iter();
+    headers
+        .map(|(name, value)| (name.as_str().to_owned().into(), text(value)))
+        .collect()
+}
+
+fn too_long(url: &Url, most: u64) -> TransportError {
+    TransportError {
+        kind: TransportKind::TooLarge,
+        processed: Processed::Maybe,
+        message: format!("{}: its answer is longer than {most} bytes", host_of(url)),
+    }
+}
+
+fn in_file(file: &FileDesc, what: &str, error: &io::Error) -> String {
+    format!("{} cannot be {what}: {error}", file.path.display())
+}
+
+/// The server has done what was asked; its answer could not be kept.
+fn unwritten(file: &FileDesc, error: &io::Error) -> TransportError {
+    TransportError {
+        kind: TransportKind::Request,
+        processed: Processed::Maybe,
+        message: in_file(file, "written", error),
     }
 }
 

@@ -4,6 +4,7 @@
 mod answers;
 mod credentials;
 mod failures;
+mod files;
 mod hostile;
 mod processes;
 mod redirects;

@@ -1,7 +1,7 @@
 //! What goes over the wire for a job.
 
 use matricula_http::Runner;
-use matricula_job::{Body, FileDesc, Job, Method, Processed, ReturnType, ServerUrl, TransportKind};
+use matricula_job::{Body, FileDesc, Job, Method, Processed, ServerUrl, TransportKind};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::{
@@ -157,7 +157,7 @@ fn what_cannot_be_sent_is_refused_and_nothing_is() {
     let server = Untouched::new();
     let job = || get(&server.url);
     let at = |path: &str| Job::new(&server.url, path, Method::Get, "test");
-    let file = || FileDesc::new("/tmp/a");
+    let missing = || FileDesc::new("/nowhere/cat.png");
     for (job, message) in [
         (
             job().with_header("x-test", "a\r\nx-injected: b"),
@@ -169,12 +169,8 @@ fn what_cannot_be_sent_is_refused_and_nothing_is() {
             "the token has characters",
         ),
         (
-            job().with_body(Body::File(file())),
-            "files are not sent yet",
-        ),
-        (
-            job().with_return_type(ReturnType::File(file())),
-            "not written to files yet",
+            job().with_body(Body::File(missing())),
+            "/nowhere/cat.png cannot be read",
         ),
         (at("/a/../b"), "stands for"),
         (at("/a/%2e%2E/b"), "stands for"),

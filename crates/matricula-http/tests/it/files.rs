@@ -1,0 +1,123 @@
+//! Files that jobs name are sent, and written, piece by piece.
+
+use std::{fs, path::PathBuf};
+
+use matricula_job::{Body, FileDesc, Job, Method, Processed, ReturnType, TransportKind};
+use tempfile::TempDir;
+
+use crate::{
+    error, get, options, response, run, runner, runner_with,
+    server::{Server, answer, bytes, ok},
+};
+
+/// Longer than what is in memory of a file at once, and not a multiple of it.
+fn content() -> Vec<u8> {
+    (0..300_001_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+fn upload(server: &Server, file: FileDesc) -> Job {
+    Job::new(
+        &server.url,
+        "/_matrix/media/v3/upload",
+        Method::Post,
+        "uploadContent",
+    )
+    .with_body(Body::File(file))
+}
+
+/// A file that an answer is to be written to, with something in it already.
+fn old_file() -> (TempDir, PathBuf) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cat.png");
+    fs::write(&path, "old").unwrap();
+    (dir, path)
+}
+
+fn download(server: &Server, path: &PathBuf) -> Job {
+    get(&server.url).with_return_type(ReturnType::File(FileDesc::new(path)))
+}
+
+fn names(dir: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(dir.path()).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_file_is_sent_whole_with_its_length_and_type() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cat.png");
+    for content in [content(), b"x".to_vec(), Vec::new()] {
+        fs::write(&path, &content).unwrap();
+        let server = Server::start([ok()]);
+        let file = FileDesc::new(&path).with_content_type("image/png");
+        response(run(&runner(), upload(&server, file)));
+        let request = server.request();
+        assert_eq!(
+            request.header("content-length"),
+            [content.len().to_string()]
+        );
+        assert_eq!(request.header("content-type"), ["image/png"]);
+        assert!(request.body == content, "{} bytes", request.body.len());
+    }
+}
+
+#[test]
+fn an_answer_takes_the_place_of_the_file_that_the_job_names() {
+    let (dir, path) = old_file();
+    let server = Server::start([answer("200 OK", &["Content-Type: image/png"], content())]);
+    let response = response(run(&runner_with(big(), 1), download(&server, &path)));
+    assert_eq!(response.body(), &Body::File(FileDesc::new(&path)));
+    assert_eq!(response.header("content-type"), Some("image/png"));
+    assert!(fs::read(&path).unwrap() == content());
+    assert_eq!(names(&dir), ["cat.png"]);
+}
+
+fn big() -> matricula_http::Options {
+    let mut options = options();
+    options.longest_file = 1 << 20;
+    options
+}
+
+#[test]
+fn a_refusal_is_told_and_leaves_the_file_as_it_was() {
+    let (dir, path) = old_file();
+    let refusal = r#"{"errcode":"M_NOT_FOUND","error":"no"}"#;
+    let server = Server::start([answer("404 Not Found", &[], refusal)]);
+    let response = response(run(&runner(), download(&server, &path)));
+    assert_eq!(response.error_code(), "M_NOT_FOUND");
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!(names(&dir), ["cat.png"]);
+}
+
+#[test]
+fn half_an_answer_or_too_long_a_one_leaves_the_file_as_it_was() {
+    let mut small = options();
+    small.longest_file = 1_000;
+    let half = bytes("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhalf");
+    let long = answer("200 OK", &[], content());
+    for (reply, kind) in [(half, TransportKind::Cut), (long, TransportKind::TooLarge)] {
+        let (dir, path) = old_file();
+        let server = Server::start([reply]);
+        let error = error(run(
+            &runner_with(small.clone(), 1),
+            download(&server, &path),
+        ));
+        assert_eq!(error.kind, kind, "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(&dir), ["cat.png"], "nothing is left beside it");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_not_said_to_be_no_answer() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("missing").join("cat.png");
+    let server = Server::start([answer("200 OK", &[], "x")]);
+    let error = error(run(&runner(), download(&server, &path)));
+    assert_eq!(error.processed, Processed::Maybe);
+    assert!(error.message.contains("cannot be written"), "{error}");
+}
