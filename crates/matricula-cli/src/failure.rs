@@ -21,14 +21,19 @@ pub(crate) enum Failure {
     /// The library says why, and the registration is kept for going on later.
     Kept {
         error: Box<Error>,
-        registration: String,
+        /// What a program needs to go on with it, as JSON.
+        details: Value,
         /// The command that goes on with it.
         next: String,
     },
     /// The command was typed in a way that makes no sense.
     Usage(String),
     /// There is no account, or no session in it.
-    NotSignedIn(String),
+    NotSignedIn {
+        message: String,
+        /// The command that mends it.
+        next: String,
+    },
     /// Anything else.
     Other(String),
     /// Ctrl-C.
@@ -45,7 +50,7 @@ impl Failure {
             Self::Library(error) => exit_code(error),
             Self::Kept { error, .. } => exit_code(error),
             Self::Usage(_) => 2,
-            Self::NotSignedIn(_) => 4,
+            Self::NotSignedIn { .. } => 4,
             Self::Other(_) => 1,
             Self::Interrupted => 130,
         }
@@ -69,7 +74,7 @@ impl Failure {
         match self {
             Self::Library(error) => error.to_string(),
             Self::Kept { error, .. } => error.to_string(),
-            Self::Usage(message) | Self::NotSignedIn(message) | Self::Other(message) => {
+            Self::Usage(message) | Self::Other(message) | Self::NotSignedIn { message, .. } => {
                 message.clone()
             }
             Self::Interrupted => "interrupted".to_owned(),
@@ -79,7 +84,7 @@ impl Failure {
     /// What to type next, where that helps.
     pub(crate) fn next(&self) -> Option<&str> {
         match self {
-            Self::Kept { next, .. } => Some(next),
+            Self::Kept { next, .. } | Self::NotSignedIn { next, .. } => Some(next),
             _ => None,
         }
     }
@@ -90,11 +95,13 @@ impl Failure {
             Self::Library(library) => add_details(&mut error, library),
             Self::Kept {
                 error: library,
-                registration,
+                details,
                 ..
             } => {
                 add_details(&mut error, library);
-                error["resume"] = json!(registration);
+                for (key, value) in details.as_object().into_iter().flatten() {
+                    error[key] = value.clone();
+                }
             }
             _ => {}
         }
@@ -105,13 +112,6 @@ impl Failure {
 fn add_details(error: &mut Value, library: &Error) {
     let Error::Auth(auth) = library else { return };
     match auth {
-        AuthError::StagesNotSupported(missing) => {
-            error["session"] = json!(missing.session);
-            error["stage"] = json!(missing.stages.first());
-            error["url"] = json!(missing.url);
-        }
-        AuthError::TokenNeeded { .. } => error["stage"] = json!("m.login.registration_token"),
-        AuthError::TermsNotAccepted { .. } => error["stage"] = json!("m.login.terms"),
         AuthError::OAuthNeeded { issuer, .. } => error["url"] = json!(issuer),
         AuthError::SsoNeeded { url, .. } => error["url"] = json!(url),
         AuthError::WeakPassword { code, .. } => error["errcode"] = json!(code),

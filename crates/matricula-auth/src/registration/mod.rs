@@ -147,6 +147,26 @@ impl Registration {
         &self.server
     }
 
+    /// The server's name for how far it has come, if it is in the middle of its stages.
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// The server's [page](https://spec.matrix.org/v1.19/client-server-api/#fallback) on which a
+    /// person can do a stage in a browser.
+    pub fn fallback_page(&self, stage: &Stage) -> String {
+        let encode = |text| utf8_percent_encode(text, PLAIN);
+        let stage = encode(stage.as_str());
+        let mut url = format!(
+            "{}/_matrix/client/v3/auth/{stage}/fallback/web",
+            self.server
+        );
+        if let Some(session) = &self.session {
+            url += &format!("?session={}", encode(session));
+        }
+        url
+    }
+
     /// What it was begun with.
     pub fn data(&self) -> &Value {
         &self.data
@@ -385,12 +405,7 @@ impl Registration {
             return self.end(Err(AuthError::Closed { server, message }), turn);
         };
         let session = self.session.clone();
-        let encode = |text| utf8_percent_encode(text, PLAIN);
-        let first = encode(first.as_str());
-        let mut url = format!("{server}/_matrix/client/v3/auth/{first}/fallback/web");
-        if let Some(session) = &session {
-            url += &format!("?session={}", encode(session));
-        }
+        let url = self.fallback_page(first);
         let (stages, flows) = (least, offered.flows);
         let missing = StagesNotSupported {
             server,

@@ -2,6 +2,7 @@
 
 use matricula::{
     Error,
+    api::uia::Stage,
     auth::{
         Account, AuthError, Discovery, Registration, ServerAddress, ServerFacts, Wishes,
         registration::AccountKind,
@@ -177,7 +178,7 @@ async fn finish(
     if terminal.was_interrupted {
         return Err(Failure::Interrupted);
     }
-    let account = account.map_err(|error| kept(context, registration.id(), error))?;
+    let account = account.map_err(|error| kept(context, registration, error))?;
     accounts.set_default(account.user_id.as_str())?;
     let path = accounts.path();
     if account.password.is_some() {
@@ -205,20 +206,30 @@ async fn finish(
 }
 
 /// The failure of a registration, with how to go on if it is kept.
-fn kept(context: &Context<'_>, id: &str, error: Error) -> Failure {
+fn kept(context: &Context<'_>, registration: &Registration, error: Error) -> Failure {
+    let id = registration.id();
     if !matches!(context.home.accounts().registration(id), Ok(Some(_))) {
         return error.into();
     }
-    let answer = match &error {
-        Error::Auth(AuthError::TokenNeeded { .. }) => " --token-file FILE",
-        Error::Auth(AuthError::TermsNotAccepted { .. }) => " --accept-terms",
-        _ => "",
+    let (stage, answer) = match &error {
+        Error::Auth(AuthError::TokenNeeded { .. }) => {
+            (Some(Stage::RegistrationToken), " --token-file FILE")
+        }
+        Error::Auth(AuthError::TermsNotAccepted { .. }) => (Some(Stage::Terms), " --accept-terms"),
+        Error::Auth(AuthError::StagesNotSupported(missing)) => {
+            (missing.stages.first().cloned(), "")
+        }
+        _ => (None, ""),
     };
-    let next = context.command(&format!("register --resume {id}{answer}"));
     Failure::Kept {
         error: Box::new(error),
-        registration: id.to_owned(),
-        next,
+        details: json!({
+            "resume": id,
+            "session": registration.session(),
+            "url": stage.as_ref().map(|stage| registration.fallback_page(stage)),
+            "stage": stage,
+        }),
+        next: context.command(&format!("register --resume {id}{answer}")),
     }
 }
 

@@ -90,7 +90,10 @@ fn session_ended(context: &Context<'_>, account: &Account, error: Error) -> Fail
                 Some(_) => context.command("refresh"),
                 None => sign_in(context, account),
             };
-            Failure::NotSignedIn(format!("the session of {user_id} has ended; next: {next}"))
+            Failure::NotSignedIn {
+                message: format!("the session of {user_id} has ended"),
+                next,
+            }
         }
         _ => error.into(),
     }
@@ -103,11 +106,10 @@ pub(crate) async fn client(
 ) -> Result<(Client, Option<Opened>), Failure> {
     let account = account(context, user_id)?;
     if account.access_token.is_none() {
-        let login = sign_in(context, &account);
-        return Err(Failure::NotSignedIn(format!(
-            "{} is not signed in; next: {login}",
-            account.user_id
-        )));
+        return Err(Failure::NotSignedIn {
+            message: format!("{} is not signed in", account.user_id),
+            next: sign_in(context, &account),
+        });
     }
     let (account, opened) = reach(account).await?;
     Ok((Client::new(account, context.runner.clone()), opened))
@@ -115,12 +117,12 @@ pub(crate) async fn client(
 
 pub(crate) fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Failure> {
     let found = context.home.accounts().account(user_id)?;
-    found.ok_or_else(|| {
-        let register = context.command("register");
-        Failure::NotSignedIn(match user_id {
-            Some(user_id) => format!("no account {user_id} is kept here; next: {register}"),
-            None => format!("no account is kept here yet; next: {register}"),
-        })
+    found.ok_or_else(|| Failure::NotSignedIn {
+        message: match user_id {
+            Some(user_id) => format!("no account {user_id} is kept here"),
+            None => "no account is kept here yet".to_owned(),
+        },
+        next: context.command("register"),
     })
 }
 

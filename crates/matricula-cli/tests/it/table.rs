@@ -160,6 +160,11 @@ fn redact(value: &mut Value) {
                 assert_eq!(id.len(), 10);
                 *value = "ID".into();
             }
+            ("session", Value::String(_)) => *value = "SESSION".into(),
+            ("url", Value::String(url)) if url.contains("?session=") => {
+                let (page, _) = url.split_once('=').unwrap();
+                *value = format!("{page}=SESSION").into();
+            }
             ("next", Value::String(next)) if next.contains("--resume") => {
                 let words: Vec<&str> = next.split(' ').collect();
                 let words = words

@@ -83,7 +83,7 @@ fn an_account_that_is_not_there_is_named() {
     for line in ["whoami", "refresh", "logout"] {
         let ended = home.run(line).exit(4);
         assert!(
-            ended.stderr.contains("no account is kept here yet; next: "),
+            ended.stderr.contains("no account is kept here yet\nnext: "),
             "{ended}"
         );
         let ended = home
@@ -93,9 +93,11 @@ fn an_account_that_is_not_there_is_named() {
         assert_eq!(json["error"]["kind"], "sign_in");
         let message = json["error"]["message"].as_str().unwrap();
         assert!(
-            message.starts_with("no account @alice:example.org is kept here; next: "),
+            message.starts_with("no account @alice:example.org is kept here"),
             "{message}"
         );
+        let next = json["next"].as_str().unwrap();
+        assert!(next.contains(" register"), "{next}");
     }
 }
 
