@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::emit::{Serde, constructor, doc, field, rust};
+use super::emit_type::{Serde, constructor, doc, field, rust};
 use super::model::{Field, Module, Operation, Parameter, Place, Reply, RequestBody, Type};
 use super::names::snake;
 use crate::spec::TAG;

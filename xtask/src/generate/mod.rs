@@ -2,6 +2,7 @@
 
 mod emit;
 mod emit_operation;
+mod emit_type;
 mod model;
 mod names;
 mod object;
