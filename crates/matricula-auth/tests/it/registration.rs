@@ -5,7 +5,6 @@ use matricula_auth::{
     registration::AccountKind, tables,
 };
 use matricula_job::{Cx, Machine, SeededEntropy, Timestamp, TransportKind, scheduler::Outcome};
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::talk::{Talk, transport_error};
@@ -34,7 +33,7 @@ pub(crate) fn success() -> Value {
     json!({ "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": "DEV" })
 }
 
-fn register(wishes: Wishes) -> Talk<Registration> {
+pub(crate) fn register(wishes: Wishes) -> Talk<Registration> {
     Talk::start(Registration::new(&facts(), wishes))
 }
 
@@ -45,7 +44,7 @@ fn named() -> Talk<Registration> {
     talk
 }
 
-fn refused(code: &str) -> Value {
+pub(crate) fn refused(code: &str) -> Value {
     json!({ "errcode": code, "error": "the server's words" })
 }
 
@@ -569,88 +568,6 @@ fn the_page_for_a_stage_that_cannot_be_done_is_named_with_its_session() {
     };
     let page = "https://matrix.example.org/_matrix/client/v3/auth/m.login.recaptcha/fallback/web";
     assert_eq!(missing.url, format!("{page}?session=a%20b%26c"));
-}
-
-fn any_answer() -> impl Strategy<Value = (u16, String)> {
-    let stage = prop_oneof![
-        Just("m.login.dummy"),
-        Just("m.login.terms"),
-        Just("m.login.registration_token"),
-        Just("m.login.recaptcha"),
-        Just("x"),
-    ];
-    let flows = prop::collection::vec(prop::collection::vec(stage.clone(), 0..4), 0..4);
-    let uia = (flows, prop::collection::vec(stage, 0..3), "[a-c]?", any::<bool>()).prop_map(
-        |(flows, completed, session, failed)| {
-            let flows: Vec<Value> = flows.into_iter().map(|stages| json!({ "stages": stages })).collect();
-            let mut body = json!({ "flows": flows, "completed": completed, "session": session, "params": null });
-            if failed {
-                body["errcode"] = json!("M_UNAUTHORIZED");
-            }
-            (401, body.to_string())
-        },
-    );
-    let code = prop_oneof![
-        Just("M_USER_IN_USE"),
-        Just("M_WEAK_PASSWORD"),
-        Just("M_UNKNOWN"),
-        Just("M_FORBIDDEN"),
-        Just("M_LIMIT_EXCEEDED"),
-        Just("M_EXCLUSIVE"),
-        Just("M_UNRECOGNIZED"),
-        Just("X"),
-    ];
-    let refusal =
-        (400u16..600, code).prop_map(|(status, code)| (status, refused(code).to_string()));
-    let other = (100u16..600, ".{0,20}");
-    let good = Just((200, success().to_string()));
-    prop_oneof![4 => uia, 2 => refusal, 1 => other, 1 => good]
-}
-
-proptest! {
-    /// Whatever the server answers and the person says, it ends within a bound, and no stage that
-    /// the server listed as completed is attempted again in the same session.
-    #[test]
-    fn it_always_ends(
-        answers in prop::collection::vec((any_answer(), 0u8..6), 1..12),
-        has_name: bool,
-        has_token: bool,
-    ) {
-        let mut talk = register(Wishes {
-            username: has_name.then(|| "alice".to_owned()),
-            token: has_token.then(|| "t".into()),
-            ..Wishes::default()
-        });
-        let mut completed: Vec<(Value, Value)> = Vec::new();
-        let mut turns = 0;
-        for ((status, body), luck) in answers.iter().cycle() {
-            if talk.result.is_some() {
-                break;
-            }
-            turns += 1;
-            prop_assert!(turns < 200, "no end: {:?}", talk.requests);
-            if talk.is_asking() {
-                talk.reply(match luck { 0 => Reply::Nobody, 1 => Reply::No, 2 => Reply::Yes, _ => Reply::Text("x".into()) });
-                continue;
-            }
-            let auth = match talk.job().request_body().as_bytes() {
-                [] => Value::Null,
-                _ => talk.body()["auth"].clone(),
-            };
-            let attempt = (auth["session"].clone(), auth["type"].clone());
-            prop_assert!(auth.is_null() || !completed.contains(&attempt), "{attempt:?} again");
-            if *luck == 5 {
-                talk.lose();
-                continue;
-            }
-            if let Ok(Value::Object(answer)) = serde_json::from_str::<Value>(body) {
-                for stage in answer.get("completed").and_then(Value::as_array).into_iter().flatten() {
-                    completed.push((answer["session"].clone(), stage.clone()));
-                }
-            }
-            talk.answer_text(*status, body);
-        }
-    }
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! Whatever a server answers and a person says, a registration ends.
+
+use matricula_auth::{AuthError, Reply, Wishes};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::registration::{refused, register, success, uia};
+
+fn any_answer() -> impl Strategy<Value = (u16, String)> {
+    let stage = prop_oneof![
+        Just("m.login.dummy"),
+        Just("m.login.terms"),
+        Just("m.login.registration_token"),
+        Just("m.login.recaptcha"),
+        Just("x"),
+    ];
+    let flows = prop::collection::vec(prop::collection::vec(stage.clone(), 0..4), 0..4);
+    let uia = (flows, prop::collection::vec(stage, 0..3), "[a-c]?", any::<bool>()).prop_map(
+        |(flows, completed, session, failed)| {
+            let flows: Vec<Value> = flows.into_iter().map(|stages| json!({ "stages": stages })).collect();
+            let mut body = json!({ "flows": flows, "completed": completed, "session": session, "params": null });
+            if failed {
+                body["errcode"] = json!("M_UNAUTHORIZED");
+            }
+            (401, body.to_string())
+        },
+    );
+    let code = prop_oneof![
+        Just("M_USER_IN_USE"),
+        Just("M_WEAK_PASSWORD"),
+        Just("M_UNKNOWN"),
+        Just("M_FORBIDDEN"),
+        Just("M_LIMIT_EXCEEDED"),
+        Just("M_EXCLUSIVE"),
+        Just("M_UNRECOGNIZED"),
+        Just("X"),
+    ];
+    let refusal =
+        (400u16..600, code).prop_map(|(status, code)| (status, refused(code).to_string()));
+    let other = (100u16..600, ".{0,20}");
+    let good = Just((200, success().to_string()));
+    prop_oneof![4 => uia, 2 => refusal, 1 => other, 1 => good]
+}
+
+proptest! {
+    /// Whatever the server answers and the person says, it ends within a bound, and no stage that
+    /// the server listed as completed is attempted again in the same session.
+    #[test]
+    fn it_always_ends(
+        answers in prop::collection::vec((any_answer(), 0u8..6), 1..12),
+        has_name: bool,
+        has_token: bool,
+    ) {
+        let mut talk = register(Wishes {
+            username: has_name.then(|| "alice".to_owned()),
+            token: has_token.then(|| "t".into()),
+            ..Wishes::default()
+        });
+        let mut completed: Vec<(Value, Value)> = Vec::new();
+        let mut turns = 0;
+        for ((status, body), luck) in answers.iter().cycle() {
+            if talk.result.is_some() {
+                break;
+            }
+            turns += 1;
+            prop_assert!(turns < 200, "no end: {:?}", talk.requests);
+            if talk.is_asking() {
+                talk.reply(match luck { 0 => Reply::Nobody, 1 => Reply::No, 2 => Reply::Yes, _ => Reply::Text("x".into()) });
+                continue;
+            }
+            let auth = match talk.job().request_body().as_bytes() {
+                [] => Value::Null,
+                _ => talk.body()["auth"].clone(),
+            };
+            let attempt = (auth["session"].clone(), auth["type"].clone());
+            prop_assert!(auth.is_null() || !completed.contains(&attempt), "{attempt:?} again");
+            if *luck == 5 {
+                talk.lose();
+                continue;
+            }
+            if let Ok(Value::Object(answer)) = serde_json::from_str::<Value>(body) {
+                for stage in answer.get("completed").and_then(Value::as_array).into_iter().flatten() {
+                    completed.push((answer["session"].clone(), stage.clone()));
+                }
+            }
+            talk.answer_text(*status, body);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_begins_a_new_session_each_time_is_given_up_after_forty_requests() {
+    let mut talk = register(Wishes::default());
+    for session in 0..200 {
+        if talk.result.is_some() {
+            break;
+        }
+        let mut answer = uia(&json!([{ "stages": ["m.login.dummy"] }]));
+        answer["session"] = json!(session.to_string());
+        talk.answer(401, &answer);
+    }
+    assert!(matches!(talk.error(), AuthError::Endless { .. }));
+    assert_eq!(talk.requests.len(), 40);
+}
