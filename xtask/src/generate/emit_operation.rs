@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
+use super::emit_doc::documentation;
 use super::emit_type::{Serde, constructor, doc, field, rust};
 use super::model::{Field, Module, Operation, Parameter, Place, Reply, RequestBody, Type};
 use super::names::snake;
-use crate::spec::TAG;
 
 /// The request of an operation and what it can do.
 pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, api: &str) {
@@ -76,48 +76,6 @@ fn whole(name: &str, ty: Type, words: &str) -> Field {
         words: Some(words.to_owned()),
         facts: String::new(),
     }
-}
-
-fn documentation(code: &mut String, found: &Operation) {
-    let method = found.method.to_ascii_uppercase();
-    doc(
-        code,
-        "",
-        &format!("`{method} {}`: {}", found.path, found.doc),
-    );
-    let mut facts = vec![
-        match found.auth.as_str() {
-            "None" => "Token: none.",
-            "Optional" => "Token: if there is one.",
-            "Required" => "Token: required.",
-            "AppserviceOptional" => "Token: an application service's, if there is one.",
-            _ => "Token: an application service's.",
-        }
-        .to_owned(),
-    ];
-    if found.rate_limited {
-        facts.push("Rate-limited.".to_owned());
-    }
-    if found.uia {
-        facts.push("May ask for user-interactive authentication.".to_owned());
-    }
-    if let Some(since) = &found.since {
-        facts.push(format!("Since {since}."));
-    }
-    if found.deprecated {
-        facts.push("Deprecated.".to_owned());
-    }
-    *code += "///\n";
-    doc(code, "", &facts.join(" "));
-    let anchor: String = format!("{}{}", found.method, found.path)
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-        .collect();
-    let anchor = anchor.to_ascii_lowercase();
-    let _ = writeln!(
-        code,
-        "/// [Specification](https://spec.matrix.org/{TAG}/client-server-api/#{anchor})"
-    );
 }
 
 fn request(code: &mut String, found: &Operation, parts: &[(bool, Field)], module: &str) {

@@ -1,6 +1,7 @@
 //! Writes the API crate's generated code from the specification's data.
 
 mod emit;
+mod emit_doc;
 mod emit_operation;
 mod emit_type;
 mod model;
