@@ -111,9 +111,12 @@ impl Wire {
             Body::File(file) => self.attach(request, job, file)?,
             // Servers and proxies may wait for the body of a method that usually has one.
             body if body.as_bytes().is_empty() && takes_body => request.header(CONTENT_LENGTH, 0),
-            Body::Json(text) if has_type(job) => request.body(text.clone()),
+            Body::Json(text) | Body::Form(text) if has_type(job) => request.body(text.clone()),
             Body::Json(text) => request
                 .header(CONTENT_TYPE, "application/json")
+                .body(text.clone()),
+            Body::Form(text) => request
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(text.clone()),
             body => request.body(body.as_bytes().to_vec()),
         })

@@ -14,6 +14,8 @@ pub enum Body {
     Empty,
     /// JSON text.
     Json(String),
+    /// The text of a form: see [`encode_form`](crate::encode_form).
+    Form(String),
     /// Raw bytes.
     Bytes(Vec<u8>),
     /// A file that whoever sends the job opens.
@@ -33,7 +35,7 @@ impl Body {
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Empty | Self::File(_) => &[],
-            Self::Json(text) => text.as_bytes(),
+            Self::Json(text) | Self::Form(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
         }
     }
@@ -45,6 +47,7 @@ impl fmt::Debug for Body {
         match self {
             Self::Empty => f.write_str("Empty"),
             Self::Json(text) => write!(f, "Json({} bytes)", text.len()),
+            Self::Form(text) => write!(f, "Form({} bytes)", text.len()),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
             Self::File(file) => write!(f, "File({:?})", file.path),
         }

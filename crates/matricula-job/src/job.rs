@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{
-    Body, FileDesc, Header, MASK, Operation, Response, Retry, Secret, ServerUrl, mask::Names,
-    mask_json,
+    Body, FileDesc, Header, MASK, Operation, Response, Retry, Secret, ServerUrl, form::mask_form,
+    mask::Names, mask_json,
 };
 
 /// The query of a request: pairs, not yet encoded.
@@ -107,13 +107,14 @@ impl Job {
         &self.body
     }
 
-    /// The body for people to read: a JSON body with its secrets masked, of others only the size.
+    /// The body for people to read: JSON or a form with its secrets masked, of others only the size.
     pub fn masked_body(&self) -> String {
         match &self.body {
             Body::Json(text) => {
                 let pointers: Vec<&str> = self.request_secrets.iter().collect();
                 mask_json(text, &pointers)
             }
+            Body::Form(text) => mask_form(text, |name| self.is_form_secret(name)),
             other => format!("{other:?}"),
         }
     }
@@ -131,6 +132,12 @@ impl Job {
 
     fn is_query_secret(&self, name: &str) -> bool {
         self.query_secrets.iter().any(|secret| secret == name)
+    }
+
+    /// Fields of a form are named as those of a JSON object are: `/password`.
+    fn is_form_secret(&self, name: &str) -> bool {
+        let mut pointers = self.request_secrets.iter();
+        pointers.any(|pointer| pointer.strip_prefix('/') == Some(name))
     }
 
     /// What the answer is to be kept as.
@@ -215,6 +222,7 @@ impl Job {
                 // Masking changes the text just where a secret is, up to the spelling of the JSON.
                 mask_json::<&str>(text, &[]) != self.masked_body()
             }
+            Body::Form(text) => *text != self.masked_body(),
             _ => false,
         }
     }
@@ -294,7 +302,8 @@ impl Job {
         self
     }
 
-    /// Says where the body's secrets are: JSON pointers, in which `*` matches any key.
+    /// Says where the body's secrets are: JSON pointers, in which `*` matches any key. Of a form,
+    /// `/name` is the field of that name.
     pub fn with_request_secrets(mut self, pointers: Vec<Cow<'static, str>>) -> Self {
         self.request_secrets = Names::Own(pointers);
         self

@@ -44,8 +44,23 @@ fn a_json_body_is_sent_as_it_is_and_called_json() {
 }
 
 #[test]
+fn a_form_is_sent_as_it_is_and_called_a_form() {
+    let text = "grant_type=refresh_token&refresh_token=a+b%26";
+    let request = sent(|server| {
+        Job::new(server, "/a", Method::Post, "test").with_body(Body::Form(text.to_owned()))
+    });
+    assert_eq!(request.body, text.as_bytes());
+    assert_eq!(
+        request.header("content-type"),
+        ["application/x-www-form-urlencoded"]
+    );
+}
+
+#[test]
 fn a_jobs_own_content_type_is_the_only_one() {
-    for body in [Body::Json("{}".to_owned()), Body::Bytes(b"{}".to_vec())] {
+    let form = Body::Form("a=b".to_owned());
+    let json = Body::Json("{}".to_owned());
+    for body in [json, form, Body::Bytes(b"{}".to_vec())] {
         let request = sent(|server| {
             Job::new(server, "/a", Method::Put, "test")
                 .with_body(body)

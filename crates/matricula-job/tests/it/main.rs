@@ -1,6 +1,7 @@
 //! What `matricula-job` promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod form;
 mod job;
 mod scheduler;
 mod secrets;

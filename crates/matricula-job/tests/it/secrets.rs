@@ -23,6 +23,7 @@ fn debug_of_everything_that_may_hold_a_secret_is_masked() {
         format!("{:?}", job().with_data(CANARY.into())),
         format!("{:?}", body()),
         format!("{:?}", Body::Bytes(CANARY.into())),
+        format!("{:?}", Body::Form(format!("token={CANARY}"))),
         format!(
             "{:?}",
             Response::new(200, vec![("Set-Cookie".into(), CANARY.into())], body())
