@@ -20,6 +20,8 @@ pub struct Operation {
     pub rate_limited: bool,
     /// Whether it may ask for user-interactive authentication.
     pub uia: bool,
+    /// Whether an account made for a guest may use it.
+    pub guests: bool,
     /// The version of the specification that added it, where the data says so.
     pub since: Option<&'static str>,
     /// Whether the specification discourages its use.
@@ -45,6 +47,7 @@ impl Operation {
             auth: OperationAuth::None,
             rate_limited: false,
             uia: false,
+            guests: false,
             since: None,
             deprecated: false,
             query_secrets: &[],
@@ -72,6 +75,13 @@ impl Operation {
     #[must_use]
     pub const fn with_uia(mut self) -> Self {
         self.uia = true;
+        self
+    }
+
+    /// Marks it as open to guests.
+    #[must_use]
+    pub const fn with_guests(mut self) -> Self {
+        self.guests = true;
         self
     }
 
