@@ -14,7 +14,7 @@ pub enum Body {
     Empty,
     /// JSON text.
     Json(String),
-    /// The text of a form: see [`encode_form`](crate::encode_form).
+    /// The text of a form: `name=value&name=value`, percent-encoded.
     Form(String),
     /// Raw bytes.
     Bytes(Vec<u8>),
@@ -29,6 +29,18 @@ impl Body {
     /// Where `value` has no JSON form, such as a map whose keys are not texts.
     pub fn json(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(Self::Json)
+    }
+
+    /// The form of these pairs.
+    ///
+    /// ```
+    /// # use matricula_job::Body;
+    /// let form = Body::form([("name", "a b"), ("to", "x&y")]);
+    /// assert_eq!(form, Body::Form("name=a+b&to=x%26y".to_owned()));
+    /// ```
+    pub fn form<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        Self::Form(text.extend_pairs(pairs).finish())
     }
 
     /// The bytes held here; empty for [`Body::Empty`] and for a file, which only its opener can read.

@@ -39,7 +39,6 @@ mod transport;
 
 pub use body::{Body, FileDesc};
 pub use entropy::{Entropy, SeededEntropy};
-pub use form::{decode_form, encode_form};
 pub use job::{Auth, CredentialRef, Job, Method, Query, QueuePolicy, ReturnType};
 pub use machine::{Cx, EffectId, Machine, Step};
 pub use mask::{MASK, mask_json};
