@@ -3,9 +3,13 @@
 use std::{fmt, time::Duration};
 
 use matricula_job::Response;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{uia::UiaInfo, wire::text_enum};
+use crate::{
+    Extra,
+    uia::{Failure, UiaInfo},
+    wire::text_enum,
+};
 
 /// Why an answer is not the one hoped for.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -62,7 +66,7 @@ pub struct MatrixError {
     /// The server's words for people; may be empty.
     pub message: String,
     /// Everything else that the server said, such as `soft_logout` or `admin_contact`.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 impl fmt::Display for MatrixError {
@@ -88,34 +92,64 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     if status == 429 {
         return Some(limited());
     }
+    // Every error is one without flows.
+    let Failure { info, has_flows } = match serde_json::from_slice(response.body().as_bytes()) {
+        Ok(failure) => failure,
+        Err(error) => return Some(unreadable(response, &error)),
+    };
+    if status == 401 && has_flows {
+        return Some(ApiError::Uia(Box::new(info)));
+    }
+    match info.errcode.clone() {
+        None => Some(ApiError::UnexpectedStatus { status }),
+        Some(ErrorCode::LimitExceeded) => Some(limited()),
+        Some(code) => Some(ApiError::Matrix(MatrixError::new(status, code, info))),
+    }
+}
+
+impl MatrixError {
+    /// An error that came with what belongs to authentication, and asks for none.
+    fn new(status: u16, code: ErrorCode, info: UiaInfo) -> Self {
+        let mut extra = info.extra;
+        if !info.params.is_empty() {
+            extra.insert("params".to_owned(), Value::Object(info.params));
+        }
+        if let Some(session) = info.session {
+            extra.insert("session".to_owned(), Value::String(session));
+        }
+        Self {
+            status,
+            code,
+            message: info.error.unwrap_or_default(),
+            extra,
+        }
+    }
+}
+
+/// What a failure is whose body is no error as the specification says.
+fn unreadable(response: &Response, error: &serde_json::Error) -> ApiError {
+    let status = response.status_code();
     let Some(Value::Object(mut body)) = response.json_body() else {
-        return Some(ApiError::UnexpectedStatus { status });
+        return ApiError::UnexpectedStatus { status };
     };
     if status == 401 && body.get("flows").is_some_and(Value::is_array) {
-        if let Ok(info) = UiaInfo::from_json(Value::Object(body)) {
-            return Some(ApiError::Uia(Box::new(info)));
-        }
-        let message =
-            "the flows of the authentication that it asks for are not well-formed".to_owned();
-        return Some(ApiError::Malformed { status, message });
+        let what = crate::locate::explain(response.body().as_bytes(), error);
+        let message = format!("the authentication that it asks for is not well-formed: {what}");
+        return ApiError::Malformed { status, message };
     }
-    let code = match body.remove("errcode") {
-        Some(Value::String(code)) => ErrorCode::from(code.as_str()),
-        _ => return Some(ApiError::UnexpectedStatus { status }),
-    };
-    if code == ErrorCode::LimitExceeded {
-        return Some(limited());
+    // A field beside the code is of no known type: the code is worth more than that.
+    match body.remove("errcode") {
+        Some(Value::String(code)) => ApiError::Matrix(MatrixError {
+            status,
+            code: ErrorCode::from(code.as_str()),
+            message: match body.remove("error") {
+                Some(Value::String(message)) => message,
+                _ => String::new(),
+            },
+            extra: body.into(),
+        }),
+        _ => ApiError::UnexpectedStatus { status },
     }
-    let message = match body.remove("error") {
-        Some(Value::String(message)) => message,
-        _ => String::new(),
-    };
-    Some(ApiError::Matrix(MatrixError {
-        status,
-        code,
-        message,
-        extra: body,
-    }))
 }
 
 text_enum! {

@@ -1,10 +1,20 @@
-//! The kinds of [user identifier] that prose defines, for the generated struct.
+//! The kinds of [user identifier] that prose defines, as one struct.
 //!
 //! [user identifier]: https://spec.matrix.org/v1.19/client-server-api/#identifier-types
 
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde_json::Value;
 
-use crate::client::definitions::UserIdentifier;
+use crate::{Extra, wire};
+
+/// Who somebody is, in one of the ways in which a server knows people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserIdentifier {
+    /// Which way, such as `m.id.user`.
+    pub kind: String,
+    /// What that way needs.
+    pub extra: Extra,
+}
 
 impl UserIdentifier {
     /// `m.id.user`: a user id or its localpart.
@@ -30,7 +40,39 @@ impl UserIdentifier {
             kind: kind.to_owned(),
             extra: fields
                 .map(|(name, value)| (name.to_owned(), Value::String(value)))
-                .collect::<Map<_, _>>(),
+                .collect(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for UserIdentifier {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+        let mut kind = None;
+        let mut extra = Extra::new();
+        while let Some(key) = wire::key(&mut map)? {
+            match &*key {
+                "type" => kind = wire::value(&mut map)?,
+                _ => extra.read(key, &mut map)?,
+            }
+        }
+        let kind = wire::required(kind, "type")?;
+        Ok(Self { kind, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for UserIdentifier {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UserIdentifier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &self.kind)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

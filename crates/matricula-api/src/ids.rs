@@ -82,6 +82,13 @@ macro_rules! identifiers {
                 deserializer.deserialize_str(IdVisitor(PhantomData))
             }
         }
+
+        #[cfg(feature = "server")]
+        impl crate::server::FromText for $name {
+            fn from_text(text: &str) -> Result<Self, String> {
+                Self::check(text)
+            }
+        }
     )*};
 }
 

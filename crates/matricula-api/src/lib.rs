@@ -24,26 +24,37 @@
 //! ```
 //!
 //! Structs have public fields; a later version of the specification may add some, so begin with
-//! `new` or `default` and change what differs. Null is read as absence. What the specification does
-//! not name is passed over, but for objects that say they may hold more, which keep it in `extra`,
-//! and for values of enumerations, which are kept as `Other`.
+//! `new` or `default` and change what differs, field by field or one method after the other:
+//! `Register::default().username("alice")`. Null is read as absence. What the specification does not
+//! name is kept, and written again: fields in [`extra`](Extra), values of enumerations as `Other`.
 
 mod endpoint;
 mod error;
+mod extra;
 mod generated;
-#[cfg(feature = "client")]
 mod identifier;
 mod ids;
 mod locate;
 mod media;
+mod operations;
 mod raw;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod uia;
 mod wire;
 
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, MatrixError};
+pub use extra::Extra;
+#[cfg(feature = "appservice")]
+pub use generated::appservice;
 #[cfg(feature = "client")]
 pub use generated::client;
+#[cfg(feature = "identity")]
+pub use generated::identity;
+#[cfg(feature = "push")]
+pub use generated::push;
 pub use ids::{EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId};
 pub use media::{Content, Redirect};
+pub use operations::operations;
 pub use raw::{Raw, TextOr};

@@ -96,14 +96,22 @@ impl<'de, T> Deserialize<'de> for Raw<T> {
 }
 
 /// A text, or an object in its place.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "the JSON is one or the other")]
 pub enum TextOr<T> {
     /// The text.
     Text(String),
     /// The object.
     Object(T),
+}
+
+impl<T: Serialize> Serialize for TextOr<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Object(object) => object.serialize(serializer),
+        }
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {

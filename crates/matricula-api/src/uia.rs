@@ -4,40 +4,94 @@
 
 use std::fmt;
 
-use matricula_job::{Secret, secret::exposed};
-use serde::{Deserialize, Deserializer, Serialize};
+use matricula_job::Secret;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::{ErrorCode, wire::text_enum};
+pub use crate::identifier::UserIdentifier;
+use crate::{
+    ErrorCode, Extra,
+    wire::{self, text_enum},
+};
 
 /// What a server asks for with a 401: the flows on offer, and how far this session has come.
 ///
 /// Lenient: servers send `null` for what is absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UiaInfo {
     /// The ways through, each a list of stages.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub flows: Vec<Flow>,
     /// What single stages need to be shown or known, by stage.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub params: Map<String, Value>,
     /// Names this authentication; goes into every further [`AuthData`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The stages done already.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
     pub completed: Vec<Stage>,
     /// Why the last attempt at a stage failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errcode: Option<ErrorCode>,
     /// The same in the server's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+/// The body of any failure: what may be asked for, and whether it is.
+pub(crate) struct Failure {
+    pub(crate) info: UiaInfo,
+    pub(crate) has_flows: bool,
+}
+
+impl<'de> wire::Object<'de> for Failure {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+        let (mut flows, mut params, mut completed) = (None, None, None);
+        let mut info = UiaInfo::default();
+        while let Some(key) = wire::key(&mut map)? {
+            match &*key {
+                "flows" => flows = wire::value(&mut map)?,
+                "params" => params = wire::value(&mut map)?,
+                "completed" => completed = wire::value(&mut map)?,
+                "session" => info.session = wire::value(&mut map)?,
+                "errcode" => info.errcode = wire::value(&mut map)?,
+                "error" => info.error = wire::value(&mut map)?,
+                _ => info.extra.read(key, &mut map)?,
+            }
+        }
+        let has_flows = flows.is_some();
+        info.flows = flows.unwrap_or_default();
+        info.params = params.unwrap_or_default();
+        info.completed = completed.unwrap_or_default();
+        Ok(Self { info, has_flows })
+    }
+}
+
+impl<'de> Deserialize<'de> for Failure {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl<'de> Deserialize<'de> for UiaInfo {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Failure::deserialize(from).map(|failure| failure.info)
+    }
+}
+
+impl Serialize for UiaInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("flows", &self.flows)?;
+        map.serialize_entry("params", &self.params)?;
+        wire::entry(&mut map, "session", self.session.as_ref())?;
+        let completed = Some(&self.completed).filter(|stages| !stages.is_empty());
+        wire::entry(&mut map, "completed", completed)?;
+        wire::entry(&mut map, "errcode", self.errcode.as_ref())?;
+        wire::entry(&mut map, "error", self.error.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 impl UiaInfo {
@@ -62,6 +116,21 @@ impl UiaInfo {
             .iter()
             .filter_map(|(id, policy)| Policy::from_json(id, policy))
             .collect()
+    }
+
+    /// The key that the page of an `m.login.recaptcha` stage is shown with.
+    pub fn recaptcha_public_key(&self) -> Option<&str> {
+        self.param(&Stage::Recaptcha, "public_key")
+    }
+
+    /// The page where an `m.oauth` stage is approved. The server's word: check the scheme before
+    /// opening it.
+    pub fn oauth_url(&self) -> Option<&str> {
+        self.param(&Stage::OAuth, "url")
+    }
+
+    fn param(&self, stage: &Stage, name: &str) -> Option<&str> {
+        self.params.get(stage.as_str())?.get(name)?.as_str()
     }
 }
 
@@ -145,29 +214,144 @@ impl Policy {
 /// What a client sends in `auth` to do a stage.
 ///
 /// Its `Debug` shows the stage alone: the rest may be secret.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq)]
 pub struct AuthData {
     /// The stage; none where it was completed out of band.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
     /// The session that [`UiaInfo::session`] named.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// For `m.login.registration_token`.
-    #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Secret>,
     /// For `m.login.password`.
-    #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
     /// For `m.login.recaptcha`: what the captcha answered.
-    #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Secret>,
     /// For `m.login.password`: who authenticates.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub identifier: Option<Value>,
+    pub identifier: Option<UserIdentifier>,
     /// For `m.login.email.identity` and `m.login.msisdn`: the validation session.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threepid_creds: Option<Value>,
+    pub threepid_creds: Option<ThreepidCreds>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for AuthData {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+        let mut auth = Self::default();
+        while let Some(key) = wire::key(&mut map)? {
+            match &*key {
+                "type" => auth.stage = wire::value(&mut map)?,
+                "session" => auth.session = wire::value(&mut map)?,
+                "token" => auth.token = wire::secret(&mut map)?,
+                "password" => auth.password = wire::secret(&mut map)?,
+                "response" => auth.response = wire::secret(&mut map)?,
+                "identifier" => auth.identifier = wire::value(&mut map)?,
+                "threepid_creds" => auth.threepid_creds = wire::value(&mut map)?,
+                _ => auth.extra.read(key, &mut map)?,
+            }
+        }
+        Ok(auth)
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthData {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for AuthData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let secrets = [
+            ("token", &self.token),
+            ("password", &self.password),
+            ("response", &self.response),
+        ];
+        wire::entry(&mut map, "type", self.stage.as_ref())?;
+        wire::entry(&mut map, "session", self.session.as_ref())?;
+        for (name, secret) in secrets {
+            wire::entry(&mut map, name, secret.as_ref().map(wire::Exposed).as_ref())?;
+        }
+        wire::entry(&mut map, "identifier", self.identifier.as_ref())?;
+        wire::entry(&mut map, "threepid_creds", self.threepid_creds.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+/// A validation session in which an email address or phone number was proved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThreepidCreds {
+    /// The session that the server named when it sent the code.
+    pub sid: String,
+    /// What the client made up for that session.
+    pub client_secret: Secret,
+    /// The identity server that sent the code, where it was not the homeserver.
+    pub id_server: Option<String>,
+    /// The token for that identity server.
+    pub id_access_token: Option<Secret>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl ThreepidCreds {
+    /// A session with the homeserver.
+    pub fn new(sid: impl Into<String>, client_secret: impl Into<Secret>) -> Self {
+        Self {
+            sid: sid.into(),
+            client_secret: client_secret.into(),
+            id_server: None,
+            id_access_token: None,
+            extra: Extra::new(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for ThreepidCreds {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+        let (mut sid, mut client_secret) = (None, None);
+        let (mut id_server, mut id_access_token) = (None, None);
+        let mut extra = Extra::new();
+        while let Some(key) = wire::key(&mut map)? {
+            match &*key {
+                "sid" => sid = wire::value(&mut map)?,
+                "client_secret" => client_secret = wire::secret(&mut map)?,
+                "id_server" => id_server = wire::value(&mut map)?,
+                "id_access_token" => id_access_token = wire::secret(&mut map)?,
+                _ => extra.read(key, &mut map)?,
+            }
+        }
+        Ok(Self {
+            sid: wire::required(sid, "sid")?,
+            client_secret: wire::required(client_secret, "client_secret")?,
+            id_server,
+            id_access_token,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ThreepidCreds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ThreepidCreds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("sid", &self.sid)?;
+        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        let token = self.id_access_token.as_ref().map(wire::Exposed);
+        wire::entry(&mut map, "id_access_token", token.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 impl AuthData {

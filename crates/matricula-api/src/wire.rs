@@ -1,14 +1,17 @@
 //! What the generated code calls to put requests on the wire and to read answers.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, ops::Deref, time::Duration,
+};
 
-use matricula_job::{Body, Response};
+use matricula_job::{Body, Response, Secret};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{self, DeserializeOwned},
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, DeserializeOwned, MapAccess},
+    ser::SerializeMap,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{ApiError, locate};
 
@@ -75,53 +78,152 @@ pub(crate) fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiErr
     })
 }
 
-/// For fields where null says something else than absence.
-pub(crate) fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(from).map(Some)
+/// What can be read from the fields of a JSON object.
+pub(crate) trait Object<'de>: Sized {
+    /// What is known before the object is read: of a request, what its address holds.
+    type Params;
+
+    /// Reads the fields.
+    fn read<A: MapAccess<'de>>(params: Self::Params, map: A) -> Result<Self, A::Error>;
 }
 
-/// The fields of an object that holds others beside those that the specification names.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Fields(Map<String, Value>);
+/// Reads a JSON object as a `T`.
+pub(crate) fn object<'de, T: Object<'de>, D: Deserializer<'de>>(
+    from: D,
+    params: T::Params,
+) -> Result<T, D::Error> {
+    struct Visitor<P, T>(P, PhantomData<T>);
 
-impl Fields {
-    pub(crate) fn required<T: DeserializeOwned, E: de::Error>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<T, E> {
-        let value = self.0.remove(name).ok_or_else(|| E::missing_field(name))?;
-        read_field(name, value)
+    impl<'de, T: Object<'de>> de::Visitor<'de> for Visitor<T::Params, T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::read(self.0, map)
+        }
     }
 
-    pub(crate) fn optional<T: DeserializeOwned, E: de::Error>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<T>, E> {
-        self.0
-            .remove(name)
-            .map_or(Ok(None), |value| read_field(name, value))
-    }
+    from.deserialize_map(Visitor(params, PhantomData))
+}
 
-    /// What is left.
-    pub(crate) fn rest(self) -> Map<String, Value> {
-        self.0
-    }
+/// The name of a field as it was read, copied only where it is escaped.
+pub(crate) struct Key<'de>(Cow<'de, str>);
 
-    /// What is left, each a `T`.
-    pub(crate) fn rest_as<T: DeserializeOwned, E: de::Error>(
-        self,
-    ) -> Result<BTreeMap<String, T>, E> {
-        self.0
-            .into_iter()
-            .map(|(name, value)| Ok((name.clone(), read_field(&name, value)?)))
-            .collect()
+impl Key<'_> {
+    pub(crate) fn into_owned(self) -> String {
+        self.0.into_owned()
     }
 }
 
-fn read_field<T: DeserializeOwned, E: de::Error>(name: &str, value: Value) -> Result<T, E> {
-    serde_json::from_value(value)
-        .map_err(|error| E::custom(format_args!("in `{name}`: {}", locate::reason(&error))))
+impl Deref for Key<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a field")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        from.deserialize_str(Visitor)
+    }
+}
+
+/// The name of the next field.
+pub(crate) fn key<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key<'de>>, A::Error> {
+    map.next_key()
+}
+
+/// The value of the field whose name was read last; none for null.
+pub(crate) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    map: &mut A,
+) -> Result<Option<T>, A::Error> {
+    map.next_value()
+}
+
+/// The value of the field, where null says something else than absence.
+pub(crate) fn present<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Value>, A::Error> {
+    map.next_value().map(Some)
+}
+
+/// The value of a field that holds a secret.
+pub(crate) fn secret<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Secret>, A::Error> {
+    let text: Option<String> = map.next_value()?;
+    Ok(text.map(Secret::from))
+}
+
+/// The value of a field in milliseconds.
+pub(crate) fn millis<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
+    let number: Option<u64> = map.next_value()?;
+    Ok(number.map(Duration::from_millis))
+}
+
+/// The value of a field in seconds.
+pub(crate) fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
+    let number: Option<u64> = map.next_value()?;
+    Ok(number.map(Duration::from_secs))
+}
+
+/// The value of a field that must be there.
+pub(crate) fn required<T, E: de::Error>(value: Option<T>, name: &'static str) -> Result<T, E> {
+    value.ok_or_else(|| E::missing_field(name))
+}
+
+/// Writes a field, if it has a value.
+pub(crate) fn entry<M: SerializeMap>(
+    map: &mut M,
+    name: &'static str,
+    value: Option<&(impl Serialize + ?Sized)>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, value))
+}
+
+/// Writes a secret in the clear.
+pub(crate) struct Exposed<'a>(pub(crate) &'a Secret);
+
+impl Serialize for Exposed<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.0.expose())
+    }
+}
+
+/// Writes a time in milliseconds.
+pub(crate) struct Millis(pub(crate) Duration);
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Writes a time in seconds.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(self.0.as_secs())
+    }
 }
 
 /// Defines the values of a text that the specification lists, and room for those that it does not.
@@ -179,6 +281,13 @@ macro_rules! text_enum {
                 $crate::wire::text(from)
             }
         }
+
+        #[cfg(feature = "server")]
+        impl $crate::server::FromText for $name {
+            fn from_text(text: &str) -> Result<Self, String> {
+                Ok(Self::from(text))
+            }
+        }
     };
 }
 pub(crate) use text_enum;
@@ -187,12 +296,12 @@ pub(crate) use text_enum;
 pub(crate) fn text<'de, D: Deserializer<'de>, T: for<'a> From<&'a str>>(
     from: D,
 ) -> Result<T, D::Error> {
-    struct Visitor<T>(std::marker::PhantomData<T>);
+    struct Visitor<T>(PhantomData<T>);
 
     impl<T: for<'a> From<&'a str>> de::Visitor<'_> for Visitor<T> {
         type Value = T;
 
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a string")
         }
 
@@ -201,5 +310,5 @@ pub(crate) fn text<'de, D: Deserializer<'de>, T: for<'a> From<&'a str>>(
         }
     }
 
-    from.deserialize_str(Visitor(std::marker::PhantomData))
+    from.deserialize_str(Visitor(PhantomData))
 }

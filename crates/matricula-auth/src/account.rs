@@ -76,7 +76,7 @@ impl Account {
     }
 }
 
-/// When a token expires that was given at `now` for so many milliseconds.
-pub(crate) fn expiry(now: Timestamp, expires_in_ms: Option<u64>) -> Option<Timestamp> {
-    Some(now.plus(Duration::from_millis(expires_in_ms?)))
+/// When a token expires that was given at `now` for this long.
+pub(crate) fn expiry(now: Timestamp, expires_in: Option<Duration>) -> Option<Timestamp> {
+    Some(now.plus(expires_in?))
 }

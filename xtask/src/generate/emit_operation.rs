@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::emit_doc::documentation;
-use super::emit_type::{Serde, constructor, doc, field, rust};
+use super::emit_object::{self, Object};
+use super::emit_server;
+use super::emit_type::{extra, field, making, rust};
 use super::model::{Field, Module, Operation, Parameter, Place, Reply, RequestBody, Type};
 use super::names::snake;
 
@@ -14,18 +16,26 @@ pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, a
     let parts = parts(found);
     request(code, found, &parts, module);
     let fields: Vec<&Field> = parts.iter().map(|(_, field)| field).collect();
-    let required: Vec<&Field> = fields
-        .iter()
-        .copied()
-        .filter(|field| field.required)
-        .collect();
-    let optional: Vec<&str> = fields
-        .iter()
-        .filter(|field| !field.required)
-        .map(|field| field.name.as_str())
-        .collect();
-    constructor(code, &found.name, &required, &optional, module);
+    making(code, &found.name, &fields, is_object(found), module);
     endpoint(code, found, module, api);
+    if let RequestBody::Fields(fields) = &found.body {
+        let params: Vec<&Field> = found.parameters.iter().map(|one| &one.field).collect();
+        let object = Object {
+            name: &found.name,
+            params: &params,
+            fields,
+            extra: None,
+            is_request: true,
+        };
+        emit_object::write(code, &object);
+        emit_object::read(code, &object, module);
+    }
+    emit_server::served(code, found, module);
+}
+
+/// Whether the body is an object of fields of the request.
+fn is_object(found: &Operation) -> bool {
+    matches!(found.body, RequestBody::Fields(_))
 }
 
 /// Every field of the request, and whether it is part of a JSON object in the body.
@@ -79,22 +89,11 @@ fn whole(name: &str, ty: Type, words: &str) -> Field {
 }
 
 fn request(code: &mut String, found: &Operation, parts: &[(bool, Field)], module: &str) {
-    let has_json = parts.iter().any(|(in_body, _)| *in_body);
     let mut derives = vec!["Clone", "Debug"];
     if parts.iter().all(|(_, field)| !field.required) {
         derives.push("Default");
     }
     derives.push("PartialEq");
-    if has_json {
-        derives.push("Serialize");
-        // What the body does not hold cannot be read from it.
-        if parts
-            .iter()
-            .all(|(in_body, field)| *in_body || !field.required)
-        {
-            derives.push("Deserialize");
-        }
-    }
     let (first, rest) = found.id.split_at(1);
     let alias = format!("{}{rest}Job", first.to_ascii_uppercase());
     let _ = writeln!(
@@ -103,13 +102,11 @@ fn request(code: &mut String, found: &Operation, parts: &[(bool, Field)], module
         derives.join(", "),
         found.name
     );
-    for (in_body, part) in parts {
-        let serde = match in_body {
-            true => Serde::Derived,
-            false if has_json => Serde::Skipped,
-            false => Serde::None,
-        };
-        field(code, part, module, serde);
+    for (_, part) in parts {
+        field(code, part, module);
+    }
+    if is_object(found) {
+        extra(code, None, module);
     }
     *code += "}\n\n";
 }
@@ -152,6 +149,9 @@ fn constant(found: &Operation, api: &str) -> String {
     }
     if found.uia {
         code += ".with_uia()";
+    }
+    if found.guests {
+        code += ".with_guests()";
     }
     if let Some(since) = &found.since {
         let _ = write!(code, ".with_since(\"{since}\")");
@@ -267,7 +267,12 @@ fn pair(job: &mut String, changes: &mut String, with: &str, field: &Field) {
             let value = format!("job = job.{with}(\"{wire}\", {});", owned(ty, name));
             let by = if matches!(
                 ty,
-                Type::Bool | Type::Unsigned | Type::Signed | Type::Timestamp
+                Type::Bool
+                    | Type::Unsigned
+                    | Type::Signed
+                    | Type::Timestamp
+                    | Type::Millis
+                    | Type::Seconds
             ) {
                 ""
             } else {
@@ -295,7 +300,8 @@ fn owned(ty: &Type, value: &str) -> String {
         Type::Text => format!("{value}.clone()"),
         Type::Secret => format!("{value}.expose()"),
         Type::Bool | Type::Unsigned | Type::Signed => format!("{value}.to_string()"),
-        Type::Timestamp => format!("{value}.as_millis().to_string()"),
+        Type::Timestamp | Type::Millis => format!("{value}.as_millis().to_string()"),
+        Type::Seconds => format!("{value}.as_secs().to_string()"),
         _ => format!("{value}.as_str()"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::emit_object::{self, Object};
 use super::model::{Enum, Field, Struct, Type};
 
 /// An enumeration of texts.
@@ -15,125 +16,141 @@ pub(crate) fn enumeration(code: &mut String, found: &Enum) {
     *code += "    }\n}\n\n";
 }
 
-/// A struct: its fields, how it is made, and what serde does with it.
+/// A struct: its fields, how it is made, and how it is read and written.
 pub(crate) fn structure(code: &mut String, found: &Struct, module: &str) {
-    let has_default = found.fields.iter().all(|field| !field.required);
+    // What has one value only is no field in Rust.
+    let is_field = |field: &&Field| !matches!(field.ty, Type::Constant(_));
+    let fields: Vec<&Field> = found.fields.iter().filter(is_field).collect();
+    let has_default = fields.iter().all(|field| !field.required);
     doc(code, "", &found.doc);
     let mut derives = vec!["Clone", "Debug"];
     derives.extend(has_default.then_some("Default"));
     derives.push("PartialEq");
-    if found.extra.is_none() {
-        derives.extend(["Serialize", "Deserialize"]);
-    }
+    let name = &found.name;
     let _ = writeln!(
         code,
-        "#[derive({})]\npub struct {} {{",
-        derives.join(", "),
-        found.name
+        "#[derive({})]\npub struct {name} {{",
+        derives.join(", ")
     );
-    let serde = match found.extra {
-        None => Serde::Derived,
-        Some(_) => Serde::None,
-    };
-    for field in &found.fields {
-        self::field(code, field, module, serde);
+    for field in &fields {
+        self::field(code, field, module);
     }
-    if let Some(extra) = &found.extra {
-        let _ = writeln!(
-            code,
-            "    /// All else.\n    pub extra: {},",
-            extra_type(extra, module)
-        );
-    }
+    extra(code, found.extra.as_ref(), module);
     *code += "}\n\n";
-    let required: Vec<&Field> = found.fields.iter().filter(|field| field.required).collect();
-    let optional: Vec<&str> = found
-        .fields
-        .iter()
-        .filter(|field| !field.required)
-        .map(|field| field.name.as_str())
-        .chain(found.extra.as_ref().map(|_| "extra"))
-        .collect();
-    constructor(code, &found.name, &required, &optional, module);
-    if let Some(extra) = &found.extra {
-        open_structure(code, found, extra);
-    }
-}
-
-/// What serde has to do with a field.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Serde {
-    /// It is derived for the struct, and the field is part of the JSON.
-    Derived,
-    /// It is derived for the struct, and the field is no part of the JSON.
-    Skipped,
-    /// It is not derived.
-    None,
+    making(code, name, &fields, true, module);
+    let object = Object {
+        name,
+        params: &[],
+        fields: &found.fields,
+        extra: found.extra.as_ref(),
+        is_request: false,
+    };
+    emit_object::read(code, &object, module);
+    emit_object::deserialize(code, name);
+    emit_object::write(code, &object);
 }
 
 /// A field of a struct.
-pub(crate) fn field(code: &mut String, field: &Field, module: &str, serde: Serde) {
+pub(crate) fn field(code: &mut String, field: &Field, module: &str) {
     let name = format!("`{}`.", field.wire);
     let words = field.words.as_deref().unwrap_or(&name);
     doc(code, "    ", format!("{words} {}", field.facts).trim());
-    let attributes = match serde {
-        Serde::Derived => attributes(field).join(", "),
-        Serde::Skipped => "skip".to_owned(),
-        Serde::None => String::new(),
+    let ty = field_type(field, module);
+    let _ = writeln!(code, "    pub {}: {ty},", field.name);
+}
+
+/// The field for all that has none.
+pub(crate) fn extra(code: &mut String, extra: Option<&Type>, module: &str) {
+    let (words, ty) = match extra {
+        None | Some(Type::Value) => ("What the specification does not name.", "Extra".to_owned()),
+        Some(ty) => {
+            let ty = rust(ty, module);
+            ("All else, by name.", format!("BTreeMap<String, {ty}>"))
+        }
     };
-    if !attributes.is_empty() {
-        let _ = writeln!(code, "    #[serde({attributes})]");
+    let _ = writeln!(code, "    /// {words}\n    pub extra: {ty},");
+}
+
+/// How a struct is made: `new`, with what is required, and a method for each field that is not.
+pub(crate) fn making(
+    code: &mut String,
+    name: &str,
+    fields: &[&Field],
+    has_extra: bool,
+    module: &str,
+) {
+    let mut methods = String::new();
+    constructor(&mut methods, fields, has_extra, module);
+    for field in fields.iter().filter(|field| !field.required) {
+        let ty = match &field.ty {
+            Type::Nullable(of) => of,
+            ty => ty,
+        };
+        let (name, argument) = (&field.name, argument(ty, module));
+        let value = given(ty, name);
+        let _ = write!(
+            methods,
+            "\n    /// Sets `{}`.\n    #[must_use]\n    \
+             pub fn {name}(mut self, {name}: {argument}) -> Self {{\n        \
+             self.{name} = Some({value});\n        self\n    }}\n",
+            field.wire
+        );
     }
-    let _ = writeln!(
-        code,
-        "    pub {}: {},",
-        field.name,
-        field_type(field, module)
-    );
+    if !methods.is_empty() {
+        let _ = write!(
+            code,
+            "impl {name} {{\n{}}}\n\n",
+            methods.trim_start_matches('\n')
+        );
+    }
 }
 
 /// `new`, where there is something to be given, and not too much to keep in order.
-pub(crate) fn constructor(
-    code: &mut String,
-    name: &str,
-    required: &[&Field],
-    optional: &[&str],
-    module: &str,
-) {
-    if required.is_empty() || required.len() > 6 {
+fn constructor(code: &mut String, fields: &[&Field], has_extra: bool, module: &str) {
+    let required = fields.iter().filter(|field| field.required);
+    let parameters: Vec<String> = required
+        .map(|field| format!("{}: {}", field.name, argument(&field.ty, module)))
+        .collect();
+    if parameters.is_empty() || parameters.len() > 6 {
         return;
     }
-    let mut parameters = Vec::new();
     let mut values = String::new();
-    for field in required {
-        let ty = match field.ty {
-            Type::Text => "impl Into<String>".to_owned(),
-            Type::Secret => "impl Into<Secret>".to_owned(),
-            _ => rust(&field.ty, module),
+    for field in fields {
+        let name = &field.name;
+        let value = match given(&field.ty, name) {
+            _ if !field.required => format!("{name}: None"),
+            value if value == *name => value,
+            value => format!("{name}: {value}"),
         };
-        let into = matches!(field.ty, Type::Text | Type::Secret);
-        parameters.push(format!("{}: {ty}", field.name));
-        let value = if into {
-            format!(": {}.into()", field.name)
-        } else {
-            String::new()
-        };
-        let _ = writeln!(values, "{}{value},", field.name);
+        values = values + &value + ",\n";
     }
-    for name in optional {
-        match *name {
-            "extra" => values += "extra: Default::default(),\n",
-            name => {
-                let _ = writeln!(values, "{name}: None,");
-            }
-        }
+    if has_extra {
+        values += "extra: Default::default(),\n";
     }
     let _ = write!(
         code,
-        "impl {name} {{\n    /// With what is required, and nothing else.\n    \
-         pub fn new({}) -> Self {{\n Self {{ {values} }} }}\n}}\n\n",
+        "    /// With what is required, and nothing else.\n    \
+         pub fn new({}) -> Self {{\n Self {{ {values} }} }}\n",
         parameters.join(", ")
     );
+}
+
+/// The type of an argument that becomes a field.
+fn argument(ty: &Type, module: &str) -> String {
+    match ty {
+        Type::Text => "impl Into<String>".to_owned(),
+        Type::Secret => "impl Into<Secret>".to_owned(),
+        Type::Nullable(of) => format!("impl Into<Option<{}>>", rust(of, module)),
+        ty => rust(ty, module),
+    }
+}
+
+/// The field's value, made of such an argument.
+fn given(ty: &Type, name: &str) -> String {
+    match ty {
+        Type::Text | Type::Secret | Type::Nullable(_) => format!("{name}.into()"),
+        _ => name.to_owned(),
+    }
 }
 
 /// A type as it is written in `module`.
@@ -147,6 +164,7 @@ pub(crate) fn rust(ty: &Type, module: &str) -> String {
         Type::Text => "String".to_owned(),
         Type::Secret => "Secret".to_owned(),
         Type::Timestamp => "Timestamp".to_owned(),
+        Type::Millis | Type::Seconds => "Duration".to_owned(),
         Type::Id(name) => (*name).to_owned(),
         Type::Value => "Value".to_owned(),
         Type::Object => "Map<String, Value>".to_owned(),
@@ -159,6 +177,8 @@ pub(crate) fn rust(ty: &Type, module: &str) -> String {
         Type::Struct(path) | Type::Enum(path) if path.module == module => path.name.clone(),
         Type::Struct(path) | Type::Enum(path) => format!("{}::{}", path.module, path.name),
         Type::Hand(name, _) => name.clone(),
+        Type::Constant(_) => "String".to_owned(),
+        Type::Filled(of) => inner(of),
     }
 }
 
@@ -180,29 +200,8 @@ pub(crate) fn doc(code: &mut String, indent: &str, text: &str) {
     }
 }
 
-/// What serde must know about a field.
-fn attributes(field: &Field) -> Vec<String> {
-    let mut attributes = Vec::new();
-    if field.wire != field.name {
-        attributes.push(format!("rename = \"{}\"", field.wire));
-    }
-    if field.ty == Type::Secret {
-        attributes.push("with = \"exposed\"".to_owned());
-    }
-    if field.null_matters {
-        attributes.push("deserialize_with = \"wire::present\"".to_owned());
-    }
-    if !field.required {
-        if field.ty == Type::Secret || field.null_matters {
-            attributes.push("default".to_owned());
-        }
-        attributes.push("skip_serializing_if = \"Option::is_none\"".to_owned());
-    }
-    attributes
-}
-
 /// The type of a field: optional unless it is required.
-fn field_type(field: &Field, module: &str) -> String {
+pub(crate) fn field_type(field: &Field, module: &str) -> String {
     let ty = match &field.ty {
         // An absent one and null are the same.
         Type::Nullable(inner) if !field.required => inner,
@@ -214,52 +213,4 @@ fn field_type(field: &Field, module: &str) -> String {
     } else {
         format!("Option<{ty}>")
     }
-}
-
-fn extra_type(extra: &Type, module: &str) -> String {
-    match extra {
-        Type::Value => "Map<String, Value>".to_owned(),
-        other => format!("BTreeMap<String, {}>", rust(other, module)),
-    }
-}
-
-/// A struct with others beside its fields: serde's own way (`flatten`) would be slower, and could
-/// not hold JSON kept as text.
-fn open_structure(code: &mut String, found: &Struct, extra: &Type) {
-    let name = &found.name;
-    let mut read = String::new();
-    let mut write = String::new();
-    for field in &found.fields {
-        let how = if field.required {
-            "required"
-        } else {
-            "optional"
-        };
-        let (name, wire) = (&field.name, &field.wire);
-        let _ = writeln!(read, "{name}: fields.{how}(\"{wire}\")?,");
-        if field.required {
-            let _ = writeln!(write, "map.serialize_entry(\"{wire}\", &self.{name})?;");
-        } else {
-            let _ = writeln!(
-                write,
-                "if let Some({name}) = &self.{name} {{\nmap.serialize_entry(\"{wire}\", {name})?;\n}}"
-            );
-        }
-    }
-    let rest = if *extra == Type::Value {
-        "rest()"
-    } else {
-        "rest_as()?"
-    };
-    let _ = write!(
-        code,
-        "impl Serialize for {name} {{\n\
-         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
-         let mut map = serializer.serialize_map(None)?;\n{write}\
-         for (key, value) in &self.extra {{\nmap.serialize_entry(key, value)?;\n}}\nmap.end()\n}}\n}}\n\n\
-         impl<'de> Deserialize<'de> for {name} {{\n\
-         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {{\n\
-         let mut fields = wire::Fields::deserialize(deserializer)?;\n\
-         Ok(Self {{ {read} extra: fields.{rest}, }})\n}}\n}}\n\n"
-    );
 }

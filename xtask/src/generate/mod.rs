@@ -2,8 +2,12 @@
 
 mod emit;
 mod emit_doc;
+mod emit_object;
 mod emit_operation;
+mod emit_server;
+mod emit_tagged;
 mod emit_type;
+mod events;
 mod model;
 mod names;
 mod object;
@@ -22,6 +26,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use self::model::Module;
 use self::overrides::Overrides;
 use self::schema::Lower;
 use self::spec::Spec;
@@ -36,25 +41,61 @@ struct Api {
     variant: &'static str,
     /// Where its files are, below `data`.
     dir: &'static str,
-    about: &'static str,
+    /// What its paths begin with; no two have the same. The first stands for what is left.
+    base: &'static str,
+    /// Its page on spec.matrix.org.
+    page: &'static str,
+    /// What people call it.
+    title: &'static str,
 }
 
 /// The APIs that are generated.
-const APIS: [Api; 1] = [Api {
-    name: "client",
-    variant: "Client",
-    dir: "api/client-server",
-    about: "The [client-server API](https://spec.matrix.org/v1.19/client-server-api/).",
-}];
+const APIS: [Api; 4] = [
+    Api {
+        name: "client",
+        variant: "Client",
+        dir: "api/client-server",
+        base: "/",
+        page: "client-server-api",
+        title: "client-server API",
+    },
+    Api {
+        name: "identity",
+        variant: "Identity",
+        dir: "api/identity",
+        base: "/_matrix/identity",
+        page: "identity-service-api",
+        title: "identity service API",
+    },
+    Api {
+        name: "appservice",
+        variant: "Appservice",
+        dir: "api/application-service",
+        base: "/_matrix/app/",
+        page: "application-service-api",
+        title: "application service API",
+    },
+    Api {
+        name: "push",
+        variant: "Push",
+        dir: "api/push-gateway",
+        base: "/_matrix/push/",
+        page: "push-gateway-api",
+        title: "push gateway API",
+    },
+];
 
 /// Schemas that the data lacks are written down here.
 const OVERRIDES: &str = "overrides.yaml";
 
-/// The crate that the generated code is part of.
-const CRATE: &str = "crates/matricula-api";
+/// The feature and module of the contents of events.
+const EVENTS: &str = "events";
 
-/// Where the generated code is, below the crate.
-const GENERATED: [&str; 2] = ["src/generated", "tests/it/generated"];
+/// Where the generated code is.
+const GENERATED: &str = "crates/matricula-api/src/generated";
+
+/// The page that lists all operations.
+const PAGE: &str = "docs/operations.md";
 
 /// Generates all, and writes it or compares it with what is checked in.
 pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
@@ -67,9 +108,9 @@ pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
     };
     let files = generate(&spec)?;
     let mut there = BTreeMap::new();
-    for dir in GENERATED {
-        existing(dir, &mut there);
-    }
+    existing(GENERATED, &mut there);
+    let page = fs::read_to_string(root().join(PAGE));
+    there.extend(page.ok().map(|page| (PAGE.to_owned(), page)));
     let stale: Vec<&String> = files
         .iter()
         .filter(|(name, text)| there.get(*name) != Some(text))
@@ -82,10 +123,7 @@ pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
     if stale.is_empty() {
         return Ok(());
     }
-    let list: String = stale
-        .iter()
-        .map(|name| format!("  {CRATE}/{name}\n"))
-        .collect();
+    let list: String = stale.iter().map(|name| format!("  {name}\n")).collect();
     Err(format!(
         "generated files are not what the generator writes:\n{list}\
          Run `cargo xtask generate --spec {}` and commit the result",
@@ -93,40 +131,67 @@ pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
     ))
 }
 
-/// The generated files by their path, formatted.
+/// The generated files by their path in the workspace, formatted.
 fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
+    let mut apis = Vec::new();
     for api in &APIS {
-        let mut spec = Spec::open(dir)?;
-        let sources = spec.load_dir(api.dir)?;
-        let overrides = Overrides::read(include_str!("../../overrides.yaml"), api.name)
-            .map_err(|error| format!("{OVERRIDES}: {error}"))?;
-        spec.load_references(overrides.added(), OVERRIDES)?;
-        let mut lower = Lower::new(&spec, &overrides, api.dir);
-        for source in &sources {
-            lower.lower_file(source)?;
+        let modules = lower(api, dir)?;
+        for module in modules.values() {
+            let path = format!("{GENERATED}/{}/{}.rs", api.name, module.name);
+            files.insert(path, format_code(&emit::module(module, api.variant))?);
         }
-        overrides.all_used()?;
-        let modules: Vec<_> = lower.modules.values().collect();
-        let mut add = |path: String, code: String| -> Result<()> {
-            files.insert(path, format_code(&code)?);
-            Ok(())
-        };
-        let [src, tests] = GENERATED;
-        for module in &modules {
-            let path = format!("{src}/{}/{}.rs", api.name, module.name);
-            add(path, emit::module(module, api.variant))?;
-        }
-        let path = format!("{src}/{}/mod.rs", api.name);
-        add(path, emit::index(&modules, api.about))?;
-        let path = format!("{tests}/{}.rs", api.name);
-        add(path, emit::readers(&modules, api.name))?;
+        let path = format!("{GENERATED}/{}/mod.rs", api.name);
+        let about = format!("The [{}]({}).", api.title, emit_doc::page_of(api));
+        let listed: Vec<_> = modules.values().collect();
+        files.insert(path, format_code(&emit::index(&listed, &about))?);
+        apis.push((api, modules));
     }
-    let apis: Vec<&str> = APIS.iter().map(|api| api.name).collect();
-    for (dir, code) in GENERATED.iter().zip(emit::apis(&apis)) {
-        files.insert(format!("{dir}/mod.rs"), format_code(&code)?);
+    for (name, code) in events(dir)? {
+        let path = format!("{GENERATED}/{EVENTS}/{name}.rs");
+        files.insert(path, format_code(&code)?);
     }
+    let names: Vec<&str> = APIS.iter().map(|api| api.name).chain([EVENTS]).collect();
+    let code = format_code(&emit::apis(&names))?;
+    files.insert(format!("{GENERATED}/mod.rs"), code);
+    files.insert(PAGE.to_owned(), emit_doc::page(&apis));
     Ok(files)
+}
+
+/// The modules of an API, by name.
+fn lower(api: &Api, dir: &Path) -> Result<BTreeMap<String, Module>> {
+    let mut spec = Spec::open(dir)?;
+    let sources = spec.load_dir(api.dir)?;
+    let overrides = Overrides::read(include_str!("../../overrides.yaml"), api.name)
+        .map_err(|error| format!("{OVERRIDES}: {error}"))?;
+    spec.load_references(overrides.added(), OVERRIDES)?;
+    let mut lower = Lower::new(&spec, &overrides, api.dir);
+    for source in &sources {
+        lower.lower_file(source)?;
+    }
+    overrides
+        .all_used()
+        .map_err(|error| format!("{}: {error}", api.name))?;
+    Ok(lower.modules)
+}
+
+/// The files of the contents of events, by module.
+fn events(dir: &Path) -> Result<Vec<(String, String)>> {
+    let mut spec = Spec::open(dir)?;
+    let overrides = Overrides::read(include_str!("../../overrides.yaml"), EVENTS)
+        .map_err(|error| format!("{OVERRIDES}: {error}"))?;
+    let sources = events::complete(&mut spec, &overrides)?;
+    let mut lower = Lower::new(&spec, &overrides, events::DIR);
+    let types = events::lower(&mut lower, &sources)?;
+    overrides
+        .all_used()
+        .map_err(|error| format!("{EVENTS}: {error}"))?;
+    let modules: Vec<&Module> = lower.modules.values().collect();
+    let files = modules
+        .iter()
+        .map(|module| (module.name.clone(), emit::module(module, "")));
+    let index = ("mod".to_owned(), emit_tagged::index(&modules, &types));
+    Ok(files.chain([index]).collect())
 }
 
 fn format_code(code: &str) -> Result<String> {
@@ -151,9 +216,9 @@ fn format_code(code: &str) -> Result<String> {
     String::from_utf8(output.stdout).map_err(|error| error.to_string())
 }
 
-/// Collects the files below `dir`, by their path in the crate.
+/// Collects the files below `dir`, by their path in the workspace.
 fn existing(dir: &str, files: &mut BTreeMap<String, String>) {
-    let entries = fs::read_dir(root().join(CRATE).join(dir));
+    let entries = fs::read_dir(root().join(dir));
     for entry in entries.into_iter().flatten().flatten() {
         let path = format!("{dir}/{}", entry.file_name().to_string_lossy());
         if entry.path().is_dir() {
@@ -166,7 +231,7 @@ fn existing(dir: &str, files: &mut BTreeMap<String, String>) {
 
 fn write(files: &BTreeMap<String, String>, stale: &[&String]) -> Result<()> {
     for name in stale {
-        let path = root().join(CRATE).join(name);
+        let path = root().join(name);
         let failed = |error| format!("{} could not be written: {error}", path.display());
         match files.get(*name) {
             Some(text) => {
@@ -177,7 +242,7 @@ fn write(files: &BTreeMap<String, String>, stale: &[&String]) -> Result<()> {
             }
             None => fs::remove_file(&path).map_err(failed)?,
         }
-        println!("{CRATE}/{name}");
+        println!("{name}");
     }
     println!("{} files, {} of them changed", files.len(), stale.len());
     Ok(())

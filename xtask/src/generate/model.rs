@@ -14,6 +14,8 @@ pub(crate) enum Item {
     Operation(Box<Operation>),
     Struct(Struct),
     Enum(Enum),
+    Tagged(Tagged),
+    Wrapper(Wrapper),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +60,10 @@ pub(crate) enum Type {
     Text,
     Secret,
     Timestamp,
+    /// A time in milliseconds.
+    Millis,
+    /// A time in seconds.
+    Seconds,
     /// An identifier of the crate's own.
     Id(&'static str),
     /// Any JSON.
@@ -77,6 +83,10 @@ pub(crate) enum Type {
     Enum(Path),
     /// Written by hand: its path, and where its secrets are.
     Hand(String, Vec<String>),
+    /// This text alone, and so no field in Rust.
+    Constant(String),
+    /// An empty text says the same as absence.
+    Filled(Box<Type>),
 }
 
 /// The module and name of a generated type.
@@ -100,6 +110,8 @@ pub(crate) struct Operation {
     pub(crate) auth: String,
     pub(crate) rate_limited: bool,
     pub(crate) uia: bool,
+    /// Whether guests may use it.
+    pub(crate) guests: bool,
     pub(crate) since: Option<String>,
     pub(crate) deprecated: bool,
     pub(crate) retry: Option<String>,
@@ -141,4 +153,31 @@ pub(crate) enum Reply {
     Content,
     /// No body, but a way elsewhere.
     Redirect,
+}
+
+/// One of several structs: which one, a field of all of them tells.
+pub(crate) struct Tagged {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    /// The field that tells.
+    pub(crate) tag: String,
+    pub(crate) variants: Vec<Variant>,
+}
+
+pub(crate) struct Variant {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    /// What the tag holds.
+    pub(crate) value: Option<String>,
+    /// The field that tells where there is no tag; without both it is the variant for all others.
+    pub(crate) key: Option<String>,
+    /// The struct, in the same module.
+    pub(crate) content: String,
+}
+
+/// A struct around a single type.
+pub(crate) struct Wrapper {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    pub(crate) ty: Type,
 }

@@ -178,7 +178,7 @@ impl<'a> Lower<'a> {
 /// The facts about a field.
 fn facts(wire: &str, sources: &[At<'_>]) -> String {
     let mut facts = Vec::new();
-    if wire.ends_with("_ms") || matches!(wire, "timeout" | "age" | "last_active_ago") {
+    if wire == "age" {
         facts.push("In milliseconds.".to_owned());
     }
     let since = sources

@@ -21,6 +21,8 @@ pub(crate) struct Lower<'a> {
     pub(crate) known: BTreeMap<String, Type>,
     /// The generated structs, by module and name.
     pub(crate) structs: BTreeMap<(String, String), Struct>,
+    /// The modules of files that do not have one of their own.
+    pub(crate) homes: BTreeMap<String, String>,
 }
 
 /// The module of what several files share.
@@ -35,6 +37,7 @@ impl<'a> Lower<'a> {
             modules: BTreeMap::new(),
             known: BTreeMap::new(),
             structs: BTreeMap::new(),
+            homes: BTreeMap::new(),
         }
     }
 
@@ -109,6 +112,10 @@ impl<'a> Lower<'a> {
         Ok(Some(match name {
             Some("text") => Type::Text,
             Some("signed") => Type::Signed,
+            Some("unsigned") => Type::Unsigned,
+            Some("timestamp") => Type::Timestamp,
+            Some("seconds") => Type::Seconds,
+            Some("millis") => Type::Millis,
             Some("value") => Type::Value,
             Some("object") => Type::Object,
             Some("raw") => Type::Raw(None),
@@ -145,6 +152,7 @@ impl<'a> Lower<'a> {
             }
             ["string"] => self.lower_text(at)?,
             ["integer"] if is_timestamp(&owner.field) => Type::Timestamp,
+            ["integer"] if is_millis(&owner.field) => Type::Millis,
             ["integer"] => Type::Unsigned,
             ["number"] => Type::Float,
             ["boolean"] => Type::Bool,
@@ -250,4 +258,8 @@ pub(crate) fn identifier(format: &str) -> Option<&'static str> {
 
 fn is_timestamp(field: &str) -> bool {
     matches!(field, "ts" | "last_seen") || field.ends_with("_ts") || field.ends_with("_at")
+}
+
+fn is_millis(field: &str) -> bool {
+    matches!(field, "timeout" | "last_active_ago") || field.ends_with("_ms")
 }

@@ -5,7 +5,6 @@
     reason = "tests read the specification and the generated code"
 )]
 
-mod generated;
 mod ids;
 mod reading;
 mod register;

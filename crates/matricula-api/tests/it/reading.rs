@@ -125,11 +125,11 @@ fn a_wrong_field_is_named_with_its_path_and_without_its_value() {
     );
     says(
         malformed::<GetWellknown>(r#"{"m.homeserver": {"base_url": 5}}"#),
-        "in `m.homeserver`: expected a string, found integer",
+        "expected a string, found integer, at /m.homeserver/base_url",
     );
     says(
         malformed::<Logout>("5"),
-        "expected struct LogoutResponse, found integer",
+        "expected an object, found integer",
     );
 }
 

@@ -1,13 +1,12 @@
 //! Every shape of request goes over the wire as the specification wants it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use matricula_api::{
     Endpoint, Raw,
     client::{
         OPERATIONS,
         content_repo::{CreateContent, UploadContent},
-        definitions::UserIdentifier,
         joining::JoinRoom,
         leaving::{ForgetRoom, LeaveRoom},
         list_public_rooms::{Filter, QueryPublicRooms},
@@ -22,6 +21,7 @@ use matricula_api::{
         sync::Sync,
         third_party_lookup::QueryUserByProtocol,
     },
+    uia::UserIdentifier,
 };
 use matricula_job::{Body, Retry, ReturnType};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn queries_hold_what_was_given_in_order_and_not_encoded() {
     let request = Sync {
         filter: Some("{\"room\": 1}".into()),
         full_state: Some(true),
-        timeout: Some(30_000),
+        timeout: Some(Duration::from_secs(30)),
         ..Sync::default()
     };
     let (_, query, body) = sent(&request);

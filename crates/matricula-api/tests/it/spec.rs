@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use matricula_api::client::OPERATIONS;
+use matricula_api::client::{OPERATIONS, SERVED};
 use serde_json::Value;
 
-use crate::{generated::client::READERS, response};
+use crate::response;
 
 /// The directory of the client-server API's files.
 fn client_server() -> PathBuf {
@@ -138,10 +138,10 @@ fn every_example_of_a_whole_answer_can_be_read() {
     let mut read = 0;
     let mut failures = Vec::new();
     for (file, (id, ..), operation) in operations() {
-        let (_, reader) = READERS.iter().find(|(known, _)| *known == id).unwrap();
+        let endpoint = SERVED.iter().find(|one| one.operation.id == id).unwrap();
         for example in examples(&operation, &file) {
             read += 1;
-            if let Err(error) = reader(&response(200, &example.to_string())) {
+            if let Err(error) = endpoint.read(&response(200, &example.to_string())) {
                 failures.push(format!("{id}: {error}"));
             }
         }

@@ -2,14 +2,17 @@
 //! The operations of `account-data`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, Raw, RoomId, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, wire};
 
 /// `GET /_matrix/client/v3/user/{userId}/account_data/{type}`: reads what the user keeps under a
 /// type.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridaccount_datatype)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetAccountDataJob")]
@@ -54,10 +57,32 @@ impl Endpoint for GetAccountData {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetAccountData {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("type", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let event_type: String = request.path("type")?;
+        Ok(Self {
+            user_id,
+            event_type,
+        })
+    }
+
+    fn write_success(response: &Raw) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`: replaces what the user keeps under a
 /// type.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetAccountDataJob")]
@@ -105,14 +130,67 @@ impl Endpoint for SetAccountData {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for SetAccountData {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("type", Shape::Text).required(),
+        Parameter::WHOLE_BODY,
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let event_type: String = request.path("type")?;
+        Ok(Self {
+            user_id,
+            event_type,
+            body: request.json()?,
+        })
+    }
+
+    fn write_success(response: &SetAccountDataResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetAccountData`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetAccountDataResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetAccountDataResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetAccountDataResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetAccountDataResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetAccountDataResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`: reads what the user
 /// keeps for a room under a type.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidaccount_datatype)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetAccountDataPerRoomJob")]
@@ -164,10 +242,35 @@ impl Endpoint for GetAccountDataPerRoom {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetAccountDataPerRoom {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("type", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let room_id: RoomId = request.path("roomId")?;
+        let event_type: String = request.path("type")?;
+        Ok(Self {
+            user_id,
+            room_id,
+            event_type,
+        })
+    }
+
+    fn write_success(response: &Raw) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`: replaces what the
 /// user keeps for a room under a type.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidaccount_datatype)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetAccountDataPerRoomJob")]
@@ -222,6 +325,61 @@ impl Endpoint for SetAccountDataPerRoom {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for SetAccountDataPerRoom {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("type", Shape::Text).required(),
+        Parameter::WHOLE_BODY,
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let room_id: RoomId = request.path("roomId")?;
+        let event_type: String = request.path("type")?;
+        Ok(Self {
+            user_id,
+            room_id,
+            event_type,
+            body: request.json()?,
+        })
+    }
+
+    fn write_success(response: &SetAccountDataPerRoomResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetAccountDataPerRoom`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetAccountDataPerRoomResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetAccountDataPerRoomResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetAccountDataPerRoomResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetAccountDataPerRoomResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetAccountDataPerRoomResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

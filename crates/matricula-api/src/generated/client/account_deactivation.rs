@@ -2,27 +2,52 @@
 //! The operations of `account_deactivation`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, uia::AuthData, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
 
 /// `POST /_matrix/client/v3/account/deactivate`: closes the account for good.
 ///
 /// Token: if there is one. Rate-limited. May ask for user-interactive authentication.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate)
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "DeactivateAccountJob")]
 pub struct DeactivateAccount {
     /// `auth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthData>,
     /// `id_server`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id_server: Option<String>,
     /// `erase`. Since 1.10.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub erase: Option<bool>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl DeactivateAccount {
+    /// Sets `auth`.
+    #[must_use]
+    pub fn auth(mut self, auth: AuthData) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Sets `id_server`.
+    #[must_use]
+    pub fn id_server(mut self, id_server: impl Into<String>) -> Self {
+        self.id_server = Some(id_server.into());
+        self
+    }
+
+    /// Sets `erase`.
+    #[must_use]
+    pub fn erase(mut self, erase: bool) -> Self {
+        self.erase = Some(erase);
+        self
+    }
 }
 
 impl Endpoint for DeactivateAccount {
@@ -58,11 +83,67 @@ impl Endpoint for DeactivateAccount {
     }
 }
 
+impl Serialize for DeactivateAccount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        wire::entry(&mut map, "erase", self.erase.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for DeactivateAccount {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut auth = None;
+        let mut id_server = None;
+        let mut erase = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "auth" => auth = wire::value(&mut entries)?,
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "erase" => erase = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            auth,
+            id_server,
+            erase,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for DeactivateAccount {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("auth", Shape::Json),
+        Parameter::body("id_server", Shape::Text),
+        Parameter::body("erase", Shape::Boolean),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &DeactivateAccountResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DeactivateAccount`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeactivateAccountResponse {
     /// `id_server_unbind_result`.
     pub id_server_unbind_result: definitions::UnbindResult,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl DeactivateAccountResponse {
@@ -70,6 +151,44 @@ impl DeactivateAccountResponse {
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for DeactivateAccountResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut id_server_unbind_result = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "id_server_unbind_result" => id_server_unbind_result = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            id_server_unbind_result: wire::required(
+                id_server_unbind_result,
+                "id_server_unbind_result",
+            )?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeactivateAccountResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeactivateAccountResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id_server_unbind_result", &self.id_server_unbind_result)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

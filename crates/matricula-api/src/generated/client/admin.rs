@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, UserId, wire};
 
 /// `GET /_matrix/client/v3/admin/whois/{userId}`: tells an administrator where a user is connected
 /// from.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetWhoIsJob")]
@@ -48,50 +51,265 @@ impl Endpoint for GetWhoIs {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetWhoIs {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        Ok(Self { user_id })
+    }
+
+    fn write_success(response: &GetWhoIsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `connections` of [`SessionInfo`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionInfo {
     /// `ip`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
     /// `last_seen`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
     /// `user_agent`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl ConnectionInfo {
+    /// Sets `ip`.
+    #[must_use]
+    pub fn ip(mut self, ip: impl Into<String>) -> Self {
+        self.ip = Some(ip.into());
+        self
+    }
+
+    /// Sets `last_seen`.
+    #[must_use]
+    pub fn last_seen(mut self, last_seen: Timestamp) -> Self {
+        self.last_seen = Some(last_seen);
+        self
+    }
+
+    /// Sets `user_agent`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = Some(user_agent.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ConnectionInfo {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut ip = None;
+        let mut last_seen = None;
+        let mut user_agent = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "ip" => ip = wire::value(&mut entries)?,
+                "last_seen" => last_seen = wire::value(&mut entries)?,
+                "user_agent" => user_agent = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            ip,
+            last_seen,
+            user_agent,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ConnectionInfo {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ConnectionInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "ip", self.ip.as_ref())?;
+        wire::entry(&mut map, "last_seen", self.last_seen.as_ref())?;
+        wire::entry(&mut map, "user_agent", self.user_agent.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `sessions` of [`DeviceInfo`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionInfo {
     /// `connections`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<Vec<ConnectionInfo>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl SessionInfo {
+    /// Sets `connections`.
+    #[must_use]
+    pub fn connections(mut self, connections: Vec<ConnectionInfo>) -> Self {
+        self.connections = Some(connections);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for SessionInfo {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut connections = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "connections" => connections = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { connections, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionInfo {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SessionInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "connections", self.connections.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `devices` of [`GetWhoIsResponse`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceInfo {
     /// `sessions`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sessions: Option<Vec<SessionInfo>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl DeviceInfo {
+    /// Sets `sessions`.
+    #[must_use]
+    pub fn sessions(mut self, sessions: Vec<SessionInfo>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for DeviceInfo {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut sessions = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "sessions" => sessions = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { sessions, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceInfo {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeviceInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "sessions", self.sessions.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The answer to [`GetWhoIs`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetWhoIsResponse {
     /// `user_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// `devices`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<BTreeMap<String, DeviceInfo>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetWhoIsResponse {
+    /// Sets `user_id`.
+    #[must_use]
+    pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
+        self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// Sets `devices`.
+    #[must_use]
+    pub fn devices(mut self, devices: BTreeMap<String, DeviceInfo>) -> Self {
+        self.devices = Some(devices);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetWhoIsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut user_id = None;
+        let mut devices = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "user_id" => user_id = wire::value(&mut entries)?,
+                "devices" => devices = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id,
+            devices,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetWhoIsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetWhoIsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "user_id", self.user_id.as_ref())?;
+        wire::entry(&mut map, "devices", self.devices.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `GET /_matrix/client/v1/admin/suspend/{userId}`: tells whether an account is suspended.
 ///
 /// Token: required. Since 1.18.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1adminsuspenduserid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetAdminSuspendUserJob")]
@@ -129,38 +347,97 @@ impl Endpoint for GetAdminSuspendUser {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetAdminSuspendUser {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        Ok(Self { user_id })
+    }
+
+    fn write_success(response: &GetAdminSuspendUserResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetAdminSuspendUser`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetAdminSuspendUserResponse {
     /// `suspended`.
     pub suspended: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetAdminSuspendUserResponse {
     /// With what is required, and nothing else.
     pub fn new(suspended: bool) -> Self {
-        Self { suspended }
+        Self {
+            suspended,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetAdminSuspendUserResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut suspended = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "suspended" => suspended = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            suspended: wire::required(suspended, "suspended")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetAdminSuspendUserResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetAdminSuspendUserResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("suspended", &self.suspended)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `PUT /_matrix/client/v1/admin/suspend/{userId}`: suspends an account, or ends that.
 ///
 /// Token: required. Since 1.18.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv1adminsuspenduserid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetAdminSuspendUserJob")]
 pub struct SetAdminSuspendUser {
     /// Path `userId`.
-    #[serde(skip)]
     pub user_id: UserId,
     /// `suspended`.
     pub suspended: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetAdminSuspendUser {
     /// With what is required, and nothing else.
     pub fn new(user_id: UserId, suspended: bool) -> Self {
-        Self { user_id, suspended }
+        Self {
+            user_id,
+            suspended,
+            extra: Default::default(),
+        }
     }
 }
 
@@ -186,23 +463,110 @@ impl Endpoint for SetAdminSuspendUser {
     }
 }
 
+impl Serialize for SetAdminSuspendUser {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("suspended", &self.suspended)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetAdminSuspendUser {
+    type Params = (UserId,);
+
+    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut suspended = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "suspended" => suspended = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id,
+            suspended: wire::required(suspended, "suspended")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetAdminSuspendUser {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::body("suspended", Shape::Boolean).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        request.object((user_id,))
+    }
+
+    fn write_success(response: &SetAdminSuspendUserResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetAdminSuspendUser`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SetAdminSuspendUserResponse {
     /// `suspended`.
     pub suspended: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetAdminSuspendUserResponse {
     /// With what is required, and nothing else.
     pub fn new(suspended: bool) -> Self {
-        Self { suspended }
+        Self {
+            suspended,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for SetAdminSuspendUserResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut suspended = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "suspended" => suspended = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            suspended: wire::required(suspended, "suspended")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetAdminSuspendUserResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetAdminSuspendUserResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("suspended", &self.suspended)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `GET /_matrix/client/v1/admin/lock/{userId}`: tells whether an account is locked.
 ///
 /// Token: required. Since 1.18.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1adminlockuserid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetAdminLockUserJob")]
@@ -240,38 +604,97 @@ impl Endpoint for GetAdminLockUser {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetAdminLockUser {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        Ok(Self { user_id })
+    }
+
+    fn write_success(response: &GetAdminLockUserResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetAdminLockUser`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetAdminLockUserResponse {
     /// `locked`.
     pub locked: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetAdminLockUserResponse {
     /// With what is required, and nothing else.
     pub fn new(locked: bool) -> Self {
-        Self { locked }
+        Self {
+            locked,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetAdminLockUserResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut locked = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "locked" => locked = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            locked: wire::required(locked, "locked")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetAdminLockUserResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetAdminLockUserResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("locked", &self.locked)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `PUT /_matrix/client/v1/admin/lock/{userId}`: locks an account, or ends that.
 ///
 /// Token: required. Since 1.18.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv1adminlockuserid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetAdminLockUserJob")]
 pub struct SetAdminLockUser {
     /// Path `userId`.
-    #[serde(skip)]
     pub user_id: UserId,
     /// `locked`.
     pub locked: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetAdminLockUser {
     /// With what is required, and nothing else.
     pub fn new(user_id: UserId, locked: bool) -> Self {
-        Self { user_id, locked }
+        Self {
+            user_id,
+            locked,
+            extra: Default::default(),
+        }
     }
 }
 
@@ -297,16 +720,102 @@ impl Endpoint for SetAdminLockUser {
     }
 }
 
+impl Serialize for SetAdminLockUser {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("locked", &self.locked)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetAdminLockUser {
+    type Params = (UserId,);
+
+    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut locked = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "locked" => locked = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id,
+            locked: wire::required(locked, "locked")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetAdminLockUser {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::body("locked", Shape::Boolean).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        request.object((user_id,))
+    }
+
+    fn write_success(response: &SetAdminLockUserResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetAdminLockUser`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SetAdminLockUserResponse {
     /// `locked`.
     pub locked: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetAdminLockUserResponse {
     /// With what is required, and nothing else.
     pub fn new(locked: bool) -> Self {
-        Self { locked }
+        Self {
+            locked,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for SetAdminLockUserResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut locked = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "locked" => locked = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            locked: wire::required(locked, "locked")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetAdminLockUserResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetAdminLockUserResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("locked", &self.locked)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

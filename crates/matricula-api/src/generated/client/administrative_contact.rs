@@ -3,17 +3,19 @@
 
 use matricula_job::{
     Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl, Timestamp,
-    secret::exposed,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, uia::AuthData, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
 
 /// `GET /_matrix/client/v3/account/3pid`: lists the email addresses and phone numbers of the
 /// account.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3account3pid)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetAccount3PIDsJob")]
@@ -39,8 +41,21 @@ impl Endpoint for GetAccount3Pids {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetAccount3Pids {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetAccount3PidsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `threepids` of [`GetAccount3PidsResponse`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ThirdPartyIdentifier {
     /// `medium`.
     pub medium: definitions::Medium,
@@ -50,6 +65,8 @@ pub struct ThirdPartyIdentifier {
     pub validated_at: Timestamp,
     /// `added_at`.
     pub added_at: Timestamp,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ThirdPartyIdentifier {
@@ -65,34 +82,128 @@ impl ThirdPartyIdentifier {
             address: address.into(),
             validated_at,
             added_at,
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for ThirdPartyIdentifier {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut medium = None;
+        let mut address = None;
+        let mut validated_at = None;
+        let mut added_at = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "medium" => medium = wire::value(&mut entries)?,
+                "address" => address = wire::value(&mut entries)?,
+                "validated_at" => validated_at = wire::value(&mut entries)?,
+                "added_at" => added_at = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            medium: wire::required(medium, "medium")?,
+            address: wire::required(address, "address")?,
+            validated_at: wire::required(validated_at, "validated_at")?,
+            added_at: wire::required(added_at, "added_at")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ThirdPartyIdentifier {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ThirdPartyIdentifier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("medium", &self.medium)?;
+        map.serialize_entry("address", &self.address)?;
+        map.serialize_entry("validated_at", &self.validated_at)?;
+        map.serialize_entry("added_at", &self.added_at)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The answer to [`GetAccount3Pids`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAccount3PidsResponse {
     /// `threepids`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub threepids: Option<Vec<ThirdPartyIdentifier>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetAccount3PidsResponse {
+    /// Sets `threepids`.
+    #[must_use]
+    pub fn threepids(mut self, threepids: Vec<ThirdPartyIdentifier>) -> Self {
+        self.threepids = Some(threepids);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetAccount3PidsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut threepids = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "threepids" => threepids = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { threepids, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetAccount3PidsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetAccount3PidsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "threepids", self.threepids.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `POST /_matrix/client/v3/account/3pid`: adds a proved email address or phone number to the
 /// account; now add3PID and bind3PID.
 ///
 /// Token: required. Deprecated.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pid)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "Post3PIDsJob")]
 pub struct Post3Pids {
     /// `three_pid_creds`.
     pub three_pid_creds: ThreePidCredentials,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Post3Pids {
     /// With what is required, and nothing else.
     pub fn new(three_pid_creds: ThreePidCredentials) -> Self {
-        Self { three_pid_creds }
+        Self {
+            three_pid_creds,
+            extra: Default::default(),
+        }
     }
 }
 
@@ -125,19 +236,62 @@ impl Endpoint for Post3Pids {
     }
 }
 
+impl Serialize for Post3Pids {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("three_pid_creds", &self.three_pid_creds)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for Post3Pids {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut three_pid_creds = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "three_pid_creds" => three_pid_creds = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            three_pid_creds: wire::required(three_pid_creds, "three_pid_creds")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for Post3Pids {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::body("three_pid_creds", Shape::Json).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &Post3PidsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `three_pid_creds` of [`Post3Pids`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ThreePidCredentials {
     /// `client_secret`.
-    #[serde(with = "exposed")]
     pub client_secret: Secret,
     /// `id_server`.
     pub id_server: String,
     /// `id_access_token`.
-    #[serde(with = "exposed")]
     pub id_access_token: Secret,
     /// `sid`.
     pub sid: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ThreePidCredentials {
@@ -153,44 +307,141 @@ impl ThreePidCredentials {
             id_server: id_server.into(),
             id_access_token: id_access_token.into(),
             sid: sid.into(),
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for ThreePidCredentials {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut client_secret = None;
+        let mut id_server = None;
+        let mut id_access_token = None;
+        let mut sid = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "client_secret" => client_secret = wire::secret(&mut entries)?,
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "sid" => sid = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            client_secret: wire::required(client_secret, "client_secret")?,
+            id_server: wire::required(id_server, "id_server")?,
+            id_access_token: wire::required(id_access_token, "id_access_token")?,
+            sid: wire::required(sid, "sid")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ThreePidCredentials {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ThreePidCredentials {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("id_server", &self.id_server)?;
+        map.serialize_entry("id_access_token", &wire::Exposed(&self.id_access_token))?;
+        map.serialize_entry("sid", &self.sid)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The answer to [`Post3Pids`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Post3PidsResponse {
     /// `submit_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub submit_url: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Post3PidsResponse {
+    /// Sets `submit_url`.
+    #[must_use]
+    pub fn submit_url(mut self, submit_url: impl Into<String>) -> Self {
+        self.submit_url = Some(submit_url.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Post3PidsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut submit_url = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "submit_url" => submit_url = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { submit_url, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for Post3PidsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Post3PidsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "submit_url", self.submit_url.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `POST /_matrix/client/v3/account/3pid/add`: adds a proved email address or phone number to the
 /// account.
 ///
 /// Token: required. Rate-limited. May ask for user-interactive authentication.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "Add3PIDJob")]
 pub struct Add3Pid {
     /// `auth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthData>,
     /// `client_secret`.
-    #[serde(with = "exposed")]
     pub client_secret: Secret,
     /// `sid`.
     pub sid: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Add3Pid {
     /// With what is required, and nothing else.
     pub fn new(client_secret: impl Into<Secret>, sid: impl Into<String>) -> Self {
         Self {
+            auth: None,
             client_secret: client_secret.into(),
             sid: sid.into(),
-            auth: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `auth`.
+    #[must_use]
+    pub fn auth(mut self, auth: AuthData) -> Self {
+        self.auth = Some(auth);
+        self
     }
 }
 
@@ -228,28 +479,114 @@ impl Endpoint for Add3Pid {
     }
 }
 
+impl Serialize for Add3Pid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("sid", &self.sid)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for Add3Pid {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut auth = None;
+        let mut client_secret = None;
+        let mut sid = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "auth" => auth = wire::value(&mut entries)?,
+                "client_secret" => client_secret = wire::secret(&mut entries)?,
+                "sid" => sid = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            auth,
+            client_secret: wire::required(client_secret, "client_secret")?,
+            sid: wire::required(sid, "sid")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for Add3Pid {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("auth", Shape::Json),
+        Parameter::body("client_secret", Shape::Text)
+            .required()
+            .secret(),
+        Parameter::body("sid", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &Add3PidResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`Add3Pid`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Add3PidResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Add3PidResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for Add3PidResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for Add3PidResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Add3PidResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `POST /_matrix/client/v3/account/3pid/bind`: makes a proved email address or phone number known
 /// to an identity server.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "Bind3PIDJob")]
 pub struct Bind3Pid {
     /// `client_secret`.
-    #[serde(with = "exposed")]
     pub client_secret: Secret,
     /// `id_server`.
     pub id_server: String,
     /// `id_access_token`.
-    #[serde(with = "exposed")]
     pub id_access_token: Secret,
     /// `sid`.
     pub sid: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Bind3Pid {
@@ -265,6 +602,7 @@ impl Bind3Pid {
             id_server: id_server.into(),
             id_access_token: id_access_token.into(),
             sid: sid.into(),
+            extra: Default::default(),
         }
     }
 }
@@ -292,35 +630,137 @@ impl Endpoint for Bind3Pid {
     }
 }
 
+impl Serialize for Bind3Pid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("id_server", &self.id_server)?;
+        map.serialize_entry("id_access_token", &wire::Exposed(&self.id_access_token))?;
+        map.serialize_entry("sid", &self.sid)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for Bind3Pid {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut client_secret = None;
+        let mut id_server = None;
+        let mut id_access_token = None;
+        let mut sid = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "client_secret" => client_secret = wire::secret(&mut entries)?,
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "sid" => sid = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            client_secret: wire::required(client_secret, "client_secret")?,
+            id_server: wire::required(id_server, "id_server")?,
+            id_access_token: wire::required(id_access_token, "id_access_token")?,
+            sid: wire::required(sid, "sid")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for Bind3Pid {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("client_secret", Shape::Text)
+            .required()
+            .secret(),
+        Parameter::body("id_server", Shape::Text).required(),
+        Parameter::body("id_access_token", Shape::Text)
+            .required()
+            .secret(),
+        Parameter::body("sid", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &Bind3PidResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`Bind3Pid`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Bind3PidResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bind3PidResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for Bind3PidResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for Bind3PidResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Bind3PidResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `POST /_matrix/client/v3/account/3pid/delete`: takes an email address or phone number from the
 /// account.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "Delete3pidFromAccountJob")]
 pub struct Delete3pidFromAccount {
     /// `id_server`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id_server: Option<String>,
     /// `medium`.
     pub medium: definitions::Medium,
     /// `address`.
     pub address: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Delete3pidFromAccount {
     /// With what is required, and nothing else.
     pub fn new(medium: definitions::Medium, address: impl Into<String>) -> Self {
         Self {
+            id_server: None,
             medium,
             address: address.into(),
-            id_server: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `id_server`.
+    #[must_use]
+    pub fn id_server(mut self, id_server: impl Into<String>) -> Self {
+        self.id_server = Some(id_server.into());
+        self
     }
 }
 
@@ -345,11 +785,67 @@ impl Endpoint for Delete3pidFromAccount {
     }
 }
 
+impl Serialize for Delete3pidFromAccount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        map.serialize_entry("medium", &self.medium)?;
+        map.serialize_entry("address", &self.address)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for Delete3pidFromAccount {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut id_server = None;
+        let mut medium = None;
+        let mut address = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "medium" => medium = wire::value(&mut entries)?,
+                "address" => address = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            id_server,
+            medium: wire::required(medium, "medium")?,
+            address: wire::required(address, "address")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for Delete3pidFromAccount {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("id_server", Shape::Text),
+        Parameter::body("medium", Shape::Text).required(),
+        Parameter::body("address", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &Delete3pidFromAccountResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`Delete3pidFromAccount`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Delete3pidFromAccountResponse {
     /// `id_server_unbind_result`.
     pub id_server_unbind_result: definitions::UnbindResult,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Delete3pidFromAccountResponse {
@@ -357,7 +853,45 @@ impl Delete3pidFromAccountResponse {
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for Delete3pidFromAccountResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut id_server_unbind_result = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "id_server_unbind_result" => id_server_unbind_result = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            id_server_unbind_result: wire::required(
+                id_server_unbind_result,
+                "id_server_unbind_result",
+            )?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Delete3pidFromAccountResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Delete3pidFromAccountResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id_server_unbind_result", &self.id_server_unbind_result)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -365,27 +899,37 @@ impl Delete3pidFromAccountResponse {
 /// identity server.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidunbind)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "Unbind3pidFromAccountJob")]
 pub struct Unbind3pidFromAccount {
     /// `id_server`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id_server: Option<String>,
     /// `medium`.
     pub medium: definitions::Medium,
     /// `address`.
     pub address: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Unbind3pidFromAccount {
     /// With what is required, and nothing else.
     pub fn new(medium: definitions::Medium, address: impl Into<String>) -> Self {
         Self {
+            id_server: None,
             medium,
             address: address.into(),
-            id_server: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `id_server`.
+    #[must_use]
+    pub fn id_server(mut self, id_server: impl Into<String>) -> Self {
+        self.id_server = Some(id_server.into());
+        self
     }
 }
 
@@ -410,11 +954,67 @@ impl Endpoint for Unbind3pidFromAccount {
     }
 }
 
+impl Serialize for Unbind3pidFromAccount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        map.serialize_entry("medium", &self.medium)?;
+        map.serialize_entry("address", &self.address)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for Unbind3pidFromAccount {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut id_server = None;
+        let mut medium = None;
+        let mut address = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "medium" => medium = wire::value(&mut entries)?,
+                "address" => address = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            id_server,
+            medium: wire::required(medium, "medium")?,
+            address: wire::required(address, "address")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for Unbind3pidFromAccount {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("id_server", Shape::Text),
+        Parameter::body("medium", Shape::Text).required(),
+        Parameter::body("address", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &Unbind3pidFromAccountResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`Unbind3pidFromAccount`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Unbind3pidFromAccountResponse {
     /// `id_server_unbind_result`.
     pub id_server_unbind_result: definitions::UnbindResult,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Unbind3pidFromAccountResponse {
@@ -422,7 +1022,45 @@ impl Unbind3pidFromAccountResponse {
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for Unbind3pidFromAccountResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut id_server_unbind_result = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "id_server_unbind_result" => id_server_unbind_result = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            id_server_unbind_result: wire::required(
+                id_server_unbind_result,
+                "id_server_unbind_result",
+            )?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Unbind3pidFromAccountResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Unbind3pidFromAccountResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id_server_unbind_result", &self.id_server_unbind_result)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -430,26 +1068,25 @@ impl Unbind3pidFromAccountResponse {
 /// that is to be added.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidemailrequesttoken)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RequestTokenTo3PIDEmailJob")]
 pub struct RequestTokenTo3PidEmail {
     /// `client_secret`.
-    #[serde(with = "exposed")]
     pub client_secret: Secret,
     /// `email`.
     pub email: String,
     /// `send_attempt`.
     pub send_attempt: u64,
     /// `next_link`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_link: Option<String>,
     /// `id_server`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id_server: Option<String>,
     /// `id_access_token`.
-    #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub id_access_token: Option<Secret>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RequestTokenTo3PidEmail {
@@ -466,7 +1103,29 @@ impl RequestTokenTo3PidEmail {
             next_link: None,
             id_server: None,
             id_access_token: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_link`.
+    #[must_use]
+    pub fn next_link(mut self, next_link: impl Into<String>) -> Self {
+        self.next_link = Some(next_link.into());
+        self
+    }
+
+    /// Sets `id_server`.
+    #[must_use]
+    pub fn id_server(mut self, id_server: impl Into<String>) -> Self {
+        self.id_server = Some(id_server.into());
+        self
+    }
+
+    /// Sets `id_access_token`.
+    #[must_use]
+    pub fn id_access_token(mut self, id_access_token: impl Into<Secret>) -> Self {
+        self.id_access_token = Some(id_access_token.into());
+        self
     }
 }
 
@@ -492,16 +1151,91 @@ impl Endpoint for RequestTokenTo3PidEmail {
     }
 }
 
+impl Serialize for RequestTokenTo3PidEmail {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("email", &self.email)?;
+        map.serialize_entry("send_attempt", &self.send_attempt)?;
+        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        wire::entry(
+            &mut map,
+            "id_access_token",
+            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for RequestTokenTo3PidEmail {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut client_secret = None;
+        let mut email = None;
+        let mut send_attempt = None;
+        let mut next_link = None;
+        let mut id_server = None;
+        let mut id_access_token = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "client_secret" => client_secret = wire::secret(&mut entries)?,
+                "email" => email = wire::value(&mut entries)?,
+                "send_attempt" => send_attempt = wire::value(&mut entries)?,
+                "next_link" => next_link = wire::value(&mut entries)?,
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            client_secret: wire::required(client_secret, "client_secret")?,
+            email: wire::required(email, "email")?,
+            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            next_link,
+            id_server,
+            id_access_token,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for RequestTokenTo3PidEmail {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("client_secret", Shape::Text)
+            .required()
+            .secret(),
+        Parameter::body("email", Shape::Text).required(),
+        Parameter::body("send_attempt", Shape::Integer).required(),
+        Parameter::body("next_link", Shape::Text),
+        Parameter::body("id_server", Shape::Text),
+        Parameter::body("id_access_token", Shape::Text).secret(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `POST /_matrix/client/v3/account/3pid/msisdn/requestToken`: has a code sent to a phone number
 /// that is to be added.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidmsisdnrequesttoken)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RequestTokenTo3PIDMSISDNJob")]
 pub struct RequestTokenTo3PidMsisdn {
     /// `client_secret`.
-    #[serde(with = "exposed")]
     pub client_secret: Secret,
     /// `country`.
     pub country: String,
@@ -510,14 +1244,13 @@ pub struct RequestTokenTo3PidMsisdn {
     /// `send_attempt`.
     pub send_attempt: u64,
     /// `next_link`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_link: Option<String>,
     /// `id_server`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id_server: Option<String>,
     /// `id_access_token`.
-    #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub id_access_token: Option<Secret>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RequestTokenTo3PidMsisdn {
@@ -536,7 +1269,29 @@ impl RequestTokenTo3PidMsisdn {
             next_link: None,
             id_server: None,
             id_access_token: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_link`.
+    #[must_use]
+    pub fn next_link(mut self, next_link: impl Into<String>) -> Self {
+        self.next_link = Some(next_link.into());
+        self
+    }
+
+    /// Sets `id_server`.
+    #[must_use]
+    pub fn id_server(mut self, id_server: impl Into<String>) -> Self {
+        self.id_server = Some(id_server.into());
+        self
+    }
+
+    /// Sets `id_access_token`.
+    #[must_use]
+    pub fn id_access_token(mut self, id_access_token: impl Into<Secret>) -> Self {
+        self.id_access_token = Some(id_access_token.into());
+        self
     }
 }
 
@@ -559,5 +1314,85 @@ impl Endpoint for RequestTokenTo3PidMsisdn {
 
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Serialize for RequestTokenTo3PidMsisdn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("country", &self.country)?;
+        map.serialize_entry("phone_number", &self.phone_number)?;
+        map.serialize_entry("send_attempt", &self.send_attempt)?;
+        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        wire::entry(
+            &mut map,
+            "id_access_token",
+            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for RequestTokenTo3PidMsisdn {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut client_secret = None;
+        let mut country = None;
+        let mut phone_number = None;
+        let mut send_attempt = None;
+        let mut next_link = None;
+        let mut id_server = None;
+        let mut id_access_token = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "client_secret" => client_secret = wire::secret(&mut entries)?,
+                "country" => country = wire::value(&mut entries)?,
+                "phone_number" => phone_number = wire::value(&mut entries)?,
+                "send_attempt" => send_attempt = wire::value(&mut entries)?,
+                "next_link" => next_link = wire::value(&mut entries)?,
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            client_secret: wire::required(client_secret, "client_secret")?,
+            country: wire::required(country, "country")?,
+            phone_number: wire::required(phone_number, "phone_number")?,
+            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            next_link,
+            id_server,
+            id_access_token,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for RequestTokenTo3PidMsisdn {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("client_secret", Shape::Text)
+            .required()
+            .secret(),
+        Parameter::body("country", Shape::Text).required(),
+        Parameter::body("phone_number", Shape::Text).required(),
+        Parameter::body("send_attempt", Shape::Integer).required(),
+        Parameter::body("next_link", Shape::Text),
+        Parameter::body("id_server", Shape::Text),
+        Parameter::body("id_access_token", Shape::Text).secret(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
+        Reply::json(response)
     }
 }

@@ -2,27 +2,30 @@
 //! The operations of `appservice_room_directory`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, wire};
 
 /// `PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}`: lists a room under a
 /// network of the application service, or not.
 ///
 /// Token: an application service's.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directorylistappservicenetworkidroomid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UpdateAppserviceRoomDirectoryVisibilityJob")]
 pub struct UpdateAppserviceRoomDirectoryVisibility {
     /// Path `networkId`.
-    #[serde(skip)]
     pub network_id: String,
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// `visibility`.
     pub visibility: definitions::Visibility,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl UpdateAppserviceRoomDirectoryVisibility {
@@ -36,6 +39,7 @@ impl UpdateAppserviceRoomDirectoryVisibility {
             network_id: network_id.into(),
             room_id,
             visibility,
+            extra: Default::default(),
         }
     }
 }
@@ -66,6 +70,88 @@ impl Endpoint for UpdateAppserviceRoomDirectoryVisibility {
     }
 }
 
+impl Serialize for UpdateAppserviceRoomDirectoryVisibility {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("visibility", &self.visibility)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for UpdateAppserviceRoomDirectoryVisibility {
+    type Params = (String, RoomId);
+
+    fn read<A: MapAccess<'de>>(
+        (network_id, room_id): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut visibility = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "visibility" => visibility = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            network_id,
+            room_id,
+            visibility: wire::required(visibility, "visibility")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for UpdateAppserviceRoomDirectoryVisibility {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("networkId", Shape::Text).required(),
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::body("visibility", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let network_id: String = request.path("networkId")?;
+        let room_id: RoomId = request.path("roomId")?;
+        request.object((network_id, room_id))
+    }
+
+    fn write_success(response: &UpdateAppserviceRoomDirectoryVisibilityResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`UpdateAppserviceRoomDirectoryVisibility`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct UpdateAppserviceRoomDirectoryVisibilityResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateAppserviceRoomDirectoryVisibilityResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UpdateAppserviceRoomDirectoryVisibilityResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

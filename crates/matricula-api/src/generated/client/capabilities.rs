@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::{ApiError, Endpoint, Extra, wire, wire::text_enum};
 
 /// `GET /_matrix/client/v3/capabilities`: tells what the server lets the user do.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3capabilities)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetCapabilitiesJob")]
@@ -38,17 +40,69 @@ impl Endpoint for GetCapabilities {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetCapabilities {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetCapabilitiesResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `m.change_password` of [`Capabilities`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BooleanCapability {
     /// `enabled`.
     pub enabled: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl BooleanCapability {
     /// With what is required, and nothing else.
     pub fn new(enabled: bool) -> Self {
-        Self { enabled }
+        Self {
+            enabled,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for BooleanCapability {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut enabled = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "enabled" => enabled = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            enabled: wire::required(enabled, "enabled")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for BooleanCapability {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for BooleanCapability {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("enabled", &self.enabled)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -61,12 +115,14 @@ text_enum! {
 }
 
 /// `m.room_versions` of [`Capabilities`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RoomVersionsCapability {
     /// `default`.
     pub default: String,
     /// `available`.
     pub available: BTreeMap<String, RoomVersionStability>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RoomVersionsCapability {
@@ -78,43 +134,193 @@ impl RoomVersionsCapability {
         Self {
             default: default.into(),
             available,
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for RoomVersionsCapability {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut default = None;
+        let mut available = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "default" => default = wire::value(&mut entries)?,
+                "available" => available = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            default: wire::required(default, "default")?,
+            available: wire::required(available, "available")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomVersionsCapability {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomVersionsCapability {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("default", &self.default)?;
+        map.serialize_entry("available", &self.available)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// `m.profile_fields` of [`Capabilities`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProfileFieldsCapability {
     /// `allowed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<String>>,
     /// `disallowed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub disallowed: Option<Vec<String>>,
     /// `enabled`.
     pub enabled: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ProfileFieldsCapability {
     /// With what is required, and nothing else.
     pub fn new(enabled: bool) -> Self {
         Self {
-            enabled,
             allowed: None,
             disallowed: None,
+            enabled,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `allowed`.
+    #[must_use]
+    pub fn allowed(mut self, allowed: Vec<String>) -> Self {
+        self.allowed = Some(allowed);
+        self
+    }
+
+    /// Sets `disallowed`.
+    #[must_use]
+    pub fn disallowed(mut self, disallowed: Vec<String>) -> Self {
+        self.disallowed = Some(disallowed);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ProfileFieldsCapability {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut allowed = None;
+        let mut disallowed = None;
+        let mut enabled = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "allowed" => allowed = wire::value(&mut entries)?,
+                "disallowed" => disallowed = wire::value(&mut entries)?,
+                "enabled" => enabled = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            allowed,
+            disallowed,
+            enabled: wire::required(enabled, "enabled")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ProfileFieldsCapability {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ProfileFieldsCapability {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "allowed", self.allowed.as_ref())?;
+        wire::entry(&mut map, "disallowed", self.disallowed.as_ref())?;
+        map.serialize_entry("enabled", &self.enabled)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `m.account_moderation` of [`Capabilities`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AccountModerationCapability {
     /// `suspend`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
     /// `lock`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<bool>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl AccountModerationCapability {
+    /// Sets `suspend`.
+    #[must_use]
+    pub fn suspend(mut self, suspend: bool) -> Self {
+        self.suspend = Some(suspend);
+        self
+    }
+
+    /// Sets `lock`.
+    #[must_use]
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.lock = Some(lock);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for AccountModerationCapability {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut suspend = None;
+        let mut lock = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "suspend" => suspend = wire::value(&mut entries)?,
+                "lock" => lock = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            suspend,
+            lock,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountModerationCapability {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for AccountModerationCapability {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "suspend", self.suspend.as_ref())?;
+        wire::entry(&mut map, "lock", self.lock.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `capabilities` of [`GetCapabilitiesResponse`].
@@ -138,75 +344,200 @@ pub struct Capabilities {
     pub profile_fields: Option<ProfileFieldsCapability>,
     /// `m.account_moderation`. Since 1.18.
     pub account_moderation: Option<AccountModerationCapability>,
-    /// All else.
-    pub extra: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Capabilities {
+    /// Sets `m.change_password`.
+    #[must_use]
+    pub fn change_password(mut self, change_password: BooleanCapability) -> Self {
+        self.change_password = Some(change_password);
+        self
+    }
+
+    /// Sets `m.forget_forced_upon_leave`.
+    #[must_use]
+    pub fn forget_forced_upon_leave(mut self, forget_forced_upon_leave: BooleanCapability) -> Self {
+        self.forget_forced_upon_leave = Some(forget_forced_upon_leave);
+        self
+    }
+
+    /// Sets `m.room_versions`.
+    #[must_use]
+    pub fn room_versions(mut self, room_versions: RoomVersionsCapability) -> Self {
+        self.room_versions = Some(room_versions);
+        self
+    }
+
+    /// Sets `m.set_displayname`.
+    #[must_use]
+    pub fn set_displayname(mut self, set_displayname: BooleanCapability) -> Self {
+        self.set_displayname = Some(set_displayname);
+        self
+    }
+
+    /// Sets `m.set_avatar_url`.
+    #[must_use]
+    pub fn set_avatar_url(mut self, set_avatar_url: BooleanCapability) -> Self {
+        self.set_avatar_url = Some(set_avatar_url);
+        self
+    }
+
+    /// Sets `m.3pid_changes`.
+    #[must_use]
+    pub fn three_pid_changes(mut self, three_pid_changes: BooleanCapability) -> Self {
+        self.three_pid_changes = Some(three_pid_changes);
+        self
+    }
+
+    /// Sets `m.get_login_token`.
+    #[must_use]
+    pub fn get_login_token(mut self, get_login_token: BooleanCapability) -> Self {
+        self.get_login_token = Some(get_login_token);
+        self
+    }
+
+    /// Sets `m.profile_fields`.
+    #[must_use]
+    pub fn profile_fields(mut self, profile_fields: ProfileFieldsCapability) -> Self {
+        self.profile_fields = Some(profile_fields);
+        self
+    }
+
+    /// Sets `m.account_moderation`.
+    #[must_use]
+    pub fn account_moderation(mut self, account_moderation: AccountModerationCapability) -> Self {
+        self.account_moderation = Some(account_moderation);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Capabilities {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut change_password = None;
+        let mut forget_forced_upon_leave = None;
+        let mut room_versions = None;
+        let mut set_displayname = None;
+        let mut set_avatar_url = None;
+        let mut three_pid_changes = None;
+        let mut get_login_token = None;
+        let mut profile_fields = None;
+        let mut account_moderation = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "m.change_password" => change_password = wire::value(&mut entries)?,
+                "m.forget_forced_upon_leave" => {
+                    forget_forced_upon_leave = wire::value(&mut entries)?
+                }
+                "m.room_versions" => room_versions = wire::value(&mut entries)?,
+                "m.set_displayname" => set_displayname = wire::value(&mut entries)?,
+                "m.set_avatar_url" => set_avatar_url = wire::value(&mut entries)?,
+                "m.3pid_changes" => three_pid_changes = wire::value(&mut entries)?,
+                "m.get_login_token" => get_login_token = wire::value(&mut entries)?,
+                "m.profile_fields" => profile_fields = wire::value(&mut entries)?,
+                "m.account_moderation" => account_moderation = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            change_password,
+            forget_forced_upon_leave,
+            room_versions,
+            set_displayname,
+            set_avatar_url,
+            three_pid_changes,
+            get_login_token,
+            profile_fields,
+            account_moderation,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Capabilities {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
 }
 
 impl Serialize for Capabilities {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        if let Some(change_password) = &self.change_password {
-            map.serialize_entry("m.change_password", change_password)?;
-        }
-        if let Some(forget_forced_upon_leave) = &self.forget_forced_upon_leave {
-            map.serialize_entry("m.forget_forced_upon_leave", forget_forced_upon_leave)?;
-        }
-        if let Some(room_versions) = &self.room_versions {
-            map.serialize_entry("m.room_versions", room_versions)?;
-        }
-        if let Some(set_displayname) = &self.set_displayname {
-            map.serialize_entry("m.set_displayname", set_displayname)?;
-        }
-        if let Some(set_avatar_url) = &self.set_avatar_url {
-            map.serialize_entry("m.set_avatar_url", set_avatar_url)?;
-        }
-        if let Some(three_pid_changes) = &self.three_pid_changes {
-            map.serialize_entry("m.3pid_changes", three_pid_changes)?;
-        }
-        if let Some(get_login_token) = &self.get_login_token {
-            map.serialize_entry("m.get_login_token", get_login_token)?;
-        }
-        if let Some(profile_fields) = &self.profile_fields {
-            map.serialize_entry("m.profile_fields", profile_fields)?;
-        }
-        if let Some(account_moderation) = &self.account_moderation {
-            map.serialize_entry("m.account_moderation", account_moderation)?;
-        }
-        for (key, value) in &self.extra {
-            map.serialize_entry(key, value)?;
-        }
+        wire::entry(&mut map, "m.change_password", self.change_password.as_ref())?;
+        wire::entry(
+            &mut map,
+            "m.forget_forced_upon_leave",
+            self.forget_forced_upon_leave.as_ref(),
+        )?;
+        wire::entry(&mut map, "m.room_versions", self.room_versions.as_ref())?;
+        wire::entry(&mut map, "m.set_displayname", self.set_displayname.as_ref())?;
+        wire::entry(&mut map, "m.set_avatar_url", self.set_avatar_url.as_ref())?;
+        wire::entry(&mut map, "m.3pid_changes", self.three_pid_changes.as_ref())?;
+        wire::entry(&mut map, "m.get_login_token", self.get_login_token.as_ref())?;
+        wire::entry(&mut map, "m.profile_fields", self.profile_fields.as_ref())?;
+        wire::entry(
+            &mut map,
+            "m.account_moderation",
+            self.account_moderation.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
         map.end()
     }
 }
 
-impl<'de> Deserialize<'de> for Capabilities {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut fields = wire::Fields::deserialize(deserializer)?;
-        Ok(Self {
-            change_password: fields.optional("m.change_password")?,
-            forget_forced_upon_leave: fields.optional("m.forget_forced_upon_leave")?,
-            room_versions: fields.optional("m.room_versions")?,
-            set_displayname: fields.optional("m.set_displayname")?,
-            set_avatar_url: fields.optional("m.set_avatar_url")?,
-            three_pid_changes: fields.optional("m.3pid_changes")?,
-            get_login_token: fields.optional("m.get_login_token")?,
-            profile_fields: fields.optional("m.profile_fields")?,
-            account_moderation: fields.optional("m.account_moderation")?,
-            extra: fields.rest(),
-        })
-    }
-}
-
 /// The answer to [`GetCapabilities`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetCapabilitiesResponse {
     /// `capabilities`.
     pub capabilities: Capabilities,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetCapabilitiesResponse {
     /// With what is required, and nothing else.
     pub fn new(capabilities: Capabilities) -> Self {
-        Self { capabilities }
+        Self {
+            capabilities,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetCapabilitiesResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut capabilities = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "capabilities" => capabilities = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            capabilities: wire::required(capabilities, "capabilities")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetCapabilitiesResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetCapabilitiesResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("capabilities", &self.capabilities)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

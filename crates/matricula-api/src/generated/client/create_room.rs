@@ -2,55 +2,137 @@
 //! The operations of `create_room`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, RoomId, UserId, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire, wire::text_enum};
 
 /// `POST /_matrix/client/v3/createRoom`: makes a room.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom)
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "CreateRoomJob")]
 pub struct CreateRoom {
     /// `visibility`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility: Option<definitions::Visibility>,
     /// `room_alias_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_alias_name: Option<String>,
     /// `name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `topic`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// `invite`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub invite: Option<Vec<UserId>>,
     /// `invite_3pid`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub invite_3pid: Option<Vec<definitions::Invite3pid>>,
     /// `room_version`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_version: Option<String>,
     /// `creation_content`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_content: Option<Map<String, Value>>,
     /// `initial_state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_state: Option<Vec<StateEvent>>,
     /// `preset`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<CreateRoomPreset>,
     /// `is_direct`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_direct: Option<bool>,
     /// `power_level_content_override`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub power_level_content_override: Option<Map<String, Value>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl CreateRoom {
+    /// Sets `visibility`.
+    #[must_use]
+    pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
+        self.visibility = Some(visibility);
+        self
+    }
+
+    /// Sets `room_alias_name`.
+    #[must_use]
+    pub fn room_alias_name(mut self, room_alias_name: impl Into<String>) -> Self {
+        self.room_alias_name = Some(room_alias_name.into());
+        self
+    }
+
+    /// Sets `name`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets `topic`.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets `invite`.
+    #[must_use]
+    pub fn invite(mut self, invite: Vec<UserId>) -> Self {
+        self.invite = Some(invite);
+        self
+    }
+
+    /// Sets `invite_3pid`.
+    #[must_use]
+    pub fn invite_3pid(mut self, invite_3pid: Vec<definitions::Invite3pid>) -> Self {
+        self.invite_3pid = Some(invite_3pid);
+        self
+    }
+
+    /// Sets `room_version`.
+    #[must_use]
+    pub fn room_version(mut self, room_version: impl Into<String>) -> Self {
+        self.room_version = Some(room_version.into());
+        self
+    }
+
+    /// Sets `creation_content`.
+    #[must_use]
+    pub fn creation_content(mut self, creation_content: Map<String, Value>) -> Self {
+        self.creation_content = Some(creation_content);
+        self
+    }
+
+    /// Sets `initial_state`.
+    #[must_use]
+    pub fn initial_state(mut self, initial_state: Vec<StateEvent>) -> Self {
+        self.initial_state = Some(initial_state);
+        self
+    }
+
+    /// Sets `preset`.
+    #[must_use]
+    pub fn preset(mut self, preset: CreateRoomPreset) -> Self {
+        self.preset = Some(preset);
+        self
+    }
+
+    /// Sets `is_direct`.
+    #[must_use]
+    pub fn is_direct(mut self, is_direct: bool) -> Self {
+        self.is_direct = Some(is_direct);
+        self
+    }
+
+    /// Sets `power_level_content_override`.
+    #[must_use]
+    pub fn power_level_content_override(
+        mut self,
+        power_level_content_override: Map<String, Value>,
+    ) -> Self {
+        self.power_level_content_override = Some(power_level_content_override);
+        self
+    }
 }
 
 impl Endpoint for CreateRoom {
@@ -75,17 +157,122 @@ impl Endpoint for CreateRoom {
     }
 }
 
+impl Serialize for CreateRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        wire::entry(&mut map, "room_alias_name", self.room_alias_name.as_ref())?;
+        wire::entry(&mut map, "name", self.name.as_ref())?;
+        wire::entry(&mut map, "topic", self.topic.as_ref())?;
+        wire::entry(&mut map, "invite", self.invite.as_ref())?;
+        wire::entry(&mut map, "invite_3pid", self.invite_3pid.as_ref())?;
+        wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
+        wire::entry(&mut map, "creation_content", self.creation_content.as_ref())?;
+        wire::entry(&mut map, "initial_state", self.initial_state.as_ref())?;
+        wire::entry(&mut map, "preset", self.preset.as_ref())?;
+        wire::entry(&mut map, "is_direct", self.is_direct.as_ref())?;
+        wire::entry(
+            &mut map,
+            "power_level_content_override",
+            self.power_level_content_override.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for CreateRoom {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut visibility = None;
+        let mut room_alias_name = None;
+        let mut name = None;
+        let mut topic = None;
+        let mut invite = None;
+        let mut invite_3pid = None;
+        let mut room_version = None;
+        let mut creation_content = None;
+        let mut initial_state = None;
+        let mut preset = None;
+        let mut is_direct = None;
+        let mut power_level_content_override = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "visibility" => visibility = wire::value(&mut entries)?,
+                "room_alias_name" => room_alias_name = wire::value(&mut entries)?,
+                "name" => name = wire::value(&mut entries)?,
+                "topic" => topic = wire::value(&mut entries)?,
+                "invite" => invite = wire::value(&mut entries)?,
+                "invite_3pid" => invite_3pid = wire::value(&mut entries)?,
+                "room_version" => room_version = wire::value(&mut entries)?,
+                "creation_content" => creation_content = wire::value(&mut entries)?,
+                "initial_state" => initial_state = wire::value(&mut entries)?,
+                "preset" => preset = wire::value(&mut entries)?,
+                "is_direct" => is_direct = wire::value(&mut entries)?,
+                "power_level_content_override" => {
+                    power_level_content_override = wire::value(&mut entries)?
+                }
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            visibility,
+            room_alias_name,
+            name,
+            topic,
+            invite,
+            invite_3pid,
+            room_version,
+            creation_content,
+            initial_state,
+            preset,
+            is_direct,
+            power_level_content_override,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for CreateRoom {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("visibility", Shape::Text),
+        Parameter::body("room_alias_name", Shape::Text),
+        Parameter::body("name", Shape::Text),
+        Parameter::body("topic", Shape::Text),
+        Parameter::body("invite", Shape::Texts),
+        Parameter::body("invite_3pid", Shape::Json),
+        Parameter::body("room_version", Shape::Text),
+        Parameter::body("creation_content", Shape::Json),
+        Parameter::body("initial_state", Shape::Json),
+        Parameter::body("preset", Shape::Text),
+        Parameter::body("is_direct", Shape::Boolean),
+        Parameter::body("power_level_content_override", Shape::Json),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &CreateRoomResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `initial_state` of [`CreateRoom`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StateEvent {
     /// `type`.
-    #[serde(rename = "type")]
     pub event_type: String,
     /// `state_key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_key: Option<String>,
     /// `content`.
     pub content: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl StateEvent {
@@ -93,9 +280,59 @@ impl StateEvent {
     pub fn new(event_type: impl Into<String>, content: Map<String, Value>) -> Self {
         Self {
             event_type: event_type.into(),
-            content,
             state_key: None,
+            content,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `state_key`.
+    #[must_use]
+    pub fn state_key(mut self, state_key: impl Into<String>) -> Self {
+        self.state_key = Some(state_key.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for StateEvent {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_type = None;
+        let mut state_key = None;
+        let mut content = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "type" => event_type = wire::value(&mut entries)?,
+                "state_key" => state_key = wire::value(&mut entries)?,
+                "content" => content = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            event_type: wire::required(event_type, "type")?,
+            state_key,
+            content: wire::required(content, "content")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for StateEvent {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for StateEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &self.event_type)?;
+        wire::entry(&mut map, "state_key", self.state_key.as_ref())?;
+        map.serialize_entry("content", &self.content)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -109,15 +346,54 @@ text_enum! {
 }
 
 /// The answer to [`CreateRoom`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CreateRoomResponse {
     /// `room_id`.
     pub room_id: RoomId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl CreateRoomResponse {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId) -> Self {
-        Self { room_id }
+        Self {
+            room_id,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for CreateRoomResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut room_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_id" => room_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id: wire::required(room_id, "room_id")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for CreateRoomResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for CreateRoomResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -4,32 +4,63 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, UserId, uia::AuthData, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, UserId, uia::AuthData, wire};
 
 /// `POST /_matrix/client/v3/keys/device_signing/upload`: publishes the keys that the user signs
 /// devices and users with.
 ///
 /// Token: required. May ask for user-interactive authentication. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload)
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "UploadCrossSigningKeysJob")]
 pub struct UploadCrossSigningKeys {
     /// `master_key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub master_key: Option<definitions::CrossSigningKey>,
     /// `self_signing_key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub self_signing_key: Option<definitions::CrossSigningKey>,
     /// `user_signing_key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_signing_key: Option<definitions::CrossSigningKey>,
     /// `auth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthData>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl UploadCrossSigningKeys {
+    /// Sets `master_key`.
+    #[must_use]
+    pub fn master_key(mut self, master_key: definitions::CrossSigningKey) -> Self {
+        self.master_key = Some(master_key);
+        self
+    }
+
+    /// Sets `self_signing_key`.
+    #[must_use]
+    pub fn self_signing_key(mut self, self_signing_key: definitions::CrossSigningKey) -> Self {
+        self.self_signing_key = Some(self_signing_key);
+        self
+    }
+
+    /// Sets `user_signing_key`.
+    #[must_use]
+    pub fn user_signing_key(mut self, user_signing_key: definitions::CrossSigningKey) -> Self {
+        self.user_signing_key = Some(user_signing_key);
+        self
+    }
+
+    /// Sets `auth`.
+    #[must_use]
+    pub fn auth(mut self, auth: AuthData) -> Self {
+        self.auth = Some(auth);
+        self
+    }
 }
 
 impl Endpoint for UploadCrossSigningKeys {
@@ -65,13 +96,102 @@ impl Endpoint for UploadCrossSigningKeys {
     }
 }
 
+impl Serialize for UploadCrossSigningKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "master_key", self.master_key.as_ref())?;
+        wire::entry(&mut map, "self_signing_key", self.self_signing_key.as_ref())?;
+        wire::entry(&mut map, "user_signing_key", self.user_signing_key.as_ref())?;
+        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for UploadCrossSigningKeys {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut master_key = None;
+        let mut self_signing_key = None;
+        let mut user_signing_key = None;
+        let mut auth = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "master_key" => master_key = wire::value(&mut entries)?,
+                "self_signing_key" => self_signing_key = wire::value(&mut entries)?,
+                "user_signing_key" => user_signing_key = wire::value(&mut entries)?,
+                "auth" => auth = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            master_key,
+            self_signing_key,
+            user_signing_key,
+            auth,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for UploadCrossSigningKeys {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("master_key", Shape::Json),
+        Parameter::body("self_signing_key", Shape::Json),
+        Parameter::body("user_signing_key", Shape::Json),
+        Parameter::body("auth", Shape::Json),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &UploadCrossSigningKeysResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`UploadCrossSigningKeys`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct UploadCrossSigningKeysResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UploadCrossSigningKeysResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for UploadCrossSigningKeysResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for UploadCrossSigningKeysResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UploadCrossSigningKeysResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `POST /_matrix/client/v3/keys/signatures/upload`: publishes signatures of keys.
 ///
 /// Token: required. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keyssignaturesupload)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UploadCrossSigningSignaturesJob")]
@@ -110,10 +230,69 @@ impl Endpoint for UploadCrossSigningSignatures {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for UploadCrossSigningSignatures {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::WHOLE_BODY];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {
+            body: request.json()?,
+        })
+    }
+
+    fn write_success(response: &UploadCrossSigningSignaturesResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`UploadCrossSigningSignatures`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UploadCrossSigningSignaturesResponse {
     /// `failures`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<BTreeMap<UserId, BTreeMap<String, Map<String, Value>>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl UploadCrossSigningSignaturesResponse {
+    /// Sets `failures`.
+    #[must_use]
+    pub fn failures(
+        mut self,
+        failures: BTreeMap<UserId, BTreeMap<String, Map<String, Value>>>,
+    ) -> Self {
+        self.failures = Some(failures);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for UploadCrossSigningSignaturesResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut failures = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "failures" => failures = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { failures, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for UploadCrossSigningSignaturesResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UploadCrossSigningSignaturesResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "failures", self.failures.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }

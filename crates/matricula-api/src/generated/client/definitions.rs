@@ -2,12 +2,13 @@
 //! Definitions that several operations share.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use matricula_job::{Secret, Timestamp, secret::exposed};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
+use matricula_job::{Secret, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::{EventId, Raw, RoomAliasId, RoomId, TextOr, UserId, wire, wire::text_enum};
+use crate::{EventId, Extra, Raw, RoomAliasId, RoomId, TextOr, UserId, wire, wire::text_enum};
 
 text_enum! {
     /// A value that several operations share.
@@ -26,13 +27,14 @@ text_enum! {
 }
 
 /// The shared definition `request_token_response`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RequestTokenResponse {
     /// `sid`.
     pub sid: String,
     /// `submit_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub submit_url: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RequestTokenResponse {
@@ -41,7 +43,53 @@ impl RequestTokenResponse {
         Self {
             sid: sid.into(),
             submit_url: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `submit_url`.
+    #[must_use]
+    pub fn submit_url(mut self, submit_url: impl Into<String>) -> Self {
+        self.submit_url = Some(submit_url.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for RequestTokenResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut sid = None;
+        let mut submit_url = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "sid" => sid = wire::value(&mut entries)?,
+                "submit_url" => submit_url = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            sid: wire::required(sid, "sid")?,
+            submit_url,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RequestTokenResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RequestTokenResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("sid", &self.sid)?;
+        wire::entry(&mut map, "submit_url", self.submit_url.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -62,17 +110,18 @@ text_enum! {
 }
 
 /// The shared definition `invite_3pid`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Invite3pid {
     /// `id_server`.
     pub id_server: String,
     /// `id_access_token`.
-    #[serde(with = "exposed")]
     pub id_access_token: Secret,
     /// `medium`.
     pub medium: String,
     /// `address`.
     pub address: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Invite3pid {
@@ -88,7 +137,54 @@ impl Invite3pid {
             id_access_token: id_access_token.into(),
             medium: medium.into(),
             address: address.into(),
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for Invite3pid {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut id_server = None;
+        let mut id_access_token = None;
+        let mut medium = None;
+        let mut address = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "medium" => medium = wire::value(&mut entries)?,
+                "address" => address = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            id_server: wire::required(id_server, "id_server")?,
+            id_access_token: wire::required(id_access_token, "id_access_token")?,
+            medium: wire::required(medium, "medium")?,
+            address: wire::required(address, "address")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Invite3pid {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Invite3pid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id_server", &self.id_server)?;
+        map.serialize_entry("id_access_token", &wire::Exposed(&self.id_access_token))?;
+        map.serialize_entry("medium", &self.medium)?;
+        map.serialize_entry("address", &self.address)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -102,7 +198,7 @@ text_enum! {
 }
 
 /// The shared definition `cross_signing_key`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CrossSigningKey {
     /// `user_id`.
     pub user_id: String,
@@ -111,8 +207,9 @@ pub struct CrossSigningKey {
     /// `keys`.
     pub keys: BTreeMap<String, String>,
     /// `signatures`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub signatures: Option<Map<String, Value>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl CrossSigningKey {
@@ -127,24 +224,77 @@ impl CrossSigningKey {
             usage,
             keys,
             signatures: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `signatures`.
+    #[must_use]
+    pub fn signatures(mut self, signatures: Map<String, Value>) -> Self {
+        self.signatures = Some(signatures);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for CrossSigningKey {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut user_id = None;
+        let mut usage = None;
+        let mut keys = None;
+        let mut signatures = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "user_id" => user_id = wire::value(&mut entries)?,
+                "usage" => usage = wire::value(&mut entries)?,
+                "keys" => keys = wire::value(&mut entries)?,
+                "signatures" => signatures = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id: wire::required(user_id, "user_id")?,
+            usage: wire::required(usage, "usage")?,
+            keys: wire::required(keys, "keys")?,
+            signatures,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for CrossSigningKey {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for CrossSigningKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("user_id", &self.user_id)?;
+        map.serialize_entry("usage", &self.usage)?;
+        map.serialize_entry("keys", &self.keys)?;
+        wire::entry(&mut map, "signatures", self.signatures.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `client_device`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientDevice {
     /// `device_id`.
     pub device_id: String,
     /// `display_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// `last_seen_ip`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_ip: Option<String>,
     /// `last_seen_ts`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_ts: Option<Timestamp>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ClientDevice {
@@ -155,43 +305,203 @@ impl ClientDevice {
             display_name: None,
             last_seen_ip: None,
             last_seen_ts: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `display_name`.
+    #[must_use]
+    pub fn display_name(mut self, display_name: impl Into<String>) -> Self {
+        self.display_name = Some(display_name.into());
+        self
+    }
+
+    /// Sets `last_seen_ip`.
+    #[must_use]
+    pub fn last_seen_ip(mut self, last_seen_ip: impl Into<String>) -> Self {
+        self.last_seen_ip = Some(last_seen_ip.into());
+        self
+    }
+
+    /// Sets `last_seen_ts`.
+    #[must_use]
+    pub fn last_seen_ts(mut self, last_seen_ts: Timestamp) -> Self {
+        self.last_seen_ts = Some(last_seen_ts);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ClientDevice {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut device_id = None;
+        let mut display_name = None;
+        let mut last_seen_ip = None;
+        let mut last_seen_ts = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "device_id" => device_id = wire::value(&mut entries)?,
+                "display_name" => display_name = wire::value(&mut entries)?,
+                "last_seen_ip" => last_seen_ip = wire::value(&mut entries)?,
+                "last_seen_ts" => last_seen_ts = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            device_id: wire::required(device_id, "device_id")?,
+            display_name,
+            last_seen_ip,
+            last_seen_ts,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientDevice {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ClientDevice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("device_id", &self.device_id)?;
+        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        wire::entry(&mut map, "last_seen_ip", self.last_seen_ip.as_ref())?;
+        wire::entry(&mut map, "last_seen_ts", self.last_seen_ts.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `unsigned` of [`ClientEvent`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnsignedData {
     /// `age`. In milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub age: Option<i64>,
     /// `redacted_because`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub redacted_because: Option<Map<String, Value>>,
     /// `transaction_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
     /// `prev_content`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_content: Option<Map<String, Value>>,
     /// `replaces_state`. Since 1.19.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces_state: Option<EventId>,
     /// `membership`. Since 1.11.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub membership: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl UnsignedData {
+    /// Sets `age`.
+    #[must_use]
+    pub fn age(mut self, age: i64) -> Self {
+        self.age = Some(age);
+        self
+    }
+
+    /// Sets `redacted_because`.
+    #[must_use]
+    pub fn redacted_because(mut self, redacted_because: Map<String, Value>) -> Self {
+        self.redacted_because = Some(redacted_because);
+        self
+    }
+
+    /// Sets `transaction_id`.
+    #[must_use]
+    pub fn transaction_id(mut self, transaction_id: impl Into<String>) -> Self {
+        self.transaction_id = Some(transaction_id.into());
+        self
+    }
+
+    /// Sets `prev_content`.
+    #[must_use]
+    pub fn prev_content(mut self, prev_content: Map<String, Value>) -> Self {
+        self.prev_content = Some(prev_content);
+        self
+    }
+
+    /// Sets `replaces_state`.
+    #[must_use]
+    pub fn replaces_state(mut self, replaces_state: EventId) -> Self {
+        self.replaces_state = Some(replaces_state);
+        self
+    }
+
+    /// Sets `membership`.
+    #[must_use]
+    pub fn membership(mut self, membership: impl Into<String>) -> Self {
+        self.membership = Some(membership.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for UnsignedData {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut age = None;
+        let mut redacted_because = None;
+        let mut transaction_id = None;
+        let mut prev_content = None;
+        let mut replaces_state = None;
+        let mut membership = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "age" => age = wire::value(&mut entries)?,
+                "redacted_because" => redacted_because = wire::value(&mut entries)?,
+                "transaction_id" => transaction_id = wire::value(&mut entries)?,
+                "prev_content" => prev_content = wire::value(&mut entries)?,
+                "replaces_state" => replaces_state = wire::value(&mut entries)?,
+                "membership" => membership = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            age,
+            redacted_because,
+            transaction_id,
+            prev_content,
+            replaces_state,
+            membership,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for UnsignedData {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UnsignedData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "age", self.age.as_ref())?;
+        wire::entry(&mut map, "redacted_because", self.redacted_because.as_ref())?;
+        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        wire::entry(&mut map, "prev_content", self.prev_content.as_ref())?;
+        wire::entry(&mut map, "replaces_state", self.replaces_state.as_ref())?;
+        wire::entry(&mut map, "membership", self.membership.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The shared definition `client_event`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientEvent {
     /// `event_id`.
     pub event_id: EventId,
     /// `type`.
-    #[serde(rename = "type")]
     pub event_type: String,
     /// `state_key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_key: Option<String>,
     /// `sender`.
     pub sender: UserId,
@@ -200,10 +510,11 @@ pub struct ClientEvent {
     /// `content`.
     pub content: Map<String, Value>,
     /// `unsigned`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<UnsignedData>,
     /// `room_id`.
     pub room_id: RoomId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ClientEvent {
@@ -219,13 +530,90 @@ impl ClientEvent {
         Self {
             event_id,
             event_type: event_type.into(),
+            state_key: None,
             sender,
             origin_server_ts,
             content,
-            room_id,
-            state_key: None,
             unsigned: None,
+            room_id,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `state_key`.
+    #[must_use]
+    pub fn state_key(mut self, state_key: impl Into<String>) -> Self {
+        self.state_key = Some(state_key.into());
+        self
+    }
+
+    /// Sets `unsigned`.
+    #[must_use]
+    pub fn unsigned(mut self, unsigned: UnsignedData) -> Self {
+        self.unsigned = Some(unsigned);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ClientEvent {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_id = None;
+        let mut event_type = None;
+        let mut state_key = None;
+        let mut sender = None;
+        let mut origin_server_ts = None;
+        let mut content = None;
+        let mut unsigned = None;
+        let mut room_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "event_id" => event_id = wire::value(&mut entries)?,
+                "type" => event_type = wire::value(&mut entries)?,
+                "state_key" => state_key = wire::value(&mut entries)?,
+                "sender" => sender = wire::value(&mut entries)?,
+                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
+                "content" => content = wire::value(&mut entries)?,
+                "unsigned" => unsigned = wire::value(&mut entries)?,
+                "room_id" => room_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            event_id: wire::required(event_id, "event_id")?,
+            event_type: wire::required(event_type, "type")?,
+            state_key,
+            sender: wire::required(sender, "sender")?,
+            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
+            content: wire::required(content, "content")?,
+            unsigned,
+            room_id: wire::required(room_id, "room_id")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientEvent {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ClientEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("event_id", &self.event_id)?;
+        map.serialize_entry("type", &self.event_type)?;
+        wire::entry(&mut map, "state_key", self.state_key.as_ref())?;
+        map.serialize_entry("sender", &self.sender)?;
+        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
+        map.serialize_entry("content", &self.content)?;
+        wire::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -238,121 +626,554 @@ text_enum! {
 }
 
 /// The shared definition `event_filter`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventFilter {
     /// `limit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// `not_senders`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_senders: Option<Vec<UserId>>,
     /// `not_types`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_types: Option<Vec<String>>,
     /// `senders`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub senders: Option<Vec<UserId>>,
     /// `types`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl EventFilter {
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `not_senders`.
+    #[must_use]
+    pub fn not_senders(mut self, not_senders: Vec<UserId>) -> Self {
+        self.not_senders = Some(not_senders);
+        self
+    }
+
+    /// Sets `not_types`.
+    #[must_use]
+    pub fn not_types(mut self, not_types: Vec<String>) -> Self {
+        self.not_types = Some(not_types);
+        self
+    }
+
+    /// Sets `senders`.
+    #[must_use]
+    pub fn senders(mut self, senders: Vec<UserId>) -> Self {
+        self.senders = Some(senders);
+        self
+    }
+
+    /// Sets `types`.
+    #[must_use]
+    pub fn types(mut self, types: Vec<String>) -> Self {
+        self.types = Some(types);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for EventFilter {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut limit = None;
+        let mut not_senders = None;
+        let mut not_types = None;
+        let mut senders = None;
+        let mut types = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "limit" => limit = wire::value(&mut entries)?,
+                "not_senders" => not_senders = wire::value(&mut entries)?,
+                "not_types" => not_types = wire::value(&mut entries)?,
+                "senders" => senders = wire::value(&mut entries)?,
+                "types" => types = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            limit,
+            not_senders,
+            not_types,
+            senders,
+            types,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for EventFilter {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for EventFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "limit", self.limit.as_ref())?;
+        wire::entry(&mut map, "not_senders", self.not_senders.as_ref())?;
+        wire::entry(&mut map, "not_types", self.not_types.as_ref())?;
+        wire::entry(&mut map, "senders", self.senders.as_ref())?;
+        wire::entry(&mut map, "types", self.types.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The shared definition `room_event_filter`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomEventFilter {
     /// `limit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// `not_senders`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_senders: Option<Vec<UserId>>,
     /// `not_types`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_types: Option<Vec<String>>,
     /// `senders`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub senders: Option<Vec<UserId>>,
     /// `types`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<String>>,
     /// `unread_thread_notifications`. Since 1.4.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_thread_notifications: Option<bool>,
     /// `lazy_load_members`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lazy_load_members: Option<bool>,
     /// `include_redundant_members`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub include_redundant_members: Option<bool>,
     /// `not_rooms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_rooms: Option<Vec<RoomId>>,
     /// `rooms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rooms: Option<Vec<RoomId>>,
     /// `contains_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub contains_url: Option<bool>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl RoomEventFilter {
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `not_senders`.
+    #[must_use]
+    pub fn not_senders(mut self, not_senders: Vec<UserId>) -> Self {
+        self.not_senders = Some(not_senders);
+        self
+    }
+
+    /// Sets `not_types`.
+    #[must_use]
+    pub fn not_types(mut self, not_types: Vec<String>) -> Self {
+        self.not_types = Some(not_types);
+        self
+    }
+
+    /// Sets `senders`.
+    #[must_use]
+    pub fn senders(mut self, senders: Vec<UserId>) -> Self {
+        self.senders = Some(senders);
+        self
+    }
+
+    /// Sets `types`.
+    #[must_use]
+    pub fn types(mut self, types: Vec<String>) -> Self {
+        self.types = Some(types);
+        self
+    }
+
+    /// Sets `unread_thread_notifications`.
+    #[must_use]
+    pub fn unread_thread_notifications(mut self, unread_thread_notifications: bool) -> Self {
+        self.unread_thread_notifications = Some(unread_thread_notifications);
+        self
+    }
+
+    /// Sets `lazy_load_members`.
+    #[must_use]
+    pub fn lazy_load_members(mut self, lazy_load_members: bool) -> Self {
+        self.lazy_load_members = Some(lazy_load_members);
+        self
+    }
+
+    /// Sets `include_redundant_members`.
+    #[must_use]
+    pub fn include_redundant_members(mut self, include_redundant_members: bool) -> Self {
+        self.include_redundant_members = Some(include_redundant_members);
+        self
+    }
+
+    /// Sets `not_rooms`.
+    #[must_use]
+    pub fn not_rooms(mut self, not_rooms: Vec<RoomId>) -> Self {
+        self.not_rooms = Some(not_rooms);
+        self
+    }
+
+    /// Sets `rooms`.
+    #[must_use]
+    pub fn rooms(mut self, rooms: Vec<RoomId>) -> Self {
+        self.rooms = Some(rooms);
+        self
+    }
+
+    /// Sets `contains_url`.
+    #[must_use]
+    pub fn contains_url(mut self, contains_url: bool) -> Self {
+        self.contains_url = Some(contains_url);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for RoomEventFilter {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut limit = None;
+        let mut not_senders = None;
+        let mut not_types = None;
+        let mut senders = None;
+        let mut types = None;
+        let mut unread_thread_notifications = None;
+        let mut lazy_load_members = None;
+        let mut include_redundant_members = None;
+        let mut not_rooms = None;
+        let mut rooms = None;
+        let mut contains_url = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "limit" => limit = wire::value(&mut entries)?,
+                "not_senders" => not_senders = wire::value(&mut entries)?,
+                "not_types" => not_types = wire::value(&mut entries)?,
+                "senders" => senders = wire::value(&mut entries)?,
+                "types" => types = wire::value(&mut entries)?,
+                "unread_thread_notifications" => {
+                    unread_thread_notifications = wire::value(&mut entries)?
+                }
+                "lazy_load_members" => lazy_load_members = wire::value(&mut entries)?,
+                "include_redundant_members" => {
+                    include_redundant_members = wire::value(&mut entries)?
+                }
+                "not_rooms" => not_rooms = wire::value(&mut entries)?,
+                "rooms" => rooms = wire::value(&mut entries)?,
+                "contains_url" => contains_url = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            limit,
+            not_senders,
+            not_types,
+            senders,
+            types,
+            unread_thread_notifications,
+            lazy_load_members,
+            include_redundant_members,
+            not_rooms,
+            rooms,
+            contains_url,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomEventFilter {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomEventFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "limit", self.limit.as_ref())?;
+        wire::entry(&mut map, "not_senders", self.not_senders.as_ref())?;
+        wire::entry(&mut map, "not_types", self.not_types.as_ref())?;
+        wire::entry(&mut map, "senders", self.senders.as_ref())?;
+        wire::entry(&mut map, "types", self.types.as_ref())?;
+        wire::entry(
+            &mut map,
+            "unread_thread_notifications",
+            self.unread_thread_notifications.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "lazy_load_members",
+            self.lazy_load_members.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "include_redundant_members",
+            self.include_redundant_members.as_ref(),
+        )?;
+        wire::entry(&mut map, "not_rooms", self.not_rooms.as_ref())?;
+        wire::entry(&mut map, "rooms", self.rooms.as_ref())?;
+        wire::entry(&mut map, "contains_url", self.contains_url.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// A part of the shared definition `sync_filter`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomFilter {
     /// `not_rooms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_rooms: Option<Vec<RoomId>>,
     /// `rooms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rooms: Option<Vec<RoomId>>,
     /// `ephemeral`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<RoomEventFilter>,
     /// `include_leave`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub include_leave: Option<bool>,
     /// `state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<RoomEventFilter>,
     /// `timeline`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<RoomEventFilter>,
     /// `account_data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_data: Option<RoomEventFilter>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl RoomFilter {
+    /// Sets `not_rooms`.
+    #[must_use]
+    pub fn not_rooms(mut self, not_rooms: Vec<RoomId>) -> Self {
+        self.not_rooms = Some(not_rooms);
+        self
+    }
+
+    /// Sets `rooms`.
+    #[must_use]
+    pub fn rooms(mut self, rooms: Vec<RoomId>) -> Self {
+        self.rooms = Some(rooms);
+        self
+    }
+
+    /// Sets `ephemeral`.
+    #[must_use]
+    pub fn ephemeral(mut self, ephemeral: RoomEventFilter) -> Self {
+        self.ephemeral = Some(ephemeral);
+        self
+    }
+
+    /// Sets `include_leave`.
+    #[must_use]
+    pub fn include_leave(mut self, include_leave: bool) -> Self {
+        self.include_leave = Some(include_leave);
+        self
+    }
+
+    /// Sets `state`.
+    #[must_use]
+    pub fn state(mut self, state: RoomEventFilter) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Sets `timeline`.
+    #[must_use]
+    pub fn timeline(mut self, timeline: RoomEventFilter) -> Self {
+        self.timeline = Some(timeline);
+        self
+    }
+
+    /// Sets `account_data`.
+    #[must_use]
+    pub fn account_data(mut self, account_data: RoomEventFilter) -> Self {
+        self.account_data = Some(account_data);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for RoomFilter {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut not_rooms = None;
+        let mut rooms = None;
+        let mut ephemeral = None;
+        let mut include_leave = None;
+        let mut state = None;
+        let mut timeline = None;
+        let mut account_data = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "not_rooms" => not_rooms = wire::value(&mut entries)?,
+                "rooms" => rooms = wire::value(&mut entries)?,
+                "ephemeral" => ephemeral = wire::value(&mut entries)?,
+                "include_leave" => include_leave = wire::value(&mut entries)?,
+                "state" => state = wire::value(&mut entries)?,
+                "timeline" => timeline = wire::value(&mut entries)?,
+                "account_data" => account_data = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            not_rooms,
+            rooms,
+            ephemeral,
+            include_leave,
+            state,
+            timeline,
+            account_data,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomFilter {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "not_rooms", self.not_rooms.as_ref())?;
+        wire::entry(&mut map, "rooms", self.rooms.as_ref())?;
+        wire::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
+        wire::entry(&mut map, "include_leave", self.include_leave.as_ref())?;
+        wire::entry(&mut map, "state", self.state.as_ref())?;
+        wire::entry(&mut map, "timeline", self.timeline.as_ref())?;
+        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The shared definition `sync_filter`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncFilter {
     /// `event_fields`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_fields: Option<Vec<String>>,
     /// `event_format`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_format: Option<SyncFilterEventFormat>,
     /// `presence`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<EventFilter>,
     /// `account_data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_data: Option<EventFilter>,
     /// `room`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomFilter>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl SyncFilter {
+    /// Sets `event_fields`.
+    #[must_use]
+    pub fn event_fields(mut self, event_fields: Vec<String>) -> Self {
+        self.event_fields = Some(event_fields);
+        self
+    }
+
+    /// Sets `event_format`.
+    #[must_use]
+    pub fn event_format(mut self, event_format: SyncFilterEventFormat) -> Self {
+        self.event_format = Some(event_format);
+        self
+    }
+
+    /// Sets `presence`.
+    #[must_use]
+    pub fn presence(mut self, presence: EventFilter) -> Self {
+        self.presence = Some(presence);
+        self
+    }
+
+    /// Sets `account_data`.
+    #[must_use]
+    pub fn account_data(mut self, account_data: EventFilter) -> Self {
+        self.account_data = Some(account_data);
+        self
+    }
+
+    /// Sets `room`.
+    #[must_use]
+    pub fn room(mut self, room: RoomFilter) -> Self {
+        self.room = Some(room);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for SyncFilter {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_fields = None;
+        let mut event_format = None;
+        let mut presence = None;
+        let mut account_data = None;
+        let mut room = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "event_fields" => event_fields = wire::value(&mut entries)?,
+                "event_format" => event_format = wire::value(&mut entries)?,
+                "presence" => presence = wire::value(&mut entries)?,
+                "account_data" => account_data = wire::value(&mut entries)?,
+                "room" => room = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            event_fields,
+            event_format,
+            presence,
+            account_data,
+            room,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SyncFilter {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SyncFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "event_fields", self.event_fields.as_ref())?;
+        wire::entry(&mut map, "event_format", self.event_format.as_ref())?;
+        wire::entry(&mut map, "presence", self.presence.as_ref())?;
+        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        wire::entry(&mut map, "room", self.room.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The shared definition `third_party_signed`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ThirdPartySigned {
     /// `sender`.
     pub sender: UserId,
     /// `mxid`.
     pub mxid: UserId,
     /// `token`.
-    #[serde(with = "exposed")]
     pub token: Secret,
     /// `signatures`.
     pub signatures: BTreeMap<String, BTreeMap<String, String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ThirdPartySigned {
@@ -368,7 +1189,54 @@ impl ThirdPartySigned {
             mxid,
             token: token.into(),
             signatures,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for ThirdPartySigned {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut sender = None;
+        let mut mxid = None;
+        let mut token = None;
+        let mut signatures = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "sender" => sender = wire::value(&mut entries)?,
+                "mxid" => mxid = wire::value(&mut entries)?,
+                "token" => token = wire::secret(&mut entries)?,
+                "signatures" => signatures = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            sender: wire::required(sender, "sender")?,
+            mxid: wire::required(mxid, "mxid")?,
+            token: wire::required(token, "token")?,
+            signatures: wire::required(signatures, "signatures")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ThirdPartySigned {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ThirdPartySigned {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("sender", &self.sender)?;
+        map.serialize_entry("mxid", &self.mxid)?;
+        map.serialize_entry("token", &wire::Exposed(&self.token))?;
+        map.serialize_entry("signatures", &self.signatures)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -380,7 +1248,7 @@ text_enum! {
 }
 
 /// The shared definition `key_backup_data`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct KeyBackupData {
     /// `first_message_index`.
     pub first_message_index: u64,
@@ -390,6 +1258,8 @@ pub struct KeyBackupData {
     pub is_verified: bool,
     /// `session_data`.
     pub session_data: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl KeyBackupData {
@@ -405,26 +1275,112 @@ impl KeyBackupData {
             forwarded_count,
             is_verified,
             session_data,
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for KeyBackupData {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut first_message_index = None;
+        let mut forwarded_count = None;
+        let mut is_verified = None;
+        let mut session_data = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "first_message_index" => first_message_index = wire::value(&mut entries)?,
+                "forwarded_count" => forwarded_count = wire::value(&mut entries)?,
+                "is_verified" => is_verified = wire::value(&mut entries)?,
+                "session_data" => session_data = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            first_message_index: wire::required(first_message_index, "first_message_index")?,
+            forwarded_count: wire::required(forwarded_count, "forwarded_count")?,
+            is_verified: wire::required(is_verified, "is_verified")?,
+            session_data: wire::required(session_data, "session_data")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyBackupData {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for KeyBackupData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("first_message_index", &self.first_message_index)?;
+        map.serialize_entry("forwarded_count", &self.forwarded_count)?;
+        map.serialize_entry("is_verified", &self.is_verified)?;
+        map.serialize_entry("session_data", &self.session_data)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The shared definition `room_key_backup`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RoomKeyBackup {
     /// `sessions`.
     pub sessions: BTreeMap<String, KeyBackupData>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RoomKeyBackup {
     /// With what is required, and nothing else.
     pub fn new(sessions: BTreeMap<String, KeyBackupData>) -> Self {
-        Self { sessions }
+        Self {
+            sessions,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for RoomKeyBackup {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut sessions = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "sessions" => sessions = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            sessions: wire::required(sessions, "sessions")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomKeyBackup {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomKeyBackup {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("sessions", &self.sessions)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `device_keys`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeviceKeys {
     /// `user_id`.
     pub user_id: String,
@@ -436,6 +1392,8 @@ pub struct DeviceKeys {
     pub keys: BTreeMap<String, String>,
     /// `signatures`.
     pub signatures: BTreeMap<UserId, BTreeMap<String, String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl DeviceKeys {
@@ -453,17 +1411,70 @@ impl DeviceKeys {
             algorithms,
             keys,
             signatures,
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for DeviceKeys {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut user_id = None;
+        let mut device_id = None;
+        let mut algorithms = None;
+        let mut keys = None;
+        let mut signatures = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "user_id" => user_id = wire::value(&mut entries)?,
+                "device_id" => device_id = wire::value(&mut entries)?,
+                "algorithms" => algorithms = wire::value(&mut entries)?,
+                "keys" => keys = wire::value(&mut entries)?,
+                "signatures" => signatures = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id: wire::required(user_id, "user_id")?,
+            device_id: wire::required(device_id, "device_id")?,
+            algorithms: wire::required(algorithms, "algorithms")?,
+            keys: wire::required(keys, "keys")?,
+            signatures: wire::required(signatures, "signatures")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceKeys {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeviceKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("user_id", &self.user_id)?;
+        map.serialize_entry("device_id", &self.device_id)?;
+        map.serialize_entry("algorithms", &self.algorithms)?;
+        map.serialize_entry("keys", &self.keys)?;
+        map.serialize_entry("signatures", &self.signatures)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// A part of the shared definition `one_time_keys`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct KeyObject {
     /// `key`.
     pub key: String,
     /// `signatures`.
     pub signatures: BTreeMap<UserId, Map<String, Value>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl KeyObject {
@@ -472,39 +1483,74 @@ impl KeyObject {
         Self {
             key: key.into(),
             signatures,
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for KeyObject {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut key = None;
+        let mut signatures = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "key" => key = wire::value(&mut entries)?,
+                "signatures" => signatures = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            key: wire::required(key, "key")?,
+            signatures: wire::required(signatures, "signatures")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyObject {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for KeyObject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("key", &self.key)?;
+        map.serialize_entry("signatures", &self.signatures)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The shared definition `public_rooms_chunk`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PublicRoomsChunk {
     /// `canonical_alias`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub canonical_alias: Option<RoomAliasId>,
     /// `name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `num_joined_members`.
     pub num_joined_members: u64,
     /// `room_id`.
     pub room_id: RoomId,
     /// `topic`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// `world_readable`.
     pub world_readable: bool,
     /// `guest_can_join`.
     pub guest_can_join: bool,
     /// `avatar_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
     /// `join_rule`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub join_rule: Option<String>,
     /// `room_type`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_type: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PublicRoomsChunk {
@@ -516,34 +1562,146 @@ impl PublicRoomsChunk {
         guest_can_join: bool,
     ) -> Self {
         Self {
-            num_joined_members,
-            room_id,
-            world_readable,
-            guest_can_join,
             canonical_alias: None,
             name: None,
+            num_joined_members,
+            room_id,
             topic: None,
+            world_readable,
+            guest_can_join,
             avatar_url: None,
             join_rule: None,
             room_type: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `canonical_alias`.
+    #[must_use]
+    pub fn canonical_alias(mut self, canonical_alias: RoomAliasId) -> Self {
+        self.canonical_alias = Some(canonical_alias);
+        self
+    }
+
+    /// Sets `name`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets `topic`.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets `avatar_url`.
+    #[must_use]
+    pub fn avatar_url(mut self, avatar_url: impl Into<String>) -> Self {
+        self.avatar_url = Some(avatar_url.into());
+        self
+    }
+
+    /// Sets `join_rule`.
+    #[must_use]
+    pub fn join_rule(mut self, join_rule: impl Into<String>) -> Self {
+        self.join_rule = Some(join_rule.into());
+        self
+    }
+
+    /// Sets `room_type`.
+    #[must_use]
+    pub fn room_type(mut self, room_type: impl Into<String>) -> Self {
+        self.room_type = Some(room_type.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for PublicRoomsChunk {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut canonical_alias = None;
+        let mut name = None;
+        let mut num_joined_members = None;
+        let mut room_id = None;
+        let mut topic = None;
+        let mut world_readable = None;
+        let mut guest_can_join = None;
+        let mut avatar_url = None;
+        let mut join_rule = None;
+        let mut room_type = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "canonical_alias" => canonical_alias = wire::value(&mut entries)?,
+                "name" => name = wire::value(&mut entries)?,
+                "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
+                "room_id" => room_id = wire::value(&mut entries)?,
+                "topic" => topic = wire::value(&mut entries)?,
+                "world_readable" => world_readable = wire::value(&mut entries)?,
+                "guest_can_join" => guest_can_join = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                "join_rule" => join_rule = wire::value(&mut entries)?,
+                "room_type" => room_type = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            canonical_alias,
+            name,
+            num_joined_members: wire::required(num_joined_members, "num_joined_members")?,
+            room_id: wire::required(room_id, "room_id")?,
+            topic,
+            world_readable: wire::required(world_readable, "world_readable")?,
+            guest_can_join: wire::required(guest_can_join, "guest_can_join")?,
+            avatar_url,
+            join_rule,
+            room_type,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicRoomsChunk {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PublicRoomsChunk {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
+        wire::entry(&mut map, "name", self.name.as_ref())?;
+        map.serialize_entry("num_joined_members", &self.num_joined_members)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        wire::entry(&mut map, "topic", self.topic.as_ref())?;
+        map.serialize_entry("world_readable", &self.world_readable)?;
+        map.serialize_entry("guest_can_join", &self.guest_can_join)?;
+        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        wire::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
+        wire::entry(&mut map, "room_type", self.room_type.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `public_rooms_response`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PublicRoomsResponse {
     /// `chunk`.
     pub chunk: Vec<PublicRoomsChunk>,
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
     /// `prev_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_batch: Option<String>,
     /// `total_room_count_estimate`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_room_count_estimate: Option<u64>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PublicRoomsResponse {
@@ -554,23 +1712,97 @@ impl PublicRoomsResponse {
             next_batch: None,
             prev_batch: None,
             total_room_count_estimate: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+
+    /// Sets `prev_batch`.
+    #[must_use]
+    pub fn prev_batch(mut self, prev_batch: impl Into<String>) -> Self {
+        self.prev_batch = Some(prev_batch.into());
+        self
+    }
+
+    /// Sets `total_room_count_estimate`.
+    #[must_use]
+    pub fn total_room_count_estimate(mut self, total_room_count_estimate: u64) -> Self {
+        self.total_room_count_estimate = Some(total_room_count_estimate);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for PublicRoomsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut chunk = None;
+        let mut next_batch = None;
+        let mut prev_batch = None;
+        let mut total_room_count_estimate = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "chunk" => chunk = wire::value(&mut entries)?,
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "prev_batch" => prev_batch = wire::value(&mut entries)?,
+                "total_room_count_estimate" => {
+                    total_room_count_estimate = wire::value(&mut entries)?
+                }
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            chunk: wire::required(chunk, "chunk")?,
+            next_batch,
+            prev_batch,
+            total_room_count_estimate,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicRoomsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PublicRoomsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("chunk", &self.chunk)?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        wire::entry(
+            &mut map,
+            "total_room_count_estimate",
+            self.total_room_count_estimate.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// A part of the shared definition `sso_login_flow`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IdP {
     /// `id`.
     pub id: String,
     /// `name`.
     pub name: String,
     /// `icon`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub icon: Option<String>,
     /// `brand`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub brand: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl IdP {
@@ -581,55 +1813,78 @@ impl IdP {
             name: name.into(),
             icon: None,
             brand: None,
-        }
-    }
-}
-
-/// The shared definition `user_identifier`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UserIdentifier {
-    /// `type`.
-    pub kind: String,
-    /// All else.
-    pub extra: Map<String, Value>,
-}
-
-impl UserIdentifier {
-    /// With what is required, and nothing else.
-    pub fn new(kind: impl Into<String>) -> Self {
-        Self {
-            kind: kind.into(),
             extra: Default::default(),
         }
     }
-}
 
-impl Serialize for UserIdentifier {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.kind)?;
-        for (key, value) in &self.extra {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
+    /// Sets `icon`.
+    #[must_use]
+    pub fn icon(mut self, icon: impl Into<String>) -> Self {
+        self.icon = Some(icon.into());
+        self
+    }
+
+    /// Sets `brand`.
+    #[must_use]
+    pub fn brand(mut self, brand: impl Into<String>) -> Self {
+        self.brand = Some(brand.into());
+        self
     }
 }
 
-impl<'de> Deserialize<'de> for UserIdentifier {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut fields = wire::Fields::deserialize(deserializer)?;
+impl<'de> wire::Object<'de> for IdP {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut id = None;
+        let mut name = None;
+        let mut icon = None;
+        let mut brand = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "id" => id = wire::value(&mut entries)?,
+                "name" => name = wire::value(&mut entries)?,
+                "icon" => icon = wire::value(&mut entries)?,
+                "brand" => brand = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
         Ok(Self {
-            kind: fields.required("type")?,
-            extra: fields.rest(),
+            id: wire::required(id, "id")?,
+            name: wire::required(name, "name")?,
+            icon,
+            brand,
+            extra,
         })
     }
 }
 
+impl<'de> Deserialize<'de> for IdP {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for IdP {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("name", &self.name)?;
+        wire::entry(&mut map, "icon", self.icon.as_ref())?;
+        wire::entry(&mut map, "brand", self.brand.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The shared definition `homeserver`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HomeserverInformation {
     /// `base_url`.
     pub base_url: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl HomeserverInformation {
@@ -637,15 +1892,52 @@ impl HomeserverInformation {
     pub fn new(base_url: impl Into<String>) -> Self {
         Self {
             base_url: base_url.into(),
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for HomeserverInformation {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut base_url = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "base_url" => base_url = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            base_url: wire::required(base_url, "base_url")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for HomeserverInformation {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for HomeserverInformation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("base_url", &self.base_url)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The shared definition `identity_server`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IdentityServerInformation {
     /// `base_url`.
     pub base_url: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl IdentityServerInformation {
@@ -653,7 +1945,42 @@ impl IdentityServerInformation {
     pub fn new(base_url: impl Into<String>) -> Self {
         Self {
             base_url: base_url.into(),
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for IdentityServerInformation {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut base_url = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "base_url" => base_url = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            base_url: wire::required(base_url, "base_url")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for IdentityServerInformation {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for IdentityServerInformation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("base_url", &self.base_url)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -664,8 +1991,8 @@ pub struct Wellknown {
     pub homeserver: HomeserverInformation,
     /// `m.identity_server`.
     pub identity_server: Option<IdentityServerInformation>,
-    /// All else.
-    pub extra: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Wellknown {
@@ -677,30 +2004,50 @@ impl Wellknown {
             extra: Default::default(),
         }
     }
+
+    /// Sets `m.identity_server`.
+    #[must_use]
+    pub fn identity_server(mut self, identity_server: IdentityServerInformation) -> Self {
+        self.identity_server = Some(identity_server);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Wellknown {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut homeserver = None;
+        let mut identity_server = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "m.homeserver" => homeserver = wire::value(&mut entries)?,
+                "m.identity_server" => identity_server = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            homeserver: wire::required(homeserver, "m.homeserver")?,
+            identity_server,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Wellknown {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
 }
 
 impl Serialize for Wellknown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("m.homeserver", &self.homeserver)?;
-        if let Some(identity_server) = &self.identity_server {
-            map.serialize_entry("m.identity_server", identity_server)?;
-        }
-        for (key, value) in &self.extra {
-            map.serialize_entry(key, value)?;
-        }
+        wire::entry(&mut map, "m.identity_server", self.identity_server.as_ref())?;
+        self.extra.write(&mut map)?;
         map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Wellknown {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut fields = wire::Fields::deserialize(deserializer)?;
-        Ok(Self {
-            homeserver: fields.required("m.homeserver")?,
-            identity_server: fields.optional("m.identity_server")?,
-            extra: fields.rest(),
-        })
     }
 }
 
@@ -713,15 +2060,13 @@ text_enum! {
 }
 
 /// The shared definition `client_event_without_room_id`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientEventWithoutRoomId {
     /// `event_id`.
     pub event_id: EventId,
     /// `type`.
-    #[serde(rename = "type")]
     pub event_type: String,
     /// `state_key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_key: Option<String>,
     /// `sender`.
     pub sender: UserId,
@@ -730,8 +2075,9 @@ pub struct ClientEventWithoutRoomId {
     /// `content`.
     pub content: Map<String, Value>,
     /// `unsigned`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<UnsignedData>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ClientEventWithoutRoomId {
@@ -746,23 +2092,97 @@ impl ClientEventWithoutRoomId {
         Self {
             event_id,
             event_type: event_type.into(),
+            state_key: None,
             sender,
             origin_server_ts,
             content,
-            state_key: None,
             unsigned: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `state_key`.
+    #[must_use]
+    pub fn state_key(mut self, state_key: impl Into<String>) -> Self {
+        self.state_key = Some(state_key.into());
+        self
+    }
+
+    /// Sets `unsigned`.
+    #[must_use]
+    pub fn unsigned(mut self, unsigned: UnsignedData) -> Self {
+        self.unsigned = Some(unsigned);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ClientEventWithoutRoomId {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_id = None;
+        let mut event_type = None;
+        let mut state_key = None;
+        let mut sender = None;
+        let mut origin_server_ts = None;
+        let mut content = None;
+        let mut unsigned = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "event_id" => event_id = wire::value(&mut entries)?,
+                "type" => event_type = wire::value(&mut entries)?,
+                "state_key" => state_key = wire::value(&mut entries)?,
+                "sender" => sender = wire::value(&mut entries)?,
+                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
+                "content" => content = wire::value(&mut entries)?,
+                "unsigned" => unsigned = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            event_id: wire::required(event_id, "event_id")?,
+            event_type: wire::required(event_type, "type")?,
+            state_key,
+            sender: wire::required(sender, "sender")?,
+            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
+            content: wire::required(content, "content")?,
+            unsigned,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientEventWithoutRoomId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ClientEventWithoutRoomId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("event_id", &self.event_id)?;
+        map.serialize_entry("type", &self.event_type)?;
+        wire::entry(&mut map, "state_key", self.state_key.as_ref())?;
+        map.serialize_entry("sender", &self.sender)?;
+        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
+        map.serialize_entry("content", &self.content)?;
+        wire::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `event`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// `content`.
     pub content: Map<String, Value>,
     /// `type`.
-    #[serde(rename = "type")]
     pub event_type: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Event {
@@ -771,22 +2191,62 @@ impl Event {
         Self {
             content,
             event_type: event_type.into(),
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for Event {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut content = None;
+        let mut event_type = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "content" => content = wire::value(&mut entries)?,
+                "type" => event_type = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            content: wire::required(content, "content")?,
+            event_type: wire::required(event_type, "type")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("content", &self.content)?;
+        map.serialize_entry("type", &self.event_type)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The shared definition `openid_token`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OpenidToken {
     /// `access_token`.
-    #[serde(with = "exposed")]
     pub access_token: Secret,
     /// `token_type`.
     pub token_type: String,
     /// `matrix_server_name`.
     pub matrix_server_name: String,
     /// In seconds.
-    pub expires_in: u64,
+    pub expires_in: Duration,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl OpenidToken {
@@ -795,14 +2255,61 @@ impl OpenidToken {
         access_token: impl Into<Secret>,
         token_type: impl Into<String>,
         matrix_server_name: impl Into<String>,
-        expires_in: u64,
+        expires_in: Duration,
     ) -> Self {
         Self {
             access_token: access_token.into(),
             token_type: token_type.into(),
             matrix_server_name: matrix_server_name.into(),
             expires_in,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for OpenidToken {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut access_token = None;
+        let mut token_type = None;
+        let mut matrix_server_name = None;
+        let mut expires_in = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "access_token" => access_token = wire::secret(&mut entries)?,
+                "token_type" => token_type = wire::value(&mut entries)?,
+                "matrix_server_name" => matrix_server_name = wire::value(&mut entries)?,
+                "expires_in" => expires_in = wire::seconds(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            access_token: wire::required(access_token, "access_token")?,
+            token_type: wire::required(token_type, "token_type")?,
+            matrix_server_name: wire::required(matrix_server_name, "matrix_server_name")?,
+            expires_in: wire::required(expires_in, "expires_in")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for OpenidToken {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for OpenidToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("access_token", &wire::Exposed(&self.access_token))?;
+        map.serialize_entry("token_type", &self.token_type)?;
+        map.serialize_entry("matrix_server_name", &self.matrix_server_name)?;
+        map.serialize_entry("expires_in", &wire::Seconds(self.expires_in))?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -816,26 +2323,20 @@ text_enum! {
 }
 
 /// The shared definition `push_condition`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PushCondition {
     /// `kind`.
     pub kind: String,
     /// `key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// `pattern`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// `is`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub is: Option<String>,
     /// `value`.
-    #[serde(
-        deserialize_with = "wire::present",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
     pub value: Option<Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PushCondition {
@@ -847,12 +2348,91 @@ impl PushCondition {
             pattern: None,
             is: None,
             value: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `key`.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets `pattern`.
+    #[must_use]
+    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = Some(pattern.into());
+        self
+    }
+
+    /// Sets `is`.
+    #[must_use]
+    pub fn is(mut self, is: impl Into<String>) -> Self {
+        self.is = Some(is.into());
+        self
+    }
+
+    /// Sets `value`.
+    #[must_use]
+    pub fn value(mut self, value: Value) -> Self {
+        self.value = Some(value);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for PushCondition {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut kind = None;
+        let mut key = None;
+        let mut pattern = None;
+        let mut is = None;
+        let mut value = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "kind" => kind = wire::value(&mut entries)?,
+                "key" => key = wire::value(&mut entries)?,
+                "pattern" => pattern = wire::value(&mut entries)?,
+                "is" => is = wire::value(&mut entries)?,
+                "value" => value = wire::present(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            kind: wire::required(kind, "kind")?,
+            key,
+            pattern,
+            is,
+            value,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PushCondition {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PushCondition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", &self.kind)?;
+        wire::entry(&mut map, "key", self.key.as_ref())?;
+        wire::entry(&mut map, "pattern", self.pattern.as_ref())?;
+        wire::entry(&mut map, "is", self.is.as_ref())?;
+        wire::entry(&mut map, "value", self.value.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `push_rule`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PushRule {
     /// `actions`.
     pub actions: Vec<TextOr<Map<String, Value>>>,
@@ -863,11 +2443,11 @@ pub struct PushRule {
     /// `rule_id`.
     pub rule_id: String,
     /// `conditions`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<PushCondition>>,
     /// `pattern`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PushRule {
@@ -885,28 +2465,181 @@ impl PushRule {
             rule_id: rule_id.into(),
             conditions: None,
             pattern: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `conditions`.
+    #[must_use]
+    pub fn conditions(mut self, conditions: Vec<PushCondition>) -> Self {
+        self.conditions = Some(conditions);
+        self
+    }
+
+    /// Sets `pattern`.
+    #[must_use]
+    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = Some(pattern.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for PushRule {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut actions = None;
+        let mut default = None;
+        let mut enabled = None;
+        let mut rule_id = None;
+        let mut conditions = None;
+        let mut pattern = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "actions" => actions = wire::value(&mut entries)?,
+                "default" => default = wire::value(&mut entries)?,
+                "enabled" => enabled = wire::value(&mut entries)?,
+                "rule_id" => rule_id = wire::value(&mut entries)?,
+                "conditions" => conditions = wire::value(&mut entries)?,
+                "pattern" => pattern = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            actions: wire::required(actions, "actions")?,
+            default: wire::required(default, "default")?,
+            enabled: wire::required(enabled, "enabled")?,
+            rule_id: wire::required(rule_id, "rule_id")?,
+            conditions,
+            pattern,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PushRule {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PushRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("actions", &self.actions)?;
+        map.serialize_entry("default", &self.default)?;
+        map.serialize_entry("enabled", &self.enabled)?;
+        map.serialize_entry("rule_id", &self.rule_id)?;
+        wire::entry(&mut map, "conditions", self.conditions.as_ref())?;
+        wire::entry(&mut map, "pattern", self.pattern.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `push_ruleset`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PushRuleset {
     /// `content`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Vec<PushRule>>,
     /// `override`.
-    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     pub overrides: Option<Vec<PushRule>>,
     /// `room`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<Vec<PushRule>>,
     /// `sender`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sender: Option<Vec<PushRule>>,
     /// `underride`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub underride: Option<Vec<PushRule>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl PushRuleset {
+    /// Sets `content`.
+    #[must_use]
+    pub fn content(mut self, content: Vec<PushRule>) -> Self {
+        self.content = Some(content);
+        self
+    }
+
+    /// Sets `override`.
+    #[must_use]
+    pub fn overrides(mut self, overrides: Vec<PushRule>) -> Self {
+        self.overrides = Some(overrides);
+        self
+    }
+
+    /// Sets `room`.
+    #[must_use]
+    pub fn room(mut self, room: Vec<PushRule>) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// Sets `sender`.
+    #[must_use]
+    pub fn sender(mut self, sender: Vec<PushRule>) -> Self {
+        self.sender = Some(sender);
+        self
+    }
+
+    /// Sets `underride`.
+    #[must_use]
+    pub fn underride(mut self, underride: Vec<PushRule>) -> Self {
+        self.underride = Some(underride);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for PushRuleset {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut content = None;
+        let mut overrides = None;
+        let mut room = None;
+        let mut sender = None;
+        let mut underride = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "content" => content = wire::value(&mut entries)?,
+                "override" => overrides = wire::value(&mut entries)?,
+                "room" => room = wire::value(&mut entries)?,
+                "sender" => sender = wire::value(&mut entries)?,
+                "underride" => underride = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            content,
+            overrides,
+            room,
+            sender,
+            underride,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PushRuleset {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PushRuleset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "content", self.content.as_ref())?;
+        wire::entry(&mut map, "override", self.overrides.as_ref())?;
+        wire::entry(&mut map, "room", self.room.as_ref())?;
+        wire::entry(&mut map, "sender", self.sender.as_ref())?;
+        wire::entry(&mut map, "underride", self.underride.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 text_enum! {
@@ -947,57 +2680,197 @@ text_enum! {
 }
 
 /// The shared definition `state_event_batch`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateEventBatch {
     /// `events`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Raw<ClientEventWithoutRoomId>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl StateEventBatch {
+    /// Sets `events`.
+    #[must_use]
+    pub fn events(mut self, events: Vec<Raw<ClientEventWithoutRoomId>>) -> Self {
+        self.events = Some(events);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for StateEventBatch {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut events = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "events" => events = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { events, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for StateEventBatch {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for StateEventBatch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "events", self.events.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The shared definition `timeline_batch`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TimelineBatch {
     /// `limited`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limited: Option<bool>,
     /// `prev_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_batch: Option<String>,
     /// `events`.
     pub events: Vec<Raw<ClientEventWithoutRoomId>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl TimelineBatch {
     /// With what is required, and nothing else.
     pub fn new(events: Vec<Raw<ClientEventWithoutRoomId>>) -> Self {
         Self {
-            events,
             limited: None,
             prev_batch: None,
+            events,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `limited`.
+    #[must_use]
+    pub fn limited(mut self, limited: bool) -> Self {
+        self.limited = Some(limited);
+        self
+    }
+
+    /// Sets `prev_batch`.
+    #[must_use]
+    pub fn prev_batch(mut self, prev_batch: impl Into<String>) -> Self {
+        self.prev_batch = Some(prev_batch.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for TimelineBatch {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut limited = None;
+        let mut prev_batch = None;
+        let mut events = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "limited" => limited = wire::value(&mut entries)?,
+                "prev_batch" => prev_batch = wire::value(&mut entries)?,
+                "events" => events = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            limited,
+            prev_batch,
+            events: wire::required(events, "events")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for TimelineBatch {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for TimelineBatch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "limited", self.limited.as_ref())?;
+        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        map.serialize_entry("events", &self.events)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `event_batch`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventBatch {
     /// `events`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Raw<Event>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl EventBatch {
+    /// Sets `events`.
+    #[must_use]
+    pub fn events(mut self, events: Vec<Raw<Event>>) -> Self {
+        self.events = Some(events);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for EventBatch {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut events = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "events" => events = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { events, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for EventBatch {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for EventBatch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "events", self.events.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The shared definition `stripped_state`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StrippedState {
     /// `content`.
     pub content: Map<String, Value>,
     /// `state_key`.
     pub state_key: String,
     /// `type`.
-    #[serde(rename = "type")]
     pub event_type: String,
     /// `sender`.
     pub sender: UserId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl StrippedState {
@@ -1013,25 +2886,115 @@ impl StrippedState {
             state_key: state_key.into(),
             event_type: event_type.into(),
             sender,
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for StrippedState {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut content = None;
+        let mut state_key = None;
+        let mut event_type = None;
+        let mut sender = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "content" => content = wire::value(&mut entries)?,
+                "state_key" => state_key = wire::value(&mut entries)?,
+                "type" => event_type = wire::value(&mut entries)?,
+                "sender" => sender = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            content: wire::required(content, "content")?,
+            state_key: wire::required(state_key, "state_key")?,
+            event_type: wire::required(event_type, "type")?,
+            sender: wire::required(sender, "sender")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for StrippedState {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for StrippedState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("content", &self.content)?;
+        map.serialize_entry("state_key", &self.state_key)?;
+        map.serialize_entry("type", &self.event_type)?;
+        map.serialize_entry("sender", &self.sender)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The shared definition `tag`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
     /// `order`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<f64>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Tag {
+    /// Sets `order`.
+    #[must_use]
+    pub fn order(mut self, order: f64) -> Self {
+        self.order = Some(order);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Tag {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut order = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "order" => order = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { order, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "order", self.order.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `field_types` of [`Protocol`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FieldType {
     /// `regexp`.
     pub regexp: String,
     /// `placeholder`.
     pub placeholder: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl FieldType {
@@ -1040,25 +3003,64 @@ impl FieldType {
         Self {
             regexp: regexp.into(),
             placeholder: placeholder.into(),
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for FieldType {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut regexp = None;
+        let mut placeholder = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "regexp" => regexp = wire::value(&mut entries)?,
+                "placeholder" => placeholder = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            regexp: wire::required(regexp, "regexp")?,
+            placeholder: wire::required(placeholder, "placeholder")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldType {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for FieldType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("regexp", &self.regexp)?;
+        map.serialize_entry("placeholder", &self.placeholder)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// `instances` of [`Protocol`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProtocolInstance {
     /// `desc`.
     pub desc: String,
     /// `icon`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub icon: Option<String>,
     /// `fields`.
     pub fields: Map<String, Value>,
     /// `network_id`.
     pub network_id: String,
     /// `instance_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ProtocolInstance {
@@ -1070,28 +3072,94 @@ impl ProtocolInstance {
     ) -> Self {
         Self {
             desc: desc.into(),
+            icon: None,
             fields,
             network_id: network_id.into(),
-            icon: None,
             instance_id: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `icon`.
+    #[must_use]
+    pub fn icon(mut self, icon: impl Into<String>) -> Self {
+        self.icon = Some(icon.into());
+        self
+    }
+
+    /// Sets `instance_id`.
+    #[must_use]
+    pub fn instance_id(mut self, instance_id: impl Into<String>) -> Self {
+        self.instance_id = Some(instance_id.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ProtocolInstance {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut desc = None;
+        let mut icon = None;
+        let mut fields = None;
+        let mut network_id = None;
+        let mut instance_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "desc" => desc = wire::value(&mut entries)?,
+                "icon" => icon = wire::value(&mut entries)?,
+                "fields" => fields = wire::value(&mut entries)?,
+                "network_id" => network_id = wire::value(&mut entries)?,
+                "instance_id" => instance_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            desc: wire::required(desc, "desc")?,
+            icon,
+            fields: wire::required(fields, "fields")?,
+            network_id: wire::required(network_id, "network_id")?,
+            instance_id,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ProtocolInstance {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ProtocolInstance {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("desc", &self.desc)?;
+        wire::entry(&mut map, "icon", self.icon.as_ref())?;
+        map.serialize_entry("fields", &self.fields)?;
+        map.serialize_entry("network_id", &self.network_id)?;
+        wire::entry(&mut map, "instance_id", self.instance_id.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `protocol`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Protocol {
     /// `user_fields`.
     pub user_fields: Vec<String>,
     /// `location_fields`.
     pub location_fields: Vec<String>,
     /// `icon`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub icon: Option<String>,
     /// `field_types`.
     pub field_types: BTreeMap<String, FieldType>,
     /// `instances`.
     pub instances: Vec<ProtocolInstance>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Protocol {
@@ -1105,15 +3173,73 @@ impl Protocol {
         Self {
             user_fields,
             location_fields,
+            icon: None,
             field_types,
             instances,
-            icon: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `icon`.
+    #[must_use]
+    pub fn icon(mut self, icon: impl Into<String>) -> Self {
+        self.icon = Some(icon.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Protocol {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut user_fields = None;
+        let mut location_fields = None;
+        let mut icon = None;
+        let mut field_types = None;
+        let mut instances = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "user_fields" => user_fields = wire::value(&mut entries)?,
+                "location_fields" => location_fields = wire::value(&mut entries)?,
+                "icon" => icon = wire::value(&mut entries)?,
+                "field_types" => field_types = wire::value(&mut entries)?,
+                "instances" => instances = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_fields: wire::required(user_fields, "user_fields")?,
+            location_fields: wire::required(location_fields, "location_fields")?,
+            icon,
+            field_types: wire::required(field_types, "field_types")?,
+            instances: wire::required(instances, "instances")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Protocol {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Protocol {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("user_fields", &self.user_fields)?;
+        map.serialize_entry("location_fields", &self.location_fields)?;
+        wire::entry(&mut map, "icon", self.icon.as_ref())?;
+        map.serialize_entry("field_types", &self.field_types)?;
+        map.serialize_entry("instances", &self.instances)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The shared definition `location`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ThirdPartyLocation {
     /// `alias`.
     pub alias: String,
@@ -1121,6 +3247,8 @@ pub struct ThirdPartyLocation {
     pub protocol: String,
     /// `fields`.
     pub fields: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ThirdPartyLocation {
@@ -1134,12 +3262,55 @@ impl ThirdPartyLocation {
             alias: alias.into(),
             protocol: protocol.into(),
             fields,
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for ThirdPartyLocation {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut alias = None;
+        let mut protocol = None;
+        let mut fields = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "alias" => alias = wire::value(&mut entries)?,
+                "protocol" => protocol = wire::value(&mut entries)?,
+                "fields" => fields = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            alias: wire::required(alias, "alias")?,
+            protocol: wire::required(protocol, "protocol")?,
+            fields: wire::required(fields, "fields")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ThirdPartyLocation {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ThirdPartyLocation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("alias", &self.alias)?;
+        map.serialize_entry("protocol", &self.protocol)?;
+        map.serialize_entry("fields", &self.fields)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// The shared definition `user`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ThirdPartyUser {
     /// `userid`.
     pub userid: String,
@@ -1147,6 +3318,8 @@ pub struct ThirdPartyUser {
     pub protocol: String,
     /// `fields`.
     pub fields: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ThirdPartyUser {
@@ -1160,6 +3333,49 @@ impl ThirdPartyUser {
             userid: userid.into(),
             protocol: protocol.into(),
             fields,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for ThirdPartyUser {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut userid = None;
+        let mut protocol = None;
+        let mut fields = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "userid" => userid = wire::value(&mut entries)?,
+                "protocol" => protocol = wire::value(&mut entries)?,
+                "fields" => fields = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            userid: wire::required(userid, "userid")?,
+            protocol: wire::required(protocol, "protocol")?,
+            fields: wire::required(fields, "fields")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ThirdPartyUser {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ThirdPartyUser {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("userid", &self.userid)?;
+        map.serialize_entry("protocol", &self.protocol)?;
+        map.serialize_entry("fields", &self.fields)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

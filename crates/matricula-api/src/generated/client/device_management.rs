@@ -2,14 +2,17 @@
 //! The operations of `device_management`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, uia::AuthData, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
 
 /// `GET /_matrix/client/v3/devices`: lists the user's devices.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetDevicesJob")]
@@ -22,7 +25,8 @@ impl Endpoint for GetDevices {
         Method::Get,
         "/_matrix/client/v3/devices",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = GetDevicesResponse;
 
@@ -35,17 +39,72 @@ impl Endpoint for GetDevices {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetDevices {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetDevicesResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetDevices`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDevicesResponse {
     /// `devices`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<definitions::ClientDevice>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetDevicesResponse {
+    /// Sets `devices`.
+    #[must_use]
+    pub fn devices(mut self, devices: Vec<definitions::ClientDevice>) -> Self {
+        self.devices = Some(devices);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetDevicesResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut devices = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "devices" => devices = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { devices, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetDevicesResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetDevicesResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "devices", self.devices.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `GET /_matrix/client/v3/devices/{deviceId}`: describes one of the user's devices.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devicesdeviceid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetDeviceJob")]
@@ -70,7 +129,8 @@ impl Endpoint for GetDevice {
         Method::Get,
         "/_matrix/client/v3/devices/{deviceId}",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = definitions::ClientDevice;
 
@@ -84,19 +144,34 @@ impl Endpoint for GetDevice {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetDevice {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("deviceId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let device_id: String = request.path("deviceId")?;
+        Ok(Self { device_id })
+    }
+
+    fn write_success(response: &definitions::ClientDevice) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `PUT /_matrix/client/v3/devices/{deviceId}`: renames one of the user's devices.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UpdateDeviceJob")]
 pub struct UpdateDevice {
     /// Path `deviceId`.
-    #[serde(skip)]
     pub device_id: String,
     /// `display_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl UpdateDevice {
@@ -105,7 +180,15 @@ impl UpdateDevice {
         Self {
             device_id: device_id.into(),
             display_name: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `display_name`.
+    #[must_use]
+    pub fn display_name(mut self, display_name: impl Into<String>) -> Self {
+        self.display_name = Some(display_name.into());
+        self
     }
 }
 
@@ -116,7 +199,8 @@ impl Endpoint for UpdateDevice {
         Method::Put,
         "/_matrix/client/v3/devices/{deviceId}",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = UpdateDeviceResponse;
 
@@ -130,24 +214,104 @@ impl Endpoint for UpdateDevice {
     }
 }
 
+impl Serialize for UpdateDevice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for UpdateDevice {
+    type Params = (String,);
+
+    fn read<A: MapAccess<'de>>(
+        (device_id,): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut display_name = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "display_name" => display_name = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            device_id,
+            display_name,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for UpdateDevice {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("deviceId", Shape::Text).required(),
+        Parameter::body("display_name", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let device_id: String = request.path("deviceId")?;
+        request.object((device_id,))
+    }
+
+    fn write_success(response: &UpdateDeviceResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`UpdateDevice`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct UpdateDeviceResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateDeviceResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for UpdateDeviceResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for UpdateDeviceResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UpdateDeviceResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `DELETE /_matrix/client/v3/devices/{deviceId}`: removes one of the user's devices and ends its
 /// session.
 ///
 /// Token: required. May ask for user-interactive authentication.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3devicesdeviceid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteDeviceJob")]
 pub struct DeleteDevice {
     /// Path `deviceId`.
-    #[serde(skip)]
     pub device_id: String,
     /// `auth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthData>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl DeleteDevice {
@@ -156,7 +320,15 @@ impl DeleteDevice {
         Self {
             device_id: device_id.into(),
             auth: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `auth`.
+    #[must_use]
+    pub fn auth(mut self, auth: AuthData) -> Self {
+        self.auth = Some(auth);
+        self
     }
 }
 
@@ -192,23 +364,104 @@ impl Endpoint for DeleteDevice {
     }
 }
 
+impl Serialize for DeleteDevice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for DeleteDevice {
+    type Params = (String,);
+
+    fn read<A: MapAccess<'de>>(
+        (device_id,): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut auth = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "auth" => auth = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            device_id,
+            auth,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for DeleteDevice {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("deviceId", Shape::Text).required(),
+        Parameter::body("auth", Shape::Json),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let device_id: String = request.path("deviceId")?;
+        request.object((device_id,))
+    }
+
+    fn write_success(response: &DeleteDeviceResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DeleteDevice`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DeleteDeviceResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteDeviceResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for DeleteDeviceResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeleteDeviceResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeleteDeviceResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `POST /_matrix/client/v3/delete_devices`: removes several of the user's devices and ends their
 /// sessions.
 ///
 /// Token: required. May ask for user-interactive authentication.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3delete_devices)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteDevicesJob")]
 pub struct DeleteDevices {
     /// `devices`.
     pub devices: Vec<String>,
     /// `auth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthData>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl DeleteDevices {
@@ -217,7 +470,15 @@ impl DeleteDevices {
         Self {
             devices,
             auth: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `auth`.
+    #[must_use]
+    pub fn auth(mut self, auth: AuthData) -> Self {
+        self.auth = Some(auth);
+        self
     }
 }
 
@@ -253,6 +514,84 @@ impl Endpoint for DeleteDevices {
     }
 }
 
+impl Serialize for DeleteDevices {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("devices", &self.devices)?;
+        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for DeleteDevices {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut devices = None;
+        let mut auth = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "devices" => devices = wire::value(&mut entries)?,
+                "auth" => auth = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            devices: wire::required(devices, "devices")?,
+            auth,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for DeleteDevices {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("devices", Shape::Texts).required(),
+        Parameter::body("auth", Shape::Json),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &DeleteDevicesResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DeleteDevices`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DeleteDevicesResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteDevicesResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for DeleteDevicesResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeleteDevicesResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeleteDevicesResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

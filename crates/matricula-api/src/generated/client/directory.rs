@@ -2,13 +2,16 @@
 //! The operations of `directory`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, RoomAliasId, RoomId, ServerName, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomAliasId, RoomId, ServerName, wire};
 
 /// `GET /_matrix/client/v3/directory/room/{roomAlias}`: finds the room of an alias.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomIdByAliasJob")]
@@ -44,29 +47,100 @@ impl Endpoint for GetRoomIdByAlias {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomIdByAlias {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("roomAlias", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_alias: RoomAliasId = request.path("roomAlias")?;
+        Ok(Self { room_alias })
+    }
+
+    fn write_success(response: &GetRoomIdByAliasResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRoomIdByAlias`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoomIdByAliasResponse {
     /// `room_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_id: Option<RoomId>,
     /// `servers`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub servers: Option<Vec<ServerName>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetRoomIdByAliasResponse {
+    /// Sets `room_id`.
+    #[must_use]
+    pub fn room_id(mut self, room_id: RoomId) -> Self {
+        self.room_id = Some(room_id);
+        self
+    }
+
+    /// Sets `servers`.
+    #[must_use]
+    pub fn servers(mut self, servers: Vec<ServerName>) -> Self {
+        self.servers = Some(servers);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRoomIdByAliasResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut room_id = None;
+        let mut servers = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_id" => room_id = wire::value(&mut entries)?,
+                "servers" => servers = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            servers,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRoomIdByAliasResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRoomIdByAliasResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "room_id", self.room_id.as_ref())?;
+        wire::entry(&mut map, "servers", self.servers.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `PUT /_matrix/client/v3/directory/room/{roomAlias}`: gives a room an alias.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetRoomAliasJob")]
 pub struct SetRoomAlias {
     /// Path `roomAlias`.
-    #[serde(skip)]
     pub room_alias: RoomAliasId,
     /// `room_id`.
     pub room_id: RoomId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetRoomAlias {
@@ -75,6 +149,7 @@ impl SetRoomAlias {
         Self {
             room_alias,
             room_id,
+            extra: Default::default(),
         }
     }
 }
@@ -100,13 +175,93 @@ impl Endpoint for SetRoomAlias {
     }
 }
 
+impl Serialize for SetRoomAlias {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetRoomAlias {
+    type Params = (RoomAliasId,);
+
+    fn read<A: MapAccess<'de>>(
+        (room_alias,): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut room_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_id" => room_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_alias,
+            room_id: wire::required(room_id, "room_id")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetRoomAlias {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomAlias", Shape::Text).required(),
+        Parameter::body("room_id", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_alias: RoomAliasId = request.path("roomAlias")?;
+        request.object((room_alias,))
+    }
+
+    fn write_success(response: &SetRoomAliasResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetRoomAlias`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetRoomAliasResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetRoomAliasResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetRoomAliasResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetRoomAliasResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetRoomAliasResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `DELETE /_matrix/client/v3/directory/room/{roomAlias}`: removes an alias of a room.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3directoryroomroomalias)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteRoomAliasJob")]
@@ -143,14 +298,59 @@ impl Endpoint for DeleteRoomAlias {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for DeleteRoomAlias {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("roomAlias", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_alias: RoomAliasId = request.path("roomAlias")?;
+        Ok(Self { room_alias })
+    }
+
+    fn write_success(response: &DeleteRoomAliasResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DeleteRoomAlias`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DeleteRoomAliasResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteRoomAliasResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for DeleteRoomAliasResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeleteRoomAliasResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeleteRoomAliasResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/aliases`: lists the aliases that this server has for a
 /// room.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetLocalAliasesJob")]
@@ -188,16 +388,69 @@ impl Endpoint for GetLocalAliases {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetLocalAliases {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        Ok(Self { room_id })
+    }
+
+    fn write_success(response: &GetLocalAliasesResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetLocalAliases`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetLocalAliasesResponse {
     /// `aliases`.
     pub aliases: Vec<RoomAliasId>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetLocalAliasesResponse {
     /// With what is required, and nothing else.
     pub fn new(aliases: Vec<RoomAliasId>) -> Self {
-        Self { aliases }
+        Self {
+            aliases,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetLocalAliasesResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut aliases = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "aliases" => aliases = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            aliases: wire::required(aliases, "aliases")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetLocalAliasesResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetLocalAliasesResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("aliases", &self.aliases)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -2,15 +2,18 @@
 //! The operations of `event_context`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`: reads what happened before and after
 /// an event.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetEventContextJob")]
@@ -35,6 +38,20 @@ impl GetEventContext {
             filter: None,
         }
     }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `filter`.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Into<String>) -> Self {
+        self.filter = Some(filter.into());
+        self
+    }
 }
 
 impl Endpoint for GetEventContext {
@@ -44,7 +61,8 @@ impl Endpoint for GetEventContext {
         Method::Get,
         "/_matrix/client/v3/rooms/{roomId}/context/{eventId}",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = GetEventContextResponse;
 
@@ -68,25 +86,146 @@ impl Endpoint for GetEventContext {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetEventContext {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventId", Shape::Text).required(),
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("filter", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_id: EventId = request.path("eventId")?;
+        let limit: Option<u64> = request.query_if("limit")?;
+        let filter: Option<String> = request.query_if("filter")?;
+        Ok(Self {
+            room_id,
+            event_id,
+            limit,
+            filter,
+        })
+    }
+
+    fn write_success(response: &GetEventContextResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetEventContext`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetEventContextResponse {
     /// `start`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// `end`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
     /// `events_before`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events_before: Option<Vec<Raw<definitions::ClientEvent>>>,
     /// `event`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<Raw<definitions::ClientEvent>>,
     /// `events_after`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events_after: Option<Vec<Raw<definitions::ClientEvent>>>,
     /// `state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Vec<Raw<definitions::ClientEvent>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetEventContextResponse {
+    /// Sets `start`.
+    #[must_use]
+    pub fn start(mut self, start: impl Into<String>) -> Self {
+        self.start = Some(start.into());
+        self
+    }
+
+    /// Sets `end`.
+    #[must_use]
+    pub fn end(mut self, end: impl Into<String>) -> Self {
+        self.end = Some(end.into());
+        self
+    }
+
+    /// Sets `events_before`.
+    #[must_use]
+    pub fn events_before(mut self, events_before: Vec<Raw<definitions::ClientEvent>>) -> Self {
+        self.events_before = Some(events_before);
+        self
+    }
+
+    /// Sets `event`.
+    #[must_use]
+    pub fn event(mut self, event: Raw<definitions::ClientEvent>) -> Self {
+        self.event = Some(event);
+        self
+    }
+
+    /// Sets `events_after`.
+    #[must_use]
+    pub fn events_after(mut self, events_after: Vec<Raw<definitions::ClientEvent>>) -> Self {
+        self.events_after = Some(events_after);
+        self
+    }
+
+    /// Sets `state`.
+    #[must_use]
+    pub fn state(mut self, state: Vec<Raw<definitions::ClientEvent>>) -> Self {
+        self.state = Some(state);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetEventContextResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut start = None;
+        let mut end = None;
+        let mut events_before = None;
+        let mut event = None;
+        let mut events_after = None;
+        let mut state = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "start" => start = wire::value(&mut entries)?,
+                "end" => end = wire::value(&mut entries)?,
+                "events_before" => events_before = wire::value(&mut entries)?,
+                "event" => event = wire::value(&mut entries)?,
+                "events_after" => events_after = wire::value(&mut entries)?,
+                "state" => state = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            start,
+            end,
+            events_before,
+            event,
+            events_after,
+            state,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetEventContextResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetEventContextResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "start", self.start.as_ref())?;
+        wire::entry(&mut map, "end", self.end.as_ref())?;
+        wire::entry(&mut map, "events_before", self.events_before.as_ref())?;
+        wire::entry(&mut map, "event", self.event.as_ref())?;
+        wire::entry(&mut map, "events_after", self.events_after.as_ref())?;
+        wire::entry(&mut map, "state", self.state.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }

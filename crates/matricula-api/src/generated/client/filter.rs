@@ -2,36 +2,35 @@
 //! The operations of `filter`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, UserId, wire};
 
 /// `POST /_matrix/client/v3/user/{userId}/filter`: stores a filter for later syncs.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DefineFilterJob")]
 pub struct DefineFilter {
     /// Path `userId`.
-    #[serde(skip)]
     pub user_id: UserId,
     /// `event_fields`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_fields: Option<Vec<String>>,
     /// `event_format`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_format: Option<definitions::SyncFilterEventFormat>,
     /// `presence`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<definitions::EventFilter>,
     /// `account_data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_data: Option<definitions::EventFilter>,
     /// `room`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<definitions::RoomFilter>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl DefineFilter {
@@ -44,7 +43,43 @@ impl DefineFilter {
             presence: None,
             account_data: None,
             room: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `event_fields`.
+    #[must_use]
+    pub fn event_fields(mut self, event_fields: Vec<String>) -> Self {
+        self.event_fields = Some(event_fields);
+        self
+    }
+
+    /// Sets `event_format`.
+    #[must_use]
+    pub fn event_format(mut self, event_format: definitions::SyncFilterEventFormat) -> Self {
+        self.event_format = Some(event_format);
+        self
+    }
+
+    /// Sets `presence`.
+    #[must_use]
+    pub fn presence(mut self, presence: definitions::EventFilter) -> Self {
+        self.presence = Some(presence);
+        self
+    }
+
+    /// Sets `account_data`.
+    #[must_use]
+    pub fn account_data(mut self, account_data: definitions::EventFilter) -> Self {
+        self.account_data = Some(account_data);
+        self
+    }
+
+    /// Sets `room`.
+    #[must_use]
+    pub fn room(mut self, room: definitions::RoomFilter) -> Self {
+        self.room = Some(room);
+        self
     }
 }
 
@@ -70,11 +105,80 @@ impl Endpoint for DefineFilter {
     }
 }
 
+impl Serialize for DefineFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "event_fields", self.event_fields.as_ref())?;
+        wire::entry(&mut map, "event_format", self.event_format.as_ref())?;
+        wire::entry(&mut map, "presence", self.presence.as_ref())?;
+        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        wire::entry(&mut map, "room", self.room.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for DefineFilter {
+    type Params = (UserId,);
+
+    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_fields = None;
+        let mut event_format = None;
+        let mut presence = None;
+        let mut account_data = None;
+        let mut room = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "event_fields" => event_fields = wire::value(&mut entries)?,
+                "event_format" => event_format = wire::value(&mut entries)?,
+                "presence" => presence = wire::value(&mut entries)?,
+                "account_data" => account_data = wire::value(&mut entries)?,
+                "room" => room = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id,
+            event_fields,
+            event_format,
+            presence,
+            account_data,
+            room,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for DefineFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::body("event_fields", Shape::Texts),
+        Parameter::body("event_format", Shape::Text),
+        Parameter::body("presence", Shape::Json),
+        Parameter::body("account_data", Shape::Json),
+        Parameter::body("room", Shape::Json),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        request.object((user_id,))
+    }
+
+    fn write_success(response: &DefineFilterResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DefineFilter`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DefineFilterResponse {
     /// `filter_id`.
     pub filter_id: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl DefineFilterResponse {
@@ -82,13 +186,49 @@ impl DefineFilterResponse {
     pub fn new(filter_id: impl Into<String>) -> Self {
         Self {
             filter_id: filter_id.into(),
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for DefineFilterResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut filter_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "filter_id" => filter_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            filter_id: wire::required(filter_id, "filter_id")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for DefineFilterResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DefineFilterResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("filter_id", &self.filter_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `GET /_matrix/client/v3/user/{userId}/filter/{filterId}`: reads a stored filter.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridfilterfilterid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetFilterJob")]
@@ -130,5 +270,23 @@ impl Endpoint for GetFilter {
 
     fn read_success(response: &Response) -> Result<definitions::SyncFilter, ApiError> {
         wire::read(response)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for GetFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("filterId", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let filter_id: String = request.path("filterId")?;
+        Ok(Self { user_id, filter_id })
+    }
+
+    fn write_success(response: &definitions::SyncFilter) -> Reply {
+        Reply::json(response)
     }
 }

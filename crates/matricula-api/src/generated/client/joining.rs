@@ -2,27 +2,29 @@
 //! The operations of `joining`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, RoomId, RoomIdOrAlias, ServerName, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, wire};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/join`: joins a room by its id.
 ///
-/// Token: required. Rate-limited.
+/// Token: required. Rate-limited. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidjoin)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "JoinRoomByIdJob")]
 pub struct JoinRoomById {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// `third_party_signed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub third_party_signed: Option<definitions::ThirdPartySigned>,
     /// `reason`. Since 1.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl JoinRoomById {
@@ -32,7 +34,22 @@ impl JoinRoomById {
             room_id,
             third_party_signed: None,
             reason: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `third_party_signed`.
+    #[must_use]
+    pub fn third_party_signed(mut self, third_party_signed: definitions::ThirdPartySigned) -> Self {
+        self.third_party_signed = Some(third_party_signed);
+        self
+    }
+
+    /// Sets `reason`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
     }
 }
 
@@ -45,6 +62,7 @@ impl Endpoint for JoinRoomById {
     )
     .with_auth(OperationAuth::Required)
     .with_rate_limit()
+    .with_guests()
     .with_secrets(&["/third_party_signed/token"], &[])
     .with_retry(Retry::Idempotent);
 
@@ -60,39 +78,133 @@ impl Endpoint for JoinRoomById {
     }
 }
 
+impl Serialize for JoinRoomById {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(
+            &mut map,
+            "third_party_signed",
+            self.third_party_signed.as_ref(),
+        )?;
+        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for JoinRoomById {
+    type Params = (RoomId,);
+
+    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut third_party_signed = None;
+        let mut reason = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "third_party_signed" => third_party_signed = wire::value(&mut entries)?,
+                "reason" => reason = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            third_party_signed,
+            reason,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for JoinRoomById {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::body("third_party_signed", Shape::Json),
+        Parameter::body("reason", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        request.object((room_id,))
+    }
+
+    fn write_success(response: &JoinRoomByIdResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`JoinRoomById`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JoinRoomByIdResponse {
     /// `room_id`.
     pub room_id: RoomId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl JoinRoomByIdResponse {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId) -> Self {
-        Self { room_id }
+        Self {
+            room_id,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for JoinRoomByIdResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut room_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_id" => room_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id: wire::required(room_id, "room_id")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for JoinRoomByIdResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for JoinRoomByIdResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `POST /_matrix/client/v3/join/{roomIdOrAlias}`: joins a room by its id or an alias.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3joinroomidoralias)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "JoinRoomJob")]
 pub struct JoinRoom {
     /// Path `roomIdOrAlias`.
-    #[serde(skip)]
     pub room_id_or_alias: RoomIdOrAlias,
     /// Query `via`. Since 1.12.
-    #[serde(skip)]
     pub via: Option<Vec<ServerName>>,
     /// `third_party_signed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub third_party_signed: Option<definitions::ThirdPartySigned>,
     /// `reason`. Since 1.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl JoinRoom {
@@ -103,7 +215,29 @@ impl JoinRoom {
             via: None,
             third_party_signed: None,
             reason: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `via`.
+    #[must_use]
+    pub fn via(mut self, via: Vec<ServerName>) -> Self {
+        self.via = Some(via);
+        self
+    }
+
+    /// Sets `third_party_signed`.
+    #[must_use]
+    pub fn third_party_signed(mut self, third_party_signed: definitions::ThirdPartySigned) -> Self {
+        self.third_party_signed = Some(third_party_signed);
+        self
+    }
+
+    /// Sets `reason`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
     }
 }
 
@@ -136,16 +270,117 @@ impl Endpoint for JoinRoom {
     }
 }
 
+impl Serialize for JoinRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(
+            &mut map,
+            "third_party_signed",
+            self.third_party_signed.as_ref(),
+        )?;
+        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for JoinRoom {
+    type Params = (RoomIdOrAlias, Option<Vec<ServerName>>);
+
+    fn read<A: MapAccess<'de>>(
+        (room_id_or_alias, via): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut third_party_signed = None;
+        let mut reason = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "third_party_signed" => third_party_signed = wire::value(&mut entries)?,
+                "reason" => reason = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id_or_alias,
+            via,
+            third_party_signed,
+            reason,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for JoinRoom {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomIdOrAlias", Shape::Text).required(),
+        Parameter::query("via", Shape::Texts),
+        Parameter::body("third_party_signed", Shape::Json),
+        Parameter::body("reason", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
+        let via: Option<Vec<ServerName>> = request.any("via")?;
+        request.object((room_id_or_alias, via))
+    }
+
+    fn write_success(response: &JoinRoomResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`JoinRoom`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JoinRoomResponse {
     /// `room_id`.
     pub room_id: RoomId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl JoinRoomResponse {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId) -> Self {
-        Self { room_id }
+        Self {
+            room_id,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for JoinRoomResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut room_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_id" => room_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id: wire::required(room_id, "room_id")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for JoinRoomResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for JoinRoomResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

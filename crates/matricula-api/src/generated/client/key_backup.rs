@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, wire};
 
 /// `GET /_matrix/client/v3/room_keys/version`: describes the current backup of room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversion)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetRoomKeysVersionCurrentJob")]
@@ -40,8 +43,21 @@ impl Endpoint for GetRoomKeysVersionCurrent {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomKeysVersionCurrent {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetRoomKeysVersionCurrentResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRoomKeysVersionCurrent`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomKeysVersionCurrentResponse {
     /// `algorithm`.
     pub algorithm: definitions::BackupAlgorithm,
@@ -53,6 +69,8 @@ pub struct GetRoomKeysVersionCurrentResponse {
     pub etag: String,
     /// `version`.
     pub version: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetRoomKeysVersionCurrentResponse {
@@ -70,21 +88,75 @@ impl GetRoomKeysVersionCurrentResponse {
             count,
             etag: etag.into(),
             version: version.into(),
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRoomKeysVersionCurrentResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut algorithm = None;
+        let mut auth_data = None;
+        let mut count = None;
+        let mut etag = None;
+        let mut version = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "algorithm" => algorithm = wire::value(&mut entries)?,
+                "auth_data" => auth_data = wire::value(&mut entries)?,
+                "count" => count = wire::value(&mut entries)?,
+                "etag" => etag = wire::value(&mut entries)?,
+                "version" => version = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            algorithm: wire::required(algorithm, "algorithm")?,
+            auth_data: wire::required(auth_data, "auth_data")?,
+            count: wire::required(count, "count")?,
+            etag: wire::required(etag, "etag")?,
+            version: wire::required(version, "version")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRoomKeysVersionCurrentResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRoomKeysVersionCurrentResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("algorithm", &self.algorithm)?;
+        map.serialize_entry("auth_data", &self.auth_data)?;
+        map.serialize_entry("count", &self.count)?;
+        map.serialize_entry("etag", &self.etag)?;
+        map.serialize_entry("version", &self.version)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `POST /_matrix/client/v3/room_keys/version`: begins a backup of room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PostRoomKeysVersionJob")]
 pub struct PostRoomKeysVersion {
     /// `algorithm`.
     pub algorithm: definitions::BackupAlgorithm,
     /// `auth_data`.
     pub auth_data: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PostRoomKeysVersion {
@@ -93,6 +165,7 @@ impl PostRoomKeysVersion {
         Self {
             algorithm,
             auth_data,
+            extra: Default::default(),
         }
     }
 }
@@ -120,11 +193,62 @@ impl Endpoint for PostRoomKeysVersion {
     }
 }
 
+impl Serialize for PostRoomKeysVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("algorithm", &self.algorithm)?;
+        map.serialize_entry("auth_data", &self.auth_data)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for PostRoomKeysVersion {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut algorithm = None;
+        let mut auth_data = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "algorithm" => algorithm = wire::value(&mut entries)?,
+                "auth_data" => auth_data = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            algorithm: wire::required(algorithm, "algorithm")?,
+            auth_data: wire::required(auth_data, "auth_data")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for PostRoomKeysVersion {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("algorithm", Shape::Text).required(),
+        Parameter::body("auth_data", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &PostRoomKeysVersionResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`PostRoomKeysVersion`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PostRoomKeysVersionResponse {
     /// `version`.
     pub version: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PostRoomKeysVersionResponse {
@@ -132,13 +256,49 @@ impl PostRoomKeysVersionResponse {
     pub fn new(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for PostRoomKeysVersionResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut version = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "version" => version = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            version: wire::required(version, "version")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PostRoomKeysVersionResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PostRoomKeysVersionResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", &self.version)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `GET /_matrix/client/v3/room_keys/version/{version}`: describes a backup of room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversionversion)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomKeysVersionJob")]
@@ -179,8 +339,22 @@ impl Endpoint for GetRoomKeysVersion {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomKeysVersion {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("version", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let version: String = request.path("version")?;
+        Ok(Self { version })
+    }
+
+    fn write_success(response: &GetRoomKeysVersionResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRoomKeysVersion`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomKeysVersionResponse {
     /// `algorithm`.
     pub algorithm: definitions::BackupAlgorithm,
@@ -192,6 +366,8 @@ pub struct GetRoomKeysVersionResponse {
     pub etag: String,
     /// `version`.
     pub version: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetRoomKeysVersionResponse {
@@ -209,7 +385,58 @@ impl GetRoomKeysVersionResponse {
             count,
             etag: etag.into(),
             version: version.into(),
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRoomKeysVersionResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut algorithm = None;
+        let mut auth_data = None;
+        let mut count = None;
+        let mut etag = None;
+        let mut version = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "algorithm" => algorithm = wire::value(&mut entries)?,
+                "auth_data" => auth_data = wire::value(&mut entries)?,
+                "count" => count = wire::value(&mut entries)?,
+                "etag" => etag = wire::value(&mut entries)?,
+                "version" => version = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            algorithm: wire::required(algorithm, "algorithm")?,
+            auth_data: wire::required(auth_data, "auth_data")?,
+            count: wire::required(count, "count")?,
+            etag: wire::required(etag, "etag")?,
+            version: wire::required(version, "version")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRoomKeysVersionResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRoomKeysVersionResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("algorithm", &self.algorithm)?;
+        map.serialize_entry("auth_data", &self.auth_data)?;
+        map.serialize_entry("count", &self.count)?;
+        map.serialize_entry("etag", &self.etag)?;
+        map.serialize_entry("version", &self.version)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -217,20 +444,21 @@ impl GetRoomKeysVersionResponse {
 /// room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keysversionversion)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PutRoomKeysVersionJob")]
 pub struct PutRoomKeysVersion {
     /// Path `version`.
-    #[serde(skip)]
     pub version: String,
     /// `algorithm`.
     pub algorithm: definitions::BackupAlgorithm,
     /// `auth_data`.
     pub auth_data: Map<String, Value>,
     /// `version`.
-    #[serde(rename = "version", skip_serializing_if = "Option::is_none")]
     pub body_version: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PutRoomKeysVersion {
@@ -245,7 +473,15 @@ impl PutRoomKeysVersion {
             algorithm,
             auth_data,
             body_version: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `version`.
+    #[must_use]
+    pub fn body_version(mut self, body_version: impl Into<String>) -> Self {
+        self.body_version = Some(body_version.into());
+        self
     }
 }
 
@@ -272,13 +508,100 @@ impl Endpoint for PutRoomKeysVersion {
     }
 }
 
+impl Serialize for PutRoomKeysVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("algorithm", &self.algorithm)?;
+        map.serialize_entry("auth_data", &self.auth_data)?;
+        wire::entry(&mut map, "version", self.body_version.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for PutRoomKeysVersion {
+    type Params = (String,);
+
+    fn read<A: MapAccess<'de>>((version,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut algorithm = None;
+        let mut auth_data = None;
+        let mut body_version = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "algorithm" => algorithm = wire::value(&mut entries)?,
+                "auth_data" => auth_data = wire::value(&mut entries)?,
+                "version" => body_version = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            version,
+            algorithm: wire::required(algorithm, "algorithm")?,
+            auth_data: wire::required(auth_data, "auth_data")?,
+            body_version,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for PutRoomKeysVersion {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("version", Shape::Text).required(),
+        Parameter::body("algorithm", Shape::Text).required(),
+        Parameter::body("auth_data", Shape::Json).required(),
+        Parameter::body("version", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let version: String = request.path("version")?;
+        request.object((version,))
+    }
+
+    fn write_success(response: &PutRoomKeysVersionResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`PutRoomKeysVersion`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PutRoomKeysVersionResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutRoomKeysVersionResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for PutRoomKeysVersionResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for PutRoomKeysVersionResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PutRoomKeysVersionResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `DELETE /_matrix/client/v3/room_keys/version/{version}`: deletes a backup of room keys.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keysversionversion)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteRoomKeysVersionJob")]
@@ -319,13 +642,57 @@ impl Endpoint for DeleteRoomKeysVersion {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for DeleteRoomKeysVersion {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("version", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let version: String = request.path("version")?;
+        Ok(Self { version })
+    }
+
+    fn write_success(response: &DeleteRoomKeysVersionResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DeleteRoomKeysVersion`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DeleteRoomKeysVersionResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteRoomKeysVersionResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for DeleteRoomKeysVersionResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeleteRoomKeysVersionResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeleteRoomKeysVersionResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `GET /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: reads one key from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomidsessionid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomKeyBySessionIdJob")]
@@ -376,21 +743,43 @@ impl Endpoint for GetRoomKeyBySessionId {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomKeyBySessionId {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("sessionId", Shape::Text).required(),
+        Parameter::query("version", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let session_id: String = request.path("sessionId")?;
+        let version: String = request.query("version")?;
+        Ok(Self {
+            room_id,
+            session_id,
+            version,
+        })
+    }
+
+    fn write_success(response: &definitions::KeyBackupData) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `PUT /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: stores one key in the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeysroomidsessionid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PutRoomKeyBySessionIdJob")]
 pub struct PutRoomKeyBySessionId {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// Path `sessionId`.
-    #[serde(skip)]
     pub session_id: String,
     /// Query `version`.
-    #[serde(skip)]
     pub version: String,
     /// `first_message_index`.
     pub first_message_index: u64,
@@ -400,6 +789,8 @@ pub struct PutRoomKeyBySessionId {
     pub is_verified: bool,
     /// `session_data`.
     pub session_data: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Endpoint for PutRoomKeyBySessionId {
@@ -430,13 +821,86 @@ impl Endpoint for PutRoomKeyBySessionId {
     }
 }
 
+impl Serialize for PutRoomKeyBySessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("first_message_index", &self.first_message_index)?;
+        map.serialize_entry("forwarded_count", &self.forwarded_count)?;
+        map.serialize_entry("is_verified", &self.is_verified)?;
+        map.serialize_entry("session_data", &self.session_data)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for PutRoomKeyBySessionId {
+    type Params = (RoomId, String, String);
+
+    fn read<A: MapAccess<'de>>(
+        (room_id, session_id, version): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut first_message_index = None;
+        let mut forwarded_count = None;
+        let mut is_verified = None;
+        let mut session_data = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "first_message_index" => first_message_index = wire::value(&mut entries)?,
+                "forwarded_count" => forwarded_count = wire::value(&mut entries)?,
+                "is_verified" => is_verified = wire::value(&mut entries)?,
+                "session_data" => session_data = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            session_id,
+            version,
+            first_message_index: wire::required(first_message_index, "first_message_index")?,
+            forwarded_count: wire::required(forwarded_count, "forwarded_count")?,
+            is_verified: wire::required(is_verified, "is_verified")?,
+            session_data: wire::required(session_data, "session_data")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for PutRoomKeyBySessionId {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("sessionId", Shape::Text).required(),
+        Parameter::query("version", Shape::Text).required(),
+        Parameter::body("first_message_index", Shape::Integer).required(),
+        Parameter::body("forwarded_count", Shape::Integer).required(),
+        Parameter::body("is_verified", Shape::Boolean).required(),
+        Parameter::body("session_data", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let session_id: String = request.path("sessionId")?;
+        let version: String = request.query("version")?;
+        request.object((room_id, session_id, version))
+    }
+
+    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`PutRoomKeyBySessionId`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RoomKeysUpdateResponse {
     /// `etag`.
     pub etag: String,
     /// `count`.
     pub count: u64,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RoomKeysUpdateResponse {
@@ -445,7 +909,46 @@ impl RoomKeysUpdateResponse {
         Self {
             etag: etag.into(),
             count,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for RoomKeysUpdateResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut etag = None;
+        let mut count = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "etag" => etag = wire::value(&mut entries)?,
+                "count" => count = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            etag: wire::required(etag, "etag")?,
+            count: wire::required(count, "count")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomKeysUpdateResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomKeysUpdateResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("etag", &self.etag)?;
+        map.serialize_entry("count", &self.count)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -453,6 +956,7 @@ impl RoomKeysUpdateResponse {
 /// backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeysroomidsessionid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteRoomKeyBySessionIdJob")]
@@ -503,9 +1007,34 @@ impl Endpoint for DeleteRoomKeyBySessionId {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for DeleteRoomKeyBySessionId {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("sessionId", Shape::Text).required(),
+        Parameter::query("version", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let session_id: String = request.path("sessionId")?;
+        let version: String = request.query("version")?;
+        Ok(Self {
+            room_id,
+            session_id,
+            version,
+        })
+    }
+
+    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/room_keys/keys/{roomId}`: reads a room's keys from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomKeysByRoomIdJob")]
@@ -550,21 +1079,40 @@ impl Endpoint for GetRoomKeysByRoomId {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomKeysByRoomId {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::query("version", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let version: String = request.query("version")?;
+        Ok(Self { room_id, version })
+    }
+
+    fn write_success(response: &definitions::RoomKeyBackup) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `PUT /_matrix/client/v3/room_keys/keys/{roomId}`: stores keys of a room in the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeysroomid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PutRoomKeysByRoomIdJob")]
 pub struct PutRoomKeysByRoomId {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// Query `version`.
-    #[serde(skip)]
     pub version: String,
     /// `sessions`.
     pub sessions: BTreeMap<String, definitions::KeyBackupData>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PutRoomKeysByRoomId {
@@ -578,6 +1126,7 @@ impl PutRoomKeysByRoomId {
             room_id,
             version: version.into(),
             sessions,
+            extra: Default::default(),
         }
     }
 }
@@ -607,9 +1156,63 @@ impl Endpoint for PutRoomKeysByRoomId {
     }
 }
 
+impl Serialize for PutRoomKeysByRoomId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("sessions", &self.sessions)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for PutRoomKeysByRoomId {
+    type Params = (RoomId, String);
+
+    fn read<A: MapAccess<'de>>(
+        (room_id, version): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut sessions = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "sessions" => sessions = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            version,
+            sessions: wire::required(sessions, "sessions")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for PutRoomKeysByRoomId {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::query("version", Shape::Text).required(),
+        Parameter::body("sessions", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let version: String = request.query("version")?;
+        request.object((room_id, version))
+    }
+
+    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}`: removes a room's keys from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeysroomid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteRoomKeysByRoomIdJob")]
@@ -654,9 +1257,28 @@ impl Endpoint for DeleteRoomKeysByRoomId {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for DeleteRoomKeysByRoomId {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::query("version", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let version: String = request.query("version")?;
+        Ok(Self { room_id, version })
+    }
+
+    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/room_keys/keys`: reads all keys from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeys)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomKeysJob")]
@@ -697,32 +1319,87 @@ impl Endpoint for GetRoomKeys {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomKeys {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::query("version", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let version: String = request.query("version")?;
+        Ok(Self { version })
+    }
+
+    fn write_success(response: &GetRoomKeysResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRoomKeys`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomKeysResponse {
     /// `rooms`.
     pub rooms: BTreeMap<RoomId, definitions::RoomKeyBackup>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetRoomKeysResponse {
     /// With what is required, and nothing else.
     pub fn new(rooms: BTreeMap<RoomId, definitions::RoomKeyBackup>) -> Self {
-        Self { rooms }
+        Self {
+            rooms,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRoomKeysResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut rooms = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "rooms" => rooms = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            rooms: wire::required(rooms, "rooms")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRoomKeysResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRoomKeysResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("rooms", &self.rooms)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `PUT /_matrix/client/v3/room_keys/keys`: stores keys in the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeys)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PutRoomKeysJob")]
 pub struct PutRoomKeys {
     /// Query `version`.
-    #[serde(skip)]
     pub version: String,
     /// `rooms`.
     pub rooms: BTreeMap<RoomId, definitions::RoomKeyBackup>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PutRoomKeys {
@@ -734,6 +1411,7 @@ impl PutRoomKeys {
         Self {
             version: version.into(),
             rooms,
+            extra: Default::default(),
         }
     }
 }
@@ -762,9 +1440,57 @@ impl Endpoint for PutRoomKeys {
     }
 }
 
+impl Serialize for PutRoomKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("rooms", &self.rooms)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for PutRoomKeys {
+    type Params = (String,);
+
+    fn read<A: MapAccess<'de>>((version,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut rooms = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "rooms" => rooms = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            version,
+            rooms: wire::required(rooms, "rooms")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for PutRoomKeys {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("version", Shape::Text).required(),
+        Parameter::body("rooms", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let version: String = request.query("version")?;
+        request.object((version,))
+    }
+
+    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `DELETE /_matrix/client/v3/room_keys/keys`: removes all keys from the backup.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeys)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteRoomKeysJob")]
@@ -802,5 +1528,19 @@ impl Endpoint for DeleteRoomKeys {
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for DeleteRoomKeys {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::query("version", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let version: String = request.query("version")?;
+        Ok(Self { version })
+    }
+
+    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
+        Reply::json(response)
     }
 }

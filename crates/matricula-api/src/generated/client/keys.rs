@@ -2,30 +2,62 @@
 //! The operations of `keys`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, TextOr, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, TextOr, UserId, wire};
 
 /// `POST /_matrix/client/v3/keys/upload`: publishes the device's keys.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysupload)
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "UploadKeysJob")]
 pub struct UploadKeys {
     /// `device_keys`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_keys: Option<definitions::DeviceKeys>,
     /// `one_time_keys`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub one_time_keys: Option<BTreeMap<String, TextOr<definitions::KeyObject>>>,
     /// `fallback_keys`. Since 1.2.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_keys: Option<BTreeMap<String, TextOr<definitions::KeyObject>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl UploadKeys {
+    /// Sets `device_keys`.
+    #[must_use]
+    pub fn device_keys(mut self, device_keys: definitions::DeviceKeys) -> Self {
+        self.device_keys = Some(device_keys);
+        self
+    }
+
+    /// Sets `one_time_keys`.
+    #[must_use]
+    pub fn one_time_keys(
+        mut self,
+        one_time_keys: BTreeMap<String, TextOr<definitions::KeyObject>>,
+    ) -> Self {
+        self.one_time_keys = Some(one_time_keys);
+        self
+    }
+
+    /// Sets `fallback_keys`.
+    #[must_use]
+    pub fn fallback_keys(
+        mut self,
+        fallback_keys: BTreeMap<String, TextOr<definitions::KeyObject>>,
+    ) -> Self {
+        self.fallback_keys = Some(fallback_keys);
+        self
+    }
 }
 
 impl Endpoint for UploadKeys {
@@ -36,6 +68,7 @@ impl Endpoint for UploadKeys {
         "/_matrix/client/v3/keys/upload",
     )
     .with_auth(OperationAuth::Required)
+    .with_guests()
     .with_retry(Retry::Idempotent);
 
     type Response = UploadKeysResponse;
@@ -50,11 +83,67 @@ impl Endpoint for UploadKeys {
     }
 }
 
+impl Serialize for UploadKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "device_keys", self.device_keys.as_ref())?;
+        wire::entry(&mut map, "one_time_keys", self.one_time_keys.as_ref())?;
+        wire::entry(&mut map, "fallback_keys", self.fallback_keys.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for UploadKeys {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut device_keys = None;
+        let mut one_time_keys = None;
+        let mut fallback_keys = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "device_keys" => device_keys = wire::value(&mut entries)?,
+                "one_time_keys" => one_time_keys = wire::value(&mut entries)?,
+                "fallback_keys" => fallback_keys = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            device_keys,
+            one_time_keys,
+            fallback_keys,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for UploadKeys {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("device_keys", Shape::Json),
+        Parameter::body("one_time_keys", Shape::Json),
+        Parameter::body("fallback_keys", Shape::Json),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &UploadKeysResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`UploadKeys`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UploadKeysResponse {
     /// `one_time_key_counts`.
     pub one_time_key_counts: BTreeMap<String, u64>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl UploadKeysResponse {
@@ -62,31 +151,76 @@ impl UploadKeysResponse {
     pub fn new(one_time_key_counts: BTreeMap<String, u64>) -> Self {
         Self {
             one_time_key_counts,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for UploadKeysResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut one_time_key_counts = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "one_time_key_counts" => one_time_key_counts = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            one_time_key_counts: wire::required(one_time_key_counts, "one_time_key_counts")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for UploadKeysResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UploadKeysResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("one_time_key_counts", &self.one_time_key_counts)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `POST /_matrix/client/v3/keys/query`: asks for the keys of users' devices.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "QueryKeysJob")]
 pub struct QueryKeys {
-    /// `timeout`. In milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<u64>,
+    /// `timeout`.
+    pub timeout: Option<Duration>,
     /// `device_keys`.
     pub device_keys: BTreeMap<UserId, Vec<String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl QueryKeys {
     /// With what is required, and nothing else.
     pub fn new(device_keys: BTreeMap<UserId, Vec<String>>) -> Self {
         Self {
-            device_keys,
             timeout: None,
+            device_keys,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `timeout`.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 }
 
@@ -98,6 +232,7 @@ impl Endpoint for QueryKeys {
         "/_matrix/client/v3/keys/query",
     )
     .with_auth(OperationAuth::Required)
+    .with_guests()
     .with_retry(Retry::Idempotent);
 
     type Response = QueryKeysResponse;
@@ -112,16 +247,113 @@ impl Endpoint for QueryKeys {
     }
 }
 
+impl Serialize for QueryKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "timeout", self.timeout.map(wire::Millis).as_ref())?;
+        map.serialize_entry("device_keys", &self.device_keys)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for QueryKeys {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut timeout = None;
+        let mut device_keys = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "timeout" => timeout = wire::millis(&mut entries)?,
+                "device_keys" => device_keys = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            timeout,
+            device_keys: wire::required(device_keys, "device_keys")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for QueryKeys {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("timeout", Shape::Integer),
+        Parameter::body("device_keys", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &QueryKeysResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `unsigned` of [`DeviceInformation`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnsignedDeviceInfo {
     /// `device_display_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_display_name: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl UnsignedDeviceInfo {
+    /// Sets `device_display_name`.
+    #[must_use]
+    pub fn device_display_name(mut self, device_display_name: impl Into<String>) -> Self {
+        self.device_display_name = Some(device_display_name.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for UnsignedDeviceInfo {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut device_display_name = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "device_display_name" => device_display_name = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            device_display_name,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for UnsignedDeviceInfo {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UnsignedDeviceInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(
+            &mut map,
+            "device_display_name",
+            self.device_display_name.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `device_keys` of [`QueryKeysResponse`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeviceInformation {
     /// `user_id`.
     pub user_id: String,
@@ -134,8 +366,9 @@ pub struct DeviceInformation {
     /// `signatures`.
     pub signatures: BTreeMap<UserId, BTreeMap<String, String>>,
     /// `unsigned`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<UnsignedDeviceInfo>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl DeviceInformation {
@@ -154,51 +387,227 @@ impl DeviceInformation {
             keys,
             signatures,
             unsigned: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `unsigned`.
+    #[must_use]
+    pub fn unsigned(mut self, unsigned: UnsignedDeviceInfo) -> Self {
+        self.unsigned = Some(unsigned);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for DeviceInformation {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut user_id = None;
+        let mut device_id = None;
+        let mut algorithms = None;
+        let mut keys = None;
+        let mut signatures = None;
+        let mut unsigned = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "user_id" => user_id = wire::value(&mut entries)?,
+                "device_id" => device_id = wire::value(&mut entries)?,
+                "algorithms" => algorithms = wire::value(&mut entries)?,
+                "keys" => keys = wire::value(&mut entries)?,
+                "signatures" => signatures = wire::value(&mut entries)?,
+                "unsigned" => unsigned = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id: wire::required(user_id, "user_id")?,
+            device_id: wire::required(device_id, "device_id")?,
+            algorithms: wire::required(algorithms, "algorithms")?,
+            keys: wire::required(keys, "keys")?,
+            signatures: wire::required(signatures, "signatures")?,
+            unsigned,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceInformation {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeviceInformation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("user_id", &self.user_id)?;
+        map.serialize_entry("device_id", &self.device_id)?;
+        map.serialize_entry("algorithms", &self.algorithms)?;
+        map.serialize_entry("keys", &self.keys)?;
+        map.serialize_entry("signatures", &self.signatures)?;
+        wire::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The answer to [`QueryKeys`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryKeysResponse {
     /// `failures`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<BTreeMap<String, Map<String, Value>>>,
     /// `device_keys`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_keys: Option<BTreeMap<UserId, BTreeMap<String, DeviceInformation>>>,
     /// `master_keys`. Since 1.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub master_keys: Option<BTreeMap<UserId, definitions::CrossSigningKey>>,
     /// `self_signing_keys`. Since 1.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub self_signing_keys: Option<BTreeMap<UserId, definitions::CrossSigningKey>>,
     /// `user_signing_keys`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_signing_keys: Option<BTreeMap<UserId, definitions::CrossSigningKey>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl QueryKeysResponse {
+    /// Sets `failures`.
+    #[must_use]
+    pub fn failures(mut self, failures: BTreeMap<String, Map<String, Value>>) -> Self {
+        self.failures = Some(failures);
+        self
+    }
+
+    /// Sets `device_keys`.
+    #[must_use]
+    pub fn device_keys(
+        mut self,
+        device_keys: BTreeMap<UserId, BTreeMap<String, DeviceInformation>>,
+    ) -> Self {
+        self.device_keys = Some(device_keys);
+        self
+    }
+
+    /// Sets `master_keys`.
+    #[must_use]
+    pub fn master_keys(
+        mut self,
+        master_keys: BTreeMap<UserId, definitions::CrossSigningKey>,
+    ) -> Self {
+        self.master_keys = Some(master_keys);
+        self
+    }
+
+    /// Sets `self_signing_keys`.
+    #[must_use]
+    pub fn self_signing_keys(
+        mut self,
+        self_signing_keys: BTreeMap<UserId, definitions::CrossSigningKey>,
+    ) -> Self {
+        self.self_signing_keys = Some(self_signing_keys);
+        self
+    }
+
+    /// Sets `user_signing_keys`.
+    #[must_use]
+    pub fn user_signing_keys(
+        mut self,
+        user_signing_keys: BTreeMap<UserId, definitions::CrossSigningKey>,
+    ) -> Self {
+        self.user_signing_keys = Some(user_signing_keys);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for QueryKeysResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut failures = None;
+        let mut device_keys = None;
+        let mut master_keys = None;
+        let mut self_signing_keys = None;
+        let mut user_signing_keys = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "failures" => failures = wire::value(&mut entries)?,
+                "device_keys" => device_keys = wire::value(&mut entries)?,
+                "master_keys" => master_keys = wire::value(&mut entries)?,
+                "self_signing_keys" => self_signing_keys = wire::value(&mut entries)?,
+                "user_signing_keys" => user_signing_keys = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            failures,
+            device_keys,
+            master_keys,
+            self_signing_keys,
+            user_signing_keys,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for QueryKeysResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for QueryKeysResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "failures", self.failures.as_ref())?;
+        wire::entry(&mut map, "device_keys", self.device_keys.as_ref())?;
+        wire::entry(&mut map, "master_keys", self.master_keys.as_ref())?;
+        wire::entry(
+            &mut map,
+            "self_signing_keys",
+            self.self_signing_keys.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "user_signing_keys",
+            self.user_signing_keys.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `POST /_matrix/client/v3/keys/claim`: takes one-time keys of devices, to write to them first.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "ClaimKeysJob")]
 pub struct ClaimKeys {
-    /// `timeout`. In milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<u64>,
+    /// `timeout`.
+    pub timeout: Option<Duration>,
     /// `one_time_keys`.
     pub one_time_keys: BTreeMap<UserId, BTreeMap<String, String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ClaimKeys {
     /// With what is required, and nothing else.
     pub fn new(one_time_keys: BTreeMap<UserId, BTreeMap<String, String>>) -> Self {
         Self {
-            one_time_keys,
             timeout: None,
+            one_time_keys,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `timeout`.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 }
 
@@ -209,7 +618,8 @@ impl Endpoint for ClaimKeys {
         Method::Post,
         "/_matrix/client/v3/keys/claim",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = ClaimKeysResponse;
 
@@ -223,15 +633,65 @@ impl Endpoint for ClaimKeys {
     }
 }
 
+impl Serialize for ClaimKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "timeout", self.timeout.map(wire::Millis).as_ref())?;
+        map.serialize_entry("one_time_keys", &self.one_time_keys)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for ClaimKeys {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut timeout = None;
+        let mut one_time_keys = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "timeout" => timeout = wire::millis(&mut entries)?,
+                "one_time_keys" => one_time_keys = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            timeout,
+            one_time_keys: wire::required(one_time_keys, "one_time_keys")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for ClaimKeys {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("timeout", Shape::Integer),
+        Parameter::body("one_time_keys", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &ClaimKeysResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`ClaimKeys`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClaimKeysResponse {
     /// `failures`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<BTreeMap<String, Map<String, Value>>>,
     /// `one_time_keys`.
     pub one_time_keys:
         BTreeMap<UserId, BTreeMap<String, BTreeMap<String, TextOr<definitions::KeyObject>>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ClaimKeysResponse {
@@ -243,15 +703,62 @@ impl ClaimKeysResponse {
         >,
     ) -> Self {
         Self {
-            one_time_keys,
             failures: None,
+            one_time_keys,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `failures`.
+    #[must_use]
+    pub fn failures(mut self, failures: BTreeMap<String, Map<String, Value>>) -> Self {
+        self.failures = Some(failures);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ClaimKeysResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut failures = None;
+        let mut one_time_keys = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "failures" => failures = wire::value(&mut entries)?,
+                "one_time_keys" => one_time_keys = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            failures,
+            one_time_keys: wire::required(one_time_keys, "one_time_keys")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ClaimKeysResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ClaimKeysResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "failures", self.failures.as_ref())?;
+        map.serialize_entry("one_time_keys", &self.one_time_keys)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `GET /_matrix/client/v3/keys/changes`: lists the users whose keys changed between two syncs.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3keyschanges)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetKeysChangesJob")]
@@ -294,13 +801,85 @@ impl Endpoint for GetKeysChanges {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetKeysChanges {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("from", Shape::Text).required(),
+        Parameter::query("to", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let from: String = request.query("from")?;
+        let to: String = request.query("to")?;
+        Ok(Self { from, to })
+    }
+
+    fn write_success(response: &GetKeysChangesResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetKeysChanges`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetKeysChangesResponse {
     /// `changed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
     /// `left`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub left: Option<Vec<String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetKeysChangesResponse {
+    /// Sets `changed`.
+    #[must_use]
+    pub fn changed(mut self, changed: Vec<String>) -> Self {
+        self.changed = Some(changed);
+        self
+    }
+
+    /// Sets `left`.
+    #[must_use]
+    pub fn left(mut self, left: Vec<String>) -> Self {
+        self.left = Some(left);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetKeysChangesResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut changed = None;
+        let mut left = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "changed" => changed = wire::value(&mut entries)?,
+                "left" => left = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            changed,
+            left,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetKeysChangesResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetKeysChangesResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "changed", self.changed.as_ref())?;
+        wire::entry(&mut map, "left", self.left.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }

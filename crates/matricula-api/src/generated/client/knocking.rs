@@ -2,26 +2,28 @@
 //! The operations of `knocking`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, RoomId, RoomIdOrAlias, ServerName, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, wire};
 
 /// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`: asks to be let into a room.
 ///
 /// Token: required. Rate-limited. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3knockroomidoralias)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "KnockRoomJob")]
 pub struct KnockRoom {
     /// Path `roomIdOrAlias`.
-    #[serde(skip)]
     pub room_id_or_alias: RoomIdOrAlias,
     /// Query `via`. Since 1.12.
-    #[serde(skip)]
     pub via: Option<Vec<ServerName>>,
     /// `reason`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl KnockRoom {
@@ -31,7 +33,22 @@ impl KnockRoom {
             room_id_or_alias,
             via: None,
             reason: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `via`.
+    #[must_use]
+    pub fn via(mut self, via: Vec<ServerName>) -> Self {
+        self.via = Some(via);
+        self
+    }
+
+    /// Sets `reason`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
     }
 }
 
@@ -63,16 +80,108 @@ impl Endpoint for KnockRoom {
     }
 }
 
+impl Serialize for KnockRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for KnockRoom {
+    type Params = (RoomIdOrAlias, Option<Vec<ServerName>>);
+
+    fn read<A: MapAccess<'de>>(
+        (room_id_or_alias, via): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut reason = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "reason" => reason = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id_or_alias,
+            via,
+            reason,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for KnockRoom {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomIdOrAlias", Shape::Text).required(),
+        Parameter::query("via", Shape::Texts),
+        Parameter::body("reason", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
+        let via: Option<Vec<ServerName>> = request.any("via")?;
+        request.object((room_id_or_alias, via))
+    }
+
+    fn write_success(response: &KnockRoomResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`KnockRoom`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct KnockRoomResponse {
     /// `room_id`.
     pub room_id: RoomId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl KnockRoomResponse {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId) -> Self {
-        Self { room_id }
+        Self {
+            room_id,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for KnockRoomResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut room_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_id" => room_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id: wire::required(room_id, "room_id")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for KnockRoomResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for KnockRoomResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

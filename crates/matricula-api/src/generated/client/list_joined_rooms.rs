@@ -2,13 +2,16 @@
 //! The operations of `list_joined_rooms`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::{ApiError, Endpoint, Extra, RoomId, wire};
 
 /// `GET /_matrix/client/v3/joined_rooms`: lists the rooms that the user is in.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3joined_rooms)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetJoinedRoomsJob")]
@@ -34,16 +37,68 @@ impl Endpoint for GetJoinedRooms {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetJoinedRooms {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetJoinedRoomsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetJoinedRooms`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetJoinedRoomsResponse {
     /// `joined_rooms`.
     pub joined_rooms: Vec<RoomId>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetJoinedRoomsResponse {
     /// With what is required, and nothing else.
     pub fn new(joined_rooms: Vec<RoomId>) -> Self {
-        Self { joined_rooms }
+        Self {
+            joined_rooms,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetJoinedRoomsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut joined_rooms = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "joined_rooms" => joined_rooms = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            joined_rooms: wire::required(joined_rooms, "joined_rooms")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetJoinedRoomsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetJoinedRoomsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("joined_rooms", &self.joined_rooms)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

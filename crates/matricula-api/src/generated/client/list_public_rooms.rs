@@ -2,15 +2,18 @@
 //! The operations of `list_public_rooms`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, RoomId, ServerName, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, ServerName, wire};
 
 /// `GET /_matrix/client/v3/directory/list/room/{roomId}`: tells whether a room is in the server's
 /// public list.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directorylistroomroomid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomVisibilityOnDirectoryJob")]
@@ -46,28 +49,84 @@ impl Endpoint for GetRoomVisibilityOnDirectory {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomVisibilityOnDirectory {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        Ok(Self { room_id })
+    }
+
+    fn write_success(response: &GetRoomVisibilityOnDirectoryResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRoomVisibilityOnDirectory`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoomVisibilityOnDirectoryResponse {
     /// `visibility`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility: Option<definitions::Visibility>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetRoomVisibilityOnDirectoryResponse {
+    /// Sets `visibility`.
+    #[must_use]
+    pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
+        self.visibility = Some(visibility);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRoomVisibilityOnDirectoryResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut visibility = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "visibility" => visibility = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { visibility, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRoomVisibilityOnDirectoryResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRoomVisibilityOnDirectoryResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `PUT /_matrix/client/v3/directory/list/room/{roomId}`: puts a room into the server's public
 /// list, or takes it out.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directorylistroomroomid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetRoomVisibilityOnDirectoryJob")]
 pub struct SetRoomVisibilityOnDirectory {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// `visibility`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility: Option<definitions::Visibility>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetRoomVisibilityOnDirectory {
@@ -76,7 +135,15 @@ impl SetRoomVisibilityOnDirectory {
         Self {
             room_id,
             visibility: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `visibility`.
+    #[must_use]
+    pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
+        self.visibility = Some(visibility);
+        self
     }
 }
 
@@ -101,13 +168,90 @@ impl Endpoint for SetRoomVisibilityOnDirectory {
     }
 }
 
+impl Serialize for SetRoomVisibilityOnDirectory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetRoomVisibilityOnDirectory {
+    type Params = (RoomId,);
+
+    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut visibility = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "visibility" => visibility = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            visibility,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetRoomVisibilityOnDirectory {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::body("visibility", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        request.object((room_id,))
+    }
+
+    fn write_success(response: &SetRoomVisibilityOnDirectoryResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetRoomVisibilityOnDirectory`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetRoomVisibilityOnDirectoryResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetRoomVisibilityOnDirectoryResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetRoomVisibilityOnDirectoryResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetRoomVisibilityOnDirectoryResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetRoomVisibilityOnDirectoryResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `GET /_matrix/client/v3/publicRooms`: lists public rooms.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetPublicRoomsJob")]
@@ -118,6 +262,29 @@ pub struct GetPublicRooms {
     pub since: Option<String>,
     /// Query `server`.
     pub server: Option<ServerName>,
+}
+
+impl GetPublicRooms {
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `since`.
+    #[must_use]
+    pub fn since(mut self, since: impl Into<String>) -> Self {
+        self.since = Some(since.into());
+        self
+    }
+
+    /// Sets `server`.
+    #[must_use]
+    pub fn server(mut self, server: ServerName) -> Self {
+        self.server = Some(server);
+        self
+    }
 }
 
 impl Endpoint for GetPublicRooms {
@@ -149,31 +316,96 @@ impl Endpoint for GetPublicRooms {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetPublicRooms {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("since", Shape::Text),
+        Parameter::query("server", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let limit: Option<u64> = request.query_if("limit")?;
+        let since: Option<String> = request.query_if("since")?;
+        let server: Option<ServerName> = request.query_if("server")?;
+        Ok(Self {
+            limit,
+            since,
+            server,
+        })
+    }
+
+    fn write_success(response: &definitions::PublicRoomsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `POST /_matrix/client/v3/publicRooms`: searches for public rooms.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3publicrooms)
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "QueryPublicRoomsJob")]
 pub struct QueryPublicRooms {
     /// Query `server`.
-    #[serde(skip)]
     pub server: Option<ServerName>,
     /// `limit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// `since`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// `filter`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
     /// `include_all_networks`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub include_all_networks: Option<bool>,
     /// `third_party_instance_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub third_party_instance_id: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl QueryPublicRooms {
+    /// Sets `server`.
+    #[must_use]
+    pub fn server(mut self, server: ServerName) -> Self {
+        self.server = Some(server);
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `since`.
+    #[must_use]
+    pub fn since(mut self, since: impl Into<String>) -> Self {
+        self.since = Some(since.into());
+        self
+    }
+
+    /// Sets `filter`.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Sets `include_all_networks`.
+    #[must_use]
+    pub fn include_all_networks(mut self, include_all_networks: bool) -> Self {
+        self.include_all_networks = Some(include_all_networks);
+        self
+    }
+
+    /// Sets `third_party_instance_id`.
+    #[must_use]
+    pub fn third_party_instance_id(mut self, third_party_instance_id: impl Into<String>) -> Self {
+        self.third_party_instance_id = Some(third_party_instance_id.into());
+        self
+    }
 }
 
 impl Endpoint for QueryPublicRooms {
@@ -202,13 +434,146 @@ impl Endpoint for QueryPublicRooms {
     }
 }
 
+impl Serialize for QueryPublicRooms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "limit", self.limit.as_ref())?;
+        wire::entry(&mut map, "since", self.since.as_ref())?;
+        wire::entry(&mut map, "filter", self.filter.as_ref())?;
+        wire::entry(
+            &mut map,
+            "include_all_networks",
+            self.include_all_networks.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "third_party_instance_id",
+            self.third_party_instance_id.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for QueryPublicRooms {
+    type Params = (Option<ServerName>,);
+
+    fn read<A: MapAccess<'de>>((server,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut limit = None;
+        let mut since = None;
+        let mut filter = None;
+        let mut include_all_networks = None;
+        let mut third_party_instance_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "limit" => limit = wire::value(&mut entries)?,
+                "since" => since = wire::value(&mut entries)?,
+                "filter" => filter = wire::value(&mut entries)?,
+                "include_all_networks" => include_all_networks = wire::value(&mut entries)?,
+                "third_party_instance_id" => third_party_instance_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            server,
+            limit,
+            since,
+            filter,
+            include_all_networks,
+            third_party_instance_id,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for QueryPublicRooms {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("server", Shape::Text),
+        Parameter::body("limit", Shape::Integer),
+        Parameter::body("since", Shape::Text),
+        Parameter::body("filter", Shape::Json),
+        Parameter::body("include_all_networks", Shape::Boolean),
+        Parameter::body("third_party_instance_id", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let server: Option<ServerName> = request.query_if("server")?;
+        request.object((server,))
+    }
+
+    fn write_success(response: &definitions::PublicRoomsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `filter` of [`QueryPublicRooms`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// `generic_search_term`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub generic_search_term: Option<String>,
     /// `room_types`. Since 1.4.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_types: Option<Vec<Option<String>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Filter {
+    /// Sets `generic_search_term`.
+    #[must_use]
+    pub fn generic_search_term(mut self, generic_search_term: impl Into<String>) -> Self {
+        self.generic_search_term = Some(generic_search_term.into());
+        self
+    }
+
+    /// Sets `room_types`.
+    #[must_use]
+    pub fn room_types(mut self, room_types: Vec<Option<String>>) -> Self {
+        self.room_types = Some(room_types);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Filter {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut generic_search_term = None;
+        let mut room_types = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "generic_search_term" => generic_search_term = wire::value(&mut entries)?,
+                "room_types" => room_types = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            generic_search_term,
+            room_types,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Filter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(
+            &mut map,
+            "generic_search_term",
+            self.generic_search_term.as_ref(),
+        )?;
+        wire::entry(&mut map, "room_types", self.room_types.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }

@@ -2,14 +2,17 @@
 //! The operations of `message_pagination`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, Raw, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, wire};
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/messages`: reads a room's events, a page at a time.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomEventsJob")]
@@ -33,12 +36,40 @@ impl GetRoomEvents {
     pub fn new(room_id: RoomId, dir: definitions::Direction) -> Self {
         Self {
             room_id,
-            dir,
             from: None,
             to: None,
+            dir,
             limit: None,
             filter: None,
         }
+    }
+
+    /// Sets `from`.
+    #[must_use]
+    pub fn from(mut self, from: impl Into<String>) -> Self {
+        self.from = Some(from.into());
+        self
+    }
+
+    /// Sets `to`.
+    #[must_use]
+    pub fn to(mut self, to: impl Into<String>) -> Self {
+        self.to = Some(to.into());
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `filter`.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Into<String>) -> Self {
+        self.filter = Some(filter.into());
+        self
     }
 }
 
@@ -49,7 +80,8 @@ impl Endpoint for GetRoomEvents {
         Method::Get,
         "/_matrix/client/v3/rooms/{roomId}/messages",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = GetRoomEventsResponse;
 
@@ -77,19 +109,52 @@ impl Endpoint for GetRoomEvents {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomEvents {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::query("from", Shape::Text),
+        Parameter::query("to", Shape::Text),
+        Parameter::query("dir", Shape::Text).required(),
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("filter", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let from: Option<String> = request.query_if("from")?;
+        let to: Option<String> = request.query_if("to")?;
+        let dir: definitions::Direction = request.query("dir")?;
+        let limit: Option<u64> = request.query_if("limit")?;
+        let filter: Option<String> = request.query_if("filter")?;
+        Ok(Self {
+            room_id,
+            from,
+            to,
+            dir,
+            limit,
+            filter,
+        })
+    }
+
+    fn write_success(response: &GetRoomEventsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRoomEvents`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomEventsResponse {
     /// `start`.
     pub start: String,
     /// `end`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
     /// `chunk`.
     pub chunk: Vec<Raw<definitions::ClientEvent>>,
     /// `state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Vec<Raw<definitions::ClientEvent>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetRoomEventsResponse {
@@ -97,9 +162,70 @@ impl GetRoomEventsResponse {
     pub fn new(start: impl Into<String>, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
         Self {
             start: start.into(),
-            chunk,
             end: None,
+            chunk,
             state: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `end`.
+    #[must_use]
+    pub fn end(mut self, end: impl Into<String>) -> Self {
+        self.end = Some(end.into());
+        self
+    }
+
+    /// Sets `state`.
+    #[must_use]
+    pub fn state(mut self, state: Vec<Raw<definitions::ClientEvent>>) -> Self {
+        self.state = Some(state);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRoomEventsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut start = None;
+        let mut end = None;
+        let mut chunk = None;
+        let mut state = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "start" => start = wire::value(&mut entries)?,
+                "end" => end = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::value(&mut entries)?,
+                "state" => state = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            start: wire::required(start, "start")?,
+            end,
+            chunk: wire::required(chunk, "chunk")?,
+            state,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRoomEventsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRoomEventsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("start", &self.start)?;
+        wire::entry(&mut map, "end", self.end.as_ref())?;
+        map.serialize_entry("chunk", &self.chunk)?;
+        wire::entry(&mut map, "state", self.state.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

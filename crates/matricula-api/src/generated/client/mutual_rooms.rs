@@ -2,13 +2,16 @@
 //! The operations of `mutual_rooms`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, RoomId, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
 
 /// `GET /_matrix/client/v1/mutual_rooms`: lists the rooms shared with another user.
 ///
 /// Token: required. Rate-limited. Since 1.19.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mutual_rooms)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetMutualRoomsJob")]
@@ -26,6 +29,13 @@ impl GetMutualRooms {
             user_id,
             from: None,
         }
+    }
+
+    /// Sets `from`.
+    #[must_use]
+    pub fn from(mut self, from: impl Into<String>) -> Self {
+        self.from = Some(from.into());
+        self
     }
 }
 
@@ -56,16 +66,35 @@ impl Endpoint for GetMutualRooms {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetMutualRooms {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("user_id", Shape::Text).required(),
+        Parameter::query("from", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.query("user_id")?;
+        let from: Option<String> = request.query_if("from")?;
+        Ok(Self { user_id, from })
+    }
+
+    fn write_success(response: &GetMutualRoomsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetMutualRooms`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetMutualRoomsResponse {
     /// `joined`.
     pub joined: Vec<RoomId>,
     /// `count`.
     pub count: u64,
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetMutualRoomsResponse {
@@ -75,6 +104,56 @@ impl GetMutualRoomsResponse {
             joined,
             count,
             next_batch: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetMutualRoomsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut joined = None;
+        let mut count = None;
+        let mut next_batch = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "joined" => joined = wire::value(&mut entries)?,
+                "count" => count = wire::value(&mut entries)?,
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            joined: wire::required(joined, "joined")?,
+            count: wire::required(count, "count")?,
+            next_batch,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetMutualRoomsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetMutualRoomsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("joined", &self.joined)?;
+        map.serialize_entry("count", &self.count)?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -2,15 +2,18 @@
 //! The operations of `notifications`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, Raw, TextOr, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, Raw, TextOr, wire};
 
 /// `GET /_matrix/client/v3/notifications`: lists events that the user was notified of.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3notifications)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetNotificationsJob")]
@@ -21,6 +24,29 @@ pub struct GetNotifications {
     pub limit: Option<u64>,
     /// Query `only`.
     pub only: Option<String>,
+}
+
+impl GetNotifications {
+    /// Sets `from`.
+    #[must_use]
+    pub fn from(mut self, from: impl Into<String>) -> Self {
+        self.from = Some(from.into());
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `only`.
+    #[must_use]
+    pub fn only(mut self, only: impl Into<String>) -> Self {
+        self.only = Some(only.into());
+        self
+    }
 }
 
 impl Endpoint for GetNotifications {
@@ -53,15 +79,34 @@ impl Endpoint for GetNotifications {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetNotifications {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("from", Shape::Text),
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("only", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let from: Option<String> = request.query_if("from")?;
+        let limit: Option<u64> = request.query_if("limit")?;
+        let only: Option<String> = request.query_if("only")?;
+        Ok(Self { from, limit, only })
+    }
+
+    fn write_success(response: &GetNotificationsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `notifications` of [`GetNotificationsResponse`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
     /// `actions`.
     pub actions: Vec<TextOr<Map<String, Value>>>,
     /// `event`.
     pub event: Raw<definitions::ClientEventWithoutRoomId>,
     /// `profile_tag`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile_tag: Option<String>,
     /// `read`.
     pub read: bool,
@@ -69,6 +114,8 @@ pub struct Notification {
     pub room_id: String,
     /// `ts`.
     pub ts: Timestamp,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Notification {
@@ -83,30 +130,139 @@ impl Notification {
         Self {
             actions,
             event,
+            profile_tag: None,
             read,
             room_id: room_id.into(),
             ts,
-            profile_tag: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `profile_tag`.
+    #[must_use]
+    pub fn profile_tag(mut self, profile_tag: impl Into<String>) -> Self {
+        self.profile_tag = Some(profile_tag.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Notification {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut actions = None;
+        let mut event = None;
+        let mut profile_tag = None;
+        let mut read = None;
+        let mut room_id = None;
+        let mut ts = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "actions" => actions = wire::value(&mut entries)?,
+                "event" => event = wire::value(&mut entries)?,
+                "profile_tag" => profile_tag = wire::value(&mut entries)?,
+                "read" => read = wire::value(&mut entries)?,
+                "room_id" => room_id = wire::value(&mut entries)?,
+                "ts" => ts = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            actions: wire::required(actions, "actions")?,
+            event: wire::required(event, "event")?,
+            profile_tag,
+            read: wire::required(read, "read")?,
+            room_id: wire::required(room_id, "room_id")?,
+            ts: wire::required(ts, "ts")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Notification {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Notification {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("actions", &self.actions)?;
+        map.serialize_entry("event", &self.event)?;
+        wire::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
+        map.serialize_entry("read", &self.read)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        map.serialize_entry("ts", &self.ts)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The answer to [`GetNotifications`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetNotificationsResponse {
     /// `next_token`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
     /// `notifications`.
     pub notifications: Vec<Notification>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetNotificationsResponse {
     /// With what is required, and nothing else.
     pub fn new(notifications: Vec<Notification>) -> Self {
         Self {
-            notifications,
             next_token: None,
+            notifications,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_token`.
+    #[must_use]
+    pub fn next_token(mut self, next_token: impl Into<String>) -> Self {
+        self.next_token = Some(next_token.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetNotificationsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut next_token = None;
+        let mut notifications = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "next_token" => next_token = wire::value(&mut entries)?,
+                "notifications" => notifications = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            next_token,
+            notifications: wire::required(notifications, "notifications")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetNotificationsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetNotificationsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "next_token", self.next_token.as_ref())?;
+        map.serialize_entry("notifications", &self.notifications)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

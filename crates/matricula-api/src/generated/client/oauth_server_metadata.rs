@@ -2,13 +2,16 @@
 //! The operations of `oauth_server_metadata`.
 
 use matricula_job::{Api, Job, Method, Operation, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::{ApiError, Endpoint, Extra, wire, wire::text_enum};
 
 /// `GET /_matrix/client/v1/auth_metadata`: describes the server's OAuth 2.0.
 ///
 /// Token: none. Since 1.15.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1auth_metadata)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetAuthMetadataJob")]
@@ -34,6 +37,19 @@ impl Endpoint for GetAuthMetadata {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetAuthMetadata {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetAuthMetadataResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 text_enum! {
     /// A value of `account_management_actions_supported` in [`GetAuthMetadataResponse`].
     pub enum GetAuthMetadataResponseAccountManagementActionsSupported {
@@ -47,7 +63,7 @@ text_enum! {
 }
 
 /// The answer to [`GetAuthMetadata`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetAuthMetadataResponse {
     /// `issuer`.
     pub issuer: String,
@@ -68,16 +84,171 @@ pub struct GetAuthMetadataResponse {
     /// `code_challenge_methods_supported`.
     pub code_challenge_methods_supported: Vec<String>,
     /// `prompt_values_supported`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_values_supported: Option<Vec<String>>,
     /// `account_management_uri`. Since 1.18.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_management_uri: Option<String>,
     /// `account_management_actions_supported`. Since 1.18.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_management_actions_supported:
         Option<Vec<GetAuthMetadataResponseAccountManagementActionsSupported>>,
     /// `device_authorization_endpoint`. Since 1.18.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_authorization_endpoint: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetAuthMetadataResponse {
+    /// Sets `prompt_values_supported`.
+    #[must_use]
+    pub fn prompt_values_supported(mut self, prompt_values_supported: Vec<String>) -> Self {
+        self.prompt_values_supported = Some(prompt_values_supported);
+        self
+    }
+
+    /// Sets `account_management_uri`.
+    #[must_use]
+    pub fn account_management_uri(mut self, account_management_uri: impl Into<String>) -> Self {
+        self.account_management_uri = Some(account_management_uri.into());
+        self
+    }
+
+    /// Sets `account_management_actions_supported`.
+    #[must_use]
+    pub fn account_management_actions_supported(
+        mut self,
+        account_management_actions_supported: Vec<
+            GetAuthMetadataResponseAccountManagementActionsSupported,
+        >,
+    ) -> Self {
+        self.account_management_actions_supported = Some(account_management_actions_supported);
+        self
+    }
+
+    /// Sets `device_authorization_endpoint`.
+    #[must_use]
+    pub fn device_authorization_endpoint(
+        mut self,
+        device_authorization_endpoint: impl Into<String>,
+    ) -> Self {
+        self.device_authorization_endpoint = Some(device_authorization_endpoint.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetAuthMetadataResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut issuer = None;
+        let mut authorization_endpoint = None;
+        let mut token_endpoint = None;
+        let mut revocation_endpoint = None;
+        let mut registration_endpoint = None;
+        let mut response_types_supported = None;
+        let mut grant_types_supported = None;
+        let mut response_modes_supported = None;
+        let mut code_challenge_methods_supported = None;
+        let mut prompt_values_supported = None;
+        let mut account_management_uri = None;
+        let mut account_management_actions_supported = None;
+        let mut device_authorization_endpoint = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "issuer" => issuer = wire::value(&mut entries)?,
+                "authorization_endpoint" => authorization_endpoint = wire::value(&mut entries)?,
+                "token_endpoint" => token_endpoint = wire::value(&mut entries)?,
+                "revocation_endpoint" => revocation_endpoint = wire::value(&mut entries)?,
+                "registration_endpoint" => registration_endpoint = wire::value(&mut entries)?,
+                "response_types_supported" => response_types_supported = wire::value(&mut entries)?,
+                "grant_types_supported" => grant_types_supported = wire::value(&mut entries)?,
+                "response_modes_supported" => response_modes_supported = wire::value(&mut entries)?,
+                "code_challenge_methods_supported" => {
+                    code_challenge_methods_supported = wire::value(&mut entries)?
+                }
+                "prompt_values_supported" => prompt_values_supported = wire::value(&mut entries)?,
+                "account_management_uri" => account_management_uri = wire::value(&mut entries)?,
+                "account_management_actions_supported" => {
+                    account_management_actions_supported = wire::value(&mut entries)?
+                }
+                "device_authorization_endpoint" => {
+                    device_authorization_endpoint = wire::value(&mut entries)?
+                }
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            issuer: wire::required(issuer, "issuer")?,
+            authorization_endpoint: wire::required(
+                authorization_endpoint,
+                "authorization_endpoint",
+            )?,
+            token_endpoint: wire::required(token_endpoint, "token_endpoint")?,
+            revocation_endpoint: wire::required(revocation_endpoint, "revocation_endpoint")?,
+            registration_endpoint: wire::required(registration_endpoint, "registration_endpoint")?,
+            response_types_supported: wire::required(
+                response_types_supported,
+                "response_types_supported",
+            )?,
+            grant_types_supported: wire::required(grant_types_supported, "grant_types_supported")?,
+            response_modes_supported: wire::required(
+                response_modes_supported,
+                "response_modes_supported",
+            )?,
+            code_challenge_methods_supported: wire::required(
+                code_challenge_methods_supported,
+                "code_challenge_methods_supported",
+            )?,
+            prompt_values_supported,
+            account_management_uri,
+            account_management_actions_supported,
+            device_authorization_endpoint,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetAuthMetadataResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetAuthMetadataResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("issuer", &self.issuer)?;
+        map.serialize_entry("authorization_endpoint", &self.authorization_endpoint)?;
+        map.serialize_entry("token_endpoint", &self.token_endpoint)?;
+        map.serialize_entry("revocation_endpoint", &self.revocation_endpoint)?;
+        map.serialize_entry("registration_endpoint", &self.registration_endpoint)?;
+        map.serialize_entry("response_types_supported", &self.response_types_supported)?;
+        map.serialize_entry("grant_types_supported", &self.grant_types_supported)?;
+        map.serialize_entry("response_modes_supported", &self.response_modes_supported)?;
+        map.serialize_entry(
+            "code_challenge_methods_supported",
+            &self.code_challenge_methods_supported,
+        )?;
+        wire::entry(
+            &mut map,
+            "prompt_values_supported",
+            self.prompt_values_supported.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "account_management_uri",
+            self.account_management_uri.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "account_management_actions_supported",
+            self.account_management_actions_supported.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "device_authorization_endpoint",
+            self.device_authorization_endpoint.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }

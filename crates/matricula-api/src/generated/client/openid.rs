@@ -4,12 +4,15 @@
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 
 use super::definitions;
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
 use crate::{ApiError, Endpoint, UserId, wire};
 
 /// `POST /_matrix/client/v3/user/{userId}/openid/request_token`: makes a token that shows others
 /// who the user is.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridopenidrequest_token)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RequestOpenIdTokenJob")]
@@ -45,5 +48,19 @@ impl Endpoint for RequestOpenIdToken {
 
     fn read_success(response: &Response) -> Result<definitions::OpenidToken, ApiError> {
         wire::read(response)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for RequestOpenIdToken {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        Ok(Self { user_id })
+    }
+
+    fn write_success(response: &definitions::OpenidToken) -> Reply {
+        Reply::json(response)
     }
 }

@@ -2,29 +2,31 @@
 //! The operations of `password_management`.
 
 use matricula_job::{
-    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl, secret::exposed,
+    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, uia::AuthData, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
 
 /// `POST /_matrix/client/v3/account/password`: changes the password.
 ///
 /// Token: if there is one. Rate-limited. May ask for user-interactive authentication.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "ChangePasswordJob")]
 pub struct ChangePassword {
     /// `new_password`.
-    #[serde(with = "exposed")]
     pub new_password: Secret,
     /// `logout_devices`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub logout_devices: Option<bool>,
     /// `auth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthData>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ChangePassword {
@@ -34,7 +36,22 @@ impl ChangePassword {
             new_password: new_password.into(),
             logout_devices: None,
             auth: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `logout_devices`.
+    #[must_use]
+    pub fn logout_devices(mut self, logout_devices: bool) -> Self {
+        self.logout_devices = Some(logout_devices);
+        self
+    }
+
+    /// Sets `auth`.
+    #[must_use]
+    pub fn auth(mut self, auth: AuthData) -> Self {
+        self.auth = Some(auth);
+        self
     }
 }
 
@@ -72,34 +89,118 @@ impl Endpoint for ChangePassword {
     }
 }
 
+impl Serialize for ChangePassword {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("new_password", &wire::Exposed(&self.new_password))?;
+        wire::entry(&mut map, "logout_devices", self.logout_devices.as_ref())?;
+        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for ChangePassword {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut new_password = None;
+        let mut logout_devices = None;
+        let mut auth = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "new_password" => new_password = wire::secret(&mut entries)?,
+                "logout_devices" => logout_devices = wire::value(&mut entries)?,
+                "auth" => auth = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            new_password: wire::required(new_password, "new_password")?,
+            logout_devices,
+            auth,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for ChangePassword {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("new_password", Shape::Text)
+            .required()
+            .secret(),
+        Parameter::body("logout_devices", Shape::Boolean),
+        Parameter::body("auth", Shape::Json),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &ChangePasswordResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`ChangePassword`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ChangePasswordResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChangePasswordResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for ChangePasswordResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for ChangePasswordResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ChangePasswordResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `POST /_matrix/client/v3/account/password/email/requestToken`: has a code sent to an email
 /// address, to reset a password.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpasswordemailrequesttoken)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RequestTokenToResetPasswordEmailJob")]
 pub struct RequestTokenToResetPasswordEmail {
     /// `client_secret`.
-    #[serde(with = "exposed")]
     pub client_secret: Secret,
     /// `email`.
     pub email: String,
     /// `send_attempt`.
     pub send_attempt: u64,
     /// `next_link`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_link: Option<String>,
     /// `id_server`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id_server: Option<String>,
     /// `id_access_token`.
-    #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub id_access_token: Option<Secret>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RequestTokenToResetPasswordEmail {
@@ -116,7 +217,29 @@ impl RequestTokenToResetPasswordEmail {
             next_link: None,
             id_server: None,
             id_access_token: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_link`.
+    #[must_use]
+    pub fn next_link(mut self, next_link: impl Into<String>) -> Self {
+        self.next_link = Some(next_link.into());
+        self
+    }
+
+    /// Sets `id_server`.
+    #[must_use]
+    pub fn id_server(mut self, id_server: impl Into<String>) -> Self {
+        self.id_server = Some(id_server.into());
+        self
+    }
+
+    /// Sets `id_access_token`.
+    #[must_use]
+    pub fn id_access_token(mut self, id_access_token: impl Into<Secret>) -> Self {
+        self.id_access_token = Some(id_access_token.into());
+        self
     }
 }
 
@@ -142,16 +265,91 @@ impl Endpoint for RequestTokenToResetPasswordEmail {
     }
 }
 
+impl Serialize for RequestTokenToResetPasswordEmail {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("email", &self.email)?;
+        map.serialize_entry("send_attempt", &self.send_attempt)?;
+        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        wire::entry(
+            &mut map,
+            "id_access_token",
+            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for RequestTokenToResetPasswordEmail {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut client_secret = None;
+        let mut email = None;
+        let mut send_attempt = None;
+        let mut next_link = None;
+        let mut id_server = None;
+        let mut id_access_token = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "client_secret" => client_secret = wire::secret(&mut entries)?,
+                "email" => email = wire::value(&mut entries)?,
+                "send_attempt" => send_attempt = wire::value(&mut entries)?,
+                "next_link" => next_link = wire::value(&mut entries)?,
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            client_secret: wire::required(client_secret, "client_secret")?,
+            email: wire::required(email, "email")?,
+            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            next_link,
+            id_server,
+            id_access_token,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for RequestTokenToResetPasswordEmail {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("client_secret", Shape::Text)
+            .required()
+            .secret(),
+        Parameter::body("email", Shape::Text).required(),
+        Parameter::body("send_attempt", Shape::Integer).required(),
+        Parameter::body("next_link", Shape::Text),
+        Parameter::body("id_server", Shape::Text),
+        Parameter::body("id_access_token", Shape::Text).secret(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `POST /_matrix/client/v3/account/password/msisdn/requestToken`: has a code sent to a phone
 /// number, to reset a password.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpasswordmsisdnrequesttoken)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RequestTokenToResetPasswordMSISDNJob")]
 pub struct RequestTokenToResetPasswordMsisdn {
     /// `client_secret`.
-    #[serde(with = "exposed")]
     pub client_secret: Secret,
     /// `country`.
     pub country: String,
@@ -160,14 +358,13 @@ pub struct RequestTokenToResetPasswordMsisdn {
     /// `send_attempt`.
     pub send_attempt: u64,
     /// `next_link`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_link: Option<String>,
     /// `id_server`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id_server: Option<String>,
     /// `id_access_token`.
-    #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
     pub id_access_token: Option<Secret>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RequestTokenToResetPasswordMsisdn {
@@ -186,7 +383,29 @@ impl RequestTokenToResetPasswordMsisdn {
             next_link: None,
             id_server: None,
             id_access_token: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_link`.
+    #[must_use]
+    pub fn next_link(mut self, next_link: impl Into<String>) -> Self {
+        self.next_link = Some(next_link.into());
+        self
+    }
+
+    /// Sets `id_server`.
+    #[must_use]
+    pub fn id_server(mut self, id_server: impl Into<String>) -> Self {
+        self.id_server = Some(id_server.into());
+        self
+    }
+
+    /// Sets `id_access_token`.
+    #[must_use]
+    pub fn id_access_token(mut self, id_access_token: impl Into<Secret>) -> Self {
+        self.id_access_token = Some(id_access_token.into());
+        self
     }
 }
 
@@ -209,5 +428,85 @@ impl Endpoint for RequestTokenToResetPasswordMsisdn {
 
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Serialize for RequestTokenToResetPasswordMsisdn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("country", &self.country)?;
+        map.serialize_entry("phone_number", &self.phone_number)?;
+        map.serialize_entry("send_attempt", &self.send_attempt)?;
+        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        wire::entry(
+            &mut map,
+            "id_access_token",
+            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for RequestTokenToResetPasswordMsisdn {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut client_secret = None;
+        let mut country = None;
+        let mut phone_number = None;
+        let mut send_attempt = None;
+        let mut next_link = None;
+        let mut id_server = None;
+        let mut id_access_token = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "client_secret" => client_secret = wire::secret(&mut entries)?,
+                "country" => country = wire::value(&mut entries)?,
+                "phone_number" => phone_number = wire::value(&mut entries)?,
+                "send_attempt" => send_attempt = wire::value(&mut entries)?,
+                "next_link" => next_link = wire::value(&mut entries)?,
+                "id_server" => id_server = wire::value(&mut entries)?,
+                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            client_secret: wire::required(client_secret, "client_secret")?,
+            country: wire::required(country, "country")?,
+            phone_number: wire::required(phone_number, "phone_number")?,
+            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            next_link,
+            id_server,
+            id_access_token,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for RequestTokenToResetPasswordMsisdn {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("client_secret", Shape::Text)
+            .required()
+            .secret(),
+        Parameter::body("country", Shape::Text).required(),
+        Parameter::body("phone_number", Shape::Text).required(),
+        Parameter::body("send_attempt", Shape::Integer).required(),
+        Parameter::body("next_link", Shape::Text),
+        Parameter::body("id_server", Shape::Text),
+        Parameter::body("id_access_token", Shape::Text).secret(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
+        Reply::json(response)
     }
 }

@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::{ApiError, Endpoint, Extra, wire};
 
 /// `GET /.well-known/matrix/policy_server`: tells the keys of a policy server.
 ///
 /// Token: none. Since 1.18.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixpolicy_server)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetWellknownPolicyJob")]
@@ -36,12 +39,25 @@ impl Endpoint for GetWellknownPolicy {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetWellknownPolicy {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetWellknownPolicyResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `public_keys` of [`GetWellknownPolicyResponse`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetWellknownPolicyResponsePublicKeys {
     /// `ed25519`.
     pub ed25519: String,
-    /// All else.
+    /// All else, by name.
     pub extra: BTreeMap<String, String>,
 }
 
@@ -55,37 +71,91 @@ impl GetWellknownPolicyResponsePublicKeys {
     }
 }
 
+impl<'de> wire::Object<'de> for GetWellknownPolicyResponsePublicKeys {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut ed25519 = None;
+        let mut extra = BTreeMap::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "ed25519" => ed25519 = wire::value(&mut entries)?,
+                _ => drop(extra.insert(entry_key.into_owned(), entries.next_value::<String>()?)),
+            }
+        }
+        Ok(Self {
+            ed25519: wire::required(ed25519, "ed25519")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetWellknownPolicyResponsePublicKeys {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
 impl Serialize for GetWellknownPolicyResponsePublicKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("ed25519", &self.ed25519)?;
-        for (key, value) in &self.extra {
-            map.serialize_entry(key, value)?;
+        for (name, value) in &self.extra {
+            map.serialize_entry(name, value)?;
         }
         map.end()
     }
 }
 
-impl<'de> Deserialize<'de> for GetWellknownPolicyResponsePublicKeys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut fields = wire::Fields::deserialize(deserializer)?;
-        Ok(Self {
-            ed25519: fields.required("ed25519")?,
-            extra: fields.rest_as()?,
-        })
-    }
-}
-
 /// The answer to [`GetWellknownPolicy`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetWellknownPolicyResponse {
     /// `public_keys`.
     pub public_keys: GetWellknownPolicyResponsePublicKeys,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetWellknownPolicyResponse {
     /// With what is required, and nothing else.
     pub fn new(public_keys: GetWellknownPolicyResponsePublicKeys) -> Self {
-        Self { public_keys }
+        Self {
+            public_keys,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetWellknownPolicyResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut public_keys = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "public_keys" => public_keys = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            public_keys: wire::required(public_keys, "public_keys")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetWellknownPolicyResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetWellknownPolicyResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("public_keys", &self.public_keys)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -2,14 +2,17 @@
 //! The operations of `profile`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::{ApiError, Endpoint, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, UserId, wire};
 
 /// `GET /_matrix/client/v3/profile/{userId}/{keyName}`: reads a field of a profile.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetProfileFieldJob")]
@@ -53,9 +56,28 @@ impl Endpoint for GetProfileField {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetProfileField {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("keyName", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let key_name: String = request.path("keyName")?;
+        Ok(Self { user_id, key_name })
+    }
+
+    fn write_success(response: &Map<String, Value>) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `PUT /_matrix/client/v3/profile/{userId}/{keyName}`: sets a field of the user's profile.
 ///
-/// Token: required. Rate-limited.
+/// Token: required. Rate-limited. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetProfileFieldJob")]
@@ -87,7 +109,8 @@ impl Endpoint for SetProfileField {
         "/_matrix/client/v3/profile/{userId}/{keyName}",
     )
     .with_auth(OperationAuth::Required)
-    .with_rate_limit();
+    .with_rate_limit()
+    .with_guests();
 
     type Response = SetProfileFieldResponse;
 
@@ -105,13 +128,67 @@ impl Endpoint for SetProfileField {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for SetProfileField {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("keyName", Shape::Text).required(),
+        Parameter::WHOLE_BODY,
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let key_name: String = request.path("keyName")?;
+        let value = request.keyed(key_name.as_str())?;
+        Ok(Self {
+            user_id,
+            key_name,
+            value,
+        })
+    }
+
+    fn write_success(response: &SetProfileFieldResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetProfileField`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetProfileFieldResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetProfileFieldResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetProfileFieldResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetProfileFieldResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetProfileFieldResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `DELETE /_matrix/client/v3/profile/{userId}/{keyName}`: removes a field of the user's profile.
 ///
 /// Token: required. Rate-limited. Since 1.16.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3profileuseridkeyname)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteProfileFieldJob")]
@@ -158,13 +235,61 @@ impl Endpoint for DeleteProfileField {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for DeleteProfileField {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("keyName", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let key_name: String = request.path("keyName")?;
+        Ok(Self { user_id, key_name })
+    }
+
+    fn write_success(response: &DeleteProfileFieldResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DeleteProfileField`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DeleteProfileFieldResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteProfileFieldResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for DeleteProfileFieldResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeleteProfileFieldResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeleteProfileFieldResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `GET /_matrix/client/v3/profile/{userId}`: reads a profile.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuserid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetUserProfileJob")]
@@ -200,6 +325,20 @@ impl Endpoint for GetUserProfile {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetUserProfile {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        Ok(Self { user_id })
+    }
+
+    fn write_success(response: &GetUserProfileResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetUserProfile`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetUserProfileResponse {
@@ -209,37 +348,71 @@ pub struct GetUserProfileResponse {
     pub displayname: Option<String>,
     /// `m.tz`. Since 1.16.
     pub tz: Option<String>,
-    /// All else.
-    pub extra: Map<String, Value>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetUserProfileResponse {
+    /// Sets `avatar_url`.
+    #[must_use]
+    pub fn avatar_url(mut self, avatar_url: impl Into<String>) -> Self {
+        self.avatar_url = Some(avatar_url.into());
+        self
+    }
+
+    /// Sets `displayname`.
+    #[must_use]
+    pub fn displayname(mut self, displayname: impl Into<String>) -> Self {
+        self.displayname = Some(displayname.into());
+        self
+    }
+
+    /// Sets `m.tz`.
+    #[must_use]
+    pub fn tz(mut self, tz: impl Into<String>) -> Self {
+        self.tz = Some(tz.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetUserProfileResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut avatar_url = None;
+        let mut displayname = None;
+        let mut tz = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                "displayname" => displayname = wire::value(&mut entries)?,
+                "m.tz" => tz = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            avatar_url,
+            displayname,
+            tz,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetUserProfileResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
 }
 
 impl Serialize for GetUserProfileResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        if let Some(avatar_url) = &self.avatar_url {
-            map.serialize_entry("avatar_url", avatar_url)?;
-        }
-        if let Some(displayname) = &self.displayname {
-            map.serialize_entry("displayname", displayname)?;
-        }
-        if let Some(tz) = &self.tz {
-            map.serialize_entry("m.tz", tz)?;
-        }
-        for (key, value) in &self.extra {
-            map.serialize_entry(key, value)?;
-        }
+        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        wire::entry(&mut map, "displayname", self.displayname.as_ref())?;
+        wire::entry(&mut map, "m.tz", self.tz.as_ref())?;
+        self.extra.write(&mut map)?;
         map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for GetUserProfileResponse {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut fields = wire::Fields::deserialize(deserializer)?;
-        Ok(Self {
-            avatar_url: fields.optional("avatar_url")?,
-            displayname: fields.optional("displayname")?,
-            tz: fields.optional("m.tz")?,
-            extra: fields.rest(),
-        })
     }
 }

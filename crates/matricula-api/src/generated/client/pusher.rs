@@ -2,15 +2,18 @@
 //! The operations of `pusher`.
 
 use matricula_job::{
-    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl, secret::exposed,
+    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, wire, wire::text_enum};
 
 /// `GET /_matrix/client/v3/pushers`: lists what the user is notified through.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushers)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetPushersJob")]
@@ -37,22 +40,84 @@ impl Endpoint for GetPushers {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetPushers {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetPushersResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `data` of [`Pusher`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PusherData {
     /// `url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// `format`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl PusherData {
+    /// Sets `url`.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Sets `format`.
+    #[must_use]
+    pub fn format(mut self, format: impl Into<String>) -> Self {
+        self.format = Some(format.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for PusherData {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut url = None;
+        let mut format = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "url" => url = wire::value(&mut entries)?,
+                "format" => format = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { url, format, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for PusherData {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PusherData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "url", self.url.as_ref())?;
+        wire::entry(&mut map, "format", self.format.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `pushers` of [`GetPushersResponse`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pusher {
     /// `pushkey`.
-    #[serde(with = "exposed")]
     pub pushkey: Secret,
     /// `kind`.
     pub kind: String,
@@ -63,67 +128,176 @@ pub struct Pusher {
     /// `device_display_name`.
     pub device_display_name: String,
     /// `profile_tag`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile_tag: Option<String>,
     /// `lang`.
     pub lang: String,
     /// `data`.
     pub data: PusherData,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Pusher {
+    /// Sets `profile_tag`.
+    #[must_use]
+    pub fn profile_tag(mut self, profile_tag: impl Into<String>) -> Self {
+        self.profile_tag = Some(profile_tag.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Pusher {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut pushkey = None;
+        let mut kind = None;
+        let mut app_id = None;
+        let mut app_display_name = None;
+        let mut device_display_name = None;
+        let mut profile_tag = None;
+        let mut lang = None;
+        let mut data = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "pushkey" => pushkey = wire::secret(&mut entries)?,
+                "kind" => kind = wire::value(&mut entries)?,
+                "app_id" => app_id = wire::value(&mut entries)?,
+                "app_display_name" => app_display_name = wire::value(&mut entries)?,
+                "device_display_name" => device_display_name = wire::value(&mut entries)?,
+                "profile_tag" => profile_tag = wire::value(&mut entries)?,
+                "lang" => lang = wire::value(&mut entries)?,
+                "data" => data = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            pushkey: wire::required(pushkey, "pushkey")?,
+            kind: wire::required(kind, "kind")?,
+            app_id: wire::required(app_id, "app_id")?,
+            app_display_name: wire::required(app_display_name, "app_display_name")?,
+            device_display_name: wire::required(device_display_name, "device_display_name")?,
+            profile_tag,
+            lang: wire::required(lang, "lang")?,
+            data: wire::required(data, "data")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Pusher {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Pusher {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("pushkey", &wire::Exposed(&self.pushkey))?;
+        map.serialize_entry("kind", &self.kind)?;
+        map.serialize_entry("app_id", &self.app_id)?;
+        map.serialize_entry("app_display_name", &self.app_display_name)?;
+        map.serialize_entry("device_display_name", &self.device_display_name)?;
+        wire::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
+        map.serialize_entry("lang", &self.lang)?;
+        map.serialize_entry("data", &self.data)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The answer to [`GetPushers`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPushersResponse {
     /// `pushers`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pushers: Option<Vec<Pusher>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetPushersResponse {
+    /// Sets `pushers`.
+    #[must_use]
+    pub fn pushers(mut self, pushers: Vec<Pusher>) -> Self {
+        self.pushers = Some(pushers);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetPushersResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut pushers = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "pushers" => pushers = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { pushers, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetPushersResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetPushersResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "pushers", self.pushers.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `POST /_matrix/client/v3/pushers/set`: sets, or with no kind removes, what the user is notified
 /// through.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PostPusherJob")]
 pub struct PostPusher {
     /// `pushkey`.
-    #[serde(with = "exposed")]
     pub pushkey: Secret,
     /// Null removes the pusher.
     pub kind: Option<String>,
     /// `app_id`.
     pub app_id: String,
     /// `app_display_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub app_display_name: Option<String>,
     /// `device_display_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_display_name: Option<String>,
     /// `profile_tag`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile_tag: Option<String>,
     /// `lang`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
     /// `data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PostPusherData>,
     /// `append`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub append: Option<bool>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PostPusher {
     /// With what is required, and nothing else.
     pub fn new(
         pushkey: impl Into<Secret>,
-        kind: Option<String>,
+        kind: impl Into<Option<String>>,
         app_id: impl Into<String>,
     ) -> Self {
         Self {
             pushkey: pushkey.into(),
-            kind,
+            kind: kind.into(),
             app_id: app_id.into(),
             app_display_name: None,
             device_display_name: None,
@@ -131,7 +305,50 @@ impl PostPusher {
             lang: None,
             data: None,
             append: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `app_display_name`.
+    #[must_use]
+    pub fn app_display_name(mut self, app_display_name: impl Into<String>) -> Self {
+        self.app_display_name = Some(app_display_name.into());
+        self
+    }
+
+    /// Sets `device_display_name`.
+    #[must_use]
+    pub fn device_display_name(mut self, device_display_name: impl Into<String>) -> Self {
+        self.device_display_name = Some(device_display_name.into());
+        self
+    }
+
+    /// Sets `profile_tag`.
+    #[must_use]
+    pub fn profile_tag(mut self, profile_tag: impl Into<String>) -> Self {
+        self.profile_tag = Some(profile_tag.into());
+        self
+    }
+
+    /// Sets `lang`.
+    #[must_use]
+    pub fn lang(mut self, lang: impl Into<String>) -> Self {
+        self.lang = Some(lang.into());
+        self
+    }
+
+    /// Sets `data`.
+    #[must_use]
+    pub fn data(mut self, data: PostPusherData) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// Sets `append`.
+    #[must_use]
+    pub fn append(mut self, append: bool) -> Self {
+        self.append = Some(append);
+        self
     }
 }
 
@@ -159,6 +376,94 @@ impl Endpoint for PostPusher {
     }
 }
 
+impl Serialize for PostPusher {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("pushkey", &wire::Exposed(&self.pushkey))?;
+        map.serialize_entry("kind", &self.kind)?;
+        map.serialize_entry("app_id", &self.app_id)?;
+        wire::entry(&mut map, "app_display_name", self.app_display_name.as_ref())?;
+        wire::entry(
+            &mut map,
+            "device_display_name",
+            self.device_display_name.as_ref(),
+        )?;
+        wire::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
+        wire::entry(&mut map, "lang", self.lang.as_ref())?;
+        wire::entry(&mut map, "data", self.data.as_ref())?;
+        wire::entry(&mut map, "append", self.append.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for PostPusher {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut pushkey = None;
+        let mut kind = None;
+        let mut app_id = None;
+        let mut app_display_name = None;
+        let mut device_display_name = None;
+        let mut profile_tag = None;
+        let mut lang = None;
+        let mut data = None;
+        let mut append = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "pushkey" => pushkey = wire::secret(&mut entries)?,
+                "kind" => kind = wire::value(&mut entries)?,
+                "app_id" => app_id = wire::value(&mut entries)?,
+                "app_display_name" => app_display_name = wire::value(&mut entries)?,
+                "device_display_name" => device_display_name = wire::value(&mut entries)?,
+                "profile_tag" => profile_tag = wire::value(&mut entries)?,
+                "lang" => lang = wire::value(&mut entries)?,
+                "data" => data = wire::value(&mut entries)?,
+                "append" => append = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            pushkey: wire::required(pushkey, "pushkey")?,
+            kind,
+            app_id: wire::required(app_id, "app_id")?,
+            app_display_name,
+            device_display_name,
+            profile_tag,
+            lang,
+            data,
+            append,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for PostPusher {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("pushkey", Shape::Text).required().secret(),
+        Parameter::body("kind", Shape::Json).required(),
+        Parameter::body("app_id", Shape::Text).required(),
+        Parameter::body("app_display_name", Shape::Text),
+        Parameter::body("device_display_name", Shape::Text),
+        Parameter::body("profile_tag", Shape::Text),
+        Parameter::body("lang", Shape::Text),
+        Parameter::body("data", Shape::Json),
+        Parameter::body("append", Shape::Boolean),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &PostPusherResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 text_enum! {
     /// A value of `format` in [`PostPusherData`].
     pub enum PostPusherDataFormat {
@@ -167,16 +472,95 @@ text_enum! {
 }
 
 /// `data` of [`PostPusher`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PostPusherData {
     /// `url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// `format`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<PostPusherDataFormat>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl PostPusherData {
+    /// Sets `url`.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Sets `format`.
+    #[must_use]
+    pub fn format(mut self, format: PostPusherDataFormat) -> Self {
+        self.format = Some(format);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for PostPusherData {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut url = None;
+        let mut format = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "url" => url = wire::value(&mut entries)?,
+                "format" => format = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { url, format, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for PostPusherData {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PostPusherData {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "url", self.url.as_ref())?;
+        wire::entry(&mut map, "format", self.format.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The answer to [`PostPusher`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PostPusherResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PostPusherResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for PostPusherResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for PostPusherResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PostPusherResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

@@ -2,15 +2,18 @@
 //! The operations of `pushrules`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, TextOr, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, TextOr, wire};
 
 /// `GET /_matrix/client/v3/pushrules/`: reads the rules for notifications.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrules)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetPushRulesJob")]
@@ -36,23 +39,76 @@ impl Endpoint for GetPushRules {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetPushRules {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetPushRulesResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetPushRules`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetPushRulesResponse {
     /// `global`.
     pub global: definitions::PushRuleset,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetPushRulesResponse {
     /// With what is required, and nothing else.
     pub fn new(global: definitions::PushRuleset) -> Self {
-        Self { global }
+        Self {
+            global,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetPushRulesResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut global = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "global" => global = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            global: wire::required(global, "global")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetPushRulesResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetPushRulesResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("global", &self.global)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `GET /_matrix/client/v3/pushrules/global/`: reads the rules for notifications.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobal)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetPushRulesGlobalJob")]
@@ -78,9 +134,23 @@ impl Endpoint for GetPushRulesGlobal {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetPushRulesGlobal {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &definitions::PushRuleset) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: reads a rule for notifications.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetPushRuleJob")]
@@ -122,34 +192,49 @@ impl Endpoint for GetPushRule {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetPushRule {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("kind", Shape::Text).required(),
+        Parameter::path("ruleId", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let kind: definitions::PushRuleKind = request.path("kind")?;
+        let rule_id: String = request.path("ruleId")?;
+        Ok(Self { kind, rule_id })
+    }
+
+    fn write_success(response: &definitions::PushRule) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: makes or changes a rule for
 /// notifications.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetPushRuleJob")]
 pub struct SetPushRule {
     /// Path `kind`.
-    #[serde(skip)]
     pub kind: definitions::PushRuleKind,
     /// Path `ruleId`.
-    #[serde(skip)]
     pub rule_id: String,
     /// Query `before`.
-    #[serde(skip)]
     pub before: Option<String>,
     /// Query `after`.
-    #[serde(skip)]
     pub after: Option<String>,
     /// `actions`.
     pub actions: Vec<TextOr<Map<String, Value>>>,
     /// `conditions`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<definitions::PushCondition>>,
     /// `pattern`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetPushRule {
@@ -162,12 +247,41 @@ impl SetPushRule {
         Self {
             kind,
             rule_id: rule_id.into(),
-            actions,
             before: None,
             after: None,
+            actions,
             conditions: None,
             pattern: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `before`.
+    #[must_use]
+    pub fn before(mut self, before: impl Into<String>) -> Self {
+        self.before = Some(before.into());
+        self
+    }
+
+    /// Sets `after`.
+    #[must_use]
+    pub fn after(mut self, after: impl Into<String>) -> Self {
+        self.after = Some(after.into());
+        self
+    }
+
+    /// Sets `conditions`.
+    #[must_use]
+    pub fn conditions(mut self, conditions: Vec<definitions::PushCondition>) -> Self {
+        self.conditions = Some(conditions);
+        self
+    }
+
+    /// Sets `pattern`.
+    #[must_use]
+    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
+        self.pattern = Some(pattern.into());
+        self
     }
 }
 
@@ -201,13 +315,117 @@ impl Endpoint for SetPushRule {
     }
 }
 
+impl Serialize for SetPushRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("actions", &self.actions)?;
+        wire::entry(&mut map, "conditions", self.conditions.as_ref())?;
+        wire::entry(&mut map, "pattern", self.pattern.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetPushRule {
+    type Params = (
+        definitions::PushRuleKind,
+        String,
+        Option<String>,
+        Option<String>,
+    );
+
+    fn read<A: MapAccess<'de>>(
+        (kind, rule_id, before, after): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut actions = None;
+        let mut conditions = None;
+        let mut pattern = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "actions" => actions = wire::value(&mut entries)?,
+                "conditions" => conditions = wire::value(&mut entries)?,
+                "pattern" => pattern = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            kind,
+            rule_id,
+            before,
+            after,
+            actions: wire::required(actions, "actions")?,
+            conditions,
+            pattern,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetPushRule {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("kind", Shape::Text).required(),
+        Parameter::path("ruleId", Shape::Text).required(),
+        Parameter::query("before", Shape::Text),
+        Parameter::query("after", Shape::Text),
+        Parameter::body("actions", Shape::Json).required(),
+        Parameter::body("conditions", Shape::Json),
+        Parameter::body("pattern", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let kind: definitions::PushRuleKind = request.path("kind")?;
+        let rule_id: String = request.path("ruleId")?;
+        let before: Option<String> = request.query_if("before")?;
+        let after: Option<String> = request.query_if("after")?;
+        request.object((kind, rule_id, before, after))
+    }
+
+    fn write_success(response: &SetPushRuleResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetPushRule`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetPushRuleResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetPushRuleResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetPushRuleResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetPushRuleResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetPushRuleResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `DELETE /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: removes a rule for notifications.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3pushrulesglobalkindruleid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeletePushRuleJob")]
@@ -249,14 +467,62 @@ impl Endpoint for DeletePushRule {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for DeletePushRule {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("kind", Shape::Text).required(),
+        Parameter::path("ruleId", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let kind: definitions::PushRuleKind = request.path("kind")?;
+        let rule_id: String = request.path("ruleId")?;
+        Ok(Self { kind, rule_id })
+    }
+
+    fn write_success(response: &DeletePushRuleResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DeletePushRule`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DeletePushRuleResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeletePushRuleResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for DeletePushRuleResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeletePushRuleResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeletePushRuleResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`: tells whether a rule for
 /// notifications applies.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleidenabled)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "IsPushRuleEnabledJob")]
@@ -298,17 +564,74 @@ impl Endpoint for IsPushRuleEnabled {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for IsPushRuleEnabled {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("kind", Shape::Text).required(),
+        Parameter::path("ruleId", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let kind: definitions::PushRuleKind = request.path("kind")?;
+        let rule_id: String = request.path("ruleId")?;
+        Ok(Self { kind, rule_id })
+    }
+
+    fn write_success(response: &IsPushRuleEnabledResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`IsPushRuleEnabled`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IsPushRuleEnabledResponse {
     /// `enabled`.
     pub enabled: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl IsPushRuleEnabledResponse {
     /// With what is required, and nothing else.
     pub fn new(enabled: bool) -> Self {
-        Self { enabled }
+        Self {
+            enabled,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for IsPushRuleEnabledResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut enabled = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "enabled" => enabled = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            enabled: wire::required(enabled, "enabled")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for IsPushRuleEnabledResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for IsPushRuleEnabledResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("enabled", &self.enabled)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -316,18 +639,19 @@ impl IsPushRuleEnabledResponse {
 /// apply, or not.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidenabled)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetPushRuleEnabledJob")]
 pub struct SetPushRuleEnabled {
     /// Path `kind`.
-    #[serde(skip)]
     pub kind: definitions::PushRuleKind,
     /// Path `ruleId`.
-    #[serde(skip)]
     pub rule_id: String,
     /// `enabled`.
     pub enabled: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetPushRuleEnabled {
@@ -337,6 +661,7 @@ impl SetPushRuleEnabled {
             kind,
             rule_id: rule_id.into(),
             enabled,
+            extra: Default::default(),
         }
     }
 }
@@ -362,14 +687,97 @@ impl Endpoint for SetPushRuleEnabled {
     }
 }
 
+impl Serialize for SetPushRuleEnabled {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("enabled", &self.enabled)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetPushRuleEnabled {
+    type Params = (definitions::PushRuleKind, String);
+
+    fn read<A: MapAccess<'de>>(
+        (kind, rule_id): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut enabled = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "enabled" => enabled = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            kind,
+            rule_id,
+            enabled: wire::required(enabled, "enabled")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetPushRuleEnabled {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("kind", Shape::Text).required(),
+        Parameter::path("ruleId", Shape::Text).required(),
+        Parameter::body("enabled", Shape::Boolean).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let kind: definitions::PushRuleKind = request.path("kind")?;
+        let rule_id: String = request.path("ruleId")?;
+        request.object((kind, rule_id))
+    }
+
+    fn write_success(response: &SetPushRuleEnabledResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetPushRuleEnabled`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetPushRuleEnabledResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetPushRuleEnabledResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetPushRuleEnabledResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetPushRuleEnabledResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetPushRuleEnabledResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`: reads what a rule for
 /// notifications does.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleidactions)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetPushRuleActionsJob")]
@@ -411,17 +819,74 @@ impl Endpoint for GetPushRuleActions {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetPushRuleActions {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("kind", Shape::Text).required(),
+        Parameter::path("ruleId", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let kind: definitions::PushRuleKind = request.path("kind")?;
+        let rule_id: String = request.path("ruleId")?;
+        Ok(Self { kind, rule_id })
+    }
+
+    fn write_success(response: &GetPushRuleActionsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetPushRuleActions`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetPushRuleActionsResponse {
     /// `actions`.
     pub actions: Vec<TextOr<Map<String, Value>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetPushRuleActionsResponse {
     /// With what is required, and nothing else.
     pub fn new(actions: Vec<TextOr<Map<String, Value>>>) -> Self {
-        Self { actions }
+        Self {
+            actions,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetPushRuleActionsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut actions = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "actions" => actions = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            actions: wire::required(actions, "actions")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetPushRuleActionsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetPushRuleActionsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("actions", &self.actions)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -429,18 +894,19 @@ impl GetPushRuleActionsResponse {
 /// notifications does.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidactions)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetPushRuleActionsJob")]
 pub struct SetPushRuleActions {
     /// Path `kind`.
-    #[serde(skip)]
     pub kind: definitions::PushRuleKind,
     /// Path `ruleId`.
-    #[serde(skip)]
     pub rule_id: String,
     /// `actions`.
     pub actions: Vec<TextOr<Map<String, Value>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetPushRuleActions {
@@ -454,6 +920,7 @@ impl SetPushRuleActions {
             kind,
             rule_id: rule_id.into(),
             actions,
+            extra: Default::default(),
         }
     }
 }
@@ -479,6 +946,88 @@ impl Endpoint for SetPushRuleActions {
     }
 }
 
+impl Serialize for SetPushRuleActions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("actions", &self.actions)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetPushRuleActions {
+    type Params = (definitions::PushRuleKind, String);
+
+    fn read<A: MapAccess<'de>>(
+        (kind, rule_id): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut actions = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "actions" => actions = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            kind,
+            rule_id,
+            actions: wire::required(actions, "actions")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetPushRuleActions {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("kind", Shape::Text).required(),
+        Parameter::path("ruleId", Shape::Text).required(),
+        Parameter::body("actions", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let kind: definitions::PushRuleKind = request.path("kind")?;
+        let rule_id: String = request.path("ruleId")?;
+        request.object((kind, rule_id))
+    }
+
+    fn write_success(response: &SetPushRuleActionsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetPushRuleActions`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetPushRuleActionsResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetPushRuleActionsResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetPushRuleActionsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetPushRuleActionsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetPushRuleActionsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

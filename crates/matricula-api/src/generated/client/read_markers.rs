@@ -2,29 +2,30 @@
 //! The operations of `read_markers`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, wire};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/read_markers`: marks how far a room is read.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidread_markers)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetReadMarkerJob")]
 pub struct SetReadMarker {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// `m.fully_read`.
-    #[serde(rename = "m.fully_read", skip_serializing_if = "Option::is_none")]
     pub fully_read: Option<String>,
     /// `m.read`.
-    #[serde(rename = "m.read", skip_serializing_if = "Option::is_none")]
     pub read: Option<String>,
     /// `m.read.private`. Since 1.4.
-    #[serde(rename = "m.read.private", skip_serializing_if = "Option::is_none")]
     pub read_private: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetReadMarker {
@@ -35,7 +36,29 @@ impl SetReadMarker {
             fully_read: None,
             read: None,
             read_private: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `m.fully_read`.
+    #[must_use]
+    pub fn fully_read(mut self, fully_read: impl Into<String>) -> Self {
+        self.fully_read = Some(fully_read.into());
+        self
+    }
+
+    /// Sets `m.read`.
+    #[must_use]
+    pub fn read(mut self, read: impl Into<String>) -> Self {
+        self.read = Some(read.into());
+        self
+    }
+
+    /// Sets `m.read.private`.
+    #[must_use]
+    pub fn read_private(mut self, read_private: impl Into<String>) -> Self {
+        self.read_private = Some(read_private.into());
+        self
     }
 }
 
@@ -62,6 +85,92 @@ impl Endpoint for SetReadMarker {
     }
 }
 
+impl Serialize for SetReadMarker {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "m.fully_read", self.fully_read.as_ref())?;
+        wire::entry(&mut map, "m.read", self.read.as_ref())?;
+        wire::entry(&mut map, "m.read.private", self.read_private.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetReadMarker {
+    type Params = (RoomId,);
+
+    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut fully_read = None;
+        let mut read = None;
+        let mut read_private = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "m.fully_read" => fully_read = wire::value(&mut entries)?,
+                "m.read" => read = wire::value(&mut entries)?,
+                "m.read.private" => read_private = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            fully_read,
+            read,
+            read_private,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetReadMarker {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::body("m.fully_read", Shape::Text),
+        Parameter::body("m.read", Shape::Text),
+        Parameter::body("m.read.private", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        request.object((room_id,))
+    }
+
+    fn write_success(response: &SetReadMarkerResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetReadMarker`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetReadMarkerResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetReadMarkerResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetReadMarkerResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetReadMarkerResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetReadMarkerResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

@@ -2,29 +2,30 @@
 //! The operations of `receipts`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, EventId, RoomId, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire, wire::text_enum};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}`: acknowledges an event.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PostReceiptJob")]
 pub struct PostReceipt {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// Path `receiptType`.
-    #[serde(skip)]
     pub receipt_type: ReceiptType,
     /// Path `eventId`.
-    #[serde(skip)]
     pub event_id: EventId,
     /// `thread_id`. Since 1.4.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PostReceipt {
@@ -35,7 +36,15 @@ impl PostReceipt {
             receipt_type,
             event_id,
             thread_id: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `thread_id`.
+    #[must_use]
+    pub fn thread_id(mut self, thread_id: impl Into<String>) -> Self {
+        self.thread_id = Some(thread_id.into());
+        self
     }
 }
 
@@ -69,6 +78,62 @@ impl Endpoint for PostReceipt {
     }
 }
 
+impl Serialize for PostReceipt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "thread_id", self.thread_id.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for PostReceipt {
+    type Params = (RoomId, ReceiptType, EventId);
+
+    fn read<A: MapAccess<'de>>(
+        (room_id, receipt_type, event_id): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut thread_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "thread_id" => thread_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            receipt_type,
+            event_id,
+            thread_id,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for PostReceipt {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("receiptType", Shape::Text).required(),
+        Parameter::path("eventId", Shape::Text).required(),
+        Parameter::body("thread_id", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let receipt_type: ReceiptType = request.path("receiptType")?;
+        let event_id: EventId = request.path("eventId")?;
+        request.object((room_id, receipt_type, event_id))
+    }
+
+    fn write_success(response: &PostReceiptResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 text_enum! {
     /// A value of `receiptType` in [`PostReceipt`].
     pub enum ReceiptType {
@@ -79,5 +144,34 @@ text_enum! {
 }
 
 /// The answer to [`PostReceipt`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PostReceiptResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PostReceiptResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for PostReceiptResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for PostReceiptResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PostReceiptResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

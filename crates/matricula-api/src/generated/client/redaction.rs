@@ -2,30 +2,31 @@
 //! The operations of `redaction`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, EventId, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire};
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`: strips an event of its
 /// content.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RedactEventJob")]
 pub struct RedactEvent {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// Path `eventId`.
-    #[serde(skip)]
     pub event_id: EventId,
     /// Path `txnId`.
-    #[serde(skip)]
     pub txn_id: String,
     /// `reason`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RedactEvent {
@@ -36,7 +37,15 @@ impl RedactEvent {
             event_id,
             txn_id: txn_id.into(),
             reason: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `reason`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
     }
 }
 
@@ -65,10 +74,107 @@ impl Endpoint for RedactEvent {
     }
 }
 
+impl Serialize for RedactEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for RedactEvent {
+    type Params = (RoomId, EventId, String);
+
+    fn read<A: MapAccess<'de>>(
+        (room_id, event_id, txn_id): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut reason = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "reason" => reason = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            event_id,
+            txn_id,
+            reason,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for RedactEvent {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventId", Shape::Text).required(),
+        Parameter::path("txnId", Shape::Text).required(),
+        Parameter::body("reason", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_id: EventId = request.path("eventId")?;
+        let txn_id: String = request.path("txnId")?;
+        request.object((room_id, event_id, txn_id))
+    }
+
+    fn write_success(response: &RedactEventResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`RedactEvent`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedactEventResponse {
     /// `event_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<EventId>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl RedactEventResponse {
+    /// Sets `event_id`.
+    #[must_use]
+    pub fn event_id(mut self, event_id: EventId) -> Self {
+        self.event_id = Some(event_id);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for RedactEventResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "event_id" => event_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { event_id, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for RedactEventResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RedactEventResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "event_id", self.event_id.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }

@@ -2,14 +2,17 @@
 //! The operations of `registration_tokens`.
 
 use matricula_job::{Api, Job, Method, Operation, Response, Secret, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, wire};
 
 /// `GET /_matrix/client/v1/register/m.login.registration_token/validity`: tells whether a
 /// registration token may be used.
 ///
 /// Token: none. Rate-limited. Since 1.2.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1registermloginregistration_tokenvalidity)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RegistrationTokenValidityJob")]
@@ -50,16 +53,70 @@ impl Endpoint for RegistrationTokenValidity {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for RegistrationTokenValidity {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::query("token", Shape::Text).required().secret()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let token: Secret = request.query("token")?;
+        Ok(Self { token })
+    }
+
+    fn write_success(response: &RegistrationTokenValidityResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`RegistrationTokenValidity`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RegistrationTokenValidityResponse {
     /// As of now.
     pub valid: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RegistrationTokenValidityResponse {
     /// With what is required, and nothing else.
     pub fn new(valid: bool) -> Self {
-        Self { valid }
+        Self {
+            valid,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for RegistrationTokenValidityResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut valid = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "valid" => valid = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            valid: wire::required(valid, "valid")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RegistrationTokenValidityResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RegistrationTokenValidityResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("valid", &self.valid)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

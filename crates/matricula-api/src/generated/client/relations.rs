@@ -2,15 +2,18 @@
 //! The operations of `relations`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}`: reads the events that refer to an
 /// event.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRelatingEventsJob")]
@@ -43,6 +46,41 @@ impl GetRelatingEvents {
             dir: None,
             recurse: None,
         }
+    }
+
+    /// Sets `from`.
+    #[must_use]
+    pub fn from(mut self, from: impl Into<String>) -> Self {
+        self.from = Some(from.into());
+        self
+    }
+
+    /// Sets `to`.
+    #[must_use]
+    pub fn to(mut self, to: impl Into<String>) -> Self {
+        self.to = Some(to.into());
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `dir`.
+    #[must_use]
+    pub fn dir(mut self, dir: definitions::Direction) -> Self {
+        self.dir = Some(dir);
+        self
+    }
+
+    /// Sets `recurse`.
+    #[must_use]
+    pub fn recurse(mut self, recurse: bool) -> Self {
+        self.recurse = Some(recurse);
+        self
     }
 }
 
@@ -86,31 +124,134 @@ impl Endpoint for GetRelatingEvents {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRelatingEvents {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventId", Shape::Text).required(),
+        Parameter::query("from", Shape::Text),
+        Parameter::query("to", Shape::Text),
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("dir", Shape::Text),
+        Parameter::query("recurse", Shape::Boolean),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_id: EventId = request.path("eventId")?;
+        let from: Option<String> = request.query_if("from")?;
+        let to: Option<String> = request.query_if("to")?;
+        let limit: Option<u64> = request.query_if("limit")?;
+        let dir: Option<definitions::Direction> = request.query_if("dir")?;
+        let recurse: Option<bool> = request.query_if("recurse")?;
+        Ok(Self {
+            room_id,
+            event_id,
+            from,
+            to,
+            limit,
+            dir,
+            recurse,
+        })
+    }
+
+    fn write_success(response: &GetRelatingEventsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRelatingEvents`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetRelatingEventsResponse {
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
     /// `prev_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_batch: Option<String>,
     /// `recursion_depth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recursion_depth: Option<u64>,
     /// `chunk`.
     pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetRelatingEventsResponse {
     /// With what is required, and nothing else.
     pub fn new(chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
         Self {
-            chunk,
             next_batch: None,
             prev_batch: None,
             recursion_depth: None,
+            chunk,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+
+    /// Sets `prev_batch`.
+    #[must_use]
+    pub fn prev_batch(mut self, prev_batch: impl Into<String>) -> Self {
+        self.prev_batch = Some(prev_batch.into());
+        self
+    }
+
+    /// Sets `recursion_depth`.
+    #[must_use]
+    pub fn recursion_depth(mut self, recursion_depth: u64) -> Self {
+        self.recursion_depth = Some(recursion_depth);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRelatingEventsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut next_batch = None;
+        let mut prev_batch = None;
+        let mut recursion_depth = None;
+        let mut chunk = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "prev_batch" => prev_batch = wire::value(&mut entries)?,
+                "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            next_batch,
+            prev_batch,
+            recursion_depth,
+            chunk: wire::required(chunk, "chunk")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRelatingEventsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRelatingEventsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        wire::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
+        map.serialize_entry("chunk", &self.chunk)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -118,6 +259,7 @@ impl GetRelatingEventsResponse {
 /// refer to an event in one way.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventidreltype)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRelatingEventsWithRelTypeJob")]
@@ -153,6 +295,41 @@ impl GetRelatingEventsWithRelType {
             dir: None,
             recurse: None,
         }
+    }
+
+    /// Sets `from`.
+    #[must_use]
+    pub fn from(mut self, from: impl Into<String>) -> Self {
+        self.from = Some(from.into());
+        self
+    }
+
+    /// Sets `to`.
+    #[must_use]
+    pub fn to(mut self, to: impl Into<String>) -> Self {
+        self.to = Some(to.into());
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `dir`.
+    #[must_use]
+    pub fn dir(mut self, dir: definitions::Direction) -> Self {
+        self.dir = Some(dir);
+        self
+    }
+
+    /// Sets `recurse`.
+    #[must_use]
+    pub fn recurse(mut self, recurse: bool) -> Self {
+        self.recurse = Some(recurse);
+        self
     }
 }
 
@@ -200,31 +377,137 @@ impl Endpoint for GetRelatingEventsWithRelType {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRelatingEventsWithRelType {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventId", Shape::Text).required(),
+        Parameter::path("relType", Shape::Text).required(),
+        Parameter::query("from", Shape::Text),
+        Parameter::query("to", Shape::Text),
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("dir", Shape::Text),
+        Parameter::query("recurse", Shape::Boolean),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_id: EventId = request.path("eventId")?;
+        let rel_type: String = request.path("relType")?;
+        let from: Option<String> = request.query_if("from")?;
+        let to: Option<String> = request.query_if("to")?;
+        let limit: Option<u64> = request.query_if("limit")?;
+        let dir: Option<definitions::Direction> = request.query_if("dir")?;
+        let recurse: Option<bool> = request.query_if("recurse")?;
+        Ok(Self {
+            room_id,
+            event_id,
+            rel_type,
+            from,
+            to,
+            limit,
+            dir,
+            recurse,
+        })
+    }
+
+    fn write_success(response: &GetRelatingEventsWithRelTypeResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRelatingEventsWithRelType`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetRelatingEventsWithRelTypeResponse {
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
     /// `prev_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_batch: Option<String>,
     /// `recursion_depth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recursion_depth: Option<u64>,
     /// `chunk`.
     pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetRelatingEventsWithRelTypeResponse {
     /// With what is required, and nothing else.
     pub fn new(chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
         Self {
-            chunk,
             next_batch: None,
             prev_batch: None,
             recursion_depth: None,
+            chunk,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+
+    /// Sets `prev_batch`.
+    #[must_use]
+    pub fn prev_batch(mut self, prev_batch: impl Into<String>) -> Self {
+        self.prev_batch = Some(prev_batch.into());
+        self
+    }
+
+    /// Sets `recursion_depth`.
+    #[must_use]
+    pub fn recursion_depth(mut self, recursion_depth: u64) -> Self {
+        self.recursion_depth = Some(recursion_depth);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut next_batch = None;
+        let mut prev_batch = None;
+        let mut recursion_depth = None;
+        let mut chunk = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "prev_batch" => prev_batch = wire::value(&mut entries)?,
+                "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            next_batch,
+            prev_batch,
+            recursion_depth,
+            chunk: wire::required(chunk, "chunk")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRelatingEventsWithRelTypeResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRelatingEventsWithRelTypeResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        wire::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
+        map.serialize_entry("chunk", &self.chunk)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
@@ -232,6 +515,7 @@ impl GetRelatingEventsWithRelTypeResponse {
 /// events of one type that refer to an event in one way.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventidreltypeeventtype)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRelatingEventsWithRelTypeAndEventTypeJob")]
@@ -275,6 +559,41 @@ impl GetRelatingEventsWithRelTypeAndEventType {
             dir: None,
             recurse: None,
         }
+    }
+
+    /// Sets `from`.
+    #[must_use]
+    pub fn from(mut self, from: impl Into<String>) -> Self {
+        self.from = Some(from.into());
+        self
+    }
+
+    /// Sets `to`.
+    #[must_use]
+    pub fn to(mut self, to: impl Into<String>) -> Self {
+        self.to = Some(to.into());
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `dir`.
+    #[must_use]
+    pub fn dir(mut self, dir: definitions::Direction) -> Self {
+        self.dir = Some(dir);
+        self
+    }
+
+    /// Sets `recurse`.
+    #[must_use]
+    pub fn recurse(mut self, recurse: bool) -> Self {
+        self.recurse = Some(recurse);
+        self
     }
 }
 
@@ -325,30 +644,139 @@ impl Endpoint for GetRelatingEventsWithRelTypeAndEventType {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRelatingEventsWithRelTypeAndEventType {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventId", Shape::Text).required(),
+        Parameter::path("relType", Shape::Text).required(),
+        Parameter::path("eventType", Shape::Text).required(),
+        Parameter::query("from", Shape::Text),
+        Parameter::query("to", Shape::Text),
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("dir", Shape::Text),
+        Parameter::query("recurse", Shape::Boolean),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_id: EventId = request.path("eventId")?;
+        let rel_type: String = request.path("relType")?;
+        let event_type: String = request.path("eventType")?;
+        let from: Option<String> = request.query_if("from")?;
+        let to: Option<String> = request.query_if("to")?;
+        let limit: Option<u64> = request.query_if("limit")?;
+        let dir: Option<definitions::Direction> = request.query_if("dir")?;
+        let recurse: Option<bool> = request.query_if("recurse")?;
+        Ok(Self {
+            room_id,
+            event_id,
+            rel_type,
+            event_type,
+            from,
+            to,
+            limit,
+            dir,
+            recurse,
+        })
+    }
+
+    fn write_success(response: &GetRelatingEventsWithRelTypeAndEventTypeResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRelatingEventsWithRelTypeAndEventType`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetRelatingEventsWithRelTypeAndEventTypeResponse {
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
     /// `prev_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_batch: Option<String>,
     /// `recursion_depth`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recursion_depth: Option<u64>,
     /// `chunk`.
     pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetRelatingEventsWithRelTypeAndEventTypeResponse {
     /// With what is required, and nothing else.
     pub fn new(chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
         Self {
-            chunk,
             next_batch: None,
             prev_batch: None,
             recursion_depth: None,
+            chunk,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+
+    /// Sets `prev_batch`.
+    #[must_use]
+    pub fn prev_batch(mut self, prev_batch: impl Into<String>) -> Self {
+        self.prev_batch = Some(prev_batch.into());
+        self
+    }
+
+    /// Sets `recursion_depth`.
+    #[must_use]
+    pub fn recursion_depth(mut self, recursion_depth: u64) -> Self {
+        self.recursion_depth = Some(recursion_depth);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut next_batch = None;
+        let mut prev_batch = None;
+        let mut recursion_depth = None;
+        let mut chunk = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "prev_batch" => prev_batch = wire::value(&mut entries)?,
+                "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            next_batch,
+            prev_batch,
+            recursion_depth,
+            chunk: wire::required(chunk, "chunk")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRelatingEventsWithRelTypeAndEventTypeResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        wire::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
+        map.serialize_entry("chunk", &self.chunk)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -2,22 +2,26 @@
 //! The operations of `report_content`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, EventId, RoomId, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, UserId, wire};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/report`: reports a room to the server's administrators.
 ///
 /// Token: required. Rate-limited. Since 1.13.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreport)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "ReportRoomJob")]
 pub struct ReportRoom {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// `reason`.
     pub reason: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ReportRoom {
@@ -26,6 +30,7 @@ impl ReportRoom {
         Self {
             room_id,
             reason: reason.into(),
+            extra: Default::default(),
         }
     }
 }
@@ -53,27 +58,103 @@ impl Endpoint for ReportRoom {
     }
 }
 
+impl Serialize for ReportRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("reason", &self.reason)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for ReportRoom {
+    type Params = (RoomId,);
+
+    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut reason = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "reason" => reason = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            reason: wire::required(reason, "reason")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for ReportRoom {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::body("reason", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        request.object((room_id,))
+    }
+
+    fn write_success(response: &ReportRoomResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`ReportRoom`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ReportRoomResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReportRoomResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for ReportRoomResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for ReportRoomResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ReportRoomResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}`: reports an event to the server's
 /// administrators.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreporteventid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "ReportEventJob")]
 pub struct ReportEvent {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// Path `eventId`.
-    #[serde(skip)]
     pub event_id: EventId,
     /// `reason`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ReportEvent {
@@ -83,7 +164,15 @@ impl ReportEvent {
             room_id,
             event_id,
             reason: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `reason`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
     }
 }
 
@@ -111,22 +200,106 @@ impl Endpoint for ReportEvent {
     }
 }
 
+impl Serialize for ReportEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for ReportEvent {
+    type Params = (RoomId, EventId);
+
+    fn read<A: MapAccess<'de>>(
+        (room_id, event_id): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut reason = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "reason" => reason = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            event_id,
+            reason,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for ReportEvent {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventId", Shape::Text).required(),
+        Parameter::body("reason", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_id: EventId = request.path("eventId")?;
+        request.object((room_id, event_id))
+    }
+
+    fn write_success(response: &ReportEventResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`ReportEvent`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ReportEventResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReportEventResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for ReportEventResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for ReportEventResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ReportEventResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `POST /_matrix/client/v3/users/{userId}/report`: reports a user to the server's administrators.
 ///
 /// Token: required. Rate-limited. Since 1.14.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3usersuseridreport)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "ReportUserJob")]
 pub struct ReportUser {
     /// Path `userId`.
-    #[serde(skip)]
     pub user_id: UserId,
     /// `reason`.
     pub reason: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl ReportUser {
@@ -135,6 +308,7 @@ impl ReportUser {
         Self {
             user_id,
             reason: reason.into(),
+            extra: Default::default(),
         }
     }
 }
@@ -162,6 +336,82 @@ impl Endpoint for ReportUser {
     }
 }
 
+impl Serialize for ReportUser {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("reason", &self.reason)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for ReportUser {
+    type Params = (UserId,);
+
+    fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut reason = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "reason" => reason = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id,
+            reason: wire::required(reason, "reason")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for ReportUser {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::body("reason", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        request.object((user_id,))
+    }
+
+    fn write_success(response: &ReportUserResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`ReportUser`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ReportUserResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReportUserResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for ReportUserResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for ReportUserResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ReportUserResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

@@ -2,14 +2,17 @@
 //! The operations of `room_event_by_timestamp`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, EventId, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire};
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`: finds the event nearest to a moment.
 ///
 /// Token: required. Rate-limited. Since 1.6.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetEventByTimestampJob")]
@@ -54,13 +57,35 @@ impl Endpoint for GetEventByTimestamp {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetEventByTimestamp {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::query("ts", Shape::Integer).required(),
+        Parameter::query("dir", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let ts: Timestamp = request.query("ts")?;
+        let dir: definitions::Direction = request.query("dir")?;
+        Ok(Self { room_id, ts, dir })
+    }
+
+    fn write_success(response: &GetEventByTimestampResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetEventByTimestamp`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetEventByTimestampResponse {
     /// `event_id`.
     pub event_id: EventId,
     /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetEventByTimestampResponse {
@@ -69,6 +94,45 @@ impl GetEventByTimestampResponse {
         Self {
             event_id,
             origin_server_ts,
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for GetEventByTimestampResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_id = None;
+        let mut origin_server_ts = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "event_id" => event_id = wire::value(&mut entries)?,
+                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            event_id: wire::required(event_id, "event_id")?,
+            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetEventByTimestampResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetEventByTimestampResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("event_id", &self.event_id)?;
+        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

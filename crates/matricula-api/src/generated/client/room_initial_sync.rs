@@ -2,14 +2,17 @@
 //! The operations of `room_initial_sync`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, Raw, RoomId, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, wire, wire::text_enum};
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/initialSync`: reads the state of a room, the old way.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidinitialsync)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RoomInitialSyncJob")]
@@ -32,7 +35,8 @@ impl Endpoint for RoomInitialSync {
         Method::Get,
         "/_matrix/client/v3/rooms/{roomId}/initialSync",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = RoomInitialSyncResponse;
 
@@ -43,6 +47,20 @@ impl Endpoint for RoomInitialSync {
 
     fn read_success(response: &Response) -> Result<RoomInitialSyncResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for RoomInitialSync {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        Ok(Self { room_id })
+    }
+
+    fn write_success(response: &RoomInitialSyncResponse) -> Reply {
+        Reply::json(response)
     }
 }
 
@@ -57,48 +75,96 @@ text_enum! {
 }
 
 /// `messages` of [`RoomInitialSyncResponse`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PaginationChunk {
     /// `start`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// `end`.
     pub end: String,
     /// `chunk`.
     pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl PaginationChunk {
     /// With what is required, and nothing else.
     pub fn new(end: impl Into<String>, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
         Self {
+            start: None,
             end: end.into(),
             chunk,
-            start: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `start`.
+    #[must_use]
+    pub fn start(mut self, start: impl Into<String>) -> Self {
+        self.start = Some(start.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for PaginationChunk {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut start = None;
+        let mut end = None;
+        let mut chunk = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "start" => start = wire::value(&mut entries)?,
+                "end" => end = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            start,
+            end: wire::required(end, "end")?,
+            chunk: wire::required(chunk, "chunk")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PaginationChunk {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for PaginationChunk {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "start", self.start.as_ref())?;
+        map.serialize_entry("end", &self.end)?;
+        map.serialize_entry("chunk", &self.chunk)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The answer to [`RoomInitialSync`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RoomInitialSyncResponse {
     /// `room_id`.
     pub room_id: RoomId,
     /// `membership`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub membership: Option<RoomInitialSyncResponseMembership>,
     /// `messages`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<PaginationChunk>,
     /// `state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Vec<Raw<definitions::ClientEvent>>>,
     /// `visibility`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility: Option<definitions::Visibility>,
     /// `account_data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_data: Option<Vec<Raw<definitions::Event>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RoomInitialSyncResponse {
@@ -111,6 +177,96 @@ impl RoomInitialSyncResponse {
             state: None,
             visibility: None,
             account_data: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `membership`.
+    #[must_use]
+    pub fn membership(mut self, membership: RoomInitialSyncResponseMembership) -> Self {
+        self.membership = Some(membership);
+        self
+    }
+
+    /// Sets `messages`.
+    #[must_use]
+    pub fn messages(mut self, messages: PaginationChunk) -> Self {
+        self.messages = Some(messages);
+        self
+    }
+
+    /// Sets `state`.
+    #[must_use]
+    pub fn state(mut self, state: Vec<Raw<definitions::ClientEvent>>) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Sets `visibility`.
+    #[must_use]
+    pub fn visibility(mut self, visibility: definitions::Visibility) -> Self {
+        self.visibility = Some(visibility);
+        self
+    }
+
+    /// Sets `account_data`.
+    #[must_use]
+    pub fn account_data(mut self, account_data: Vec<Raw<definitions::Event>>) -> Self {
+        self.account_data = Some(account_data);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for RoomInitialSyncResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut room_id = None;
+        let mut membership = None;
+        let mut messages = None;
+        let mut state = None;
+        let mut visibility = None;
+        let mut account_data = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_id" => room_id = wire::value(&mut entries)?,
+                "membership" => membership = wire::value(&mut entries)?,
+                "messages" => messages = wire::value(&mut entries)?,
+                "state" => state = wire::value(&mut entries)?,
+                "visibility" => visibility = wire::value(&mut entries)?,
+                "account_data" => account_data = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id: wire::required(room_id, "room_id")?,
+            membership,
+            messages,
+            state,
+            visibility,
+            account_data,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomInitialSyncResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomInitialSyncResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        wire::entry(&mut map, "membership", self.membership.as_ref())?;
+        wire::entry(&mut map, "messages", self.messages.as_ref())?;
+        wire::entry(&mut map, "state", self.state.as_ref())?;
+        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -2,13 +2,16 @@
 //! The operations of `room_send`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}`: sends an event to a room.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SendMessageJob")]
@@ -48,6 +51,7 @@ impl Endpoint for SendMessage {
         "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}",
     )
     .with_auth(OperationAuth::Required)
+    .with_guests()
     .with_retry(Retry::TxnId);
 
     type Response = SendMessageResponse;
@@ -65,16 +69,81 @@ impl Endpoint for SendMessage {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for SendMessage {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventType", Shape::Text).required(),
+        Parameter::path("txnId", Shape::Text).required(),
+        Parameter::WHOLE_BODY,
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_type: String = request.path("eventType")?;
+        let txn_id: String = request.path("txnId")?;
+        Ok(Self {
+            room_id,
+            event_type,
+            txn_id,
+            body: request.json()?,
+        })
+    }
+
+    fn write_success(response: &SendMessageResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SendMessage`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SendMessageResponse {
     /// `event_id`.
     pub event_id: EventId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SendMessageResponse {
     /// With what is required, and nothing else.
     pub fn new(event_id: EventId) -> Self {
-        Self { event_id }
+        Self {
+            event_id,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for SendMessageResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "event_id" => event_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            event_id: wire::required(event_id, "event_id")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SendMessageResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SendMessageResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("event_id", &self.event_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -2,14 +2,17 @@
 //! The operations of `room_state`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, EventId, Raw, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: sets a piece of a room's
 /// state.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetRoomStateWithKeyJob")]
@@ -48,7 +51,8 @@ impl Endpoint for SetRoomStateWithKey {
         Method::Put,
         "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = SetRoomStateWithKeyResponse;
 
@@ -65,16 +69,81 @@ impl Endpoint for SetRoomStateWithKey {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for SetRoomStateWithKey {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventType", Shape::Text).required(),
+        Parameter::path("stateKey", Shape::Text).required(),
+        Parameter::WHOLE_BODY,
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_type: String = request.path("eventType")?;
+        let state_key: String = request.path("stateKey")?;
+        Ok(Self {
+            room_id,
+            event_type,
+            state_key,
+            body: request.json()?,
+        })
+    }
+
+    fn write_success(response: &SetRoomStateWithKeyResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetRoomStateWithKey`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SetRoomStateWithKeyResponse {
     /// `event_id`.
     pub event_id: EventId,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetRoomStateWithKeyResponse {
     /// With what is required, and nothing else.
     pub fn new(event_id: EventId) -> Self {
-        Self { event_id }
+        Self {
+            event_id,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for SetRoomStateWithKeyResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut event_id = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "event_id" => event_id = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            event_id: wire::required(event_id, "event_id")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetRoomStateWithKeyResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetRoomStateWithKeyResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("event_id", &self.event_id)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -2,14 +2,17 @@
 //! The operations of `room_summary`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, wire};
 
 /// `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`: describes a room from outside.
 ///
 /// Token: if there is one. Since 1.15.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomSummaryJob")]
@@ -27,6 +30,13 @@ impl GetRoomSummary {
             room_id_or_alias,
             via: None,
         }
+    }
+
+    /// Sets `via`.
+    #[must_use]
+    pub fn via(mut self, via: Vec<ServerName>) -> Self {
+        self.via = Some(via);
+        self
     }
 }
 
@@ -56,47 +66,60 @@ impl Endpoint for GetRoomSummary {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomSummary {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomIdOrAlias", Shape::Text).required(),
+        Parameter::query("via", Shape::Texts),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
+        let via: Option<Vec<ServerName>> = request.any("via")?;
+        Ok(Self {
+            room_id_or_alias,
+            via,
+        })
+    }
+
+    fn write_success(response: &GetRoomSummaryResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRoomSummary`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomSummaryResponse {
     /// `canonical_alias`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub canonical_alias: Option<RoomAliasId>,
     /// `name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `num_joined_members`.
     pub num_joined_members: u64,
     /// `room_id`.
     pub room_id: RoomId,
     /// `topic`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// `world_readable`.
     pub world_readable: bool,
     /// `guest_can_join`.
     pub guest_can_join: bool,
     /// `avatar_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
     /// `join_rule`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub join_rule: Option<String>,
     /// `room_type`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_type: Option<String>,
     /// `allowed_room_ids`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_room_ids: Option<Vec<RoomId>>,
     /// `encryption`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<definitions::RoomSummaryEncryption>,
     /// `room_version`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_version: Option<String>,
     /// `membership`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub membership: Option<definitions::Membership>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetRoomSummaryResponse {
@@ -108,13 +131,13 @@ impl GetRoomSummaryResponse {
         guest_can_join: bool,
     ) -> Self {
         Self {
-            num_joined_members,
-            room_id,
-            world_readable,
-            guest_can_join,
             canonical_alias: None,
             name: None,
+            num_joined_members,
+            room_id,
             topic: None,
+            world_readable,
+            guest_can_join,
             avatar_url: None,
             join_rule: None,
             room_type: None,
@@ -122,6 +145,163 @@ impl GetRoomSummaryResponse {
             encryption: None,
             room_version: None,
             membership: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `canonical_alias`.
+    #[must_use]
+    pub fn canonical_alias(mut self, canonical_alias: RoomAliasId) -> Self {
+        self.canonical_alias = Some(canonical_alias);
+        self
+    }
+
+    /// Sets `name`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets `topic`.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets `avatar_url`.
+    #[must_use]
+    pub fn avatar_url(mut self, avatar_url: impl Into<String>) -> Self {
+        self.avatar_url = Some(avatar_url.into());
+        self
+    }
+
+    /// Sets `join_rule`.
+    #[must_use]
+    pub fn join_rule(mut self, join_rule: impl Into<String>) -> Self {
+        self.join_rule = Some(join_rule.into());
+        self
+    }
+
+    /// Sets `room_type`.
+    #[must_use]
+    pub fn room_type(mut self, room_type: impl Into<String>) -> Self {
+        self.room_type = Some(room_type.into());
+        self
+    }
+
+    /// Sets `allowed_room_ids`.
+    #[must_use]
+    pub fn allowed_room_ids(mut self, allowed_room_ids: Vec<RoomId>) -> Self {
+        self.allowed_room_ids = Some(allowed_room_ids);
+        self
+    }
+
+    /// Sets `encryption`.
+    #[must_use]
+    pub fn encryption(mut self, encryption: definitions::RoomSummaryEncryption) -> Self {
+        self.encryption = Some(encryption);
+        self
+    }
+
+    /// Sets `room_version`.
+    #[must_use]
+    pub fn room_version(mut self, room_version: impl Into<String>) -> Self {
+        self.room_version = Some(room_version.into());
+        self
+    }
+
+    /// Sets `membership`.
+    #[must_use]
+    pub fn membership(mut self, membership: definitions::Membership) -> Self {
+        self.membership = Some(membership);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRoomSummaryResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut canonical_alias = None;
+        let mut name = None;
+        let mut num_joined_members = None;
+        let mut room_id = None;
+        let mut topic = None;
+        let mut world_readable = None;
+        let mut guest_can_join = None;
+        let mut avatar_url = None;
+        let mut join_rule = None;
+        let mut room_type = None;
+        let mut allowed_room_ids = None;
+        let mut encryption = None;
+        let mut room_version = None;
+        let mut membership = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "canonical_alias" => canonical_alias = wire::value(&mut entries)?,
+                "name" => name = wire::value(&mut entries)?,
+                "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
+                "room_id" => room_id = wire::value(&mut entries)?,
+                "topic" => topic = wire::value(&mut entries)?,
+                "world_readable" => world_readable = wire::value(&mut entries)?,
+                "guest_can_join" => guest_can_join = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                "join_rule" => join_rule = wire::value(&mut entries)?,
+                "room_type" => room_type = wire::value(&mut entries)?,
+                "allowed_room_ids" => allowed_room_ids = wire::value(&mut entries)?,
+                "encryption" => encryption = wire::value(&mut entries)?,
+                "room_version" => room_version = wire::value(&mut entries)?,
+                "membership" => membership = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            canonical_alias,
+            name,
+            num_joined_members: wire::required(num_joined_members, "num_joined_members")?,
+            room_id: wire::required(room_id, "room_id")?,
+            topic,
+            world_readable: wire::required(world_readable, "world_readable")?,
+            guest_can_join: wire::required(guest_can_join, "guest_can_join")?,
+            avatar_url,
+            join_rule,
+            room_type,
+            allowed_room_ids,
+            encryption,
+            room_version,
+            membership,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRoomSummaryResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRoomSummaryResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
+        wire::entry(&mut map, "name", self.name.as_ref())?;
+        map.serialize_entry("num_joined_members", &self.num_joined_members)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        wire::entry(&mut map, "topic", self.topic.as_ref())?;
+        map.serialize_entry("world_readable", &self.world_readable)?;
+        map.serialize_entry("guest_can_join", &self.guest_can_join)?;
+        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        wire::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
+        wire::entry(&mut map, "room_type", self.room_type.as_ref())?;
+        wire::entry(&mut map, "allowed_room_ids", self.allowed_room_ids.as_ref())?;
+        wire::entry(&mut map, "encryption", self.encryption.as_ref())?;
+        wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
+        wire::entry(&mut map, "membership", self.membership.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -2,25 +2,28 @@
 //! The operations of `room_upgrades`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, RoomId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, wire};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/upgrade`: replaces a room by one of another version.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidupgrade)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UpgradeRoomJob")]
 pub struct UpgradeRoom {
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// `new_version`.
     pub new_version: String,
     /// `additional_creators`. Since 1.16.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub additional_creators: Option<Vec<String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl UpgradeRoom {
@@ -30,7 +33,15 @@ impl UpgradeRoom {
             room_id,
             new_version: new_version.into(),
             additional_creators: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `additional_creators`.
+    #[must_use]
+    pub fn additional_creators(mut self, additional_creators: Vec<String>) -> Self {
+        self.additional_creators = Some(additional_creators);
+        self
     }
 }
 
@@ -55,11 +66,69 @@ impl Endpoint for UpgradeRoom {
     }
 }
 
+impl Serialize for UpgradeRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("new_version", &self.new_version)?;
+        wire::entry(
+            &mut map,
+            "additional_creators",
+            self.additional_creators.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for UpgradeRoom {
+    type Params = (RoomId,);
+
+    fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut new_version = None;
+        let mut additional_creators = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "new_version" => new_version = wire::value(&mut entries)?,
+                "additional_creators" => additional_creators = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            room_id,
+            new_version: wire::required(new_version, "new_version")?,
+            additional_creators,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for UpgradeRoom {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::body("new_version", Shape::Text).required(),
+        Parameter::body("additional_creators", Shape::Texts),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        request.object((room_id,))
+    }
+
+    fn write_success(response: &UpgradeRoomResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`UpgradeRoom`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UpgradeRoomResponse {
     /// `replacement_room`.
     pub replacement_room: String,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl UpgradeRoomResponse {
@@ -67,6 +136,41 @@ impl UpgradeRoomResponse {
     pub fn new(replacement_room: impl Into<String>) -> Self {
         Self {
             replacement_room: replacement_room.into(),
+            extra: Default::default(),
         }
+    }
+}
+
+impl<'de> wire::Object<'de> for UpgradeRoomResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut replacement_room = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "replacement_room" => replacement_room = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            replacement_room: wire::required(replacement_room, "replacement_room")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for UpgradeRoomResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UpgradeRoomResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("replacement_room", &self.replacement_room)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

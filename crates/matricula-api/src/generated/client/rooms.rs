@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, EventId, Raw, RoomId, UserId, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, UserId, wire, wire::text_enum};
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`: reads an event.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetOneRoomEventJob")]
@@ -36,7 +39,8 @@ impl Endpoint for GetOneRoomEvent {
         Method::Get,
         "/_matrix/client/v3/rooms/{roomId}/event/{eventId}",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = Raw<definitions::ClientEvent>;
 
@@ -53,10 +57,29 @@ impl Endpoint for GetOneRoomEvent {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetOneRoomEvent {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventId", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_id: EventId = request.path("eventId")?;
+        Ok(Self { room_id, event_id })
+    }
+
+    fn write_success(response: &Raw<definitions::ClientEvent>) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: reads a piece of a room's
 /// state.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomStateWithKeyJob")]
@@ -85,6 +108,13 @@ impl GetRoomStateWithKey {
             format: None,
         }
     }
+
+    /// Sets `format`.
+    #[must_use]
+    pub fn format(mut self, format: StateFormat) -> Self {
+        self.format = Some(format);
+        self
+    }
 }
 
 impl Endpoint for GetRoomStateWithKey {
@@ -94,7 +124,8 @@ impl Endpoint for GetRoomStateWithKey {
         Method::Get,
         "/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = Raw;
 
@@ -115,6 +146,33 @@ impl Endpoint for GetRoomStateWithKey {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomStateWithKey {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("eventType", Shape::Text).required(),
+        Parameter::path("stateKey", Shape::Text).required(),
+        Parameter::query("format", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let event_type: String = request.path("eventType")?;
+        let state_key: String = request.path("stateKey")?;
+        let format: Option<StateFormat> = request.query_if("format")?;
+        Ok(Self {
+            room_id,
+            event_type,
+            state_key,
+            format,
+        })
+    }
+
+    fn write_success(response: &Raw) -> Reply {
+        Reply::json(response)
+    }
+}
+
 text_enum! {
     /// A value of `format` in [`GetRoomStateWithKey`].
     pub enum StateFormat {
@@ -125,7 +183,8 @@ text_enum! {
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/state`: reads a room's whole state.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomStateJob")]
@@ -148,7 +207,8 @@ impl Endpoint for GetRoomState {
         Method::Get,
         "/_matrix/client/v3/rooms/{roomId}/state",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = Vec<Raw<definitions::ClientEvent>>;
 
@@ -162,9 +222,24 @@ impl Endpoint for GetRoomState {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomState {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        Ok(Self { room_id })
+    }
+
+    fn write_success(response: &Vec<Raw<definitions::ClientEvent>>) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/rooms/{roomId}/members`: lists the membership events of a room.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetMembersByRoomJob")]
@@ -189,6 +264,27 @@ impl GetMembersByRoom {
             not_membership: None,
         }
     }
+
+    /// Sets `at`.
+    #[must_use]
+    pub fn at(mut self, at: impl Into<String>) -> Self {
+        self.at = Some(at.into());
+        self
+    }
+
+    /// Sets `membership`.
+    #[must_use]
+    pub fn membership(mut self, membership: definitions::Membership) -> Self {
+        self.membership = Some(membership);
+        self
+    }
+
+    /// Sets `not_membership`.
+    #[must_use]
+    pub fn not_membership(mut self, not_membership: definitions::Membership) -> Self {
+        self.not_membership = Some(not_membership);
+        self
+    }
 }
 
 impl Endpoint for GetMembersByRoom {
@@ -198,7 +294,8 @@ impl Endpoint for GetMembersByRoom {
         Method::Get,
         "/_matrix/client/v3/rooms/{roomId}/members",
     )
-    .with_auth(OperationAuth::Required);
+    .with_auth(OperationAuth::Required)
+    .with_guests();
 
     type Response = GetMembersByRoomResponse;
 
@@ -222,17 +319,86 @@ impl Endpoint for GetMembersByRoom {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetMembersByRoom {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::query("at", Shape::Text),
+        Parameter::query("membership", Shape::Text),
+        Parameter::query("not_membership", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let at: Option<String> = request.query_if("at")?;
+        let membership: Option<definitions::Membership> = request.query_if("membership")?;
+        let not_membership: Option<definitions::Membership> = request.query_if("not_membership")?;
+        Ok(Self {
+            room_id,
+            at,
+            membership,
+            not_membership,
+        })
+    }
+
+    fn write_success(response: &GetMembersByRoomResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetMembersByRoom`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMembersByRoomResponse {
     /// `chunk`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk: Option<Vec<Raw<definitions::ClientEvent>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetMembersByRoomResponse {
+    /// Sets `chunk`.
+    #[must_use]
+    pub fn chunk(mut self, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+        self.chunk = Some(chunk);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetMembersByRoomResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut chunk = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "chunk" => chunk = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { chunk, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetMembersByRoomResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetMembersByRoomResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "chunk", self.chunk.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`: lists who is in a room.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetJoinedMembersByRoomJob")]
@@ -269,21 +435,130 @@ impl Endpoint for GetJoinedMembersByRoom {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetJoinedMembersByRoom {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        Ok(Self { room_id })
+    }
+
+    fn write_success(response: &GetJoinedMembersByRoomResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `joined` of [`GetJoinedMembersByRoomResponse`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomMember {
     /// `display_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// `avatar_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl RoomMember {
+    /// Sets `display_name`.
+    #[must_use]
+    pub fn display_name(mut self, display_name: impl Into<String>) -> Self {
+        self.display_name = Some(display_name.into());
+        self
+    }
+
+    /// Sets `avatar_url`.
+    #[must_use]
+    pub fn avatar_url(mut self, avatar_url: impl Into<String>) -> Self {
+        self.avatar_url = Some(avatar_url.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for RoomMember {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut display_name = None;
+        let mut avatar_url = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "display_name" => display_name = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            display_name,
+            avatar_url,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomMember {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomMember {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The answer to [`GetJoinedMembersByRoom`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJoinedMembersByRoomResponse {
     /// `joined`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joined: Option<BTreeMap<UserId, RoomMember>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetJoinedMembersByRoomResponse {
+    /// Sets `joined`.
+    #[must_use]
+    pub fn joined(mut self, joined: BTreeMap<UserId, RoomMember>) -> Self {
+        self.joined = Some(joined);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetJoinedMembersByRoomResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut joined = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "joined" => joined = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { joined, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetJoinedMembersByRoomResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetJoinedMembersByRoomResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "joined", self.joined.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }

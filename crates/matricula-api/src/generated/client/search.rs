@@ -4,32 +4,44 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, Raw, RoomId, UserId, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, wire, wire::text_enum};
 
 /// `POST /_matrix/client/v3/search`: searches the text of messages.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3search)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SearchJob")]
 pub struct Search {
     /// Query `next_batch`.
-    #[serde(skip)]
     pub next_batch: Option<String>,
     /// `search_categories`.
     pub search_categories: Categories,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Search {
     /// With what is required, and nothing else.
     pub fn new(search_categories: Categories) -> Self {
         Self {
-            search_categories,
             next_batch: None,
+            search_categories,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
     }
 }
 
@@ -60,6 +72,56 @@ impl Endpoint for Search {
     }
 }
 
+impl Serialize for Search {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("search_categories", &self.search_categories)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for Search {
+    type Params = (Option<String>,);
+
+    fn read<A: MapAccess<'de>>(
+        (next_batch,): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut search_categories = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "search_categories" => search_categories = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            next_batch,
+            search_categories: wire::required(search_categories, "search_categories")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for Search {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("next_batch", Shape::Text),
+        Parameter::body("search_categories", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let next_batch: Option<String> = request.query_if("next_batch")?;
+        request.object((next_batch,))
+    }
+
+    fn write_success(response: &SearchResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 text_enum! {
     /// A value of `keys` in [`RoomEventsCriteria`].
     pub enum RoomEventsCriteriaKey {
@@ -78,17 +140,81 @@ text_enum! {
 }
 
 /// `event_context` of [`RoomEventsCriteria`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncludeEventContext {
     /// `before_limit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub before_limit: Option<u64>,
     /// `after_limit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub after_limit: Option<u64>,
     /// `include_profile`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub include_profile: Option<bool>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl IncludeEventContext {
+    /// Sets `before_limit`.
+    #[must_use]
+    pub fn before_limit(mut self, before_limit: u64) -> Self {
+        self.before_limit = Some(before_limit);
+        self
+    }
+
+    /// Sets `after_limit`.
+    #[must_use]
+    pub fn after_limit(mut self, after_limit: u64) -> Self {
+        self.after_limit = Some(after_limit);
+        self
+    }
+
+    /// Sets `include_profile`.
+    #[must_use]
+    pub fn include_profile(mut self, include_profile: bool) -> Self {
+        self.include_profile = Some(include_profile);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for IncludeEventContext {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut before_limit = None;
+        let mut after_limit = None;
+        let mut include_profile = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "before_limit" => before_limit = wire::value(&mut entries)?,
+                "after_limit" => after_limit = wire::value(&mut entries)?,
+                "include_profile" => include_profile = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            before_limit,
+            after_limit,
+            include_profile,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for IncludeEventContext {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for IncludeEventContext {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "before_limit", self.before_limit.as_ref())?;
+        wire::entry(&mut map, "after_limit", self.after_limit.as_ref())?;
+        wire::entry(&mut map, "include_profile", self.include_profile.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 text_enum! {
@@ -100,44 +226,122 @@ text_enum! {
 }
 
 /// `group_by` of [`Groupings`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Group {
     /// `key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<GroupKey>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Group {
+    /// Sets `key`.
+    #[must_use]
+    pub fn key(mut self, key: GroupKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Group {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut key = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "key" => key = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { key, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for Group {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "key", self.key.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `groupings` of [`RoomEventsCriteria`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Groupings {
     /// `group_by`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub group_by: Option<Vec<Group>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Groupings {
+    /// Sets `group_by`.
+    #[must_use]
+    pub fn group_by(mut self, group_by: Vec<Group>) -> Self {
+        self.group_by = Some(group_by);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Groupings {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut group_by = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "group_by" => group_by = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { group_by, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for Groupings {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Groupings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "group_by", self.group_by.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `room_events` of [`Categories`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RoomEventsCriteria {
     /// `search_term`.
     pub search_term: String,
     /// `keys`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<RoomEventsCriteriaKey>>,
     /// `filter`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<definitions::RoomEventFilter>,
     /// `order_by`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub order_by: Option<Ordering>,
     /// `event_context`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub event_context: Option<IncludeEventContext>,
     /// `include_state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub include_state: Option<bool>,
     /// `groupings`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub groupings: Option<Groupings>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl RoomEventsCriteria {
@@ -151,118 +355,700 @@ impl RoomEventsCriteria {
             event_context: None,
             include_state: None,
             groupings: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `keys`.
+    #[must_use]
+    pub fn keys(mut self, keys: Vec<RoomEventsCriteriaKey>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Sets `filter`.
+    #[must_use]
+    pub fn filter(mut self, filter: definitions::RoomEventFilter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Sets `order_by`.
+    #[must_use]
+    pub fn order_by(mut self, order_by: Ordering) -> Self {
+        self.order_by = Some(order_by);
+        self
+    }
+
+    /// Sets `event_context`.
+    #[must_use]
+    pub fn event_context(mut self, event_context: IncludeEventContext) -> Self {
+        self.event_context = Some(event_context);
+        self
+    }
+
+    /// Sets `include_state`.
+    #[must_use]
+    pub fn include_state(mut self, include_state: bool) -> Self {
+        self.include_state = Some(include_state);
+        self
+    }
+
+    /// Sets `groupings`.
+    #[must_use]
+    pub fn groupings(mut self, groupings: Groupings) -> Self {
+        self.groupings = Some(groupings);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for RoomEventsCriteria {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut search_term = None;
+        let mut keys = None;
+        let mut filter = None;
+        let mut order_by = None;
+        let mut event_context = None;
+        let mut include_state = None;
+        let mut groupings = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "search_term" => search_term = wire::value(&mut entries)?,
+                "keys" => keys = wire::value(&mut entries)?,
+                "filter" => filter = wire::value(&mut entries)?,
+                "order_by" => order_by = wire::value(&mut entries)?,
+                "event_context" => event_context = wire::value(&mut entries)?,
+                "include_state" => include_state = wire::value(&mut entries)?,
+                "groupings" => groupings = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            search_term: wire::required(search_term, "search_term")?,
+            keys,
+            filter,
+            order_by,
+            event_context,
+            include_state,
+            groupings,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomEventsCriteria {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomEventsCriteria {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("search_term", &self.search_term)?;
+        wire::entry(&mut map, "keys", self.keys.as_ref())?;
+        wire::entry(&mut map, "filter", self.filter.as_ref())?;
+        wire::entry(&mut map, "order_by", self.order_by.as_ref())?;
+        wire::entry(&mut map, "event_context", self.event_context.as_ref())?;
+        wire::entry(&mut map, "include_state", self.include_state.as_ref())?;
+        wire::entry(&mut map, "groupings", self.groupings.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// `search_categories` of [`Search`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Categories {
     /// `room_events`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_events: Option<RoomEventsCriteria>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Categories {
+    /// Sets `room_events`.
+    #[must_use]
+    pub fn room_events(mut self, room_events: RoomEventsCriteria) -> Self {
+        self.room_events = Some(room_events);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Categories {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut room_events = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_events" => room_events = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { room_events, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for Categories {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Categories {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "room_events", self.room_events.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `profile_info` of [`EventContext`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserProfile {
     /// `displayname`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub displayname: Option<String>,
     /// `avatar_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl UserProfile {
+    /// Sets `displayname`.
+    #[must_use]
+    pub fn displayname(mut self, displayname: impl Into<String>) -> Self {
+        self.displayname = Some(displayname.into());
+        self
+    }
+
+    /// Sets `avatar_url`.
+    #[must_use]
+    pub fn avatar_url(mut self, avatar_url: impl Into<String>) -> Self {
+        self.avatar_url = Some(avatar_url.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for UserProfile {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut displayname = None;
+        let mut avatar_url = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "displayname" => displayname = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            displayname,
+            avatar_url,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for UserProfile {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UserProfile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "displayname", self.displayname.as_ref())?;
+        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `context` of [`SearchResult`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventContext {
     /// `start`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// `end`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
     /// `profile_info`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile_info: Option<BTreeMap<UserId, UserProfile>>,
     /// `events_before`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events_before: Option<Vec<Raw<definitions::ClientEvent>>>,
     /// `events_after`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events_after: Option<Vec<Raw<definitions::ClientEvent>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl EventContext {
+    /// Sets `start`.
+    #[must_use]
+    pub fn start(mut self, start: impl Into<String>) -> Self {
+        self.start = Some(start.into());
+        self
+    }
+
+    /// Sets `end`.
+    #[must_use]
+    pub fn end(mut self, end: impl Into<String>) -> Self {
+        self.end = Some(end.into());
+        self
+    }
+
+    /// Sets `profile_info`.
+    #[must_use]
+    pub fn profile_info(mut self, profile_info: BTreeMap<UserId, UserProfile>) -> Self {
+        self.profile_info = Some(profile_info);
+        self
+    }
+
+    /// Sets `events_before`.
+    #[must_use]
+    pub fn events_before(mut self, events_before: Vec<Raw<definitions::ClientEvent>>) -> Self {
+        self.events_before = Some(events_before);
+        self
+    }
+
+    /// Sets `events_after`.
+    #[must_use]
+    pub fn events_after(mut self, events_after: Vec<Raw<definitions::ClientEvent>>) -> Self {
+        self.events_after = Some(events_after);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for EventContext {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut start = None;
+        let mut end = None;
+        let mut profile_info = None;
+        let mut events_before = None;
+        let mut events_after = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "start" => start = wire::value(&mut entries)?,
+                "end" => end = wire::value(&mut entries)?,
+                "profile_info" => profile_info = wire::value(&mut entries)?,
+                "events_before" => events_before = wire::value(&mut entries)?,
+                "events_after" => events_after = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            start,
+            end,
+            profile_info,
+            events_before,
+            events_after,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for EventContext {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for EventContext {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "start", self.start.as_ref())?;
+        wire::entry(&mut map, "end", self.end.as_ref())?;
+        wire::entry(&mut map, "profile_info", self.profile_info.as_ref())?;
+        wire::entry(&mut map, "events_before", self.events_before.as_ref())?;
+        wire::entry(&mut map, "events_after", self.events_after.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `results` of [`ResultRoomEvents`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchResult {
     /// `rank`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<f64>,
     /// `result`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Raw<definitions::ClientEvent>>,
     /// `context`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<EventContext>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl SearchResult {
+    /// Sets `rank`.
+    #[must_use]
+    pub fn rank(mut self, rank: f64) -> Self {
+        self.rank = Some(rank);
+        self
+    }
+
+    /// Sets `result`.
+    #[must_use]
+    pub fn result(mut self, result: Raw<definitions::ClientEvent>) -> Self {
+        self.result = Some(result);
+        self
+    }
+
+    /// Sets `context`.
+    #[must_use]
+    pub fn context(mut self, context: EventContext) -> Self {
+        self.context = Some(context);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for SearchResult {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut rank = None;
+        let mut result = None;
+        let mut context = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "rank" => rank = wire::value(&mut entries)?,
+                "result" => result = wire::value(&mut entries)?,
+                "context" => context = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            rank,
+            result,
+            context,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SearchResult {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SearchResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "rank", self.rank.as_ref())?;
+        wire::entry(&mut map, "result", self.result.as_ref())?;
+        wire::entry(&mut map, "context", self.context.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `groups` of [`ResultRoomEvents`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupValue {
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
     /// `order`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<i64>,
     /// `results`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<Vec<String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GroupValue {
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+
+    /// Sets `order`.
+    #[must_use]
+    pub fn order(mut self, order: i64) -> Self {
+        self.order = Some(order);
+        self
+    }
+
+    /// Sets `results`.
+    #[must_use]
+    pub fn results(mut self, results: Vec<String>) -> Self {
+        self.results = Some(results);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GroupValue {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut next_batch = None;
+        let mut order = None;
+        let mut results = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "order" => order = wire::value(&mut entries)?,
+                "results" => results = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            next_batch,
+            order,
+            results,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GroupValue {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GroupValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        wire::entry(&mut map, "order", self.order.as_ref())?;
+        wire::entry(&mut map, "results", self.results.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `room_events` of [`ResultCategories`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultRoomEvents {
     /// `count`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// `highlights`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub highlights: Option<Vec<String>>,
     /// `results`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<Vec<SearchResult>>,
     /// `state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<BTreeMap<RoomId, Vec<Raw<definitions::ClientEvent>>>>,
     /// `groups`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<BTreeMap<String, BTreeMap<String, GroupValue>>>,
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl ResultRoomEvents {
+    /// Sets `count`.
+    #[must_use]
+    pub fn count(mut self, count: u64) -> Self {
+        self.count = Some(count);
+        self
+    }
+
+    /// Sets `highlights`.
+    #[must_use]
+    pub fn highlights(mut self, highlights: Vec<String>) -> Self {
+        self.highlights = Some(highlights);
+        self
+    }
+
+    /// Sets `results`.
+    #[must_use]
+    pub fn results(mut self, results: Vec<SearchResult>) -> Self {
+        self.results = Some(results);
+        self
+    }
+
+    /// Sets `state`.
+    #[must_use]
+    pub fn state(mut self, state: BTreeMap<RoomId, Vec<Raw<definitions::ClientEvent>>>) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Sets `groups`.
+    #[must_use]
+    pub fn groups(mut self, groups: BTreeMap<String, BTreeMap<String, GroupValue>>) -> Self {
+        self.groups = Some(groups);
+        self
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ResultRoomEvents {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut count = None;
+        let mut highlights = None;
+        let mut results = None;
+        let mut state = None;
+        let mut groups = None;
+        let mut next_batch = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "count" => count = wire::value(&mut entries)?,
+                "highlights" => highlights = wire::value(&mut entries)?,
+                "results" => results = wire::value(&mut entries)?,
+                "state" => state = wire::value(&mut entries)?,
+                "groups" => groups = wire::value(&mut entries)?,
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            count,
+            highlights,
+            results,
+            state,
+            groups,
+            next_batch,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ResultRoomEvents {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ResultRoomEvents {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "count", self.count.as_ref())?;
+        wire::entry(&mut map, "highlights", self.highlights.as_ref())?;
+        wire::entry(&mut map, "results", self.results.as_ref())?;
+        wire::entry(&mut map, "state", self.state.as_ref())?;
+        wire::entry(&mut map, "groups", self.groups.as_ref())?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `search_categories` of [`SearchResponse`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultCategories {
     /// `room_events`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_events: Option<ResultRoomEvents>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl ResultCategories {
+    /// Sets `room_events`.
+    #[must_use]
+    pub fn room_events(mut self, room_events: ResultRoomEvents) -> Self {
+        self.room_events = Some(room_events);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ResultCategories {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut room_events = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "room_events" => room_events = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { room_events, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for ResultCategories {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ResultCategories {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "room_events", self.room_events.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The answer to [`Search`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SearchResponse {
     /// `search_categories`.
     pub search_categories: ResultCategories,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SearchResponse {
     /// With what is required, and nothing else.
     pub fn new(search_categories: ResultCategories) -> Self {
-        Self { search_categories }
+        Self {
+            search_categories,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for SearchResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut search_categories = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "search_categories" => search_categories = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            search_categories: wire::required(search_categories, "search_categories")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SearchResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SearchResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("search_categories", &self.search_categories)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

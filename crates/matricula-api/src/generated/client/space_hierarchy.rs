@@ -2,15 +2,18 @@
 //! The operations of `space_hierarchy`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, Raw, RoomAliasId, RoomId, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomAliasId, RoomId, UserId, wire};
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`: lists the rooms in a space.
 ///
 /// Token: required. Rate-limited. Since 1.2.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetSpaceHierarchyJob")]
@@ -37,6 +40,34 @@ impl GetSpaceHierarchy {
             max_depth: None,
             from: None,
         }
+    }
+
+    /// Sets `suggested_only`.
+    #[must_use]
+    pub fn suggested_only(mut self, suggested_only: bool) -> Self {
+        self.suggested_only = Some(suggested_only);
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `max_depth`.
+    #[must_use]
+    pub fn max_depth(mut self, max_depth: u64) -> Self {
+        self.max_depth = Some(max_depth);
+        self
+    }
+
+    /// Sets `from`.
+    #[must_use]
+    pub fn from(mut self, from: impl Into<String>) -> Self {
+        self.from = Some(from.into());
+        self
     }
 }
 
@@ -76,20 +107,51 @@ impl Endpoint for GetSpaceHierarchy {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetSpaceHierarchy {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::query("suggested_only", Shape::Boolean),
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("max_depth", Shape::Integer),
+        Parameter::query("from", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let suggested_only: Option<bool> = request.query_if("suggested_only")?;
+        let limit: Option<u64> = request.query_if("limit")?;
+        let max_depth: Option<u64> = request.query_if("max_depth")?;
+        let from: Option<String> = request.query_if("from")?;
+        Ok(Self {
+            room_id,
+            suggested_only,
+            limit,
+            max_depth,
+            from,
+        })
+    }
+
+    fn write_success(response: &GetSpaceHierarchyResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `children_state` of [`SpaceHierarchyRoomsChunk`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StrippedChildStateEvent {
     /// `content`.
     pub content: Map<String, Value>,
     /// `state_key`.
     pub state_key: String,
     /// `type`.
-    #[serde(rename = "type")]
     pub event_type: String,
     /// `sender`.
     pub sender: UserId,
     /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl StrippedChildStateEvent {
@@ -107,50 +169,94 @@ impl StrippedChildStateEvent {
             event_type: event_type.into(),
             sender,
             origin_server_ts,
+            extra: Default::default(),
         }
     }
 }
 
+impl<'de> wire::Object<'de> for StrippedChildStateEvent {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut content = None;
+        let mut state_key = None;
+        let mut event_type = None;
+        let mut sender = None;
+        let mut origin_server_ts = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "content" => content = wire::value(&mut entries)?,
+                "state_key" => state_key = wire::value(&mut entries)?,
+                "type" => event_type = wire::value(&mut entries)?,
+                "sender" => sender = wire::value(&mut entries)?,
+                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            content: wire::required(content, "content")?,
+            state_key: wire::required(state_key, "state_key")?,
+            event_type: wire::required(event_type, "type")?,
+            sender: wire::required(sender, "sender")?,
+            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for StrippedChildStateEvent {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for StrippedChildStateEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("content", &self.content)?;
+        map.serialize_entry("state_key", &self.state_key)?;
+        map.serialize_entry("type", &self.event_type)?;
+        map.serialize_entry("sender", &self.sender)?;
+        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
 /// `rooms` of [`GetSpaceHierarchyResponse`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SpaceHierarchyRoomsChunk {
     /// `canonical_alias`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub canonical_alias: Option<RoomAliasId>,
     /// `name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `num_joined_members`.
     pub num_joined_members: u64,
     /// `room_id`.
     pub room_id: RoomId,
     /// `topic`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// `world_readable`.
     pub world_readable: bool,
     /// `guest_can_join`.
     pub guest_can_join: bool,
     /// `avatar_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
     /// `join_rule`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub join_rule: Option<String>,
     /// `room_type`. Since 1.4.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_type: Option<String>,
     /// `allowed_room_ids`. Since 1.15.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_room_ids: Option<Vec<RoomId>>,
     /// `encryption`. Since 1.15.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<definitions::RoomSummaryEncryption>,
     /// `room_version`. Since 1.15.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub room_version: Option<String>,
     /// `children_state`.
     pub children_state: Vec<Raw<StrippedChildStateEvent>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SpaceHierarchyRoomsChunk {
@@ -163,32 +269,183 @@ impl SpaceHierarchyRoomsChunk {
         children_state: Vec<Raw<StrippedChildStateEvent>>,
     ) -> Self {
         Self {
-            num_joined_members,
-            room_id,
-            world_readable,
-            guest_can_join,
-            children_state,
             canonical_alias: None,
             name: None,
+            num_joined_members,
+            room_id,
             topic: None,
+            world_readable,
+            guest_can_join,
             avatar_url: None,
             join_rule: None,
             room_type: None,
             allowed_room_ids: None,
             encryption: None,
             room_version: None,
+            children_state,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `canonical_alias`.
+    #[must_use]
+    pub fn canonical_alias(mut self, canonical_alias: RoomAliasId) -> Self {
+        self.canonical_alias = Some(canonical_alias);
+        self
+    }
+
+    /// Sets `name`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets `topic`.
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+
+    /// Sets `avatar_url`.
+    #[must_use]
+    pub fn avatar_url(mut self, avatar_url: impl Into<String>) -> Self {
+        self.avatar_url = Some(avatar_url.into());
+        self
+    }
+
+    /// Sets `join_rule`.
+    #[must_use]
+    pub fn join_rule(mut self, join_rule: impl Into<String>) -> Self {
+        self.join_rule = Some(join_rule.into());
+        self
+    }
+
+    /// Sets `room_type`.
+    #[must_use]
+    pub fn room_type(mut self, room_type: impl Into<String>) -> Self {
+        self.room_type = Some(room_type.into());
+        self
+    }
+
+    /// Sets `allowed_room_ids`.
+    #[must_use]
+    pub fn allowed_room_ids(mut self, allowed_room_ids: Vec<RoomId>) -> Self {
+        self.allowed_room_ids = Some(allowed_room_ids);
+        self
+    }
+
+    /// Sets `encryption`.
+    #[must_use]
+    pub fn encryption(mut self, encryption: definitions::RoomSummaryEncryption) -> Self {
+        self.encryption = Some(encryption);
+        self
+    }
+
+    /// Sets `room_version`.
+    #[must_use]
+    pub fn room_version(mut self, room_version: impl Into<String>) -> Self {
+        self.room_version = Some(room_version.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for SpaceHierarchyRoomsChunk {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut canonical_alias = None;
+        let mut name = None;
+        let mut num_joined_members = None;
+        let mut room_id = None;
+        let mut topic = None;
+        let mut world_readable = None;
+        let mut guest_can_join = None;
+        let mut avatar_url = None;
+        let mut join_rule = None;
+        let mut room_type = None;
+        let mut allowed_room_ids = None;
+        let mut encryption = None;
+        let mut room_version = None;
+        let mut children_state = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "canonical_alias" => canonical_alias = wire::value(&mut entries)?,
+                "name" => name = wire::value(&mut entries)?,
+                "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
+                "room_id" => room_id = wire::value(&mut entries)?,
+                "topic" => topic = wire::value(&mut entries)?,
+                "world_readable" => world_readable = wire::value(&mut entries)?,
+                "guest_can_join" => guest_can_join = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                "join_rule" => join_rule = wire::value(&mut entries)?,
+                "room_type" => room_type = wire::value(&mut entries)?,
+                "allowed_room_ids" => allowed_room_ids = wire::value(&mut entries)?,
+                "encryption" => encryption = wire::value(&mut entries)?,
+                "room_version" => room_version = wire::value(&mut entries)?,
+                "children_state" => children_state = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            canonical_alias,
+            name,
+            num_joined_members: wire::required(num_joined_members, "num_joined_members")?,
+            room_id: wire::required(room_id, "room_id")?,
+            topic,
+            world_readable: wire::required(world_readable, "world_readable")?,
+            guest_can_join: wire::required(guest_can_join, "guest_can_join")?,
+            avatar_url,
+            join_rule,
+            room_type,
+            allowed_room_ids,
+            encryption,
+            room_version,
+            children_state: wire::required(children_state, "children_state")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SpaceHierarchyRoomsChunk {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SpaceHierarchyRoomsChunk {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
+        wire::entry(&mut map, "name", self.name.as_ref())?;
+        map.serialize_entry("num_joined_members", &self.num_joined_members)?;
+        map.serialize_entry("room_id", &self.room_id)?;
+        wire::entry(&mut map, "topic", self.topic.as_ref())?;
+        map.serialize_entry("world_readable", &self.world_readable)?;
+        map.serialize_entry("guest_can_join", &self.guest_can_join)?;
+        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        wire::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
+        wire::entry(&mut map, "room_type", self.room_type.as_ref())?;
+        wire::entry(&mut map, "allowed_room_ids", self.allowed_room_ids.as_ref())?;
+        wire::entry(&mut map, "encryption", self.encryption.as_ref())?;
+        wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
+        map.serialize_entry("children_state", &self.children_state)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The answer to [`GetSpaceHierarchy`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetSpaceHierarchyResponse {
     /// `rooms`.
     pub rooms: Vec<SpaceHierarchyRoomsChunk>,
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetSpaceHierarchyResponse {
@@ -197,6 +454,52 @@ impl GetSpaceHierarchyResponse {
         Self {
             rooms,
             next_batch: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetSpaceHierarchyResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut rooms = None;
+        let mut next_batch = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "rooms" => rooms = wire::value(&mut entries)?,
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            rooms: wire::required(rooms, "rooms")?,
+            next_batch,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetSpaceHierarchyResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetSpaceHierarchyResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("rooms", &self.rooms)?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -4,11 +4,14 @@
 use matricula_job::{Api, Job, Method, Operation, Response, ServerUrl};
 
 use super::definitions;
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
 use crate::{ApiError, Endpoint, Redirect, wire};
 
 /// `GET /_matrix/client/v3/login/sso/redirect`: leads a browser to sign in elsewhere.
 ///
 /// Token: none. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3loginssoredirect)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RedirectToSSOJob")]
@@ -26,6 +29,13 @@ impl RedirectToSso {
             redirect_url: redirect_url.into(),
             action: None,
         }
+    }
+
+    /// Sets `action`.
+    #[must_use]
+    pub fn action(mut self, action: definitions::SsoAction) -> Self {
+        self.action = Some(action);
+        self
     }
 }
 
@@ -54,10 +64,32 @@ impl Endpoint for RedirectToSso {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for RedirectToSso {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("redirectUrl", Shape::Text).required(),
+        Parameter::query("action", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let redirect_url: String = request.query("redirectUrl")?;
+        let action: Option<definitions::SsoAction> = request.query_if("action")?;
+        Ok(Self {
+            redirect_url,
+            action,
+        })
+    }
+
+    fn write_success(response: &Redirect) -> Reply {
+        Reply::redirect(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/login/sso/redirect/{idpId}`: leads a browser to sign in at one of the
 /// places offered.
 ///
 /// Token: none. Since 1.1.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3loginssoredirectidpid)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RedirectToIdPJob")]
@@ -78,6 +110,13 @@ impl RedirectToIdP {
             redirect_url: redirect_url.into(),
             action: None,
         }
+    }
+
+    /// Sets `action`.
+    #[must_use]
+    pub fn action(mut self, action: definitions::SsoAction) -> Self {
+        self.action = Some(action);
+        self
     }
 }
 
@@ -104,5 +143,29 @@ impl Endpoint for RedirectToIdP {
 
     fn read_success(response: &Response) -> Result<Redirect, ApiError> {
         Redirect::read(response)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for RedirectToIdP {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("idpId", Shape::Text).required(),
+        Parameter::query("redirectUrl", Shape::Text).required(),
+        Parameter::query("action", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let idp_id: String = request.path("idpId")?;
+        let redirect_url: String = request.query("redirectUrl")?;
+        let action: Option<definitions::SsoAction> = request.query_if("action")?;
+        Ok(Self {
+            idp_id,
+            redirect_url,
+            action,
+        })
+    }
+
+    fn write_success(response: &Redirect) -> Reply {
+        Reply::redirect(response)
     }
 }

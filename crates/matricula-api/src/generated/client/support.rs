@@ -2,13 +2,16 @@
 //! The operations of `support`.
 
 use matricula_job::{Api, Job, Method, Operation, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, UserId, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::{ApiError, Endpoint, Extra, UserId, wire, wire::text_enum};
 
 /// `GET /.well-known/matrix/support`: tells whom to ask for help with the server.
 ///
 /// Token: none. Since 1.10.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixsupport)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetWellknownSupportJob")]
@@ -34,6 +37,19 @@ impl Endpoint for GetWellknownSupport {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetWellknownSupport {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetWellknownSupportResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 text_enum! {
     /// A value of `role` in [`Contact`].
     pub enum ContactRole {
@@ -43,36 +59,147 @@ text_enum! {
 }
 
 /// `contacts` of [`GetWellknownSupportResponse`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Contact {
     /// `matrix_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub matrix_id: Option<UserId>,
     /// `email_address`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub email_address: Option<String>,
     /// `role`.
     pub role: ContactRole,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl Contact {
     /// With what is required, and nothing else.
     pub fn new(role: ContactRole) -> Self {
         Self {
-            role,
             matrix_id: None,
             email_address: None,
+            role,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `matrix_id`.
+    #[must_use]
+    pub fn matrix_id(mut self, matrix_id: UserId) -> Self {
+        self.matrix_id = Some(matrix_id);
+        self
+    }
+
+    /// Sets `email_address`.
+    #[must_use]
+    pub fn email_address(mut self, email_address: impl Into<String>) -> Self {
+        self.email_address = Some(email_address.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Contact {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut matrix_id = None;
+        let mut email_address = None;
+        let mut role = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "matrix_id" => matrix_id = wire::value(&mut entries)?,
+                "email_address" => email_address = wire::value(&mut entries)?,
+                "role" => role = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            matrix_id,
+            email_address,
+            role: wire::required(role, "role")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Contact {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Contact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "matrix_id", self.matrix_id.as_ref())?;
+        wire::entry(&mut map, "email_address", self.email_address.as_ref())?;
+        map.serialize_entry("role", &self.role)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The answer to [`GetWellknownSupport`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetWellknownSupportResponse {
     /// `contacts`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Vec<Contact>>,
     /// `support_page`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub support_page: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetWellknownSupportResponse {
+    /// Sets `contacts`.
+    #[must_use]
+    pub fn contacts(mut self, contacts: Vec<Contact>) -> Self {
+        self.contacts = Some(contacts);
+        self
+    }
+
+    /// Sets `support_page`.
+    #[must_use]
+    pub fn support_page(mut self, support_page: impl Into<String>) -> Self {
+        self.support_page = Some(support_page.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetWellknownSupportResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut contacts = None;
+        let mut support_page = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "contacts" => contacts = wire::value(&mut entries)?,
+                "support_page" => support_page = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            contacts,
+            support_page,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetWellknownSupportResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetWellknownSupportResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "contacts", self.contacts.as_ref())?;
+        wire::entry(&mut map, "support_page", self.support_page.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }

@@ -2,17 +2,21 @@
 //! The operations of `sync`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, EventId, Raw, RoomId, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, UserId, wire};
 
 /// `GET /_matrix/client/v3/sync`: reads what is new.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "SyncJob")]
@@ -25,16 +29,61 @@ pub struct Sync {
     pub full_state: Option<bool>,
     /// Query `set_presence`.
     pub set_presence: Option<definitions::Presence>,
-    /// Query `timeout`. In milliseconds.
-    pub timeout: Option<u64>,
+    /// Query `timeout`.
+    pub timeout: Option<Duration>,
     /// Query `use_state_after`. Since 1.16.
     pub use_state_after: Option<bool>,
+}
+
+impl Sync {
+    /// Sets `filter`.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Into<String>) -> Self {
+        self.filter = Some(filter.into());
+        self
+    }
+
+    /// Sets `since`.
+    #[must_use]
+    pub fn since(mut self, since: impl Into<String>) -> Self {
+        self.since = Some(since.into());
+        self
+    }
+
+    /// Sets `full_state`.
+    #[must_use]
+    pub fn full_state(mut self, full_state: bool) -> Self {
+        self.full_state = Some(full_state);
+        self
+    }
+
+    /// Sets `set_presence`.
+    #[must_use]
+    pub fn set_presence(mut self, set_presence: definitions::Presence) -> Self {
+        self.set_presence = Some(set_presence);
+        self
+    }
+
+    /// Sets `timeout`.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets `use_state_after`.
+    #[must_use]
+    pub fn use_state_after(mut self, use_state_after: bool) -> Self {
+        self.use_state_after = Some(use_state_after);
+        self
+    }
 }
 
 impl Endpoint for Sync {
     const OPERATION: Operation =
         Operation::new(Api::Client, "sync", Method::Get, "/_matrix/client/v3/sync")
-            .with_auth(OperationAuth::Required);
+            .with_auth(OperationAuth::Required)
+            .with_guests();
 
     type Response = SyncResponse;
 
@@ -53,7 +102,7 @@ impl Endpoint for Sync {
             job = job.with_query("set_presence", set_presence.as_str());
         }
         if let Some(timeout) = self.timeout {
-            job = job.with_query("timeout", timeout.to_string());
+            job = job.with_query("timeout", timeout.as_millis().to_string());
         }
         if let Some(use_state_after) = self.use_state_after {
             job = job.with_query("use_state_after", use_state_after.to_string());
@@ -66,202 +115,1013 @@ impl Endpoint for Sync {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for Sync {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query("filter", Shape::Text),
+        Parameter::query("since", Shape::Text),
+        Parameter::query("full_state", Shape::Boolean),
+        Parameter::query("set_presence", Shape::Text),
+        Parameter::query("timeout", Shape::Integer),
+        Parameter::query("use_state_after", Shape::Boolean),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let filter: Option<String> = request.query_if("filter")?;
+        let since: Option<String> = request.query_if("since")?;
+        let full_state: Option<bool> = request.query_if("full_state")?;
+        let set_presence: Option<definitions::Presence> = request.query_if("set_presence")?;
+        let timeout: Option<Duration> = request.query_if::<Millis>("timeout")?.map(|time| time.0);
+        let use_state_after: Option<bool> = request.query_if("use_state_after")?;
+        Ok(Self {
+            filter,
+            since,
+            full_state,
+            set_presence,
+            timeout,
+            use_state_after,
+        })
+    }
+
+    fn write_success(response: &SyncResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `summary` of [`JoinedRoom`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomSummary {
     /// `m.heroes`.
-    #[serde(rename = "m.heroes", skip_serializing_if = "Option::is_none")]
     pub heroes: Option<Vec<UserId>>,
     /// `m.joined_member_count`.
-    #[serde(
-        rename = "m.joined_member_count",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub joined_member_count: Option<u64>,
     /// `m.invited_member_count`.
-    #[serde(
-        rename = "m.invited_member_count",
-        skip_serializing_if = "Option::is_none"
-    )]
     pub invited_member_count: Option<u64>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl RoomSummary {
+    /// Sets `m.heroes`.
+    #[must_use]
+    pub fn heroes(mut self, heroes: Vec<UserId>) -> Self {
+        self.heroes = Some(heroes);
+        self
+    }
+
+    /// Sets `m.joined_member_count`.
+    #[must_use]
+    pub fn joined_member_count(mut self, joined_member_count: u64) -> Self {
+        self.joined_member_count = Some(joined_member_count);
+        self
+    }
+
+    /// Sets `m.invited_member_count`.
+    #[must_use]
+    pub fn invited_member_count(mut self, invited_member_count: u64) -> Self {
+        self.invited_member_count = Some(invited_member_count);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for RoomSummary {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut heroes = None;
+        let mut joined_member_count = None;
+        let mut invited_member_count = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "m.heroes" => heroes = wire::value(&mut entries)?,
+                "m.joined_member_count" => joined_member_count = wire::value(&mut entries)?,
+                "m.invited_member_count" => invited_member_count = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            heroes,
+            joined_member_count,
+            invited_member_count,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomSummary {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for RoomSummary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "m.heroes", self.heroes.as_ref())?;
+        wire::entry(
+            &mut map,
+            "m.joined_member_count",
+            self.joined_member_count.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "m.invited_member_count",
+            self.invited_member_count.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `unread_notifications` of [`JoinedRoom`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnreadNotificationCounts {
     /// `highlight_count`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub highlight_count: Option<u64>,
     /// `notification_count`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub notification_count: Option<u64>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl UnreadNotificationCounts {
+    /// Sets `highlight_count`.
+    #[must_use]
+    pub fn highlight_count(mut self, highlight_count: u64) -> Self {
+        self.highlight_count = Some(highlight_count);
+        self
+    }
+
+    /// Sets `notification_count`.
+    #[must_use]
+    pub fn notification_count(mut self, notification_count: u64) -> Self {
+        self.notification_count = Some(notification_count);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for UnreadNotificationCounts {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut highlight_count = None;
+        let mut notification_count = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "highlight_count" => highlight_count = wire::value(&mut entries)?,
+                "notification_count" => notification_count = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            highlight_count,
+            notification_count,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for UnreadNotificationCounts {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for UnreadNotificationCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "highlight_count", self.highlight_count.as_ref())?;
+        wire::entry(
+            &mut map,
+            "notification_count",
+            self.notification_count.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `unread_thread_notifications` of [`JoinedRoom`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThreadNotificationCounts {
     /// `highlight_count`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub highlight_count: Option<u64>,
     /// `notification_count`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub notification_count: Option<u64>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl ThreadNotificationCounts {
+    /// Sets `highlight_count`.
+    #[must_use]
+    pub fn highlight_count(mut self, highlight_count: u64) -> Self {
+        self.highlight_count = Some(highlight_count);
+        self
+    }
+
+    /// Sets `notification_count`.
+    #[must_use]
+    pub fn notification_count(mut self, notification_count: u64) -> Self {
+        self.notification_count = Some(notification_count);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ThreadNotificationCounts {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut highlight_count = None;
+        let mut notification_count = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "highlight_count" => highlight_count = wire::value(&mut entries)?,
+                "notification_count" => notification_count = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            highlight_count,
+            notification_count,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ThreadNotificationCounts {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ThreadNotificationCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "highlight_count", self.highlight_count.as_ref())?;
+        wire::entry(
+            &mut map,
+            "notification_count",
+            self.notification_count.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `join` of [`Rooms`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinedRoom {
     /// `summary`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<RoomSummary>,
     /// `state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<definitions::StateEventBatch>,
     /// `state_after`. Since 1.16.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_after: Option<definitions::StateEventBatch>,
     /// `timeline`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<definitions::TimelineBatch>,
     /// `ephemeral`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<definitions::EventBatch>,
     /// `account_data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_data: Option<definitions::EventBatch>,
     /// `unread_notifications`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_notifications: Option<UnreadNotificationCounts>,
     /// `unread_thread_notifications`. Since 1.4.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unread_thread_notifications: Option<BTreeMap<EventId, ThreadNotificationCounts>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl JoinedRoom {
+    /// Sets `summary`.
+    #[must_use]
+    pub fn summary(mut self, summary: RoomSummary) -> Self {
+        self.summary = Some(summary);
+        self
+    }
+
+    /// Sets `state`.
+    #[must_use]
+    pub fn state(mut self, state: definitions::StateEventBatch) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Sets `state_after`.
+    #[must_use]
+    pub fn state_after(mut self, state_after: definitions::StateEventBatch) -> Self {
+        self.state_after = Some(state_after);
+        self
+    }
+
+    /// Sets `timeline`.
+    #[must_use]
+    pub fn timeline(mut self, timeline: definitions::TimelineBatch) -> Self {
+        self.timeline = Some(timeline);
+        self
+    }
+
+    /// Sets `ephemeral`.
+    #[must_use]
+    pub fn ephemeral(mut self, ephemeral: definitions::EventBatch) -> Self {
+        self.ephemeral = Some(ephemeral);
+        self
+    }
+
+    /// Sets `account_data`.
+    #[must_use]
+    pub fn account_data(mut self, account_data: definitions::EventBatch) -> Self {
+        self.account_data = Some(account_data);
+        self
+    }
+
+    /// Sets `unread_notifications`.
+    #[must_use]
+    pub fn unread_notifications(mut self, unread_notifications: UnreadNotificationCounts) -> Self {
+        self.unread_notifications = Some(unread_notifications);
+        self
+    }
+
+    /// Sets `unread_thread_notifications`.
+    #[must_use]
+    pub fn unread_thread_notifications(
+        mut self,
+        unread_thread_notifications: BTreeMap<EventId, ThreadNotificationCounts>,
+    ) -> Self {
+        self.unread_thread_notifications = Some(unread_thread_notifications);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for JoinedRoom {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut summary = None;
+        let mut state = None;
+        let mut state_after = None;
+        let mut timeline = None;
+        let mut ephemeral = None;
+        let mut account_data = None;
+        let mut unread_notifications = None;
+        let mut unread_thread_notifications = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "summary" => summary = wire::value(&mut entries)?,
+                "state" => state = wire::value(&mut entries)?,
+                "state_after" => state_after = wire::value(&mut entries)?,
+                "timeline" => timeline = wire::value(&mut entries)?,
+                "ephemeral" => ephemeral = wire::value(&mut entries)?,
+                "account_data" => account_data = wire::value(&mut entries)?,
+                "unread_notifications" => unread_notifications = wire::value(&mut entries)?,
+                "unread_thread_notifications" => {
+                    unread_thread_notifications = wire::value(&mut entries)?
+                }
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            summary,
+            state,
+            state_after,
+            timeline,
+            ephemeral,
+            account_data,
+            unread_notifications,
+            unread_thread_notifications,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for JoinedRoom {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for JoinedRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "summary", self.summary.as_ref())?;
+        wire::entry(&mut map, "state", self.state.as_ref())?;
+        wire::entry(&mut map, "state_after", self.state_after.as_ref())?;
+        wire::entry(&mut map, "timeline", self.timeline.as_ref())?;
+        wire::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
+        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        wire::entry(
+            &mut map,
+            "unread_notifications",
+            self.unread_notifications.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "unread_thread_notifications",
+            self.unread_thread_notifications.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `invite_state` of [`InvitedRoom`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InviteState {
     /// `events`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Raw<definitions::StrippedState>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl InviteState {
+    /// Sets `events`.
+    #[must_use]
+    pub fn events(mut self, events: Vec<Raw<definitions::StrippedState>>) -> Self {
+        self.events = Some(events);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for InviteState {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut events = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "events" => events = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { events, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for InviteState {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for InviteState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "events", self.events.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `invite` of [`Rooms`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InvitedRoom {
     /// `invite_state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub invite_state: Option<InviteState>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl InvitedRoom {
+    /// Sets `invite_state`.
+    #[must_use]
+    pub fn invite_state(mut self, invite_state: InviteState) -> Self {
+        self.invite_state = Some(invite_state);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for InvitedRoom {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut invite_state = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "invite_state" => invite_state = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            invite_state,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for InvitedRoom {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for InvitedRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "invite_state", self.invite_state.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `knock_state` of [`KnockedRoom`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KnockState {
     /// `events`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Raw<definitions::StrippedState>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl KnockState {
+    /// Sets `events`.
+    #[must_use]
+    pub fn events(mut self, events: Vec<Raw<definitions::StrippedState>>) -> Self {
+        self.events = Some(events);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for KnockState {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut events = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "events" => events = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { events, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for KnockState {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for KnockState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "events", self.events.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `knock` of [`Rooms`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KnockedRoom {
     /// `knock_state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub knock_state: Option<KnockState>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl KnockedRoom {
+    /// Sets `knock_state`.
+    #[must_use]
+    pub fn knock_state(mut self, knock_state: KnockState) -> Self {
+        self.knock_state = Some(knock_state);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for KnockedRoom {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut knock_state = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "knock_state" => knock_state = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { knock_state, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for KnockedRoom {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for KnockedRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "knock_state", self.knock_state.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `leave` of [`Rooms`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeftRoom {
     /// `state`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<definitions::StateEventBatch>,
     /// `state_after`. Since 1.16.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_after: Option<definitions::StateEventBatch>,
     /// `timeline`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<definitions::TimelineBatch>,
     /// `account_data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_data: Option<definitions::EventBatch>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl LeftRoom {
+    /// Sets `state`.
+    #[must_use]
+    pub fn state(mut self, state: definitions::StateEventBatch) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Sets `state_after`.
+    #[must_use]
+    pub fn state_after(mut self, state_after: definitions::StateEventBatch) -> Self {
+        self.state_after = Some(state_after);
+        self
+    }
+
+    /// Sets `timeline`.
+    #[must_use]
+    pub fn timeline(mut self, timeline: definitions::TimelineBatch) -> Self {
+        self.timeline = Some(timeline);
+        self
+    }
+
+    /// Sets `account_data`.
+    #[must_use]
+    pub fn account_data(mut self, account_data: definitions::EventBatch) -> Self {
+        self.account_data = Some(account_data);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for LeftRoom {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut state = None;
+        let mut state_after = None;
+        let mut timeline = None;
+        let mut account_data = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "state" => state = wire::value(&mut entries)?,
+                "state_after" => state_after = wire::value(&mut entries)?,
+                "timeline" => timeline = wire::value(&mut entries)?,
+                "account_data" => account_data = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            state,
+            state_after,
+            timeline,
+            account_data,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for LeftRoom {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for LeftRoom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "state", self.state.as_ref())?;
+        wire::entry(&mut map, "state_after", self.state_after.as_ref())?;
+        wire::entry(&mut map, "timeline", self.timeline.as_ref())?;
+        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `rooms` of [`SyncResponse`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rooms {
     /// `join`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub join: Option<BTreeMap<RoomId, JoinedRoom>>,
     /// `invite`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub invite: Option<BTreeMap<RoomId, InvitedRoom>>,
     /// `knock`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub knock: Option<BTreeMap<RoomId, KnockedRoom>>,
     /// `leave`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub leave: Option<BTreeMap<RoomId, LeftRoom>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Rooms {
+    /// Sets `join`.
+    #[must_use]
+    pub fn join(mut self, join: BTreeMap<RoomId, JoinedRoom>) -> Self {
+        self.join = Some(join);
+        self
+    }
+
+    /// Sets `invite`.
+    #[must_use]
+    pub fn invite(mut self, invite: BTreeMap<RoomId, InvitedRoom>) -> Self {
+        self.invite = Some(invite);
+        self
+    }
+
+    /// Sets `knock`.
+    #[must_use]
+    pub fn knock(mut self, knock: BTreeMap<RoomId, KnockedRoom>) -> Self {
+        self.knock = Some(knock);
+        self
+    }
+
+    /// Sets `leave`.
+    #[must_use]
+    pub fn leave(mut self, leave: BTreeMap<RoomId, LeftRoom>) -> Self {
+        self.leave = Some(leave);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for Rooms {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut join = None;
+        let mut invite = None;
+        let mut knock = None;
+        let mut leave = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "join" => join = wire::value(&mut entries)?,
+                "invite" => invite = wire::value(&mut entries)?,
+                "knock" => knock = wire::value(&mut entries)?,
+                "leave" => leave = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            join,
+            invite,
+            knock,
+            leave,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Rooms {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Rooms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "join", self.join.as_ref())?;
+        wire::entry(&mut map, "invite", self.invite.as_ref())?;
+        wire::entry(&mut map, "knock", self.knock.as_ref())?;
+        wire::entry(&mut map, "leave", self.leave.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `events` of [`ToDevice`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToDeviceEvent {
     /// `content`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Map<String, Value>>,
     /// `sender`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sender: Option<UserId>,
     /// `type`.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl ToDeviceEvent {
+    /// Sets `content`.
+    #[must_use]
+    pub fn content(mut self, content: Map<String, Value>) -> Self {
+        self.content = Some(content);
+        self
+    }
+
+    /// Sets `sender`.
+    #[must_use]
+    pub fn sender(mut self, sender: UserId) -> Self {
+        self.sender = Some(sender);
+        self
+    }
+
+    /// Sets `type`.
+    #[must_use]
+    pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
+        self.event_type = Some(event_type.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ToDeviceEvent {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut content = None;
+        let mut sender = None;
+        let mut event_type = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "content" => content = wire::value(&mut entries)?,
+                "sender" => sender = wire::value(&mut entries)?,
+                "type" => event_type = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            content,
+            sender,
+            event_type,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ToDeviceEvent {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ToDeviceEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "content", self.content.as_ref())?;
+        wire::entry(&mut map, "sender", self.sender.as_ref())?;
+        wire::entry(&mut map, "type", self.event_type.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `to_device` of [`SyncResponse`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToDevice {
     /// `events`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Raw<ToDeviceEvent>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl ToDevice {
+    /// Sets `events`.
+    #[must_use]
+    pub fn events(mut self, events: Vec<Raw<ToDeviceEvent>>) -> Self {
+        self.events = Some(events);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for ToDevice {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut events = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "events" => events = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { events, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for ToDevice {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for ToDevice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "events", self.events.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `device_lists` of [`SyncResponse`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceLists {
     /// `changed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<UserId>>,
     /// `left`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub left: Option<Vec<UserId>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl DeviceLists {
+    /// Sets `changed`.
+    #[must_use]
+    pub fn changed(mut self, changed: Vec<UserId>) -> Self {
+        self.changed = Some(changed);
+        self
+    }
+
+    /// Sets `left`.
+    #[must_use]
+    pub fn left(mut self, left: Vec<UserId>) -> Self {
+        self.left = Some(left);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for DeviceLists {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut changed = None;
+        let mut left = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "changed" => changed = wire::value(&mut entries)?,
+                "left" => left = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            changed,
+            left,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceLists {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeviceLists {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "changed", self.changed.as_ref())?;
+        wire::entry(&mut map, "left", self.left.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// The answer to [`Sync`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SyncResponse {
     /// `next_batch`.
     pub next_batch: String,
     /// `rooms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rooms: Option<Rooms>,
     /// `presence`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<definitions::EventBatch>,
     /// `account_data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_data: Option<definitions::EventBatch>,
     /// `to_device`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub to_device: Option<ToDevice>,
     /// `device_lists`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_lists: Option<DeviceLists>,
     /// `device_one_time_keys_count`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_one_time_keys_count: Option<BTreeMap<String, u64>>,
     /// `device_unused_fallback_key_types`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_unused_fallback_key_types: Option<Vec<String>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SyncResponse {
@@ -276,6 +1136,136 @@ impl SyncResponse {
             device_lists: None,
             device_one_time_keys_count: None,
             device_unused_fallback_key_types: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `rooms`.
+    #[must_use]
+    pub fn rooms(mut self, rooms: Rooms) -> Self {
+        self.rooms = Some(rooms);
+        self
+    }
+
+    /// Sets `presence`.
+    #[must_use]
+    pub fn presence(mut self, presence: definitions::EventBatch) -> Self {
+        self.presence = Some(presence);
+        self
+    }
+
+    /// Sets `account_data`.
+    #[must_use]
+    pub fn account_data(mut self, account_data: definitions::EventBatch) -> Self {
+        self.account_data = Some(account_data);
+        self
+    }
+
+    /// Sets `to_device`.
+    #[must_use]
+    pub fn to_device(mut self, to_device: ToDevice) -> Self {
+        self.to_device = Some(to_device);
+        self
+    }
+
+    /// Sets `device_lists`.
+    #[must_use]
+    pub fn device_lists(mut self, device_lists: DeviceLists) -> Self {
+        self.device_lists = Some(device_lists);
+        self
+    }
+
+    /// Sets `device_one_time_keys_count`.
+    #[must_use]
+    pub fn device_one_time_keys_count(
+        mut self,
+        device_one_time_keys_count: BTreeMap<String, u64>,
+    ) -> Self {
+        self.device_one_time_keys_count = Some(device_one_time_keys_count);
+        self
+    }
+
+    /// Sets `device_unused_fallback_key_types`.
+    #[must_use]
+    pub fn device_unused_fallback_key_types(
+        mut self,
+        device_unused_fallback_key_types: Vec<String>,
+    ) -> Self {
+        self.device_unused_fallback_key_types = Some(device_unused_fallback_key_types);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for SyncResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut next_batch = None;
+        let mut rooms = None;
+        let mut presence = None;
+        let mut account_data = None;
+        let mut to_device = None;
+        let mut device_lists = None;
+        let mut device_one_time_keys_count = None;
+        let mut device_unused_fallback_key_types = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "rooms" => rooms = wire::value(&mut entries)?,
+                "presence" => presence = wire::value(&mut entries)?,
+                "account_data" => account_data = wire::value(&mut entries)?,
+                "to_device" => to_device = wire::value(&mut entries)?,
+                "device_lists" => device_lists = wire::value(&mut entries)?,
+                "device_one_time_keys_count" => {
+                    device_one_time_keys_count = wire::value(&mut entries)?
+                }
+                "device_unused_fallback_key_types" => {
+                    device_unused_fallback_key_types = wire::value(&mut entries)?
+                }
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            next_batch: wire::required(next_batch, "next_batch")?,
+            rooms,
+            presence,
+            account_data,
+            to_device,
+            device_lists,
+            device_one_time_keys_count,
+            device_unused_fallback_key_types,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SyncResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SyncResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("next_batch", &self.next_batch)?;
+        wire::entry(&mut map, "rooms", self.rooms.as_ref())?;
+        wire::entry(&mut map, "presence", self.presence.as_ref())?;
+        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        wire::entry(&mut map, "to_device", self.to_device.as_ref())?;
+        wire::entry(&mut map, "device_lists", self.device_lists.as_ref())?;
+        wire::entry(
+            &mut map,
+            "device_one_time_keys_count",
+            self.device_one_time_keys_count.as_ref(),
+        )?;
+        wire::entry(
+            &mut map,
+            "device_unused_fallback_key_types",
+            self.device_unused_fallback_key_types.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

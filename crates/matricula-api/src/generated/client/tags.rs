@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, RoomId, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
 
 /// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags`: reads the user's tags of a room.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidtags)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomTagsJob")]
@@ -53,33 +56,91 @@ impl Endpoint for GetRoomTags {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetRoomTags {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("roomId", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let room_id: RoomId = request.path("roomId")?;
+        Ok(Self { user_id, room_id })
+    }
+
+    fn write_success(response: &GetRoomTagsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetRoomTags`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoomTagsResponse {
     /// `tags`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, definitions::Tag>>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl GetRoomTagsResponse {
+    /// Sets `tags`.
+    #[must_use]
+    pub fn tags(mut self, tags: BTreeMap<String, definitions::Tag>) -> Self {
+        self.tags = Some(tags);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetRoomTagsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut tags = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "tags" => tags = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self { tags, extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetRoomTagsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetRoomTagsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "tags", self.tags.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 /// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`: tags a room.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetRoomTagJob")]
 pub struct SetRoomTag {
     /// Path `userId`.
-    #[serde(skip)]
     pub user_id: UserId,
     /// Path `roomId`.
-    #[serde(skip)]
     pub room_id: RoomId,
     /// Path `tag`.
-    #[serde(skip)]
     pub tag: String,
     /// `order`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<f64>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SetRoomTag {
@@ -90,7 +151,15 @@ impl SetRoomTag {
             room_id,
             tag: tag.into(),
             order: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `order`.
+    #[must_use]
+    pub fn order(mut self, order: f64) -> Self {
+        self.order = Some(order);
+        self
     }
 }
 
@@ -118,13 +187,99 @@ impl Endpoint for SetRoomTag {
     }
 }
 
+impl Serialize for SetRoomTag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        wire::entry(&mut map, "order", self.order.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SetRoomTag {
+    type Params = (UserId, RoomId, String);
+
+    fn read<A: MapAccess<'de>>(
+        (user_id, room_id, tag): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut order = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "order" => order = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id,
+            room_id,
+            tag,
+            order,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SetRoomTag {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("tag", Shape::Text).required(),
+        Parameter::body("order", Shape::Json),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let room_id: RoomId = request.path("roomId")?;
+        let tag: String = request.path("tag")?;
+        request.object((user_id, room_id, tag))
+    }
+
+    fn write_success(response: &SetRoomTagResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SetRoomTag`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SetRoomTagResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetRoomTagResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SetRoomTagResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SetRoomTagResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SetRoomTagResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
 
 /// `DELETE /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`: removes a tag from a room.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteRoomTagJob")]
@@ -172,6 +327,59 @@ impl Endpoint for DeleteRoomTag {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for DeleteRoomTag {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("userId", Shape::Text).required(),
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("tag", Shape::Text).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let user_id: UserId = request.path("userId")?;
+        let room_id: RoomId = request.path("roomId")?;
+        let tag: String = request.path("tag")?;
+        Ok(Self {
+            user_id,
+            room_id,
+            tag,
+        })
+    }
+
+    fn write_success(response: &DeleteRoomTagResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`DeleteRoomTag`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DeleteRoomTagResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteRoomTagResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for DeleteRoomTagResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for DeleteRoomTagResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for DeleteRoomTagResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

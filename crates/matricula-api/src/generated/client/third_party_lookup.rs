@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 
 use super::definitions;
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
 use crate::{ApiError, Endpoint, wire};
 
 /// `GET /_matrix/client/v3/thirdparty/protocols`: lists the foreign networks that the server is
 /// bridged to.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocols)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetProtocolsJob")]
@@ -39,9 +42,23 @@ impl Endpoint for GetProtocols {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetProtocols {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &BTreeMap<String, definitions::Protocol>) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/thirdparty/protocol/{protocol}`: describes a foreign network.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetProtocolMetadataJob")]
@@ -80,10 +97,25 @@ impl Endpoint for GetProtocolMetadata {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetProtocolMetadata {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::path("protocol", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let protocol: String = request.path("protocol")?;
+        Ok(Self { protocol })
+    }
+
+    fn write_success(response: &definitions::Protocol) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/thirdparty/location/{protocol}`: finds the rooms for a place of a
 /// foreign network.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocationprotocol)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "QueryLocationByProtocolJob")]
@@ -101,6 +133,13 @@ impl QueryLocationByProtocol {
             protocol: protocol.into(),
             fields: None,
         }
+    }
+
+    /// Sets `fields`.
+    #[must_use]
+    pub fn fields(mut self, fields: BTreeMap<String, String>) -> Self {
+        self.fields = Some(fields);
+        self
     }
 }
 
@@ -129,10 +168,29 @@ impl Endpoint for QueryLocationByProtocol {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for QueryLocationByProtocol {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("protocol", Shape::Text).required(),
+        Parameter::query("fields", Shape::Pairs),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let protocol: String = request.path("protocol")?;
+        let fields: Option<BTreeMap<String, String>> = request.other_pairs(&[]).into();
+        Ok(Self { protocol, fields })
+    }
+
+    fn write_success(response: &Vec<definitions::ThirdPartyLocation>) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/thirdparty/user/{protocol}`: finds the users for a user of a foreign
 /// network.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyuserprotocol)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "QueryUserByProtocolJob")]
@@ -150,6 +208,13 @@ impl QueryUserByProtocol {
             protocol: protocol.into(),
             fields: None,
         }
+    }
+
+    /// Sets `fields`.
+    #[must_use]
+    pub fn fields(mut self, fields: BTreeMap<String, String>) -> Self {
+        self.fields = Some(fields);
+        self
     }
 }
 
@@ -178,10 +243,29 @@ impl Endpoint for QueryUserByProtocol {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for QueryUserByProtocol {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("protocol", Shape::Text).required(),
+        Parameter::query("fields", Shape::Pairs),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let protocol: String = request.path("protocol")?;
+        let fields: Option<BTreeMap<String, String>> = request.other_pairs(&[]).into();
+        Ok(Self { protocol, fields })
+    }
+
+    fn write_success(response: &Vec<definitions::ThirdPartyUser>) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/thirdparty/location`: finds the places of foreign networks behind a
 /// room.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocation)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "QueryLocationByAliasJob")]
@@ -220,9 +304,24 @@ impl Endpoint for QueryLocationByAlias {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for QueryLocationByAlias {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::query("alias", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let alias: String = request.query("alias")?;
+        Ok(Self { alias })
+    }
+
+    fn write_success(response: &Vec<definitions::ThirdPartyLocation>) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `GET /_matrix/client/v3/thirdparty/user`: finds the users of foreign networks behind a user.
 ///
 /// Token: required.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyuser)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "QueryUserByIDJob")]
@@ -258,5 +357,19 @@ impl Endpoint for QueryUserById {
 
     fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyUser>, ApiError> {
         wire::read(response)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for QueryUserById {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::query("userid", Shape::Text).required()];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let userid: String = request.query("userid")?;
+        Ok(Self { userid })
+    }
+
+    fn write_success(response: &Vec<definitions::ThirdPartyUser>) -> Reply {
+        Reply::json(response)
     }
 }

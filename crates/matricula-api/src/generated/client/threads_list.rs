@@ -2,14 +2,17 @@
 //! The operations of `threads_list`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{ApiError, Endpoint, Raw, RoomId, wire, wire::text_enum};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, wire, wire::text_enum};
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/threads`: lists the threads of a room.
 ///
 /// Token: required. Rate-limited. Since 1.4.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetThreadRootsJob")]
@@ -33,6 +36,27 @@ impl GetThreadRoots {
             limit: None,
             from: None,
         }
+    }
+
+    /// Sets `include`.
+    #[must_use]
+    pub fn include(mut self, include: ThreadFilter) -> Self {
+        self.include = Some(include);
+        self
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets `from`.
+    #[must_use]
+    pub fn from(mut self, from: impl Into<String>) -> Self {
+        self.from = Some(from.into());
+        self
     }
 }
 
@@ -69,6 +93,33 @@ impl Endpoint for GetThreadRoots {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetThreadRoots {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::query("include", Shape::Text),
+        Parameter::query("limit", Shape::Integer),
+        Parameter::query("from", Shape::Text),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let room_id: RoomId = request.path("roomId")?;
+        let include: Option<ThreadFilter> = request.query_if("include")?;
+        let limit: Option<u64> = request.query_if("limit")?;
+        let from: Option<String> = request.query_if("from")?;
+        Ok(Self {
+            room_id,
+            include,
+            limit,
+            from,
+        })
+    }
+
+    fn write_success(response: &GetThreadRootsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 text_enum! {
     /// A value of `include` in [`GetThreadRoots`].
     pub enum ThreadFilter {
@@ -78,13 +129,14 @@ text_enum! {
 }
 
 /// The answer to [`GetThreadRoots`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetThreadRootsResponse {
     /// `chunk`.
     pub chunk: Vec<Raw<definitions::ClientEvent>>,
     /// `next_batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_batch: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetThreadRootsResponse {
@@ -93,6 +145,52 @@ impl GetThreadRootsResponse {
         Self {
             chunk,
             next_batch: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `next_batch`.
+    #[must_use]
+    pub fn next_batch(mut self, next_batch: impl Into<String>) -> Self {
+        self.next_batch = Some(next_batch.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetThreadRootsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut chunk = None;
+        let mut next_batch = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "chunk" => chunk = wire::value(&mut entries)?,
+                "next_batch" => next_batch = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            chunk: wire::required(chunk, "chunk")?,
+            next_batch,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetThreadRootsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetThreadRootsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("chunk", &self.chunk)?;
+        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -4,26 +4,29 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::{ApiError, Endpoint, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, UserId, wire};
 
 /// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`: sends a message to devices.
 ///
-/// Token: required.
+/// Token: required. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid)
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SendToDeviceJob")]
 pub struct SendToDevice {
     /// Path `eventType`.
-    #[serde(skip)]
     pub event_type: String,
     /// Path `txnId`.
-    #[serde(skip)]
     pub txn_id: String,
     /// `messages`.
     pub messages: BTreeMap<UserId, BTreeMap<String, Map<String, Value>>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SendToDevice {
@@ -37,6 +40,7 @@ impl SendToDevice {
             event_type: event_type.into(),
             txn_id: txn_id.into(),
             messages,
+            extra: Default::default(),
         }
     }
 }
@@ -49,6 +53,7 @@ impl Endpoint for SendToDevice {
         "/_matrix/client/v3/sendToDevice/{eventType}/{txnId}",
     )
     .with_auth(OperationAuth::Required)
+    .with_guests()
     .with_retry(Retry::TxnId);
 
     type Response = SendToDeviceResponse;
@@ -63,6 +68,88 @@ impl Endpoint for SendToDevice {
     }
 }
 
+impl Serialize for SendToDevice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("messages", &self.messages)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SendToDevice {
+    type Params = (String, String);
+
+    fn read<A: MapAccess<'de>>(
+        (event_type, txn_id): Self::Params,
+        mut entries: A,
+    ) -> Result<Self, A::Error> {
+        let mut messages = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "messages" => messages = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            event_type,
+            txn_id,
+            messages: wire::required(messages, "messages")?,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SendToDevice {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::path("eventType", Shape::Text).required(),
+        Parameter::path("txnId", Shape::Text).required(),
+        Parameter::body("messages", Shape::Json).required(),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        let event_type: String = request.path("eventType")?;
+        let txn_id: String = request.path("txnId")?;
+        request.object((event_type, txn_id))
+    }
+
+    fn write_success(response: &SendToDeviceResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`SendToDevice`]: no more than that all is well.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SendToDeviceResponse {}
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SendToDeviceResponse {
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for SendToDeviceResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            extra.read(entry_key, &mut entries)?;
+        }
+        Ok(Self { extra })
+    }
+}
+
+impl<'de> Deserialize<'de> for SendToDeviceResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SendToDeviceResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}

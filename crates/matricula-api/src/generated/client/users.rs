@@ -2,22 +2,26 @@
 //! The operations of `users`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::{ApiError, Endpoint, Extra, UserId, wire};
 
 /// `POST /_matrix/client/v3/user_directory/search`: searches for users.
 ///
 /// Token: required. Rate-limited.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SearchUserDirectoryJob")]
 pub struct SearchUserDirectory {
     /// `search_term`.
     pub search_term: String,
     /// `limit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SearchUserDirectory {
@@ -26,7 +30,15 @@ impl SearchUserDirectory {
         Self {
             search_term: search_term.into(),
             limit: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `limit`.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
     }
 }
 
@@ -53,17 +65,66 @@ impl Endpoint for SearchUserDirectory {
     }
 }
 
+impl Serialize for SearchUserDirectory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("search_term", &self.search_term)?;
+        wire::entry(&mut map, "limit", self.limit.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
+}
+
+#[cfg(feature = "server")]
+impl<'de> wire::Object<'de> for SearchUserDirectory {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut search_term = None;
+        let mut limit = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "search_term" => search_term = wire::value(&mut entries)?,
+                "limit" => limit = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            search_term: wire::required(search_term, "search_term")?,
+            limit,
+            extra,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for SearchUserDirectory {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::body("search_term", Shape::Text).required(),
+        Parameter::body("limit", Shape::Integer),
+    ];
+
+    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+        request.object(())
+    }
+
+    fn write_success(response: &SearchUserDirectoryResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// `results` of [`SearchUserDirectoryResponse`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct User {
     /// `user_id`.
     pub user_id: UserId,
     /// `display_name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// `avatar_url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl User {
@@ -73,22 +134,123 @@ impl User {
             user_id,
             display_name: None,
             avatar_url: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `display_name`.
+    #[must_use]
+    pub fn display_name(mut self, display_name: impl Into<String>) -> Self {
+        self.display_name = Some(display_name.into());
+        self
+    }
+
+    /// Sets `avatar_url`.
+    #[must_use]
+    pub fn avatar_url(mut self, avatar_url: impl Into<String>) -> Self {
+        self.avatar_url = Some(avatar_url.into());
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for User {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut user_id = None;
+        let mut display_name = None;
+        let mut avatar_url = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "user_id" => user_id = wire::value(&mut entries)?,
+                "display_name" => display_name = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id: wire::required(user_id, "user_id")?,
+            display_name,
+            avatar_url,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for User {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for User {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("user_id", &self.user_id)?;
+        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }
 
 /// The answer to [`SearchUserDirectory`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SearchUserDirectoryResponse {
     /// `results`.
     pub results: Vec<User>,
     /// `limited`.
     pub limited: bool,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl SearchUserDirectoryResponse {
     /// With what is required, and nothing else.
     pub fn new(results: Vec<User>, limited: bool) -> Self {
-        Self { results, limited }
+        Self {
+            results,
+            limited,
+            extra: Default::default(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for SearchUserDirectoryResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut results = None;
+        let mut limited = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "results" => results = wire::value(&mut entries)?,
+                "limited" => limited = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            results: wire::required(results, "results")?,
+            limited: wire::required(limited, "limited")?,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SearchUserDirectoryResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for SearchUserDirectoryResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("results", &self.results)?;
+        map.serialize_entry("limited", &self.limited)?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

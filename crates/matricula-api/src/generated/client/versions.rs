@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::{ApiError, Endpoint, Extra, wire};
 
 /// `GET /_matrix/client/versions`: lists the versions of the specification that the server
 /// supports.
 ///
 /// Token: if there is one.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientversions)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetVersionsJob")]
@@ -37,14 +40,28 @@ impl Endpoint for GetVersions {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetVersions {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetVersionsResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetVersions`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetVersionsResponse {
     /// Such as `v1.19`, or `r0.6.1` for old ones.
     pub versions: Vec<String>,
     /// What is not in the specification yet, and whether the server does it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unstable_features: Option<BTreeMap<String, bool>>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetVersionsResponse {
@@ -53,6 +70,56 @@ impl GetVersionsResponse {
         Self {
             versions,
             unstable_features: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `unstable_features`.
+    #[must_use]
+    pub fn unstable_features(mut self, unstable_features: BTreeMap<String, bool>) -> Self {
+        self.unstable_features = Some(unstable_features);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetVersionsResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut versions = None;
+        let mut unstable_features = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "versions" => versions = wire::value(&mut entries)?,
+                "unstable_features" => unstable_features = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            versions: wire::required(versions, "versions")?,
+            unstable_features,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetVersionsResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetVersionsResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("versions", &self.versions)?;
+        wire::entry(
+            &mut map,
+            "unstable_features",
+            self.unstable_features.as_ref(),
+        )?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -4,11 +4,14 @@
 use matricula_job::{Api, Job, Method, Operation, Response, ServerUrl};
 
 use super::definitions;
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
 use crate::{ApiError, Endpoint, wire};
 
 /// `GET /.well-known/matrix/client`: tells a domain's homeserver.
 ///
 /// Token: none.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixclient)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetWellknownJob")]
@@ -30,5 +33,18 @@ impl Endpoint for GetWellknown {
 
     fn read_success(response: &Response) -> Result<definitions::Wellknown, ApiError> {
         wire::read(response)
+    }
+}
+
+#[cfg(feature = "server")]
+impl Served for GetWellknown {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &definitions::Wellknown) -> Reply {
+        Reply::json(response)
     }
 }

@@ -2,13 +2,16 @@
 //! The operations of `whoami`.
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{ApiError, Endpoint, UserId, wire};
+#[cfg(feature = "server")]
+use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::{ApiError, Endpoint, Extra, UserId, wire};
 
 /// `GET /_matrix/client/v3/account/whoami`: tells whose token it is.
 ///
-/// Token: required. Rate-limited.
+/// Token: required. Rate-limited. Guests may use it.
+///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3accountwhoami)
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "GetTokenOwnerJob")]
@@ -22,7 +25,8 @@ impl Endpoint for GetTokenOwner {
         "/_matrix/client/v3/account/whoami",
     )
     .with_auth(OperationAuth::Required)
-    .with_rate_limit();
+    .with_rate_limit()
+    .with_guests();
 
     type Response = GetTokenOwnerResponse;
 
@@ -35,17 +39,30 @@ impl Endpoint for GetTokenOwner {
     }
 }
 
+#[cfg(feature = "server")]
+impl Served for GetTokenOwner {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+        Ok(Self {})
+    }
+
+    fn write_success(response: &GetTokenOwnerResponse) -> Reply {
+        Reply::json(response)
+    }
+}
+
 /// The answer to [`GetTokenOwner`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GetTokenOwnerResponse {
     /// The account.
     pub user_id: UserId,
     /// The device, if the token is one of a device. Since 1.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_id: Option<String>,
     /// Whether the account is a guest's. Since 1.2.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_guest: Option<bool>,
+    /// What the specification does not name.
+    pub extra: Extra,
 }
 
 impl GetTokenOwnerResponse {
@@ -55,6 +72,63 @@ impl GetTokenOwnerResponse {
             user_id,
             device_id: None,
             is_guest: None,
+            extra: Default::default(),
         }
+    }
+
+    /// Sets `device_id`.
+    #[must_use]
+    pub fn device_id(mut self, device_id: impl Into<String>) -> Self {
+        self.device_id = Some(device_id.into());
+        self
+    }
+
+    /// Sets `is_guest`.
+    #[must_use]
+    pub fn is_guest(mut self, is_guest: bool) -> Self {
+        self.is_guest = Some(is_guest);
+        self
+    }
+}
+
+impl<'de> wire::Object<'de> for GetTokenOwnerResponse {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
+        let mut user_id = None;
+        let mut device_id = None;
+        let mut is_guest = None;
+        let mut extra = Extra::new();
+        while let Some(entry_key) = wire::key(&mut entries)? {
+            match &*entry_key {
+                "user_id" => user_id = wire::value(&mut entries)?,
+                "device_id" => device_id = wire::value(&mut entries)?,
+                "is_guest" => is_guest = wire::value(&mut entries)?,
+                _ => extra.read(entry_key, &mut entries)?,
+            }
+        }
+        Ok(Self {
+            user_id: wire::required(user_id, "user_id")?,
+            device_id,
+            is_guest,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for GetTokenOwnerResponse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for GetTokenOwnerResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("user_id", &self.user_id)?;
+        wire::entry(&mut map, "device_id", self.device_id.as_ref())?;
+        wire::entry(&mut map, "is_guest", self.is_guest.as_ref())?;
+        self.extra.write(&mut map)?;
+        map.end()
     }
 }

@@ -1,0 +1,114 @@
+//! What stands beside the fields that the specification names.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
+use serde_json::{Map, Value};
+
+use crate::wire::{self, Key};
+
+/// The fields of an object that the specification does not name, kept as they came and written
+/// again: those of later versions, of proposals and of vendors.
+///
+/// `Debug` shows their names alone: what they hold may be secret.
+///
+/// ```
+/// # use matricula_api::Extra;
+/// let mut extra = Extra::new();
+/// extra.insert("org.example.mood".to_owned(), "fine".into());
+/// assert_eq!(format!("{extra:?}"), r#"["org.example.mood"]"#);
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct Extra(Map<String, Value>);
+
+impl Extra {
+    /// Nothing more.
+    pub fn new() -> Self {
+        Self(Map::new())
+    }
+
+    /// Reads the value of a field whose name was just read.
+    pub(crate) fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: Key<'de>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        self.0.insert(key.into_owned(), map.next_value()?);
+        Ok(())
+    }
+
+    /// Writes all fields.
+    pub(crate) fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        self.0
+            .iter()
+            .try_for_each(|(name, value)| map.serialize_entry(name, value))
+    }
+}
+
+impl Deref for Extra {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Extra {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl From<Map<String, Value>> for Extra {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
+impl FromIterator<(String, Value)> for Extra {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Extra {
+    type Item = (String, Value);
+    type IntoIter = serde_json::map::IntoIter;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+impl Serialize for Extra {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Extra {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl<'de> wire::Object<'de> for Extra {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+        let mut extra = Self::new();
+        while let Some(key) = wire::key(&mut map)? {
+            extra.read(key, &mut map)?;
+        }
+        Ok(extra)
+    }
+}

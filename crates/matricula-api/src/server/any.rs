@@ -1,0 +1,57 @@
+//! Operations whose types are not known when a program is compiled.
+
+use matricula_job::{Job, Operation, Response, ServerUrl};
+
+use super::{Incoming, Parameter, Reply, RequestError, Served, incoming::segments};
+use crate::ApiError;
+
+/// Any operation: its facts, and what its types can do without being named.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyEndpoint {
+    /// The facts.
+    pub operation: Operation,
+    /// What a request is made of.
+    pub parameters: &'static [Parameter],
+    job: fn(&Incoming<'_>, &ServerUrl) -> Result<Job, RequestError>,
+    read: fn(&Response) -> Result<Reply, ApiError>,
+}
+
+impl AnyEndpoint {
+    /// The operation of this request.
+    pub const fn of<E: Served>() -> Self {
+        Self {
+            operation: E::OPERATION,
+            parameters: E::PARAMETERS,
+            job: |request, server| Ok(E::read_request(request)?.job(server)),
+            read: |response| E::read(response).map(|answer| E::write_success(&answer)),
+        }
+    }
+
+    /// Reads a request as its type, and makes it a job for `server`.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and where.
+    pub fn job(&self, request: &Incoming<'_>, server: &ServerUrl) -> Result<Job, RequestError> {
+        (self.job)(request, server)
+    }
+
+    /// Reads an answer as its type, and writes it again.
+    ///
+    /// # Errors
+    /// Each failure of the operation, as the [`ApiError`] it is.
+    pub fn read(&self, response: &Response) -> Result<Reply, ApiError> {
+        (self.read)(response)
+    }
+}
+
+/// The operations that a request of this method and path may be: several where they differ in
+/// their query or body alone, none where the server should answer `M_UNRECOGNIZED`. Those whose
+/// paths are more literal come first.
+pub fn find<'a>(served: &'a [AnyEndpoint], method: &str, path: &str) -> Vec<&'a AnyEndpoint> {
+    let fits = |one: &&AnyEndpoint| {
+        one.operation.method.as_str() == method && segments(one.operation.path, path).is_some()
+    };
+    let mut found: Vec<_> = served.iter().filter(fits).collect();
+    found.sort_by_key(|one| one.operation.path.matches('{').count());
+    found
+}

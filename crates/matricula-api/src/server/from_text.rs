@@ -1,0 +1,66 @@
+//! Values that stand as text in a path, a query or a header.
+
+use std::time::Duration;
+
+use matricula_job::{Secret, Timestamp};
+
+/// What can be read from a segment of a path, a pair of a query, or a header.
+pub trait FromText: Sized {
+    /// Reads the text.
+    ///
+    /// # Errors
+    /// What is wrong with it, without repeating it.
+    fn from_text(text: &str) -> Result<Self, String>;
+}
+
+/// A time that is written in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Millis(pub Duration);
+
+impl FromText for Millis {
+    fn from_text(text: &str) -> Result<Self, String> {
+        u64::from_text(text).map(|millis| Self(Duration::from_millis(millis)))
+    }
+}
+
+impl FromText for Timestamp {
+    fn from_text(text: &str) -> Result<Self, String> {
+        u64::from_text(text).map(Self::from_millis)
+    }
+}
+
+impl FromText for String {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl FromText for Secret {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self::from(text))
+    }
+}
+
+impl FromText for bool {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("expected true or false".to_owned()),
+        }
+    }
+}
+
+impl FromText for u64 {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let parsed = text.parse();
+        parsed.map_err(|_| "expected a whole number that is not negative".to_owned())
+    }
+}
+
+impl FromText for i64 {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| "expected a whole number".to_owned())
+    }
+}

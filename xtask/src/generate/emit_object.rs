@@ -1,0 +1,175 @@
+//! Writes how JSON objects are read and written.
+//!
+//! Serde could derive most of it. Written out it compiles in a fraction of the time, keeps what the
+//! specification does not name without a second copy, and takes JSON kept as text.
+
+use std::fmt::Write;
+
+use super::emit_type::{field_type, rust};
+use super::model::{Field, Type};
+
+/// A struct that is a JSON object, or whose body is one.
+pub(crate) struct Object<'a> {
+    pub(crate) name: &'a str,
+    /// Fields that the object does not hold: known before it is read.
+    pub(crate) params: &'a [&'a Field],
+    pub(crate) fields: &'a [Field],
+    pub(crate) extra: Option<&'a Type>,
+    /// Whether only servers read it.
+    pub(crate) is_request: bool,
+}
+
+/// What only servers need.
+pub(crate) const SERVER: &str = "#[cfg(feature = \"server\")]\n";
+
+/// How the fields are read.
+pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
+    let params: String = object
+        .params
+        .iter()
+        .map(|field| format!("{},", field.name))
+        .collect();
+    let types: String = object
+        .params
+        .iter()
+        .map(|field| format!("{},", field_type(field, module)))
+        .collect();
+    let mut locals = String::new();
+    let mut arms = String::new();
+    let mut values = params.clone();
+    for field in object.fields {
+        let (wire, name) = (&field.wire, &field.name);
+        if let Type::Constant(text) = &field.ty {
+            let _ = writeln!(
+                arms,
+                "\"{wire}\" => wire::constant(&mut entries, \"{text}\")?,"
+            );
+            continue;
+        }
+        let _ = writeln!(locals, "let mut {name} = None;");
+        let _ = writeln!(
+            arms,
+            "\"{wire}\" => {name} = wire::{}(&mut entries)?,",
+            reader(field)
+        );
+        let _ = match (&field.ty, field.required) {
+            // Absent and null are the same.
+            (Type::Nullable(_), true) | (_, false) => writeln!(values, "{name},"),
+            _ => writeln!(values, "{name}: wire::required({name}, \"{wire}\")?,"),
+        };
+    }
+    let (map, rest) = match object.extra {
+        None | Some(Type::Value) => (
+            "Extra::new()",
+            "extra.read(entry_key, &mut entries)?".to_owned(),
+        ),
+        Some(ty) => {
+            let ty = rust(ty, module);
+            let insert = "extra.insert(entry_key.into_owned(), entries.next_value";
+            ("BTreeMap::new()", format!("drop({insert}::<{ty}>()?))"))
+        }
+    };
+    let rest = match object.fields {
+        [] => format!("{rest};"),
+        _ => format!("match &*entry_key {{ {arms} _ => {rest}, }}"),
+    };
+    let name = object.name;
+    let _ = write!(
+        code,
+        "{cfg}impl<'de> wire::Object<'de> for {name} {{\ntype Params = ({types});\n\n\
+         fn read<A: MapAccess<'de>>(({params}): Self::Params, mut entries: A) -> Result<Self, A::Error> {{\n\
+         {locals}let mut extra = {map};\n\
+         while let Some(entry_key) = wire::key(&mut entries)? {{\n{rest}\n}}\n\
+         Ok(Self {{ {values} extra }})\n}}\n}}\n\n",
+        cfg = if object.is_request { SERVER } else { "" },
+    );
+}
+
+/// That it can be read from anything.
+pub(crate) fn deserialize(code: &mut String, name: &str) {
+    let _ = write!(
+        code,
+        "impl<'de> Deserialize<'de> for {name} {{\n\
+         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
+         wire::object(from, ())\n}}\n}}\n\n"
+    );
+}
+
+/// How the object is written.
+pub(crate) fn write(code: &mut String, object: &Object<'_>) {
+    let mut fields = String::new();
+    for field in object.fields {
+        let (wire, name) = (&field.wire, &field.name);
+        let own = format!("self.{name}");
+        let _ = match (&field.ty, field.required) {
+            (Type::Constant(text), _) => {
+                writeln!(
+                    fields,
+                    "map.serialize_entry(\"{wire}\", \"{text}\")?;"
+                )
+            }
+            (Type::Secret, true) => {
+                writeln!(
+                    fields,
+                    "map.serialize_entry(\"{wire}\", &wire::Exposed(&{own}))?;"
+                )
+            }
+            (Type::Secret, false) => writeln!(
+                fields,
+                "wire::entry(&mut map, \"{wire}\", {own}.as_ref().map(wire::Exposed).as_ref())?;"
+            ),
+            (Type::Millis | Type::Seconds, true) => {
+                let wrapper = wrapper(&field.ty);
+                writeln!(
+                    fields,
+                    "map.serialize_entry(\"{wire}\", &{wrapper}({own}))?;"
+                )
+            }
+            (Type::Millis | Type::Seconds, false) => {
+                let wrapper = wrapper(&field.ty);
+                writeln!(
+                    fields,
+                    "wire::entry(&mut map, \"{wire}\", {own}.map({wrapper}).as_ref())?;"
+                )
+            }
+            (_, true) => writeln!(fields, "map.serialize_entry(\"{wire}\", &{own})?;"),
+            (_, false) => {
+                writeln!(
+                    fields,
+                    "wire::entry(&mut map, \"{wire}\", {own}.as_ref())?;"
+                )
+            }
+        };
+    }
+    let rest = match object.extra {
+        None | Some(Type::Value) => "self.extra.write(&mut map)?;",
+        Some(_) => "for (name, value) in &self.extra {\nmap.serialize_entry(name, value)?;\n}",
+    };
+    let name = object.name;
+    let _ = write!(
+        code,
+        "impl Serialize for {name} {{\n\
+         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
+         let mut map = serializer.serialize_map(None)?;\n{fields}{rest}\nmap.end()\n}}\n}}\n\n"
+    );
+}
+
+/// The function that reads a field.
+fn reader(field: &Field) -> &'static str {
+    match &field.ty {
+        Type::Secret => "secret",
+        Type::Millis => "millis",
+        Type::Filled(_) => "filled",
+        Type::Seconds => "seconds",
+        Type::Value if field.null_matters || field.required => "present",
+        _ => "value",
+    }
+}
+
+/// What a time is written with.
+fn wrapper(ty: &Type) -> &'static str {
+    match ty {
+        Type::Seconds => "wire::Seconds",
+        _ => "wire::Millis",
+    }
+}
