@@ -76,6 +76,7 @@ impl<'a> Lower<'a> {
             rate_limited: has_response("429"),
             uia: has_response("401") && asks_for_stages(responses)
                 || self.overrides.has("uia", &id),
+            guests: self.overrides.has("guests", &id),
             since: since.map(str::to_owned),
             deprecated: flag(at.node, "deprecated"),
             retry: self.retry(&id, &path)?,
@@ -278,6 +279,7 @@ fn auth(node: &Node) -> Result<String> {
             Some("appserviceAccessTokenQuery"),
             Some("appserviceAccessTokenBearer"),
         ] => "Appservice",
+        [Some("homeserverAccessToken")] => "Homeserver",
         other => return Err(format!("the security {other:?} is new; override it")),
     }
     .to_owned())

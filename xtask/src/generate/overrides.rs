@@ -15,12 +15,17 @@ pub(crate) struct Overrides {
 
 /// The sections of the file.
 const SECTIONS: &[&str] = &[
+    "added",
     "auth",
+    "blank",
+    "definitions",
     "empty",
     "enums",
     "fields",
     "formats",
+    "guests",
     "keyed",
+    "kinds",
     "names",
     "no_body",
     "optional",
@@ -28,6 +33,7 @@ const SECTIONS: &[&str] = &[
     "retry",
     "secrets",
     "since",
+    "tagged",
     "type_names",
     "types",
     "uia",
@@ -75,6 +81,15 @@ impl Overrides {
             .iter()
             .filter(|((section, _), _)| *section == "fields");
         fields.map(|(_, node)| node)
+    }
+
+    /// All of a section, by site.
+    pub(crate) fn all(&self, section: &'static str) -> impl Iterator<Item = (&str, &Node)> {
+        let found = self.values.iter().filter(move |(key, _)| key.0 == section);
+        found.map(|(key, node)| {
+            self.used.borrow_mut().insert(key.clone());
+            (key.1.as_str(), node)
+        })
     }
 
     /// Whether `site` is listed.

@@ -6,5 +6,11 @@
     reason = "as deep as the specification's JSON"
 )]
 
+#[cfg(feature = "appservice")]
+pub mod appservice;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "identity")]
+pub mod identity;
+#[cfg(feature = "push")]
+pub mod push;

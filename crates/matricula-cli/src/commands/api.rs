@@ -1,25 +1,25 @@
 //! `matricula api list`: the operations of the specification.
 
-use matricula::{api::client, job::Operation};
+use matricula::job::Operation;
+use matricula_api::operations;
 use serde_json::{Value, json};
 
 use super::Context;
 use crate::failure::Failure;
 
 pub(crate) fn list(context: &Context<'_>) -> Result<(), Failure> {
-    let operations = client::OPERATIONS;
-    let lines: Vec<String> = operations
-        .iter()
+    let lines: Vec<String> = operations()
         .map(|operation| {
             format!(
-                "{:32} {:6} {}",
+                "{:10} {:40} {:6} {}",
+                operation.api.as_str(),
                 operation.id,
                 operation.method.as_str(),
                 operation.path
             )
         })
         .collect();
-    let objects: Vec<Value> = operations.iter().map(describe).collect();
+    let objects: Vec<Value> = operations().map(describe).collect();
     context.report.result(
         &lines.join("\n"),
         &json!({ "schema_version": 1, "operations": objects }),
@@ -38,5 +38,6 @@ fn describe(operation: &Operation) -> Value {
         "deprecated": operation.deprecated,
         "rate_limited": operation.rate_limited,
         "uia": operation.uia,
+        "guests": operation.guests,
     })
 }

@@ -113,7 +113,10 @@ fn of_the_list_of_operations() {
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["operations", "schema_version"]);
     let operations = json["operations"].as_array().unwrap();
-    assert_eq!(operations.len(), 166);
+    assert_eq!(operations.len(), 199);
+    let of = |api: &str| operations.iter().filter(|found| found["api"] == api).count();
+    let counts = ["client", "identity", "appservice", "push"].map(of);
+    assert_eq!(counts, [166, 23, 9, 1]);
     let mut ids = BTreeSet::new();
     for operation in operations {
         let object = operation.as_object().unwrap();
@@ -122,6 +125,7 @@ fn of_the_list_of_operations() {
             "api",
             "auth",
             "deprecated",
+            "guests",
             "id",
             "method",
             "path",
@@ -130,8 +134,8 @@ fn of_the_list_of_operations() {
             "uia",
         ];
         assert_eq!(keys, expected, "{operation}");
-        assert!(ids.insert(operation["id"].as_str().unwrap()), "{operation}");
-        assert_eq!(operation["api"], "client");
+        let id = (operation["api"].as_str(), operation["id"].as_str());
+        assert!(ids.insert(id), "{operation}");
         let path = operation["path"].as_str().unwrap();
         assert!(
             path.starts_with("/_matrix/") || path.starts_with("/.well-known/"),
@@ -147,6 +151,7 @@ fn of_the_list_of_operations() {
                     "required",
                     "appservice",
                     "appservice-optional",
+                    "homeserver",
                 ],
             ),
         ] {
@@ -155,7 +160,7 @@ fn of_the_list_of_operations() {
                 "{operation}"
             );
         }
-        for key in ["deprecated", "rate_limited", "uia"] {
+        for key in ["deprecated", "guests", "rate_limited", "uia"] {
             assert!(operation[key].is_boolean(), "{operation}");
         }
         let since = &operation["since"];
@@ -164,10 +169,10 @@ fn of_the_list_of_operations() {
             "{operation}"
         );
     }
-    let register = operations
-        .iter()
-        .find(|operation| operation["id"] == "register")
-        .unwrap();
+    let find = |api: &str, id: &str| {
+        let found = |found: &&Value| found["api"] == api && found["id"] == id;
+        operations.iter().find(found).unwrap()
+    };
     let expected = json!({
         "id": "register",
         "api": "client",
@@ -178,8 +183,26 @@ fn of_the_list_of_operations() {
         "deprecated": false,
         "rate_limited": true,
         "uia": true,
+        "guests": false,
     });
-    assert_eq!(*register, expected);
+    assert_eq!(*find("client", "register"), expected);
+    let expected = json!({
+        "id": "sendTransaction",
+        "api": "appservice",
+        "method": "PUT",
+        "path": "/_matrix/app/v1/transactions/{txnId}",
+        "auth": "homeserver",
+        "since": null,
+        "deprecated": false,
+        "rate_limited": false,
+        "uia": false,
+        "guests": false,
+    });
+    assert_eq!(*find("appservice", "sendTransaction"), expected);
+    assert_eq!(find("client", "logout")["path"], "/_matrix/client/v3/logout");
+    let logout = find("identity", "logout");
+    assert_eq!(logout["path"], "/_matrix/identity/v2/account/logout");
+    assert_eq!(find("client", "sync")["guests"], true);
     let words = Home::new().run("api list").exit(0).stdout;
-    assert_eq!(words.lines().count(), 166);
+    assert_eq!(words.lines().count(), 199);
 }
