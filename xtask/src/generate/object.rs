@@ -98,7 +98,11 @@ impl<'a> Lower<'a> {
             {
                 let site = part.site.clone() + "/*";
                 let below = part.below(&["additionalProperties"], node, site);
-                extra = Some(self.lower(&below, owner)?);
+                let owner = Owner {
+                    field: "extra".to_owned(),
+                    ..owner.clone()
+                };
+                extra = Some(self.lower(&below, &owner)?);
             }
         }
         let mut fields = Vec::new();

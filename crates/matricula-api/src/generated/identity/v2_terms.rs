@@ -51,7 +51,7 @@ impl Served for GetTerms {
     }
 }
 
-/// The answer to [`PolicyObject`].
+/// `extra` of [`PolicyObject`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct InternationalisedPolicy {
     /// `name`.
