@@ -1,12 +1,15 @@
 //! What the generator makes of each shape that it meets in the data.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::overrides::Overrides;
 use super::schema::Lower;
 use super::spec::Spec;
-use super::{emit, format_code};
+use super::{APIS, emit, emit_doc, format_code};
 use crate::Result;
+use crate::spec::TAG;
 
 const FILE: &str = "api/client-server/some_things.yaml";
 
@@ -91,7 +94,6 @@ fn fields_are_optional_unless_they_are_required() {
             "owner": {"type": "string", "format": "mx-user-id"},
         },
     });
-    let optional = "#[serde(skip_serializing_if = \"Option::is_none\")]";
     answer(
         schema,
         &[
@@ -99,11 +101,14 @@ fn fields_are_optional_unless_they_are_required() {
             "pub struct GetThingsResponse {",
             "pub size: u64,",
             "/// `m.name`. Since 1.3.
-             #[serde(rename = \"m.name\", skip_serializing_if = \"Option::is_none\")]
              pub name: Option<String>,",
-            &format!("{optional} pub sent_ts: Option<Timestamp>,"),
-            &format!("{optional} pub owner: Option<UserId>,"),
+            "pub sent_ts: Option<Timestamp>,",
+            "pub owner: Option<UserId>,",
             "pub fn new(size: u64) -> Self",
+            "\"m.name\" => name = wire::value(&mut entries)?,",
+            "size: wire::required(size, \"size\")?,",
+            "wire::entry(&mut map, \"m.name\", self.name.as_ref())?;",
+            "map.serialize_entry(\"size\", &self.size)?;",
         ],
     );
 }
@@ -113,7 +118,9 @@ fn an_answer_without_fields_is_an_empty_struct() {
     answer(
         json!({"type": "object", "properties": {}}),
         &[
-            "pub struct GetThingsResponse {}",
+            "pub struct GetThingsResponse {
+             /// What the specification does not name.
+             pub extra: Extra, }",
             "type Response = GetThingsResponse;",
         ],
     );
@@ -175,8 +182,7 @@ fn a_wrapper_of_one_schema_is_that_schema_and_two_are_merged() {
         &[
             "pub plain: Option<definitions::ABase>,",
             "/// The shared definition `a_base`.",
-            "pub struct ABase { /// `id`. pub id: String, /// `kind`.
-             #[serde(skip_serializing_if = \"Option::is_none\")] pub kind: Option<String>, }",
+            "pub struct ABase { /// `id`. pub id: String, /// `kind`. pub kind: Option<String>,",
             "pub merged: Option<BiggerBase>,",
             "pub struct BiggerBase { /// `id`. pub id: String, /// `kind`. pub kind: String,",
         ],
@@ -185,18 +191,28 @@ fn a_wrapper_of_one_schema_is_that_schema_and_two_are_merged() {
 
 #[test]
 fn what_stands_beside_the_fields_is_kept() {
-    let schema = json!({
-        "type": "object",
-        "required": ["one"],
-        "properties": {"one": {"type": "string"}, "two": {"type": "string"}},
-        "additionalProperties": {"description": "anything"},
-    });
+    let schema = |beside: Value| {
+        json!({
+            "type": "object",
+            "required": ["one"],
+            "properties": {"one": {"type": "string"}, "two": {"type": "string"}},
+            "additionalProperties": beside,
+        })
+    };
+    let code = [
+        "pub extra: Extra,",
+        "_ => extra.read(entry_key, &mut entries)?,",
+        "self.extra.write(&mut map)?;",
+    ];
+    answer(schema(json!({"description": "anything"})), &code);
+    let size = json!({"title": "Size of it", "type": "object", "properties": {
+        "height": {"type": "integer"},
+    }});
     answer(
-        schema,
+        schema(size),
         &[
-            "pub extra: Map<String, Value>,",
-            "one: fields.required(\"one\")?, two: fields.optional(\"two\")?, extra: fields.rest(),",
-            "map.serialize_entry(\"one\", &self.one)?;",
+            "pub extra: BTreeMap<String, SizeOfIt>,",
+            "/// `extra` of [`GetThingsResponse`].",
         ],
     );
 }
@@ -253,20 +269,89 @@ fn a_request_has_its_parameters_first_and_a_body_of_the_rest() {
             "/// Token: required. Rate-limited.",
             "#put_matrixclientv3roomsroomidthingsthingid)",
             "#[doc(alias = \"SetThingJob\")]",
-            "/// Path `roomId`. #[serde(skip)] pub room_id: RoomId,
-             /// Path `thingId`. #[serde(skip)] pub thing_id: String,
-             /// Query `txn`. #[serde(skip)] pub txn: Option<String>,",
-            "/// `type`. #[serde(rename = \"type\")] pub kind: String,",
+            "/// Path `roomId`. pub room_id: RoomId,
+             /// Path `thingId`. pub thing_id: String,
+             /// Query `txn`. pub txn: Option<String>,",
+            "/// `type`. pub kind: String,",
+            "map.serialize_entry(\"type\", &self.kind)?;",
             "&[self.room_id.as_str(), &self.thing_id]",
             ".with_body(wire::body(self))",
             "if let Some(txn) = &self.txn { job = job.with_query(\"txn\", txn.clone()); }",
         ],
     );
     // What has parameters that must be given cannot be read from a body alone.
-    assert!(
-        !code.contains("PartialEq, Serialize, Deserialize)]\n#[doc"),
-        "{code}"
+    let reads_itself = "impl<'de> Deserialize<'de> for SetThing {";
+    assert!(!code.contains(reads_itself), "{code}");
+}
+
+#[test]
+fn an_operation_says_whose_token_it_takes_and_whether_guests_may_use_it() {
+    let overrides = "client: { guests: [ { why: w, at: [getThings] } ] }";
+    let mut main = answering(json!({"type": "object"}));
+    main["paths"]["/things"]["get"]["security"] = json!([{"homeserverAccessToken": []}]);
+    let code = generate(main, &[], overrides).unwrap();
+    assert_has(
+        &code,
+        &[
+            "/// Token: the `hs_token`, by which an application service knows its homeserver.
+             Guests may use it.",
+            ".with_auth(OperationAuth::Homeserver).with_guests()",
+        ],
     );
+}
+
+#[test]
+fn an_operation_leads_to_the_page_of_its_api() {
+    for (base, page) in [
+        (
+            "/_matrix/media/v3",
+            "client-server-api/#get_matrixmediav3things",
+        ),
+        ("/.well-known", "client-server-api/#getwell-knownthings"),
+        (
+            "/_matrix/identity/v2",
+            "identity-service-api/#get_matrixidentityv2things",
+        ),
+        (
+            "/_matrix/app/v1",
+            "application-service-api/#get_matrixappv1things",
+        ),
+        (
+            "/_matrix/push/v1",
+            "push-gateway-api/#get_matrixpushv1things",
+        ),
+    ] {
+        let mut main = answering(json!({"type": "object"}));
+        main["servers"][0]["variables"]["basePath"]["default"] = json!(base);
+        let code = generate(main, &[], "client:").unwrap();
+        let link = format!("https://spec.matrix.org/{TAG}/{page})");
+        assert_has(&code, &[&link]);
+    }
+}
+
+#[test]
+fn the_page_lists_the_operations_of_each_api() {
+    let overrides = "client: { guests: [ { why: w, at: [setThing] } ] }";
+    let overrides = Overrides::read(overrides, "client").unwrap();
+    let text = sending(json!({"type": "object"})).to_string();
+    let spec = Spec::of(&[(FILE, text)]);
+    let mut lower = Lower::new(&spec, &overrides, "api/client-server");
+    lower.lower_file(FILE).unwrap();
+    let page = emit_doc::page(&[(&APIS[0], lower.modules), (&APIS[3], BTreeMap::new())]);
+    let row = format!(
+        "\n| [`setThing`](https://spec.matrix.org/{TAG}/client-server-api/\
+         #put_matrixclientv3roomsroomidthingsthingid) \
+         | `PUT /_matrix/client/v3/rooms/{{roomId}}/things/{{thingId}}` \
+         | required | yes |  | yes |  |  | `some_things::SetThing` |\n"
+    );
+    for part in [
+        "The 1 operations of",
+        "\n## Client-server API\n\n1 operations",
+        "\n## Push gateway API\n\n0 operations",
+        &row,
+    ] {
+        assert!(page.contains(part), "no {part} in\n{page}");
+    }
 }
 
 #[test]
@@ -288,8 +373,8 @@ fn secrets_are_found_in_lists_maps_and_shared_definitions() {
         &[
             ".with_query_secrets(&[\"txn\"])",
             ".with_secrets(&[\"/list/*/*/to~1ken\", \"/pass\"], &[])",
-            "#[serde(with = \"exposed\", default, skip_serializing_if = \"Option::is_none\")]
-             pub pass: Option<Secret>,",
+            "pub pass: Option<Secret>,",
+            "\"pass\", self.pass.as_ref().map(wire::Exposed).as_ref(),",
         ],
     );
 }
