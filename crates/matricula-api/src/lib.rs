@@ -31,6 +31,7 @@
 // The client-server API uses all of it; the others, on their own, a part.
 #![cfg_attr(not(feature = "client"), allow(dead_code))]
 
+mod acting_as;
 mod endpoint;
 mod error;
 mod extra;
@@ -46,6 +47,7 @@ pub mod server;
 pub mod uia;
 mod wire;
 
+pub use acting_as::acting_as;
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, MatrixError};
 pub use extra::Extra;

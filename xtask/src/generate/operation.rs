@@ -1,5 +1,6 @@
 //! Lowers the operations of the data.
 
+use super::OVERRIDES;
 use super::model::{
     Field, Item, Operation, Parameter, Path, Place, Reply, RequestBody, Struct, Type,
 };
@@ -120,6 +121,20 @@ impl<'a> Lower<'a> {
             };
             let required = flag(found.node, "required");
             let field = self.field(name.to_owned(), required, &[schema, facts], owner)?;
+            parameters.push(Parameter { place, field });
+        }
+        let site = format!("{}.query", at.site);
+        let added = self.overrides.get("fields", &site);
+        for (name, node) in added.into_iter().flat_map(entries) {
+            let site = format!("{site}/{name}");
+            let here = At {
+                file: OVERRIDES.to_owned(),
+                pointer: format!("/{site}"),
+                node,
+                site,
+            };
+            let field = self.field(name.to_owned(), false, &[here], owner)?;
+            let place = Place::Query;
             parameters.push(Parameter { place, field });
         }
         let position = |parameter: &Parameter| match parameter.place {

@@ -355,6 +355,19 @@ fn the_page_lists_the_operations_of_each_api() {
 }
 
 #[test]
+fn a_parameter_that_the_data_lacks_is_added() {
+    let overrides = "client: { fields: [ { why: w, at: { setThing.query: { sent_ts: { type: integer } } } } ] }";
+    let code = generate(sending(json!({"type": "object"})), &[], overrides).unwrap();
+    assert_has(
+        &code,
+        &[
+            "/// Query `sent_ts`. pub sent_ts: Option<Timestamp>,",
+            "job.with_query(\"sent_ts\",",
+        ],
+    );
+}
+
+#[test]
 fn secrets_are_found_in_lists_maps_and_shared_definitions() {
     let base = json!({"type": "object", "properties": {"to/ken": {"type": "string"}}});
     let schema = json!({"type": "object", "properties": {
