@@ -36,6 +36,8 @@ mod endpoint;
 mod error;
 mod extra;
 mod generated;
+#[cfg(feature = "events")]
+pub mod events;
 mod identifier;
 mod ids;
 mod locate;

@@ -65,8 +65,11 @@ pub(crate) fn empty_body() -> Body {
     Body::Json("{}".to_owned())
 }
 
-/// Reads the JSON of a success.
-pub(crate) fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
+/// Reads the JSON of a success, for an [`Endpoint`](crate::Endpoint) that is written by hand.
+///
+/// # Errors
+/// [`ApiError::Malformed`] names the field that does not fit.
+pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
     let body = match response.body().as_bytes() {
         // Some servers send nothing where they have nothing to say.
         [] => b"{}",
@@ -154,6 +157,9 @@ impl<'de> Deserialize<'de> for Key<'de> {
 pub(crate) fn key<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key<'de>>, A::Error> {
     map.next_key()
 }
+
+#[cfg(feature = "events")]
+pub(crate) use crate::events::tagged::{Tag, constant, filled, find};
 
 /// The value of the field whose name was read last; none for null.
 pub(crate) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(

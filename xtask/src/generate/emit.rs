@@ -72,7 +72,7 @@ pub(crate) fn module(module: &Module, api: &str) -> String {
             Item::Operation(found) => operation(&mut code, found, module, api),
             Item::Struct(found) => structure(&mut code, found, &module.name),
             Item::Enum(found) => enumeration(&mut code, found),
-            Item::Tagged(found) => tagged(&mut code, found),
+            Item::Tagged(found) => tagged(&mut code, found, &module.name),
             Item::Wrapper(found) => wrapper(&mut code, found, &module.name),
         }
     }

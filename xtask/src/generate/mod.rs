@@ -151,8 +151,9 @@ fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
         let path = format!("{GENERATED}/{EVENTS}/{name}.rs");
         files.insert(path, format_code(&code)?);
     }
-    let names: Vec<&str> = APIS.iter().map(|api| api.name).chain([EVENTS]).collect();
-    let code = format_code(&emit::apis(&names))?;
+    let names: Vec<&str> = APIS.iter().map(|api| api.name).collect();
+    let events = format!("#[cfg(feature = \"{EVENTS}\")]\npub(crate) mod {EVENTS};\n");
+    let code = format_code(&(emit::apis(&names) + &events))?;
     files.insert(format!("{GENERATED}/mod.rs"), code);
     files.insert(PAGE.to_owned(), emit_doc::page(&apis));
     Ok(files)

@@ -161,6 +161,8 @@ pub(crate) struct Tagged {
     pub(crate) doc: String,
     /// The field that tells.
     pub(crate) tag: String,
+    /// Optional fields that all have.
+    pub(crate) shared: Vec<Field>,
     pub(crate) variants: Vec<Variant>,
 }
 

@@ -61,6 +61,11 @@ impl Spec {
         Self { data, files }
     }
 
+    /// Adds a file that the specification does not have.
+    pub(crate) fn insert(&mut self, file: &str, node: Node) {
+        self.files.insert(file.to_owned(), node);
+    }
+
     fn load(&mut self, file: &str) -> Result<()> {
         if self.files.contains_key(file) {
             return Ok(());

@@ -9,6 +9,9 @@ use super::spec::text;
 
 impl<'a> Lower<'a> {
     pub(crate) fn module_of(&self, at: &At<'a>, owner: &Owner) -> String {
+        if let Some(home) = self.homes.get(&at.file) {
+            return home.clone();
+        }
         let own = at.file.strip_prefix(self.dir);
         match own.and_then(|file| file.strip_prefix('/')) {
             Some(file) if !file.contains('/') => snake(stem(file)),
@@ -59,6 +62,8 @@ impl<'a> Lower<'a> {
             Item::Operation(operation) => &operation.name,
             Item::Struct(known) => &known.name,
             Item::Enum(known) => &known.name,
+            Item::Tagged(known) => &known.name,
+            Item::Wrapper(known) => &known.name,
         });
         let is_struct = self
             .structs

@@ -10,6 +10,8 @@
 pub mod appservice;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "events")]
+pub(crate) mod events;
 #[cfg(feature = "identity")]
 pub mod identity;
 #[cfg(feature = "push")]

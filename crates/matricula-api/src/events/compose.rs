@@ -1,0 +1,119 @@
+//! How messages are made.
+
+use super::message::{EmoteMessage, NoticeMessage, TextMessage};
+use super::{EventContent, EventError, Mentions, Relation, RoomEvent, RoomMessage};
+use crate::{EventId, Raw, UserId};
+
+/// The only format of formatted texts.
+const HTML: &str = "org.matrix.custom.html";
+
+impl RoomMessage {
+    /// A text.
+    pub fn text(body: impl Into<String>) -> Self {
+        TextMessage::new(body).into()
+    }
+
+    /// A text, and the same formatted: who receives it cleans it, but do not rely on that.
+    pub fn html(body: impl Into<String>, formatted: impl Into<String>) -> Self {
+        let text = TextMessage::new(body).format(HTML);
+        text.formatted_body(formatted).into()
+    }
+
+    /// A text of a bot. No bot answers a notice: that keeps two bots from talking for ever.
+    pub fn notice(body: impl Into<String>) -> Self {
+        NoticeMessage::new(body).into()
+    }
+
+    /// What somebody does, such as `waves`.
+    pub fn emote(body: impl Into<String>) -> Self {
+        EmoteMessage::new(body).into()
+    }
+
+    /// Makes it the answer to `event`, in its thread if it is in one, and mentions its sender.
+    #[must_use]
+    pub fn reply_to(mut self, event: &RoomEvent) -> Self {
+        *self.relates_to_mut() = Some(Relation::answer(event));
+        self.mention([event.sender.clone()])
+    }
+
+    /// Makes it a part of the thread that begins with `root`. `latest` is the last event of the
+    /// thread, or `root` itself: clients that know no threads show it as answered.
+    #[must_use]
+    pub fn in_thread(mut self, root: EventId, latest: EventId) -> Self {
+        *self.relates_to_mut() = Some(Relation::thread(root, latest));
+        self
+    }
+
+    /// Mentions these users too.
+    #[must_use]
+    pub fn mention(mut self, users: impl IntoIterator<Item = UserId>) -> Self {
+        let mentions = self.mentions_mut().get_or_insert_with(Mentions::default);
+        let known = mentions.user_ids.get_or_insert_with(Vec::new);
+        for user in users {
+            if !known.contains(&user) {
+                known.push(user);
+            }
+        }
+        self
+    }
+
+    /// Makes it the new version of the message `event`, which one has sent oneself.
+    ///
+    /// Clients that know no edits show it as a message of its own, marked with a star.
+    #[must_use]
+    pub fn edit_of(mut self, event: EventId) -> Self {
+        *self.relates_to_mut() = None;
+        let new = self.to_raw();
+        if let Some(body) = self.body_mut() {
+            body.insert_str(0, "* ");
+        }
+        if let Self::Text(TextMessage { formatted_body, .. })
+        | Self::Notice(NoticeMessage { formatted_body, .. })
+        | Self::Emote(EmoteMessage { formatted_body, .. }) = &mut self
+            && let Some(formatted) = formatted_body
+        {
+            formatted.insert_str(0, "* ");
+        }
+        *self.new_content_mut() = Raw::from_json(new.json().to_owned()).ok();
+        *self.relates_to_mut() = Some(Relation::replace(event));
+        self
+    }
+
+    /// The new version, if this is an edit.
+    pub fn edited(&self) -> Option<Result<Self, EventError>> {
+        self.new_content().map(Self::from_raw)
+    }
+
+    /// The text, or what stands for what is not a text; empty if there is none.
+    pub fn body(&self) -> &str {
+        match self {
+            Self::Audio(message) => &message.body,
+            Self::Emote(message) => &message.body,
+            Self::File(message) => &message.body,
+            Self::Image(message) => &message.body,
+            Self::KeyVerificationRequest(message) => message.body.as_deref().unwrap_or_default(),
+            Self::Location(message) => &message.body,
+            Self::Notice(message) => &message.body,
+            Self::ServerNotice(message) => &message.body,
+            Self::Text(message) => &message.body,
+            Self::Video(message) => &message.body,
+            Self::Other(message) => &message.body,
+        }
+    }
+
+    fn body_mut(&mut self) -> Option<&mut String> {
+        Some(match self {
+            Self::Audio(message) => &mut message.body,
+            Self::Emote(message) => &mut message.body,
+            Self::File(message) => &mut message.body,
+            Self::Image(message) => &mut message.body,
+            Self::KeyVerificationRequest(message) => message.body.as_mut()?,
+            Self::Location(message) => &mut message.body,
+            Self::Notice(message) => &mut message.body,
+            Self::ServerNotice(message) => &mut message.body,
+            Self::Text(message) => &mut message.body,
+            Self::Video(message) => &mut message.body,
+            Self::Other(message) => &mut message.body,
+        })
+    }
+}

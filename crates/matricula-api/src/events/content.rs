@@ -1,0 +1,108 @@
+//! What every content has: a type, a kind, and a way from and to JSON.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Raw, locate};
+
+/// How an event travels, and where it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// In a room's history and its state: it has a `state_key`.
+    State,
+    /// In a room's history.
+    Message,
+    /// In no history: typing, receipts, presence.
+    Ephemeral,
+    /// Kept by a server for a user alone, for all rooms or for one.
+    AccountData,
+    /// Sent to single devices.
+    ToDevice,
+}
+
+/// The content of a type of event.
+pub trait EventContent: Serialize + DeserializeOwned {
+    /// The type, such as `m.room.member`. Where it ends in a dot, what follows is part of the type
+    /// and differs from event to event.
+    const TYPE: &'static str;
+    /// The kinds that events of this type may be of.
+    const KINDS: &'static [EventKind];
+
+    /// Reads a content.
+    ///
+    /// # Errors
+    /// Where it is not what the type wants.
+    fn from_raw<T>(content: &Raw<T>) -> Result<Self, EventError> {
+        read_json(Self::TYPE, content.json())
+    }
+
+    /// The content as JSON, as it is sent.
+    fn to_raw(&self) -> Raw {
+        // It fails for maps whose keys are not texts alone, and no generated type has one.
+        Raw::new(self).expect("a generated type has a JSON form")
+    }
+}
+
+/// An event that is not what its type wants.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {kind} event is not valid: {message}")]
+pub struct EventError {
+    kind: String,
+    message: String,
+}
+
+impl EventError {
+    /// The type of the event; empty if not even that could be read.
+    pub fn event_type(&self) -> &str {
+        &self.kind
+    }
+
+    /// What is wrong, and where. It holds no values: they may be secret.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// The content of an event whose type is not known here.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Unknown {
+    /// The type.
+    pub kind: String,
+    /// The content as it came.
+    pub content: Raw,
+}
+
+impl Unknown {
+    /// A content of a type that may be of anybody's making.
+    pub fn new(kind: impl Into<String>, content: Raw) -> Self {
+        let kind = kind.into();
+        Self { kind, content }
+    }
+}
+
+/// Reads the content of an event of the type `kind`.
+pub(crate) fn read<C: EventContent>(kind: &str, content: &Raw) -> Result<C, EventError> {
+    read_json(kind, content.json())
+}
+
+pub(crate) fn read_json<T: DeserializeOwned>(kind: &str, json: &str) -> Result<T, EventError> {
+    serde_json::from_str(json).map_err(|error| EventError {
+        kind: kind.to_owned(),
+        message: explain(json, &error),
+    })
+}
+
+/// What is wrong, at which path. A part that was kept as text names its own path, which is put
+/// behind that of the part.
+pub(crate) fn explain(json: &str, error: &serde_json::Error) -> String {
+    let text = locate::explain(json.as_bytes(), error);
+    let mut parts = text.split(", at /");
+    let what = parts.next().unwrap_or_default();
+    let mut path: Vec<&str> = parts.collect();
+    path.reverse();
+    match path.is_empty() {
+        true => what.to_owned(),
+        false => format!("{what}, at /{}", path.join("/")),
+    }
+}

@@ -1,0 +1,119 @@
+//! Events around their contents.
+
+use super::content::read_json;
+use super::definitions::BasicEvent;
+use super::{
+    AnyAccountData, AnyEphemeral, AnyMessage, AnyState, AnyToDevice, EventContent, EventError,
+    RoomEvent, StrippedState, ToDeviceEvent, Unknown,
+};
+use crate::Raw;
+
+impl RoomEvent {
+    /// Reads an event as a server sent it, with the id of its room or without.
+    ///
+    /// # Errors
+    /// Where a field that every event has is missing or wrong. The content is not looked at.
+    pub fn from_raw<T>(raw: &Raw<T>) -> Result<Self, EventError> {
+        read_json("room", raw.json())
+    }
+
+    /// Whether the event was stripped of its content.
+    pub fn is_redacted(&self) -> bool {
+        let unsigned = self.unsigned.as_ref();
+        unsigned.is_some_and(|unsigned| unsigned.redacted_because.is_some())
+    }
+
+    /// The content, if this is a state event.
+    ///
+    /// What a redaction left may lack what the type requires; then it is [`AnyState::Unknown`].
+    pub fn state(&self) -> Option<Result<AnyState, EventError>> {
+        self.state_key.as_ref()?;
+        let read = AnyState::read(&self.kind, &self.content);
+        Some(read.or_else(|error| self.rest(error).map(AnyState::Unknown)))
+    }
+
+    /// The content, if this is no state event.
+    ///
+    /// What a redaction left may lack what the type requires; then it is [`AnyMessage::Unknown`].
+    pub fn message(&self) -> Option<Result<AnyMessage, EventError>> {
+        if self.state_key.is_some() {
+            return None;
+        }
+        let read = AnyMessage::read(&self.kind, &self.content);
+        Some(read.or_else(|error| self.rest(error).map(AnyMessage::Unknown)))
+    }
+
+    /// The content as a `C`, if the event is of that type.
+    pub fn content_as<C: EventContent>(&self) -> Option<Result<C, EventError>> {
+        (self.kind == C::TYPE).then(|| C::from_raw(&self.content))
+    }
+
+    fn rest(&self, error: EventError) -> Result<Unknown, EventError> {
+        match self.is_redacted() {
+            true => Ok(Unknown::new(&*self.kind, self.content.clone())),
+            false => Err(error),
+        }
+    }
+}
+
+impl StrippedState {
+    /// Reads an event as a server sent it.
+    ///
+    /// # Errors
+    /// Where a field that every such event has is missing or wrong. The content is not looked at.
+    pub fn from_raw<T>(raw: &Raw<T>) -> Result<Self, EventError> {
+        read_json("stripped state", raw.json())
+    }
+
+    /// The content.
+    ///
+    /// # Errors
+    /// Where it is not what the type wants.
+    pub fn state(&self) -> Result<AnyState, EventError> {
+        AnyState::read(&self.kind, &self.content)
+    }
+}
+
+impl ToDeviceEvent {
+    /// Reads an event as a server sent it.
+    ///
+    /// # Errors
+    /// Where a field that every such event has is missing or wrong. The content is not looked at.
+    pub fn from_raw<T>(raw: &Raw<T>) -> Result<Self, EventError> {
+        read_json("to-device", raw.json())
+    }
+
+    /// The content.
+    ///
+    /// # Errors
+    /// Where it is not what the type wants.
+    pub fn to_device(&self) -> Result<AnyToDevice, EventError> {
+        AnyToDevice::read(&self.kind, &self.content)
+    }
+}
+
+impl BasicEvent {
+    /// Reads an event as a server sent it.
+    ///
+    /// # Errors
+    /// Where a field that every such event has is missing or wrong. The content is not looked at.
+    pub fn from_raw<T>(raw: &Raw<T>) -> Result<Self, EventError> {
+        read_json("basic", raw.json())
+    }
+
+    /// The content as what passes: typing, receipts, presence.
+    ///
+    /// # Errors
+    /// Where it is not what the type wants.
+    pub fn ephemeral(&self) -> Result<AnyEphemeral, EventError> {
+        AnyEphemeral::read(&self.kind, &self.content)
+    }
+
+    /// The content as account data.
+    ///
+    /// # Errors
+    /// Where it is not what the type wants.
+    pub fn account_data(&self) -> Result<AnyAccountData, EventError> {
+        AnyAccountData::read(&self.kind, &self.content)
+    }
+}

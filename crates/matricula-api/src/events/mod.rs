@@ -1,0 +1,47 @@
+//! The contents of [events](https://spec.matrix.org/v1.19/client-server-api/#events), typed.
+//!
+//! A content is named after its type, all of it but the prefix `m.`: that of `m.room.member` is
+//! [`RoomMember`]. What contents are made of is in the module of the kind of event, or in
+//! [`definitions`] where several share it.
+//!
+//! ```
+//! use matricula_api::events::{EventContent, RoomMessage, RoomEvent, AnyMessage};
+//!
+//! let hello = RoomMessage::text("hello");
+//! assert_eq!(hello.to_raw().json(), r#"{"msgtype":"m.text","body":"hello"}"#);
+//!
+//! let event: RoomEvent = serde_json::from_str(r#"{
+//!     "type": "m.room.message",
+//!     "content": {"msgtype": "m.text", "body": "hello"},
+//!     "event_id": "$1:example.org",
+//!     "sender": "@alice:example.org",
+//!     "origin_server_ts": 1
+//! }"#)?;
+//! match event.message() {
+//!     Some(Ok(AnyMessage::RoomMessage(message))) => assert_eq!(message.body(), "hello"),
+//!     other => panic!("{other:?}"),
+//! }
+//! assert_eq!(
+//!     RoomMessage::text("hello to you").reply_to(&event).to_raw().json(),
+//!     r#"{"msgtype":"m.text","body":"hello to you","m.relates_to":{"m.in_reply_to":{"event_id":"$1:example.org"}},"m.mentions":{"user_ids":["@alice:example.org"]}}"#
+//! );
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
+//! What the specification does not name is kept: types as [`Unknown`], msgtypes, algorithms and
+//! relations as the variant `Other`, values of enumerations likewise, fields in `extra`.
+
+mod compose;
+pub(crate) mod content;
+mod envelope;
+mod lenient;
+mod relations;
+pub(crate) mod tagged;
+
+pub use crate::generated::events::*;
+pub use content::{EventContent, EventError, EventKind, Unknown};
+pub use definitions::{
+    BasicEvent, EncryptedFile, JoinRule, Membership, Mentions, Relation, RoomEvent, StrippedState,
+    ToDeviceEvent,
+};
+pub use lenient::{CallVersion, PowerLevel};

@@ -1,0 +1,211 @@
+//! Writes the types that only events have: one of several structs, maps, and all of a kind.
+
+use std::fmt::Write;
+
+use super::emit::MARK;
+use super::emit_type::{doc, rust};
+use super::events::{EventType, Kind};
+use super::model::{Field, Module, Tagged, Variant, Wrapper};
+
+/// An enum whose variants are structs.
+pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
+    let Tagged { name, tag, .. } = found;
+    doc(code, "", found.doc.trim());
+    let _ = writeln!(
+        code,
+        "#[derive(Clone, Debug, PartialEq)]\n#[non_exhaustive]\npub enum {name} {{"
+    );
+    let (mut read, mut write, mut from) = (String::new(), String::new(), String::new());
+    let mut keys = String::new();
+    for found in &found.variants {
+        let (variant, content) = (&found.name, &found.content);
+        doc(code, "    ", &found.doc);
+        let _ = writeln!(code, "    {variant}({content}),");
+        let arm = match (&found.value, &found.key) {
+            (Some(value), _) => format!("wire::Tag::Is(\"{value}\")"),
+            (None, Some(key)) => {
+                let _ = write!(keys, "\"{key}\",");
+                format!("wire::Tag::Has(\"{key}\")")
+            }
+            (None, None) => "_".to_owned(),
+        };
+        let _ = writeln!(read, "{arm} => found.read().map(Self::{variant}),");
+        let _ = writeln!(
+            write,
+            "Self::{variant}(content) => content.serialize(serializer),"
+        );
+        let _ = write!(
+            from,
+            "impl From<{content}> for {name} {{\n\
+             fn from(content: {content}) -> Self {{\nSelf::{variant}(content)\n}}\n}}\n\n"
+        );
+    }
+    let mut methods = String::new();
+    for field in &found.shared {
+        shared(&mut methods, field, &found.variants, module);
+    }
+    if !methods.is_empty() {
+        methods = format!("impl {name} {{\n{}\n}}\n\n", methods.trim_end());
+    }
+    let _ = write!(
+        code,
+        "}}\n\n{methods}{from}\
+         impl<'de> Deserialize<'de> for {name} {{\n\
+         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
+         let found = wire::find(from, \"{tag}\", &[{keys}])?;\n\
+         match found.tag() {{\n{read}}}\n}}\n}}\n\n\
+         impl Serialize for {name} {{\n\
+         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
+         match self {{\n{write}}}\n}}\n}}\n\n"
+    );
+}
+
+/// Access to a field that all variants have.
+fn shared(code: &mut String, field: &Field, variants: &[Variant], module: &str) {
+    let ty = rust(&field.ty, module);
+    let (wire, name) = (&field.wire, &field.name);
+    let (mut read, mut change) = (String::new(), String::new());
+    for variant in variants {
+        let variant = &variant.name;
+        let _ = writeln!(read, "Self::{variant}(content) => content.{name}.as_ref(),");
+        let _ = writeln!(change, "Self::{variant}(content) => &mut content.{name},");
+    }
+    let _ = write!(
+        code,
+        "/// `{wire}`, whichever it is.\npub fn {name}(&self) -> Option<&{ty}> {{\n\
+         match self {{\n{read}}}\n}}\n\n\
+         /// `{wire}`, to be changed.\npub fn {name}_mut(&mut self) -> &mut Option<{ty}> {{\n\
+         match self {{\n{change}}}\n}}\n\n"
+    );
+}
+
+/// A struct around a map.
+pub(crate) fn wrapper(code: &mut String, found: &Wrapper, module: &str) {
+    let name = &found.name;
+    let ty = rust(&found.ty, module);
+    doc(code, "", &found.doc);
+    let _ = write!(
+        code,
+        "#[derive(Clone, Debug, Default, PartialEq)]\npub struct {name}(pub {ty});\n\n\
+         impl<'de> Deserialize<'de> for {name} {{\n\
+         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
+         Deserialize::deserialize(from).map(Self)\n}}\n}}\n\n\
+         impl Serialize for {name} {{\n\
+         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
+         self.0.serialize(serializer)\n}}\n}}\n\n"
+    );
+}
+
+/// The file that lists the types of events.
+pub(crate) fn index(modules: &[&Module], types: &[EventType]) -> String {
+    let mut code = format!(
+        "{MARK}\n//! The contents of [events](https://spec.matrix.org/{version}/#events).\n\n",
+        version = crate::spec::TAG
+    );
+    for module in modules {
+        let _ = writeln!(code, "pub mod {};", module.name);
+    }
+    code += "\nuse std::borrow::Cow;\n\nuse serde::{Serialize, Serializer};\n\n\
+             use crate::{Raw, events::{EventContent, EventError, EventKind, Unknown, content}};\n\n";
+    for module in modules {
+        let names: Vec<&str> = types
+            .iter()
+            .filter(|ty| ty.content.module == module.name)
+            .map(|ty| ty.content.name.as_str())
+            .collect();
+        if !names.is_empty() {
+            let _ = writeln!(code, "pub use {}::{{{}}};", module.name, names.join(", "));
+        }
+    }
+    code += "\n";
+    for ty in types {
+        let kinds: Vec<String> = ty
+            .kinds
+            .iter()
+            .map(|kind| format!("EventKind::{kind:?}"))
+            .collect();
+        let _ = write!(
+            code,
+            "impl EventContent for {} {{\nconst TYPE: &'static str = \"{}\";\n\
+             const KINDS: &'static [EventKind] = &[{}];\n}}\n\n",
+            ty.content.name,
+            ty.name,
+            kinds.join(", ")
+        );
+    }
+    for kind in Kind::ALL {
+        let types: Vec<&EventType> = types.iter().filter(|ty| ty.kinds.contains(&kind)).collect();
+        any(&mut code, kind, &types);
+    }
+    code
+}
+
+/// The enum over all contents of a kind.
+fn any(code: &mut String, kind: Kind, types: &[&EventType]) {
+    let name = format!("Any{kind:?}");
+    let what = match kind {
+        Kind::State => "a state event",
+        Kind::Message => "an event of a room that is no state",
+        Kind::Ephemeral => "an ephemeral event",
+        Kind::AccountData => "account data",
+        Kind::ToDevice => "a message to a device",
+    };
+    let (mut read, mut write, mut named) = (String::new(), String::new(), String::new());
+    let mut suffixed = String::new();
+    let _ = writeln!(
+        code,
+        "/// The content of {what}, by its type.\n#[derive(Clone, Debug, PartialEq)]\n\
+         #[non_exhaustive]\npub enum {name} {{"
+    );
+    for ty in types {
+        let variant = &ty.content.name;
+        let wire = &ty.name;
+        if wire.ends_with('.') {
+            let _ = writeln!(
+                code,
+                "/// `{wire}` and what follows it.\n{variant}(String, {variant}),"
+            );
+            let _ = write!(
+                suffixed,
+                "if let Some(rest) = kind.strip_prefix(\"{wire}\") {{\n\
+                 let read = content::read(kind, content);\n\
+                 return read.map(|read| Self::{variant}(rest.to_owned(), read));\n}}\n"
+            );
+            let _ = writeln!(
+                write,
+                "Self::{variant}(_, content) => content.serialize(serializer),"
+            );
+            let _ = writeln!(
+                named,
+                "Self::{variant}(rest, _) => Cow::Owned(format!(\"{wire}{{rest}}\")),"
+            );
+            continue;
+        }
+        let _ = writeln!(code, "/// `{wire}`\n{variant}({variant}),");
+        let _ = writeln!(
+            read,
+            "\"{wire}\" => content::read(kind, content).map(Self::{variant}),"
+        );
+        let _ = writeln!(
+            write,
+            "Self::{variant}(content) => content.serialize(serializer),"
+        );
+        let _ = writeln!(named, "Self::{variant}(_) => Cow::Borrowed(\"{wire}\"),");
+    }
+    let _ = write!(
+        code,
+        "/// A type that is not known here, and its content as it came.\nUnknown(Unknown),\n}}\n\n\
+         impl {name} {{\n\
+         /// Reads a content by the type of its event.\n///\n/// # Errors\n\
+         /// Where the content is not what the type wants.\n\
+         pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {{\n{suffixed}\
+         match kind {{\n{read}_ => Ok(Self::Unknown(Unknown::new(kind, content.clone()))),\n}}\n}}\n\n\
+         /// The type of the event.\n\
+         pub fn event_type(&self) -> Cow<'_, str> {{\n\
+         match self {{\n{named}Self::Unknown(unknown) => Cow::Borrowed(&unknown.kind),\n}}\n}}\n}}\n\n\
+         impl Serialize for {name} {{\n\
+         /// Writes the content, without its type.\n\
+         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
+         match self {{\n{write}Self::Unknown(unknown) => unknown.content.serialize(serializer),\n}}\n}}\n}}\n\n"
+    );
+}
