@@ -65,3 +65,9 @@ pub use ids::{EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, Serv
 pub use media::{Content, Redirect};
 pub use operations::operations;
 pub use raw::{Raw, TextOr};
+pub use wire::read as read_json;
+
+// The programs in the page on changing the API compile.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../../../docs/api.md")]
+struct Changing;
