@@ -1,14 +1,20 @@
 //! Says what went wrong on the way, and whether the server may have acted on the request.
 
-use std::{error::Error, io, iter};
+use std::{error::Error, io, iter, time::Duration};
 
 use matricula_job::{Processed, ServerUrl, TransportError, TransportKind};
 use reqwest::Url;
 
 use crate::Options;
 
-/// The failure of a request to `url`, in which nothing of the request but its origin is repeated.
-pub(crate) fn failure(url: &Url, options: &Options, error: reqwest::Error) -> TransportError {
+/// The failure of a request to `url` that had this `time`, in which nothing of the request but its
+/// origin is repeated.
+pub(crate) fn failure(
+    url: &Url,
+    options: &Options,
+    time: Duration,
+    error: reqwest::Error,
+) -> TransportError {
     // The address may hold a secret in its query.
     let error = error.without_url();
     let causes: Vec<&(dyn Error + 'static)> =
@@ -19,7 +25,7 @@ pub(crate) fn failure(url: &Url, options: &Options, error: reqwest::Error) -> Tr
     // What HTTP calls cancelled was still waiting for its connection.
     let never_sent =
         error.is_builder() || error.is_connect() || http.is_some_and(hyper::Error::is_canceled);
-    let (kind, what) = judge(options, &error, &causes, http);
+    let (kind, what) = judge(options, time, &error, &causes, http);
     TransportError {
         kind,
         processed: if never_sent {
@@ -33,6 +39,7 @@ pub(crate) fn failure(url: &Url, options: &Options, error: reqwest::Error) -> Tr
 
 fn judge(
     options: &Options,
+    time: Duration,
     error: &reqwest::Error,
     causes: &[&(dyn Error + 'static)],
     http: Option<&hyper::Error>,
@@ -48,7 +55,6 @@ fn judge(
         let time = options.time_to_connect();
         (Timeout, format!("no connection within {time:?}"))
     } else if error.is_timeout() {
-        let time = options.timeout;
         (Timeout, format!("no complete answer within {time:?}"))
     } else if let Some(tls) = causes.iter().find_map(|cause| tls_error(*cause)) {
         (Tls, tls_reason(tls))

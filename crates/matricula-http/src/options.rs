@@ -7,14 +7,15 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Options {
     /// How long a request may take, from opening a connection to its answer's last byte. A
-    /// redirection that is followed is a request of its own. 30 s.
+    /// redirection that is followed is a request of its own. 30 s, and longer by what the request
+    /// itself asks the server to wait for news (`timeout` in the query, as of `/sync`).
     pub timeout: Duration,
     /// How long opening a connection may take, the TLS handshake included. 10 s, and at most nine
     /// tenths of `timeout`.
     pub connect_timeout: Duration,
     /// The largest answer, in bytes after decompression. 64 MiB.
     pub longest_body: usize,
-    /// How long a request that carries or fetches a file may take. 1 h.
+    /// How long a request that carries or fetches a file may take, or waits for news. 1 h.
     pub file_timeout: Duration,
     /// The largest answer that is written to a file, in bytes. 4 GiB.
     pub longest_file: u64,

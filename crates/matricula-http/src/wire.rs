@@ -1,6 +1,6 @@
 //! One job becomes one HTTP request, and what comes back an answer.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use hyper::body::Bytes;
 use matricula_job::{
@@ -63,7 +63,7 @@ impl Wire {
             let answer = request
                 .send()
                 .await
-                .map_err(|error| failure(&url, &self.options, error))?;
+                .map_err(|error| failure(&url, &self.options, self.time_for(job), error))?;
             tracing::debug!(
                 job = job.job_id(),
                 method = job.request_method().as_str(),
@@ -103,9 +103,7 @@ impl Wire {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        if job.response_file().is_some() || matches!(job.request_body(), Body::File(_)) {
-            request = request.timeout(self.options.file_timeout);
-        }
+        request = request.timeout(self.time_for(job));
         let takes_body = matches!(job.request_method(), Method::Post | Method::Put);
         Ok(match job.request_body() {
             Body::File(file) => self.attach(request, job, file)?,
@@ -119,6 +117,21 @@ impl Wire {
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(text.clone()),
             body => request.body(body.as_bytes().to_vec()),
+        })
+    }
+
+    /// How long a request may take.
+    fn time_for(&self, job: &Job) -> Duration {
+        let Options {
+            timeout,
+            file_timeout,
+            ..
+        } = *self.options;
+        if job.response_file().is_some() || matches!(job.request_body(), Body::File(_)) {
+            return file_timeout;
+        }
+        asked_to_wait(job).map_or(timeout, |wait| {
+            timeout.saturating_add(wait).min(file_timeout)
         })
     }
 
@@ -148,11 +161,11 @@ impl Wire {
         let body = match job.return_type() {
             // What went wrong is told in JSON, and is no content of a file.
             ReturnType::File(file) if status.is_success() => {
-                self.write_to(file, url, answer).await?;
+                self.write_to(file, job, url, answer).await?;
                 Body::File(file.clone())
             }
-            ReturnType::Bytes => Body::Bytes(self.read_whole(url, answer).await?),
-            _ => match String::from_utf8(self.read_whole(url, answer).await?) {
+            ReturnType::Bytes => Body::Bytes(self.read_whole(job, url, answer).await?),
+            _ => match String::from_utf8(self.read_whole(job, url, answer).await?) {
                 Ok(text) => Body::Json(text),
                 Err(error) => Body::Bytes(error.into_bytes()),
             },
@@ -162,11 +175,12 @@ impl Wire {
 
     async fn read_whole(
         &self,
+        job: &Job,
         url: &Url,
         mut answer: reqwest::Response,
     ) -> Result<Vec<u8>, TransportError> {
         let mut bytes = Vec::new();
-        while let Some(piece) = self.piece(url, &mut answer).await? {
+        while let Some(piece) = self.piece(job, url, &mut answer).await? {
             if bytes.len() + piece.len() > self.options.longest_body {
                 return Err(too_long(url, self.options.longest_body as u64));
             }
@@ -179,6 +193,7 @@ impl Wire {
     async fn write_to(
         &self,
         file: &FileDesc,
+        job: &Job,
         url: &Url,
         mut answer: reqwest::Response,
     ) -> Result<(), TransportError> {
@@ -192,7 +207,7 @@ impl Wire {
             .map_err(|error| unwritten(file, &error))?;
         let mut writer = tokio::fs::File::from_std(created);
         let mut length = 0;
-        while let Some(piece) = self.piece(url, &mut answer).await? {
+        while let Some(piece) = self.piece(job, url, &mut answer).await? {
             length += piece.len() as u64;
             if length > self.options.longest_file {
                 return Err(too_long(url, self.options.longest_file));
@@ -215,13 +230,14 @@ impl Wire {
 
     async fn piece(
         &self,
+        job: &Job,
         url: &Url,
         answer: &mut reqwest::Response,
     ) -> Result<Option<Bytes>, TransportError> {
         answer
             .chunk()
             .await
-            .map_err(|error| failure(url, &self.options, error))
+            .map_err(|error| failure(url, &self.options, self.time_for(job), error))
     }
 }
 
@@ -289,6 +305,15 @@ fn url_of(job: &Job) -> Result<Url, TransportError> {
         url.query_pairs_mut().extend_pairs(pairs);
     }
     Ok(url)
+}
+
+/// How long the job asks the server to wait for news before it answers.
+fn asked_to_wait(job: &Job) -> Option<Duration> {
+    let asked = job
+        .request_query()
+        .iter()
+        .find(|(name, _)| name == "timeout");
+    asked.and_then(|(_, millis)| millis.parse().ok().map(Duration::from_millis))
 }
 
 fn has_type(job: &Job) -> bool {

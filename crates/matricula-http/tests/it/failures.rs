@@ -136,6 +136,20 @@ fn an_answer_that_never_comes_leaves_doubt() {
     );
 }
 
+#[test]
+fn a_server_that_is_asked_to_wait_for_news_has_that_time_besides() {
+    let (server, _guard) = silent();
+    let mut options = options();
+    options.timeout = Duration::from_millis(100);
+    let job = post(&server.url).with_query("timeout", "150");
+    let error = error(run(&runner_with(options, 3), job));
+    assert_maybe(
+        &error,
+        TransportKind::Timeout,
+        "no complete answer within 250ms",
+    );
+}
+
 /// A server that reads a request and then waits until the guard is dropped.
 fn silent() -> (Server, std::sync::mpsc::Sender<()>) {
     let (guard, end) = std::sync::mpsc::channel::<()>();
