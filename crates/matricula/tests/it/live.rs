@@ -20,17 +20,17 @@ use tempfile::TempDir;
 const PASSWORD: &str = "a-Good-1-for-all";
 
 /// The server of a profile, from the file that `MATRICULA_SYNAPSE` names.
-struct Synapse(Value);
+pub(crate) struct Synapse(Value);
 
 impl Synapse {
-    fn of(profile: &str) -> Self {
+    pub(crate) fn of(profile: &str) -> Self {
         let file = env::var("MATRICULA_SYNAPSE")
             .expect("MATRICULA_SYNAPSE names the file of the servers; cargo xtask test sets it");
         let servers: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         Self(servers[profile].clone())
     }
 
-    fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.0["base_url"].as_str().unwrap()
     }
 
@@ -43,7 +43,7 @@ impl Synapse {
     }
 }
 
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("l{:x}-{:x}-{count}", now().as_millis(), std::process::id())

@@ -4,6 +4,7 @@
 mod client;
 mod driving;
 mod live;
+mod live_bot;
 mod server;
 mod store;
 mod writers;
