@@ -32,20 +32,30 @@
 #![cfg_attr(not(feature = "client"), allow(dead_code))]
 
 mod acting_as;
+#[cfg(feature = "client")]
+pub mod by_hand;
 mod endpoint;
 mod error;
-mod extra;
-mod generated;
 #[cfg(feature = "events")]
 pub mod events;
+mod extra;
+#[cfg(feature = "client")]
+pub mod fallback;
+mod generated;
 mod identifier;
 mod ids;
 mod locate;
 mod media;
+#[cfg(feature = "client")]
+pub mod oauth;
+#[cfg(feature = "client")]
+mod object;
 mod operations;
 mod raw;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "client")]
+pub mod sliding_sync;
 pub mod uia;
 mod wire;
 

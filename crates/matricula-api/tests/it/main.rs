@@ -5,12 +5,17 @@
     reason = "tests read the specification and the generated code"
 )]
 
+mod events;
+mod fallback;
 mod ids;
+mod oauth;
 mod reading;
 mod register;
 mod requests;
 mod secrets;
+mod sliding_sync;
 mod spec;
+mod spec_events;
 mod values;
 
 use matricula_api::{ApiError, Endpoint};

@@ -1,0 +1,13 @@
+//! What is written by hand, because no data of the specification describe it, as a list beside the
+//! generated [`client::OPERATIONS`](crate::client::OPERATIONS).
+
+use matricula_job::Operation;
+
+use crate::{fallback, oauth, sliding_sync};
+
+/// The parts of it, by name.
+pub const OPERATIONS: &[(&str, &[Operation])] = &[
+    ("fallback", fallback::OPERATIONS),
+    ("oauth", oauth::OPERATIONS),
+    ("sliding_sync", sliding_sync::OPERATIONS),
+];

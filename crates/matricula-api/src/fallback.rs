@@ -1,0 +1,58 @@
+//! By hand, as only prose defines it: the pages that a homeserver offers to clients that cannot do
+//! something themselves.
+
+use matricula_job::{Api, Method, Operation, ServerUrl};
+
+use crate::{uia::Stage, wire};
+
+/// The page on which a person [does a stage] of user-interactive authentication in a browser.
+///
+/// Without a session the page does no stage; servers name one with the first answer.
+///
+/// [does a stage]: https://spec.matrix.org/v1.19/client-server-api/#fallback
+pub fn auth_page(server: &ServerUrl, stage: &Stage, session: Option<&str>) -> String {
+    let path = wire::path(AUTH_PAGE.path, &[stage.as_str()]);
+    with_query(server, &path, session.map(|session| ("session", session)))
+}
+
+/// The page on which a person [logs in] in a browser. `parameters` are fields of
+/// [`Login`](crate::client::login::Login) for it to pass on, such as `device_id`; no credentials.
+///
+/// [logs in]: https://spec.matrix.org/v1.19/client-server-api/#login-fallback
+pub fn login_page<'a>(
+    server: &ServerUrl,
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
+    with_query(server, LOGIN_PAGE.path, parameters)
+}
+
+fn with_query<'a>(
+    server: &ServerUrl,
+    path: &str,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish();
+    match query.is_empty() {
+        true => format!("{server}{path}"),
+        false => format!("{server}{path}?{query}"),
+    }
+}
+
+const AUTH_PAGE: Operation = Operation::new(
+    Api::Client,
+    "authFallback",
+    Method::Get,
+    "/_matrix/client/v3/auth/{type}/fallback/web",
+);
+
+const LOGIN_PAGE: Operation = Operation::new(
+    Api::Client,
+    "loginFallback",
+    Method::Get,
+    "/_matrix/static/client/login/",
+);
+
+/// The pages, as facts.
+pub const OPERATIONS: &[Operation] = &[AUTH_PAGE, LOGIN_PAGE];

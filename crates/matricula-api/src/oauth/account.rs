@@ -1,0 +1,69 @@
+//! The pages on which people look after their accounts.
+
+use matricula_job::{Api, Method, Operation};
+
+use super::{AddressError, address::Address, authorization};
+use crate::UserId;
+pub use crate::client::oauth_server_metadata::GetAuthMetadataResponseAccountManagementActionsSupported as AccountAction;
+
+/// The page on which a person looks after the account: [account management], in a browser.
+///
+/// [account management]: https://spec.matrix.org/v1.19/client-server-api/#oauth-20-account-management
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccountPage {
+    /// What the person wants to do: one of the metadata's `account_management_actions_supported`.
+    pub action: Option<AccountAction>,
+    /// The device that it is about.
+    pub device_id: Option<String>,
+    /// Whose account it is about. [Proposed], and passed over by servers that do not know it.
+    ///
+    /// [Proposed]: https://github.com/matrix-org/matrix-spec-proposals/pull/4198
+    pub login_hint: Option<String>,
+}
+
+impl AccountPage {
+    /// The facts of it: the metadata's `account_management_uri`.
+    pub const OPERATION: Operation = Operation::new(
+        Api::Client,
+        "oauthAccountManagement",
+        Method::Get,
+        "{account_management_uri}",
+    )
+    .with_since("1.18");
+
+    /// Sets `action`.
+    #[must_use]
+    pub fn action(mut self, action: AccountAction) -> Self {
+        self.action = Some(action);
+        self
+    }
+
+    /// Sets `device_id`.
+    #[must_use]
+    pub fn device_id(mut self, device_id: impl Into<String>) -> Self {
+        self.device_id = Some(device_id.into());
+        self
+    }
+
+    /// Sets `login_hint` to this user.
+    #[must_use]
+    pub fn login_hint(mut self, user: &UserId) -> Self {
+        self.login_hint = Some(authorization::login_hint(user));
+        self
+    }
+
+    /// The address to open, at the metadata's `account_management_uri`.
+    ///
+    /// # Errors
+    /// Where that is no address of an authorization server.
+    pub fn url(&self, account_management_uri: &str) -> Result<String, AddressError> {
+        let pairs = [
+            ("action", self.action.as_ref().map(AccountAction::as_str)),
+            ("device_id", self.device_id.as_deref()),
+            ("login_hint", self.login_hint.as_deref()),
+        ];
+        let pairs = pairs.into_iter();
+        let given = pairs.filter_map(|(name, value)| Some((name, value?)));
+        Ok(Address::parse(account_management_uri)?.with(given))
+    }
+}

@@ -1,0 +1,92 @@
+//! The addresses that the metadata of an authorization server name.
+
+use matricula_job::{Body, Job, Operation, ServerUrl, ServerUrlError};
+
+/// Why a text is no address of an authorization server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// It is no address at all.
+    #[error("the authorization server cannot be asked: {0}")]
+    Malformed(#[from] ServerUrlError),
+    /// What it holds after `#` would never be sent.
+    #[error("{address} has a fragment, which no endpoint of an authorization server has")]
+    Fragment {
+        /// What stands before the fragment.
+        address: String,
+    },
+    /// Anyone on the way could read the tokens.
+    #[error(
+        "{address} is not encrypted: an authorization server is reached at an https:// address"
+    )]
+    NotEncrypted {
+        /// The address.
+        address: String,
+    },
+}
+
+/// An address, checked, in the parts of which a job is made.
+pub(super) struct Address<'a> {
+    origin: ServerUrl,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Address<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, AddressError> {
+        let (address, has_fragment) = match text.split_once('#') {
+            Some((address, _)) => (address, true),
+            None => (text, false),
+        };
+        let (address, query) = address.split_once('?').unwrap_or((address, ""));
+        let server: ServerUrl = address.parse()?;
+        let named = || server.as_str().to_owned();
+        if has_fragment {
+            return Err(AddressError::Fragment { address: named() });
+        }
+        if !server.is_https() && !server.is_loopback() {
+            return Err(AddressError::NotEncrypted { address: named() });
+        }
+        // A path may end in a slash that means something; as a server's address it would lose it.
+        let authority = address.split_once("://").map_or("", |(_, rest)| rest);
+        let path = authority.find('/').map_or("", |at| &authority[at..]);
+        let origin = server.origin().parse()?;
+        Ok(Self {
+            origin,
+            path,
+            query,
+        })
+    }
+
+    /// The request to this address. The address's own query stays.
+    pub(super) fn job(&self, operation: &Operation) -> Job {
+        let job = Job::for_operation(&self.origin, self.path, operation);
+        form_urlencoded::parse(self.query.as_bytes()).fold(job, |job, (name, value)| {
+            job.with_query(name.into_owned(), value)
+        })
+    }
+
+    /// The address with these parameters, for a browser.
+    pub(super) fn with<'p>(&self, pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
+        let mut url = format!("{}{}", self.origin, self.path);
+        let mut query = form_urlencoded::Serializer::new(self.query.to_owned());
+        let query = query.extend_pairs(pairs).finish();
+        if !query.is_empty() {
+            url.push('?');
+            url.push_str(&query);
+        }
+        url
+    }
+}
+
+/// The request to an address with a form, whose absent fields are left out.
+pub(super) fn form_job<const N: usize>(
+    address: &str,
+    operation: &Operation,
+    fields: [(&str, Option<&str>); N],
+) -> Result<Job, AddressError> {
+    let fields = fields.into_iter();
+    let given = fields.filter_map(|(name, value)| Some((name, value?)));
+    let job = Address::parse(address)?.job(operation);
+    Ok(job.with_body(Body::form(given)))
+}

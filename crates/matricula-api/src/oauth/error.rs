@@ -1,0 +1,146 @@
+//! How an authorization server refuses.
+
+use std::{fmt, time::Duration};
+
+use matricula_job::Response;
+use serde_json::Value;
+
+use crate::{ApiError, Extra, error, wire::text_enum};
+
+/// Why an authorization server's answer is not the one hoped for.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OAuthError {
+    /// The server refused, in the form of [OAuth 2.0].
+    ///
+    /// [OAuth 2.0]: https://datatracker.ietf.org/doc/html/rfc6749#section-5.2
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Everything else: an answer that cannot be read, a proxy before the server, an error in
+    /// Matrix's form.
+    #[error(transparent)]
+    Other(#[from] ApiError),
+}
+
+impl OAuthError {
+    /// The code, if the server refused in the form of OAuth 2.0.
+    pub fn code(&self) -> Option<&OAuthErrorCode> {
+        match self {
+            Self::Refused(refusal) => Some(&refusal.code),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// An authorization server's words on why it refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The HTTP status; none where the refusal came by way of the browser.
+    pub status: Option<u16>,
+    /// What kind of refusal it is.
+    pub code: OAuthErrorCode,
+    /// The server's words on it, for developers.
+    pub description: Option<String>,
+    /// A page that says more. The server's word: check the scheme before opening it.
+    pub uri: Option<String>,
+    /// How long the server asks to wait, if it says.
+    pub retry_after: Option<Duration>,
+    /// Everything else that the server said.
+    pub extra: Extra,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        match &self.description {
+            Some(description) => write!(f, ": {description}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Refusal {
+    /// The refusal among these fields, if `error` is there.
+    pub(super) fn from_fields(mut fields: Extra) -> Option<Self> {
+        let mut text = |name: &str| match fields.get(name) {
+            Some(Value::String(_)) => match fields.remove(name) {
+                Some(Value::String(text)) => Some(text),
+                _ => None,
+            },
+            // Kept in `extra`: it is no text.
+            _ => None,
+        };
+        let code = OAuthErrorCode::from(text("error")?.as_str());
+        let (description, uri) = (text("error_description"), text("error_uri"));
+        Some(Self {
+            status: None,
+            code,
+            description,
+            uri,
+            retry_after: None,
+            extra: fields,
+        })
+    }
+}
+
+/// The failure that `response` stands for; `None` for a success.
+pub(super) fn read(response: &Response) -> Option<OAuthError> {
+    // Matrix's own errors have an `error` too, which is no code.
+    let fields = match response.json_body() {
+        _ if response.success() => None,
+        Some(Value::Object(fields)) if !fields.contains_key("errcode") => Some(fields),
+        _ => None,
+    };
+    let refusal = fields.and_then(|fields| Refusal::from_fields(fields.into()));
+    match refusal {
+        Some(refusal) => Some(OAuthError::Refused(Refusal {
+            status: Some(response.status_code()),
+            retry_after: response.retry_after(),
+            ..refusal
+        })),
+        None => error::read(response).map(OAuthError::Other),
+    }
+}
+
+text_enum! {
+    /// The kind of a [`Refusal`].
+    pub enum OAuthErrorCode {
+        /// The person or the server denied it.
+        AccessDenied = "access_denied",
+        /// Ask again: the person has not decided yet.
+        AuthorizationPending = "authorization_pending",
+        /// The device code is too old: begin again.
+        ExpiredToken = "expired_token",
+        /// The server does not know the client, or wants it to prove itself.
+        InvalidClient = "invalid_client",
+        /// The client's description of itself is not acceptable.
+        InvalidClientMetadata = "invalid_client_metadata",
+        /// The code, verifier or refresh token is not valid, or no longer.
+        InvalidGrant = "invalid_grant",
+        /// An address to come back to is not acceptable.
+        InvalidRedirectUri = "invalid_redirect_uri",
+        /// Something in the request is missing or wrong.
+        InvalidRequest = "invalid_request",
+        /// The scope is unknown or not allowed.
+        InvalidScope = "invalid_scope",
+        /// The vouching for the client's software is not valid.
+        InvalidSoftwareStatement = "invalid_software_statement",
+        /// The server failed.
+        ServerError = "server_error",
+        /// Ask again, and from now on five seconds slower.
+        SlowDown = "slow_down",
+        /// The server has too much to do, or is being worked on.
+        TemporarilyUnavailable = "temporarily_unavailable",
+        /// The server does not accept the client's software.
+        UnapprovedSoftwareStatement = "unapproved_software_statement",
+        /// The client may not do this.
+        UnauthorizedClient = "unauthorized_client",
+        /// The server has no such grant.
+        UnsupportedGrantType = "unsupported_grant_type",
+        /// The server has no such way of authorization.
+        UnsupportedResponseType = "unsupported_response_type",
+        /// The server does not revoke tokens of this kind.
+        UnsupportedTokenType = "unsupported_token_type",
+    }
+}

@@ -1,0 +1,122 @@
+//! Defines JSON objects by hand, in the shape that the generated ones have.
+
+/// Defines a JSON object: its fields with their names on the wire, how it is made, read and written.
+///
+/// After the name on the wire may stand what the field holds: `text` or `secret`, which setters take
+/// in any form, or `seconds`.
+macro_rules! object {
+    ($(#[$doc:meta])* pub struct $name:ident {
+        $(optional { $(
+            $(#[$odoc:meta])* $optional:ident: $oty:ty = $owire:literal $(as $okind:ident)?,
+        )* })?
+    }) => {
+        object! { @define [#[derive(Default)]] $(#[$doc])* $name {} {
+            $($($(#[$odoc])* $optional: $oty = $owire $(as $okind)?,)*)?
+        } }
+    };
+    ($(#[$doc:meta])* pub struct $name:ident {
+        required { $(
+            $(#[$rdoc:meta])* $required:ident: $rty:ty = $rwire:literal $(as $rkind:ident)?,
+        )* }
+        $(optional { $(
+            $(#[$odoc:meta])* $optional:ident: $oty:ty = $owire:literal $(as $okind:ident)?,
+        )* })?
+    }) => {
+        object! { @define [] $(#[$doc])* $name {
+            $($(#[$rdoc])* $required: $rty = $rwire $(as $rkind)?,)*
+        } {
+            $($($(#[$odoc])* $optional: $oty = $owire $(as $okind)?,)*)?
+        } }
+
+        impl $name {
+            /// With what must be there.
+            pub fn new($($required: object!(@taken $rty $(as $rkind)?)),*) -> Self {
+                Self {
+                    $($required: object!(@kept $required $(as $rkind)?),)*
+                    $($($optional: None,)*)?
+                    extra: $crate::Extra::new(),
+                }
+            }
+        }
+    };
+    (@define [$(#[$derive:meta])*] $(#[$doc:meta])* $name:ident { $(
+        $(#[$rdoc:meta])* $required:ident: $rty:ty = $rwire:literal $(as $rkind:ident)?,
+    )* } { $(
+        $(#[$odoc:meta])* $optional:ident: $oty:ty = $owire:literal $(as $okind:ident)?,
+    )* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        $(#[$derive])*
+        pub struct $name {
+            $($(#[$rdoc])* pub $required: $rty,)*
+            $($(#[$odoc])* pub $optional: Option<$oty>,)*
+            /// What is not named here.
+            pub extra: $crate::Extra,
+        }
+
+        impl $name {
+            $(
+                #[doc = concat!("Sets `", $owire, "`.")]
+                #[must_use]
+                pub fn $optional(mut self, $optional: object!(@taken $oty $(as $okind)?)) -> Self {
+                    self.$optional = Some(object!(@kept $optional $(as $okind)?));
+                    self
+                }
+            )*
+        }
+
+        impl<'de> $crate::wire::Object<'de> for $name {
+            type Params = ();
+
+            fn read<A: serde::de::MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+                $(let mut $required = None;)*
+                $(let mut $optional = None;)*
+                let mut extra = $crate::Extra::new();
+                while let Some(key) = $crate::wire::key(&mut map)? {
+                    match &*key {
+                        $($rwire => $required = object!(@read map $(as $rkind)?)?,)*
+                        $($owire => $optional = object!(@read map $(as $okind)?)?,)*
+                        _ => extra.read(key, &mut map)?,
+                    }
+                }
+                Ok(Self {
+                    $($required: $crate::wire::required($required, $rwire)?,)*
+                    $($optional,)*
+                    extra,
+                })
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $crate::wire::object(from, ())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap;
+                let mut map = to.serialize_map(None)?;
+                $(map.serialize_entry($rwire, &object!(@written &self.$required, $(as $rkind)?))?;)*
+                $(if let Some(value) = &self.$optional {
+                    map.serialize_entry($owire, &object!(@written value, $(as $okind)?))?;
+                })*
+                self.extra.write(&mut map)?;
+                map.end()
+            }
+        }
+    };
+    (@taken $ty:ty as seconds) => { $ty };
+    (@taken $ty:ty as $kind:ident) => { impl Into<$ty> };
+    (@taken $ty:ty) => { $ty };
+    (@kept $value:ident as seconds) => { $value };
+    (@kept $value:ident as $kind:ident) => { $value.into() };
+    (@kept $value:ident) => { $value };
+    (@read $map:ident as secret) => { $crate::wire::secret(&mut $map) };
+    (@read $map:ident as seconds) => { $crate::wire::seconds(&mut $map) };
+    (@read $map:ident $(as text)?) => { $crate::wire::value(&mut $map) };
+    (@written $value:expr, as secret) => { $crate::wire::Exposed($value) };
+    (@written $value:expr, as seconds) => { $crate::wire::Seconds(*$value) };
+    (@written $value:expr, $(as text)?) => { $value };
+}
+pub(crate) use object;

@@ -1,0 +1,93 @@
+//! By hand, as no specification has it yet: simplified sliding sync, proposed in [MSC4186], in the
+//! form that Synapse serves.
+//!
+//! A client asks for windows on its list of rooms and for single rooms, and with each answer's `pos`
+//! for what is new since:
+//!
+//! ```
+//! use matricula_api::sliding_sync::{List, SlidingSync};
+//!
+//! let newest = List::new(vec![("m.room.name".into(), "".into())], 1).ranges(vec![(0, 19)]);
+//! let first = SlidingSync::default()
+//!     .conn_id("main")
+//!     .lists([("newest".to_owned(), newest)].into());
+//! // let answer = client.call(first.clone()).await?;
+//! let next = first.pos("5/s58_224_0").timeout(std::time::Duration::from_secs(30));
+//! ```
+//!
+//! [MSC4186]: https://github.com/matrix-org/matrix-spec-proposals/pull/4186
+
+mod request;
+mod response;
+
+use std::time::Duration;
+
+use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
+
+pub use request::{
+    AccountData, E2ee, Extensions, Filters, List, Receipts, RoomSubscription, SlidingSync,
+    ThreadSubscriptions, ToDevice, Typing,
+};
+pub use response::{
+    AccountDataResponse, DeviceLists, E2eeResponse, ExtensionsResponse, Hero, ListOperation,
+    ListResponse, Room, RoomEvents, SlidingSyncResponse, ThreadSubscription,
+    ThreadSubscriptionsResponse, ToDeviceResponse,
+};
+
+use crate::{ApiError, Endpoint, wire};
+
+/// In [`List::required_state`]: every type, or every state key.
+pub const ANY: &str = "*";
+
+/// In [`List::required_state`], as the state key of `m.room.member`: those who sent the events of the
+/// timeline.
+pub const LAZY: &str = "$LAZY";
+
+/// In [`List::required_state`], as a state key: the one who asks.
+pub const ME: &str = "$ME";
+
+/// The flag of `unstable_features` with which a server says that it serves this.
+pub const FEATURE: &str = "org.matrix.simplified_msc3575";
+
+/// Whether the server has forgotten the connection: begin again, without `pos`.
+pub fn is_expired(error: &ApiError) -> bool {
+    matches!(error, ApiError::Matrix(error) if error.code.as_str() == "M_UNKNOWN_POS")
+}
+
+impl Endpoint for SlidingSync {
+    const OPERATION: Operation = Operation::new(
+        Api::Client,
+        "slidingSync",
+        Method::Post,
+        "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync",
+    )
+    .with_auth(OperationAuth::Required)
+    // The server gives the same answer again to whoever asks with the same `pos`.
+    .with_retry(Retry::Idempotent);
+
+    type Response = SlidingSyncResponse;
+
+    fn job(&self, server: &ServerUrl) -> Job {
+        let millis = |timeout: Duration| timeout.as_millis().to_string();
+        let pairs = [
+            ("pos", self.pos.clone()),
+            ("timeout", self.timeout.map(millis)),
+            (
+                "set_presence",
+                self.set_presence.as_ref().map(ToString::to_string),
+            ),
+        ];
+        let job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
+        let pairs = pairs.into_iter();
+        let given = pairs.filter_map(|(name, value)| Some((name, value?)));
+        let job = given.fold(job, |job, (name, value)| job.with_query(name, value));
+        job.with_body(wire::body(self))
+    }
+
+    fn read_success(response: &Response) -> Result<SlidingSyncResponse, ApiError> {
+        wire::read(response)
+    }
+}
+
+/// It, as facts.
+pub const OPERATIONS: &[Operation] = &[SlidingSync::OPERATION];

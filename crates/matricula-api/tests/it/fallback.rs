@@ -1,0 +1,42 @@
+//! The pages of a homeserver are where the specification says.
+
+use matricula_api::{
+    fallback::{auth_page, login_page},
+    uia::Stage,
+};
+use matricula_job::ServerUrl;
+
+use crate::server;
+
+#[test]
+fn a_stage_has_a_page_that_knows_the_session() {
+    assert_eq!(
+        auth_page(&server(), &Stage::Recaptcha, Some("xyz &/?é")),
+        "https://matrix.example.org/_matrix/client/v3/auth/m.login.recaptcha/fallback/web\
+         ?session=xyz+%26%2F%3F%C3%A9"
+    );
+    let below: ServerUrl = "https://example.org/matrix".parse().unwrap();
+    assert_eq!(
+        auth_page(&below, &Stage::from("org.example/riddle"), None),
+        "https://example.org/matrix/_matrix/client/v3/auth/org.example%2Friddle/fallback/web"
+    );
+}
+
+#[test]
+fn the_page_for_logging_in_takes_what_the_login_is_to_be_told() {
+    assert_eq!(
+        login_page(&server(), []),
+        "https://matrix.example.org/_matrix/static/client/login/"
+    );
+    assert_eq!(
+        login_page(
+            &server(),
+            [
+                ("device_id", "GHTYAJCE"),
+                ("initial_device_display_name", "a b")
+            ]
+        ),
+        "https://matrix.example.org/_matrix/static/client/login/\
+         ?device_id=GHTYAJCE&initial_device_display_name=a+b"
+    );
+}
