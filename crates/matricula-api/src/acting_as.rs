@@ -17,7 +17,6 @@ use crate::UserId;
 /// ```
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#identity-assertion)
-#[must_use]
 pub fn acting_as(job: Job, user: &UserId, device: Option<&str>) -> Job {
     let job = job.with_query("user_id", user.as_str());
     match device {
