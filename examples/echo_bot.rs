@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     loop {
         let rooms = news.rooms.iter();
         for (room, _) in rooms.flat_map(|rooms| rooms.invite.iter().flatten()) {
-            bot.call(JoinRoom::new(room.clone())).await?;
+            bot.call(JoinRoom::new(room.clone().into())).await?;
         }
         let next = Sync::default()
             .since(news.next_batch)

@@ -140,7 +140,6 @@ fn argument(ty: &Type, module: &str) -> String {
     match ty {
         Type::Text => "impl Into<String>".to_owned(),
         Type::Secret => "impl Into<Secret>".to_owned(),
-        Type::Id("RoomIdOrAlias") => "impl Into<RoomIdOrAlias>".to_owned(),
         Type::Nullable(of) => format!("impl Into<Option<{}>>", rust(of, module)),
         ty => rust(ty, module),
     }
@@ -149,9 +148,7 @@ fn argument(ty: &Type, module: &str) -> String {
 /// The field's value, made of such an argument.
 fn given(ty: &Type, name: &str) -> String {
     match ty {
-        Type::Text | Type::Secret | Type::Nullable(_) | Type::Id("RoomIdOrAlias") => {
-            format!("{name}.into()")
-        }
+        Type::Text | Type::Secret | Type::Nullable(_) => format!("{name}.into()"),
         _ => name.to_owned(),
     }
 }

@@ -209,9 +209,9 @@ pub struct JoinRoom {
 
 impl JoinRoom {
     /// With what is required, and nothing else.
-    pub fn new(room_id_or_alias: impl Into<RoomIdOrAlias>) -> Self {
+    pub fn new(room_id_or_alias: RoomIdOrAlias) -> Self {
         Self {
-            room_id_or_alias: room_id_or_alias.into(),
+            room_id_or_alias,
             via: None,
             third_party_signed: None,
             reason: None,

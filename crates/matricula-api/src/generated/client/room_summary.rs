@@ -25,9 +25,9 @@ pub struct GetRoomSummary {
 
 impl GetRoomSummary {
     /// With what is required, and nothing else.
-    pub fn new(room_id_or_alias: impl Into<RoomIdOrAlias>) -> Self {
+    pub fn new(room_id_or_alias: RoomIdOrAlias) -> Self {
         Self {
-            room_id_or_alias: room_id_or_alias.into(),
+            room_id_or_alias,
             via: None,
         }
     }
