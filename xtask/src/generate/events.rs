@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::OVERRIDES;
+use super::lower::{DEFINITIONS, Lower};
 use super::model::{Field, Item, Path, Struct, Tagged, Type, Variant, Wrapper};
 use super::names::{pascal, variant};
 use super::overrides::Overrides;
 use super::reach::{At, Owner, entries_at};
-use super::schema::{DEFINITIONS, Lower};
 use super::spec::{Node, Spec, flag, items, text};
 use super::type_names::stem;
 use crate::Result;

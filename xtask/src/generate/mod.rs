@@ -8,6 +8,7 @@ mod emit_server;
 mod emit_tagged;
 mod emit_type;
 mod events;
+mod lower;
 mod model;
 mod names;
 mod object;
@@ -26,9 +27,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use self::lower::Lower;
 use self::model::Module;
 use self::overrides::Overrides;
-use self::schema::Lower;
 use self::spec::Spec;
 use crate::Result;
 use crate::workspace::root;

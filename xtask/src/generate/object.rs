@@ -1,10 +1,11 @@
 //! Lowers objects: to structs, to maps, or to any object.
 
 use super::OVERRIDES;
+use super::lower::{DEFINITIONS, Lower};
 use super::model::{Field, Item, Path, Struct, Type};
 use super::names::snake;
 use super::reach::{At, Owner, entries_at};
-use super::schema::{DEFINITIONS, Lower, identifier};
+use super::schema::identifier;
 use super::spec::{entries, flag, text, texts};
 use super::type_names::stem;
 use crate::Result;

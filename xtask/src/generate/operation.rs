@@ -1,12 +1,12 @@
 //! Lowers the operations of the data.
 
 use super::OVERRIDES;
+use super::lower::Lower;
 use super::model::{
     Field, Item, Operation, Parameter, Path, Place, Reply, RequestBody, Struct, Type,
 };
 use super::names::{pascal, snake};
 use super::reach::{At, Owner};
-use super::schema::Lower;
 use super::spec::{Node, entries, flag, items, step, text};
 use super::type_names::stem;
 use crate::Result;

@@ -1,7 +1,7 @@
 //! Where the data's schemas are, and where they lead.
 
+use super::lower::Lower;
 use super::names::pascal;
-use super::schema::Lower;
 use super::spec::{Node, entries, items, step, text};
 use crate::Result;
 

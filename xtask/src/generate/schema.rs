@@ -1,59 +1,13 @@
 //! Lowers the schemas of the data to types.
 
-use std::collections::BTreeMap;
-
-use super::model::{Enum, Item, Module, Path, Struct, Type};
+use super::lower::{DEFINITIONS, Lower};
+use super::model::{Enum, Item, Path, Type};
 use super::names::variant;
-use super::overrides::Overrides;
 use super::reach::{At, Owner, is_scalar, says_nothing};
-use super::spec::{Spec, items, text, texts};
+use super::spec::{items, text, texts};
 use crate::Result;
 
-/// Lowers the schemas of one API.
-pub(crate) struct Lower<'a> {
-    pub(crate) spec: &'a Spec,
-    pub(crate) overrides: &'a Overrides,
-    /// Where the API's files are.
-    pub(crate) dir: &'a str,
-    /// By name.
-    pub(crate) modules: BTreeMap<String, Module>,
-    /// Types that exist already, by the place in the data that they stem from.
-    pub(crate) known: BTreeMap<String, Type>,
-    /// The generated structs, by module and name.
-    pub(crate) structs: BTreeMap<(String, String), Struct>,
-    /// The modules of files that do not have one of their own.
-    pub(crate) homes: BTreeMap<String, String>,
-}
-
-/// The module of what several files share.
-pub(crate) const DEFINITIONS: &str = "definitions";
-
 impl<'a> Lower<'a> {
-    pub(crate) fn new(spec: &'a Spec, overrides: &'a Overrides, dir: &'a str) -> Self {
-        Self {
-            spec,
-            overrides,
-            dir,
-            modules: BTreeMap::new(),
-            known: BTreeMap::new(),
-            structs: BTreeMap::new(),
-            homes: BTreeMap::new(),
-        }
-    }
-
-    pub(crate) fn module(&mut self, name: &str) -> &mut Module {
-        let module = self.modules.entry(name.to_owned());
-        module.or_insert_with(|| Module {
-            name: name.to_owned(),
-            about: "Definitions that several operations share.".to_owned(),
-            items: Vec::new(),
-        })
-    }
-
-    pub(crate) fn struct_at(&self, path: &Path) -> Option<&Struct> {
-        self.structs.get(&(path.module.clone(), path.name.clone()))
-    }
-
     /// The type of what a schema describes.
     pub(crate) fn lower(&mut self, at: &At<'a>, owner: &Owner) -> Result<Type> {
         self.lower_all(std::slice::from_ref(at), owner)

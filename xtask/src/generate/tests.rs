@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::lower::Lower;
 use super::overrides::Overrides;
-use super::schema::Lower;
 use super::spec::Spec;
 use super::{APIS, emit, emit_doc, format_code};
 use crate::Result;

@@ -1,10 +1,10 @@
 //! Names for types, and the modules that they go to.
 
 use super::OVERRIDES;
+use super::lower::{DEFINITIONS, Lower};
 use super::model::Item;
 use super::names::{pascal, snake};
 use super::reach::{At, Owner};
-use super::schema::{DEFINITIONS, Lower};
 use super::spec::text;
 
 impl<'a> Lower<'a> {
