@@ -1,0 +1,93 @@
+//! The same of what identity servers, bridges and push gateways are told.
+
+use matricula_api::{
+    Endpoint,
+    identity::{
+        v2_associations::{BindV2, GetValidated3pidV2, UnbindV2},
+        v2_auth::RegisterAccount,
+        v2_email_associations::{
+            EmailRequestTokenV2, EmailSubmitTokenGetV2, EmailSubmitTokenPostV2,
+        },
+        v2_invitation_signing::BlindlySignStuffV2,
+        v2_phone_associations::{
+            MsisdnRequestTokenV2, MsisdnSubmitTokenGetV2, MsisdnSubmitTokenPostV2,
+        },
+        v2_store_invite::StoreInviteV2,
+    },
+    operations,
+    push::push_notifier::Notify,
+};
+use matricula_job::{Api, Operation};
+use serde_json::json;
+
+use super::{CANARY, masked, masked_answer};
+use crate::server;
+
+/// The ids of the operations with secrets of a kind, sorted.
+fn with(secrets: fn(&Operation) -> &'static [&'static str]) -> Vec<&'static str> {
+    let others = operations().filter(|found| found.api != Api::Client);
+    let found = others.filter(|found| !secrets(found).is_empty());
+    let mut ids: Vec<&str> = found.map(|found| found.id).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn requests_show_none_of_their_secrets() {
+    let code = || json!({"sid": "s"});
+    let checked = [
+        masked::<BindV2>(json!({"sid": "s", "mxid": "@a:b"})),
+        masked::<BlindlySignStuffV2>(json!({"mxid": "@a:b"})),
+        masked::<EmailRequestTokenV2>(json!({"email": "a@b", "send_attempt": 1})),
+        masked::<EmailSubmitTokenPostV2>(code()),
+        masked::<MsisdnRequestTokenV2>(
+            json!({"country": "GB", "phone_number": "1", "send_attempt": 1}),
+        ),
+        masked::<MsisdnSubmitTokenPostV2>(code()),
+        masked::<Notify>(json!({"notification": {"devices": [{"app_id": "a"}]}})),
+        masked::<RegisterAccount>(
+            json!({"token_type": "Bearer", "matrix_server_name": "b", "expires_in": 1}),
+        ),
+        masked::<UnbindV2>(
+            json!({"mxid": "@a:b", "threepid": {"medium": "email", "address": "a@b"}}),
+        ),
+    ];
+    assert_eq!(with(|found| found.request_secrets), checked);
+}
+
+#[test]
+fn answers_show_none_of_their_secrets() {
+    let checked = [
+        masked_answer::<BlindlySignStuffV2>(
+            json!({"mxid": "@a:b", "sender": "@c:b", "signatures": {}}),
+        ),
+        masked_answer::<RegisterAccount>(json!({})),
+        masked_answer::<StoreInviteV2>(json!({"public_keys": [], "display_name": "a..."})),
+    ];
+    assert_eq!(with(|found| found.response_secrets), checked);
+}
+
+#[test]
+fn queries_show_none_of_their_secrets() {
+    let checked = [
+        masked_query(&EmailSubmitTokenGetV2::new("s", CANARY, CANARY)),
+        masked_query(&GetValidated3pidV2::new("s", CANARY)),
+        masked_query(&MsisdnSubmitTokenGetV2::new("s", CANARY, CANARY)),
+    ];
+    assert_eq!(with(|found| found.query_secrets), checked);
+}
+
+fn masked_query<E: Endpoint + std::fmt::Debug>(request: &E) -> &'static str {
+    let job = request.job(&server());
+    let sent = job.request_query().iter();
+    let secrets = sent.filter(|(_, value)| value == CANARY).count();
+    assert_eq!(secrets, E::OPERATION.query_secrets.len());
+    let masked = job.masked_query();
+    let hidden = masked.iter().filter(|(_, value)| *value == "***").count();
+    assert_eq!(hidden, secrets, "{masked:?}");
+    for shown in [format!("{request:?}"), format!("{job:?}")] {
+        assert!(!shown.contains(CANARY), "{shown}");
+    }
+    assert!(job.holds_secret());
+    E::OPERATION.id
+}
