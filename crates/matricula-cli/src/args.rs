@@ -193,8 +193,79 @@ pub(crate) struct Discover {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Api {
-    /// List every operation
-    List,
+    /// List the operations
+    List(ApiList),
+    /// Show what an operation takes
+    Show(ApiShow),
+    /// Call any operation
+    Call(Box<ApiCall>),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
+    matricula api list\n  \
+    matricula api list profile")]
+pub(crate) struct ApiList {
+    /// Only those with this in their id or path
+    pub(crate) word: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:\n  matricula api show sendMessage")]
+pub(crate) struct ApiShow {
+    /// Its id; identity/getVersions where several APIs have it, and not the client-server API's is
+    /// meant
+    pub(crate) operation: String,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    before_help = "Examples:\n  \
+        matricula api call getProfile userId=@alice:example.org\n  \
+        matricula api call createRoom name='Book club' is_direct=false invite=@bob:example.org\n  \
+        matricula api call sendMessage roomId='!a:example.org' eventType=m.room.message txnId=1 \\\n    \
+            --json-body '{\"msgtype\": \"m.text\", \"body\": \"hi\"}'\n  \
+        matricula api call uploadContent Content-Type=image/png --body-file cat.png\n  \
+        matricula api call identity/getVersions --server https://vector.im\n\n\
+        matricula api list shows the operations, and matricula api show OPERATION what one takes.",
+    group(ArgGroup::new("one_token").args(["token_file", "token_stdin"]))
+)]
+pub(crate) struct ApiCall {
+    /// Its id; identity/getVersions where several APIs have it, and not the client-server API's is
+    /// meant
+    pub(crate) operation: String,
+    /// What it takes, by name: NAME=TEXT, NAME:=JSON for a field of the body, and for a secret
+    /// NAME=@FILE or, from standard input, NAME=@-
+    #[arg(value_name = "NAME=VALUE")]
+    pub(crate) arguments: Vec<String>,
+    /// The body: JSON, @FILE, or - for standard input; fields given by name are put into it
+    #[arg(long, value_name = "JSON")]
+    pub(crate) json_body: Option<String>,
+    /// Send this file as the body
+    #[arg(long, value_name = "FILE", conflicts_with = "json_body")]
+    pub(crate) body_file: Option<PathBuf>,
+    /// Write the file that is downloaded here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Whose account, like @alice:example.org; without one, the account used last
+    #[arg(long, value_name = "USER_ID", conflicts_with = "server")]
+    pub(crate) account: Option<String>,
+    /// Call it on this server instead of an account's, like https://matrix.example.org; nothing is
+    /// looked up, and no account's token is sent there
+    #[arg(long)]
+    pub(crate) server: Option<String>,
+    /// Read the token for that server from a file
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Read the token for that server from standard input
+    #[arg(long, requires = "server")]
+    pub(crate) token_stdin: bool,
+    /// Print secrets of the answer, such as tokens, instead of masking them
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
+    /// Print the request instead of sending it, secrets masked
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -26,6 +26,15 @@ pub(crate) enum Failure {
         /// The command that goes on with it.
         next: String,
     },
+    /// The library says why, and the command tells it in its own words.
+    Told {
+        message: String,
+        exit_code: u8,
+        /// What a program needs to know besides, as JSON.
+        details: Value,
+        /// The command that helps.
+        next: Option<String>,
+    },
     /// The command was typed in a way that makes no sense.
     Usage(String),
     /// There is no account, or no session in it.
@@ -49,6 +58,7 @@ impl Failure {
         match self {
             Self::Library(error) => exit_code(error),
             Self::Kept { error, .. } => exit_code(error),
+            Self::Told { exit_code, .. } => *exit_code,
             Self::Usage(_) => 2,
             Self::NotSignedIn { .. } => 4,
             Self::Other(_) => 1,
@@ -74,9 +84,10 @@ impl Failure {
         match self {
             Self::Library(error) => error.to_string(),
             Self::Kept { error, .. } => error.to_string(),
-            Self::Usage(message) | Self::Other(message) | Self::NotSignedIn { message, .. } => {
-                message.clone()
-            }
+            Self::Usage(message)
+            | Self::Other(message)
+            | Self::Told { message, .. }
+            | Self::NotSignedIn { message, .. } => message.clone(),
             Self::Interrupted => "interrupted".to_owned(),
         }
     }
@@ -85,6 +96,7 @@ impl Failure {
     pub(crate) fn next(&self) -> Option<&str> {
         match self {
             Self::Kept { next, .. } | Self::NotSignedIn { next, .. } => Some(next),
+            Self::Told { next, .. } => next.as_deref(),
             _ => None,
         }
     }
@@ -99,13 +111,18 @@ impl Failure {
                 ..
             } => {
                 add_details(&mut error, library);
-                for (key, value) in details.as_object().into_iter().flatten() {
-                    error[key] = value.clone();
-                }
+                add(&mut error, details);
             }
+            Self::Told { details, .. } => add(&mut error, details),
             _ => {}
         }
         json!({ "schema_version": 1, "exit_code": self.exit_code(), "error": error, "next": self.next() })
+    }
+}
+
+fn add(error: &mut Value, details: &Value) {
+    for (key, value) in details.as_object().into_iter().flatten() {
+        error[key] = value.clone();
     }
 }
 
@@ -133,11 +150,13 @@ pub(crate) fn program() -> String {
     }
 }
 
-fn exit_code(error: &Error) -> u8 {
+/// The exit code of the contract.
+pub(crate) fn exit_code(error: &Error) -> u8 {
     match error {
         Error::Address(_) => 2,
         Error::Auth(error) => auth_exit_code(error),
         Error::Api(ApiError::RateLimited { .. }) => 5,
+        Error::Api(ApiError::Uia(_)) => 6,
         Error::Api(ApiError::Matrix(error)) => match error.code {
             ErrorCode::UnknownToken | ErrorCode::MissingToken => 4,
             ErrorCode::Forbidden => 7,

@@ -82,6 +82,11 @@ impl Terminal {
         secret("Password:")
     }
 
+    /// Asks for another secret, by its name.
+    pub(crate) fn secret(&self, name: &str) -> Result<Secret, Failure> {
+        secret(&format!("{name}:"))
+    }
+
     fn answer(&self, question: &Question) -> Result<Reply, InquireError> {
         let text = |why: &Option<String>, prompt: &str| {
             if let Some(why) = why {

@@ -56,6 +56,16 @@ impl Report {
         let _ = writeln!(out, "{text}");
     }
 
+    /// The result where it is JSON in words too: laid out for people.
+    pub(crate) fn json(self, pretty: &str, object: &Value) {
+        self.result(&escaped(pretty), object);
+    }
+
+    /// The result as it is: a file's bytes. Terminals are not to get any.
+    pub(crate) fn bytes(self, bytes: &[u8]) {
+        let _ = std::io::stdout().lock().write_all(bytes);
+    }
+
     /// What to type next.
     pub(crate) fn next(self, command: &str) {
         if self.json {

@@ -6,9 +6,26 @@ use matricula_api::{
 };
 use matricula_auth::Account;
 use matricula_http::{Runner, now};
-use matricula_job::{Auth, Job, OperationAuth, Patch, scheduler::Outcome};
+use matricula_job::{
+    Auth, Job, OperationAuth, Patch, Response,
+    scheduler::{Event, Outcome},
+};
 
 use crate::{Error, Keeper};
+
+/// Sends a job and waits for the answer, whatever it says; `watch` is told what happens meanwhile.
+///
+/// # Errors
+/// Where no answer came.
+pub async fn send(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Result<Response, Error> {
+    match runner.run(job, watch).await {
+        Outcome::Done(response) => Ok(response),
+        Outcome::Failed(error) => Err(Error::Transport(error)),
+        Outcome::InDoubt(error) => Err(Error::InDoubt(error)),
+        // Nobody cancels a job that only this future knows.
+        other => unreachable!("{other:?}"),
+    }
+}
 
 /// An account, ready to call any operation.
 #[derive(Clone, Debug)]
@@ -64,13 +81,8 @@ impl Client {
                 user_id: self.account.user_id.to_string(),
             });
         }
-        match self.runner.run(self.job(&request), |_| {}).await {
-            Outcome::Done(response) => Ok(E::read(&response)?),
-            Outcome::Failed(error) => Err(Error::Transport(error)),
-            Outcome::InDoubt(error) => Err(Error::InDoubt(error)),
-            // Nobody cancels a job that only this future knows.
-            other => unreachable!("{other:?}"),
-        }
+        let response = send(&self.runner, self.job(&request), |_| {}).await?;
+        Ok(E::read(&response)?)
     }
 
     /// Renews the token. The new pair is stored before it is used.

@@ -7,7 +7,7 @@ mod keeper;
 mod register;
 mod store;
 
-pub use client::Client;
+pub use client::{Client, send};
 pub use drive::{Person, drive};
 pub use error::Error;
 pub use keeper::{Forgetful, Keeper};

@@ -33,6 +33,20 @@ impl<'a> Incoming<'a> {
         })
     }
 
+    /// A request to `operation` whose path holds these values, by name and not encoded; `None` where
+    /// one is missing.
+    pub fn of_path(operation: &Operation, values: &[(&str, &str)]) -> Option<Self> {
+        let names = operation.path.split('/').filter_map(parameter);
+        let value = |name| values.iter().find(|(known, _)| *known == name);
+        let segments = names.map(|name| value(name).map(|(_, text)| (name, (*text).to_owned())));
+        Some(Self {
+            segments: segments.collect::<Option<_>>()?,
+            query: Cow::Borrowed(&[]),
+            headers: Cow::Borrowed(&[]),
+            body: Cow::Owned(Body::Empty),
+        })
+    }
+
     /// The request that a client's job makes; `None` where the job is another operation's.
     pub fn of_job(operation: &Operation, job: &Job) -> Option<Self> {
         let url = job.url();
@@ -208,10 +222,7 @@ pub(super) fn segments(template: &'static str, path: &str) -> Option<Vec<(&'stat
     let mut actual = path.split('/');
     for expected in template.split('/') {
         let actual = actual.next()?;
-        match expected
-            .strip_prefix('{')
-            .and_then(|name| name.strip_suffix('}'))
-        {
+        match parameter(expected) {
             Some(name) => {
                 let text = percent_decode_str(actual).decode_utf8().ok()?;
                 found.push((name, text.into_owned()));
@@ -221,4 +232,9 @@ pub(super) fn segments(template: &'static str, path: &str) -> Option<Vec<(&'stat
         }
     }
     actual.next().is_none().then_some(found)
+}
+
+/// The name of the parameter that a segment of a template stands for.
+fn parameter(segment: &'static str) -> Option<&'static str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
 }

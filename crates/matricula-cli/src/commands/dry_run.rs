@@ -72,7 +72,8 @@ fn body(job: &Job) -> Option<String> {
     (*job.request_body() != Body::Empty).then(|| job.masked_body())
 }
 
-fn describe(job: &Job) -> Value {
+/// The request, secrets masked, for programs.
+pub(super) fn describe(job: &Job) -> Value {
     json!({
         "operation": job.job_id(),
         "method": job.request_method().as_str(),
@@ -82,7 +83,8 @@ fn describe(job: &Job) -> Value {
     })
 }
 
-fn words(job: &Job) -> String {
+/// The request, secrets masked, for people.
+pub(super) fn words(job: &Job) -> String {
     let mut line = format!("{:4} {}", job.request_method(), job.url());
     for (at, (name, value)) in job.masked_query().iter().enumerate() {
         line += &format!("{}{name}={value}", if at == 0 { '?' } else { '&' });

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
         Command::Whoami(options) => session::who_am_i(&context, options).await,
         Command::Refresh(options) => session::refresh(&context, options).await,
         Command::Discover(options) => discover::run(&context, options).await,
-        Command::Api(crate::args::Api::List) => api::list(&context),
+        Command::Api(options) => api::run(&context, options).await,
         Command::Homeserver(options) => homeserver::run(&context, options).await,
     }
 }

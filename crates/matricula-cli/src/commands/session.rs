@@ -82,7 +82,7 @@ fn sign_in(context: &Context<'_>, account: &Account) -> String {
 }
 
 /// Says what to do about a token that the server does not take any more.
-fn session_ended(context: &Context<'_>, account: &Account, error: Error) -> Failure {
+pub(crate) fn session_ended(context: &Context<'_>, account: &Account, error: Error) -> Failure {
     match &error {
         Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::UnknownToken => {
             let user_id = &account.user_id;
@@ -106,13 +106,17 @@ pub(crate) async fn client(
 ) -> Result<(Client, Option<Opened>), Failure> {
     let account = account(context, user_id)?;
     if account.access_token.is_none() {
-        return Err(Failure::NotSignedIn {
-            message: format!("{} is not signed in", account.user_id),
-            next: sign_in(context, &account),
-        });
+        return Err(not_signed_in(context, &account));
     }
     let (account, opened) = reach(account).await?;
     Ok((Client::new(account, context.runner.clone()), opened))
+}
+
+pub(crate) fn not_signed_in(context: &Context<'_>, account: &Account) -> Failure {
+    Failure::NotSignedIn {
+        message: format!("{} is not signed in", account.user_id),
+        next: sign_in(context, account),
+    }
 }
 
 pub(crate) fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Failure> {

@@ -1,0 +1,59 @@
+//! Prints what an operation answered.
+
+use matricula::job::mask_json;
+use matricula_api::server::{AnyEndpoint, Reply};
+use serde_json::{Value, json};
+
+use super::call;
+use crate::{args::ApiCall, commands::Context, report::link};
+
+/// Prints the answer as its type has it: JSON, a file, or an address to open.
+pub(super) fn print(
+    context: &Context<'_>,
+    endpoint: &AnyEndpoint,
+    options: &ApiCall,
+    reply: &Reply,
+    status: u16,
+) {
+    let mut object = call::object(endpoint);
+    object["status"] = json!(status);
+    let header = |name: &str| {
+        let found = reply.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    if let Some(file) = &options.output {
+        object["output"] = json!(file);
+        object["content_type"] = json!(header("content-type"));
+        object["content_disposition"] = json!(header("content-disposition"));
+        let words = format!("written to {}", file.display());
+        return context.report.result(&words, &object);
+    }
+    if let Some(location) = header("location") {
+        let url = link(location);
+        object["url"] = json!(url);
+        let words = url.unwrap_or_else(|| "(the address is not a web page)".to_owned());
+        return context.report.result(&words, &object);
+    }
+    // What is a file was refused by now where standard output is no place for one.
+    let Ok(text) = std::str::from_utf8(&reply.body) else {
+        return context.report.bytes(&reply.body);
+    };
+    if header("content-type") != Some("application/json") {
+        return context.report.bytes(&reply.body);
+    }
+    let shown = match options.show_secrets {
+        true => text.to_owned(),
+        false => mask_json(text, endpoint.operation.response_secrets),
+    };
+    let plain = mask_json::<&str>(text, &[]);
+    let response: Value = serde_json::from_str(&shown).unwrap_or_default();
+    // A value always has a form to be read.
+    let pretty = serde_json::to_string_pretty(&response).unwrap_or_default();
+    object["response"] = response;
+    context.report.json(&pretty, &object);
+    if !options.show_secrets && shown != plain {
+        context
+            .report
+            .say("secrets are masked; --show-secrets prints them");
+    }
+}

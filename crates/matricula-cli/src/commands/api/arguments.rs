@@ -1,0 +1,442 @@
+//! What was typed after the name of an operation, put where it belongs in the request.
+
+use std::{borrow::Cow, io::Read, path::Path};
+
+use matricula::job::{Body, FileDesc, Job, Secret, ServerUrl, mask_json};
+use matricula_api::server::{AnyEndpoint, FromText, Incoming, Parameter, Place, Shape};
+use serde_json::{Map, Value};
+
+use super::{closest, name, problem};
+use crate::{
+    args::ApiCall,
+    commands::{Context, read_secret},
+    failure::Failure,
+    person::Terminal,
+};
+
+type Pairs = Vec<(Cow<'static, str>, String)>;
+
+/// The parts of a request to an operation.
+#[derive(Default)]
+pub(super) struct Arguments {
+    path: Vec<(&'static str, String)>,
+    query: Pairs,
+    headers: Pairs,
+    body: Body,
+}
+
+impl Arguments {
+    /// Reads what was typed, and the files that it names.
+    ///
+    /// Everything that is wrong is told at once.
+    pub(super) fn read(
+        context: &Context<'_>,
+        endpoint: &'static AnyEndpoint,
+        options: &ApiCall,
+    ) -> Result<Self, Failure> {
+        let mut reader = Reader {
+            endpoint,
+            request: Self::default(),
+            given: Vec::new(),
+            fields: Map::new(),
+            problems: Vec::new(),
+        };
+        reader.check_stdin(options);
+        if reader.problems.is_empty() {
+            for word in options.arguments.iter().enumerate() {
+                reader.word(word)?;
+            }
+            reader.body(options)?;
+            reader.missing(&Terminal::new(context.report, context.no_input), options)?;
+        }
+        if reader.problems.is_empty() {
+            reader.finish_body();
+        }
+        match reader.problems.is_empty() {
+            true => Ok(reader.request),
+            false => Err(problem::usage(
+                context,
+                endpoint,
+                &reader.problems.join("; "),
+            )),
+        }
+    }
+
+    /// The request as a job for `server`, checked by the operation's own types.
+    pub(super) fn job(
+        &self,
+        context: &Context<'_>,
+        endpoint: &AnyEndpoint,
+        server: &ServerUrl,
+    ) -> Result<Job, Failure> {
+        let path: Vec<(&str, &str)> = self
+            .path
+            .iter()
+            .map(|(name, text)| (*name, &**text))
+            .collect();
+        let Some(request) = Incoming::of_path(&endpoint.operation, &path) else {
+            let message = "a part of the path is missing";
+            return Err(problem::usage(context, endpoint, message));
+        };
+        let request = request
+            .with_query(self.query.clone())
+            .with_headers(self.headers.clone())
+            .with(self.body.clone());
+        endpoint
+            .job(&request, server)
+            .map_err(|error| problem::usage(context, endpoint, &error.to_string()))
+    }
+}
+
+/// A value as it was typed.
+enum Given {
+    Text(String),
+    Json(Value),
+    Secret(Secret),
+}
+
+struct Reader {
+    endpoint: &'static AnyEndpoint,
+    request: Arguments,
+    /// The parameters that were named.
+    given: Vec<&'static str>,
+    /// Those that go into the body.
+    fields: Map<String, Value>,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn parameters(&self) -> impl Iterator<Item = &'static Parameter> + use<> {
+        self.endpoint.parameters.iter()
+    }
+
+    fn has(&self, whole: Parameter) -> bool {
+        self.parameters().any(|known| *known == whole)
+    }
+
+    fn problem(&mut self, what: String) {
+        self.problems.push(what);
+    }
+
+    /// Whoever comes second would find nothing there.
+    fn check_stdin(&mut self, options: &ApiCall) {
+        let words = options
+            .arguments
+            .iter()
+            .filter(|word| word.ends_with("=@-"));
+        let body = usize::from(options.json_body.as_deref() == Some("-"));
+        if words.count() + body + usize::from(options.token_stdin) > 1 {
+            self.problem("standard input can be one thing only".to_owned());
+        }
+    }
+
+    fn word(&mut self, (at, word): (usize, &String)) -> Result<(), Failure> {
+        let Some((name, text)) = word.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            // It is not repeated: it may be a password.
+            let nth = at + 1;
+            self.problem(format!("argument {nth} is not of the form NAME=VALUE"));
+            return Ok(());
+        };
+        let (name, is_json) = match name.strip_suffix(':') {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let takes_pairs = self.parameters().any(|known| known.shape == Shape::Pairs);
+        let is_known = self.parameters().any(|known| known.name == name);
+        if takes_pairs && !is_known {
+            self.request
+                .query
+                .push((name.to_owned().into(), text.to_owned()));
+            return Ok(());
+        }
+        let Some(parameter) = self.find(name, is_json) else {
+            return Ok(());
+        };
+        if self.given.contains(&parameter.name) && parameter.shape != Shape::Texts {
+            self.problem(format!("{name} is given twice"));
+            return Ok(());
+        }
+        self.given.push(parameter.name);
+        let given = match (parameter.secret, is_json) {
+            (true, _) => self.secret(parameter, text)?.map(Given::Secret),
+            (false, true) => self.json(parameter, text).map(Given::Json),
+            (false, false) => Some(Given::Text(text.to_owned())),
+        };
+        if let Some(given) = given {
+            self.put(parameter, given);
+        }
+        Ok(())
+    }
+
+    /// The parameter of this name; where there is none, that is told.
+    fn find(&mut self, name: &str, is_json: bool) -> Option<&'static Parameter> {
+        let is_named = |known: &&Parameter| match known.place {
+            Place::Header => known.name.eq_ignore_ascii_case(name),
+            _ => known.name == name && !is_whole(known) && known.shape != Shape::Pairs,
+        };
+        let found = self.parameters().find(is_named);
+        let whole = self
+            .parameters()
+            .find(|known| known.name == name && is_whole(known));
+        match (found, whole) {
+            (Some(found), _) if is_json && found.place != Place::Body => {
+                self.problem(format!(
+                    "{name} is no field of the body: write {name}=VALUE"
+                ));
+                None
+            }
+            (Some(found), _) => Some(found),
+            (None, Some(whole)) => {
+                let option = option_of(whole);
+                self.problem(format!("the body is given with {option}"));
+                None
+            }
+            (None, None) => {
+                self.unknown(name);
+                None
+            }
+        }
+    }
+
+    fn unknown(&mut self, name: &str) {
+        let id = self.endpoint.operation.id;
+        let names = self
+            .parameters()
+            .filter(|known| !is_whole(known))
+            .map(|known| known.name);
+        let hint = match closest(name, names) {
+            Some(close) => format!("; did you mean {close}?"),
+            None if self.has(Parameter::WHOLE_BODY) => {
+                "; what belongs into the body is given with --json-body".to_owned()
+            }
+            None => String::new(),
+        };
+        self.problem(format!("{id} takes no {name:?}{hint}"));
+    }
+
+    /// A secret, from where it does not stand in a list of processes.
+    fn secret(&mut self, parameter: &Parameter, text: &str) -> Result<Option<Secret>, Failure> {
+        let name = parameter.name;
+        let Some(file) = text.strip_prefix('@').filter(|file| !file.is_empty()) else {
+            self.problem(format!(
+                "{name} is a secret, and everyone on this machine can see what is typed here: \
+                 give {name}=@FILE, or {name}=@- for standard input"
+            ));
+            return Ok(None);
+        };
+        let file = (file != "-").then_some(Path::new(file));
+        read_secret(true, file, name)
+    }
+
+    fn json(&mut self, parameter: &Parameter, text: &str) -> Option<Value> {
+        match serde_json::from_str::<Value>(text) {
+            Ok(value) => {
+                let name = parameter.name.to_owned();
+                self.refuse_secrets(&Value::Object(Map::from_iter([(name, value.clone())])));
+                Some(value)
+            }
+            Err(error) => {
+                self.problem(format!("{} is not JSON: {error}", parameter.name));
+                None
+            }
+        }
+    }
+
+    fn put(&mut self, parameter: &'static Parameter, given: Given) {
+        if parameter.place == Place::Body {
+            return self.put_field(parameter, given);
+        }
+        let text = match given {
+            Given::Text(text) => text,
+            Given::Secret(secret) => secret.expose().to_owned(),
+            Given::Json(json) => json.to_string(),
+        };
+        match parameter.place {
+            Place::Path => self.request.path.push((parameter.name, text)),
+            Place::Header => self.request.headers.push((parameter.name.into(), text)),
+            _ => self.request.query.push((parameter.name.into(), text)),
+        }
+    }
+
+    fn put_field(&mut self, parameter: &Parameter, given: Given) {
+        let name = parameter.name;
+        let value = match (given, parameter.shape) {
+            (Given::Json(value), _) => Ok(value),
+            (Given::Secret(secret), _) => Ok(Value::from(secret.expose())),
+            (Given::Text(text), Shape::Integer) => i64::from_text(&text).map(Value::from),
+            (Given::Text(text), Shape::Boolean) => bool::from_text(&text).map(Value::from),
+            (Given::Text(text), Shape::Texts) => {
+                let all = self
+                    .fields
+                    .entry(name)
+                    .or_insert_with(|| Value::Array(Vec::new()));
+                match all {
+                    Value::Array(all) => all.push(Value::from(text)),
+                    _ => self.problem(format!("{name} is given twice")),
+                }
+                return;
+            }
+            (Given::Text(text), _) => Ok(Value::from(text)),
+        };
+        match value {
+            Ok(value) if self.fields.contains_key(name) => {
+                drop(value);
+                self.problem(format!("{name} is given twice"));
+            }
+            Ok(value) => drop(self.fields.insert(name.to_owned(), value)),
+            Err(reason) => self.problem(format!("{name} is not valid: {reason}")),
+        }
+    }
+
+    /// The options that are, or name, the body.
+    fn body(&mut self, options: &ApiCall) -> Result<(), Failure> {
+        let takes_bytes = self.has(Parameter::BYTES);
+        if let Some(file) = &options.body_file {
+            if !takes_bytes {
+                let id = self.endpoint.operation.id;
+                self.problem(format!("{id} takes no --body-file"));
+            } else if let Err(error) = std::fs::File::open(file) {
+                self.problem(format!("{}: {error}", file.display()));
+            }
+            self.request.body = Body::File(FileDesc::new(file));
+        }
+        let Some(given) = &options.json_body else {
+            return Ok(());
+        };
+        if takes_bytes || !self.parameters().any(|known| known.place == Place::Body) {
+            let id = self.endpoint.operation.id;
+            self.problem(format!("{id} takes no --json-body"));
+            return Ok(());
+        }
+        let text = match given.strip_prefix('@') {
+            _ if given == "-" => {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text).map(|_| text)
+            }
+            Some(file) => std::fs::read_to_string(file),
+            None => Ok(given.clone()),
+        };
+        let text = text.map_err(|error| {
+            let from = if given == "-" {
+                "standard input"
+            } else {
+                given
+            };
+            Failure::Usage(format!("the body from {from}: {error}"))
+        })?;
+        let is_typed = given != "-" && !given.starts_with('@');
+        match serde_json::from_str(&text) {
+            Ok(body) if is_typed => self.refuse_secrets(&body),
+            Ok(_) => {}
+            Err(error) => self.problem(format!("the body is not JSON: {error}")),
+        }
+        self.request.body = Body::Json(text);
+        Ok(())
+    }
+
+    /// Asks for the secrets that are missing, if there is somebody to ask, and tells what else is.
+    fn missing(&mut self, terminal: &Terminal, options: &ApiCall) -> Result<(), Failure> {
+        let body: Value = serde_json::from_slice(self.request.body.as_bytes()).unwrap_or_default();
+        let mut missing = Vec::new();
+        for parameter in self.parameters().filter(|one| one.required) {
+            let name = parameter.name;
+            let is_there = match parameter {
+                one if is_whole(one) => self.request.body != Body::Empty,
+                one if one.shape == Shape::Pairs => true,
+                one if one.place == Place::Body => body.get(name).is_some(),
+                _ => false,
+            };
+            if is_there || self.given.contains(&name) {
+                continue;
+            }
+            if parameter.secret && terminal.is_there() && !options.dry_run {
+                let secret = terminal.secret(name)?;
+                self.given.push(name);
+                self.put(parameter, Given::Secret(secret));
+                continue;
+            }
+            missing.push(form(parameter));
+        }
+        if !missing.is_empty() {
+            self.problem(format!("missing: {}", missing.join(", ")));
+        }
+        Ok(())
+    }
+
+    /// Puts the fields that were named into the body.
+    fn finish_body(&mut self) {
+        let fields = std::mem::take(&mut self.fields);
+        if fields.is_empty() {
+            return;
+        }
+        let mut body = match &self.request.body {
+            Body::Json(text) => serde_json::from_str(text).unwrap_or_default(),
+            _ => Value::Object(Map::new()),
+        };
+        let Some(object) = body.as_object_mut() else {
+            return self.problem("the body is no object: fields cannot be put into it".to_owned());
+        };
+        for (name, value) in fields {
+            if object.contains_key(&name) {
+                self.problem(format!("{name} is given by name and in --json-body"));
+            }
+            object.insert(name, value);
+        }
+        self.request.body = Body::Json(body.to_string());
+    }
+
+    /// What stands in the list of arguments must hold none.
+    fn refuse_secrets(&mut self, typed: &Value) {
+        let text = typed.to_string();
+        for pointer in self.endpoint.operation.request_secrets {
+            if mask_json(&text, &[pointer]) != text {
+                self.problem(format!(
+                    "{pointer} of the body is a secret, and everyone on this machine can see what \
+                     is typed here: give the body with --json-body @FILE, or - for standard input"
+                ));
+            }
+        }
+    }
+}
+
+/// Whether it is the body itself, not a field of it.
+pub(super) fn is_whole(parameter: &Parameter) -> bool {
+    [Parameter::WHOLE_BODY, Parameter::BYTES].contains(parameter)
+}
+
+/// What a body that has no fields to name is given with.
+pub(super) fn option_of(body: &Parameter) -> &'static str {
+    match body.shape {
+        Shape::Bytes => "--body-file FILE",
+        _ => "--json-body JSON",
+    }
+}
+
+/// How a parameter is given, for people.
+pub(super) fn form(parameter: &Parameter) -> String {
+    let name = parameter.name;
+    match parameter {
+        one if is_whole(one) => option_of(one).to_owned(),
+        one if one.secret => format!("{name}=@FILE"),
+        one => match one.shape {
+            Shape::Json => format!("{name}:=JSON"),
+            Shape::Pairs => "NAME=TEXT ...".to_owned(),
+            Shape::Texts => format!("{name}=TEXT ..."),
+            Shape::Integer => format!("{name}=NUMBER"),
+            Shape::Boolean => format!("{name}=true|false"),
+            _ => format!("{name}=TEXT"),
+        },
+    }
+}
+
+/// How to call an operation with all that it needs.
+pub(super) fn example(endpoint: &AnyEndpoint) -> String {
+    let needed = endpoint
+        .parameters
+        .iter()
+        .filter(|one| one.required && one.shape != Shape::Pairs);
+    let words: Vec<String> = needed.map(form).collect();
+    format!("api call {} {}", name(&endpoint.operation), words.join(" "))
+        .trim_end()
+        .to_owned()
+}

@@ -1,0 +1,137 @@
+//! `matricula api`: the operations of the specification, and calling any of them.
+
+mod answer;
+mod arguments;
+mod call;
+mod list;
+mod problem;
+mod show;
+
+use matricula::job::{Api, Operation};
+use matricula_api::{appservice, client, identity, push, server::AnyEndpoint};
+
+use super::Context;
+use crate::{args, failure::Failure};
+
+pub(crate) async fn run(context: &Context<'_>, options: args::Api) -> Result<(), Failure> {
+    match options {
+        args::Api::List(options) => list::run(context, &options),
+        args::Api::Show(options) => show::run(context, &options),
+        args::Api::Call(options) => call::run(context, *options).await,
+    }
+}
+
+/// All operations; the client-server API's come first.
+fn endpoints() -> impl Iterator<Item = &'static AnyEndpoint> {
+    let apis = [
+        client::SERVED,
+        identity::SERVED,
+        appservice::SERVED,
+        push::SERVED,
+    ];
+    apis.into_iter().flatten()
+}
+
+/// The operation of this name: `login`, or `client/login`. Of several that bear a name alone, the
+/// client-server API's is meant.
+fn find(name: &str) -> Result<&'static AnyEndpoint, Failure> {
+    let (api, id) = match name.split_once('/') {
+        Some((api, id)) => (Some(api), id),
+        None => (None, name),
+    };
+    let is_meant = |operation: &Operation| {
+        operation.id == id && api.is_none_or(|api| api == operation.api.as_str())
+    };
+    let found: Vec<_> = endpoints().filter(|one| is_meant(&one.operation)).collect();
+    match found[..] {
+        [one] => Ok(one),
+        [first, ..] if first.operation.api == Api::Client => Ok(first),
+        [_, ..] => {
+            let names: Vec<String> = found.iter().map(|one| full_name(&one.operation)).collect();
+            let names = names.join(" or ");
+            Err(Failure::Usage(format!(
+                "{id} is several operations: say {names}"
+            )))
+        }
+        [] => Err(unknown(name)),
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    let names =
+        endpoints().flat_map(|one| [one.operation.id.to_owned(), full_name(&one.operation)]);
+    let hint = match closest(name, names) {
+        Some(close) => format!("did you mean {close}?"),
+        None => "`matricula api list` shows those that there are".to_owned(),
+    };
+    Failure::Usage(format!("there is no operation {name:?}; {hint}"))
+}
+
+/// The name that tells it from those of other APIs.
+fn full_name(operation: &Operation) -> String {
+    format!("{}/{}", operation.api.as_str(), operation.id)
+}
+
+/// The shortest name that [`find`] finds it by.
+fn name(operation: &Operation) -> String {
+    match find(operation.id) {
+        Ok(found) if found.operation.api == operation.api => operation.id.to_owned(),
+        _ => full_name(operation),
+    }
+}
+
+/// The one among `names` that was likely meant.
+fn closest(name: &str, names: impl Iterator<Item = impl Into<String>>) -> Option<String> {
+    const CLOSE: f64 = 0.75;
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
+    let wanted = plain(name);
+    let known = names.map(|known| {
+        let known = known.into();
+        (strsim::jaro_winkler(&wanted, &plain(&known)), known)
+    });
+    let close = known.filter(|(likeness, _)| *likeness >= CLOSE);
+    let best = close.max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_found_by_its_name() {
+        let mut found = 0;
+        for one in endpoints() {
+            let operation = &one.operation;
+            for name in [name(operation), full_name(operation)] {
+                assert_eq!(find(&name).unwrap().operation, *operation, "{name}");
+            }
+            found += 1;
+        }
+        assert_eq!(found, 199);
+    }
+
+    #[test]
+    fn no_two_parameters_of_an_operation_share_a_name() {
+        for one in endpoints() {
+            let mut names: Vec<&str> = one.parameters.iter().map(|one| one.name).collect();
+            names.sort_unstable();
+            let all = names.len();
+            names.dedup();
+            assert_eq!(names.len(), all, "{}", one.operation.id);
+        }
+    }
+
+    /// They are read as texts.
+    #[test]
+    fn secrets_among_the_parameters_are_texts() {
+        let parameters = endpoints().flat_map(|one| one.parameters);
+        for secret in parameters.filter(|one| one.secret) {
+            assert_eq!(
+                secret.shape,
+                matricula_api::server::Shape::Text,
+                "{secret:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What to say when an operation cannot be called, or does not succeed.
+
+use matricula::{
+    Error,
+    api::{ApiError, ErrorCode, MatrixError, uia::UiaInfo},
+};
+use matricula_api::server::AnyEndpoint;
+use serde_json::{Value, json};
+
+use super::{call::Caller, endpoints, full_name, name};
+use crate::{
+    commands::{Context, session},
+    failure::{Failure, exit_code},
+};
+
+/// Something was typed that the operation does not take, or not so.
+pub(super) fn usage(context: &Context<'_>, endpoint: &AnyEndpoint, message: &str) -> Failure {
+    let called = name(&endpoint.operation);
+    Failure::Told {
+        message: format!("{called}: {message}"),
+        exit_code: 2,
+        details: Value::Null,
+        next: Some(show(context, endpoint)),
+    }
+}
+
+fn show(context: &Context<'_>, endpoint: &AnyEndpoint) -> String {
+    context.command(&format!("api show {}", name(&endpoint.operation)))
+}
+
+/// Why the call was no success, and what may help.
+pub(super) fn explain(
+    context: &Context<'_>,
+    endpoint: &AnyEndpoint,
+    caller: &Caller,
+    error: Error,
+) -> Failure {
+    let Error::Api(api) = &error else {
+        return error.into();
+    };
+    if let (Caller::Account(account), ApiError::Matrix(refusal)) = (caller, api)
+        && refusal.code == ErrorCode::UnknownToken
+    {
+        return session::session_ended(context, account, error);
+    }
+    let called = name(&endpoint.operation);
+    let server = caller.server();
+    let mut next = None;
+    let message = match api {
+        api if is_not_served(api) => not_served(endpoint, caller, api),
+        ApiError::Matrix(refusal) => {
+            if is_about_the_request(refusal) {
+                next = Some(show(context, endpoint));
+            }
+            format!("{server} refused {called}: {refusal}")
+        }
+        ApiError::Uia(info) => stages(&called, info),
+        other => format!("{called} at {server}: {other}"),
+    };
+    Failure::Told {
+        message,
+        exit_code: exit_code(&error),
+        details: details(endpoint, api),
+        next,
+    }
+}
+
+/// Whether the server does not know the operation, as against what it was asked about.
+fn is_not_served(error: &ApiError) -> bool {
+    match error {
+        ApiError::Matrix(refusal) => refusal.code == ErrorCode::Unrecognized,
+        ApiError::UnexpectedStatus { status } => matches!(status, 404 | 405 | 501),
+        _ => false,
+    }
+}
+
+fn not_served(endpoint: &AnyEndpoint, caller: &Caller, error: &ApiError) -> String {
+    let operation = &endpoint.operation;
+    let others: Vec<String> = endpoints()
+        .map(|one| &one.operation)
+        .filter(|one| one.id == operation.id && one.api != operation.api)
+        .map(full_name)
+        .collect();
+    let hint = match others.is_empty() {
+        true => String::new(),
+        false => format!("; of the same name there is also {}", others.join(", ")),
+    };
+    format!(
+        "{} does not serve {} ({} {}): {error}{hint}",
+        caller.server(),
+        full_name(operation),
+        operation.method,
+        operation.path,
+    )
+}
+
+fn is_about_the_request(refusal: &MatrixError) -> bool {
+    matches!(
+        refusal.code,
+        ErrorCode::BadJson | ErrorCode::NotJson | ErrorCode::MissingParam | ErrorCode::InvalidParam
+    )
+}
+
+fn stages(called: &str, info: &UiaInfo) -> String {
+    let flows: Vec<String> = info
+        .flows
+        .iter()
+        .map(|flow| {
+            let stages: Vec<&str> = flow.stages.iter().map(|stage| stage.as_str()).collect();
+            stages.join(" and ")
+        })
+        .collect();
+    let mut message = format!(
+        "{called} wants you to authenticate: {}",
+        flows.join(", or ")
+    );
+    if !info.completed.is_empty() {
+        let done: Vec<&str> = info.completed.iter().map(|stage| stage.as_str()).collect();
+        message += &format!("; done: {}", done.join(" and "));
+    }
+    if let Some(why) = info.error.as_deref().filter(|why| !why.is_empty()) {
+        message += &format!("; the last attempt failed: {why}");
+    }
+    if let Some(session) = &info.session {
+        message += &format!("; the session is {session}");
+    }
+    message
+        + "; call it again with `auth`, its `type` and `session` and what the stage needs, in \
+               --json-body @FILE"
+}
+
+fn details(endpoint: &AnyEndpoint, error: &ApiError) -> Value {
+    let mut details = json!({ "operation": full_name(&endpoint.operation) });
+    match error {
+        ApiError::Matrix(refusal) => {
+            details["status"] = json!(refusal.status);
+            details["errcode"] = json!(refusal.code);
+        }
+        ApiError::Uia(info) => {
+            details["status"] = json!(401);
+            details["session"] = json!(info.session);
+            details["flows"] = info.flows.iter().map(|flow| json!(flow.stages)).collect();
+            details["completed"] = json!(info.completed);
+            details["params"] = json!(info.params);
+            details["errcode"] = json!(info.errcode);
+        }
+        ApiError::RateLimited { retry_after } => {
+            details["retry_after_seconds"] = json!(retry_after.map(|wait| wait.as_secs_f64()));
+        }
+        ApiError::Malformed { status, .. } | ApiError::UnexpectedStatus { status } => {
+            details["status"] = json!(status);
+        }
+        _ => {}
+    }
+    details
+}
