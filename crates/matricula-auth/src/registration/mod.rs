@@ -18,12 +18,12 @@ use std::collections::BTreeSet;
 use matricula_api::{
     Endpoint,
     client::registration::{CheckUsernameAvailability, Register, RegisterKind},
+    fallback,
     uia::{AuthData, Flow, Stage, UiaInfo},
 };
 use matricula_job::{
     Cx, EffectId, Job, Machine, ServerUrl, Step, TransportError, scheduler::Outcome,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -155,16 +155,7 @@ impl Registration {
     /// The server's [page](https://spec.matrix.org/v1.19/client-server-api/#fallback) on which a
     /// person can do a stage in a browser.
     pub fn fallback_page(&self, stage: &Stage) -> String {
-        let encode = |text| utf8_percent_encode(text, PLAIN);
-        let stage = encode(stage.as_str());
-        let mut url = format!(
-            "{}/_matrix/client/v3/auth/{stage}/fallback/web",
-            self.server
-        );
-        if let Some(session) = &self.session {
-            url += &format!("?session={}", encode(session));
-        }
-        url
+        fallback::auth_page(&self.server, stage, self.session())
     }
 
     /// What it was begun with.
@@ -487,13 +478,6 @@ impl Registration {
         }
     }
 }
-
-/// What stands in a path segment or a query value as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 impl Machine for Registration {
     type Input = Input;

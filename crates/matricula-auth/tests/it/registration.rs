@@ -567,7 +567,7 @@ fn the_page_for_a_stage_that_cannot_be_done_is_named_with_its_session() {
         panic!("{}", talk.error())
     };
     let page = "https://matrix.example.org/_matrix/client/v3/auth/m.login.recaptcha/fallback/web";
-    assert_eq!(missing.url, format!("{page}?session=a%20b%26c"));
+    assert_eq!(missing.url, format!("{page}?session=a+b%26c"));
 }
 
 #[test]
