@@ -5,6 +5,7 @@ mod client;
 mod driving;
 mod live;
 mod live_bot;
+mod live_sliding_sync;
 mod server;
 mod store;
 mod writers;
