@@ -227,7 +227,24 @@ fn an_answer_is_read_and_kept_whole() {
     let threads = extensions.thread_subscriptions.as_ref().unwrap();
     let thread = &threads.subscribed.as_ref().unwrap()["!a:example.org"]["$root"];
     assert_eq!((thread.automatic, thread.bump_stamp), (Some(true), 4));
+    // Whatever is typed is no longer beside it.
+    let known = [&room.extra, &extensions.extra, &read.extra].map(|extra| extra.len());
+    assert_eq!(known, [1, 1, 1]);
     assert!(extensions.extra.contains_key("org.matrix.msc4262.profiles"));
+    let typed = [
+        &op.extra,
+        &list.extra,
+        &e2ee.extra,
+        &threads.extra,
+        &thread.extra,
+        &room.heroes.as_ref().unwrap()[0].extra,
+        &e2ee.device_lists.as_ref().unwrap().extra,
+        &extensions.to_device.as_ref().unwrap().extra,
+        &extensions.account_data.as_ref().unwrap().extra,
+        &extensions.receipts.as_ref().unwrap().extra,
+        &extensions.typing.as_ref().unwrap().extra,
+    ];
+    assert!(typed.iter().all(|extra| extra.is_empty()), "{typed:?}");
 }
 
 #[test]

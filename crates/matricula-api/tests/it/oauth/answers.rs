@@ -1,0 +1,270 @@
+//! What an authorization server answers, and what the browser brings back from it.
+
+use std::time::Duration;
+
+use matricula_api::{
+    ApiError, ErrorCode,
+    oauth::{
+        AuthorizationCodeGrant, CallbackError, ClientRegistration, DeviceAuthorization,
+        DeviceAuthorizationRequest, DeviceCodeGrant, GrantType, OAuthEndpoint, OAuthError,
+        OAuthErrorCode, RefreshTokenGrant, RegisterClient, TokenResponse, read_callback,
+    },
+};
+use matricula_job::{Body, Header, Response, Secret};
+use serde_json::json;
+
+use super::{CANARY, round_trip};
+use crate::response;
+
+#[test]
+fn the_way_back_brings_a_code_wherever_it_stands() {
+    let state = Secret::from("ewu+bo");
+    for url in [
+        "https://app.example.com/callback#state=ewu%2Bbo&code=iuB7+Eiz",
+        "com.example.app:/callback?code=iuB7+Eiz&state=ewu%2Bbo",
+        "http://127.0.0.1:8080/callback?code=iuB7%20Eiz&state=ewu%2Bbo#",
+    ] {
+        assert_eq!(read_callback(url, &state), Ok("iuB7 Eiz".into()), "{url}");
+    }
+}
+
+#[test]
+fn the_way_back_brings_the_servers_reasons() {
+    let url = "https://app.example.com/callback#state=s&error=access_denied\
+               &error_description=The+owner+said+no.&error_uri=https%3A%2F%2Fe.example.com%2F&iss=i";
+    let Err(CallbackError::Refused(refusal)) = read_callback(url, &"s".into()) else {
+        panic!("not refused");
+    };
+    assert_eq!(refusal.code, OAuthErrorCode::AccessDenied);
+    assert_eq!(refusal.description.as_deref(), Some("The owner said no."));
+    assert_eq!(refusal.uri.as_deref(), Some("https://e.example.com/"));
+    assert_eq!(refusal.extra["iss"], "i");
+    assert_eq!(refusal.status, None);
+    assert_eq!(refusal.to_string(), "access_denied: The owner said no.");
+}
+
+#[test]
+fn a_way_back_that_nobody_asked_for_is_refused() {
+    for url in [
+        "https://app.example.com/callback#state=other&code=c",
+        "https://app.example.com/callback#code=c",
+        "https://app.example.com/callback#state=other&error=access_denied",
+        "https://app.example.com/callback?state=s&code=c#code=c2",
+        "",
+    ] {
+        assert_eq!(
+            read_callback(url, &"s".into()),
+            Err(CallbackError::State),
+            "{url}"
+        );
+    }
+    assert_eq!(
+        read_callback("a:/?state=s", &"s".into()),
+        Err(CallbackError::Empty)
+    );
+}
+
+#[test]
+fn what_became_of_the_introduction_is_kept_whole() {
+    let answer = json!({
+        "client_id": "s6BhdRkqt3",
+        "client_secret": "hush",
+        "client_secret_expires_at": 0,
+        "registration_access_token": "hush too",
+        "client_uri": "https://example.com/",
+        "redirect_uris": ["https://app.example.com/callback"],
+        "grant_types": ["authorization_code", "org.example.grant"],
+        "client_id_issued_at": 1_700_000_000,
+    });
+    let read = RegisterClient::read(&response(201, &answer.to_string())).unwrap();
+    assert_eq!(read, round_trip::<ClientRegistration>(&answer));
+    assert_eq!(read.client_id, "s6BhdRkqt3");
+    assert_eq!(
+        read.grant_types,
+        Some(vec![
+            GrantType::AuthorizationCode,
+            GrantType::from("org.example.grant")
+        ])
+    );
+    assert_eq!(read.extra["client_uri"], "https://example.com/");
+    assert_eq!(read.extra.len(), 2);
+    // The least that servers answer.
+    let least = RegisterClient::read(&response(201, r#"{"client_id": "c"}"#)).unwrap();
+    assert_eq!(least, ClientRegistration::new("c"));
+}
+
+#[test]
+fn tokens_are_read_and_kept_whole() {
+    let answer = json!({
+        "access_token": "2YotnFZFEjr1zCsicMWpAA",
+        "token_type": "Bearer",
+        "expires_in": 299,
+        "refresh_token": "tGz3JOkF0XG5Qx2TlKWIA",
+        "scope": "urn:matrix:client:api:* urn:matrix:client:device:AAABBBCCCDDD openid",
+        "id_token": "eyJ",
+    });
+    let text = answer.to_string();
+    let tokens = AuthorizationCodeGrant::read(&response(200, &text)).unwrap();
+    assert_eq!(
+        tokens,
+        RefreshTokenGrant::read(&response(200, &text)).unwrap()
+    );
+    assert_eq!(
+        tokens,
+        DeviceCodeGrant::read(&response(200, &text)).unwrap()
+    );
+    assert_eq!(tokens, round_trip::<TokenResponse>(&answer));
+    assert_eq!(tokens.access_token.expose(), "2YotnFZFEjr1zCsicMWpAA");
+    assert_eq!(tokens.extra.keys().collect::<Vec<_>>(), ["id_token"]);
+    assert_eq!(tokens.expires_in, Some(Duration::from_secs(299)));
+    let scope = tokens.scope.unwrap();
+    assert!(scope.allows_api() && scope.contains("openid") && !scope.contains("open"));
+    assert_eq!(scope.device_id(), Some("AAABBBCCCDDD"));
+
+    let least = r#"{"access_token": "a", "token_type": "bearer", "expires_in": null}"#;
+    let tokens = RefreshTokenGrant::read(&response(200, least)).unwrap();
+    assert_eq!(tokens, TokenResponse::new("a", "bearer"));
+}
+
+#[test]
+fn a_device_code_is_read_and_kept_whole() {
+    let answer = json!({
+        "device_code": "GmRhmhcxhwAzkoEqiMEg",
+        "user_code": "WDJB-MJHT",
+        "verification_uri": "https://account.example.com/link",
+        "verification_uri_complete": "https://account.example.com/link?user_code=WDJB-MJHT",
+        "expires_in": 1800,
+        "interval": 7,
+        "org.example.more": true,
+    });
+    let answered = response(200, &answer.to_string());
+    let code = DeviceAuthorizationRequest::read(&answered).unwrap();
+    assert_eq!(code, round_trip::<DeviceAuthorization>(&answer));
+    assert_eq!(code.extra.len(), 1);
+    assert_eq!(
+        (code.wait(), code.expires_in),
+        (Duration::from_secs(7), Duration::from_secs(1800))
+    );
+    let least = DeviceAuthorization::new("d", "u", "https://a.example", Duration::from_secs(60));
+    assert_eq!(least.wait(), Duration::from_secs(5));
+}
+
+#[test]
+fn a_wrong_answer_names_the_field() {
+    let read = |body| {
+        RefreshTokenGrant::read(&response(200, body))
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(read(r#"{"token_type": "Bearer"}"#).contains("access_token"));
+    let wrong =
+        read(r#"{"access_token": "canary", "token_type": "Bearer", "expires_in": "canary"}"#);
+    assert!(
+        wrong.contains("expires_in") && !wrong.contains("canary"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn a_refusal_is_kept_in_all_its_words() {
+    let body = r#"{"error": "invalid_grant", "error_description": "used before",
+        "error_uri": "https://e.example/", "retry_after_ms": 1500, "org.example.hint": [1]}"#;
+    let Err(OAuthError::Refused(refusal)) = RefreshTokenGrant::read(&response(400, body)) else {
+        panic!("not refused");
+    };
+    assert_eq!(refusal.status, Some(400));
+    assert_eq!(refusal.code, OAuthErrorCode::InvalidGrant);
+    assert_eq!(refusal.description.as_deref(), Some("used before"));
+    assert_eq!(refusal.uri.as_deref(), Some("https://e.example/"));
+    assert_eq!(refusal.retry_after, Some(Duration::from_millis(1500)));
+    assert_eq!(refusal.extra["org.example.hint"], json!([1]));
+}
+
+#[test]
+fn every_code_of_the_standards_is_known_and_any_other_kept() {
+    let read = |error: &str| {
+        let body = json!({ "error": error }).to_string();
+        DeviceCodeGrant::read(&response(400, &body))
+            .unwrap_err()
+            .code()
+            .unwrap()
+            .clone()
+    };
+    for (text, code) in [
+        (
+            "authorization_pending",
+            OAuthErrorCode::AuthorizationPending,
+        ),
+        ("slow_down", OAuthErrorCode::SlowDown),
+        ("access_denied", OAuthErrorCode::AccessDenied),
+        ("expired_token", OAuthErrorCode::ExpiredToken),
+        ("invalid_client", OAuthErrorCode::InvalidClient),
+        (
+            "invalid_client_metadata",
+            OAuthErrorCode::InvalidClientMetadata,
+        ),
+        (
+            "temporarily_unavailable",
+            OAuthErrorCode::TemporarilyUnavailable,
+        ),
+        (
+            "org.example.mood",
+            OAuthErrorCode::Other("org.example.mood".into()),
+        ),
+    ] {
+        assert_eq!(read(text), code);
+        assert_eq!(code.as_str(), text);
+    }
+}
+
+#[test]
+fn a_limit_in_the_words_of_oauth_says_how_long() {
+    let header: Header = vec![("Retry-After".into(), "3".into())];
+    let body = Body::Json(r#"{"error": "slow_down"}"#.to_owned());
+    let answer = Response::new(429, header, body);
+    let Err(OAuthError::Refused(refusal)) = DeviceCodeGrant::read(&answer) else {
+        panic!("not refused");
+    };
+    assert_eq!(refusal.retry_after, Some(Duration::from_secs(3)));
+}
+
+#[test]
+fn other_failures_are_what_they_are_elsewhere() {
+    let read = |status, body| RefreshTokenGrant::read(&response(status, body)).unwrap_err();
+    let matrix = read(
+        404,
+        r#"{"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}"#,
+    );
+    assert!(
+        matches!(&matrix, OAuthError::Other(ApiError::Matrix(error))
+            if error.code == ErrorCode::Unrecognized),
+        "{matrix:?}"
+    );
+    assert_eq!(matrix.code(), None);
+    for body in ["<html>", "", "[]", r#"{"error": {"code": 1}}"#] {
+        let status = OAuthError::Other(ApiError::UnexpectedStatus { status: 502 });
+        assert_eq!(read(502, body), status, "{body}");
+    }
+    let limited = OAuthError::Other(ApiError::RateLimited { retry_after: None });
+    assert_eq!(read(429, "slow down"), limited);
+}
+
+#[test]
+fn the_secrets_of_answers_are_masked() {
+    let mut tokens = TokenResponse::new(CANARY, "Bearer").refresh_token(CANARY);
+    tokens.extra.insert("id_token".to_owned(), CANARY.into());
+    let mut client = ClientRegistration::new("c").client_secret(CANARY);
+    client.registration_access_token = Some(CANARY.into());
+    let device = DeviceAuthorization::new(CANARY, "u", "https://a.example", Duration::ZERO);
+    for shown in [
+        format!("{tokens:?}"),
+        format!("{client:?}"),
+        format!("{device:?}"),
+    ] {
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+    assert_eq!(
+        AuthorizationCodeGrant::OPERATION.response_secrets[0],
+        "/access_token"
+    );
+}

@@ -1,0 +1,16 @@
+//! OAuth 2.0 is spoken as its standards say, and nothing of it is lost or shown.
+
+mod answers;
+mod requests;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+const CANARY: &str = "canary-7c1e-canary-7c1e-canary-7c1e-canary-7c1e";
+
+/// The type reads all of it, and writes all of it again.
+fn round_trip<T: DeserializeOwned + Serialize>(json: &Value) -> T {
+    let value: T = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(&serde_json::to_value(&value).unwrap(), json);
+    value
+}
