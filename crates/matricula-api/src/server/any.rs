@@ -44,14 +44,23 @@ impl AnyEndpoint {
     }
 }
 
+impl AsRef<Operation> for AnyEndpoint {
+    fn as_ref(&self) -> &Operation {
+        &self.operation
+    }
+}
+
 /// The operations that a request of this method and path may be: several where they differ in
 /// their query or body alone, none where the server should answer `M_UNRECOGNIZED`. Those whose
 /// paths are more literal come first.
-pub fn find<'a>(served: &'a [AnyEndpoint], method: &str, path: &str) -> Vec<&'a AnyEndpoint> {
-    let fits = |one: &&AnyEndpoint| {
-        one.operation.method.as_str() == method && segments(one.operation.path, path).is_some()
+///
+/// `served` is a list such as [`client::SERVED`](crate::client::SERVED), or a server's own table.
+pub fn find<'a, T: AsRef<Operation>>(served: &'a [T], method: &str, path: &str) -> Vec<&'a T> {
+    let fits = |one: &&T| {
+        let operation: &Operation = (*one).as_ref();
+        operation.method.as_str() == method && segments(operation.path, path).is_some()
     };
     let mut found: Vec<_> = served.iter().filter(fits).collect();
-    found.sort_by_key(|one| one.operation.path.matches('{').count());
+    found.sort_by_key(|one| one.as_ref().path.matches('{').count());
     found
 }

@@ -1,17 +1,14 @@
 //! A request as a server meets it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use matricula_job::{Body, Job, Operation};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, error::Category};
+use serde_json::Value;
 
 use super::{FromText, Place, RequestError};
-use crate::{
-    locate,
-    wire::{self, Object},
-};
+use crate::wire::{self, Object};
 
 /// A request to one operation: what its path, query, headers and body hold.
 pub struct Incoming<'a> {
@@ -143,7 +140,7 @@ impl<'a> Incoming<'a> {
     }
 
     /// The pairs of the query that have other names than these.
-    pub(crate) fn other_pairs(&self, named: &[&str]) -> BTreeMap<String, String> {
+    pub(crate) fn other_pairs(&self, named: &[&str]) -> SortedMap<String, String> {
         let others = self
             .query
             .iter()
@@ -162,13 +159,13 @@ impl<'a> Incoming<'a> {
         let mut from = serde_json::Deserializer::from_slice(body);
         let read = wire::object(&mut from, params);
         read.and_then(|value| from.end().map(|()| value))
-            .map_err(|error| bad_body(body, &error))
+            .map_err(|error| RequestError::of_body(body, &error))
     }
 
     /// The body as one JSON value.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
         let body = self.json_text();
-        serde_json::from_slice(body).map_err(|error| bad_body(body, &error))
+        serde_json::from_slice(body).map_err(|error| RequestError::of_body(body, &error))
     }
 
     /// The field of the body that has this name.
@@ -206,14 +203,6 @@ fn needed<T>(place: Place, name: &str, value: Option<T>) -> Result<T, RequestErr
         place,
         name: name.to_owned(),
     })
-}
-
-fn bad_body(body: &[u8], error: &serde_json::Error) -> RequestError {
-    let message = locate::explain(body, error);
-    match error.classify() {
-        Category::Data => RequestError::BadJson(message),
-        _ => RequestError::NotJson(message),
-    }
 }
 
 /// The segments of `path` that stand for the parameters of `template`; `None` if it is another's.

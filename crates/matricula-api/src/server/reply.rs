@@ -1,11 +1,10 @@
 //! What a server answers, before it is put on the wire.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use serde::Serialize;
-use serde_json::json;
 
-use crate::{Content, ErrorCode, Redirect};
+use crate::{Content, ErrorCode, Extra, Redirect, uia::UiaInfo};
 
 /// An answer: a status, headers and a body.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,19 +19,53 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// An answer that is no operation's, such as a page.
+    pub fn new(status: u16, headers: Vec<(Cow<'static, str>, String)>, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
     /// A success with a JSON body.
     pub fn json(value: &(impl Serialize + ?Sized)) -> Self {
-        // It fails for maps whose keys are not texts alone, and no generated type has one.
-        let body = serde_json::to_vec(value).expect("a generated type has a JSON form");
-        Self::of_json(200, body)
+        Self::of_json(200, value)
     }
 
     /// A failure, as a [standard error].
     ///
     /// [standard error]: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
     pub fn refusal(status: u16, code: &ErrorCode, message: &str) -> Self {
-        let body = json!({"errcode": code.as_str(), "error": message});
-        Self::of_json(status, body.to_string().into_bytes())
+        Self::refusal_with(status, code, message, Extra::new())
+    }
+
+    /// A failure that says more, such as `soft_logout`.
+    pub fn refusal_with(status: u16, code: &ErrorCode, message: &str, mut extra: Extra) -> Self {
+        extra.insert("errcode".to_owned(), code.as_str().into());
+        extra.insert("error".to_owned(), message.into());
+        Self::of_json(status, &extra)
+    }
+
+    /// The wish for [fewer requests]: the next one after `wait`.
+    ///
+    /// [fewer requests]: https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
+    pub fn limited(message: &str, wait: Duration) -> Self {
+        let mut extra = Extra::new();
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        extra.insert("retry_after_ms".to_owned(), millis.into());
+        let mut reply = Self::refusal_with(429, &ErrorCode::LimitExceeded, message, extra);
+        // The header counts whole seconds: rounded down it would invite a second refusal.
+        let seconds = millis.div_ceil(1000).to_string();
+        reply.headers.push((Cow::Borrowed("retry-after"), seconds));
+        reply
+    }
+
+    /// The wish for further [authentication].
+    ///
+    /// [authentication]: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+    pub fn uia(info: &UiaInfo) -> Self {
+        Self::of_json(401, info)
     }
 
     /// A file.
@@ -61,13 +94,11 @@ impl Reply {
         }
     }
 
-    fn of_json(status: u16, body: Vec<u8>) -> Self {
+    fn of_json(status: u16, value: &(impl Serialize + ?Sized)) -> Self {
+        // It fails for maps whose keys are not texts alone, and no type of ours has one.
+        let body = serde_json::to_vec(value).expect("a type of the API has a JSON form");
         let json = "application/json".to_owned();
-        Self {
-            status,
-            headers: vec![(Cow::Borrowed("content-type"), json)],
-            body,
-        }
+        Self::new(status, vec![(Cow::Borrowed("content-type"), json)], body)
     }
 }
 

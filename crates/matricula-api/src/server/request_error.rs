@@ -1,6 +1,9 @@
 //! Every way in which a request is not as the specification says.
 
-use crate::{ErrorCode, server::Reply};
+use serde::de::IgnoredAny;
+use serde_json::error::Category;
+
+use crate::{ErrorCode, locate, server::Reply};
 
 use super::Place;
 
@@ -8,7 +11,8 @@ use super::Place;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Something that is needed is not there.
+    /// Something that is needed is not there, or null. A field within others is named by its path,
+    /// such as `identifier/type`.
     #[error("the {} `{name}` is missing", place_name(.place))]
     Missing {
         /// Where it should be.
@@ -44,7 +48,34 @@ fn place_name(place: &Place) -> &'static str {
 }
 
 impl RequestError {
+    /// What is wrong with a body that could not be read.
+    pub(super) fn of_body(body: &[u8], error: &serde_json::Error) -> Self {
+        if error.classify() != Category::Data {
+            return Self::NotJson(error.to_string());
+        }
+        // Reading ends at the first field that is wrong. What comes after it may be no JSON at all.
+        if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
+            return Self::NotJson(error.to_string());
+        }
+        let message = locate::explain(body, error);
+        let missing = message.strip_prefix("missing field `");
+        match missing.and_then(|missing| missing.split_once('`')) {
+            Some((name, rest)) => Self::Missing {
+                place: Place::Body,
+                name: match rest.strip_prefix(", at /") {
+                    Some(path) => format!("{path}/{name}"),
+                    None => name.to_owned(),
+                },
+            },
+            None => Self::BadJson(message),
+        }
+    }
+
     /// The [error code] that a server answers with.
+    ///
+    /// The specification lets `M_BAD_JSON` and `M_MISSING_PARAM` overlap for a field of the body that
+    /// is not there. It is the latter: it says more, and Synapse says so too of what it checks by
+    /// name, such as the refresh token and the `type` of an identifier.
     ///
     /// [error code]: https://spec.matrix.org/v1.19/client-server-api/#common-error-codes
     pub fn code(&self) -> ErrorCode {
