@@ -159,7 +159,7 @@ pub(crate) fn key<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key<'de>
 }
 
 #[cfg(feature = "events")]
-pub(crate) use crate::events::tagged::{Tag, constant, filled, find};
+pub(crate) use crate::events::tagged::{Tag, constant, filled, tagged};
 
 /// The value of the field whose name was read last; none for null.
 pub(crate) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(

@@ -45,7 +45,11 @@ impl RoomEvent {
 
     /// The content as a `C`, if the event is of that type.
     pub fn content_as<C: EventContent>(&self) -> Option<Result<C, EventError>> {
-        (self.kind == C::TYPE).then(|| C::from_raw(&self.content))
+        let is_one = match C::TYPE.ends_with('.') {
+            true => self.kind.starts_with(C::TYPE),
+            false => self.kind == C::TYPE,
+        };
+        is_one.then(|| C::from_raw(&self.content))
     }
 
     fn rest(&self, error: EventError) -> Result<Unknown, EventError> {

@@ -1,7 +1,5 @@
 //! Relations between events, and the events that are nothing but a relation.
 
-use std::collections::BTreeMap;
-
 use super::definitions::{
     Annotation, InReplyTo, Mentions, Reference, Relation, Replacement, Reply, Thread,
 };
@@ -71,7 +69,7 @@ impl Relation {
 impl RoomEvent {
     /// How the event relates to others, whatever its type; none if what says so cannot be read.
     pub fn relation(&self) -> Option<Relation> {
-        let fields: BTreeMap<String, Raw<Relation>> =
+        let fields: crate::SortedMap<String, Raw<Relation>> =
             serde_json::from_str(self.content.json()).ok()?;
         fields.get("m.relates_to")?.read().ok()
     }

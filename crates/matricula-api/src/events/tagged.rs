@@ -1,18 +1,20 @@
-//! Reads JSON whose shape is said by one of its fields.
+//! Reads objects whose shape is said by one of their fields.
+
+use std::{fmt, marker::PhantomData, slice};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, DeserializeOwned, IgnoredAny, IntoDeserializer, MapAccess},
+    de::{self, DeserializeSeed, IntoDeserializer, MapAccess, value::BorrowedStrDeserializer},
 };
 use serde_json::value::RawValue;
 
-use super::content;
-use crate::wire::{self, Object};
+use super::content::explain;
+use crate::wire::{self, Key, Object};
 
-/// An object whose shape is known, kept as text.
-pub(crate) struct Found {
-    json: Box<RawValue>,
-    scan: Scan,
+/// The fields of an object, kept as text until its shape is known: the field that says it may be
+/// the last one.
+pub(crate) struct Found<'de> {
+    fields: Vec<(Key<'de>, Box<RawValue>)>,
 }
 
 /// What says the shape.
@@ -20,70 +22,119 @@ pub(crate) enum Tag<'a> {
     /// The field that says it holds this.
     Is(&'a str),
     /// There is no such field, but one of this name.
-    Has(&'a str),
+    Has(&'static str),
     /// Neither.
     None,
 }
 
-impl Found {
-    pub(crate) fn tag(&self) -> Tag<'_> {
-        match (&self.scan.tag, self.scan.key) {
-            (Some(tag), _) => Tag::Is(tag),
-            (None, Some(key)) => Tag::Has(key),
-            (None, None) => Tag::None,
-        }
+impl Found<'_> {
+    /// Reads the fields as those of a `T`.
+    pub(crate) fn read<T>(&self) -> Result<T, serde_json::Error>
+    where
+        T: for<'a> Object<'a, Params = ()>,
+    {
+        let left = self.fields.iter();
+        T::read((), Fields { left, value: None })
     }
 
-    pub(crate) fn read<T: DeserializeOwned, E: de::Error>(&self) -> Result<T, E> {
-        serde_json::from_str(self.json.get()).map_err(|error| self.explain(&error))
-    }
-
-    fn explain<E: de::Error>(&self, error: &serde_json::Error) -> E {
-        E::custom(content::explain(self.json.get(), error))
+    fn field(&self, name: &str) -> Option<&RawValue> {
+        let field = self.fields.iter().rfind(|(key, _)| **key == *name);
+        field.map(|(_, json)| &**json)
     }
 }
 
-/// Finds what the field `tag` holds, and which of `keys` there are.
-///
-/// The text is read twice: the field may be the last one, and to keep values in a tree until then
-/// costs more.
-pub(crate) fn find<'de, D: Deserializer<'de>>(
+/// How a shape is read, once it is known.
+type Pick<T> = fn(Tag<'_>, &Found<'_>) -> Result<T, serde_json::Error>;
+
+/// Reads an object whose shape is picked by what the field `tag` holds or, where there is none, by
+/// which of `keys` there is.
+pub(crate) fn tagged<'de, T, D: Deserializer<'de>>(
     from: D,
     tag: &'static str,
     keys: &'static [&'static str],
-) -> Result<Found, D::Error> {
-    let mut found = Found {
-        json: Box::deserialize(from)?,
-        scan: Scan::default(),
-    };
-    let mut json = serde_json::Deserializer::from_str(found.json.get());
-    let scan = wire::object(&mut json, (tag, keys)).map_err(|error| found.explain(&error))?;
-    found.scan = scan;
-    Ok(found)
+    pick: Pick<T>,
+) -> Result<T, D::Error> {
+    from.deserialize_map(Visitor { tag, keys, pick })
 }
 
-#[derive(Default)]
-struct Scan {
-    tag: Option<String>,
-    key: Option<&'static str>,
+struct Visitor<T> {
+    tag: &'static str,
+    keys: &'static [&'static str],
+    pick: Pick<T>,
 }
 
-impl<'de> Object<'de> for Scan {
-    type Params = (&'static str, &'static [&'static str]);
+impl<'de, T> de::Visitor<'de> for Visitor<T> {
+    type Value = T;
 
-    fn read<A: MapAccess<'de>>((tag, keys): Self::Params, mut map: A) -> Result<Self, A::Error> {
-        let mut scan = Self::default();
-        while let Some(key) = wire::key(&mut map)? {
-            if &*key == tag {
-                scan.tag = wire::value(&mut map)?;
-                continue;
-            }
-            let is_there = wire::value::<IgnoredAny, _>(&mut map)?.is_some();
-            let known = keys.iter().find(|known| **known == &*key);
-            scan.key = known.copied().filter(|_| is_there).or(scan.key);
-        }
-        Ok(scan)
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
     }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(key) = wire::key(&mut map)? {
+            fields.push((key, map.next_value()?));
+        }
+        self.read(&Found { fields }).map_err(de::Error::custom)
+    }
+}
+
+impl<T> Visitor<T> {
+    fn read(&self, found: &Found<'_>) -> Result<T, serde_json::Error> {
+        let text: Option<String> = match found.field(self.tag) {
+            Some(json) => {
+                serde_json::from_str(json.get()).map_err(|error| within(self.tag, json, &error))?
+            }
+            None => None,
+        };
+        let is_there = |key: &str| found.field(key).is_some_and(|json| json.get() != "null");
+        let tag = match text.as_deref() {
+            Some(text) => Tag::Is(text),
+            None => match self.keys.iter().find(|key| is_there(key)) {
+                Some(key) => Tag::Has(key),
+                None => Tag::None,
+            },
+        };
+        (self.pick)(tag, found)
+    }
+}
+
+/// The fields that are still to be read.
+struct Fields<'a, 'de> {
+    left: slice::Iter<'a, (Key<'de>, Box<RawValue>)>,
+    value: Option<&'a (Key<'de>, Box<RawValue>)>,
+}
+
+impl<'a> MapAccess<'a> for Fields<'a, '_> {
+    type Error = serde_json::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'a>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, serde_json::Error> {
+        self.value = self.left.next();
+        self.value
+            .map(|(key, _)| seed.deserialize(BorrowedStrDeserializer::new(key)))
+            .transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'a>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        let (key, json) = self
+            .value
+            .take()
+            .ok_or_else(|| de::Error::custom("a value was read before its name"))?;
+        seed.deserialize(&mut serde_json::Deserializer::from_str(json.get()))
+            .map_err(|error| within(key, json, &error))
+    }
+}
+
+/// What is wrong with the value of a field, and where in it.
+fn within(key: &str, json: &RawValue, error: &serde_json::Error) -> serde_json::Error {
+    let key = key.replace('~', "~0").replace('/', "~1");
+    de::Error::custom(format_args!("{}, at /{key}", explain(json.get(), error)))
 }
 
 /// Reads a field that has one value only.
@@ -102,8 +153,34 @@ pub(crate) fn constant<'de, A: MapAccess<'de>>(
 pub(crate) fn filled<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<Option<T>, A::Error> {
-    let text: Option<String> = map.next_value()?;
-    text.filter(|text| !text.is_empty())
-        .map(|text| T::deserialize(text.into_deserializer()))
-        .transpose()
+    map.next_value().map(|Filled(value)| value)
+}
+
+struct Filled<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Filled<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(FilledVisitor(PhantomData))
+    }
+}
+
+struct FilledVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for FilledVisitor<T> {
+    type Value = Filled<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_unit<E>(self) -> Result<Filled<T>, E> {
+        Ok(Filled(None))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Filled<T>, E> {
+        match text {
+            "" => Ok(Filled(None)),
+            text => T::deserialize(text.into_deserializer()).map(|value| Filled(Some(value))),
+        }
+    }
 }
