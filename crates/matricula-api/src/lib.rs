@@ -56,6 +56,7 @@ mod raw;
 pub mod server;
 #[cfg(feature = "client")]
 pub mod sliding_sync;
+mod sorted_map;
 pub mod uia;
 mod wire;
 
@@ -75,6 +76,7 @@ pub use ids::{EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, Serv
 pub use media::{Content, Redirect};
 pub use operations::operations;
 pub use raw::{Raw, TextOr};
+pub use sorted_map::SortedMap;
 pub use wire::read as read_json;
 
 // The programs in the page on changing the API compile.

@@ -14,7 +14,6 @@ pub(crate) const MARK: &str =
 
 /// What the generated code uses: where it comes from, its name, and what shows that it is used.
 const IMPORTS: [(&str, &str, &str); 48] = [
-    ("std::collections", "BTreeMap", "BTreeMap"),
     ("std::time", "Duration", "Duration"),
     ("matricula_job", "Api", "Api::"),
     ("matricula_job", "Body", ": Body,"),
@@ -49,6 +48,7 @@ const IMPORTS: [(&str, &str, &str); 48] = [
     ("crate", "RoomId", "RoomId"),
     ("crate", "RoomIdOrAlias", "RoomIdOrAlias"),
     ("crate", "ServerName", "ServerName"),
+    ("crate", "SortedMap", "SortedMap<"),
     ("crate", "TextOr", "TextOr<"),
     ("crate", "UserId", "UserId"),
     ("crate", "uia::AuthData", "AuthData"),
@@ -139,7 +139,7 @@ fn imports(code: &str) -> String {
     let uses = |needle: &str| code.iter().any(|line| has_word(line, needle));
     let mut text = String::new();
     for group in [
-        &["std::collections", "std::time"][..],
+        &["std::time"][..],
         &["matricula_job", "serde", "serde_json"],
         &["super", "crate", "crate::server"],
     ] {

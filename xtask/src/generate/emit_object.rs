@@ -65,13 +65,17 @@ pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
         ),
         Some(ty) => {
             let ty = rust(ty, module);
-            let insert = "extra.insert(entry_key.into_owned(), entries.next_value";
-            ("BTreeMap::new()", format!("drop({insert}::<{ty}>()?))"))
+            let push = "extra.push((entry_key.into_owned(), entries.next_value";
+            ("Vec::new()", format!("{push}::<{ty}>()?))"))
         }
     };
     let rest = match object.fields {
         [] => format!("{rest};"),
         _ => format!("match &*entry_key {{ {arms} _ => {rest}, }}"),
+    };
+    let made = match object.extra {
+        None | Some(Type::Value) => "extra",
+        Some(_) => "extra: extra.into()",
     };
     let name = object.name;
     let _ = write!(
@@ -80,7 +84,7 @@ pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
          fn read<A: MapAccess<'de>>(({params}): Self::Params, mut entries: A) -> Result<Self, A::Error> {{\n\
          {locals}let mut extra = {map};\n\
          while let Some(entry_key) = wire::key(&mut entries)? {{\n{rest}\n}}\n\
-         Ok(Self {{ {values} extra }})\n}}\n}}\n\n",
+         Ok(Self {{ {values} {made} }})\n}}\n}}\n\n",
         cfg = if object.is_request { SERVER } else { "" },
     );
 }
@@ -103,10 +107,7 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
         let own = format!("self.{name}");
         let _ = match (&field.ty, field.required) {
             (Type::Constant(text), _) => {
-                writeln!(
-                    fields,
-                    "map.serialize_entry(\"{wire}\", \"{text}\")?;"
-                )
+                writeln!(fields, "map.serialize_entry(\"{wire}\", \"{text}\")?;")
             }
             (Type::Secret, true) => {
                 writeln!(

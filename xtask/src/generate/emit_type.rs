@@ -65,7 +65,7 @@ pub(crate) fn extra(code: &mut String, extra: Option<&Type>, module: &str) {
         None | Some(Type::Value) => ("What the specification does not name.", "Extra".to_owned()),
         Some(ty) => {
             let ty = rust(ty, module);
-            ("All else, by name.", format!("BTreeMap<String, {ty}>"))
+            ("All else, by name.", format!("SortedMap<String, {ty}>"))
         }
     };
     let _ = writeln!(code, "    /// {words}\n    pub extra: {ty},");
@@ -172,7 +172,7 @@ pub(crate) fn rust(ty: &Type, module: &str) -> String {
         Type::Raw(Some(of)) => format!("Raw<{}>", inner(of)),
         Type::Nullable(of) => format!("Option<{}>", inner(of)),
         Type::List(of) => format!("Vec<{}>", inner(of)),
-        Type::Map(key, value) => format!("BTreeMap<{}, {}>", inner(key), inner(value)),
+        Type::Map(key, value) => format!("SortedMap<{}, {}>", inner(key), inner(value)),
         Type::TextOr(of) => format!("TextOr<{}>", inner(of)),
         Type::Struct(path) | Type::Enum(path) if path.module == module => path.name.clone(),
         Type::Struct(path) | Type::Enum(path) => format!("{}::{}", path.module, path.name),

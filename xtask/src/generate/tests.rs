@@ -142,8 +142,8 @@ fn maps_lists_and_free_objects_keep_their_shape() {
     answer(
         schema,
         &[
-            "pub by_user: Option<BTreeMap<UserId, Vec<bool>>>,",
-            "pub counts: Option<BTreeMap<String, u64>>,",
+            "pub by_user: Option<SortedMap<UserId, Vec<bool>>>,",
+            "pub counts: Option<SortedMap<String, u64>>,",
             "pub content: Option<Map<String, Value>>,",
             "pub anything: Option<Value>,",
             "pub maybe: Option<String>,",
@@ -211,7 +211,7 @@ fn what_stands_beside_the_fields_is_kept() {
     answer(
         schema(size),
         &[
-            "pub extra: BTreeMap<String, SizeOfIt>,",
+            "pub extra: SortedMap<String, SizeOfIt>,",
             "/// `extra` of [`GetThingsResponse`].",
         ],
     );

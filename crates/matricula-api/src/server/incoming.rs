@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{FromText, Place, RequestError};
+use crate::SortedMap;
 use crate::wire::{self, Object};
 
 /// A request to one operation: what its path, query, headers and body hold.

@@ -1,10 +1,10 @@
 //! What a client asks for.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{Extra, RoomId, client::definitions::Presence, object::object, wire};
+use crate::{Extra, RoomId, SortedMap, client::definitions::Presence, object::object, wire};
 
 /// `POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync`.
 ///
@@ -21,9 +21,9 @@ pub struct SlidingSync {
     /// A name for the connection, for programs that hold several.
     pub conn_id: Option<String>,
     /// Windows on the list of rooms, each with a name of the client's choice.
-    pub lists: Option<BTreeMap<String, List>>,
+    pub lists: Option<SortedMap<String, List>>,
     /// Single rooms.
-    pub room_subscriptions: Option<BTreeMap<RoomId, RoomSubscription>>,
+    pub room_subscriptions: Option<SortedMap<RoomId, RoomSubscription>>,
     /// What is wanted beside rooms.
     pub extensions: Option<Extensions>,
     /// What is not named here, in the body.
@@ -61,14 +61,14 @@ impl SlidingSync {
 
     /// Sets `lists`.
     #[must_use]
-    pub fn lists(mut self, lists: BTreeMap<String, List>) -> Self {
+    pub fn lists(mut self, lists: SortedMap<String, List>) -> Self {
         self.lists = Some(lists);
         self
     }
 
     /// Sets `room_subscriptions`.
     #[must_use]
-    pub fn room_subscriptions(mut self, rooms: BTreeMap<RoomId, RoomSubscription>) -> Self {
+    pub fn room_subscriptions(mut self, rooms: SortedMap<RoomId, RoomSubscription>) -> Self {
         self.room_subscriptions = Some(rooms);
         self
     }

@@ -1,8 +1,8 @@
 //! What the server answers.
 
-use std::collections::BTreeMap;
-
-use crate::{EventId, Raw, RoomId, UserId, client::definitions::StrippedState, object::object};
+use crate::{
+    EventId, Raw, RoomId, SortedMap, UserId, client::definitions::StrippedState, object::object,
+};
 
 object! {
     /// The answer to a [`SlidingSync`](super::SlidingSync).
@@ -13,9 +13,9 @@ object! {
         }
         optional {
             /// The lists that were asked for.
-            lists: BTreeMap<String, ListResponse> = "lists",
+            lists: SortedMap<String, ListResponse> = "lists",
             /// The rooms of which there is news, whatever asked for them.
-            rooms: BTreeMap<RoomId, Room> = "rooms",
+            rooms: SortedMap<RoomId, Room> = "rooms",
             /// What was asked for beside rooms.
             extensions: ExtensionsResponse = "extensions",
         }
@@ -153,7 +153,7 @@ object! {
     pub struct E2eeResponse {
         optional {
             /// How many one-time keys of each algorithm nobody has claimed.
-            device_one_time_keys_count: BTreeMap<String, u64> = "device_one_time_keys_count",
+            device_one_time_keys_count: SortedMap<String, u64> = "device_one_time_keys_count",
             /// The algorithms of which the fallback key is unused.
             device_unused_fallback_key_types: Vec<String> = "device_unused_fallback_key_types",
             /// Whose devices have changed.
@@ -181,7 +181,7 @@ object! {
             /// Of the account.
             global: Vec<Raw> = "global",
             /// Of rooms.
-            rooms: BTreeMap<RoomId, Vec<Raw>> = "rooms",
+            rooms: SortedMap<RoomId, Vec<Raw>> = "rooms",
         }
     }
 }
@@ -191,7 +191,7 @@ object! {
     pub struct RoomEvents {
         optional {
             /// The events.
-            rooms: BTreeMap<RoomId, Raw> = "rooms",
+            rooms: SortedMap<RoomId, Raw> = "rooms",
         }
     }
 }
@@ -201,9 +201,9 @@ object! {
     pub struct ThreadSubscriptionsResponse {
         optional {
             /// By room and by the event that the thread begins with.
-            subscribed: BTreeMap<RoomId, BTreeMap<EventId, ThreadSubscription>> = "subscribed",
+            subscribed: SortedMap<RoomId, SortedMap<EventId, ThreadSubscription>> = "subscribed",
             /// Those that are followed no more.
-            unsubscribed: BTreeMap<RoomId, BTreeMap<EventId, ThreadSubscription>> = "unsubscribed",
+            unsubscribed: SortedMap<RoomId, SortedMap<EventId, ThreadSubscription>> = "unsubscribed",
             /// Where to ask for earlier changes from, if there are any.
             prev_batch: String = "prev_batch" as text,
         }

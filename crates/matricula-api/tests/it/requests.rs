@@ -1,9 +1,9 @@
 //! Every shape of request goes over the wire as the specification wants it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use matricula_api::{
-    Endpoint, Raw,
+    Endpoint, Raw, SortedMap,
     client::{
         OPERATIONS,
         content_repo::{CreateContent, UploadContent},
@@ -78,7 +78,7 @@ fn a_list_in_the_query_is_repeated() {
 #[test]
 fn free_parameters_are_spread_over_the_query() {
     let request = QueryUserByProtocol {
-        fields: Some(BTreeMap::from([("nick".into(), "al ice".into())])),
+        fields: Some(SortedMap::from([("nick".into(), "al ice".into())])),
         ..QueryUserByProtocol::new("irc")
     };
     assert_eq!(sent(&request).1, "nick=al ice");

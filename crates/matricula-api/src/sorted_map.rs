@@ -1,0 +1,265 @@
+//! A map whose keys are texts or identifiers.
+//!
+//! The standard library's would do, and costs a user's build a third more: the specification has
+//! over fifty types of map, and each makes the compiler write a B-tree anew.
+
+use std::{fmt, marker::PhantomData, ops::Index, slice, vec};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
+};
+
+/// A map in the order of its keys, which are texts or identifiers.
+///
+/// Reading, walking and [`get`](Self::get) are fast. [`insert`](Self::insert) moves what comes
+/// behind: make a large one from an iterator.
+///
+/// ```
+/// # use matricula_api::SortedMap;
+/// let mut map: SortedMap<String, u8> = [("b".to_owned(), 2), ("a".to_owned(), 1)].into();
+/// map.insert("c".to_owned(), 3);
+/// assert_eq!(map.get("b"), Some(&2));
+/// assert_eq!(map.keys().collect::<String>(), "abc");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct SortedMap<K, V>(Vec<(K, V)>);
+
+impl<K, V> SortedMap<K, V> {
+    /// An empty map.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each key and its value, in order.
+    pub fn iter(&self) -> Iter<'_, K, V> {
+        self.0.iter().map(pair)
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    /// The values, in the order of their keys.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// The values, in the order of their keys, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
+    /// The keys, in order, and none of the values.
+    pub fn into_keys(self) -> impl Iterator<Item = K> {
+        self.0.into_iter().map(|(key, _)| key)
+    }
+
+    /// The values, in the order of their keys.
+    pub fn into_values(self) -> impl Iterator<Item = V> {
+        self.0.into_iter().map(|(_, value)| value)
+    }
+}
+
+impl<K: AsRef<str>, V> SortedMap<K, V> {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&V> {
+        self.place(key).ok().map(|place| &self.0[place].1)
+    }
+
+    /// The value of a key, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        let place = self.place(key).ok()?;
+        Some(&mut self.0[place].1)
+    }
+
+    /// Whether a key is there.
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.place(key).is_ok()
+    }
+
+    /// Gives a key a value; returns the one that it had.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        match self.place(key.as_ref()) {
+            Ok(place) => Some(std::mem::replace(&mut self.0[place].1, value)),
+            Err(place) => {
+                self.0.insert(place, (key, value));
+                None
+            }
+        }
+    }
+
+    /// Takes a key away; returns its value.
+    pub fn remove(&mut self, key: &str) -> Option<V> {
+        let place = self.place(key).ok()?;
+        Some(self.0.remove(place).1)
+    }
+
+    /// Where a key is, or would be.
+    fn place(&self, key: &str) -> Result<usize, usize> {
+        self.0
+            .binary_search_by(|(known, _)| known.as_ref().cmp(key))
+    }
+}
+
+/// Each key and its value.
+type Iter<'a, K, V> = std::iter::Map<slice::Iter<'a, (K, V)>, fn(&'a (K, V)) -> (&'a K, &'a V)>;
+
+fn pair<K, V>(pair: &(K, V)) -> (&K, &V) {
+    (&pair.0, &pair.1)
+}
+
+impl<K: AsRef<str>, V> From<Vec<(K, V)>> for SortedMap<K, V> {
+    /// Where a key comes twice, its last value counts.
+    fn from(pairs: Vec<(K, V)>) -> Self {
+        if pairs.is_sorted_by(|a, b| a.0.as_ref() < b.0.as_ref()) {
+            return Self(pairs);
+        }
+        let order = order(
+            &pairs
+                .iter()
+                .map(|(key, _)| key.as_ref())
+                .collect::<Vec<_>>(),
+        );
+        let mut pairs: Vec<Option<(K, V)>> = pairs.into_iter().map(Some).collect();
+        Self(order.iter().filter_map(|&at| pairs[at].take()).collect())
+    }
+}
+
+/// Where the keys are in ascending order; of equal ones, the last.
+fn order(keys: &[&str]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_unstable_by_key(|&at| (keys[at], std::cmp::Reverse(at)));
+    order.dedup_by_key(|at| keys[*at]);
+    order
+}
+
+impl<K: AsRef<str>, V, const N: usize> From<[(K, V); N]> for SortedMap<K, V> {
+    fn from(pairs: [(K, V); N]) -> Self {
+        Self::from(Vec::from(pairs))
+    }
+}
+
+impl<K: AsRef<str>, V> FromIterator<(K, V)> for SortedMap<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self::from(pairs.into_iter().collect::<Vec<_>>())
+    }
+}
+
+impl<K: AsRef<str>, V> Index<&str> for SortedMap<K, V> {
+    type Output = V;
+
+    /// Panics where the key is not there: [`get`](SortedMap::get) does not.
+    fn index(&self, key: &str) -> &V {
+        self.get(key).expect("a key that is there")
+    }
+}
+
+impl<K, V> IntoIterator for SortedMap<K, V> {
+    type Item = (K, V);
+    type IntoIter = vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, K, V> IntoIterator for &'a SortedMap<K, V> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = Iter<'a, K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K, V> Default for SortedMap<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for SortedMap<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for SortedMap<K, V> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.iter())
+    }
+}
+
+impl<'de, K: AsRef<str> + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de>
+    for SortedMap<K, V>
+{
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(MapVisitor(PhantomData))
+    }
+}
+
+struct MapVisitor<K, V>(PhantomData<fn() -> (K, V)>);
+
+impl<'de, K: AsRef<str> + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for MapVisitor<K, V> {
+    type Value = SortedMap<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(key) = map.next_key()? {
+            pairs.push((key, map.next_value()?));
+        }
+        Ok(pairs.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_last_value_counts() {
+        let json = r#"{"b":1,"a":2,"b":3,"":4,"a":5}"#;
+        let map: SortedMap<String, u8> = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            serde_json::to_string(&map).unwrap(),
+            r#"{"":4,"a":5,"b":3}"#
+        );
+    }
+
+    #[test]
+    fn it_does_what_the_standard_librarys_does() {
+        let mut map = SortedMap::new();
+        let mut expected = std::collections::BTreeMap::new();
+        // Every key comes several times, in an order without order.
+        for step in 0..200_u32 {
+            let key = (step * 37 % 50).to_string();
+            if step % 7 == 3 {
+                assert_eq!(map.remove(&key), expected.remove(&key));
+            } else {
+                assert_eq!(map.insert(key.clone(), step), expected.insert(key, step));
+            }
+            assert!(map.iter().eq(expected.iter()));
+            assert_eq!(map.len(), expected.len());
+        }
+        assert_eq!(map.get("12"), expected.get("12"));
+        assert!(!map.contains_key("50"));
+        assert_eq!(map, expected.clone().into_iter().collect());
+        assert!(map.into_values().eq(expected.into_values()));
+    }
+}
