@@ -49,7 +49,11 @@ async fn until_room(
 ) -> (SlidingSyncResponse, Room) {
     for _ in 0..10 {
         let news = person.call(request.clone()).await.unwrap();
-        if let Some(room) = news.rooms.as_ref().and_then(|rooms| rooms.get(room_id)) {
+        if let Some(room) = news
+            .rooms
+            .as_ref()
+            .and_then(|rooms| rooms.get(room_id.as_str()))
+        {
             let room = room.clone();
             return (news, room);
         }
@@ -97,7 +101,7 @@ async fn a_first_sync_shows_the_room_and_the_next_what_is_new() {
         (op.op.as_str(), op.room_ids.as_deref()),
         ("SYNC", Some(&[room_id.clone()][..]))
     );
-    let room = &first.rooms.as_ref().unwrap()[&room_id];
+    let room = &first.rooms.as_ref().unwrap()[room_id.as_str()];
     assert_eq!(room.name.as_ref(), Some(&name));
     assert_eq!((room.initial, room.limited), (Some(true), Some(true)));
     assert_eq!((room.joined_count, room.invited_count), (Some(1), Some(0)));
@@ -176,7 +180,7 @@ async fn a_subscribed_room_tells_who_types_and_devices_get_their_messages() {
     let next = request.pos(first.pos).timeout(Duration::from_secs(10));
     let news = person.call(next.clone()).await.unwrap().extensions.unwrap();
     let typing = news.typing.unwrap().rooms.unwrap();
-    let typing: Value = typing[&room_id].read().unwrap();
+    let typing: Value = typing[room_id.as_str()].read().unwrap();
     assert_eq!(typing["content"]["user_ids"], json!([me]));
     let to_device = news.to_device.unwrap();
     assert_eq!(all(&to_device.events, "/type"), ["org.example.hello"]);
