@@ -122,27 +122,42 @@ fn pair<K, V>(pair: &(K, V)) -> (&K, &V) {
 
 impl<K: AsRef<str>, V> From<Vec<(K, V)>> for SortedMap<K, V> {
     /// Where a key comes twice, its last value counts.
-    fn from(pairs: Vec<(K, V)>) -> Self {
-        if pairs.is_sorted_by(|a, b| a.0.as_ref() < b.0.as_ref()) {
-            return Self(pairs);
+    fn from(mut pairs: Vec<(K, V)>) -> Self {
+        // Plain loops, since the compiler writes this anew for each type of map.
+        let mut keys: Vec<&str> = Vec::with_capacity(pairs.len());
+        for (key, _) in &pairs {
+            keys.push(key.as_ref());
         }
-        let order = order(
-            &pairs
-                .iter()
-                .map(|(key, _)| key.as_ref())
-                .collect::<Vec<_>>(),
-        );
-        let mut pairs: Vec<Option<(K, V)>> = pairs.into_iter().map(Some).collect();
-        Self(order.iter().filter_map(|&at| pairs[at].take()).collect())
+        let Some((mut places, kept)) = places(&keys) else {
+            return Self(pairs);
+        };
+        for at in 0..places.len() {
+            while places[at] != at {
+                let to = places[at];
+                pairs.swap(at, to);
+                places.swap(at, to);
+            }
+        }
+        pairs.truncate(kept);
+        Self(pairs)
     }
 }
 
-/// Where the keys are in ascending order; of equal ones, the last.
-fn order(keys: &[&str]) -> Vec<usize> {
+/// Where each key belongs, and how many are kept: of equal ones the last, the others stand behind.
+/// None where all are in place.
+fn places(keys: &[&str]) -> Option<(Vec<usize>, usize)> {
+    if keys.is_sorted_by(|a, b| a < b) {
+        return None;
+    }
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_unstable_by_key(|&at| (keys[at], std::cmp::Reverse(at)));
-    order.dedup_by_key(|at| keys[*at]);
-    order
+    let is_kept = |sorted: usize| sorted == 0 || keys[order[sorted - 1]] != keys[order[sorted]];
+    let (kept, dropped): (Vec<usize>, Vec<usize>) = (0..order.len()).partition(|&at| is_kept(at));
+    let mut places = vec![0; keys.len()];
+    for (to, sorted) in kept.iter().chain(&dropped).enumerate() {
+        places[order[*sorted]] = to;
+    }
+    Some((places, kept.len()))
 }
 
 impl<K: AsRef<str>, V, const N: usize> From<[(K, V); N]> for SortedMap<K, V> {

@@ -30,7 +30,7 @@ impl Reply {
 
     /// A success with a JSON body.
     pub fn json(value: &(impl Serialize + ?Sized)) -> Self {
-        Self::of_json(200, value)
+        Self::of_json(200, json_of(value))
     }
 
     /// A failure, as a [standard error].
@@ -44,7 +44,7 @@ impl Reply {
     pub fn refusal_with(status: u16, code: &ErrorCode, message: &str, mut extra: Extra) -> Self {
         extra.insert("errcode".to_owned(), code.as_str().into());
         extra.insert("error".to_owned(), message.into());
-        Self::of_json(status, &extra)
+        Self::of_json(status, json_of(&extra))
     }
 
     /// The wish for [fewer requests]: the next one after `wait`.
@@ -65,7 +65,7 @@ impl Reply {
     ///
     /// [authentication]: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
     pub fn uia(info: &UiaInfo) -> Self {
-        Self::of_json(401, info)
+        Self::of_json(401, json_of(info))
     }
 
     /// A file.
@@ -94,12 +94,15 @@ impl Reply {
         }
     }
 
-    fn of_json(status: u16, value: &(impl Serialize + ?Sized)) -> Self {
-        // It fails for maps whose keys are not texts alone, and no type of ours has one.
-        let body = serde_json::to_vec(value).expect("a type of the API has a JSON form");
+    fn of_json(status: u16, body: Vec<u8>) -> Self {
         let json = "application/json".to_owned();
         Self::new(status, vec![(Cow::Borrowed("content-type"), json)], body)
     }
+}
+
+fn json_of(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
+    // It fails for maps whose keys are not texts alone, and no type of ours has one.
+    serde_json::to_vec(value).expect("a type of the API has a JSON form")
 }
 
 impl fmt::Debug for Reply {
