@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use matricula_api::ServerName;
 use matricula_job::{Secret, ServerUrl, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -187,7 +188,7 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let name = &self.server_name;
         // A user id has at most 255 bytes; some must be left for the localpart.
-        if ruma_identifiers_validation::server_name::validate(name).is_err() || name.len() > 200 {
+        if ServerName::try_from(name.as_str()).is_err() || name.len() > 200 {
             return wrong(format!(
                 "{name:?} is not a server name of at most 200 bytes"
             ));

@@ -2,11 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
+use matricula_api::{ErrorCode, server::Reply};
 use matricula_job::Cx;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
-    Error, Homeserver, Request, Response,
+    Error, Homeserver, Request,
     engine::{Refusal, millis},
     files,
 };
@@ -167,11 +168,11 @@ impl Database {
     }
 
     /// Answers a request in one transaction, committed before this returns.
-    pub fn answer(&mut self, server: &Homeserver, cx: &mut Cx<'_>, request: Request) -> Response {
+    pub fn answer(&mut self, server: &Homeserver, cx: &mut Cx<'_>, request: Request) -> Reply {
         self.try_answer(server, cx, request)
             .unwrap_or_else(|error| {
                 tracing::error!(%error, "the homeserver's database failed");
-                Refusal::new(500, "M_UNKNOWN", "the server's database failed").into_response()
+                Refusal::new(500, ErrorCode::Unknown, "the server's database failed").into_reply()
             })
     }
 
@@ -180,15 +181,15 @@ impl Database {
         server: &Homeserver,
         cx: &mut Cx<'_>,
         request: Request,
-    ) -> rusqlite::Result<Response> {
+    ) -> rusqlite::Result<Reply> {
         let tx = self
             .0
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let response = server.handle(cx, &tx, request);
+        let reply = server.handle(cx, &tx, request);
         // A refusal may have counted something; what broke midway leaves no trace.
-        if response.status < 500 {
+        if reply.status < 500 {
             tx.commit()?;
         }
-        Ok(response)
+        Ok(reply)
     }
 }

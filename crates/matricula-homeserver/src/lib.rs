@@ -40,6 +40,7 @@ pub use config::{
 };
 pub use database::Database;
 pub use dir::Dir;
-pub use engine::{Homeserver, Request, Response};
+pub use engine::{Homeserver, Request, served};
 pub use error::Error;
+pub use matricula_api::server::Reply;
 pub use shell::{Options, Server};

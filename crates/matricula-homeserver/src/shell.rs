@@ -15,6 +15,7 @@ use axum::{
     extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
 };
+use matricula_api::{ErrorCode, server::Reply};
 use matricula_job::{Cx, Entropy, Method, Secret, ServerUrl, Timestamp};
 use tokio::{
     net::TcpListener,
@@ -24,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, Database, Error, Homeserver, Request, Response,
+    Config, Database, Error, Homeserver, Request,
     connections::{Connections, Peer},
     engine::Refusal,
 };
@@ -228,7 +229,7 @@ struct Keeper {
 }
 
 enum Order {
-    Answer(Request, oneshot::Sender<Response>),
+    Answer(Request, oneshot::Sender<Reply>),
     Stop,
 }
 
@@ -239,9 +240,9 @@ impl Keeper {
             while let Ok(Order::Answer(request, answer)) = orders.recv() {
                 let mut entropy = SystemEntropy;
                 let mut cx = Cx::new(clock(), &mut entropy);
-                let response = database.answer(&homeserver, &mut cx, request);
+                let reply = database.answer(&homeserver, &mut cx, request);
                 // Whoever asked may have gone away.
-                let _ = answer.send(response);
+                let _ = answer.send(reply);
             }
         };
         let builder = thread::Builder::new().name("matricula-homeserver".to_owned());
@@ -272,27 +273,26 @@ async fn answer(
 ) -> axum::response::Response {
     // A preflight request must not do what the endpoint does.
     if request.method() == axum::http::Method::OPTIONS {
-        let response = Response {
-            status: 204,
-            headers: Vec::new(),
-            body: Vec::new(),
-        };
-        return on_the_wire(response);
+        return on_the_wire(Reply::new(204, Vec::new(), Vec::new()));
     }
-    let response = match read(request, peer.ip(), &work).await {
+    let reply = match read(request, peer.ip(), &work).await {
         Ok((request, _permit)) => ask(&work, request).await,
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => refusal.into_reply(),
     };
-    on_the_wire(response)
+    on_the_wire(reply)
 }
 
-async fn ask(work: &Work, request: Request) -> Response {
+async fn ask(work: &Work, request: Request) -> Reply {
     let (answer, answered) = oneshot::channel();
     let sent = work.keeper.send(Order::Answer(request, answer));
     match (sent, answered.await) {
-        (Ok(()), Ok(response)) => response,
-        _ => Refusal::new(503, "M_UNKNOWN", "the server is stopping").into_response(),
+        (Ok(()), Ok(reply)) => reply,
+        _ => stopping().into_reply(),
     }
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(503, ErrorCode::Unknown, "the server is stopping")
 }
 
 async fn read<'a>(
@@ -309,20 +309,16 @@ async fn read<'a>(
         "DELETE" => Method::Delete,
         _ => {
             let error = "this server does not know this method";
-            return Err(Refusal::new(405, "M_UNRECOGNIZED", error));
+            return Err(Refusal::unknown_method(error));
         }
     };
-    let permit = work
-        .permits
-        .acquire()
-        .await
-        .map_err(|_| Refusal::new(503, "M_UNKNOWN", "the server is stopping"))?;
+    let permit = work.permits.acquire().await.map_err(|_| stopping())?;
     let body = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY))
         .await
-        .map_err(|_| Refusal::new(408, "M_UNKNOWN", "the request's body took too long"))?
+        .map_err(|_| Refusal::new(408, ErrorCode::Unknown, "the request's body took too long"))?
         .map_err(|_| {
             let error = "the request's body was cut short, or is larger than 1 MiB";
-            Refusal::new(413, "M_TOO_LARGE", error)
+            Refusal::new(413, ErrorCode::TooLarge, error)
         })?;
     let query = head.uri.query().unwrap_or_default().as_bytes();
     let request = Request {
@@ -355,12 +351,12 @@ fn peer_key(peer: IpAddr) -> String {
     }
 }
 
-fn on_the_wire(response: Response) -> axum::response::Response {
-    let mut wire = axum::response::Response::new(Body::from(response.body));
+fn on_the_wire(reply: Reply) -> axum::response::Response {
+    let mut wire = axum::response::Response::new(Body::from(reply.body));
     *wire.status_mut() =
-        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = wire.headers_mut();
-    for (name, value) in response.headers {
+    for (name, value) in reply.headers {
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(name.as_bytes()),
             HeaderValue::try_from(value),

@@ -1,10 +1,24 @@
 //! What a client may know before it has an account.
 
+use matricula_api::{
+    client::{
+        capabilities::{
+            BooleanCapability, Capabilities, GetCapabilities, GetCapabilitiesResponse,
+            ProfileFieldsCapability,
+        },
+        definitions::{HomeserverInformation, Wellknown},
+        login::{GetLoginFlows, GetLoginFlowsResponse, LoginFlow},
+        versions::{GetVersions, GetVersionsResponse},
+        wellknown::GetWellknown,
+    },
+    uia::Stage,
+};
 use matricula_job::Cx;
-use rusqlite::Transaction;
-use serde_json::json;
 
-use super::{Homeserver, Request, Response, refusal::Fault};
+use super::{
+    refusal::Fault,
+    routes::{Call, Serve},
+};
 
 /// The versions of the specification whose account endpoints this server keeps to.
 const VERSIONS: [&str; 19] = [
@@ -12,47 +26,39 @@ const VERSIONS: [&str; 19] = [
     "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17", "v1.18", "v1.19",
 ];
 
-impl Homeserver {
-    pub(super) fn versions(&self) -> Result<Response, Fault> {
-        Ok(Response::json(
-            200,
-            &json!({ "versions": VERSIONS, "unstable_features": {} }),
-        ))
+impl Serve for GetVersions {
+    fn serve(self, _: &Call<'_>, _: &mut Cx<'_>) -> Result<GetVersionsResponse, Fault> {
+        let versions = VERSIONS.map(str::to_owned).to_vec();
+        Ok(GetVersionsResponse::new(versions).unstable_features(Default::default()))
     }
+}
 
-    pub(super) fn well_known(&self) -> Result<Response, Fault> {
-        Ok(Response::json(
-            200,
-            &json!({ "m.homeserver": { "base_url": self.base_url } }),
-        ))
+impl Serve for GetWellknown {
+    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<Wellknown, Fault> {
+        let homeserver = HomeserverInformation::new(call.home.base_url.as_str());
+        Ok(Wellknown::new(homeserver))
     }
+}
 
-    pub(super) fn login_flows(&self) -> Result<Response, Fault> {
-        Ok(Response::json(
-            200,
-            &json!({ "flows": [{ "type": "m.login.password" }] }),
-        ))
+impl Serve for GetLoginFlows {
+    fn serve(self, _: &Call<'_>, _: &mut Cx<'_>) -> Result<GetLoginFlowsResponse, Fault> {
+        let flows = vec![LoginFlow::new(Stage::Password.as_str())];
+        Ok(GetLoginFlowsResponse::default().flows(flows))
     }
+}
 
-    /// What this server cannot do and a client would otherwise take for possible.
-    pub(super) fn capabilities(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        self.authenticate(cx, tx, request)?;
-        let no = json!({ "enabled": false });
-        Ok(Response::json(
-            200,
-            &json!({ "capabilities": {
-                "m.change_password": no,
-                "m.set_displayname": no,
-                "m.set_avatar_url": no,
-                "m.profile_fields": no,
-                "m.3pid_changes": no,
-                "m.get_login_token": no,
-            }}),
-        ))
+/// What this server cannot do and a client would otherwise take for possible.
+impl Serve for GetCapabilities {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetCapabilitiesResponse, Fault> {
+        call.authenticate(cx.now)?;
+        let no = || BooleanCapability::new(false);
+        let capabilities = Capabilities::default()
+            .change_password(no())
+            .set_displayname(no())
+            .set_avatar_url(no())
+            .profile_fields(ProfileFieldsCapability::new(false))
+            .three_pid_changes(no())
+            .get_login_token(no());
+        Ok(GetCapabilitiesResponse::new(capabilities))
     }
 }

@@ -1,42 +1,53 @@
 //! Logging in with a password, and out again.
 
-use matricula_job::Cx;
-use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::{Value, json};
+use matricula_api::{
+    ErrorCode,
+    client::{
+        login::{Login, LoginResponse},
+        logout::{Logout, LogoutAll, LogoutAllResponse, LogoutResponse},
+    },
+    uia::{Stage, UserIdentifier},
+};
+use matricula_job::{Cx, Timestamp};
+use rusqlite::{OptionalExtension, params};
+use serde_json::Value;
 
 use super::{
-    Homeserver, Request, Response,
-    body::Body,
     limits::Bucket,
     names, passwords,
     refusal::{Fault, Refusal},
+    routes::{Call, Serve},
     tokens::{Bearer, Wish},
 };
 
-impl Homeserver {
-    /// `POST /login`
-    pub(super) fn login(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        Bucket {
+impl Serve for Login {
+    fn admit(call: &Call<'_>, now: Timestamp) -> Result<(), Fault> {
+        let bucket = Bucket {
             kind: "login",
-            limit: self.config.limits.login,
-            peer: &request.peer,
-        }
-        .check_and_take(tx, cx.now)?;
-        let mut body = Body::parse(&request.body)?;
-        if body.required_text("type")? != "m.login.password" {
+            limit: call.home.config.limits.login,
+            peer: &call.request.peer,
+        };
+        bucket.check_and_take(call.tx, now)
+    }
+
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LoginResponse, Fault> {
+        if self.login_type != Stage::Password.as_str() {
             let error = "this server logs in with m.login.password alone";
-            return Err(Refusal::new(400, "M_UNKNOWN", error).into());
+            return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
         }
-        let user = user_of(&mut body)?;
-        let password = body.required_text("password")?;
-        let wish = Wish::of(&body)?;
-        let localpart = user.and_then(|user| names::existing_localpart(&self.config, &user));
-        let account: Option<(i64, Option<String>)> = tx
+        let user = user_of(&self)?;
+        let Some(password) = &self.password else {
+            return Err(Refusal::missing("password").into());
+        };
+        let wish = Wish::new(
+            self.device_id.as_deref(),
+            self.initial_device_display_name.as_deref(),
+            self.refresh_token,
+        )?;
+        let config = &call.home.config;
+        let localpart = user.and_then(|user| names::existing_localpart(config, user));
+        let account: Option<(i64, Option<String>)> = call
+            .tx
             .query_row(
                 "SELECT id, password_hash FROM users WHERE localpart = ?1",
                 [&localpart],
@@ -44,43 +55,40 @@ impl Homeserver {
             )
             .optional()?;
         let stored = account.as_ref().and_then(|(_, hash)| hash.as_deref());
-        let right = passwords::verify(cx, stored, password)?;
+        let right = passwords::verify(cx, stored, password.expose())?;
         let (Some((id, _)), Some(localpart), true) = (&account, localpart, right) else {
             // One sentence for both, so that it does not tell which usernames exist.
             let error = "there is no such user, or the password is wrong";
-            return Err(Refusal::new(403, "M_FORBIDDEN", error).into());
+            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
         };
-        let mut answer = self.sign_in(cx, tx, *id, wish)?;
-        let user_id = names::user_id(&self.config, &localpart);
-        answer.insert("user_id".to_owned(), json!(user_id));
-        Ok(Response::json(200, &Value::Object(answer)))
+        let user_id = names::user_id(config, &localpart)?;
+        let (device_id, tokens) = call.home.sign_in(cx, call.tx, *id, wish)?;
+        Ok(LoginResponse {
+            refresh_token: tokens.refresh,
+            expires_in_ms: tokens.lifetime,
+            ..LoginResponse::new(user_id, tokens.access, device_id)
+        })
     }
+}
 
-    /// `POST /logout`. An expired token may log out too: whoever holds it wants it gone.
-    pub(super) fn logout(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        let bearer = not_a_guest(self.bearer(cx.now, tx, request)?)?;
-        tx.execute(
+/// An expired token may log out too: whoever holds it wants it gone.
+impl Serve for Logout {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LogoutResponse, Fault> {
+        let bearer = not_a_guest(call.bearer(cx.now)?)?;
+        call.tx.execute(
             "DELETE FROM devices WHERE user = ?1 AND id = ?2",
             params![bearer.user, bearer.device],
         )?;
-        Ok(Response::json(200, &json!({})))
+        Ok(LogoutResponse::default())
     }
+}
 
-    /// `POST /logout/all`
-    pub(super) fn logout_all(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        let bearer = not_a_guest(self.bearer(cx.now, tx, request)?)?;
-        tx.execute("DELETE FROM devices WHERE user = ?1", [bearer.user])?;
-        Ok(Response::json(200, &json!({})))
+impl Serve for LogoutAll {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LogoutAllResponse, Fault> {
+        let bearer = not_a_guest(call.bearer(cx.now)?)?;
+        call.tx
+            .execute("DELETE FROM devices WHERE user = ?1", [bearer.user])?;
+        Ok(LogoutAllResponse::default())
     }
 }
 
@@ -89,29 +97,31 @@ impl Homeserver {
 fn not_a_guest(bearer: Bearer) -> Result<Bearer, Refusal> {
     if bearer.is_guest {
         let error = "guests cannot do this; register first";
-        return Err(Refusal::new(403, "M_GUEST_ACCESS_FORBIDDEN", error));
+        return Err(Refusal::new(403, ErrorCode::GuestAccessForbidden, error));
     }
     Ok(bearer)
 }
 
-/// The localpart or user id that the body names in the new way or the old one; none where it is
+/// The localpart or user id that the request names in the new way or the old one; none where it is
 /// somebody's email address or telephone number, for nobody here has one.
-fn user_of(body: &mut Body) -> Result<Option<String>, Refusal> {
-    let Some(identifier) = body.take("identifier")? else {
-        let user = body.text("user")?.map(str::to_owned);
-        if user.is_none() && body.text("address")?.is_none() {
+fn user_of(login: &Login) -> Result<Option<&str>, Refusal> {
+    let Some(UserIdentifier { kind, extra }) = &login.identifier else {
+        if login.user.is_none() && login.address.is_none() {
             return Err(Refusal::missing("identifier"));
         }
-        return Ok(user);
+        return Ok(login.user.as_deref());
     };
-    match identifier.text("type")? {
-        Some("m.id.user") => Ok(Some(identifier.required_text("user")?.to_owned())),
-        Some("m.id.thirdparty" | "m.id.phone") => Ok(None),
-        Some(_) => {
-            let error = "this server does not know this type of identifier";
-            Err(Refusal::new(400, "M_UNKNOWN", error))
+    match (kind.as_str(), extra.get("user")) {
+        ("m.id.user", Some(Value::String(user))) => Ok(Some(user)),
+        ("m.id.user", None | Some(Value::Null)) => Err(Refusal::missing("identifier/user")),
+        ("m.id.user", Some(_)) => {
+            let error = "identifier/user is not a string";
+            Err(Refusal::new(400, ErrorCode::BadJson, error))
         }
-        None if identifier.text("address")?.is_some() => Ok(None),
-        None => Err(Refusal::missing("identifier.type")),
+        ("m.id.thirdparty" | "m.id.phone", _) => Ok(None),
+        _ => {
+            let error = "this server does not know this type of identifier";
+            Err(Refusal::new(400, ErrorCode::Unknown, error))
+        }
     }
 }

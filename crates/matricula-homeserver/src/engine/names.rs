@@ -1,5 +1,7 @@
 //! Which usernames become which localparts.
 
+use matricula_api::{ErrorCode, IdError, UserId};
+
 use super::refusal::Refusal;
 use crate::Config;
 
@@ -9,7 +11,13 @@ use crate::Config;
 /// guest who asks.
 pub(crate) fn localpart(config: &Config, username: &str, guest: bool) -> Result<String, Refusal> {
     let localpart = username.to_ascii_lowercase();
-    let invalid = |why: &str| Err(Refusal::new(400, "M_INVALID_USERNAME", why.to_owned()));
+    let invalid = |why: &str| {
+        Err(Refusal::new(
+            400,
+            ErrorCode::InvalidUsername,
+            why.to_owned(),
+        ))
+    };
     if localpart.is_empty() {
         return invalid("a username has at least one character");
     }
@@ -27,20 +35,21 @@ pub(crate) fn localpart(config: &Config, username: &str, guest: bool) -> Result<
     let mut prefixes = config.exclusive.iter();
     if prefixes.any(|it| localpart.starts_with(it.as_str())) {
         let why = "this username is reserved for an application service";
-        return Err(Refusal::new(400, "M_EXCLUSIVE", why));
+        return Err(Refusal::new(400, ErrorCode::Exclusive, why));
     }
     let localpart = match config.rename_users && !guest {
         true => localpart + "-1",
         false => localpart,
     };
-    if user_id(config, &localpart).len() > 255 {
+    if user_id(config, &localpart).is_err() {
+        // All else that the grammar wants has been looked at.
         return invalid("a user id has at most 255 characters");
     }
     Ok(localpart)
 }
 
-pub(crate) fn user_id(config: &Config, localpart: &str) -> String {
-    format!("@{localpart}:{}", config.server_name)
+pub(crate) fn user_id(config: &Config, localpart: &str) -> Result<UserId, IdError> {
+    format!("@{localpart}:{}", config.server_name).parse()
 }
 
 /// The localpart that somebody who logs in means: given alone, or as a user id of this server.

@@ -2,16 +2,18 @@
 //! [fallback](https://spec.matrix.org/v1.19/client-server-api/#fallback) of each stage, and the
 //! documents that policies link to.
 
+use std::borrow::Cow;
+
+use matricula_api::{ErrorCode, server::Reply};
 use matricula_job::{Cx, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rusqlite::Transaction;
 
 use super::{
-    Homeserver, Request, Response,
+    Homeserver,
     refusal::{Fault, Refusal},
+    routes::{Call, wrong_method},
     tokens::ALPHANUMERIC,
     uia::Session,
-    wrong_method,
 };
 use crate::config::{REGISTRATION_TOKEN, TERMS};
 
@@ -33,21 +35,16 @@ pub(super) fn document_path(policy: &str, language: &str) -> String {
     format!("/_matricula/terms/{policy}/{language}")
 }
 
-impl Homeserver {
-    /// Whatever has a parameter in its path: pages alone, so far.
-    pub(super) fn page(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        let segments = request.segments().unwrap_or_default();
+impl Call<'_> {
+    /// What is no operation: a page, if anything.
+    pub(super) fn page(&self, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+        let segments = self.request.segments().unwrap_or_default();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
-        match (segments.as_slice(), request.method) {
+        match (segments.as_slice(), self.request.method) {
             (
                 ["_matrix", "client", "v3", "auth", stage, "fallback", "web"],
                 Method::Get | Method::Post,
-            ) => match self.fallback(cx, tx, request, stage) {
+            ) => match self.fallback(cx, stage) {
                 Err(Fault::Refused(refusal)) => Ok(refused(refusal)),
                 answer => answer,
             },
@@ -55,13 +52,75 @@ impl Homeserver {
                 Ok(wrong_method(&[Method::Get, Method::Post]))
             }
             (["_matricula", "terms", policy, language], Method::Get) => {
-                self.document(policy, language)
+                self.home.document(policy, language)
             }
             _ => Err(Refusal::unrecognized().into()),
         }
     }
 
-    fn document(&self, policy: &str, language: &str) -> Result<Response, Fault> {
+    fn fallback(&self, cx: &mut Cx<'_>, stage: &str) -> Result<Reply, Fault> {
+        let Call { home, tx, request } = *self;
+        if !home.config.flows.iter().flatten().any(|it| it == stage) {
+            let error = "no flow of this server has such a stage";
+            return Err(Refusal::new(404, ErrorCode::Unrecognized, error).into());
+        }
+        let id = request
+            .query("session")
+            .ok_or_else(|| Refusal::missing("session"))?;
+        let mut session = Session::load(tx, cx.now, id)?;
+        if session.user.is_some() || session.has_completed(stage) {
+            return Ok(done(cx));
+        }
+        if let Some(refusal) = home.out_of_order(&session, stage) {
+            return Err(refusal.into());
+        }
+        if stage == TERMS {
+            home.present_policies(&mut session)?;
+        }
+        let mut failure = None;
+        if request.method == Method::Post {
+            failure = self.fill_in(cx, &mut session, stage)?;
+        }
+        session.save(tx, cx.now)?;
+        if session.has_completed(stage) {
+            return Ok(done(cx));
+        }
+        Ok(home.form(stage, failure))
+    }
+
+    /// Takes a filled-in form; what it lacks, if anything.
+    fn fill_in(
+        &self,
+        cx: &Cx<'_>,
+        session: &mut Session,
+        stage: &str,
+    ) -> Result<Option<Refusal>, Fault> {
+        let fields: Vec<_> = form_urlencoded::parse(&self.request.body).collect();
+        let values = |name: &'static str| {
+            let named = fields.iter().filter(move |(key, _)| key == name);
+            named.map(|(_, value)| value.as_ref())
+        };
+        match stage {
+            TERMS => {
+                let mut policies = self.home.config.policies.keys();
+                if !policies.all(|id| values("accept").any(|accepted| accepted == id)) {
+                    let error = "all of them must be accepted to register here";
+                    return Ok(Some(Refusal::new(400, ErrorCode::MissingParam, error)));
+                }
+            }
+            REGISTRATION_TOKEN => {
+                let token = values("token").next().unwrap_or_default().trim();
+                return self.attempt_token(cx.now, session, token);
+            }
+            _ => {}
+        }
+        session.complete(stage);
+        Ok(None)
+    }
+}
+
+impl Homeserver {
+    fn document(&self, policy: &str, language: &str) -> Result<Reply, Fault> {
         let found = self.config.policies.get(policy);
         let document = found.and_then(|it| Some((it, it.translations.get(language)?)));
         let Some((policy, document)) = document else {
@@ -76,74 +135,7 @@ impl Homeserver {
         Ok(html(200, language, &document.name, &body))
     }
 
-    fn fallback(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-        stage: &str,
-    ) -> Result<Response, Fault> {
-        if !self.config.flows.iter().flatten().any(|it| it == stage) {
-            let error = "no flow of this server has such a stage";
-            return Err(Refusal::new(404, "M_UNRECOGNIZED", error).into());
-        }
-        let id = request
-            .query("session")
-            .ok_or_else(|| Refusal::missing("session"))?;
-        let mut session = Session::load(tx, cx.now, id)?;
-        if session.user.is_some() || session.has_completed(stage) {
-            return Ok(done(cx));
-        }
-        if let Some(refusal) = self.out_of_order(&session, stage) {
-            return Err(refusal.into());
-        }
-        if stage == TERMS {
-            self.present_policies(&mut session)?;
-        }
-        let mut failure = None;
-        if request.method == Method::Post {
-            failure = self.fill_in(cx, tx, request, &mut session, stage)?;
-        }
-        session.save(tx, cx.now)?;
-        if session.has_completed(stage) {
-            return Ok(done(cx));
-        }
-        Ok(self.form(stage, failure))
-    }
-
-    /// Takes a filled-in form; what it lacks, if anything.
-    fn fill_in(
-        &self,
-        cx: &Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-        session: &mut Session,
-        stage: &str,
-    ) -> Result<Option<Refusal>, Fault> {
-        let fields: Vec<_> = form_urlencoded::parse(&request.body).collect();
-        let values = |name: &'static str| {
-            let named = fields.iter().filter(move |(key, _)| key == name);
-            named.map(|(_, value)| value.as_ref())
-        };
-        match stage {
-            TERMS => {
-                let mut policies = self.config.policies.keys();
-                if !policies.all(|id| values("accept").any(|accepted| accepted == id)) {
-                    let error = "all of them must be accepted to register here";
-                    return Ok(Some(Refusal::new(400, "M_MISSING_PARAM", error)));
-                }
-            }
-            REGISTRATION_TOKEN => {
-                let token = values("token").next().unwrap_or_default().trim();
-                return self.attempt_token(cx.now, tx, &request.peer, session, token);
-            }
-            _ => {}
-        }
-        session.complete(stage);
-        Ok(None)
-    }
-
-    fn form(&self, stage: &str, failure: Option<Refusal>) -> Response {
+    fn form(&self, stage: &str, failure: Option<Refusal>) -> Reply {
         let (title, fields, button) = match stage {
             TERMS => ("Accept the terms", self.terms_fields(), "Accept"),
             REGISTRATION_TOKEN => (
@@ -198,7 +190,7 @@ impl Homeserver {
     }
 }
 
-fn done(cx: &mut Cx<'_>) -> Response {
+fn done(cx: &mut Cx<'_>) -> Reply {
     let nonce = cx.entropy.text(ALPHANUMERIC, 24);
     let body = format!(
         "<p>This step is done. You can close this page and go back to your client.</p>\n\
@@ -213,20 +205,20 @@ fn done(cx: &mut Cx<'_>) -> Response {
     )
 }
 
-fn refused(refusal: Refusal) -> Response {
+fn refused(refusal: Refusal) -> Reply {
     let body = format!("<p role=\"alert\">{}.</p>", escape(&refusal.error));
-    let plain = refusal.into_response();
-    let mut response = html(plain.status, "en", "This does not work", &body);
-    let retry = plain.headers.into_iter().filter(|it| it.0 == "Retry-After");
-    response.headers.extend(retry);
-    response
+    let plain = refusal.into_reply();
+    let mut page = html(plain.status, "en", "This does not work", &body);
+    let retry = plain.headers.into_iter().filter(|it| it.0 == "retry-after");
+    page.headers.extend(retry);
+    page
 }
 
-fn html(status: u16, language: &str, title: &str, body: &str) -> Response {
+fn html(status: u16, language: &str, title: &str, body: &str) -> Reply {
     page(status, language, title, body, "")
 }
 
-fn page(status: u16, language: &str, title: &str, body: &str, scripts: &str) -> Response {
+fn page(status: u16, language: &str, title: &str, body: &str, scripts: &str) -> Reply {
     let (language, title) = (escape(language), escape(title));
     let text = format!(
         "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -238,19 +230,16 @@ fn page(status: u16, language: &str, title: &str, body: &str, scripts: &str) -> 
     let policy = format!(
         "default-src 'none'; {scripts}style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
     );
-    let headers = vec![
-        ("Content-Type", "text/html; charset=utf-8".to_owned()),
-        ("Content-Security-Policy", policy),
+    let headers = [
+        ("content-type", "text/html; charset=utf-8"),
+        ("content-security-policy", &policy),
         // The address holds the session.
-        ("Referrer-Policy", "no-referrer".to_owned()),
-        ("X-Content-Type-Options", "nosniff".to_owned()),
-        ("Cache-Control", "no-store".to_owned()),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
     ];
-    Response {
-        status,
-        headers,
-        body: text.into_bytes(),
-    }
+    let headers = headers.map(|(name, value)| (Cow::Borrowed(name), value.to_owned()));
+    Reply::new(status, headers.to_vec(), text.into_bytes())
 }
 
 fn escape(text: &str) -> String {

@@ -1,9 +1,13 @@
 //! Passwords: what they must have, and how they are kept.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use matricula_api::ErrorCode;
 use matricula_job::Cx;
 
-use super::refusal::{Fault, Refusal};
+use super::{
+    refusal::{Fault, Refusal},
+    tokens::bounded,
+};
 use crate::{PasswordCodes, PasswordPolicy};
 
 /// 4 MiB once over, some 3 ms. That is light on purpose: accounts here are for development and
@@ -39,28 +43,32 @@ pub(crate) fn verify(cx: &mut Cx<'_>, stored: Option<&str>, password: &str) -> R
 
 /// Refuses a password that lacks something.
 pub(crate) fn check(policy: &PasswordPolicy, password: &str) -> Result<(), Refusal> {
+    bounded("password", Some(password))?;
     let has = |kind: fn(char) -> bool| password.chars().any(kind);
     let lack = if password.chars().count() < policy.min_length {
         let least = policy.min_length;
         (
-            "M_PASSWORD_TOO_SHORT",
+            ErrorCode::PasswordTooShort,
             format!("{least} characters or more"),
         )
     } else if policy.digit && !has(|it| it.is_ascii_digit()) {
-        ("M_PASSWORD_NO_DIGIT", "a digit".to_owned())
+        (ErrorCode::PasswordNoDigit, "a digit".to_owned())
     } else if policy.symbol && !has(|it| !it.is_alphanumeric()) {
-        ("M_PASSWORD_NO_SYMBOL", "a symbol".to_owned())
+        (ErrorCode::PasswordNoSymbol, "a symbol".to_owned())
     } else if policy.uppercase && !has(char::is_uppercase) {
-        ("M_PASSWORD_NO_UPPERCASE", "a capital letter".to_owned())
+        (
+            ErrorCode::PasswordNoUppercase,
+            "a capital letter".to_owned(),
+        )
     } else if policy.lowercase && !has(char::is_lowercase) {
-        ("M_PASSWORD_NO_LOWERCASE", "a small letter".to_owned())
+        (ErrorCode::PasswordNoLowercase, "a small letter".to_owned())
     } else {
         return Ok(());
     };
     let (code, needed) = lack;
     let code = match policy.codes {
         PasswordCodes::Named => code,
-        PasswordCodes::Weak => "M_WEAK_PASSWORD",
+        PasswordCodes::Weak => ErrorCode::WeakPassword,
     };
     Err(Refusal::new(
         400,

@@ -2,89 +2,92 @@
 
 use std::{borrow::Cow, error::Error, time::Duration};
 
-use serde_json::{Map, Value, json};
+use matricula_api::{
+    ErrorCode, Extra, IdError,
+    server::{Reply, RequestError},
+    uia::UiaInfo,
+};
 
-use super::Response;
-
-/// An answer other than success: status, `errcode` and a sentence for a person.
+/// An answer other than success: status, code and a sentence for a person.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: u16,
-    pub(crate) errcode: &'static str,
+    pub(crate) code: ErrorCode,
     pub(crate) error: Cow<'static, str>,
-    extra: Map<String, Value>,
+    extra: Extra,
     retry_after: Option<Duration>,
 }
 
 impl Refusal {
-    pub(crate) fn new(
-        status: u16,
-        errcode: &'static str,
-        error: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub(crate) fn new(status: u16, code: ErrorCode, error: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
-            errcode,
+            code,
             error: error.into(),
-            extra: Map::new(),
+            extra: Extra::new(),
             retry_after: None,
         }
     }
 
     pub(crate) fn missing(what: &str) -> Self {
-        Self::new(400, "M_MISSING_PARAM", format!("{what} is missing"))
+        let error = format!("{what} is missing");
+        Self::new(400, ErrorCode::MissingParam, error)
     }
 
     pub(crate) fn unrecognized() -> Self {
         let error = "this server has no such endpoint";
-        Self::new(404, "M_UNRECOGNIZED", error)
+        Self::new(404, ErrorCode::Unrecognized, error)
+    }
+
+    pub(crate) fn unknown_method(error: &'static str) -> Self {
+        Self::new(405, ErrorCode::Unrecognized, error)
     }
 
     /// A token that is not good, or not any more.
     pub(crate) fn unknown_token(error: &'static str, soft_logout: bool) -> Self {
-        let mut refusal = Self::new(401, "M_UNKNOWN_TOKEN", error);
-        refusal
-            .extra
-            .insert("soft_logout".to_owned(), json!(soft_logout));
+        let mut refusal = Self::new(401, ErrorCode::UnknownToken, error);
+        let extra = &mut refusal.extra;
+        extra.insert("soft_logout".to_owned(), soft_logout.into());
         refusal
     }
 
     pub(crate) fn limited(wait: Duration) -> Self {
-        let mut refusal = Self::new(429, "M_LIMIT_EXCEEDED", "too many requests; wait a while");
-        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        refusal
-            .extra
-            .insert("retry_after_ms".to_owned(), json!(millis));
+        let error = "too many requests; wait a while";
+        let mut refusal = Self::new(429, ErrorCode::LimitExceeded, error);
         refusal.retry_after = Some(wait);
         refusal
     }
 
-    pub(crate) fn into_response(self) -> Response {
-        let mut body = self.extra;
-        body.insert("errcode".to_owned(), json!(self.errcode));
-        body.insert("error".to_owned(), json!(self.error));
-        let response = Response::json(self.status, &Value::Object(body));
+    pub(crate) fn into_reply(self) -> Reply {
         match self.retry_after {
-            // The header counts whole seconds: rounded down it would invite a second refusal.
-            Some(wait) => {
-                let seconds = wait.as_millis().div_ceil(1000).max(1);
-                response.with_header("Retry-After", seconds.to_string())
-            }
-            None => response,
+            Some(wait) => Reply::limited(&self.error, wait),
+            None => Reply::refusal_with(self.status, &self.code, &self.error, self.extra),
         }
     }
 }
 
-/// What keeps a request from success: a rule, or something broken on our side.
+/// What keeps a request from success.
 #[derive(Debug)]
 pub(crate) enum Fault {
+    /// A rule.
     Refused(Refusal),
+    /// A request that is not as the specification says.
+    Unreadable(RequestError),
+    /// Authentication that is to begin or to go on.
+    Unfinished(Box<UiaInfo>),
+    /// Something broken on our side.
     Broken(Box<dyn Error + Send + Sync>),
 }
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<RequestError> for Fault {
+    fn from(error: RequestError) -> Self {
+        Self::Unreadable(error)
     }
 }
 
@@ -96,6 +99,12 @@ impl From<rusqlite::Error> for Fault {
 
 impl From<serde_json::Error> for Fault {
     fn from(error: serde_json::Error) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl From<IdError> for Fault {
+    fn from(error: IdError) -> Self {
         Self::Broken(error.into())
     }
 }

@@ -1,78 +1,111 @@
 //! [Registration](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register) of
 //! users and guests.
 
+use std::borrow::Cow;
+
+use matricula_api::{
+    ErrorCode,
+    client::registration::{
+        CheckUsernameAvailability, CheckUsernameAvailabilityResponse, Register, RegisterKind,
+        RegisterResponse,
+    },
+};
 use matricula_job::{Cx, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    Homeserver, Request, Response,
-    body::Body,
+    Homeserver, Request,
     limits::Bucket,
     millis, names, passwords,
     refusal::{Fault, Refusal},
-    tokens::{Wish, bearer_of},
+    routes::{Call, Serve},
+    tokens::{Wish, bearer_of, bounded},
     uia::{Session, Wanted, closed},
 };
 use crate::Registration;
 
-impl Homeserver {
-    /// `POST /register`
-    pub(super) fn register(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        self.registration_bucket(request).check(tx, cx.now)?;
-        match request.query("kind").unwrap_or("user") {
-            "user" => self.register_user(cx, tx, request),
-            "guest" => self.register_guest(cx, tx, request),
+impl Serve for Register {
+    fn admit(call: &Call<'_>, now: Timestamp) -> Result<(), Fault> {
+        call.registration_bucket().check(call.tx, now)
+    }
+
+    /// Of a guest's request only the device's name counts; the rest is ignored, whatever it is.
+    fn body(request: &Request) -> Cow<'_, [u8]> {
+        if request.query("kind") != Some(RegisterKind::Guest.as_str()) {
+            return Cow::Borrowed(&request.body);
+        }
+        let Ok(Value::Object(mut fields)) = serde_json::from_slice(&request.body) else {
+            return Cow::Borrowed(&request.body);
+        };
+        fields.retain(|name, _| name == "initial_device_display_name");
+        Cow::Owned(Value::Object(fields).to_string().into_bytes())
+    }
+
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RegisterResponse, Fault> {
+        match self.kind {
+            None | Some(RegisterKind::User) => call.register_user(cx, &self),
+            Some(RegisterKind::Guest) => call.register_guest(cx, &self),
             _ => {
                 let error = "the kind of an account is user or guest";
-                Err(Refusal::new(400, "M_UNRECOGNIZED", error).into())
+                Err(Refusal::new(400, ErrorCode::Unrecognized, error).into())
             }
         }
     }
+}
 
-    fn register_user(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        let mut body = Body::parse(&request.body)?;
-        if body.text("type")? == Some("m.login.application_service") {
+impl Serve for CheckUsernameAvailability {
+    fn admit(call: &Call<'_>, _: Timestamp) -> Result<(), Fault> {
+        match call.home.config.registration {
+            Registration::Closed => Err(closed().into()),
+            Registration::Open => Ok(()),
+        }
+    }
+
+    fn serve(
+        self,
+        call: &Call<'_>,
+        _: &mut Cx<'_>,
+    ) -> Result<CheckUsernameAvailabilityResponse, Fault> {
+        call.home.free_localpart(call.tx, &self.username, None)?;
+        Ok(CheckUsernameAvailabilityResponse::default().available(true))
+    }
+}
+
+impl Call<'_> {
+    fn register_user(&self, cx: &mut Cx<'_>, asked: &Register) -> Result<RegisterResponse, Fault> {
+        let Call { home, tx, request } = *self;
+        if asked.login_type.as_deref() == Some("m.login.application_service") {
             return Err(no_application_service(request).into());
         }
-        if self.config.registration == Registration::Closed {
+        if home.config.registration == Registration::Closed {
             return Err(closed().into());
         }
-        let auth = body.take("auth")?;
-        let id = auth.as_ref().map(|auth| auth.text("session")).transpose()?;
-        let mut session = match id.flatten() {
+        let auth = asked.auth.as_ref();
+        let mut session = match auth.and_then(|auth| auth.session.as_deref()) {
             Some(id) => Session::load(tx, cx.now, id)?,
             None => Session::new(cx),
         };
         if let Some(user) = session.user {
-            return self.welcome(cx, tx, user, &session.wanted);
+            return home.welcome(cx, tx, user, &session.wanted);
         }
         // Before authentication, and by each request anew until there is an account.
-        let localpart = self.remember(cx, tx, &mut session.wanted, &body)?;
+        let localpart = home.remember(cx, tx, &mut session.wanted, asked)?;
         let mut failure = None;
-        if let Some(auth) = &auth
-            && let Some(stage) = auth.text("type")?
+        if let Some(auth) = auth
+            && let Some(stage) = &auth.stage
         {
-            failure = self.attempt(cx, tx, request, &mut session, (stage, auth))?;
+            failure = self.attempt(cx.now, &mut session, stage.as_str(), auth)?;
         }
-        if !self.is_authenticated(&session) {
-            return self.unfinished(tx, cx.now, &mut session, failure);
+        if !home.is_authenticated(&session) {
+            let info = home.unfinished(tx, cx.now, &mut session, failure)?;
+            return Err(Fault::Unfinished(Box::new(info)));
         }
         let Some(password_hash) = session.wanted.password_hash.take() else {
             session.save(tx, cx.now)?;
             return Err(Refusal::missing("password").into());
         };
-        self.registration_bucket(request).take(tx, cx.now)?;
+        self.registration_bucket().take(tx, cx.now)?;
         let account = Account {
             localpart: localpart.as_deref(),
             password_hash: Some(&password_hash),
@@ -85,9 +118,35 @@ impl Homeserver {
         session.spend_token(tx)?;
         session.user = Some(user);
         session.save(tx, cx.now)?;
-        self.welcome(cx, tx, user, &session.wanted)
+        home.welcome(cx, tx, user, &session.wanted)
     }
 
+    fn register_guest(&self, cx: &mut Cx<'_>, asked: &Register) -> Result<RegisterResponse, Fault> {
+        if !self.home.config.guests {
+            let error = "this server takes no guests; register as a user";
+            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+        }
+        let name = asked.initial_device_display_name.as_deref();
+        bounded("initial_device_display_name", name)?;
+        let wanted = Wanted {
+            display_name: name.map(str::to_owned),
+            ..Wanted::default()
+        };
+        self.registration_bucket().take(self.tx, cx.now)?;
+        let user = Account::default().insert(self.tx, cx.now)?;
+        self.home.welcome(cx, self.tx, user, &wanted)
+    }
+
+    fn registration_bucket(&self) -> Bucket<'_> {
+        Bucket {
+            kind: "registration",
+            limit: self.home.config.limits.registration,
+            peer: &self.request.peer,
+        }
+    }
+}
+
+impl Homeserver {
     /// Adds to what the session wants whatever this request says first, and checks that it can be
     /// had. The localpart that it will be, if the client chose one.
     fn remember(
@@ -95,26 +154,32 @@ impl Homeserver {
         cx: &mut Cx<'_>,
         tx: &Transaction<'_>,
         wanted: &mut Wanted,
-        body: &Body,
+        asked: &Register,
     ) -> Result<Option<String>, Fault> {
         if wanted.guest.is_none()
-            && let Some(token) = body.text("guest_access_token")?
+            && let Some(token) = &asked.guest_access_token
         {
-            wanted.guest = Some(guest_of(tx, cx.now, token)?);
+            wanted.guest = Some(guest_of(tx, cx.now, token.expose())?);
         }
-        let localpart = self.remember_username(tx, wanted, body)?;
+        let given = asked.username.as_deref();
+        let localpart = self.remember_username(tx, wanted, given)?;
         if wanted.password_hash.is_none()
-            && let Some(password) = body.text("password")?
+            && let Some(password) = &asked.password
         {
+            let password = password.expose();
             passwords::check(&self.config.password_policy, password)?;
             wanted.password_hash = Some(passwords::hash(cx, password)?);
         }
-        let wish = Wish::of(body)?;
+        let wish = Wish::new(
+            asked.device_id.as_deref(),
+            asked.initial_device_display_name.as_deref(),
+            asked.refresh_token,
+        )?;
         let or = |first: Option<String>, given: Option<&str>| first.or(given.map(str::to_owned));
         wanted.device_id = or(wanted.device_id.take(), wish.device_id);
         wanted.display_name = or(wanted.display_name.take(), wish.display_name);
-        wanted.inhibit_login = wanted.inhibit_login.or(body.flag("inhibit_login")?);
-        wanted.refresh_token = wanted.refresh_token.or(body.flag("refresh_token")?);
+        wanted.inhibit_login = wanted.inhibit_login.or(asked.inhibit_login);
+        wanted.refresh_token = wanted.refresh_token.or(asked.refresh_token);
         Ok(localpart)
     }
 
@@ -122,10 +187,9 @@ impl Homeserver {
         &self,
         tx: &Transaction<'_>,
         wanted: &mut Wanted,
-        body: &Body,
+        given: Option<&str>,
     ) -> Result<Option<String>, Fault> {
-        let given = body.text_of_any_length("username")?.map(str::to_owned);
-        let Some(first) = wanted.username.clone().or(given.clone()) else {
+        let Some(first) = wanted.username.clone().or(given.map(str::to_owned)) else {
             return match wanted.guest {
                 Some(_) => Err(Refusal::missing("username").into()),
                 None => Ok(None),
@@ -135,8 +199,8 @@ impl Homeserver {
             (Ok(localpart), _) => (first, localpart),
             // The first choice was taken meanwhile: the session may go on with another.
             (Err(Fault::Refused(_)), Some(given)) => {
-                let localpart = self.free_localpart(tx, &given, wanted.guest)?;
-                (given, localpart)
+                let localpart = self.free_localpart(tx, given, wanted.guest)?;
+                (given.to_owned(), localpart)
             }
             (Err(fault), _) => return Err(fault),
         };
@@ -164,11 +228,11 @@ impl Homeserver {
             (Some(guest), Some((owner, true))) if guest == owner => Ok(localpart),
             (Some(_), None) => {
                 let error = "a guest who registers keeps the username";
-                Err(Refusal::new(403, "M_FORBIDDEN", error).into())
+                Err(Refusal::new(403, ErrorCode::Forbidden, error).into())
             }
             _ => {
                 let error = "this username is taken; choose another";
-                Err(Refusal::new(400, "M_USER_IN_USE", error).into())
+                Err(Refusal::new(400, ErrorCode::UserInUse, error).into())
             }
         }
     }
@@ -180,69 +244,28 @@ impl Homeserver {
         tx: &Transaction<'_>,
         user: i64,
         wanted: &Wanted,
-    ) -> Result<Response, Fault> {
+    ) -> Result<RegisterResponse, Fault> {
         let localpart: String =
             tx.query_row("SELECT localpart FROM users WHERE id = ?1", [user], |row| {
                 row.get(0)
             })?;
-        let mut answer = serde_json::Map::new();
-        if !wanted.inhibit_login.unwrap_or(false) {
-            let wish = Wish {
-                device_id: wanted.device_id.as_deref(),
-                display_name: wanted.display_name.as_deref(),
-                refresh_token: wanted.refresh_token.unwrap_or(false),
-            };
-            answer = self.sign_in(cx, tx, user, wish)?;
+        let answer = RegisterResponse::new(names::user_id(&self.config, &localpart)?);
+        if wanted.inhibit_login.unwrap_or(false) {
+            return Ok(answer);
         }
-        let user_id = names::user_id(&self.config, &localpart);
-        answer.insert("user_id".to_owned(), json!(user_id));
-        Ok(Response::json(200, &Value::Object(answer)))
-    }
-
-    /// Of a guest's request only the device's name counts.
-    fn register_guest(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        if !self.config.guests {
-            let error = "this server takes no guests; register as a user";
-            return Err(Refusal::new(403, "M_FORBIDDEN", error).into());
-        }
-        let body = Body::parse(&request.body)?;
-        let wanted = Wanted {
-            display_name: body.text("initial_device_display_name")?.map(str::to_owned),
-            ..Wanted::default()
+        let wish = Wish {
+            device_id: wanted.device_id.as_deref(),
+            display_name: wanted.display_name.as_deref(),
+            refresh_token: wanted.refresh_token.unwrap_or(false),
         };
-        self.registration_bucket(request).take(tx, cx.now)?;
-        let user = Account::default().insert(tx, cx.now)?;
-        self.welcome(cx, tx, user, &wanted)
-    }
-
-    /// `GET /register/available`
-    pub(super) fn available(
-        &self,
-        _: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        if self.config.registration == Registration::Closed {
-            return Err(closed().into());
-        }
-        let username = request
-            .query("username")
-            .ok_or_else(|| Refusal::missing("username"))?;
-        self.free_localpart(tx, username, None)?;
-        Ok(Response::json(200, &json!({ "available": true })))
-    }
-
-    fn registration_bucket<'a>(&self, request: &'a Request) -> Bucket<'a> {
-        Bucket {
-            kind: "registration",
-            limit: self.config.limits.registration,
-            peer: &request.peer,
-        }
+        let (device_id, tokens) = self.sign_in(cx, tx, user, wish)?;
+        Ok(RegisterResponse {
+            access_token: Some(tokens.access),
+            refresh_token: tokens.refresh,
+            expires_in_ms: tokens.lifetime,
+            device_id: Some(device_id),
+            ..answer
+        })
     }
 }
 
@@ -288,7 +311,7 @@ fn guest_of(tx: &Transaction<'_>, now: Timestamp, token: &str) -> Result<i64, Fa
         Some((bearer, _)) if bearer.is_guest => Ok(bearer.user),
         _ => {
             let error = "guest_access_token is not a guest's access token";
-            Err(Refusal::new(403, "M_FORBIDDEN", error).into())
+            Err(Refusal::new(403, ErrorCode::Forbidden, error).into())
         }
     }
 }
@@ -298,7 +321,7 @@ fn no_application_service(request: &Request) -> Refusal {
     match request.bearer {
         None => Refusal::new(
             401,
-            "M_MISSING_TOKEN",
+            ErrorCode::MissingToken,
             "an application service needs its token",
         ),
         Some(_) => Refusal::unknown_token("no application service has this token", false),

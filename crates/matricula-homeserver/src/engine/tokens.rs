@@ -1,15 +1,22 @@
 //! Devices, and the access and refresh tokens bound to them.
 
-use matricula_job::{Cx, Timestamp};
+use std::time::Duration;
+
+use matricula_api::{
+    ErrorCode,
+    client::{
+        refresh::{Refresh, RefreshResponse},
+        whoami::{GetTokenOwner, GetTokenOwnerResponse},
+    },
+};
+use matricula_job::{Cx, Secret, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Homeserver, Request, Response,
-    body::Body,
-    millis, names,
+    Homeserver, millis, names,
     refusal::{Fault, Refusal},
+    routes::{Call, Serve},
 };
 
 pub(super) const ALPHANUMERIC: &[u8] =
@@ -24,18 +31,44 @@ pub(super) struct Wish<'a> {
 }
 
 impl<'a> Wish<'a> {
-    pub(super) fn of(body: &'a Body) -> Result<Self, Refusal> {
-        let device_id = body.text("device_id")?;
+    /// What a request asks for, if it can be had.
+    pub(super) fn new(
+        device_id: Option<&'a str>,
+        display_name: Option<&'a str>,
+        refresh_token: Option<bool>,
+    ) -> Result<Self, Refusal> {
         if device_id == Some("") {
             let error = "device_id is empty; leave it out to be given one";
-            return Err(Refusal::new(400, "M_INVALID_PARAM", error));
+            return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
         }
+        bounded("device_id", device_id)?;
+        bounded("initial_device_display_name", display_name)?;
         Ok(Self {
             device_id,
-            display_name: body.text("initial_device_display_name")?,
-            refresh_token: body.flag("refresh_token")?.unwrap_or(false),
+            display_name,
+            refresh_token: refresh_token.unwrap_or(false),
         })
     }
+}
+
+/// The longest text of a request that is kept, in bytes.
+const MAX_TEXT: usize = 512;
+
+/// Refuses a text that is too long to be kept.
+pub(super) fn bounded(name: &str, text: Option<&str>) -> Result<(), Refusal> {
+    if text.is_some_and(|text| text.len() > MAX_TEXT) {
+        let error = format!("{name} is longer than {MAX_TEXT} bytes");
+        return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
+    }
+    Ok(())
+}
+
+/// What a device is given.
+pub(super) struct Tokens {
+    pub(super) access: Secret,
+    pub(super) refresh: Option<Secret>,
+    /// How long the access token works; for ever if absent.
+    pub(super) lifetime: Option<Duration>,
 }
 
 /// Whom an access token belongs to.
@@ -53,15 +86,14 @@ pub(super) fn digest(secret: &str) -> Vec<u8> {
 }
 
 impl Homeserver {
-    /// Gives a device of `user` a new access token, and says so in the words of `/login` and
-    /// `/register`. Tokens that a known device had before are dead.
+    /// Gives a device of `user` a new access token. Tokens that a known device had before are dead.
     pub(super) fn sign_in(
         &self,
         cx: &mut Cx<'_>,
         tx: &Transaction<'_>,
         user: i64,
         wish: Wish<'_>,
-    ) -> Result<Map<String, Value>, Fault> {
+    ) -> Result<(String, Tokens), Fault> {
         let device = match wish.device_id {
             Some(id) => id.to_owned(),
             None => new_device_id(cx, tx, user)?,
@@ -75,9 +107,8 @@ impl Homeserver {
             let sql = format!("DELETE FROM {table} WHERE user = ?1 AND device = ?2");
             tx.execute(&sql, params![user, device])?;
         }
-        let mut answer = self.issue(cx, tx, user, &device, wish.refresh_token, None)?;
-        answer.insert("device_id".to_owned(), json!(device));
-        Ok(answer)
+        let tokens = self.issue(cx, tx, user, &device, wish.refresh_token, None)?;
+        Ok((device, tokens))
     }
 
     /// Makes an access token, with a refresh token if wanted.
@@ -89,10 +120,9 @@ impl Homeserver {
         device: &str,
         refreshable: bool,
         parent: Option<i64>,
-    ) -> Result<Map<String, Value>, Fault> {
-        let mut answer = Map::new();
+    ) -> Result<Tokens, Fault> {
         let expiry = |lifetime| Some(millis(cx.now.plus(lifetime?)));
-        let mut refresh_id = None;
+        let (mut refresh, mut refresh_id) = (None, None);
         if refreshable {
             let token = format!("mtr_{}", cx.entropy.text(ALPHANUMERIC, 43));
             tx.execute(
@@ -107,7 +137,7 @@ impl Homeserver {
                 ],
             )?;
             refresh_id = Some(tx.last_insert_rowid());
-            answer.insert("refresh_token".to_owned(), json!(token));
+            refresh = Some(token.into());
         }
         let token = format!("mta_{}", cx.entropy.text(ALPHANUMERIC, 43));
         let lifetime = self.config.access_token_lifetime;
@@ -116,22 +146,18 @@ impl Homeserver {
              VALUES (?1, ?2, ?3, ?4, ?5)",
             params![digest(&token), user, device, refresh_id, expiry(lifetime)],
         )?;
-        answer.insert("access_token".to_owned(), json!(token));
-        if let Some(lifetime) = lifetime {
-            let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-            answer.insert("expires_in_ms".to_owned(), json!(millis));
-        }
-        Ok(answer)
+        Ok(Tokens {
+            access: token.into(),
+            refresh,
+            lifetime,
+        })
     }
+}
 
+impl Call<'_> {
     /// Whose access token comes with the request, if it is still good.
-    pub(super) fn authenticate(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Bearer, Fault> {
-        let bearer = self.bearer(cx.now, tx, request)?;
+    pub(super) fn authenticate(&self, now: Timestamp) -> Result<Bearer, Fault> {
+        let bearer = self.bearer(now)?;
         if bearer.expired {
             let error = "this access token has expired; refresh it or log in again";
             return Err(Refusal::unknown_token(error, true).into());
@@ -140,41 +166,32 @@ impl Homeserver {
     }
 
     /// Whose access token comes with the request, expired or not.
-    pub(super) fn bearer(
-        &self,
-        now: Timestamp,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Bearer, Fault> {
-        let in_header = request.bearer.as_ref().map(matricula_job::Secret::expose);
-        let Some(token) = in_header.or_else(|| request.query("access_token")) else {
+    pub(super) fn bearer(&self, now: Timestamp) -> Result<Bearer, Fault> {
+        let in_header = self.request.bearer.as_ref().map(Secret::expose);
+        let Some(token) = in_header.or_else(|| self.request.query("access_token")) else {
             let error = "this endpoint needs an access token";
-            return Err(Refusal::new(401, "M_MISSING_TOKEN", error).into());
+            return Err(Refusal::new(401, ErrorCode::MissingToken, error).into());
         };
-        let Some((bearer, refresh_id)) = bearer_of(tx, now, token)? else {
+        let Some((bearer, refresh_id)) = bearer_of(self.tx, now, token)? else {
             let error = "this access token is not known, or was logged out";
             return Err(Refusal::unknown_token(error, false).into());
         };
         if let (Some(id), false) = (refresh_id, bearer.expired) {
-            confirm(tx, id)?;
+            confirm(self.tx, id)?;
         }
         Ok(bearer)
     }
+}
 
-    /// `POST /refresh`: a new pair of tokens for the device. The pair before works until the new one
-    /// is first used, so that an answer which never arrived can be asked for again.
-    pub(super) fn refresh(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        let body = Body::parse(&request.body)?;
-        let token = body.required_text("refresh_token")?;
+/// A new pair of tokens for the device. The pair before works until the new one is first used, so
+/// that an answer which never arrived can be asked for again.
+impl Serve for Refresh {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RefreshResponse, Fault> {
+        let tx = call.tx;
         let row: Option<(i64, i64, String, bool, Option<i64>)> = tx
             .query_row(
                 "SELECT id, user, device, spent, expires_at FROM refresh_tokens WHERE digest = ?1",
-                [digest(token)],
+                [digest(self.refresh_token.expose())],
                 |row| {
                     let get = (
                         row.get(0)?,
@@ -202,24 +219,22 @@ impl Homeserver {
         confirm(tx, id)?;
         // A pair made earlier from this token was never used; its access token goes with it.
         tx.execute("DELETE FROM refresh_tokens WHERE parent = ?1", [id])?;
-        let answer = self.issue(cx, tx, user, &device, true, Some(id))?;
-        Ok(Response::json(200, &Value::Object(answer)))
+        let tokens = call.home.issue(cx, tx, user, &device, true, Some(id))?;
+        Ok(RefreshResponse {
+            refresh_token: tokens.refresh,
+            expires_in_ms: tokens.lifetime,
+            ..RefreshResponse::new(tokens.access)
+        })
     }
+}
 
-    /// `GET /account/whoami`
-    pub(super) fn whoami(
-        &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        let bearer = self.authenticate(cx, tx, request)?;
-        let answer = json!({
-            "user_id": names::user_id(&self.config, &bearer.localpart),
-            "device_id": bearer.device,
-            "is_guest": bearer.is_guest,
-        });
-        Ok(Response::json(200, &answer))
+impl Serve for GetTokenOwner {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetTokenOwnerResponse, Fault> {
+        let bearer = call.authenticate(cx.now)?;
+        let user_id = names::user_id(&call.home.config, &bearer.localpart)?;
+        Ok(GetTokenOwnerResponse::new(user_id)
+            .device_id(bearer.device)
+            .is_guest(bearer.is_guest))
     }
 }
 

@@ -3,17 +3,22 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use matricula_api::{
+    ErrorCode,
+    client::registration_tokens::{RegistrationTokenValidity, RegistrationTokenValidityResponse},
+    uia::{AuthData, Flow, Stage, UiaInfo},
+};
 use matricula_job::{Cx, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Homeserver, Request, Response,
-    body::Body,
+    Homeserver,
     limits::Bucket,
     millis, pages,
     refusal::{Fault, Refusal},
+    routes::{Call, Serve},
     tokens::{ALPHANUMERIC, digest},
 };
 use crate::{
@@ -84,7 +89,7 @@ impl Session {
             .optional()?;
         let Some(((wanted, completed), presented_policies, registration_token, user)) = row else {
             let error = "this session is not known or has expired; begin again";
-            return Err(Refusal::new(400, "M_UNKNOWN", error).into());
+            return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
         };
         Ok(Self {
             id: id.to_owned(),
@@ -172,42 +177,6 @@ impl Homeserver {
         flows.any(|flow| flow.iter().all(|stage| session.has_completed(stage)))
     }
 
-    /// Tries one stage. A failed attempt is told apart from a request that makes no sense: it can be
-    /// made again in the same session.
-    pub(super) fn attempt(
-        &self,
-        cx: &Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-        session: &mut Session,
-        (stage, auth): (&str, &Body),
-    ) -> Result<Option<Refusal>, Fault> {
-        if !self.config.flows.iter().flatten().any(|it| it == stage) {
-            let error = "no flow of this server has such a stage";
-            return Err(Refusal::new(400, "M_INVALID_PARAM", error).into());
-        }
-        if session.has_completed(stage) {
-            return Ok(None);
-        }
-        if let Some(refusal) = self.out_of_order(session, stage) {
-            return Ok(Some(refusal));
-        }
-        match stage {
-            DUMMY | TERMS => session.complete(stage),
-            REGISTRATION_TOKEN => {
-                let Some(token) = auth.text("token")? else {
-                    return Ok(Some(Refusal::missing("token")));
-                };
-                return self.attempt_token(cx.now, tx, &request.peer, session, token);
-            }
-            _ => {
-                let error = "this stage is completed on its fallback page";
-                return Ok(Some(Refusal::new(401, "M_UNAUTHORIZED", error)));
-            }
-        }
-        Ok(None)
-    }
-
     /// A flow's stages come in order.
     pub(super) fn out_of_order(&self, session: &Session, stage: &str) -> Option<Refusal> {
         let mut missing = Vec::new();
@@ -221,30 +190,7 @@ impl Homeserver {
             }
         }
         let error = format!("{stage} comes after {}", missing.join(" or "));
-        Some(Refusal::new(401, "M_FORBIDDEN", error))
-    }
-
-    /// The registration token stage. The use is pending from here on: it is the session's, and falls
-    /// back to the token when the session ends without an account.
-    pub(super) fn attempt_token(
-        &self,
-        now: Timestamp,
-        tx: &Transaction<'_>,
-        peer: &str,
-        session: &mut Session,
-        token: &str,
-    ) -> Result<Option<Refusal>, Fault> {
-        // A wrong guess counts like a question to the validity endpoint: it tells as much.
-        let bucket = self.token_bucket(peer);
-        bucket.check(tx, now)?;
-        if !token_is_valid(tx, now, token)? {
-            bucket.take(tx, now)?;
-            let error = "this registration token is wrong, used up or expired";
-            return Ok(Some(Refusal::new(401, "M_UNAUTHORIZED", error)));
-        }
-        session.registration_token = Some(token.to_owned());
-        session.complete(REGISTRATION_TOKEN);
-        Ok(None)
+        Some(Refusal::new(401, ErrorCode::Forbidden, error))
     }
 
     /// What is still to do, and what the last attempt lacked.
@@ -254,26 +200,24 @@ impl Homeserver {
         now: Timestamp,
         session: &mut Session,
         failure: Option<Refusal>,
-    ) -> Result<Response, Fault> {
+    ) -> Result<UiaInfo, Fault> {
+        let stages = |names: &[String]| names.iter().map(|it| Stage::from(it.as_str())).collect();
         let flows = self.config.flows.iter();
-        let mut answer = json!({
-            "session": session.id,
-            "flows": flows.map(|flow| json!({ "stages": flow })).collect::<Vec<_>>(),
-            "params": {},
-        });
+        let mut info = UiaInfo::default();
+        info.flows = flows.map(|it| Flow { stages: stages(it) }).collect();
         if self.config.flows.iter().flatten().any(|it| it == TERMS) {
             self.present_policies(session)?;
-            answer["params"][TERMS] = json!({ "policies": self.policies() });
+            let policies = json!({ "policies": self.policies() });
+            info.params.insert(TERMS.to_owned(), policies);
         }
-        if !session.completed.is_empty() {
-            answer["completed"] = json!(session.completed);
-        }
+        info.completed = stages(&session.completed);
+        info.session = Some(session.id.clone());
         if let Some(failure) = failure {
-            answer["errcode"] = json!(failure.errcode);
-            answer["error"] = json!(failure.error);
+            info.errcode = Some(failure.code);
+            info.error = Some(failure.error.into_owned());
         }
         session.save(tx, now)?;
-        Ok(Response::json(401, &answer))
+        Ok(info)
     }
 
     /// Remembers which versions of the policies a person is being shown.
@@ -297,38 +241,107 @@ impl Homeserver {
         }
         policies
     }
+}
 
-    /// `GET /register/m.login.registration_token/validity`
-    pub(super) fn token_validity(
+impl Call<'_> {
+    /// Tries one stage. A failed attempt is told apart from a request that makes no sense: it can be
+    /// made again in the same session.
+    pub(super) fn attempt(
         &self,
-        cx: &mut Cx<'_>,
-        tx: &Transaction<'_>,
-        request: &Request,
-    ) -> Result<Response, Fault> {
-        if self.config.registration == Registration::Closed {
-            return Err(closed().into());
+        now: Timestamp,
+        session: &mut Session,
+        stage: &str,
+        auth: &AuthData,
+    ) -> Result<Option<Refusal>, Fault> {
+        if !self
+            .home
+            .config
+            .flows
+            .iter()
+            .flatten()
+            .any(|it| it == stage)
+        {
+            let error = "no flow of this server has such a stage";
+            return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
         }
-        self.token_bucket(&request.peer)
-            .check_and_take(tx, cx.now)?;
-        let token = request
-            .query("token")
-            .ok_or_else(|| Refusal::missing("token"))?;
-        let mut stages = self.config.flows.iter().flatten();
-        let valid = stages.any(|it| it == REGISTRATION_TOKEN) && token_is_valid(tx, cx.now, token)?;
-        Ok(Response::json(200, &json!({ "valid": valid })))
+        if session.has_completed(stage) {
+            return Ok(None);
+        }
+        if let Some(refusal) = self.home.out_of_order(session, stage) {
+            return Ok(Some(refusal));
+        }
+        match stage {
+            DUMMY | TERMS => session.complete(stage),
+            REGISTRATION_TOKEN => {
+                let Some(token) = &auth.token else {
+                    return Ok(Some(Refusal::missing("auth/token")));
+                };
+                return self.attempt_token(now, session, token.expose());
+            }
+            _ => {
+                let error = "this stage is completed on its fallback page";
+                return Ok(Some(Refusal::new(401, ErrorCode::Unauthorized, error)));
+            }
+        }
+        Ok(None)
     }
 
-    fn token_bucket<'a>(&self, peer: &'a str) -> Bucket<'a> {
+    /// The registration token stage. The use is pending from here on: it is the session's, and falls
+    /// back to the token when the session ends without an account.
+    pub(super) fn attempt_token(
+        &self,
+        now: Timestamp,
+        session: &mut Session,
+        token: &str,
+    ) -> Result<Option<Refusal>, Fault> {
+        // A wrong guess counts like a question to the validity endpoint: it tells as much.
+        let bucket = self.token_bucket();
+        bucket.check(self.tx, now)?;
+        if !token_is_valid(self.tx, now, token)? {
+            bucket.take(self.tx, now)?;
+            let error = "this registration token is wrong, used up or expired";
+            return Ok(Some(Refusal::new(401, ErrorCode::Unauthorized, error)));
+        }
+        session.registration_token = Some(token.to_owned());
+        session.complete(REGISTRATION_TOKEN);
+        Ok(None)
+    }
+
+    fn token_bucket(&self) -> Bucket<'_> {
         Bucket {
             kind: "token_validity",
-            limit: self.config.limits.token_validity,
-            peer,
+            limit: self.home.config.limits.token_validity,
+            peer: &self.request.peer,
         }
     }
 }
 
+impl Serve for RegistrationTokenValidity {
+    fn admit(call: &Call<'_>, now: Timestamp) -> Result<(), Fault> {
+        if call.home.config.registration == Registration::Closed {
+            return Err(closed().into());
+        }
+        call.token_bucket().check_and_take(call.tx, now)
+    }
+
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<RegistrationTokenValidityResponse, Fault> {
+        let mut stages = call.home.config.flows.iter().flatten();
+        let valid = stages.any(|it| it == REGISTRATION_TOKEN)
+            && token_is_valid(call.tx, cx.now, self.token.expose())?;
+        Ok(RegistrationTokenValidityResponse::new(valid))
+    }
+}
+
 pub(super) fn closed() -> Refusal {
-    Refusal::new(403, "M_FORBIDDEN", "registration is closed on this server")
+    Refusal::new(
+        403,
+        ErrorCode::Forbidden,
+        "registration is closed on this server",
+    )
 }
 
 /// Whether one more account may come of this token. Uses pending in other sessions count.

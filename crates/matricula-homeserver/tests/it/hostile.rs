@@ -1,6 +1,6 @@
 //! Whatever comes in, an answer goes out: no panic, no broken server, and every error has a code.
 
-use matricula_homeserver::{Config, Policy, RegistrationToken, Request};
+use matricula_homeserver::{Config, Limit, Limits, Policy, RegistrationToken, Request};
 use matricula_job::{Method, Secret};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -188,9 +188,110 @@ proptest! {
 #[test]
 fn json_may_be_as_deep_as_it_likes() {
     let mut home = Home::open();
-    let mut request = crate::post(REGISTER, Value::Null);
-    request.body = b"{\"a\":".repeat(100_000);
-    home.send(request).err(400, "M_NOT_JSON");
+    let deep = |depth: usize| [r#"{"a":"#.repeat(depth), "}".repeat(depth)].join("1");
+    send_to(&mut home, REGISTER, &deep(100)).more();
+    // Whole or not, what nests deeper than any client needs is not read.
+    for body in [deep(1_000), deep(100_000), r#"{"a":"#.repeat(100_000)] {
+        send_to(&mut home, REGISTER, &body).err(400, "M_NOT_JSON");
+        send_to(&mut home, LOGIN, &body).err(400, "M_NOT_JSON");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let password = r#""type": "m.login.password", "password": "x""#;
+    let mut home = Home::open();
+    for (path, body, code, name) in [
+        (LOGIN, "{}".to_owned(), "M_MISSING_PARAM", "`type`"),
+        (
+            LOGIN,
+            r#"{"type": null}"#.to_owned(),
+            "M_MISSING_PARAM",
+            "`type`",
+        ),
+        (LOGIN, r#"{"type": 1}"#.to_owned(), "M_BAD_JSON", "/type"),
+        (
+            LOGIN,
+            format!("{{{password}}}"),
+            "M_MISSING_PARAM",
+            "identifier",
+        ),
+        (
+            LOGIN,
+            format!(r#"{{{password}, "identifier": {{}}}}"#),
+            "M_MISSING_PARAM",
+            "`identifier/type`",
+        ),
+        (
+            LOGIN,
+            format!(r#"{{{password}, "identifier": {{"type": []}}}}"#),
+            "M_BAD_JSON",
+            "/identifier/type",
+        ),
+        (
+            REFRESH,
+            "{}".to_owned(),
+            "M_MISSING_PARAM",
+            "`refresh_token`",
+        ),
+        (
+            REGISTER,
+            r#"{"auth": {"session": {}}}"#.to_owned(),
+            "M_BAD_JSON",
+            "/auth/session",
+        ),
+        (REGISTER, String::new(), "M_NOT_JSON", "empty"),
+        // A wrong type comes first, and is not what is wrong first of all.
+        (
+            REGISTER,
+            r#"{"username": 1, "password"#.to_owned(),
+            "M_NOT_JSON",
+            "EOF",
+        ),
+    ] {
+        let json = send_to(&mut home, path, &body).err(400, code);
+        let error = json["error"].as_str().unwrap();
+        assert!(error.contains(name), "{body}: {error}");
+    }
+    for (path, name) in [
+        ("/_matrix/client/v3/register/available", "`username`"),
+        (VALIDITY, "`token`"),
+    ] {
+        let json = home.get(path).err(400, "M_MISSING_PARAM");
+        assert!(json["error"].as_str().unwrap().contains(name), "{json}");
+    }
+}
+
+#[test]
+fn no_answer_repeats_what_was_wrong() {
+    let mut home = Home::open();
+    for body in [
+        r#"{"password": {"canary": "canary"}}"#,
+        r#"{"auth": "canary"}"#,
+        r#"{"auth": {"type": "canary"}}"#,
+        r#"{"device_id": "", "password": "canary"}"#,
+        r#"{"guest_access_token": "canary"}"#,
+        r#""canary""#,
+        "canary",
+    ] {
+        let reply = send_to(&mut home, REGISTER, body);
+        assert!((400..500).contains(&reply.0.status), "{}", reply.text());
+        assert!(!reply.text().contains("canary"), "{}", reply.text());
+    }
+}
+
+#[test]
+fn a_request_that_cannot_be_read_counts_as_an_attempt() {
+    let limit = Limits::default().with_login(Limit::new(1.0, 1));
+    let mut home = Home::new(Config::default().with_limits(limit));
+    send_to(&mut home, LOGIN, "{").err(400, "M_NOT_JSON");
+    send_to(&mut home, LOGIN, "{").err(429, "M_LIMIT_EXCEEDED");
+}
+
+fn send_to(home: &mut Home, path: &str, body: &str) -> Reply {
+    let mut request = crate::post(path, Value::Null);
+    request.body = body.as_bytes().to_vec();
+    home.send(request)
 }
 
 #[test]

@@ -16,11 +16,12 @@ mod pages;
 mod refresh;
 mod register;
 mod registration_tokens;
+mod served;
 mod wire;
 
 use std::time::Duration;
 
-use matricula_homeserver::{Config, Database, Homeserver, Request, Response};
+use matricula_homeserver::{Config, Database, Homeserver, Request};
 use matricula_job::{Cx, Method, Secret, SeededEntropy, Timestamp};
 use serde_json::{Value, json};
 
@@ -129,7 +130,7 @@ fn post(address: &str, body: Value) -> Request {
 }
 
 /// An answer, and ways to look at it.
-struct Reply(Response);
+struct Reply(matricula_homeserver::Reply);
 
 impl Reply {
     fn json(&self) -> Value {
@@ -143,7 +144,7 @@ impl Reply {
     fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.0.headers.iter();
         headers
-            .find(|(key, _)| *key == name)
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
 

@@ -1,0 +1,141 @@
+//! The one table of the operations that this server serves, and how a request finds its own.
+
+use std::borrow::Cow;
+
+use matricula_api::{
+    client::{
+        capabilities::GetCapabilities,
+        login::{GetLoginFlows, Login},
+        logout::{Logout, LogoutAll},
+        refresh::Refresh,
+        registration::{CheckUsernameAvailability, Register},
+        registration_tokens::RegistrationTokenValidity,
+        versions::GetVersions,
+        wellknown::GetWellknown,
+        whoami::GetTokenOwner,
+    },
+    server::{Incoming, Place, Reply, RequestError, Served, Shape, find},
+};
+use matricula_job::{Cx, Method, Operation, Timestamp};
+use rusqlite::Transaction;
+
+use super::{
+    Homeserver, Request,
+    refusal::{Fault, Refusal},
+};
+
+/// Everything that is served, apart from pages for a browser.
+const ROUTES: &[Route] = &[
+    Route::of::<GetWellknown>(),
+    Route::of::<GetVersions>(),
+    Route::of::<GetCapabilities>(),
+    Route::of::<Register>(),
+    Route::of::<CheckUsernameAvailability>(),
+    Route::of::<RegistrationTokenValidity>(),
+    Route::of::<GetLoginFlows>(),
+    Route::of::<Login>(),
+    Route::of::<Logout>(),
+    Route::of::<LogoutAll>(),
+    Route::of::<Refresh>(),
+    Route::of::<GetTokenOwner>(),
+];
+
+/// The operations that a [`Homeserver`] serves. To any other it answers `M_UNRECOGNIZED`.
+///
+/// ```
+/// let mut served = matricula_homeserver::served();
+/// assert!(served.any(|operation| operation.id == "register"));
+/// ```
+pub fn served() -> impl Iterator<Item = &'static Operation> {
+    ROUTES.iter().map(|route| &route.operation)
+}
+
+/// A request in work: who answers it, and in which transaction.
+pub(super) struct Call<'a> {
+    pub(super) home: &'a Homeserver,
+    pub(super) tx: &'a Transaction<'a>,
+    pub(super) request: &'a Request,
+}
+
+/// An operation that this server serves.
+pub(super) trait Serve: Served {
+    /// What must hold before the request is looked at: limits, for instance, are not got round by
+    /// requests that cannot be read.
+    fn admit(_: &Call<'_>, _: Timestamp) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// What of the body counts.
+    fn body(request: &Request) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&request.body)
+    }
+
+    /// Does what is asked.
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Self::Response, Fault>;
+}
+
+/// One operation, and what answers it.
+struct Route {
+    operation: Operation,
+    answer: fn(&Call<'_>, &mut Cx<'_>) -> Result<Reply, Fault>,
+}
+
+impl Route {
+    const fn of<E: Serve>() -> Self {
+        Self {
+            operation: E::OPERATION,
+            answer: answer::<E>,
+        }
+    }
+}
+
+impl AsRef<Operation> for Route {
+    fn as_ref(&self) -> &Operation {
+        &self.operation
+    }
+}
+
+fn answer<E: Serve>(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+    E::admit(call, cx.now)?;
+    let request: E = read(call.request)?;
+    let response = request.serve(call, cx)?;
+    Ok(E::write_success(&response))
+}
+
+fn read<E: Serve>(request: &Request) -> Result<E, Fault> {
+    let body = E::body(request);
+    let mut parameters = E::PARAMETERS.iter();
+    let takes_json = parameters.any(|it| it.place == Place::Body && it.shape != Shape::Bytes);
+    // https://spec.matrix.org/v1.19/client-server-api/#api-standards: at least an empty object.
+    if takes_json && body.is_empty() {
+        return Err(RequestError::NotJson("it is empty".to_owned()).into());
+    }
+    let pairs = request.query.iter();
+    let query = pairs.map(|(name, value)| (Cow::Borrowed(name.as_str()), value.clone()));
+    let incoming = Incoming::new(&E::OPERATION, &request.path)
+        .ok_or_else(Refusal::unrecognized)?
+        .with_query(query.collect())
+        .with_body(&body);
+    Ok(E::read_request(&incoming)?)
+}
+
+/// Answers what is in the table; none where the path is not.
+pub(super) fn route(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Option<Reply>, Fault> {
+    let Request { method, path, .. } = call.request;
+    if let Some(route) = find(ROUTES, method.as_str(), path).first() {
+        return (route.answer)(call, cx).map(Some);
+    }
+    let of_path = served().filter(|operation| Incoming::new(operation, path).is_some());
+    let others: Vec<_> = of_path.map(|operation| operation.method).collect();
+    Ok((!others.is_empty()).then(|| wrong_method(&others)))
+}
+
+/// What is said of a known path with a method that it does not take.
+pub(super) fn wrong_method(allowed: &[Method]) -> Reply {
+    let names: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
+    let mut reply = Refusal::unknown_method("this endpoint takes other methods").into_reply();
+    reply
+        .headers
+        .push((Cow::Borrowed("allow"), names.join(", ")));
+    reply
+}

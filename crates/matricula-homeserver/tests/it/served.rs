@@ -1,0 +1,117 @@
+//! What is served answers as its type, and all the rest is unrecognized.
+
+use std::collections::BTreeSet;
+
+use matricula_api::{ApiError, Endpoint, client, operations, server::AnyEndpoint};
+use matricula_homeserver::{Config, Limit, Limits, RegistrationToken, Request, served};
+use matricula_job::{Body, Operation, OperationAuth, Response, Secret};
+use serde_json::{Value, json};
+
+use crate::{Home, PASSWORD, Reply, post, text};
+
+/// A request to an operation, with something in each parameter of its path.
+fn request_to(operation: &Operation) -> Request {
+    let segments = operation.path.split('/').map(|segment| match segment {
+        it if it.starts_with('{') => "x",
+        literal => literal,
+    });
+    let path = segments.collect::<Vec<_>>().join("/");
+    Request::new(operation.method, path)
+}
+
+fn of_the_wire(reply: &Reply) -> Response {
+    Response::new(reply.0.status, vec![], Body::Bytes(reply.0.body.clone()))
+}
+
+#[test]
+fn every_other_operation_of_every_api_is_unrecognized() {
+    let mut home = Home::open();
+    let (mut here, mut elsewhere) = (0, 0);
+    for operation in operations() {
+        let reply = home.send(request_to(operation));
+        let has_path = |it: &Operation| it.path == operation.path;
+        if served().any(|it| it == operation) {
+            here += 1;
+            assert!(![404, 405].contains(&reply.0.status), "{operation:?}");
+        } else if served().any(has_path) {
+            elsewhere += 1;
+            reply.err(405, "M_UNRECOGNIZED");
+        } else {
+            elsewhere += 1;
+            reply.err(404, "M_UNRECOGNIZED");
+        }
+    }
+    assert_eq!(here, served().count());
+    assert!(elsewhere > 180, "{elsewhere}");
+}
+
+/// What to send so that the operation succeeds, where it needs more than a token.
+fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
+    let auth = json!({ "type": "m.login.dummy" });
+    let user = json!({ "type": "m.id.user", "user": "alice" });
+    match id {
+        "register" => (
+            "",
+            json!({ "password": PASSWORD, "auth": auth, "refresh_token": true }),
+        ),
+        "checkUsernameAvailability" => ("?username=bob", Value::Null),
+        "registrationTokenValidity" => ("?token=sesame", Value::Null),
+        "login" => (
+            "",
+            json!({ "type": "m.login.password", "identifier": user, "password": PASSWORD }),
+        ),
+        "refresh" => ("", json!({ "refresh_token": refresh_token })),
+        _ => ("", Value::Null),
+    }
+}
+
+#[test]
+fn what_is_served_answers_as_its_type() {
+    for operation in served() {
+        let mut home =
+            Home::new(Config::default().with_registration_token(RegistrationToken::new("sesame")));
+        let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
+        let alice = home.register(body).ok();
+        let (query, body) = example(operation.id, &text(&alice, "refresh_token"));
+        let mut request = post(&format!("{}{query}", operation.path), body);
+        request.method = operation.method;
+        if operation.auth == OperationAuth::Required {
+            request.bearer = Some(Secret::from(text(&alice, "access_token")));
+        }
+        let reply = home.send(request);
+        assert_eq!(reply.0.status, 200, "{}: {}", operation.id, reply.text());
+        let typed = |it: &&AnyEndpoint| it.operation == *operation;
+        let typed = client::SERVED.iter().find(typed).unwrap();
+        let again = typed.read(&of_the_wire(&reply)).unwrap();
+        let again: Value = serde_json::from_slice(&again.body).unwrap();
+        assert_eq!(again, reply.json(), "{}", operation.id);
+    }
+}
+
+#[test]
+fn refusals_are_the_apis_errors() {
+    use client::registration::Register;
+
+    let limits = Limits::default().with_registration(Limit::new(0.5, 1));
+    let mut home = Home::new(Config::default().with_limits(limits));
+    let asks = Register::read(&of_the_wire(&home.post(crate::REGISTER, json!({}))));
+    let Err(ApiError::Uia(info)) = asks else {
+        panic!("{asks:?}");
+    };
+    assert_eq!(info.flows[0].stages[0].as_str(), "m.login.dummy");
+    assert!(info.session.is_some() && info.extra.is_empty());
+    home.register_named("alice").ok();
+    let reply = home.register_named("bob");
+    assert_eq!(reply.header("Content-Type"), Some("application/json"));
+    let limited = Register::read(&of_the_wire(&reply));
+    assert!(
+        matches!(limited, Err(ApiError::RateLimited { retry_after: Some(wait) })
+        if wait.as_millis() == 2_000)
+    );
+}
+
+#[test]
+fn nothing_is_served_twice() {
+    let all: BTreeSet<_> = served().map(|it| (it.method.as_str(), it.path)).collect();
+    assert_eq!(all.len(), served().count());
+}
