@@ -560,3 +560,6 @@ impl<'a> Lower<'a> {
         self.structs.entry(key).or_insert(empty);
     }
 }
+
+#[cfg(test)]
+mod tests;

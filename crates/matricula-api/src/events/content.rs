@@ -87,10 +87,14 @@ pub(crate) fn read<C: EventContent>(kind: &str, content: &Raw) -> Result<C, Even
 }
 
 pub(crate) fn read_json<T: DeserializeOwned>(kind: &str, json: &str) -> Result<T, EventError> {
-    serde_json::from_str(json).map_err(|error| EventError {
+    serde_json::from_str(json).map_err(|error| refuse(kind, json, &error))
+}
+
+fn refuse(kind: &str, json: &str, error: &serde_json::Error) -> EventError {
+    EventError {
         kind: kind.to_owned(),
-        message: explain(json, &error),
-    })
+        message: explain(json, error),
+    }
 }
 
 /// What is wrong, at which path. A part that was kept as text names its own path, which is put

@@ -5,10 +5,10 @@
 //! [`definitions`] where several share it.
 //!
 //! ```
-//! use matricula_api::events::{EventContent, RoomMessage, RoomEvent, AnyMessage};
+//! use matricula_api::events::{AnyMessage, EventContent, Relation, RoomEvent, RoomMessage};
 //!
 //! let hello = RoomMessage::text("hello");
-//! assert_eq!(hello.to_raw().json(), r#"{"msgtype":"m.text","body":"hello"}"#);
+//! assert_eq!(hello.to_raw().json(), r#"{"body":"hello","msgtype":"m.text"}"#);
 //!
 //! let event: RoomEvent = serde_json::from_str(r#"{
 //!     "type": "m.room.message",
@@ -21,10 +21,8 @@
 //!     Some(Ok(AnyMessage::RoomMessage(message))) => assert_eq!(message.body(), "hello"),
 //!     other => panic!("{other:?}"),
 //! }
-//! assert_eq!(
-//!     RoomMessage::text("hello to you").reply_to(&event).to_raw().json(),
-//!     r#"{"msgtype":"m.text","body":"hello to you","m.relates_to":{"m.in_reply_to":{"event_id":"$1:example.org"}},"m.mentions":{"user_ids":["@alice:example.org"]}}"#
-//! );
+//! let answer = RoomMessage::text("hello to you").reply_to(&event);
+//! assert_eq!(answer.relates_to(), Some(&Relation::reply(event.event_id)));
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!

@@ -354,8 +354,8 @@ fn what_is_wrong_is_named_with_its_path() {
             "the text is no power level, at /users/@a:b.c",
         ),
         (
-            refused::<Direct>(json!([])),
-            "expected a map, found sequence",
+            refused::<Direct>(json!({"@a:b.c": ["!d:b.c", 5]})),
+            "expected a room id, found integer, at /@a:b.c/1",
         ),
     ] {
         assert_eq!(reason, expected);

@@ -1,4 +1,5 @@
 //! The contents of events against the specification's own examples and schemas.
+#![allow(clippy::print_stdout, reason = "the counts are part of the result")]
 
 use std::{
     collections::BTreeSet,

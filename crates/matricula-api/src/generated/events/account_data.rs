@@ -223,7 +223,7 @@ impl Serialize for CrossSigningUserSigning {
     }
 }
 
-/// The content of `m.direct`.
+/// The content of `m.direct`. The rooms that are for two, by the other user.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mdirect)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -241,7 +241,7 @@ impl Serialize for Direct {
     }
 }
 
-/// The content of `m.fully_read`.
+/// The content of `m.fully_read`. How far the user has read.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mfully_read)
 #[derive(Clone, Debug, PartialEq)]
@@ -301,7 +301,7 @@ impl Serialize for FullyRead {
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#midentity_server)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IdentityServer {
-    /// `base_url`.
+    /// Null where the user wants none.
     pub base_url: Option<Value>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -347,7 +347,7 @@ impl Serialize for IdentityServer {
     }
 }
 
-/// The content of `m.ignored_user_list`.
+/// The content of `m.ignored_user_list`. Whom the user does not want to hear from.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mignored_user_list)
 #[derive(Clone, Debug, PartialEq)]
@@ -676,7 +676,7 @@ impl Serialize for MegolmBackupV1 {
     }
 }
 
-/// The content of `m.push_rules`.
+/// The content of `m.push_rules`. When to notify the user.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mpush_rules)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -948,7 +948,7 @@ impl Serialize for SecretStorageKey {
     }
 }
 
-/// The content of `m.tag`.
+/// The content of `m.tag`. The user's tags of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mtag)
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -100,7 +100,7 @@ impl Serialize for Relation {
 pub struct Annotation {
     /// `event_id`.
     pub event_id: EventId,
-    /// `key`.
+    /// What is added, such as an emoji.
     pub key: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -277,9 +277,9 @@ impl Serialize for Reference {
 /// A relation by which an event is part of a thread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thread {
-    /// `event_id`.
+    /// The first event of the thread.
     pub event_id: EventId,
-    /// `is_falling_back`.
+    /// Whether the answer below is no answer, but there for clients that know no threads.
     pub is_falling_back: Option<bool>,
     /// `m.in_reply_to`.
     pub in_reply_to: Option<InReplyTo>,
@@ -2398,9 +2398,9 @@ impl Serialize for SignedThirdPartyInvite {
 /// The shared definition `m.mentions`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mentions {
-    /// `user_ids`.
+    /// Who is mentioned.
     pub user_ids: Option<Vec<UserId>>,
-    /// `room`.
+    /// Whether everybody is.
     pub room: Option<bool>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -2854,17 +2854,17 @@ impl Serialize for StrippedState {
 /// What a server adds to an event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unsigned {
-    /// `age`. In milliseconds.
+    /// How long ago it was sent. In milliseconds.
     pub age: Option<i64>,
-    /// `membership`.
+    /// That of the user when the event was sent.
     pub membership: Option<Membership>,
-    /// `prev_content`.
+    /// The content that a state event replaced.
     pub prev_content: Option<Raw>,
-    /// `redacted_because`.
+    /// The redaction that stripped the event.
     pub redacted_because: Option<Raw<RoomEvent>>,
-    /// `transaction_id`.
+    /// What the device itself gave with the event.
     pub transaction_id: Option<String>,
-    /// `m.relations`.
+    /// Relations of other events to this one, summed up by the server.
     pub relations: Option<Raw>,
     /// `invite_room_state`.
     pub invite_room_state: Option<Vec<Raw<StrippedState>>>,
@@ -3003,21 +3003,21 @@ impl Serialize for Unsigned {
 pub struct RoomEvent {
     /// `type`.
     pub kind: String,
-    /// `state_key`.
+    /// Only state events have one; it may be empty.
     pub state_key: Option<String>,
-    /// `content`.
+    /// What it says, as it came.
     pub content: Raw,
     /// `event_id`.
     pub event_id: EventId,
     /// `sender`.
     pub sender: UserId,
-    /// `origin_server_ts`.
+    /// When it was sent, by the clock of the sender's server.
     pub origin_server_ts: Timestamp,
-    /// `room_id`.
+    /// None in the answer to a sync, which says so outside the event.
     pub room_id: Option<RoomId>,
-    /// `redacts`.
+    /// In rooms of versions before 11, the event that a redaction is about.
     pub redacts: Option<EventId>,
-    /// `unsigned`.
+    /// What the user's server adds.
     pub unsigned: Option<Unsigned>,
     /// What the specification does not name.
     pub extra: Extra,

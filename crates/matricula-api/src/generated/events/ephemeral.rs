@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 use crate::{EventId, Extra, SortedMap, UserId, wire};
 
-/// The content of `m.presence`.
+/// The content of `m.presence`. Whether a user is around.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mpresence)
 #[derive(Clone, Debug, PartialEq)]
@@ -137,7 +137,7 @@ impl Serialize for Presence {
     }
 }
 
-/// The content of `m.receipt`.
+/// The content of `m.receipt`. Who has read up to which event.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mreceipt)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -223,7 +223,7 @@ impl Serialize for EventReceipts {
     }
 }
 
-/// The content of `m.typing`.
+/// The content of `m.typing`. Who is typing.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mtyping)
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 use crate::{EventId, Extra, MxcUri, Raw, SortedMap, UserId, wire};
 
-/// The content of `m.reaction`.
+/// The content of `m.reaction`. A small answer to an event, such as an emoji.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mreaction)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -617,11 +617,11 @@ pub struct AudioMessage {
     pub url: Option<MxcUri>,
     /// `file`.
     pub file: Option<definitions::EncryptedFile>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -872,11 +872,11 @@ pub struct EmoteMessage {
     pub format: Option<String>,
     /// `formatted_body`.
     pub formatted_body: Option<String>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1005,11 +1005,11 @@ pub struct FileMessage {
     pub url: Option<MxcUri>,
     /// `file`.
     pub file: Option<definitions::EncryptedFile>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1290,11 +1290,11 @@ pub struct ImageMessage {
     pub url: Option<MxcUri>,
     /// `file`.
     pub file: Option<definitions::EncryptedFile>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1469,11 +1469,11 @@ pub struct KeyVerificationRequestMessage {
     pub methods: Vec<String>,
     /// `to`.
     pub to: UserId,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1616,11 +1616,11 @@ pub struct LocationMessage {
     pub geo_uri: String,
     /// `info`.
     pub info: Option<LocationInfo>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1812,11 +1812,11 @@ pub struct NoticeMessage {
     pub format: Option<String>,
     /// `formatted_body`.
     pub formatted_body: Option<String>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1939,11 +1939,11 @@ pub struct ServerNoticeMessage {
     pub admin_contact: Option<String>,
     /// `limit_type`.
     pub limit_type: Option<String>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -2069,11 +2069,11 @@ pub struct TextMessage {
     pub format: Option<String>,
     /// `formatted_body`.
     pub formatted_body: Option<String>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -2202,11 +2202,11 @@ pub struct VideoMessage {
     pub url: Option<MxcUri>,
     /// `file`.
     pub file: Option<definitions::EncryptedFile>,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -2520,11 +2520,11 @@ pub struct OtherMessage {
     pub body: String,
     /// `msgtype`.
     pub msgtype: String,
-    /// `m.relates_to`.
+    /// How it relates to another event.
     pub relates_to: Option<definitions::Relation>,
-    /// `m.mentions`.
+    /// Who is mentioned.
     pub mentions: Option<definitions::Mentions>,
-    /// `m.new_content`.
+    /// In an edit, the whole new message.
     pub new_content: Option<Raw<RoomMessage>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -2615,12 +2615,12 @@ impl Serialize for OtherMessage {
     }
 }
 
-/// The content of `m.room.redaction`.
+/// The content of `m.room.redaction`. That an event is to be stripped of its content.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomredaction)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomRedaction {
-    /// `redacts`.
+    /// Which event. In rooms of versions before 11 it stands beside the content.
     pub redacts: Option<EventId>,
     /// `reason`.
     pub reason: Option<String>,
@@ -2682,7 +2682,7 @@ impl Serialize for RoomRedaction {
     }
 }
 
-/// The content of `m.sticker`.
+/// The content of `m.sticker`. A picture that stands for words.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#msticker)
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 use crate::{EventId, Extra, MxcUri, RoomAliasId, RoomId, SortedMap, UserId, wire};
 
-/// The content of `m.room.avatar`.
+/// The content of `m.room.avatar`. The picture of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomavatar)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,12 +71,12 @@ impl Serialize for RoomAvatar {
     }
 }
 
-/// The content of `m.room.canonical_alias`.
+/// The content of `m.room.canonical_alias`. The names by which a room may be found.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomcanonical_alias)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomCanonicalAlias {
-    /// `alias`.
+    /// The one to show. An empty one is read as none.
     pub alias: Option<RoomAliasId>,
     /// `alt_aliases`.
     pub alt_aliases: Option<Vec<RoomAliasId>>,
@@ -138,22 +138,22 @@ impl Serialize for RoomCanonicalAlias {
     }
 }
 
-/// The content of `m.room.create`.
+/// The content of `m.room.create`. The first event of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomcreate)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomCreate {
     /// `creator`.
     pub creator: Option<UserId>,
-    /// `m.federate`.
+    /// Whether users of other servers may join. Absent means that they may.
     pub federate: Option<bool>,
-    /// `room_version`.
+    /// Absent means `1`.
     pub room_version: Option<String>,
     /// `type`.
     pub room_type: Option<String>,
-    /// `predecessor`.
+    /// The room that this one replaces.
     pub predecessor: Option<PreviousRoom>,
-    /// `additional_creators`. Since 1.16.
+    /// Users with the rights of the creator, from version 12 on. Since 1.16.
     pub additional_creators: Option<Vec<UserId>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -328,16 +328,16 @@ impl Serialize for PreviousRoom {
     }
 }
 
-/// The content of `m.room.encryption`.
+/// The content of `m.room.encryption`. That what is said in a room is encrypted, and how.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomencryption)
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomEncryption {
     /// `algorithm`.
     pub algorithm: definitions::RoomAlgorithm,
-    /// `rotation_period_ms`.
+    /// How long a session is used. Absent means a week.
     pub rotation_period_ms: Option<Duration>,
-    /// `rotation_period_msgs`.
+    /// For how many messages a session is used. Absent means 100.
     pub rotation_period_msgs: Option<u64>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -419,7 +419,7 @@ impl Serialize for RoomEncryption {
     }
 }
 
-/// The content of `m.room.guest_access`.
+/// The content of `m.room.guest_access`. Whether guests may join a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomguest_access)
 #[derive(Clone, Debug, PartialEq)]
@@ -474,7 +474,7 @@ impl Serialize for RoomGuestAccess {
     }
 }
 
-/// The content of `m.room.history_visibility`.
+/// The content of `m.room.history_visibility`. Who may read what was said before they came.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomhistory_visibility)
 #[derive(Clone, Debug, PartialEq)]
@@ -770,14 +770,14 @@ impl Serialize for ImagePackMeta {
     }
 }
 
-/// The content of `m.room.join_rules`.
+/// The content of `m.room.join_rules`. Who may join a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomjoin_rules)
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomJoinRules {
     /// `join_rule`.
     pub join_rule: definitions::JoinRule,
-    /// `allow`. Since 1.2.
+    /// What lets users in where the rule is restricted. Since 1.2.
     pub allow: Option<Vec<AllowCondition>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -906,22 +906,22 @@ impl Serialize for AllowCondition {
     }
 }
 
-/// The content of `m.room.member`.
+/// The content of `m.room.member`. Whether and how a user is in a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroommember)
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomMember {
-    /// `avatar_url`.
+    /// The user's picture in this room. Clients have set texts that are no content address.
     pub avatar_url: Option<String>,
-    /// `displayname`.
+    /// What the user is called in this room.
     pub displayname: Option<String>,
-    /// `membership`.
+    /// Whether the user is in the room, invited, and so on.
     pub membership: definitions::Membership,
-    /// `is_direct`.
+    /// Whether the room was made for two.
     pub is_direct: Option<bool>,
-    /// `join_authorised_via_users_server`. Since 1.2.
+    /// Whose server let the user in, where a rule restricts who may join. Since 1.2.
     pub join_authorised_via_users_server: Option<UserId>,
-    /// `reason`. Since 1.1.
+    /// Why it changed, for people. Since 1.1.
     pub reason: Option<String>,
     /// `third_party_invite`.
     pub third_party_invite: Option<ThirdPartyInvite>,
@@ -1121,7 +1121,8 @@ impl Serialize for ThirdPartyInvite {
     }
 }
 
-/// The content of `m.room.name`.
+/// The content of `m.room.name`. What a room is called. Without a name, or with an empty one, it
+/// has none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomname)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1172,7 +1173,7 @@ impl Serialize for RoomName {
     }
 }
 
-/// The content of `m.room.pinned_events`.
+/// The content of `m.room.pinned_events`. Events that everybody should see.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroompinned_events)
 #[derive(Clone, Debug, PartialEq)]
@@ -1344,14 +1345,14 @@ impl Serialize for RoomPolicyPublicKeys {
     }
 }
 
-/// The content of `m.room.power_levels`.
+/// The content of `m.room.power_levels`. Who may do what in a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomPowerLevels {
     /// `ban`.
     pub ban: Option<crate::events::PowerLevel>,
-    /// `events`.
+    /// The levels needed to send events of these types.
     pub events: Option<SortedMap<String, crate::events::PowerLevel>>,
     /// `events_default`.
     pub events_default: Option<crate::events::PowerLevel>,
@@ -1363,7 +1364,7 @@ pub struct RoomPowerLevels {
     pub redact: Option<crate::events::PowerLevel>,
     /// `state_default`.
     pub state_default: Option<crate::events::PowerLevel>,
-    /// `users`.
+    /// The levels of users who do not have the default one.
     pub users: Option<SortedMap<UserId, crate::events::PowerLevel>>,
     /// `users_default`.
     pub users_default: Option<crate::events::PowerLevel>,
@@ -1572,7 +1573,7 @@ impl Serialize for Notifications {
     }
 }
 
-/// The content of `m.room.server_acl`.
+/// The content of `m.room.server_acl`. Which servers may take part in a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomserver_acl)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1810,14 +1811,14 @@ impl Serialize for PublicKey {
     }
 }
 
-/// The content of `m.room.tombstone`.
+/// The content of `m.room.tombstone`. That a room has been replaced.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomtombstone)
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomTombstone {
     /// `body`.
     pub body: String,
-    /// `replacement_room`.
+    /// The room to go to.
     pub replacement_room: RoomId,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1872,14 +1873,15 @@ impl Serialize for RoomTombstone {
     }
 }
 
-/// The content of `m.room.topic`.
+/// The content of `m.room.topic`. What a room is about. Without a topic, or with an empty one, it
+/// has none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomtopic)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomTopic {
     /// `topic`.
     pub topic: Option<String>,
-    /// `m.topic`. Since 1.15.
+    /// The same in several formats. Since 1.15.
     pub topic_block: Option<TopicContentBlock>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -5,12 +5,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use crate::{Extra, wire};
 
-/// The content of `m.space.child`.
+/// The content of `m.space.child`. That a room, named by the state key, is in this space. Without
+/// `via` it is no more.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mspacechild)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SpaceChild {
-    /// `via`.
+    /// Servers through which it can be joined.
     pub via: Option<Vec<String>>,
     /// `order`.
     pub order: Option<String>,
@@ -85,12 +86,13 @@ impl Serialize for SpaceChild {
     }
 }
 
-/// The content of `m.space.parent`.
+/// The content of `m.space.parent`. That this room is in a space, named by the state key. Without
+/// `via` it is no more.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mspaceparent)
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SpaceParent {
-    /// `via`.
+    /// Servers through which it can be joined.
     pub via: Option<Vec<String>>,
     /// `canonical`.
     pub canonical: Option<bool>,

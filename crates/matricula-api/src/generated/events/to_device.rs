@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 use crate::{Extra, RoomId, wire};
 
-/// The content of `m.dummy`.
+/// The content of `m.dummy`. Nothing. It keeps an encrypted session going.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mdummy)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,7 +43,8 @@ impl Serialize for Dummy {
     }
 }
 
-/// The content of `m.forwarded_room_key`.
+/// The content of `m.forwarded_room_key`. A key to read messages of a room, passed on by who did
+/// not make it.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mforwarded_room_key)
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +156,7 @@ impl Serialize for ForwardedRoomKey {
     }
 }
 
-/// The content of `m.room_key`.
+/// The content of `m.room_key`. A key to read messages of a room.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroom_key)
 #[derive(Clone, Debug, PartialEq)]
@@ -250,7 +251,7 @@ impl Serialize for RoomKey {
     }
 }
 
-/// The content of `m.room_key.withheld`.
+/// The content of `m.room_key.withheld`. Why a key is not sent.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroom_keywithheld)
 #[derive(Clone, Debug, PartialEq)]
@@ -427,7 +428,7 @@ impl Serialize for RoomKeyBundle {
     }
 }
 
-/// The content of `m.room_key_request`.
+/// The content of `m.room_key_request`. The wish for a key, or the end of that wish.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroom_key_request)
 #[derive(Clone, Debug, PartialEq)]
@@ -599,7 +600,7 @@ impl Serialize for RequestedKeyInfo {
     }
 }
 
-/// The content of `m.secret.request`.
+/// The content of `m.secret.request`. The wish for a secret, or the end of that wish.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#msecretrequest)
 #[derive(Clone, Debug, PartialEq)]
@@ -686,7 +687,7 @@ impl Serialize for SecretRequest {
     }
 }
 
-/// The content of `m.secret.send`.
+/// The content of `m.secret.send`. A secret that was asked for.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#msecretsend)
 #[derive(Clone, Debug, PartialEq)]
