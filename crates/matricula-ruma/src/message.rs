@@ -1,0 +1,42 @@
+//! What requests and responses have in common: headers and bodies.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use matricula_job::Header;
+use ruma_common::api::OutgoingBody;
+
+use crate::Error;
+
+/// The bytes of ruma's body; its type joins the headers, unless they say another.
+pub(crate) fn content_of(
+    body: impl OutgoingBody,
+    headers: &mut HeaderMap,
+) -> Result<Vec<u8>, Error> {
+    if let Some(kind) = body.content_type() {
+        headers.entry(CONTENT_TYPE).or_insert(kind);
+    }
+    let bytes = body.try_into_buf();
+    bytes.map_err(|error| Error::Write(error.into()))
+}
+
+/// The headers as texts. Those that are no text are none that Matrix knows, and are left out.
+pub(crate) fn header_of(headers: &HeaderMap) -> Header {
+    let pairs = headers.iter().filter_map(|(name, value)| {
+        let value = std::str::from_utf8(value.as_bytes()).ok()?;
+        Some((name.as_str().to_owned().into(), value.to_owned()))
+    });
+    pairs.collect()
+}
+
+/// The texts as headers. Those that no message can hold, such as one with a line break, are left
+/// out: nobody can have sent them, and nobody will.
+pub(crate) fn headers_from<N: AsRef<str>>(pairs: &[(N, String)]) -> HeaderMap {
+    let pairs = pairs.iter().filter_map(|(name, value)| {
+        let name: HeaderName = name.as_ref().parse().ok()?;
+        Some((name, HeaderValue::try_from(value).ok()?))
+    });
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.append(name, value);
+    }
+    headers
+}

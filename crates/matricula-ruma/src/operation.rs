@@ -1,0 +1,86 @@
+//! Which operation a request is to.
+
+use std::borrow::Cow;
+
+use matricula_api::operations;
+use matricula_job::{Job, Operation, Retry, ServerUrl};
+use percent_encoding::percent_decode_str;
+use ruma_common::api::{Metadata, path_builder::PathBuilder};
+
+/// The job of a request of the type `R` to `path`, with the facts of the operation that it is to.
+///
+/// Nobody knows the secrets of an operation that matricula does not know: all that is in its body
+/// counts as secret.
+pub(crate) fn job_for<R: Metadata>(
+    server: &ServerUrl,
+    path: &str,
+    method: matricula_job::Method,
+) -> Job {
+    let known = known::<R>(method, path);
+    let Some(first) = known.first() else {
+        let name = R::PATH_BUILDER.all_paths().last().unwrap_or_default();
+        return Job::new(server, path, method, name).with_request_secrets(vec!["/*".into()]);
+    };
+    let job = Job::for_operation(server, path, first);
+    if known.len() == 1 {
+        return job;
+    }
+    // They differ in their bodies alone: careful enough for any of them is right for all.
+    let careful = known.iter().find(|one| one.retry == Retry::NotProcessed);
+    let retry = careful.unwrap_or(first).retry;
+    job.with_retry(retry)
+        .with_request_secrets(names(&known, |one| one.request_secrets))
+        .with_query_secrets(names(&known, |one| one.query_secrets))
+}
+
+/// Who may call what `R` asks for, where matricula knows it.
+pub(crate) fn known<R: Metadata>(
+    method: matricula_job::Method,
+    path: &str,
+) -> Vec<&'static Operation> {
+    // Unstable paths and those of old versions lead to the same operation.
+    let others: Vec<_> = R::PATH_BUILDER.all_paths().collect();
+    let paths = [path].into_iter().chain(others.into_iter().rev());
+    paths
+        .map(|path| at(method, path))
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+/// The operations of this method and path. Those with as few parameters in the path as any, and of
+/// them those with the fewest secrets first.
+fn at(method: matricula_job::Method, path: &str) -> Vec<&'static Operation> {
+    let fits = |one: &&Operation| one.method == method && segments(one.path, path).is_some();
+    let mut found: Vec<_> = operations().filter(fits).collect();
+    let parameters = |one: &Operation| one.path.matches('{').count();
+    found.sort_by_key(|one| (parameters(one), one.request_secrets.len()));
+    if let Some(fewest) = found.first().map(|one| parameters(one)) {
+        found.retain(|one| parameters(one) == fewest);
+    }
+    found
+}
+
+fn names(
+    known: &[&Operation],
+    of: fn(&Operation) -> &'static [&'static str],
+) -> Vec<Cow<'static, str>> {
+    let all = known.iter().flat_map(|one| of(one));
+    all.map(|&name| Cow::Borrowed(name)).collect()
+}
+
+/// The segments of `path`, decoded, that stand for the parameters of `template`; `None` if it is
+/// another's.
+pub(crate) fn segments(template: &str, path: &str) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    let mut actual = path.split('/');
+    for expected in template.split('/') {
+        let actual = actual.next()?;
+        if expected.starts_with('{') {
+            let text = percent_decode_str(actual).decode_utf8().ok()?;
+            found.push(text.into_owned());
+        } else if expected != actual {
+            return None;
+        }
+    }
+    actual.next().is_none().then_some(found)
+}

@@ -1,0 +1,236 @@
+//! Requests: ruma's as jobs and as matricula's types, and matricula's as ruma's.
+
+use std::borrow::Cow;
+
+use http::{HeaderValue, Uri, header::CONTENT_TYPE};
+use matricula_api::{
+    Endpoint,
+    server::{Incoming, Served},
+};
+use matricula_job::{Auth, Body, CredentialRef, Header, Job, Method, OperationAuth, Query, ServerUrl};
+use ruma_common::api::{
+    IncomingRequest, IncomingRequestExt, Metadata, OutgoingRequest,
+    path_builder::PathBuilder,
+};
+
+use crate::{
+    Error, Newest, TakesToken,
+    message::{content_of, header_of, headers_from},
+    operation::{job_for, known, segments},
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A request of ruma's as a job for `server`, without a credential: name one with
+/// [`Job::with_auth`], or use [`to_job_as`].
+///
+/// The facts of the operation (its name, when it may be sent again, where its secrets are) are those
+/// that matricula has. Where it has none, all that is in the body counts as secret, and
+/// `Retry::by_method` decides.
+///
+/// # Errors
+/// Where ruma cannot write the request.
+pub fn to_job<R>(request: R, server: &ServerUrl) -> Result<Job, Error>
+where
+    R: OutgoingRequest,
+    R::PathBuilder: Newest,
+{
+    let parts = Parts::of(request)?;
+    let mut job = job_for::<R>(server, &parts.path, parts.method);
+    for (name, value) in parts.query {
+        job = job.with_query(name, value);
+    }
+    for (name, value) in parts.header {
+        job = job.with_header(name, value);
+    }
+    Ok(job.with_body(parts.body))
+}
+
+/// The same, with this credential if the operation takes one. It is only named: whoever sends the job
+/// attaches the token.
+///
+/// # Errors
+/// Where ruma cannot write the request.
+pub fn to_job_as<R>(
+    request: R,
+    server: &ServerUrl,
+    credential: &CredentialRef,
+) -> Result<Job, Error>
+where
+    R: OutgoingRequest,
+    R::PathBuilder: Newest,
+    R::Authentication: TakesToken,
+{
+    let job = to_job(request, server)?;
+    let known = known::<R>(job.request_method(), path_of(&job));
+    let taken = known.first().map_or(R::Authentication::TAKEN, |one| one.auth);
+    // As for a client: what only an application service needs a token for, others do without.
+    Ok(match taken {
+        OperationAuth::None | OperationAuth::AppserviceOptional => job,
+        OperationAuth::Optional => job.with_auth(Auth::Optional(credential.clone())),
+        _ => job.with_auth(Auth::Required(credential.clone())),
+    })
+}
+
+/// A request of ruma's as matricula's type.
+///
+/// # Errors
+/// Where it is a request to another operation, or one that matricula does not take.
+pub fn to_matricula<E, R>(request: R) -> Result<E, Error>
+where
+    E: Served,
+    R: OutgoingRequest,
+    R::PathBuilder: Newest,
+{
+    let parts = Parts::of(request)?;
+    let other = || other_operation(parts.method, &parts.path, &wanted::<E>());
+    if parts.method != E::OPERATION.method {
+        return Err(other());
+    }
+    let incoming = Incoming::new(&E::OPERATION, &parts.path).ok_or_else(other)?;
+    let mut header = parts.header;
+    if matches!(parts.body, Body::Json(_)) {
+        header.push((CONTENT_TYPE.as_str().into(), "application/json".to_owned()));
+    }
+    let incoming = incoming
+        .with_query(parts.query)
+        .with_headers(header)
+        .with(parts.body);
+    Ok(E::read_request(&incoming)?)
+}
+
+/// A request of matricula's as ruma's type.
+///
+/// # Errors
+/// Where it is a request to another operation, or one that ruma does not take.
+pub fn to_ruma<R: IncomingRequest>(request: &impl Endpoint) -> Result<R, Error> {
+    // Any server will do: ruma's types do not hold it.
+    let nowhere = "https://localhost".parse::<ServerUrl>();
+    let nowhere = nowhere.expect("https://localhost is an address");
+    from_job(&request.job(&nowhere))
+}
+
+/// What a job asks, as ruma's type. Whose credential goes with it is lost: ruma's types do not say.
+///
+/// # Errors
+/// Where it is a request to another operation, or one that ruma does not take, or its body is a file.
+pub fn from_job<R: IncomingRequest>(job: &Job) -> Result<R, Error> {
+    let method = job.request_method();
+    let arguments = arguments::<R>(job).ok_or_else(|| {
+        let newest = R::PATH_BUILDER.all_paths().last().unwrap_or_default();
+        other_operation(method, path_of(job), &format!("{} {newest}", R::METHOD))
+    })?;
+    let mut uri = job.url().to_owned();
+    if !job.request_query().is_empty() {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        uri = format!("{uri}?{}", query.extend_pairs(job.request_query()).finish());
+    }
+    if let Body::File(_) = job.request_body() {
+        return Err(Error::File);
+    }
+    let request = http::Request::builder().method(method.as_str()).uri(uri);
+    let mut request = request.body(job.request_body().as_bytes())?;
+    *request.headers_mut() = headers_from(job.request_header());
+    if matches!(job.request_body(), Body::Json(_)) {
+        request.headers_mut().entry(CONTENT_TYPE).or_insert(JSON);
+    }
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    R::try_from_http_request(request, &arguments).map_err(Error::Read)
+}
+
+/// The arguments in a job's path; `None` where it is none of the paths of `R`.
+fn arguments<R: Metadata>(job: &Job) -> Option<Vec<String>> {
+    let path = path_of(job);
+    let paths = R::PATH_BUILDER;
+    paths.all_paths().find_map(|template| {
+        // The address of a server may have a path of its own.
+        let surplus = path.matches('/').count().checked_sub(template.matches('/').count())?;
+        let (start, _) = path.match_indices('/').nth(surplus)?;
+        segments(template, &path[start..])
+    })
+}
+
+/// The path of a job's address, that of the server's included.
+fn path_of(job: &Job) -> &str {
+    let url = job.url();
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    url[authority..].find('/').map_or("", |at| &url[authority + at..])
+}
+
+fn wanted<E: Endpoint>() -> String {
+    format!("{} {}", E::OPERATION.method, E::OPERATION.path)
+}
+
+fn other_operation(method: Method, path: &str, wanted: &str) -> Error {
+    Error::OtherOperation {
+        method: method.to_string(),
+        path: path.to_owned(),
+        wanted: wanted.to_owned(),
+    }
+}
+
+/// What a request of ruma's is made of. A token is not: ruma adds that later.
+struct Parts {
+    method: Method,
+    /// Encoded.
+    path: String,
+    query: Query,
+    /// Without the type of a JSON body, which every sender of jobs adds.
+    header: Header,
+    body: Body,
+}
+
+impl Parts {
+    fn of<R>(request: R) -> Result<Self, Error>
+    where
+        R: OutgoingRequest,
+        R::PathBuilder: Newest,
+    {
+        let request = request.try_into_http_request_inner("", R::PathBuilder::newest());
+        let (head, body) = request.map_err(Error::Write)?.into_parts();
+        let mut headers = head.headers;
+        let bytes = content_of(body, &mut headers)?;
+        let is_json = headers.get(CONTENT_TYPE) == Some(&JSON);
+        let body = match String::from_utf8(bytes) {
+            Ok(text) if text.is_empty() => Body::Empty,
+            Ok(text) if is_json => Body::Json(text),
+            Ok(text) => Body::Bytes(text.into_bytes()),
+            Err(error) => Body::Bytes(error.into_bytes()),
+        };
+        if matches!(body, Body::Json(_) | Body::Empty) && is_json {
+            headers.remove(CONTENT_TYPE);
+        }
+        Ok(Self {
+            method: method(&head.method)?,
+            path: harmless(&head.uri),
+            query: query(&head.uri),
+            header: header_of(&headers),
+            body,
+        })
+    }
+}
+
+fn method(method: &http::Method) -> Result<Method, Error> {
+    let known = [Method::Get, Method::Post, Method::Put, Method::Delete];
+    let same = |one: &Method| one.as_str() == method.as_str();
+    let found = known.into_iter().find(same);
+    found.ok_or_else(|| Error::Method(method.clone()))
+}
+
+/// The path of an address. Readers of addresses take the segments `.` and `..` for steps, and so
+/// would ask something else: encoded twice they name nothing, and do no harm.
+fn harmless(uri: &Uri) -> String {
+    let segments = uri.path().split('/').map(|segment| match segment {
+        "." => "%252E",
+        ".." => "%252E%252E",
+        segment => segment,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn query(uri: &Uri) -> Query {
+    let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    pairs
+        .map(|(name, value)| (Cow::Owned(name.into_owned()), value.into_owned()))
+        .collect()
+}

@@ -1,0 +1,132 @@
+//! Responses: ruma's as matricula's, matricula's as ruma's, and the errors of both.
+
+use http::StatusCode;
+use matricula_api::{ApiError, Endpoint, MatrixError, client::logout::Logout, server::Served};
+use matricula_job::{Body, Response};
+use ruma_common::api::{
+    EndpointError, IncomingResponse, IncomingResponseExt, OutgoingResponse,
+    error::FromHttpResponseError,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Error,
+    message::{content_of, header_of, headers_from},
+};
+
+/// Reads what a server answered as ruma does.
+///
+/// Of a file that the runner wrote to the disk, ruma sees the headers and no content.
+///
+/// # Errors
+/// What ruma makes of a failure, [user-interactive authentication] among them, and of a success that
+/// it cannot read.
+///
+/// [user-interactive authentication]: https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+pub fn read<R: IncomingResponse>(
+    response: &Response,
+) -> Result<R, FromHttpResponseError<R::EndpointError>> {
+    R::try_from_http_response(http_of(
+        response.status_code(),
+        response.headers(),
+        response.body().as_bytes(),
+    ))
+}
+
+/// What a server built on ruma answers, be it a success or an error, as it comes from the wire.
+///
+/// # Errors
+/// Where ruma cannot write it.
+pub fn write(response: impl OutgoingResponse) -> Result<Response, Error> {
+    let response = response.try_into_http_response_inner();
+    let (head, body) = response.map_err(Error::Write)?.into_parts();
+    let mut headers = head.headers;
+    let bytes = content_of(body, &mut headers)?;
+    // As whoever carries jobs over HTTP does: what is text may be JSON.
+    let body = match String::from_utf8(bytes) {
+        Ok(text) => Body::Json(text),
+        Err(error) => Body::Bytes(error.into_bytes()),
+    };
+    let status = head.status.as_u16();
+    Ok(Response::new(status, header_of(&headers), body))
+}
+
+/// The answer to the operation `E` as ruma's type.
+///
+/// # Errors
+/// As ruma says.
+pub fn to_ruma<E: Served, R: IncomingResponse>(
+    response: &E::Response,
+) -> Result<R, FromHttpResponseError<R::EndpointError>> {
+    let reply = E::write_success(response);
+    R::try_from_http_response(http_of(reply.status, &reply.headers, &reply.body))
+}
+
+/// What a server built on ruma answers as the answer to the operation `E`.
+///
+/// # Errors
+/// [`Error::Api`] where it is an error, or matricula cannot read it; else, why ruma cannot write it.
+pub fn to_matricula<E: Endpoint>(response: impl OutgoingResponse) -> Result<E::Response, Error> {
+    Ok(E::read(&write(response)?)?)
+}
+
+/// An error of matricula's as ruma's.
+///
+/// # Errors
+/// [`Error::NotSaid`] for an answer that matricula could not read: it is no error of the server's.
+pub fn error_to_ruma<X: EndpointError>(error: &ApiError) -> Result<X, Error> {
+    let (status, body) = match error {
+        ApiError::Matrix(error) => (error.status, standard(error)),
+        ApiError::Uia(info) => (401, json!(info)),
+        ApiError::RateLimited { retry_after } => (429, limited(retry_after.as_ref())),
+        ApiError::UnexpectedStatus { status } => (*status, Value::Null),
+        other => return Err(Error::NotSaid(other.clone())),
+    };
+    let body = match body {
+        Value::Null => Vec::new(),
+        body => body.to_string().into_bytes(),
+    };
+    let json = [("content-type", "application/json".to_owned())];
+    Ok(X::from_http_response(http_of(status, &json, &body)))
+}
+
+/// An error of ruma's as matricula's.
+///
+/// # Errors
+/// Where ruma cannot write it, or its status is that of a success.
+pub fn error_to_matricula(error: impl EndpointError) -> Result<ApiError, Error> {
+    let response = write(error)?;
+    // All operations read failures alike.
+    match Logout::read(&response) {
+        Err(error) => Ok(error),
+        Ok(_) => Err(Error::NoError(response.status_code())),
+    }
+}
+
+fn standard(error: &MatrixError) -> Value {
+    let mut body = Map::clone(&error.extra);
+    body.insert("errcode".to_owned(), error.code.as_str().into());
+    body.insert("error".to_owned(), error.message.as_str().into());
+    body.into()
+}
+
+fn limited(wait: Option<&std::time::Duration>) -> Value {
+    let mut body = json!({"errcode": "M_LIMIT_EXCEEDED", "error": "Too many requests"});
+    if let Some(wait) = wait {
+        body["retry_after_ms"] = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).into();
+    }
+    body
+}
+
+/// The answer as the HTTP library has it. What that does not take came from no wire.
+fn http_of<'a, N: AsRef<str>>(
+    status: u16,
+    header: &[(N, String)],
+    body: &'a [u8],
+) -> http::Response<&'a [u8]> {
+    let mut response = http::Response::new(body);
+    let status = StatusCode::from_u16(status);
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers_from(header);
+    response
+}

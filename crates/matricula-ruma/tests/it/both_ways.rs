@@ -1,0 +1,106 @@
+//! What each operation is held to: nothing is lost from one side to the other and back.
+
+use std::fmt::Debug;
+
+use matricula_api::server::{Incoming, Served};
+use matricula_job::{Body, Job, Response, ServerUrl};
+use matricula_ruma::{Newest, request, response};
+use ruma_common::api::{IncomingRequest, IncomingResponse, OutgoingRequest, OutgoingResponse};
+use serde_json::Value;
+
+pub(crate) fn server() -> ServerUrl {
+    "https://matrix.example.org".parse().unwrap()
+}
+
+/// The operation `E`, which ruma calls `R`: a request to this address with this body goes there and
+/// back, and so does this answer.
+pub(crate) fn hold<E, R, A>(address: &str, body: &Value, answer: &Value)
+where
+    E: Served + Debug + PartialEq,
+    E::Response: Debug + PartialEq,
+    R: OutgoingRequest<IncomingResponse = A> + IncomingRequest<OutgoingResponse = A>,
+    R::PathBuilder: Newest,
+    A: IncomingResponse + OutgoingResponse + Clone,
+{
+    hold_request::<E, R>(address, &[], json_body(body));
+    hold_answer::<E, A>(&Response::new(200, vec![], Body::Json(answer.to_string())));
+}
+
+fn json_body(body: &Value) -> Body {
+    match body {
+        Value::Null => Body::Empty,
+        body => Body::Json(body.to_string()),
+    }
+}
+
+pub(crate) fn hold_request<E, R>(address: &str, headers: &[(&'static str, &str)], body: Body)
+where
+    E: Served + Debug + PartialEq,
+    R: OutgoingRequest + IncomingRequest,
+    R::PathBuilder: Newest,
+{
+    let ours: E = parsed(address, headers, body);
+    let theirs: R = request::to_ruma(&ours).unwrap();
+
+    let back: E = request::to_matricula(theirs.clone()).unwrap();
+    assert_eq!(back, ours, "ours, ruma's, ours");
+
+    let again: R = request::to_ruma(&back).unwrap();
+    let wire = |request: R| request::to_job(request, &server()).unwrap();
+    let (first, second) = (wire(theirs.clone()), wire(again));
+    assert_eq!(first, second, "ruma's, ours, ruma's");
+
+    // The facts are those of the operation, and a job says what the type says.
+    let own = ours.job(&server());
+    assert_eq!(facts(&first), facts(&own));
+    assert_eq!(first.holds_secret(), own.holds_secret());
+    let from_job: R = request::from_job(&own).unwrap();
+    assert_eq!(wire(from_job), first, "a job as ruma's request");
+}
+
+fn facts(job: &Job) -> (&str, matricula_job::Method, matricula_job::Retry) {
+    (job.job_id(), job.request_method(), job.retry())
+}
+
+pub(crate) fn hold_answer<E, A>(answer: &Response)
+where
+    E: Served,
+    E::Response: Debug + PartialEq,
+    A: IncomingResponse + OutgoingResponse + Clone,
+{
+    let ours = E::read(answer).unwrap();
+    let theirs: A = read_theirs(response::to_ruma::<E, A>(&ours));
+
+    let back = response::to_matricula::<E>(theirs.clone()).unwrap();
+    assert_eq!(back, ours, "ours, ruma's, ours");
+
+    let again: A = read_theirs(response::to_ruma::<E, A>(&back));
+    let first = response::write(theirs).unwrap();
+    let second = response::write(again).unwrap();
+    assert_eq!(first, second, "ruma's, ours, ruma's");
+
+    // Ruma reads the wire as it reads the type.
+    let from_wire: A = read_theirs(response::read(answer));
+    assert_eq!(response::write(from_wire).unwrap(), first);
+}
+
+fn read_theirs<A, X: std::error::Error>(read: Result<A, X>) -> A {
+    read.unwrap_or_else(|error| panic!("ruma cannot read it: {error}"))
+}
+
+/// The request of matricula's that this is on the wire.
+pub(crate) fn parsed<E: Served>(
+    address: &str,
+    headers: &[(&'static str, &str)],
+    body: Body,
+) -> E {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let headers = headers.iter();
+    let incoming = Incoming::new(&E::OPERATION, path)
+        .unwrap()
+        .with_query(pairs.map(|(name, value)| (name, value.into_owned())).collect())
+        .with_headers(headers.map(|(name, value)| ((*name).into(), (*value).to_owned())).collect())
+        .with(body);
+    E::read_request(&incoming).unwrap()
+}

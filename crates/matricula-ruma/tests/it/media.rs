@@ -1,0 +1,74 @@
+//! Files: bytes one way, bytes the other.
+
+use matricula_api::client::{
+    authed_content_repo::{GetConfigAuthed, GetContentAuthed, GetContentThumbnailAuthed},
+    content_repo::UploadContent,
+};
+use matricula_job::{Body, Response};
+use matricula_ruma::{Error, request};
+use ruma_client_api::{
+    authenticated_media::{get_content, get_content_thumbnail, get_media_config},
+    media::create_content,
+};
+use serde_json::{Value, json};
+
+use crate::both_ways::{hold, hold_answer, hold_request};
+
+const BYTES: &[u8] = &[0, 159, 146, 150, b'\n', b'{'];
+
+#[test]
+fn an_upload() {
+    let address = "/_matrix/media/v3/upload?filename=a%20b.png";
+    let headers = [("content-type", "image/png")];
+    for bytes in [BYTES, b"no image", b""] {
+        let body = match bytes {
+            b"" => Body::Empty,
+            bytes => Body::Bytes(bytes.to_vec()),
+        };
+        hold_request::<UploadContent, create_content::v3::Request>(address, &headers, body);
+    }
+    let answer = json!({"content_uri": "mxc://example.org/AQwafuaFswefuhsfAFAgsw"});
+    let answer = Response::new(200, vec![], Body::Json(answer.to_string()));
+    hold_answer::<UploadContent, create_content::v3::Response>(&answer);
+}
+
+#[test]
+fn an_upload_of_a_file_that_is_not_read_yet_is_refused() {
+    let file = Body::File(matricula_job::FileDesc::new("a.png"));
+    let refused = request::to_ruma::<create_content::v3::Request>(&UploadContent::new(file));
+    assert!(matches!(refused, Err(Error::File)));
+}
+
+#[test]
+fn a_download() {
+    hold_request::<GetContentAuthed, get_content::v1::Request>(
+        "/_matrix/client/v1/media/download/example.org/abc?timeout_ms=5000",
+        &[],
+        Body::Empty,
+    );
+    let header = vec![
+        ("content-type".into(), "image/png".to_owned()),
+        ("content-disposition".into(), "attachment; filename=a.png".to_owned()),
+    ];
+    let answer = Response::new(200, header, Body::Bytes(BYTES.to_vec()));
+    hold_answer::<GetContentAuthed, get_content::v1::Response>(&answer);
+}
+
+#[test]
+fn a_thumbnail() {
+    hold_request::<GetContentThumbnailAuthed, get_content_thumbnail::v1::Request>(
+        "/_matrix/client/v1/media/thumbnail/example.org/abc?width=64&height=32&method=crop\
+         &animated=true&timeout_ms=5000",
+        &[],
+        Body::Empty,
+    );
+}
+
+#[test]
+fn what_a_server_takes() {
+    hold::<GetConfigAuthed, get_media_config::v1::Request, _>(
+        "/_matrix/client/v1/media/config",
+        &Value::Null,
+        &json!({"m.upload.size": 50000000}),
+    );
+}
