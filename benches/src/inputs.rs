@@ -24,8 +24,8 @@ pub const TXN: &str = "m1732448341.17";
 /// What the message says.
 pub const MESSAGE: &str = "Shall we meet at eight, where we met the last time?";
 
-/// The answer to a registration that succeeded.
-pub const REGISTERED: &str = r#"{"user_id":"@alice:example.org","home_server":"example.org","access_token":"syt_YWxpY2U_hCGGtmQwJWpTqNxCXNeN_3k2Zlq","device_id":"GHTYAJCE"}"#;
+/// The answer to a registration that succeeded, without the deprecated `home_server`: ruma reads past it.
+pub const REGISTERED: &str = r#"{"user_id":"@alice:example.org","access_token":"syt_YWxpY2U_hCGGtmQwJWpTqNxCXNeN_3k2Zlq","device_id":"GHTYAJCE"}"#;
 
 /// The answer of a server that is asked too often.
 pub const LIMITED: &str =

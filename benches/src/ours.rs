@@ -5,20 +5,18 @@ use http::{
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use matricula_api::{
-    ApiError, Endpoint, Raw, RoomId,
+    ApiError, Endpoint, RoomId,
     client::{
         registration::{Register, RegisterResponse},
         room_send::SendMessage,
         sync::{Sync, SyncResponse},
     },
+    events::{EventContent, RoomMessage},
 };
 use matricula_job::{Body, Job, Method, Response, ServerUrl};
 use url::Url;
 
-use crate::{
-    inputs::{DEVICE_NAME, MESSAGE, PASSWORD, TXN, USERNAME},
-    plain::Text,
-};
+use crate::inputs::{DEVICE_NAME, MESSAGE, PASSWORD, TXN, USERNAME};
 
 /// A registration as a value.
 pub fn register(server: &ServerUrl) -> Job {
@@ -33,8 +31,8 @@ pub fn register(server: &ServerUrl) -> Job {
 
 /// A message as a value.
 pub fn send(server: &ServerUrl, room: &RoomId) -> Job {
-    let content = Raw::new(&Text::new(MESSAGE)).expect("it has a JSON form");
-    SendMessage::new(room.clone(), "m.room.message", TXN, content).job(server)
+    let content = RoomMessage::text(MESSAGE);
+    SendMessage::new(room.clone(), RoomMessage::TYPE, TXN, content.to_raw()).job(server)
 }
 
 /// The job as it goes out, its address taken as it is.

@@ -23,21 +23,10 @@ pub struct Value {
     pub body: Vec<u8>,
 }
 
-/// The content of a text message; all sides send this one.
 #[derive(Serialize)]
-pub struct Text<'a> {
+struct Text<'a> {
     msgtype: &'static str,
     body: &'a str,
-}
-
-impl<'a> Text<'a> {
-    /// A message of these words.
-    pub fn new(body: &'a str) -> Self {
-        Self {
-            msgtype: "m.text",
-            body,
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -64,10 +53,14 @@ pub fn register() -> Value {
 /// A message as a value; `room` is encoded already.
 pub fn send(room: &str) -> Value {
     let base = "/_matrix/client/v3/rooms/";
+    let content = Text {
+        msgtype: "m.text",
+        body: MESSAGE,
+    };
     Value {
         method: Method::PUT,
         url: [SERVER, base, room, "/send/m.room.message/", TXN].concat(),
-        body: serde_json::to_vec(&Text::new(MESSAGE)).expect("it has a JSON form"),
+        body: serde_json::to_vec(&content).expect("it has a JSON form"),
     }
 }
 

@@ -13,14 +13,10 @@ use ruma::{
         },
         error::{Error, FromHttpResponseError},
     },
-    events::{AnyMessageLikeEventContent, MessageLikeEventType},
-    serde::Raw,
+    events::room::message::RoomMessageEventContent,
 };
 
-use crate::{
-    inputs::{DEVICE_NAME, MESSAGE, PASSWORD, SERVER, TOKEN, TXN, USERNAME},
-    plain::Text,
-};
+use crate::inputs::{DEVICE_NAME, MESSAGE, PASSWORD, SERVER, TOKEN, TXN, USERNAME};
 
 /// What the server speaks: found out once, and then at hand.
 pub fn versions() -> SupportedVersions {
@@ -41,15 +37,10 @@ pub fn register(versions: &SupportedVersions) -> Request<Vec<u8>> {
 
 /// A message.
 pub fn send(versions: &SupportedVersions, room: &OwnedRoomId) -> Request<Vec<u8>> {
-    let content: Raw<AnyMessageLikeEventContent> = Raw::new(&Text::new(MESSAGE))
-        .expect("it has a JSON form")
-        .cast_unchecked();
-    let request = send_message_event::v3::Request::new_raw(
-        room.clone(),
-        OwnedTransactionId::from(TXN),
-        MessageLikeEventType::RoomMessage,
-        content,
-    );
+    let content = RoomMessageEventContent::text_plain(MESSAGE);
+    let txn = OwnedTransactionId::from(TXN);
+    let request = send_message_event::v3::Request::new(room.clone(), txn, &content)
+        .expect("it has a JSON form");
     let token = SendAccessToken::IfRequired(TOKEN);
     let built = request.try_into_http_request(SERVER, token, Cow::Borrowed(versions));
     built.expect("a request")

@@ -130,7 +130,7 @@ impl Maker {
     }
 
     fn message(&mut self, members: u64) {
-        let words = 4 + self.entropy.below(24);
+        let words = 4 + self.entropy.below(32);
         let words = self.words(words);
         let sender = self.entropy.below(members);
         let content = format!(
@@ -164,7 +164,7 @@ impl Maker {
         self.push(format_args!(
             r#"{{"type":"m.receipt","content":{{"${id}":{{"m.read":{{"#
         ));
-        for user in 0..members / 4 {
+        for user in 0..members / 2 {
             self.comma(user);
             let time = self.time;
             self.push(format_args!(
