@@ -4,7 +4,7 @@ use matricula_job::{Api, Method, Operation};
 
 use super::{AddressError, address::Address, authorization};
 use crate::UserId;
-pub use crate::client::oauth_server_metadata::GetAuthMetadataResponseAccountManagementActionsSupported as AccountAction;
+pub use crate::client::oauth_server_metadata::AccountManagementAction as AccountAction;
 
 /// The page on which a person looks after the account: [account management], in a browser.
 ///

@@ -52,7 +52,7 @@ impl Served for GetAuthMetadata {
 
 text_enum! {
     /// A value of `account_management_actions_supported` in [`GetAuthMetadataResponse`].
-    pub enum GetAuthMetadataResponseAccountManagementActionsSupported {
+    pub enum AccountManagementAction {
         Profile = "org.matrix.profile",
         DevicesList = "org.matrix.devices_list",
         DeviceView = "org.matrix.device_view",
@@ -88,8 +88,7 @@ pub struct GetAuthMetadataResponse {
     /// `account_management_uri`. Since 1.18.
     pub account_management_uri: Option<String>,
     /// `account_management_actions_supported`. Since 1.18.
-    pub account_management_actions_supported:
-        Option<Vec<GetAuthMetadataResponseAccountManagementActionsSupported>>,
+    pub account_management_actions_supported: Option<Vec<AccountManagementAction>>,
     /// `device_authorization_endpoint`. Since 1.18.
     pub device_authorization_endpoint: Option<String>,
     /// What the specification does not name.
@@ -115,9 +114,7 @@ impl GetAuthMetadataResponse {
     #[must_use]
     pub fn account_management_actions_supported(
         mut self,
-        account_management_actions_supported: Vec<
-            GetAuthMetadataResponseAccountManagementActionsSupported,
-        >,
+        account_management_actions_supported: Vec<AccountManagementAction>,
     ) -> Self {
         self.account_management_actions_supported = Some(account_management_actions_supported);
         self

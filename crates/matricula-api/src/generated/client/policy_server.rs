@@ -52,14 +52,14 @@ impl Served for GetWellknownPolicy {
 
 /// `public_keys` of [`GetWellknownPolicyResponse`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetWellknownPolicyResponsePublicKeys {
+pub struct PolicyServerKeys {
     /// `ed25519`.
     pub ed25519: String,
     /// All else, by name.
     pub extra: SortedMap<String, String>,
 }
 
-impl GetWellknownPolicyResponsePublicKeys {
+impl PolicyServerKeys {
     /// With what is required, and nothing else.
     pub fn new(ed25519: impl Into<String>) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl GetWellknownPolicyResponsePublicKeys {
     }
 }
 
-impl<'de> wire::Object<'de> for GetWellknownPolicyResponsePublicKeys {
+impl<'de> wire::Object<'de> for PolicyServerKeys {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -88,13 +88,13 @@ impl<'de> wire::Object<'de> for GetWellknownPolicyResponsePublicKeys {
     }
 }
 
-impl<'de> Deserialize<'de> for GetWellknownPolicyResponsePublicKeys {
+impl<'de> Deserialize<'de> for PolicyServerKeys {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         wire::object(from, ())
     }
 }
 
-impl Serialize for GetWellknownPolicyResponsePublicKeys {
+impl Serialize for PolicyServerKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("ed25519", &self.ed25519)?;
@@ -109,14 +109,14 @@ impl Serialize for GetWellknownPolicyResponsePublicKeys {
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetWellknownPolicyResponse {
     /// `public_keys`.
-    pub public_keys: GetWellknownPolicyResponsePublicKeys,
+    pub public_keys: PolicyServerKeys,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl GetWellknownPolicyResponse {
     /// With what is required, and nothing else.
-    pub fn new(public_keys: GetWellknownPolicyResponsePublicKeys) -> Self {
+    pub fn new(public_keys: PolicyServerKeys) -> Self {
         Self {
             public_keys,
             extra: Default::default(),

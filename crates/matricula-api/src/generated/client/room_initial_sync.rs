@@ -66,7 +66,7 @@ impl Served for RoomInitialSync {
 
 text_enum! {
     /// A value of `membership` in [`RoomInitialSyncResponse`].
-    pub enum RoomInitialSyncResponseMembership {
+    pub enum OwnMembership {
         Invite = "invite",
         Join = "join",
         Leave = "leave",
@@ -154,7 +154,7 @@ pub struct RoomInitialSyncResponse {
     /// `room_id`.
     pub room_id: RoomId,
     /// `membership`.
-    pub membership: Option<RoomInitialSyncResponseMembership>,
+    pub membership: Option<OwnMembership>,
     /// `messages`.
     pub messages: Option<PaginationChunk>,
     /// `state`.
@@ -183,7 +183,7 @@ impl RoomInitialSyncResponse {
 
     /// Sets `membership`.
     #[must_use]
-    pub fn membership(mut self, membership: RoomInitialSyncResponseMembership) -> Self {
+    pub fn membership(mut self, membership: OwnMembership) -> Self {
         self.membership = Some(membership);
         self
     }
