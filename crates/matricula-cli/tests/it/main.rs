@@ -1,6 +1,7 @@
 //! What the built command promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod api_call;
 mod asking;
 mod canary;
 mod command;
@@ -11,6 +12,7 @@ mod journeys;
 mod killed;
 mod live;
 mod not_matrix;
+mod operations;
 mod secrets;
 mod server;
 mod shapes;

@@ -244,7 +244,33 @@ fn refusals(profile: &str, site: &Site, watched: &mut Watched) {
         );
         assert_eq!(watched.run(&line, &wrong), Some(0));
         assert!(watched.seen.contains("***"), "{}", watched.seen);
+        calls(site, watched);
     }
+}
+
+/// Any operation may be called with secrets, and answer with some.
+fn calls(site: &Site, watched: &mut Watched) {
+    let wrong = watched.password();
+    watched.home.file("wrong", &wrong);
+    let id = format!(
+        "{{\"type\":\"m.id.user\",\"user\":\"@admin:{}\"}}",
+        site.name
+    );
+    let call = format!(
+        "api call login --server {} type=m.login.password identifier:={id}",
+        site.url
+    );
+    for given in ["password=@-", "password=@wrong"] {
+        assert_eq!(watched.run(&format!("{call} {given}"), &wrong), Some(7));
+    }
+    let json = format!("{{\"password\": {}}}", Value::from(wrong.as_str()));
+    assert_eq!(
+        watched.run(&format!("{call} --json-body -"), &json),
+        Some(7)
+    );
+    let dry = format!("{call} password=@- --dry-run --json");
+    assert_eq!(watched.run(&dry, &wrong), Some(0));
+    assert_eq!(watched.run("api call getTokenOwner --json", ""), Some(0));
 }
 
 #[test]

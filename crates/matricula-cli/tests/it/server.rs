@@ -1,6 +1,7 @@
 //! Servers on loopback that answer what a script says, byte by byte.
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
@@ -15,6 +16,9 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// Without its query.
     pub(crate) path: String,
+    pub(crate) query: String,
+    /// Names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
     /// The JSON body; null where there is none.
     pub(crate) body: Value,
 }
@@ -26,22 +30,28 @@ impl Request {
         from.read_line(&mut line).ok()?;
         let mut words = line.split(' ');
         let (method, target) = (words.next()?.to_owned(), words.next()?);
-        let path = target.split('?').next()?.to_owned();
-        let mut length = 0;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (path, query) = (path.to_owned(), query.to_owned());
+        let mut headers = BTreeMap::new();
         loop {
             let mut line = String::new();
             from.read_line(&mut line).ok()?;
             let Some((name, value)) = line.trim_end().split_once(": ") else {
                 break;
             };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.parse().ok()?;
-            }
+            headers.insert(name.to_ascii_lowercase(), value.to_owned());
         }
-        let mut body = vec![0; length];
+        let length = headers.get("content-length").map_or("0", |length| length);
+        let mut body = vec![0; length.parse().ok()?];
         from.read_exact(&mut body).ok()?;
         let body = serde_json::from_slice(&body).unwrap_or_default();
-        Some(Self { method, path, body })
+        Some(Self {
+            method,
+            path,
+            query,
+            headers,
+            body,
+        })
     }
 
     /// Whether it asks to register, with a stage of the server's authentication.

@@ -114,7 +114,12 @@ fn of_the_list_of_operations() {
     assert_eq!(keys, ["operations", "schema_version"]);
     let operations = json["operations"].as_array().unwrap();
     assert_eq!(operations.len(), 199);
-    let of = |api: &str| operations.iter().filter(|found| found["api"] == api).count();
+    let of = |api: &str| {
+        operations
+            .iter()
+            .filter(|found| found["api"] == api)
+            .count()
+    };
     let counts = ["client", "identity", "appservice", "push"].map(of);
     assert_eq!(counts, [166, 23, 9, 1]);
     let mut ids = BTreeSet::new();
@@ -199,7 +204,10 @@ fn of_the_list_of_operations() {
         "guests": false,
     });
     assert_eq!(*find("appservice", "sendTransaction"), expected);
-    assert_eq!(find("client", "logout")["path"], "/_matrix/client/v3/logout");
+    assert_eq!(
+        find("client", "logout")["path"],
+        "/_matrix/client/v3/logout"
+    );
     let logout = find("identity", "logout");
     assert_eq!(logout["path"], "/_matrix/identity/v2/account/logout");
     assert_eq!(find("client", "sync")["guests"], true);

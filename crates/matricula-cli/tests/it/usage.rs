@@ -109,6 +109,9 @@ fn help_begins_with_examples() {
         "login --help",
         "discover --help",
         "homeserver --help",
+        "api list --help",
+        "api show --help",
+        "api call --help",
     ] {
         let ended = Home::new().run(line).exit(0);
         assert!(ended.stdout.starts_with("Example"), "{line}: {ended}");

@@ -7,16 +7,23 @@ use serde_json::{Value, json};
 use super::call;
 use crate::{args::ApiCall, commands::Context, report::link};
 
+/// An answer, read as its type.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) reply: Reply,
+    pub(super) is_download: bool,
+}
+
 /// Prints the answer as its type has it: JSON, a file, or an address to open.
 pub(super) fn print(
     context: &Context<'_>,
     endpoint: &AnyEndpoint,
     options: &ApiCall,
-    reply: &Reply,
-    status: u16,
+    answer: &Answer,
 ) {
+    let reply = &answer.reply;
     let mut object = call::object(endpoint);
-    object["status"] = json!(status);
+    object["status"] = json!(answer.status);
     let header = |name: &str| {
         let found = reply.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
@@ -34,13 +41,11 @@ pub(super) fn print(
         let words = url.unwrap_or_else(|| "(the address is not a web page)".to_owned());
         return context.report.result(&words, &object);
     }
-    // What is a file was refused by now where standard output is no place for one.
-    let Ok(text) = std::str::from_utf8(&reply.body) else {
-        return context.report.bytes(&reply.body);
+    // Where standard output is no place for a file, it was refused by now.
+    let text = match std::str::from_utf8(&reply.body) {
+        Ok(text) if !answer.is_download => text,
+        _ => return context.report.bytes(&reply.body),
     };
-    if header("content-type") != Some("application/json") {
-        return context.report.bytes(&reply.body);
-    }
     let shown = match options.show_secrets {
         true => text.to_owned(),
         false => mask_json(text, endpoint.operation.response_secrets),

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, io::Read, path::Path};
 
-use matricula::job::{Body, FileDesc, Job, Secret, ServerUrl, mask_json};
+use matricula::job::{Body, FileDesc, Job, ReturnType, Secret, ServerUrl, mask_json};
 use matricula_api::server::{AnyEndpoint, FromText, Incoming, Parameter, Place, Shape};
 use serde_json::{Map, Value};
 
@@ -36,6 +36,7 @@ impl Arguments {
     ) -> Result<Self, Failure> {
         let mut reader = Reader {
             endpoint,
+            terminal: Terminal::new(context.report, context.no_input),
             request: Self::default(),
             given: Vec::new(),
             fields: Map::new(),
@@ -47,7 +48,7 @@ impl Arguments {
                 reader.word(word)?;
             }
             reader.body(options)?;
-            reader.missing(&Terminal::new(context.report, context.no_input), options)?;
+            reader.missing(options)?;
         }
         if reader.problems.is_empty() {
             reader.finish_body();
@@ -60,6 +61,19 @@ impl Arguments {
                 &reader.problems.join("; "),
             )),
         }
+    }
+
+    /// Whether the answer is a file, as the operation's own types have it.
+    pub(super) fn are_for_a_download(
+        &self,
+        context: &Context<'_>,
+        endpoint: &AnyEndpoint,
+    ) -> Result<bool, Failure> {
+        let anywhere: ServerUrl = "http://localhost"
+            .parse()
+            .map_err(|error| Failure::other(format!("{error}")))?;
+        let job = self.job(context, endpoint, &anywhere)?;
+        Ok(*job.return_type() == ReturnType::Bytes)
     }
 
     /// The request as a job for `server`, checked by the operation's own types.
@@ -97,6 +111,7 @@ enum Given {
 
 struct Reader {
     endpoint: &'static AnyEndpoint,
+    terminal: Terminal,
     request: Arguments,
     /// The parameters that were named.
     given: Vec<&'static str>,
@@ -131,15 +146,11 @@ impl Reader {
     }
 
     fn word(&mut self, (at, word): (usize, &String)) -> Result<(), Failure> {
-        let Some((name, text)) = word.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+        let Some((name, is_json, text)) = parts(word) else {
             // It is not repeated: it may be a password.
             let nth = at + 1;
             self.problem(format!("argument {nth} is not of the form NAME=VALUE"));
             return Ok(());
-        };
-        let (name, is_json) = match name.strip_suffix(':') {
-            Some(name) => (name, true),
-            None => (name, false),
         };
         let takes_pairs = self.parameters().any(|known| known.shape == Shape::Pairs);
         let is_known = self.parameters().any(|known| known.name == name);
@@ -224,8 +235,11 @@ impl Reader {
             ));
             return Ok(None);
         };
-        let file = (file != "-").then_some(Path::new(file));
-        read_secret(true, file, name)
+        match file {
+            "-" if self.terminal.is_there() => self.terminal.secret(name).map(Some),
+            "-" => read_secret(true, None, name),
+            file => read_secret(false, Some(Path::new(file)), name),
+        }
     }
 
     fn json(&mut self, parameter: &Parameter, text: &str) -> Option<Value> {
@@ -335,7 +349,7 @@ impl Reader {
     }
 
     /// Asks for the secrets that are missing, if there is somebody to ask, and tells what else is.
-    fn missing(&mut self, terminal: &Terminal, options: &ApiCall) -> Result<(), Failure> {
+    fn missing(&mut self, options: &ApiCall) -> Result<(), Failure> {
         let body: Value = serde_json::from_slice(self.request.body.as_bytes()).unwrap_or_default();
         let mut missing = Vec::new();
         for parameter in self.parameters().filter(|one| one.required) {
@@ -349,8 +363,8 @@ impl Reader {
             if is_there || self.given.contains(&name) {
                 continue;
             }
-            if parameter.secret && terminal.is_there() && !options.dry_run {
-                let secret = terminal.secret(name)?;
+            if parameter.secret && self.terminal.is_there() && !options.dry_run {
+                let secret = self.terminal.secret(name)?;
                 self.given.push(name);
                 self.put(parameter, Given::Secret(secret));
                 continue;
@@ -397,6 +411,18 @@ impl Reader {
             }
         }
     }
+}
+
+/// Name, whether JSON follows, and value.
+fn parts(word: &str) -> Option<(&str, bool, &str)> {
+    let (name, value) = word.split_once('=')?;
+    let (name, is_json) = match name.strip_suffix(':') {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let is_of_names = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let is_name = !name.is_empty() && name.chars().all(is_of_names);
+    is_name.then_some((name, is_json, value))
 }
 
 /// Whether it is the body itself, not a field of it.

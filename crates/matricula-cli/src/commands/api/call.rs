@@ -6,15 +6,15 @@ use matricula::{
     Client, Person,
     auth::{Account, ServerAddress},
     job::{
-        Api, Auth, CredentialRef, FileDesc, Job, OperationAuth, ReturnType, Secret, ServerUrl,
-        scheduler::Event,
+        Api, Auth, Body, CredentialRef, FileDesc, Job, OperationAuth, ReturnType, Secret,
+        ServerUrl, scheduler::Event,
     },
 };
 use matricula_api::server::AnyEndpoint;
 use serde_json::{Value, json};
 
 use super::{
-    answer,
+    answer::{self, Answer},
     arguments::{self, Arguments},
     find, full_name, name, problem,
 };
@@ -32,11 +32,13 @@ use crate::{
 pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), Failure> {
     let endpoint = find(&options.operation)?;
     let arguments = Arguments::read(context, endpoint, &options)?;
+    // What is typed wrongly is told before it is looked where the request would go.
+    let is_download = arguments.are_for_a_download(context, endpoint)?;
+    let output = output(context, &options, is_download)?;
     let caller = caller(context, endpoint, &options)?;
-    let job = arguments.job(context, endpoint, caller.server())?;
-    let output = output(context, &options, &job)?;
     if options.dry_run {
-        print_request(context, &caller.authorize(context, endpoint, job)?);
+        let job = arguments.job(context, endpoint, caller.server())?;
+        print_request(context, &caller.authorize(context, endpoint, &options, job));
         return Ok(());
     }
     // The address of a private homeserver is another each time, and known once it runs.
@@ -48,18 +50,24 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), F
         named => (named, None),
     };
     let job = arguments.job(context, endpoint, caller.server())?;
-    let job = with_output(caller.authorize(context, endpoint, job)?, output);
+    let job = with_output(caller.authorize(context, endpoint, &options, job), output);
     let mut terminal = Terminal::new(context.report, context.no_input);
     let watch = |event: &Event| {
         if let Event::Waiting { until, why, .. } = event {
             terminal.waiting(*until, why);
         }
     };
-    let answer = matricula::send(&context.runner, job, watch).await;
-    let called = answer.and_then(|response| Ok((endpoint.read(&response)?, response)));
-    match called {
-        Ok((reply, response)) => {
-            answer::print(context, endpoint, &options, &reply, response.status_code());
+    let sent = matricula::send(&context.runner, job, watch).await;
+    let answer = sent.and_then(|response| {
+        Ok(Answer {
+            status: response.status_code(),
+            reply: endpoint.read(&response)?,
+            is_download,
+        })
+    });
+    match answer {
+        Ok(answer) => {
+            answer::print(context, endpoint, &options, &answer);
             Ok(())
         }
         Err(error) => Err(problem::explain(context, endpoint, &caller, error)),
@@ -86,18 +94,21 @@ impl Caller {
         &self,
         context: &Context<'_>,
         endpoint: &AnyEndpoint,
+        options: &ApiCall,
         job: Job,
-    ) -> Result<Job, Failure> {
+    ) -> Job {
         use OperationAuth as Wants;
-        Ok(match (self, endpoint.operation.auth) {
-            (_, Wants::None) => job,
+        match (self, endpoint.operation.auth) {
+            // Some servers want a token where the specification does not: who names the account
+            // means its token.
+            (Self::Account(_), Wants::None) if options.account.is_none() => job,
             // An account's token is not what it takes.
             (Self::Account(_), Wants::AppserviceOptional) => job,
             (Self::Account(account), wants) => {
                 let client = Client::new((**account).clone(), context.runner.clone());
                 let credential = client.account().credential();
                 match wants {
-                    Wants::Optional => job.with_auth(Auth::Optional(credential)),
+                    Wants::Optional | Wants::None => job.with_auth(Auth::Optional(credential)),
                     _ => job.with_auth(Auth::Required(credential)),
                 }
             }
@@ -108,7 +119,7 @@ impl Caller {
                 credentials.insert(credential.clone(), url.clone(), token.clone());
                 job.with_auth(Auth::Required(credential))
             }
-        })
+        }
     }
 }
 
@@ -123,10 +134,6 @@ fn caller(
         let address: ServerAddress = server.parse()?;
         let token = read_secret(options.token_stdin, options.token_file.as_deref(), "token")?;
         return match (operation.auth, &token) {
-            (OperationAuth::None, Some(_)) => {
-                let message = "it takes no token: leave --token-file or --token-stdin out";
-                Err(problem::usage(context, endpoint, message))
-            }
             (
                 OperationAuth::Required | OperationAuth::Appservice | OperationAuth::Homeserver,
                 None,
@@ -170,8 +177,11 @@ fn token_of(endpoint: &AnyEndpoint) -> &'static str {
 }
 
 /// Where a download goes; `None` is standard output.
-fn output(context: &Context<'_>, options: &ApiCall, job: &Job) -> Result<Option<PathBuf>, Failure> {
-    let is_download = *job.return_type() == ReturnType::Bytes;
+fn output(
+    context: &Context<'_>,
+    options: &ApiCall,
+    is_download: bool,
+) -> Result<Option<PathBuf>, Failure> {
     match &options.output {
         Some(_) if !is_download => Err(Failure::Usage(format!(
             "{} downloads no file: leave --output out",
@@ -213,7 +223,7 @@ fn print_request(context: &Context<'_>, job: &Job) {
             .iter()
             .map(|(name, value)| format!("{name}: {value}")),
     );
-    if let matricula::job::Body::File(file) = job.request_body() {
+    if let Body::File(file) = job.request_body() {
         object["body_file"] = json!(file.path);
         lines.push(format!("the body is {}", file.path.display()));
     }

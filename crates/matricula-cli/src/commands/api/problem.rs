@@ -3,14 +3,16 @@
 use matricula::{
     Error,
     api::{ApiError, ErrorCode, MatrixError, uia::UiaInfo},
+    job::OperationAuth,
 };
 use matricula_api::server::AnyEndpoint;
 use serde_json::{Value, json};
 
-use super::{call::Caller, endpoints, full_name, name};
+use super::{arguments, call::Caller, endpoints, full_name, name};
 use crate::{
     commands::{Context, session},
     failure::{Failure, exit_code},
+    report::shell_word,
 };
 
 /// Something was typed that the operation does not take, or not so.
@@ -40,6 +42,7 @@ pub(super) fn explain(
     };
     if let (Caller::Account(account), ApiError::Matrix(refusal)) = (caller, api)
         && refusal.code == ErrorCode::UnknownToken
+        && endpoint.operation.auth != OperationAuth::None
     {
         return session::session_ended(context, account, error);
     }
@@ -51,6 +54,11 @@ pub(super) fn explain(
         ApiError::Matrix(refusal) => {
             if is_about_the_request(refusal) {
                 next = Some(show(context, endpoint));
+            }
+            if let (ErrorCode::MissingToken, Caller::Account(account)) = (&refusal.code, caller) {
+                let user_id = shell_word(account.user_id.as_str());
+                let example = arguments::example(endpoint);
+                next = Some(context.command(&format!("{example} --account {user_id}")));
             }
             format!("{server} refused {called}: {refusal}")
         }
@@ -85,8 +93,13 @@ fn not_served(endpoint: &AnyEndpoint, caller: &Caller, error: &ApiError) -> Stri
         true => String::new(),
         false => format!("; of the same name there is also {}", others.join(", ")),
     };
+    // A page that is not there may also be what was asked about.
+    let verb = match error {
+        ApiError::Matrix(_) => "does not serve",
+        _ => "seems not to serve",
+    };
     format!(
-        "{} does not serve {} ({} {}): {error}{hint}",
+        "{} {verb} {} ({} {}): {error}{hint}",
         caller.server(),
         full_name(operation),
         operation.method,

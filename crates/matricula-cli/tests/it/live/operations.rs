@@ -1,0 +1,9 @@
+//! The table of all operations.
+
+use crate::{operations::table, site::Site};
+
+#[test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+fn on_a_real_synapse() {
+    insta::assert_snapshot!(table(&Site::live("open")));
+}
