@@ -82,6 +82,8 @@
 //!
 //! - What the other side's type has no field for: matricula keeps unknown fields, most types of
 //!   ruma's do not.
+//! - The difference between what is left out and what is said and means the same: ruma leaves out
+//!   empty lists and fields that have their default, and some of its types write the default.
 //! - Tokens: ruma adds them when it sends, matricula's runner likewise.
 //! - Of ruma's paths only the newest is asked for; as a server's side, a request to any of them is
 //!   taken.

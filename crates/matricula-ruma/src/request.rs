@@ -7,10 +7,11 @@ use matricula_api::{
     Endpoint,
     server::{Incoming, Served},
 };
-use matricula_job::{Auth, Body, CredentialRef, Header, Job, Method, OperationAuth, Query, ServerUrl};
+use matricula_job::{
+    Auth, Body, CredentialRef, Header, Job, Method, OperationAuth, Query, ServerUrl,
+};
 use ruma_common::api::{
-    IncomingRequest, IncomingRequestExt, Metadata, OutgoingRequest,
-    path_builder::PathBuilder,
+    IncomingRequest, IncomingRequestExt, Metadata, OutgoingRequest, path_builder::PathBuilder,
 };
 
 use crate::{
@@ -63,7 +64,9 @@ where
 {
     let job = to_job(request, server)?;
     let known = known::<R>(job.request_method(), path_of(&job));
-    let taken = known.first().map_or(R::Authentication::TAKEN, |one| one.auth);
+    let taken = known
+        .first()
+        .map_or(R::Authentication::TAKEN, |one| one.auth);
     // As for a client: what only an application service needs a token for, others do without.
     Ok(match taken {
         OperationAuth::None | OperationAuth::AppserviceOptional => job,
@@ -116,7 +119,8 @@ pub fn to_ruma<R: IncomingRequest>(request: &impl Endpoint) -> Result<R, Error> 
 /// Where it is a request to another operation, or one that ruma does not take, or its body is a file.
 pub fn from_job<R: IncomingRequest>(job: &Job) -> Result<R, Error> {
     let method = job.request_method();
-    let arguments = arguments::<R>(job).ok_or_else(|| {
+    let arguments = arguments::<R>(job).filter(|_| method.as_str() == R::METHOD.as_str());
+    let arguments = arguments.ok_or_else(|| {
         let newest = R::PATH_BUILDER.all_paths().last().unwrap_or_default();
         other_operation(method, path_of(job), &format!("{} {newest}", R::METHOD))
     })?;
@@ -144,7 +148,10 @@ fn arguments<R: Metadata>(job: &Job) -> Option<Vec<String>> {
     let paths = R::PATH_BUILDER;
     paths.all_paths().find_map(|template| {
         // The address of a server may have a path of its own.
-        let surplus = path.matches('/').count().checked_sub(template.matches('/').count())?;
+        let surplus = path
+            .matches('/')
+            .count()
+            .checked_sub(template.matches('/').count())?;
         let (start, _) = path.match_indices('/').nth(surplus)?;
         segments(template, &path[start..])
     })
@@ -154,7 +161,9 @@ fn arguments<R: Metadata>(job: &Job) -> Option<Vec<String>> {
 fn path_of(job: &Job) -> &str {
     let url = job.url();
     let authority = url.find("://").map_or(0, |at| at + 3);
-    url[authority..].find('/').map_or("", |at| &url[authority + at..])
+    url[authority..]
+        .find('/')
+        .map_or("", |at| &url[authority + at..])
 }
 
 fn wanted<E: Endpoint>() -> String {

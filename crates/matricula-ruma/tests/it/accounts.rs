@@ -2,8 +2,8 @@
 
 use matricula_api::client::{
     account_data::SetAccountData,
-    administrative_contact::{GetAccount3Pids, Add3Pid, Delete3pidFromAccount},
     account_deactivation::DeactivateAccount,
+    administrative_contact::{Add3Pid, Delete3pidFromAccount, GetAccount3Pids},
     capabilities::GetCapabilities,
     filter::DefineFilter,
     login::{GetLoginFlows, Login},

@@ -22,14 +22,20 @@ fn auth() -> Value {
     })
 }
 
+fn signatures() -> Value {
+    json!({"@alice:example.org": {"ed25519:JLAFKJWSCS": "dSO80A01XiigH3uBiDVx"}})
+}
+
+fn one_time_key() -> Value {
+    json!({"key": "zKbLg+NrIjpnagy", "signatures": signatures()})
+}
+
 fn device_keys() -> Value {
     json!({
         "user_id": "@alice:example.org", "device_id": "JLAFKJWSCS",
         "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
         "keys": {"curve25519:JLAFKJWSCS": "3C5BFWi2Y8MaVvjM8M22DBmh24PmgR0nPvJOIArzgyI"},
-        "signatures": {"@alice:example.org": {
-            "ed25519:JLAFKJWSCS": "dSO80A01XiigH3uBiDVx/EjzaoycHcjq9lfQX0uWsqxl2giMIiSPR8a4d291W1ihKJL/a+myXS367WT6NAIcBA",
-        }},
+        "signatures": signatures(),
     })
 }
 
@@ -74,8 +80,10 @@ fn keys_uploaded() {
         "/_matrix/client/v3/keys/upload",
         &json!({
             "device_keys": device_keys(),
-            "one_time_keys": {"signed_curve25519:AAAAHg": {"key": "zKbLg+NrIjpnagy"}},
-            "fallback_keys": {"signed_curve25519:AAAAGj": {"fallback": true, "key": "zKbLg"}},
+            "one_time_keys": {"signed_curve25519:AAAAHg": one_time_key()},
+            "fallback_keys": {"signed_curve25519:AAAAGj": {
+                "fallback": true, "key": "zKbLg", "signatures": signatures(),
+            }},
         }),
         &json!({"one_time_key_counts": {"signed_curve25519": 20}}),
     );
@@ -101,7 +109,7 @@ fn keys_claimed() {
             "one_time_keys": {"@alice:example.org": {"D": "signed_curve25519"}}, "timeout": 5000,
         }),
         &json!({"one_time_keys": {
-            "@alice:example.org": {"D": {"signed_curve25519:AAAAHg": {"key": "zKbLg"}}},
+            "@alice:example.org": {"D": {"signed_curve25519:AAAAHg": one_time_key()}},
         }}),
     );
 }

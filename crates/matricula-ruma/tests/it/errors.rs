@@ -41,40 +41,59 @@ fn hold(wire: &Response) {
     assert_eq!(response::error_to_matricula(theirs.clone()).unwrap(), ours);
     let made: UiaaResponse = response::error_to_ruma(&ours).unwrap();
     assert_eq!(response::error_to_matricula(made.clone()).unwrap(), ours);
-    let (made, theirs) = (response::write(made).unwrap(), response::write(theirs).unwrap());
+    let (made, theirs) = (
+        response::write(made).unwrap(),
+        response::write(theirs).unwrap(),
+    );
     assert_eq!(made.status_code(), theirs.status_code());
     assert_eq!(made.json_body(), theirs.json_body());
 }
 
 #[test]
 fn a_standard_error() {
-    hold(&answer(400, &json!({"errcode": "M_USER_IN_USE", "error": "Taken"})));
-    hold(&answer(401, &json!({
-        "errcode": "M_UNKNOWN_TOKEN", "error": "Who?", "soft_logout": true,
-    })));
-    hold(&answer(403, &json!({
-        "errcode": "ORG_EXAMPLE_MOOD", "error": "Not in the mood", "mood": {"now": "bad"},
-    })));
-    hold(&answer(403, &json!({
-        "errcode": "M_RESOURCE_LIMIT_EXCEEDED", "error": "Too many",
-        "admin_contact": "mailto:admin@example.org",
-    })));
+    hold(&answer(
+        400,
+        &json!({"errcode": "M_USER_IN_USE", "error": "Taken"}),
+    ));
+    hold(&answer(
+        401,
+        &json!({
+            "errcode": "M_UNKNOWN_TOKEN", "error": "Who?", "soft_logout": true,
+        }),
+    ));
+    hold(&answer(
+        403,
+        &json!({
+            "errcode": "ORG_EXAMPLE_MOOD", "error": "Not in the mood", "mood": {"now": "bad"},
+        }),
+    ));
+    hold(&answer(
+        403,
+        &json!({
+            "errcode": "M_RESOURCE_LIMIT_EXCEEDED", "error": "Too many",
+            "admin_contact": "mailto:admin@example.org",
+        }),
+    ));
 }
 
 #[test]
 fn authentication_asked_for() {
-    let wire = answer(401, &json!({
-        "flows": [{"stages": ["m.login.terms", "m.login.dummy"]}, {"stages": ["org.example.mood"]}],
-        "params": {"m.login.terms": {"policies": {}}},
-        "session": "s", "completed": ["m.login.terms"],
-    }));
+    let wire = answer(
+        401,
+        &json!({
+            "flows": [{"stages": ["m.login.terms", "m.login.dummy"]}, {"stages": ["org.example.mood"]}],
+            "params": {"m.login.terms": {"policies": {}}},
+            "session": "s", "completed": ["m.login.terms"],
+        }),
+    );
     hold(&wire);
     let UiaaResponse::AuthResponse(theirs) = of_theirs(&wire) else {
         panic!("no authentication");
     };
     assert_eq!(theirs.session.as_deref(), Some("s"));
     assert_eq!(theirs.completed, [AuthType::Terms]);
-    let ApiError::Uia(ours) = response::error_to_matricula(UiaaResponse::AuthResponse(theirs)).unwrap()
+    let ApiError::Uia(ours) =
+        response::error_to_matricula(UiaaResponse::AuthResponse(theirs)).unwrap()
     else {
         panic!("no authentication");
     };
@@ -83,22 +102,36 @@ fn authentication_asked_for() {
 
 #[test]
 fn authentication_that_failed_once() {
-    hold(&answer(401, &json!({
-        "flows": [{"stages": ["m.login.password"]}], "params": {}, "session": "s",
-        "errcode": "M_FORBIDDEN", "error": "Invalid password",
-    })));
+    hold(&answer(
+        401,
+        &json!({
+            "flows": [{"stages": ["m.login.password"]}], "params": {}, "session": "s",
+            "errcode": "M_FORBIDDEN", "error": "Invalid password",
+        }),
+    ));
 }
 
 #[test]
 fn too_many_requests() {
-    let wire = answer(429, &json!({
-        "errcode": "M_LIMIT_EXCEEDED", "error": "Too many requests", "retry_after_ms": 2000,
-    }));
-    let ours = ApiError::RateLimited { retry_after: Some(Duration::from_secs(2)) };
+    let wire = answer(
+        429,
+        &json!({
+            "errcode": "M_LIMIT_EXCEEDED", "error": "Too many requests", "retry_after_ms": 2000,
+        }),
+    );
+    let ours = ApiError::RateLimited {
+        retry_after: Some(Duration::from_secs(2)),
+    };
     assert_eq!(of_ours(&wire), ours);
-    assert_eq!(response::error_to_matricula(of_theirs(&wire)).unwrap(), ours);
+    assert_eq!(
+        response::error_to_matricula(of_theirs(&wire)).unwrap(),
+        ours
+    );
     let theirs: RumaError = response::error_to_ruma(&ours).unwrap();
-    assert!(matches!(theirs.error_kind(), Some(ErrorKind::LimitExceeded(_))), "{theirs:?}");
+    assert!(
+        matches!(theirs.error_kind(), Some(ErrorKind::LimitExceeded(_))),
+        "{theirs:?}"
+    );
     assert_eq!(response::error_to_matricula(theirs).unwrap(), ours);
 
     let ours = ApiError::RateLimited { retry_after: None };
@@ -112,7 +145,10 @@ fn a_proxys_error() {
     let ours = of_ours(&wire);
     assert_eq!(ours, ApiError::UnexpectedStatus { status: 502 });
     let theirs: RumaError = response::error_to_ruma(&ours).unwrap();
-    assert_eq!((theirs.status_code.as_u16(), theirs.error_kind()), (502, None));
+    assert_eq!(
+        (theirs.status_code.as_u16(), theirs.error_kind()),
+        (502, None)
+    );
 }
 
 #[test]
@@ -140,11 +176,19 @@ fn what_no_server_said_is_no_error_of_ruma() {
     let refused = response::error_to_ruma::<RumaError>(&ours);
     assert!(matches!(refused, Err(Error::NotSaid(_))));
     let theirs = response::read::<whoami::v3::Response>(&wire);
-    assert!(matches!(theirs, Err(FromHttpResponseError::Deserialization(_))));
+    assert!(matches!(
+        theirs,
+        Err(FromHttpResponseError::Deserialization(_))
+    ));
 }
 
 #[test]
 fn an_error_that_says_all_is_well_is_refused() {
-    let well = RumaError::from_http_response(http::Response::new(br#"{"errcode":"M_UNKNOWN","error":""}"#));
-    assert!(matches!(response::error_to_matricula(well), Err(Error::NoError(200))));
+    let well = RumaError::from_http_response(http::Response::new(
+        br#"{"errcode":"M_UNKNOWN","error":""}"#,
+    ));
+    assert!(matches!(
+        response::error_to_matricula(well),
+        Err(Error::NoError(200))
+    ));
 }

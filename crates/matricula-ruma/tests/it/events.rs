@@ -74,9 +74,13 @@ fn a_sync() {
         "type": "m.room.message", "event_id": "$e", "sender": "@alice:example.org",
         "origin_server_ts": 1, "content": {"msgtype": "m.text", "body": "hello"},
     });
+    let state = json!({
+        "type": "m.room.name", "state_key": "", "event_id": "$n", "sender": "@alice:example.org",
+        "origin_server_ts": 1, "content": {"name": "Lobby"},
+    });
     hold::<Sync, sync_events::v3::Request, _>(
         "/_matrix/client/v3/sync?since=s1&timeout=30000&full_state=true&set_presence=offline\
-         &filter=%7B%22room%22%3A%7B%7D%7D",
+         &filter=66696p746572",
         &Value::Null,
         &json!({
             "next_batch": "s2",
@@ -90,7 +94,7 @@ fn a_sync() {
                 "summary": {"m.joined_member_count": 2, "m.heroes": ["@bob:example.org"]},
                 "unread_notifications": {"highlight_count": 1, "notification_count": 2},
                 "timeline": {"events": [event], "limited": true, "prev_batch": "p"},
-                "state": {"events": []},
+                "state": {"events": [state]},
             }}},
         }),
     );
@@ -111,7 +115,9 @@ fn push_rules() {
                 "pattern": "alice",
                 "actions": ["notify", {"set_tweak": "sound", "value": "default"}],
             }],
-            "room": [], "sender": [], "underride": [],
+            "room": [{
+                "rule_id": "!a:example.org", "default": false, "enabled": true, "actions": [],
+            }],
         }}),
     );
     let rule = "/_matrix/client/v3/pushrules/global/content/nocake";

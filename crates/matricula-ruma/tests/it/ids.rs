@@ -88,14 +88,35 @@ fn moment(millis: u64) -> Result<(), TestCaseError> {
 #[test]
 fn each_kind_is_met() {
     let met = [
-        UserId::try_from("@alice:example.org").unwrap().to_ruma().is_ok(),
-        RoomId::try_from("!a:example.org").unwrap().to_ruma().is_ok(),
-        RoomId::try_from("!withoutaserver").unwrap().to_ruma().is_ok(),
-        RoomAliasId::try_from("#lobby:example.org").unwrap().to_ruma().is_ok(),
-        RoomIdOrAlias::try_from("#lobby:example.org").unwrap().to_ruma().is_ok(),
+        UserId::try_from("@alice:example.org")
+            .unwrap()
+            .to_ruma()
+            .is_ok(),
+        RoomId::try_from("!a:example.org")
+            .unwrap()
+            .to_ruma()
+            .is_ok(),
+        RoomId::try_from("!withoutaserver")
+            .unwrap()
+            .to_ruma()
+            .is_ok(),
+        RoomAliasId::try_from("#lobby:example.org")
+            .unwrap()
+            .to_ruma()
+            .is_ok(),
+        RoomIdOrAlias::try_from("#lobby:example.org")
+            .unwrap()
+            .to_ruma()
+            .is_ok(),
         EventId::try_from("$e").unwrap().to_ruma().is_ok(),
-        ServerName::try_from("[::1]:8448").unwrap().to_ruma().is_ok(),
-        MxcUri::try_from("mxc://example.org/a").unwrap().to_ruma().is_ok(),
+        ServerName::try_from("[::1]:8448")
+            .unwrap()
+            .to_ruma()
+            .is_ok(),
+        MxcUri::try_from("mxc://example.org/a")
+            .unwrap()
+            .to_ruma()
+            .is_ok(),
     ];
     assert_eq!(met, [true; 8]);
 }
@@ -110,5 +131,8 @@ fn what_is_refused_says_what_it_is_and_to_whom() {
     );
     let late = Timestamp::from_millis(1 << 53).to_ruma().unwrap_err();
     assert!(late.to_string().contains("9007199254740992"), "{late}");
-    assert_eq!(MilliSecondsSinceUnixEpoch(7_u32.into()).to_matricula(), Ok(Timestamp::from_millis(7)));
+    assert_eq!(
+        MilliSecondsSinceUnixEpoch(7_u32.into()).to_matricula(),
+        Ok(Timestamp::from_millis(7))
+    );
 }

@@ -48,14 +48,21 @@ fn a_credential_is_named_where_the_operation_takes_one_and_never_carried() {
     let room: &RoomId = "!a:example.org".try_into().unwrap();
     let whoami = job_as(whoami::v3::Request::new());
     assert_eq!(whoami.auth(), &Auth::Required(credential()));
-    let summary = job_as(get_summary::v1::Request::new(room.to_owned().into(), vec![]));
+    let summary = job_as(get_summary::v1::Request::new(
+        room.to_owned().into(),
+        vec![],
+    ));
     assert_eq!(summary.auth(), &Auth::Optional(credential()));
     assert_eq!(job_as(a_login()).auth(), &Auth::None);
     assert_eq!(job_as(register::v3::Request::new()).auth(), &Auth::None);
     for job in [whoami, summary, job_as(logout::v3::Request::new())] {
         assert!(!job.holds_secret());
         assert_eq!(job.request_header(), []);
-        assert!(job.request_query().iter().all(|(name, _)| name != "access_token"));
+        assert!(
+            job.request_query()
+                .iter()
+                .all(|(name, _)| name != "access_token")
+        );
     }
     let without = request::to_job(whoami::v3::Request::new(), &server()).unwrap();
     assert_eq!(without.auth(), &Auth::None);
@@ -65,7 +72,11 @@ fn a_credential_is_named_where_the_operation_takes_one_and_never_carried() {
 fn secrets_are_where_the_operation_has_them() {
     let job = request::to_job(a_login(), &server()).unwrap();
     assert!(job.holds_secret());
-    assert!(!job.masked_body().contains("wordpass"), "{}", job.masked_body());
+    assert!(
+        !job.masked_body().contains("wordpass"),
+        "{}",
+        job.masked_body()
+    );
     assert!(job.masked_body().contains("alice"), "{}", job.masked_body());
     assert!(serde_json::to_string(&job).is_err());
 }
@@ -87,21 +98,30 @@ fn of_operations_that_share_an_address_the_most_careful_facts_count() {
     let address: invite_user::v3::Request = request::to_ruma(&address).unwrap();
     let job = request::to_job(address, &server()).unwrap();
     assert!(job.holds_secret());
-    assert!(!job.masked_body().contains("t0k3n"), "{}", job.masked_body());
+    assert!(
+        !job.masked_body().contains("t0k3n"),
+        "{}",
+        job.masked_body()
+    );
 }
 
 #[test]
 fn a_request_is_sent_again_when_the_operation_says_so() {
     let retry = |job: Result<Job, Error>| job.unwrap().retry();
-    assert_eq!(retry(request::to_job(logout::v3::Request::new(), &server())), Retry::Idempotent);
-    assert_eq!(retry(request::to_job(register::v3::Request::new(), &server())), Retry::NotProcessed);
+    assert_eq!(
+        retry(request::to_job(logout::v3::Request::new(), &server())),
+        Retry::Idempotent
+    );
+    assert_eq!(
+        retry(request::to_job(register::v3::Request::new(), &server())),
+        Retry::NotProcessed
+    );
     let message: SendMessage = parsed(
         "/_matrix/client/v3/rooms/!a:example.org/send/m.room.message/1",
         &[],
         Body::Json("{}".to_owned()),
     );
-    let message: send_message_event::v3::Request =
-        request::to_ruma(&message).unwrap();
+    let message: send_message_event::v3::Request = request::to_ruma(&message).unwrap();
     assert_eq!(retry(request::to_job(message, &server())), Retry::TxnId);
 }
 
@@ -136,7 +156,10 @@ fn what_looks_like_a_step_in_a_path_stays_a_segment() {
 fn a_server_may_have_a_path_of_its_own_and_a_job_an_old_path() {
     let server = "https://example.org/matrix/a".parse().unwrap();
     let job = request::to_job(whoami::v3::Request::new(), &server).unwrap();
-    assert_eq!(job.url(), "https://example.org/matrix/a/_matrix/client/v3/account/whoami");
+    assert_eq!(
+        job.url(),
+        "https://example.org/matrix/a/_matrix/client/v3/account/whoami"
+    );
     request::from_job::<whoami::v3::Request>(&job).unwrap();
 
     let old = "/_matrix/client/r0/rooms/%21a%3Aexample.org/state/m.room.name/a%2Fb";
@@ -164,12 +187,20 @@ fn a_request_to_another_operation_is_refused() {
         "GET /_matrix/client/v3/account/whoami is not a request to \
          POST /_matrix/client/v3/logout"
     );
-    let other = Job::new(&server(), "/_matrix/client/v3/account/whoami", Method::Put, "other");
+    let other = Job::new(
+        &server(),
+        "/_matrix/client/v3/account/whoami",
+        Method::Put,
+        "other",
+    );
     let error = refusal::<whoami::v3::Request>(&other);
     assert!(matches!(error, Error::OtherOperation { .. }), "{error:?}");
 
     let ours = request::to_matricula::<SendMessage, _>(whoami::v3::Request::new());
-    assert!(matches!(ours, Err(Error::OtherOperation { .. })), "{ours:?}");
+    assert!(
+        matches!(ours, Err(Error::OtherOperation { .. })),
+        "{ours:?}"
+    );
 }
 
 #[test]

@@ -48,7 +48,10 @@ fn a_download() {
     );
     let header = vec![
         ("content-type".into(), "image/png".to_owned()),
-        ("content-disposition".into(), "attachment; filename=a.png".to_owned()),
+        (
+            "content-disposition".into(),
+            "attachment; filename=a.png".to_owned(),
+        ),
     ];
     let answer = Response::new(200, header, Body::Bytes(BYTES.to_vec()));
     hold_answer::<GetContentAuthed, get_content::v1::Response>(&answer);

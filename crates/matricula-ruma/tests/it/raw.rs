@@ -7,7 +7,12 @@ use ruma_common::serde::Raw as RumaRaw;
 
 #[test]
 fn text_stays_as_it_was_written() {
-    let texts = ["null", "{ \"a\" :\t1.50e3, \"a\": \"\\u00e9\" }", "[1,\n 2]", "1e400"];
+    let texts = [
+        "null",
+        "{ \"a\" :\t1.50e3, \"a\": \"\\u00e9\" }",
+        "[1,\n 2]",
+        "1e400",
+    ];
     for text in texts {
         let ours = Raw::<u8>::from_json(text.to_owned()).unwrap();
         let theirs: RumaRaw<String> = raw::to_ruma(&ours);

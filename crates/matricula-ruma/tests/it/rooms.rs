@@ -115,7 +115,7 @@ fn public_rooms() {
     let answer = json!({
         "chunk": [{
             "room_id": "!a:example.org", "name": "Lobby", "num_joined_members": 3,
-            "world_readable": false, "guest_can_join": true, "join_rule": "public",
+            "world_readable": false, "guest_can_join": true, "join_rule": "knock",
         }],
         "next_batch": "n", "prev_batch": "p", "total_room_count_estimate": 1,
     });
