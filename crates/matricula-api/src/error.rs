@@ -71,11 +71,12 @@ pub struct MatrixError {
 
 impl fmt::Display for MatrixError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.code)?;
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
+        match (self.code.as_str(), self.message.as_str()) {
+            ("", "") => write!(f, "status {}", self.status),
+            ("", message) => f.write_str(message),
+            (code, "") => f.write_str(code),
+            (code, message) => write!(f, "{code}: {message}"),
         }
-        Ok(())
     }
 }
 

@@ -44,6 +44,8 @@ pub mod fallback;
 mod generated;
 mod identifier;
 mod ids;
+#[doc = include_str!("lenience.md")]
+pub mod lenience {}
 mod locate;
 mod media;
 #[cfg(feature = "client")]

@@ -5,18 +5,25 @@
     reason = "tests read the specification and the generated code"
 )]
 
+mod apis;
+mod difference;
 mod events;
 mod fallback;
+mod golden;
 mod ids;
+mod lenience;
 mod oauth;
 mod reading;
 mod register;
 mod requests;
+mod robust;
+mod samples;
 mod secrets;
 mod sliding_sync;
 mod spec;
 mod spec_events;
 mod values;
+mod wire_sample;
 
 use matricula_api::{ApiError, Endpoint};
 use matricula_job::{Body, Response, ServerUrl};

@@ -1,0 +1,337 @@
+//! What real servers and clients send that the specification does not foresee, and that is read all
+//! the same: a test for each line of `src/lenience.md`.
+
+use std::time::Duration;
+
+use matricula_api::{
+    ApiError, Endpoint, ErrorCode,
+    client::{
+        definitions::SyncFilterEventFormat,
+        device_management::UpdateDevice,
+        filter::DefineFilter,
+        keys::UploadKeys,
+        login::Login,
+        logout::{Logout, LogoutAll},
+        profile::GetUserProfile,
+        registration::Register,
+        rooms::GetRoomState,
+        sso_login_redirect::RedirectToSso,
+        sync::Sync,
+        third_party_lookup::GetProtocols,
+        whoami::GetTokenOwner,
+    },
+    server::{AnyEndpoint, Incoming, Served},
+    uia::{Stage, UiaInfo},
+};
+use matricula_job::{Body, Response};
+use serde_json::{Value, json};
+
+use crate::{
+    apis::{all, name},
+    difference::differences,
+    read, response,
+    robust::fields::pointers,
+    samples,
+};
+
+fn uia(body: &str) -> Box<UiaInfo> {
+    match read::<Register>(401, body) {
+        Err(ApiError::Uia(info)) => info,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sets each field that an answer may leave out to null; says how many those are.
+fn with_null(endpoint: &AnyEndpoint) -> usize {
+    let sample = &samples::of(endpoint).answer;
+    let read = |body: &Value| endpoint.read(&response(200, &body.to_string()));
+    let mut optional = 0;
+    for pointer in pointers(sample) {
+        let (mut absent, mut null) = (sample.clone(), sample.clone());
+        let Some((parent, field)) = pointer.rsplit_once('/') else {
+            continue;
+        };
+        // Entries of maps have keys that are no names.
+        let is_entry = field.starts_with(['@', '!', '$', '#'])
+            || field.contains(' ')
+            || field.starts_with("org.example");
+        let Some(Value::Object(fields)) = absent.pointer_mut(parent).filter(|_| !is_entry) else {
+            continue;
+        };
+        fields.remove(field);
+        *null.pointer_mut(&pointer).unwrap() = Value::Null;
+        if let Ok(absent) = read(&absent) {
+            let null =
+                read(&null).unwrap_or_else(|error| panic!("{} {pointer}: {error}", name(endpoint)));
+            let kept: Value = serde_json::from_slice(&null.body).unwrap();
+            // Where anything may stand, null says something.
+            let is_kept = kept.pointer(&pointer).is_some_and(Value::is_null);
+            assert!(null == absent || is_kept, "{} {pointer}", name(endpoint));
+            optional += 1;
+        }
+    }
+    optional
+}
+
+#[test]
+fn null_is_absence() {
+    let body = r#"{"user_id": "@a:b", "device_id": null, "access_token": null}"#;
+    let account = read::<Register>(200, body).unwrap();
+    assert_eq!((account.device_id, account.access_token), (None, None));
+    // Of every field of every answer.
+    let optional: usize = all().map(with_null).sum();
+    println!("{optional} fields of answers may be null");
+    assert!(optional > 150, "{optional}");
+}
+
+#[test]
+fn nothing_is_an_empty_object() {
+    assert!(read::<Logout>(200, "").is_ok());
+    assert!(read::<LogoutAll>(204, "").is_ok());
+    // Of every operation that needs no field.
+    for endpoint in all() {
+        let empty = endpoint.read(&response(200, "{}"));
+        assert_eq!(
+            endpoint.read(&response(200, "")).is_ok(),
+            empty.is_ok(),
+            "{}",
+            name(endpoint)
+        );
+    }
+}
+
+#[test]
+fn an_empty_request_is_an_empty_object() {
+    let request = Incoming::new(&Register::OPERATION, Register::OPERATION.path).unwrap();
+    assert!(Register::read_request(&request.with_body(b"")).is_ok());
+}
+
+#[test]
+fn any_success_is_one() {
+    let device = r#"{"org.example": 1}"#;
+    for status in [200, 201, 202, 204] {
+        assert!(read::<UpdateDevice>(status, device).is_ok(), "{status}");
+    }
+}
+
+#[test]
+fn the_type_of_a_body_does_not_matter() {
+    for kind in [
+        "text/plain",
+        "text/html; charset=utf-8",
+        "application/octet-stream",
+        "",
+    ] {
+        let header = vec![("content-type".into(), kind.to_owned())];
+        let body = Body::Bytes(br#"{"user_id": "@a:b"}"#.to_vec());
+        assert!(
+            GetTokenOwner::read(&Response::new(200, header, body)).is_ok(),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn unknown_fields_are_kept_and_written_again() {
+    for endpoint in all() {
+        let mut body = samples::of(endpoint).answer.clone();
+        let Value::Object(fields) = &mut body else {
+            continue;
+        };
+        fields.insert("org.example.new".to_owned(), json!({"deep": [null, 1]}));
+        let Ok(reply) = endpoint.read(&response(200, &body.to_string())) else {
+            // Every key is somebody's.
+            continue;
+        };
+        let written = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(differences(&body, &written), [], "{}", name(endpoint));
+    }
+}
+
+#[test]
+fn unknown_values_of_an_enumeration_are_kept() {
+    let path = DefineFilter::OPERATION.path.replace("{userId}", "@a:b");
+    let request = Incoming::new(&DefineFilter::OPERATION, &path).unwrap();
+    let request = request.with_body(br#"{"event_format": "org.example.short"}"#);
+    let filter = DefineFilter::read_request(&request).unwrap();
+    let expected = SyncFilterEventFormat::Other("org.example.short".to_owned());
+    assert_eq!(filter.event_format, Some(expected));
+}
+
+#[test]
+fn authentication_may_have_null_everywhere() {
+    let info = uia(
+        r#"{"flows": [{"stages": null}, {}], "params": null, "session": null, "completed": null, "errcode": null, "error": null}"#,
+    );
+    assert_eq!(info.flows.len(), 2);
+    assert!(info.flows.iter().all(|flow| flow.stages.is_empty()));
+    assert!(info.params.is_empty() && info.completed.is_empty());
+    assert_eq!(
+        (&info.session, &info.errcode, &info.error),
+        (&None, &None, &None)
+    );
+}
+
+#[test]
+fn authentication_may_be_no_more_than_flows() {
+    let info = uia(r#"{"flows": [{"stages": ["org.example.riddle"]}]}"#);
+    assert_eq!(
+        info.flows[0].stages,
+        [Stage::Other("org.example.riddle".to_owned())]
+    );
+}
+
+#[test]
+fn a_failed_stage_is_no_failed_request() {
+    let info = uia(
+        r#"{"errcode": "M_UNAUTHORIZED", "error": "no", "flows": [{"stages": []}], "session": "s"}"#,
+    );
+    assert_eq!(info.errcode, Some(ErrorCode::Unauthorized));
+    // Without flows it is one.
+    let body = r#"{"errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": true}"#;
+    let ApiError::Matrix(error) = read::<Register>(401, body).unwrap_err() else {
+        panic!("not recognised");
+    };
+    assert_eq!(error.extra["soft_logout"], true);
+}
+
+#[test]
+fn english_may_be_spelled_with_an_underscore() {
+    let policy = r#"{"version": "1", "de": {"name": "Regeln", "url": "u"}, "en_US": {"name": "Rules", "url": "v"}}"#;
+    let body = format!(
+        r#"{{"flows": [], "params": {{"m.login.terms": {{"policies": {{"tos": {policy}}}}}}}}}"#
+    );
+    assert_eq!(uia(&body).policies()[0].name, "Rules");
+}
+
+#[test]
+fn a_429_need_not_be_matrix() {
+    let header = vec![("Retry-After".into(), " 7 ".to_owned())];
+    let page = Response::new(429, header, Body::Bytes(b"<html>".to_vec()));
+    let retry_after = Some(Duration::from_secs(7));
+    let limited = ApiError::RateLimited { retry_after };
+    assert_eq!(Register::read(&page).unwrap_err(), limited);
+    let limited = ApiError::RateLimited { retry_after: None };
+    assert_eq!(read::<Register>(429, "").unwrap_err(), limited);
+}
+
+#[test]
+fn too_many_requests_may_come_with_another_status() {
+    let body = r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "", "retry_after_ms": 1500}"#;
+    let retry_after = Some(Duration::from_millis(1500));
+    let limited = ApiError::RateLimited { retry_after };
+    assert_eq!(read::<Register>(403, body).unwrap_err(), limited);
+}
+
+#[test]
+fn an_error_needs_a_code_and_nothing_else() {
+    for body in [
+        r#"{"errcode": "ORG_EXAMPLE_ODD"}"#,
+        r#"{"errcode": "ORG_EXAMPLE_ODD", "error": null}"#,
+        r#"{"errcode": "ORG_EXAMPLE_ODD", "error": {"en": "odd"}}"#,
+        r#"{"errcode": "ORG_EXAMPLE_ODD", "session": 5, "params": "none"}"#,
+    ] {
+        let ApiError::Matrix(error) = read::<Register>(400, body).unwrap_err() else {
+            panic!("{body}");
+        };
+        assert_eq!(error.code, ErrorCode::Other("ORG_EXAMPLE_ODD".to_owned()));
+        assert_eq!(error.to_string(), "ORG_EXAMPLE_ODD");
+    }
+}
+
+#[test]
+fn an_empty_code_is_still_said_in_words() {
+    let said = |body| read::<Register>(400, body).unwrap_err().to_string();
+    assert_eq!(
+        said(r#"{"errcode": "", "error": "the disk is full"}"#),
+        "the disk is full"
+    );
+    assert_eq!(said(r#"{"errcode": ""}"#), "status 400");
+}
+
+#[test]
+fn a_page_is_told_from_a_matrix_error() {
+    for body in [
+        "<html>502 Bad Gateway</html>",
+        "",
+        "[]",
+        "null",
+        "{}",
+        r#"{"errcode": 5}"#,
+    ] {
+        let error = read::<Login>(502, body).unwrap_err();
+        assert_eq!(error, ApiError::UnexpectedStatus { status: 502 }, "{body}");
+    }
+}
+
+#[test]
+fn a_broken_event_spoils_no_answer() {
+    let body = r#"{"next_batch": "n", "rooms": {"join": {"!a:b": {"timeline": {"events": [
+        {"type": 5}, null, {"type": "m.room.message", "sender": "nobody"}]}}}}}"#;
+    assert!(read::<Sync>(200, body).is_ok());
+    assert_eq!(read::<GetRoomState>(200, "[5]").unwrap().len(), 1);
+}
+
+#[test]
+fn an_avatar_may_be_any_text() {
+    let profile =
+        read::<GetUserProfile>(200, r#"{"avatar_url": "", "displayname": null}"#).unwrap();
+    assert_eq!(profile.avatar_url.as_deref(), Some(""));
+    assert!(read::<GetUserProfile>(200, r#"{"avatar_url": "https://a/b.png"}"#).is_ok());
+}
+
+#[test]
+fn old_user_ids_are_user_ids() {
+    for user in ["@Alice:example.org", "@a b:example.org", "@é:example.org"] {
+        let body = json!({ "user_id": user }).to_string();
+        let owner = read::<GetTokenOwner>(200, &body);
+        assert!(owner.is_ok(), "{user}: {owner:?}");
+    }
+}
+
+#[test]
+fn a_protocol_needs_no_icon() {
+    let body = r#"{"irc": {"user_fields": [], "location_fields": [], "field_types": {}, "instances": []}}"#;
+    assert!(read::<GetProtocols>(200, body).is_ok());
+}
+
+#[test]
+fn any_redirection_shows_the_way() {
+    for status in [301, 302, 303, 307, 308] {
+        let header = vec![("LOCATION".into(), "https://a".to_owned())];
+        let redirect = RedirectToSso::read(&Response::new(status, header, Body::Empty));
+        assert_eq!(redirect.unwrap().location, "https://a");
+    }
+}
+
+#[test]
+fn of_a_field_that_comes_twice_the_last_counts() {
+    let body = r#"{"user_id": "@a:b", "user_id": "@c:b"}"#;
+    assert_eq!(
+        read::<GetTokenOwner>(200, body).unwrap().user_id.as_str(),
+        "@c:b"
+    );
+}
+
+#[test]
+fn counts_may_be_of_unknown_kinds() {
+    let body = r#"{"one_time_key_counts": {"org.example.keys": 3}}"#;
+    assert!(read::<UploadKeys>(200, body).is_ok());
+}
+
+#[test]
+fn the_list_names_each_test_and_no_other() {
+    let list = include_str!("../../src/lenience.md");
+    let named: Vec<&str> = list
+        .lines()
+        .filter_map(|line| line.strip_prefix('|')?.split('`').rev().nth(1))
+        .collect();
+    let code = include_str!("lenience.rs");
+    let mut tests: Vec<&str> = code
+        .split("#[test]\nfn ")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once("()")?.0))
+        .collect();
+    assert_eq!(tests.pop(), Some("the_list_names_each_test_and_no_other"));
+    assert_eq!(named, tests);
+}
