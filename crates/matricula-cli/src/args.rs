@@ -221,12 +221,15 @@ pub(crate) struct ApiShow {
 #[derive(Debug, clap::Args)]
 #[command(
     before_help = "Examples:\n  \
-        matricula api call getProfile userId=@alice:example.org\n  \
+        matricula api call getUserProfile userId=@alice:example.org\n  \
         matricula api call createRoom name='Book club' is_direct=false invite=@bob:example.org\n  \
         matricula api call sendMessage roomId='!a:example.org' eventType=m.room.message txnId=1 \\\n    \
             --json-body '{\"msgtype\": \"m.text\", \"body\": \"hi\"}'\n  \
         matricula api call uploadContent Content-Type=image/png --body-file cat.png\n  \
-        matricula api call identity/getVersions --server https://vector.im\n\n\
+        printf %s \"$PASSWORD\" | matricula api call login --server https://matrix.example.org \\\n    \
+            type=m.login.password password=@- \\\n    \
+            identifier:='{\"type\": \"m.id.user\", \"user\": \"alice\"}'\n  \
+        matricula api call identity/getVersions --server https://identity.example.org\n\n\
         matricula api list shows the operations, and matricula api show OPERATION what one takes.",
     group(ArgGroup::new("one_token").args(["token_file", "token_stdin"]))
 )]

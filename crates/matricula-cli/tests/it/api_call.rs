@@ -439,7 +439,8 @@ fn what_a_server_does_not_serve_is_said() {
 
 #[test]
 fn errors_say_what_to_do() {
-    let rows: [(fn(&Request) -> Reply, i32, &str); 7] = [
+    type Row = (fn(&Request) -> Reply, i32, &'static str);
+    let rows: [Row; 7] = [
         (
             |_| error(401, "M_MISSING_TOKEN", ""),
             4,
@@ -633,4 +634,20 @@ fn the_list_can_be_narrowed() {
         .map(|one| &one["id"])
         .collect();
     assert_eq!(ids, ["createRoom"]);
+}
+
+#[test]
+fn the_examples_name_operations_that_there_are() {
+    let home = Home::new();
+    let help = home.run("api call --help").exit(0).stdout;
+    let calls = help
+        .lines()
+        .filter_map(|line| line.split_once("matricula api call "));
+    let ids: Vec<&str> = calls
+        .filter_map(|(_, call)| call.split(' ').next())
+        .collect();
+    assert_eq!(ids.len(), 7, "{ids:?}");
+    for id in ids.iter().filter(|id| !id.starts_with('[')) {
+        home.run(&format!("api show {id}")).exit(0);
+    }
 }
