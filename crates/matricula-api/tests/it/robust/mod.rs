@@ -6,6 +6,7 @@ pub(crate) mod fields;
 mod hostile;
 mod memory;
 mod nesting;
+mod time;
 
 use matricula_api::{
     ApiError,
