@@ -171,6 +171,11 @@ fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
 }
 
 impl Homeserver {
+    /// Whether some flow has this stage.
+    pub(super) fn has_stage(&self, stage: &str) -> bool {
+        self.config.flows.iter().flatten().any(|it| it == stage)
+    }
+
     /// Whether all stages of some flow are complete.
     pub(super) fn is_authenticated(&self, session: &Session) -> bool {
         let mut flows = self.config.flows.iter();
@@ -205,7 +210,7 @@ impl Homeserver {
         let flows = self.config.flows.iter();
         let mut info = UiaInfo::default();
         info.flows = flows.map(|it| Flow { stages: stages(it) }).collect();
-        if self.config.flows.iter().flatten().any(|it| it == TERMS) {
+        if self.has_stage(TERMS) {
             self.present_policies(session)?;
             let policies = json!({ "policies": self.policies() });
             info.params.insert(TERMS.to_owned(), policies);
@@ -253,14 +258,7 @@ impl Call<'_> {
         stage: &str,
         auth: &AuthData,
     ) -> Result<Option<Refusal>, Fault> {
-        if !self
-            .home
-            .config
-            .flows
-            .iter()
-            .flatten()
-            .any(|it| it == stage)
-        {
+        if !self.home.has_stage(stage) {
             let error = "no flow of this server has such a stage";
             return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
         }
@@ -329,8 +327,7 @@ impl Serve for RegistrationTokenValidity {
         call: &Call<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<RegistrationTokenValidityResponse, Fault> {
-        let mut stages = call.home.config.flows.iter().flatten();
-        let valid = stages.any(|it| it == REGISTRATION_TOKEN)
+        let valid = call.home.has_stage(REGISTRATION_TOKEN)
             && token_is_valid(call.tx, cx.now, self.token.expose())?;
         Ok(RegistrationTokenValidityResponse::new(valid))
     }
