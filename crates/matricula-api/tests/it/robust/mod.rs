@@ -8,6 +8,8 @@ mod memory;
 mod nesting;
 mod time;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use matricula_api::{
     ApiError,
     server::{AnyEndpoint, Incoming, Reply, RequestError},
@@ -27,8 +29,13 @@ const BESIDES: u64 = 64 * 1024;
 /// What `read` gives, and how many bytes were allocated for it, freed or not.
 fn measured<T>(read: impl FnOnce() -> T) -> (T, u64) {
     let mut result = None;
-    let used = allocation_counter::measure(|| result = Some(read()));
-    (result.unwrap(), used.bytes_total)
+    // The counter must see the end, or it goes on counting.
+    let read = || result = Some(catch_unwind(AssertUnwindSafe(read)));
+    let used = allocation_counter::measure(read).bytes_total;
+    match result.unwrap() {
+        Ok(result) => (result, used),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// Runs `read` on `size` bytes, and asserts that it keeps within the bounds.
