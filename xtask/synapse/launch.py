@@ -2,7 +2,8 @@
 
     launch.py RUN_DIR --ttl SECONDS [--leash]
 
-RUN_DIR holds homeserver.yaml. The server ends by itself after its time to live, and with
+RUN_DIR holds homeserver.yaml, and fakes.json: what else is to run in this process, see the
+package `fakes`. The server ends by itself after its time to live, and with
 --leash as soon as its standard input is closed, so that it outlives nobody who started it,
 however they died. Its database goes with it.
 """
@@ -53,6 +54,24 @@ def end(reason, database):
     os._exit(1)
 
 
+def start_fakes(run_dir):
+    """Before Synapse, which looks for some of them as it starts."""
+    # -I leaves out the directory of this script; and nothing is to be written there.
+    sys.path.append(str(Path(__file__).resolve().parent))
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    import fakes
+
+    sys.dont_write_bytecode = before
+    fakes.start(run_dir)
+
+
+def forget_proxies():
+    """Synapse would look for servers on loopback through them."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            del os.environ[name]
+
+
 def watch(wait, reason, database):
     def run():
         wait()
@@ -83,6 +102,8 @@ def main():
         if args.leash:
             watch(until_stdin_closes, "whoever started it is gone", database)
         write_signing_key(args.run_dir)
+        forget_proxies()
+        start_fakes(args.run_dir)
         os.chdir(args.run_dir)
         sys.argv = ["synapse", "-c", str(args.run_dir / "homeserver.yaml")]
         from synapse.app import homeserver

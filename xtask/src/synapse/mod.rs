@@ -1,6 +1,8 @@
-//! Throw-away Synapse servers on loopback, one profile per way of registering.
+//! Throw-away Synapse servers on loopback, one profile per way in.
 
 mod accounts;
+mod configuration;
+mod fakes;
 mod http;
 mod install;
 mod profile;
@@ -22,7 +24,7 @@ pub(crate) enum Command {
     /// Start a server and print a JSON object that says how to reach it.
     #[command(after_help = profile::help())]
     Up {
-        /// How the server lets people register: profiles joined by `+`.
+        /// How the server lets people in: profiles joined by `+`.
         profile: Profiles,
         /// Stop by itself after this many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]

@@ -1,7 +1,6 @@
 //! Starts one server and waits until it answers.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -9,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::profile::{Profile, Profiles, Setting, TERMS, configuration};
+use super::configuration::{Setting, TERMS, configuration};
+use super::fakes::{APPSERVICE_FILE, Fakes, free_ports};
+use super::profile::{Profile, Profiles};
 use super::run::{self, Run};
 use super::{accounts, http};
 use crate::Result;
@@ -74,17 +75,20 @@ struct Starting {
     dir: PathBuf,
     port: u16,
     shared_secret: String,
+    fakes: Fakes,
 }
 
 impl Starting {
     fn new(python: &Path, profiles: &Profiles, ttl: u64, leash: Leash) -> Result<Self> {
         let dir = run::parent().join(format!("{profiles}-{}", random_hex(4)?));
         make_private(&dir)?;
+        let [port, mail_port, web_port] = free_ports()?;
         let mut starting = Self {
             child: None,
             dir,
-            port: free_port()?,
+            port,
             shared_secret: random_hex(24)?,
+            fakes: Fakes::new(mail_port, web_port)?,
         };
         starting.write_files(profiles)?;
         starting.spawn(python, ttl, leash)?;
@@ -98,8 +102,18 @@ impl Starting {
             run_dir: &self.dir,
             shared_secret: &self.shared_secret,
             inner_secret: &random_hex(24)?,
+            fakes: &self.fakes,
         });
         write(&self.dir.join("homeserver.yaml"), &format!("{config:#}\n"))?;
+        let settings = self.fakes.settings(profiles, &self.dir, self.port);
+        write(&self.dir.join("fakes.json"), &format!("{settings:#}\n"))?;
+        if profiles.has(Profile::Appservice) {
+            let registration = self.fakes.registration();
+            write(
+                &self.dir.join(APPSERVICE_FILE),
+                &format!("{registration:#}\n"),
+            )?;
+        }
         if profiles.has(Profile::Terms) {
             for (name, page) in TERMS {
                 write(&self.dir.join(name), page)?;
@@ -151,6 +165,7 @@ impl Starting {
             "shared_secret": self.shared_secret,
             "admin": admin,
         });
+        self.fakes.describe(&mut info, profiles, &self.dir);
         if profiles.has(Profile::Token) {
             let tokens = accounts::make_registration_tokens(self.port, &admin);
             info["registration_tokens"] = tokens.map_err(Failure::Other)?;
@@ -234,13 +249,6 @@ impl Drop for Starting {
             let _ = child.wait();
         }
     }
-}
-
-fn free_port() -> Result<u16> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| format!("there is no free port on 127.0.0.1: {error}"))
 }
 
 /// The directory holds the secrets of the server.

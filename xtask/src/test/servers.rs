@@ -11,7 +11,7 @@ use crate::Result;
 use crate::synapse::{Leash, Profiles, Server, start as start_server, sweep};
 use crate::workspace::target;
 
-const PROFILES: [&str; 10] = [
+const PROFILES: [&str; 16] = [
     "open",
     "token",
     "terms",
@@ -22,6 +22,13 @@ const PROFILES: [&str; 10] = [
     "ratelimited",
     "closed",
     "policy",
+    "email",
+    "email-optional",
+    "msisdn",
+    "recaptcha",
+    "token+terms+email+msisdn+recaptcha",
+    // They leave registration as it is, and so share a server.
+    "appservice+logintoken+sso",
 ];
 /// Far longer than the tests take; the leash ends the servers before.
 const TTL_SECONDS: u64 = 3600;

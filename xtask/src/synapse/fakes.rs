@@ -1,0 +1,212 @@
+//! What stands around a server, for whatever a profile needs besides Synapse.
+//!
+//! The fakes themselves are the Python package `synapse/fakes`. They run in the launcher's process,
+//! and so end with the server however that ends. An application service is only a file.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::profile::{Profile, Profiles};
+use crate::Result;
+use crate::workspace::random_hex;
+
+pub(super) const CAPTCHA_PUBLIC_KEY: &str = "captcha-of-a-test-server";
+pub(super) const CAPTCHA_SECRET: &str = "captcha-secret-of-a-test-server";
+pub(super) const APPSERVICE_FILE: &str = "appservice.json";
+pub(super) const OPENID_ID: &str = "loopback";
+pub(super) const OPENID_CLIENT: &str = "synapse";
+
+const CAPTCHA_RESPONSE: &str = "i-am-human";
+const PHONE_CODE: &str = "123456";
+const NAMESPACE: &str = "@bridge_.*";
+const SENDER: &str = "bridge_bot";
+const HOW_TO_SIGN_IN: &str = "at the provider's page add user=NAME to the query: it sends NAME back \
+    signed in; refuse=yes: it sends them back refused; neither: it shows a form. Cookies are to be \
+    kept on the way, those marked Secure too";
+
+/// Where the fakes of one server listen, and the secrets between it and them.
+pub(super) struct Fakes {
+    pub(super) mail_port: u16,
+    /// The identity server, the verifier of captchas and the OpenID provider share it.
+    pub(super) web_port: u16,
+    pub(super) openid_secret: String,
+    pub(super) as_token: String,
+    pub(super) hs_token: String,
+}
+
+impl Fakes {
+    pub(super) fn new(mail_port: u16, web_port: u16) -> Result<Self> {
+        Ok(Self {
+            mail_port,
+            web_port,
+            openid_secret: random_hex(24)?,
+            as_token: random_hex(24)?,
+            hs_token: random_hex(24)?,
+        })
+    }
+
+    pub(super) fn web_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.web_port)
+    }
+
+    /// The content of `fakes.json`, by which the launcher knows what to start.
+    pub(super) fn settings(&self, profiles: &Profiles, run_dir: &Path, port: u16) -> Value {
+        let mut settings = json!({});
+        if sends_mail(profiles) {
+            let messages = messages(run_dir);
+            settings["mail"] = json!({ "port": self.mail_port, "messages": messages });
+        }
+        let mut web = json!({});
+        if profiles.has(Profile::Msisdn) {
+            web["phone"] = json!({ "code": PHONE_CODE });
+        }
+        if profiles.has(Profile::Recaptcha) {
+            web["captcha"] = json!({ "secret": CAPTCHA_SECRET, "good_response": CAPTCHA_RESPONSE });
+        }
+        if profiles.has(Profile::Sso) {
+            web["openid"] = json!({
+                "issuer": self.web_url(),
+                "client_id": OPENID_CLIENT,
+                "client_secret": self.openid_secret,
+                "redirect_uri": format!("http://127.0.0.1:{port}/_synapse/client/oidc/callback"),
+            });
+        }
+        if web != json!({}) {
+            web["port"] = json!(self.web_port);
+            settings["web"] = web;
+        }
+        settings
+    }
+
+    /// What introduces the application service to Synapse.
+    pub(super) fn registration(&self) -> Value {
+        json!({
+            "id": "bridge",
+            // Nothing is sent to it: what tests are about is what it sends.
+            "url": null,
+            "as_token": self.as_token,
+            "hs_token": self.hs_token,
+            "sender_localpart": SENDER,
+            "namespaces": { "users": [{ "regex": NAMESPACE, "exclusive": true }] },
+        })
+    }
+
+    /// Adds to what `up` prints all that a test needs to be the person, or the other program.
+    pub(super) fn describe(&self, info: &mut Value, profiles: &Profiles, run_dir: &Path) {
+        if sends_mail(profiles) {
+            info["smtp"] = json!({
+                "address": format!("127.0.0.1:{}", self.mail_port),
+                "messages": messages(run_dir),
+            });
+        }
+        if profiles.has(Profile::Msisdn) {
+            info["identity_server"] = json!({ "url": self.web_url(), "code": PHONE_CODE });
+        }
+        if profiles.has(Profile::Recaptcha) {
+            info["recaptcha"] = json!({
+                "public_key": CAPTCHA_PUBLIC_KEY,
+                "good_response": CAPTCHA_RESPONSE,
+            });
+        }
+        if profiles.has(Profile::Appservice) {
+            info["appservice"] = json!({
+                "as_token": self.as_token,
+                "hs_token": self.hs_token,
+                "namespace": NAMESPACE,
+                "sender": format!("@{SENDER}:{}", profiles.server_name()),
+            });
+        }
+        if profiles.has(Profile::Sso) {
+            info["sso"] = json!({
+                // As Synapse names it to clients.
+                "provider": format!("oidc-{OPENID_ID}"),
+                "issuer": self.web_url(),
+                "login": HOW_TO_SIGN_IN,
+            });
+        }
+    }
+}
+
+/// Free a moment ago, and three different ones: for Synapse, mail, and the web.
+pub(super) fn free_ports() -> Result<[u16; 3]> {
+    let open = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let find = || {
+        // All are held until the last is found.
+        let held = [open()?, open()?, open()?];
+        let mut ports = [0; 3];
+        for (port, listener) in ports.iter_mut().zip(&held) {
+            *port = listener.local_addr()?.port();
+        }
+        Ok(ports)
+    };
+    find().map_err(|error: std::io::Error| format!("there is no free port on 127.0.0.1: {error}"))
+}
+
+fn sends_mail(profiles: &Profiles) -> bool {
+    profiles.has(Profile::Email) || profiles.has(Profile::EmailOptional)
+}
+
+fn messages(run_dir: &Path) -> PathBuf {
+    run_dir.join("mail")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(profiles: &str) -> Value {
+        let fakes = Fakes::new(2525, 8080).unwrap();
+        fakes.settings(&profiles.parse().unwrap(), Path::new("/run/here"), 8008)
+    }
+
+    #[test]
+    fn only_what_a_profile_needs_is_started() {
+        assert_eq!(settings("open+terms+appservice+logintoken"), json!({}));
+        let mail = json!({ "port": 2525, "messages": "/run/here/mail" });
+        assert_eq!(settings("email"), json!({ "mail": mail }));
+        assert_eq!(settings("email-optional"), json!({ "mail": mail }));
+        let phone = json!({ "port": 8080, "phone": { "code": PHONE_CODE } });
+        assert_eq!(settings("msisdn"), json!({ "web": phone }));
+        let all = settings("email+msisdn+recaptcha+sso");
+        let web = all["web"].as_object().unwrap();
+        let parts: Vec<_> = web.keys().map(String::as_str).collect();
+        assert_eq!(parts, ["captcha", "openid", "phone", "port"]);
+    }
+
+    #[test]
+    fn what_a_profile_offers_is_described() {
+        let fakes = Fakes::new(2525, 8080).unwrap();
+        let describe = |profiles: &str| {
+            let mut info = json!({});
+            fakes.describe(
+                &mut info,
+                &profiles.parse().unwrap(),
+                Path::new("/run/here"),
+            );
+            info
+        };
+        for (profile, key, field) in [
+            ("email", "smtp", "messages"),
+            ("email-optional", "smtp", "messages"),
+            ("msisdn", "identity_server", "code"),
+            ("recaptcha", "recaptcha", "good_response"),
+            ("appservice", "appservice", "as_token"),
+            ("sso", "sso", "provider"),
+        ] {
+            let info = describe(profile);
+            assert!(info[key][field].is_string(), "{info}");
+            assert_eq!(info.as_object().unwrap().len(), 1, "{info}");
+        }
+        let sender = &describe("appservice")["appservice"]["sender"];
+        assert_eq!(*sender, json!("@bridge_bot:appservice.test"));
+        assert_eq!(describe("open+logintoken"), json!({}));
+    }
+
+    #[test]
+    fn three_ports_are_three() {
+        let [one, two, three] = free_ports().unwrap();
+        assert!(one != two && two != three && one != three);
+    }
+}

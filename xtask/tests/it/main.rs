@@ -1,0 +1,5 @@
+//! What the servers that `cargo xtask synapse` starts promise, one module a kind of profile.
+#![allow(clippy::unwrap_used)]
+
+mod http;
+mod live;
