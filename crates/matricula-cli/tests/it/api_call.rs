@@ -260,6 +260,18 @@ fn fields_given_by_name_are_put_into_the_body() {
 }
 
 #[test]
+fn json_tells_a_field_of_the_body_from_a_part_of_the_path() {
+    let (server, ended) = call(
+        "/_matrix/client/v3/room_keys/version/1",
+        |_| object(200, json!({})),
+        "putRoomKeysVersion version=1 version:=\"2\" algorithm=a auth_data:={}",
+    );
+    assert_eq!(ended.exit(0).stdout, "{}\n");
+    let expected = json!({ "version": "2", "algorithm": "a", "auth_data": {} });
+    assert_eq!(last(&server).body, expected);
+}
+
+#[test]
 fn pairs_with_free_names_go_into_the_query() {
     let reply: fn(&Request) -> Reply = |_| object(200, json!([]));
     let (server, ended) = call(

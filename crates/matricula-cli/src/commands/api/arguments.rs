@@ -114,7 +114,7 @@ struct Reader {
     terminal: Terminal,
     request: Arguments,
     /// The parameters that were named.
-    given: Vec<&'static str>,
+    given: Vec<Parameter>,
     /// Those that go into the body.
     fields: Map<String, Value>,
     problems: Vec<String>,
@@ -163,11 +163,11 @@ impl Reader {
         let Some(parameter) = self.find(name, is_json) else {
             return Ok(());
         };
-        if self.given.contains(&parameter.name) && parameter.shape != Shape::Texts {
+        if self.given.contains(parameter) && parameter.shape != Shape::Texts {
             self.problem(format!("{name} is given twice"));
             return Ok(());
         }
-        self.given.push(parameter.name);
+        self.given.push(*parameter);
         let given = match (parameter.secret, is_json) {
             (true, _) => self.secret(parameter, text)?.map(Given::Secret),
             (false, true) => self.json(parameter, text).map(Given::Json),
@@ -185,7 +185,10 @@ impl Reader {
             Place::Header => known.name.eq_ignore_ascii_case(name),
             _ => known.name == name && !is_whole(known) && known.shape != Shape::Pairs,
         };
-        let found = self.parameters().find(is_named);
+        // JSON tells a field of the body from another part of the same name.
+        let fields = |known: &&Parameter| is_json && known.place == Place::Body;
+        let named = || self.parameters().filter(is_named);
+        let found = named().find(fields).or_else(|| named().next());
         let whole = self
             .parameters()
             .find(|known| known.name == name && is_whole(known));
@@ -360,12 +363,12 @@ impl Reader {
                 one if one.place == Place::Body => body.get(name).is_some(),
                 _ => false,
             };
-            if is_there || self.given.contains(&name) {
+            if is_there || self.given.contains(parameter) {
                 continue;
             }
             if parameter.secret && self.terminal.is_there() && !options.dry_run {
                 let secret = self.terminal.secret(name)?;
-                self.given.push(name);
+                self.given.push(*parameter);
                 self.put(parameter, Given::Secret(secret));
                 continue;
             }

@@ -96,6 +96,8 @@ fn closest(name: &str, names: impl Iterator<Item = impl Into<String>>) -> Option
 
 #[cfg(test)]
 mod tests {
+    use matricula_api::server::{Place, Shape};
+
     use super::*;
 
     #[test]
@@ -111,15 +113,21 @@ mod tests {
         assert_eq!(found, 199);
     }
 
+    /// `name=` gives the first of two, `name:=` the one in the body.
     #[test]
-    fn no_two_parameters_of_an_operation_share_a_name() {
+    fn parameters_of_one_name_are_a_needed_part_of_the_path_and_a_field_of_the_body() {
+        let mut found = Vec::new();
         for one in endpoints() {
-            let mut names: Vec<&str> = one.parameters.iter().map(|one| one.name).collect();
-            names.sort_unstable();
-            let all = names.len();
-            names.dedup();
-            assert_eq!(names.len(), all, "{}", one.operation.id);
+            for (at, second) in one.parameters.iter().enumerate() {
+                let mut before = one.parameters[..at].iter();
+                if let Some(first) = before.find(|first| first.name == second.name) {
+                    assert_eq!((first.place, second.place), (Place::Path, Place::Body));
+                    assert!(!second.required, "{}", one.operation.id);
+                    found.push((one.operation.id, second.name));
+                }
+            }
         }
+        assert_eq!(found, [("putRoomKeysVersion", "version")]);
     }
 
     /// They are read as texts.
@@ -127,11 +135,7 @@ mod tests {
     fn secrets_among_the_parameters_are_texts() {
         let parameters = endpoints().flat_map(|one| one.parameters);
         for secret in parameters.filter(|one| one.secret) {
-            assert_eq!(
-                secret.shape,
-                matricula_api::server::Shape::Text,
-                "{secret:?}"
-            );
+            assert_eq!(secret.shape, Shape::Text, "{secret:?}");
         }
     }
 }
