@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     Extra,
     uia::{Failure, UiaInfo},
-    wire::text_enum,
+    wire::{self, text_enum},
 };
 
 /// Why an answer is not the one hoped for.
@@ -94,10 +94,11 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
         return Some(limited());
     }
     // Every error is one without flows.
-    let Failure { info, has_flows } = match serde_json::from_slice(response.body().as_bytes()) {
-        Ok(failure) => failure,
-        Err(error) => return Some(unreadable(response, &error)),
-    };
+    let Failure { info, has_flows } =
+        match serde_json::from_str(wire::text_of(response.body()).unwrap_or_default()) {
+            Ok(failure) => failure,
+            Err(error) => return Some(unreadable(response, &error)),
+        };
     if status == 401 && has_flows {
         return Some(ApiError::Uia(Box::new(info)));
     }
@@ -113,7 +114,9 @@ impl MatrixError {
     fn new(status: u16, code: ErrorCode, info: UiaInfo) -> Self {
         let mut extra = info.extra;
         if !info.params.is_empty() {
-            extra.insert("params".to_owned(), Value::Object(info.params));
+            // Texts that were JSON before.
+            let params = serde_json::to_value(&info.params).unwrap_or_default();
+            extra.insert("params".to_owned(), params);
         }
         if let Some(session) = info.session {
             extra.insert("session".to_owned(), Value::String(session));
@@ -200,6 +203,26 @@ text_enum! {
         ThreepidDenied = "M_THREEPID_DENIED",
         /// The kind of address is not supported.
         ThreepidMediumNotSupported = "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+        /// The code that the owner of the address entered is wrong.
+        TokenIncorrect = "M_TOKEN_INCORRECT",
+        /// The email address or phone number has not been proved in this session yet.
+        SessionNotValidated = "M_SESSION_NOT_VALIDATED",
+        /// The session in which the email address or phone number was to be proved is too old.
+        SessionExpired = "M_SESSION_EXPIRED",
+        /// The session in which the email address or phone number was to be proved is not known.
+        NoValidSession = "M_NO_VALID_SESSION",
+        /// The email address is not valid.
+        InvalidEmail = "M_INVALID_EMAIL",
+        /// The email could not be sent.
+        EmailSendError = "M_EMAIL_SEND_ERROR",
+        /// The phone number is not valid.
+        InvalidAddress = "M_INVALID_ADDRESS",
+        /// The text message could not be sent.
+        SendError = "M_SEND_ERROR",
+        /// The identity server sends nothing to this country or region.
+        DestinationRejected = "M_DESTINATION_REJECTED",
+        /// The pepper of a lookup is not the identity server's, or no longer.
+        InvalidPepper = "M_INVALID_PEPPER",
         /// The server does not trust the identity server named.
         ServerNotTrusted = "M_SERVER_NOT_TRUSTED",
         /// The server does not support the room version.
@@ -254,7 +277,7 @@ text_enum! {
         NotYetUploaded = "M_NOT_YET_UPLOADED",
         /// The media is there already.
         CannotOverwriteMedia = "M_CANNOT_OVERWRITE_MEDIA",
-        /// The content could not be read or passed on.
+        /// This server cannot check whether the user may join.
         UnableToAuthoriseJoin = "M_UNABLE_TO_AUTHORISE_JOIN",
         /// Another server must be asked.
         UnableToGrantJoin = "M_UNABLE_TO_GRANT_JOIN",
@@ -276,6 +299,8 @@ text_enum! {
         ProfileTooLarge = "M_PROFILE_TOO_LARGE",
         /// The user does not accept this invitation.
         InviteBlocked = "M_INVITE_BLOCKED",
+        /// The user has reacted to the event in this way already.
+        DuplicateAnnotation = "M_DUPLICATE_ANNOTATION",
         /// The policy server refused the event.
         Unsafe = "M_UNSAFE",
     }

@@ -65,6 +65,13 @@ impl<T> Raw<T> {
     }
 }
 
+impl<T> From<&Value> for Raw<T> {
+    fn from(value: &Value) -> Self {
+        let json = serde_json::value::to_raw_value(value);
+        Self::of(json.expect("what is JSON has a JSON form"))
+    }
+}
+
 impl<T> Clone for Raw<T> {
     fn clone(&self) -> Self {
         Self::of(self.json.clone())

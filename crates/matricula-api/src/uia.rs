@@ -6,11 +6,11 @@ use std::fmt;
 
 use matricula_job::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use crate::identifier::UserIdentifier;
 use crate::{
-    ErrorCode, Extra,
+    ErrorCode, Extra, Raw, SortedMap,
     wire::{self, text_enum},
 };
 
@@ -23,7 +23,7 @@ pub struct UiaInfo {
     /// The ways through, each a list of stages.
     pub flows: Vec<Flow>,
     /// What single stages need to be shown or known, by stage.
-    pub params: Map<String, Value>,
+    pub params: SortedMap<Stage, Raw>,
     /// Names this authentication; goes into every further [`AuthData`].
     pub session: Option<String>,
     /// The stages done already.
@@ -105,11 +105,7 @@ impl UiaInfo {
 
     /// The documents that the `m.login.terms` stage asks to accept; empty where it names none.
     pub fn policies(&self) -> Vec<Policy> {
-        let policies = self
-            .params
-            .get(Stage::Terms.as_str())
-            .and_then(|terms| terms.get("policies"));
-        let Some(Value::Object(policies)) = policies else {
+        let Some(Value::Object(policies)) = self.param(&Stage::Terms, "policies") else {
             return Vec::new();
         };
         policies
@@ -119,18 +115,28 @@ impl UiaInfo {
     }
 
     /// The key that the page of an `m.login.recaptcha` stage is shown with.
-    pub fn recaptcha_public_key(&self) -> Option<&str> {
-        self.param(&Stage::Recaptcha, "public_key")
+    pub fn recaptcha_public_key(&self) -> Option<String> {
+        text(self.param(&Stage::Recaptcha, "public_key")?)
     }
 
     /// The page where an `m.oauth` stage is approved. The server's word: check the scheme before
     /// opening it.
-    pub fn oauth_url(&self) -> Option<&str> {
-        self.param(&Stage::OAuth, "url")
+    pub fn oauth_url(&self) -> Option<String> {
+        text(self.param(&Stage::OAuth, "url")?)
     }
 
-    fn param(&self, stage: &Stage, name: &str) -> Option<&str> {
-        self.params.get(stage.as_str())?.get(name)?.as_str()
+    fn param(&self, stage: &Stage, name: &str) -> Option<Value> {
+        match self.params.get(stage.as_str())?.read() {
+            Ok(Value::Object(mut params)) => params.remove(name),
+            _ => None,
+        }
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the generated code calls to put requests on the wire and to read answers.
 
 use std::{
-    borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, ops::Deref, time::Duration,
+    borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, ops::Deref, str::Utf8Error,
+    time::Duration,
 };
 
 use matricula_job::{Body, Response, Secret};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::percent_encode_byte;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, DeserializeOwned, MapAccess},
@@ -13,14 +14,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use crate::{ApiError, locate};
-
-/// All that RFC 3986 does not leave unreserved.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+use crate::{ApiError, Raw, locate};
 
 /// The path of an operation with its `{parameters}` replaced, in order, by encoded `segments`.
 pub(crate) fn path(template: &str, segments: &[&str]) -> String {
@@ -39,20 +33,40 @@ pub(crate) fn path(template: &str, segments: &[&str]) -> String {
                 // Encoded twice they name nothing, and so do no harm.
                 "." => path.push_str("%252E"),
                 ".." => path.push_str("%252E%252E"),
-                segment => path.extend(utf8_percent_encode(segment, SEGMENT)),
+                segment => encode(segment, &mut path),
             }
         }
     }
     path
 }
 
+/// Encodes all that RFC 3986 does not leave unreserved.
+fn encode(mut segment: &str, path: &mut String) {
+    let is_reserved =
+        |byte: u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'.' | b'_' | b'~');
+    // Most of a segment needs no encoding: it is copied in runs.
+    while let Some(at) = segment.bytes().position(is_reserved) {
+        let (plain, rest) = segment.split_at(at);
+        path.push_str(plain);
+        let length = rest.chars().next().map_or(1, char::len_utf8);
+        let (reserved, rest) = rest.split_at(length);
+        for byte in reserved.bytes() {
+            path.push_str(percent_encode_byte(byte));
+        }
+        segment = rest;
+    }
+    path.push_str(segment);
+}
+
 /// The JSON body made of `value`.
 pub(crate) fn body(value: &(impl Serialize + ?Sized)) -> Body {
-    // Most bodies fit, and need not be moved while they are written.
-    let mut text = Vec::with_capacity(256);
     // It fails for maps whose keys are not texts alone, and no generated type has one.
-    serde_json::to_writer(&mut text, value).expect("a generated type has a JSON form");
-    Body::Json(String::from_utf8(text).expect("JSON is UTF-8"))
+    Body::Json(serde_json::to_string(value).expect("a generated type has a JSON form"))
+}
+
+/// The JSON body that is text already.
+pub(crate) fn raw_body<T>(raw: &Raw<T>) -> Body {
+    Body::Json(raw.json().to_owned())
 }
 
 /// The JSON body that is an object of one field.
@@ -70,15 +84,25 @@ pub(crate) fn empty_body() -> Body {
 /// # Errors
 /// [`ApiError::Malformed`] names the field that does not fit.
 pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
-    let body = match response.body().as_bytes() {
-        // Some servers send nothing where they have nothing to say.
-        [] => b"{}",
-        body => body,
-    };
-    serde_json::from_slice(body).map_err(|error| ApiError::Malformed {
+    let malformed = |message| ApiError::Malformed {
         status: response.status_code(),
-        message: locate::explain(body, &error),
-    })
+        message,
+    };
+    let body = match text_of(response.body()) {
+        // Some servers send nothing where they have nothing to say.
+        Ok("") => "{}",
+        Ok(body) => body,
+        Err(error) => return Err(malformed(format!("it is not UTF-8: {error}"))),
+    };
+    serde_json::from_str(body).map_err(|error| malformed(locate::explain(body.as_bytes(), &error)))
+}
+
+/// The text of a body. Read from that, texts in it need not be checked one by one.
+pub(crate) fn text_of(body: &Body) -> Result<&str, Utf8Error> {
+    match body {
+        Body::Json(text) => Ok(text),
+        body => str::from_utf8(body.as_bytes()),
+    }
 }
 
 /// What can be read from the fields of a JSON object.
@@ -267,6 +291,12 @@ macro_rules! text_enum {
                     $($text => Self::$variant,)*
                     other => Self::Other(other.to_owned()),
                 }
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
             }
         }
 

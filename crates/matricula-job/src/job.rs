@@ -41,6 +41,7 @@ impl Job {
     /// A request to `request_url`, a path whose segments are percent-encoded already, on `server`.
     ///
     /// `job_id` names the operation; it is not unique.
+    #[inline]
     pub fn new(
         server: &ServerUrl,
         request_url: &str,
@@ -69,6 +70,7 @@ impl Job {
     }
 
     /// A request to `operation` at `request_url`: its path with the parameters filled in.
+    #[inline]
     pub fn for_operation(server: &ServerUrl, request_url: &str, operation: &Operation) -> Self {
         let mut job = Self::new(server, request_url, operation.method, operation.id);
         job.retry = operation.retry;
@@ -237,6 +239,7 @@ impl Job {
 /// Setting one part; each takes the job and returns it.
 impl Job {
     /// Names the credential that goes with the request.
+    #[inline]
     pub fn with_auth(mut self, auth: Auth) -> Self {
         self.auth = auth;
         self
@@ -244,12 +247,14 @@ impl Job {
 
     /// Carries this token, for one-off use. Prefer [`Auth::Required`], which only names one.
     #[doc(alias = "token")]
+    #[inline]
     pub fn with_token(self, token: Secret) -> Self {
         self.with_auth(Auth::Token(token))
     }
 
     /// Adds a pair to the query.
     #[doc(alias = "addToQuery")]
+    #[inline]
     pub fn with_query(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -260,6 +265,7 @@ impl Job {
     }
 
     /// Adds a header.
+    #[inline]
     pub fn with_header(
         mut self,
         name: impl Into<Cow<'static, str>>,
@@ -270,12 +276,14 @@ impl Job {
     }
 
     /// Replaces the body.
+    #[inline]
     pub fn with_body(mut self, body: Body) -> Self {
         self.body = body;
         self
     }
 
     /// Sets what the answer is to be kept as.
+    #[inline]
     pub fn with_return_type(mut self, return_type: ReturnType) -> Self {
         self.return_type = return_type;
         self
@@ -283,6 +291,7 @@ impl Job {
 
     /// Replaces the data that the response will carry on.
     #[doc(alias = "withData")]
+    #[inline]
     pub fn with_data(mut self, data: Value) -> Self {
         self.data = data;
         self
@@ -290,6 +299,7 @@ impl Job {
 
     /// Puts it in line in a queue.
     #[doc(alias = "withQueue")]
+    #[inline]
     pub fn with_queue(mut self, id: impl Into<String>, policy: QueuePolicy) -> Self {
         self.queue = Some(id.into());
         self.queue_policy = policy;
@@ -297,6 +307,7 @@ impl Job {
     }
 
     /// Sets when the request may be sent again.
+    #[inline]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
@@ -304,12 +315,14 @@ impl Job {
 
     /// Says where the body's secrets are: JSON pointers, in which `*` matches any key. Of a form,
     /// `/name` is the field of that name.
+    #[inline]
     pub fn with_request_secrets(mut self, pointers: Vec<Cow<'static, str>>) -> Self {
         self.request_secrets = Names::Own(pointers);
         self
     }
 
     /// Says which of the query's pairs are secrets, by name.
+    #[inline]
     pub fn with_query_secrets(mut self, names: Vec<Cow<'static, str>>) -> Self {
         self.query_secrets = Names::Own(names);
         self

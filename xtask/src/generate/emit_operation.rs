@@ -205,6 +205,7 @@ fn job(found: &Operation) -> String {
         RequestBody::None => "",
         RequestBody::Empty => ".with_body(wire::empty_body())",
         RequestBody::Fields(_) => ".with_body(wire::body(self))",
+        RequestBody::Whole(Type::Raw(_)) => ".with_body(wire::raw_body(&self.body))",
         RequestBody::Whole(_) => ".with_body(wire::body(&self.body))",
         RequestBody::Keyed(key) => &format!(
             ".with_body(wire::keyed_body(&self.{}, &self.value))",

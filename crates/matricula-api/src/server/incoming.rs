@@ -156,8 +156,8 @@ impl<'a> Incoming<'a> {
         &'de self,
         params: T::Params,
     ) -> Result<T, RequestError> {
-        let body = self.json_text();
-        let mut from = serde_json::Deserializer::from_slice(body);
+        let body = self.json_text()?;
+        let mut from = serde_json::Deserializer::from_str(body);
         let read = wire::object(&mut from, params);
         read.and_then(|value| from.end().map(|()| value))
             .map_err(|error| RequestError::of_body(body, &error))
@@ -165,8 +165,8 @@ impl<'a> Incoming<'a> {
 
     /// The body as one JSON value.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
-        let body = self.json_text();
-        serde_json::from_slice(body).map_err(|error| RequestError::of_body(body, &error))
+        let body = self.json_text()?;
+        serde_json::from_str(body).map_err(|error| RequestError::of_body(body, &error))
     }
 
     /// The field of the body that has this name.
@@ -183,10 +183,11 @@ impl<'a> Incoming<'a> {
         self.body.clone().into_owned()
     }
 
-    fn json_text(&self) -> &[u8] {
-        match self.body.as_bytes() {
-            [] => b"{}",
-            body => body,
+    fn json_text(&self) -> Result<&str, RequestError> {
+        match wire::text_of(&self.body) {
+            Ok("") => Ok("{}"),
+            Ok(body) => Ok(body),
+            Err(error) => Err(RequestError::NotJson(error.to_string())),
         }
     }
 }

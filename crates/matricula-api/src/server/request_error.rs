@@ -49,15 +49,15 @@ fn place_name(place: &Place) -> &'static str {
 
 impl RequestError {
     /// What is wrong with a body that could not be read.
-    pub(super) fn of_body(body: &[u8], error: &serde_json::Error) -> Self {
+    pub(super) fn of_body(body: &str, error: &serde_json::Error) -> Self {
         if error.classify() != Category::Data {
             return Self::NotJson(error.to_string());
         }
         // Reading ends at the first field that is wrong. What comes after it may be no JSON at all.
-        if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
+        if let Err(error) = serde_json::from_str::<IgnoredAny>(body) {
             return Self::NotJson(error.to_string());
         }
-        let message = locate::explain(body, error);
+        let message = locate::explain(body.as_bytes(), error);
         let missing = message.strip_prefix("missing field `");
         match missing.and_then(|missing| missing.split_once('`')) {
             Some((name, rest)) => Self::Missing {

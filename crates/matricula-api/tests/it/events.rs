@@ -163,7 +163,12 @@ fn other_contents_are_made_in_a_few_words() {
         json!({"user_ids": ["@a:b.c"]})
     );
     assert_eq!(
-        written(&PolicyRuleUser::new("@spam*:*", "m.ban", "spam")),
+        written(
+            &PolicyRuleUser::default()
+                .entity("@spam*:*")
+                .recommendation("m.ban")
+                .reason("spam")
+        ),
         json!({"entity": "@spam*:*", "recommendation": "m.ban", "reason": "spam"})
     );
     assert_eq!(

@@ -16,6 +16,7 @@ mod oauth;
 mod reading;
 mod register;
 mod requests;
+mod review;
 mod robust;
 mod samples;
 mod secrets;

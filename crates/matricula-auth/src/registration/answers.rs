@@ -1,7 +1,7 @@
 //! Reads what the server answers to a registration's requests.
 
 use matricula_api::{
-    ApiError, Endpoint, ErrorCode, MatrixError,
+    ApiError, Endpoint, ErrorCode, MatrixError, Raw,
     client::registration::{CheckUsernameAvailability, Register, RegisterResponse},
     uia::{Stage, UiaInfo},
 };
@@ -210,10 +210,11 @@ fn bounded(mut info: UiaInfo) -> UiaInfo {
         .for_each(|flow| flow.stages.truncate(MOST_STAGES));
     info.completed.truncate(MOST_STAGES);
     info.params
-        .retain(|stage, _| stage == Stage::Terms.as_str());
+        .retain(|stage, _| *stage == Stage::Terms);
     for params in info.params.values_mut() {
-        if params.to_string().len() > LONGEST_TERMS {
-            *params = Value::Null;
+        if params.json().len() > LONGEST_TERMS {
+            // No terms that can be read, which is not the same as none.
+            *params = Raw::from(&Value::Null);
         }
     }
     info

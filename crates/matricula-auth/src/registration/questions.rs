@@ -86,6 +86,7 @@ impl Registration {
             .and_then(|info| info.params.get(Stage::Terms.as_str()));
         // Servers that say nothing of their terms ask to accept nothing.
         let Some(params) = params else { return true };
+        let params = params.read().unwrap_or_default();
         let number = params
             .get("policies")
             .and_then(Value::as_object)

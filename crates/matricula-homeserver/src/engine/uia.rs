@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use matricula_api::{
-    ErrorCode,
+    ErrorCode, Raw,
     client::registration_tokens::{RegistrationTokenValidity, RegistrationTokenValidityResponse},
     uia::{AuthData, Flow, Stage, UiaInfo},
 };
@@ -213,7 +213,7 @@ impl Homeserver {
         if self.has_stage(TERMS) {
             self.present_policies(session)?;
             let policies = json!({ "policies": self.policies() });
-            info.params.insert(TERMS.to_owned(), policies);
+            info.params.insert(Stage::Terms, Raw::from(&policies));
         }
         info.completed = stages(&session.completed);
         info.session = Some(session.id.clone());

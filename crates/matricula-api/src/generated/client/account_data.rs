@@ -122,7 +122,7 @@ impl Endpoint for SetAccountData {
             Self::OPERATION.path,
             &[self.user_id.as_str(), &self.event_type],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(&self.body))
+        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::raw_body(&self.body))
     }
 
     fn read_success(response: &Response) -> Result<SetAccountDataResponse, ApiError> {
@@ -317,7 +317,7 @@ impl Endpoint for SetAccountDataPerRoom {
                 &self.event_type,
             ],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(&self.body))
+        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::raw_body(&self.body))
     }
 
     fn read_success(response: &Response) -> Result<SetAccountDataPerRoomResponse, ApiError> {

@@ -250,7 +250,7 @@ impl Serialize for SetRoomVisibilityOnDirectoryResponse {
 
 /// `GET /_matrix/client/v3/publicRooms`: lists public rooms.
 ///
-/// Token: none.
+/// Token: if there is one.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -293,7 +293,8 @@ impl Endpoint for GetPublicRooms {
         "getPublicRooms",
         Method::Get,
         "/_matrix/client/v3/publicRooms",
-    );
+    )
+    .with_auth(OperationAuth::Optional);
 
     type Response = definitions::PublicRoomsResponse;
 

@@ -11,7 +11,7 @@ use crate::{ApiError, Endpoint, Extra, UserId, wire};
 
 /// `GET /_matrix/client/v3/profile/{userId}/{keyName}`: reads a field of a profile.
 ///
-/// Token: none.
+/// Token: if there is one.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname)
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +39,8 @@ impl Endpoint for GetProfileField {
         "getProfileField",
         Method::Get,
         "/_matrix/client/v3/profile/{userId}/{keyName}",
-    );
+    )
+    .with_auth(OperationAuth::Optional);
 
     type Response = Map<String, Value>;
 
@@ -288,7 +289,7 @@ impl Serialize for DeleteProfileFieldResponse {
 
 /// `GET /_matrix/client/v3/profile/{userId}`: reads a profile.
 ///
-/// Token: none.
+/// Token: if there is one.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -311,7 +312,8 @@ impl Endpoint for GetUserProfile {
         "getUserProfile",
         Method::Get,
         "/_matrix/client/v3/profile/{userId}",
-    );
+    )
+    .with_auth(OperationAuth::Optional);
 
     type Response = GetUserProfileResponse;
 

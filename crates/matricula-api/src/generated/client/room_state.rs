@@ -71,8 +71,8 @@ impl Endpoint for SetRoomStateWithKey {
             Self::OPERATION.path,
             &[self.room_id.as_str(), &self.event_type, &self.state_key],
         );
-        let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(&self.body));
+        let mut job = Job::for_operation(server, &path, &Self::OPERATION)
+            .with_body(wire::raw_body(&self.body));
         if let Some(ts) = self.ts {
             job = job.with_query("ts", ts.as_millis().to_string());
         }

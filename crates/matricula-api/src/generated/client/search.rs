@@ -760,7 +760,7 @@ pub struct GroupValue {
     /// `next_batch`.
     pub next_batch: Option<String>,
     /// `order`.
-    pub order: Option<i64>,
+    pub order: Option<serde_json::Number>,
     /// `results`.
     pub results: Option<Vec<String>>,
     /// What the specification does not name.
@@ -777,7 +777,7 @@ impl GroupValue {
 
     /// Sets `order`.
     #[must_use]
-    pub fn order(mut self, order: i64) -> Self {
+    pub fn order(mut self, order: serde_json::Number) -> Self {
         self.order = Some(order);
         self
     }

@@ -8,31 +8,38 @@ use crate::{Extra, wire};
 /// The content of `m.policy.rule.room`.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mpolicyruleroom)
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyRuleRoom {
     /// `entity`.
-    pub entity: String,
+    pub entity: Option<String>,
     /// `recommendation`.
-    pub recommendation: String,
+    pub recommendation: Option<String>,
     /// `reason`.
-    pub reason: String,
+    pub reason: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl PolicyRuleRoom {
-    /// With what is required, and nothing else.
-    pub fn new(
-        entity: impl Into<String>,
-        recommendation: impl Into<String>,
-        reason: impl Into<String>,
-    ) -> Self {
-        Self {
-            entity: entity.into(),
-            recommendation: recommendation.into(),
-            reason: reason.into(),
-            extra: Default::default(),
-        }
+    /// Sets `entity`.
+    #[must_use]
+    pub fn entity(mut self, entity: impl Into<String>) -> Self {
+        self.entity = Some(entity.into());
+        self
+    }
+
+    /// Sets `recommendation`.
+    #[must_use]
+    pub fn recommendation(mut self, recommendation: impl Into<String>) -> Self {
+        self.recommendation = Some(recommendation.into());
+        self
+    }
+
+    /// Sets `reason`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
     }
 }
 
@@ -53,9 +60,9 @@ impl<'de> wire::Object<'de> for PolicyRuleRoom {
             }
         }
         Ok(Self {
-            entity: wire::required(entity, "entity")?,
-            recommendation: wire::required(recommendation, "recommendation")?,
-            reason: wire::required(reason, "reason")?,
+            entity,
+            recommendation,
+            reason,
             extra,
         })
     }
@@ -70,9 +77,9 @@ impl<'de> Deserialize<'de> for PolicyRuleRoom {
 impl Serialize for PolicyRuleRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("entity", &self.entity)?;
-        map.serialize_entry("recommendation", &self.recommendation)?;
-        map.serialize_entry("reason", &self.reason)?;
+        wire::entry(&mut map, "entity", self.entity.as_ref())?;
+        wire::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
+        wire::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -81,31 +88,38 @@ impl Serialize for PolicyRuleRoom {
 /// The content of `m.policy.rule.server`.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mpolicyruleserver)
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyRuleServer {
     /// `entity`.
-    pub entity: String,
+    pub entity: Option<String>,
     /// `recommendation`.
-    pub recommendation: String,
+    pub recommendation: Option<String>,
     /// `reason`.
-    pub reason: String,
+    pub reason: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl PolicyRuleServer {
-    /// With what is required, and nothing else.
-    pub fn new(
-        entity: impl Into<String>,
-        recommendation: impl Into<String>,
-        reason: impl Into<String>,
-    ) -> Self {
-        Self {
-            entity: entity.into(),
-            recommendation: recommendation.into(),
-            reason: reason.into(),
-            extra: Default::default(),
-        }
+    /// Sets `entity`.
+    #[must_use]
+    pub fn entity(mut self, entity: impl Into<String>) -> Self {
+        self.entity = Some(entity.into());
+        self
+    }
+
+    /// Sets `recommendation`.
+    #[must_use]
+    pub fn recommendation(mut self, recommendation: impl Into<String>) -> Self {
+        self.recommendation = Some(recommendation.into());
+        self
+    }
+
+    /// Sets `reason`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
     }
 }
 
@@ -126,9 +140,9 @@ impl<'de> wire::Object<'de> for PolicyRuleServer {
             }
         }
         Ok(Self {
-            entity: wire::required(entity, "entity")?,
-            recommendation: wire::required(recommendation, "recommendation")?,
-            reason: wire::required(reason, "reason")?,
+            entity,
+            recommendation,
+            reason,
             extra,
         })
     }
@@ -143,9 +157,9 @@ impl<'de> Deserialize<'de> for PolicyRuleServer {
 impl Serialize for PolicyRuleServer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("entity", &self.entity)?;
-        map.serialize_entry("recommendation", &self.recommendation)?;
-        map.serialize_entry("reason", &self.reason)?;
+        wire::entry(&mut map, "entity", self.entity.as_ref())?;
+        wire::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
+        wire::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -154,31 +168,38 @@ impl Serialize for PolicyRuleServer {
 /// The content of `m.policy.rule.user`.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mpolicyruleuser)
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyRuleUser {
     /// `entity`.
-    pub entity: String,
+    pub entity: Option<String>,
     /// `recommendation`.
-    pub recommendation: String,
+    pub recommendation: Option<String>,
     /// `reason`.
-    pub reason: String,
+    pub reason: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl PolicyRuleUser {
-    /// With what is required, and nothing else.
-    pub fn new(
-        entity: impl Into<String>,
-        recommendation: impl Into<String>,
-        reason: impl Into<String>,
-    ) -> Self {
-        Self {
-            entity: entity.into(),
-            recommendation: recommendation.into(),
-            reason: reason.into(),
-            extra: Default::default(),
-        }
+    /// Sets `entity`.
+    #[must_use]
+    pub fn entity(mut self, entity: impl Into<String>) -> Self {
+        self.entity = Some(entity.into());
+        self
+    }
+
+    /// Sets `recommendation`.
+    #[must_use]
+    pub fn recommendation(mut self, recommendation: impl Into<String>) -> Self {
+        self.recommendation = Some(recommendation.into());
+        self
+    }
+
+    /// Sets `reason`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
     }
 }
 
@@ -199,9 +220,9 @@ impl<'de> wire::Object<'de> for PolicyRuleUser {
             }
         }
         Ok(Self {
-            entity: wire::required(entity, "entity")?,
-            recommendation: wire::required(recommendation, "recommendation")?,
-            reason: wire::required(reason, "reason")?,
+            entity,
+            recommendation,
+            reason,
             extra,
         })
     }
@@ -216,9 +237,9 @@ impl<'de> Deserialize<'de> for PolicyRuleUser {
 impl Serialize for PolicyRuleUser {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("entity", &self.entity)?;
-        map.serialize_entry("recommendation", &self.recommendation)?;
-        map.serialize_entry("reason", &self.reason)?;
+        wire::entry(&mut map, "entity", self.entity.as_ref())?;
+        wire::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
+        wire::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

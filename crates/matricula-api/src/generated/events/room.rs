@@ -47,7 +47,7 @@ impl<'de> wire::Object<'de> for RoomAvatar {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "info" => info = wire::value(&mut entries)?,
-                "url" => url = wire::value(&mut entries)?,
+                "url" => url = wire::filled(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1660,14 +1660,14 @@ impl Serialize for RoomServerAcl {
 /// The content of `m.room.third_party_invite`.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mroomthird_party_invite)
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomThirdPartyInvite {
     /// `display_name`.
-    pub display_name: String,
+    pub display_name: Option<String>,
     /// `key_validity_url`.
-    pub key_validity_url: String,
+    pub key_validity_url: Option<String>,
     /// `public_key`.
-    pub public_key: String,
+    pub public_key: Option<String>,
     /// `public_keys`.
     pub public_keys: Option<Vec<PublicKey>>,
     /// What the specification does not name.
@@ -1675,19 +1675,25 @@ pub struct RoomThirdPartyInvite {
 }
 
 impl RoomThirdPartyInvite {
-    /// With what is required, and nothing else.
-    pub fn new(
-        display_name: impl Into<String>,
-        key_validity_url: impl Into<String>,
-        public_key: impl Into<String>,
-    ) -> Self {
-        Self {
-            display_name: display_name.into(),
-            key_validity_url: key_validity_url.into(),
-            public_key: public_key.into(),
-            public_keys: None,
-            extra: Default::default(),
-        }
+    /// Sets `display_name`.
+    #[must_use]
+    pub fn display_name(mut self, display_name: impl Into<String>) -> Self {
+        self.display_name = Some(display_name.into());
+        self
+    }
+
+    /// Sets `key_validity_url`.
+    #[must_use]
+    pub fn key_validity_url(mut self, key_validity_url: impl Into<String>) -> Self {
+        self.key_validity_url = Some(key_validity_url.into());
+        self
+    }
+
+    /// Sets `public_key`.
+    #[must_use]
+    pub fn public_key(mut self, public_key: impl Into<String>) -> Self {
+        self.public_key = Some(public_key.into());
+        self
     }
 
     /// Sets `public_keys`.
@@ -1717,9 +1723,9 @@ impl<'de> wire::Object<'de> for RoomThirdPartyInvite {
             }
         }
         Ok(Self {
-            display_name: wire::required(display_name, "display_name")?,
-            key_validity_url: wire::required(key_validity_url, "key_validity_url")?,
-            public_key: wire::required(public_key, "public_key")?,
+            display_name,
+            key_validity_url,
+            public_key,
             public_keys,
             extra,
         })
@@ -1735,9 +1741,9 @@ impl<'de> Deserialize<'de> for RoomThirdPartyInvite {
 impl Serialize for RoomThirdPartyInvite {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("display_name", &self.display_name)?;
-        map.serialize_entry("key_validity_url", &self.key_validity_url)?;
-        map.serialize_entry("public_key", &self.public_key)?;
+        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        wire::entry(&mut map, "key_validity_url", self.key_validity_url.as_ref())?;
+        wire::entry(&mut map, "public_key", self.public_key.as_ref())?;
         wire::entry(&mut map, "public_keys", self.public_keys.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, MxcUri, RoomAliasId, RoomId, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
 
 /// `POST /_matrix/identity/v2/store-invite`: keeps an invitation for an email address that nobody
 /// has bound yet.
@@ -26,9 +26,9 @@ pub struct StoreInviteV2 {
     /// `sender`.
     pub sender: UserId,
     /// `room_alias`.
-    pub room_alias: Option<RoomAliasId>,
+    pub room_alias: Option<String>,
     /// `room_avatar_url`.
-    pub room_avatar_url: Option<MxcUri>,
+    pub room_avatar_url: Option<String>,
     /// `room_join_rules`.
     pub room_join_rules: Option<String>,
     /// `room_name`.
@@ -36,7 +36,7 @@ pub struct StoreInviteV2 {
     /// `sender_display_name`.
     pub sender_display_name: Option<String>,
     /// `sender_avatar_url`.
-    pub sender_avatar_url: Option<MxcUri>,
+    pub sender_avatar_url: Option<String>,
     /// `room_type`.
     pub room_type: Option<String>,
     /// What the specification does not name.
@@ -69,15 +69,15 @@ impl StoreInviteV2 {
 
     /// Sets `room_alias`.
     #[must_use]
-    pub fn room_alias(mut self, room_alias: RoomAliasId) -> Self {
-        self.room_alias = Some(room_alias);
+    pub fn room_alias(mut self, room_alias: impl Into<String>) -> Self {
+        self.room_alias = Some(room_alias.into());
         self
     }
 
     /// Sets `room_avatar_url`.
     #[must_use]
-    pub fn room_avatar_url(mut self, room_avatar_url: MxcUri) -> Self {
-        self.room_avatar_url = Some(room_avatar_url);
+    pub fn room_avatar_url(mut self, room_avatar_url: impl Into<String>) -> Self {
+        self.room_avatar_url = Some(room_avatar_url.into());
         self
     }
 
@@ -104,8 +104,8 @@ impl StoreInviteV2 {
 
     /// Sets `sender_avatar_url`.
     #[must_use]
-    pub fn sender_avatar_url(mut self, sender_avatar_url: MxcUri) -> Self {
-        self.sender_avatar_url = Some(sender_avatar_url);
+    pub fn sender_avatar_url(mut self, sender_avatar_url: impl Into<String>) -> Self {
+        self.sender_avatar_url = Some(sender_avatar_url.into());
         self
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, UserId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire, wire::text_enum};
 
 /// `POST /_matrix/push/v1/notify`: has a user's devices told of an event, or of how much is unread.
 ///
@@ -327,8 +327,9 @@ pub struct Notification {
     pub room_id: Option<RoomId>,
     /// `type`.
     pub event_type: Option<String>,
-    /// `sender`.
-    pub sender: Option<UserId>,
+    /// The user id of the sender; none, or with Synapse an empty text, where only counts have
+    /// changed.
+    pub sender: Option<String>,
     /// `sender_display_name`.
     pub sender_display_name: Option<String>,
     /// `room_name`.
@@ -392,8 +393,8 @@ impl Notification {
 
     /// Sets `sender`.
     #[must_use]
-    pub fn sender(mut self, sender: UserId) -> Self {
-        self.sender = Some(sender);
+    pub fn sender(mut self, sender: impl Into<String>) -> Self {
+        self.sender = Some(sender.into());
         self
     }
 

@@ -55,8 +55,11 @@ const SINCE: [(&str, &str); 2] = [
     ("client/getMutualRooms", "1.19"),
     ("client/getAuthMetadata", "1.15"),
 ];
-const AUTH: [(&str, OperationAuth); 3] = [
+const AUTH: [(&str, OperationAuth); 6] = [
+    ("client/getProfileField", OperationAuth::Optional),
+    ("client/getPublicRooms", OperationAuth::Optional),
     ("client/getRoomSummary", OperationAuth::Optional),
+    ("client/getUserProfile", OperationAuth::Optional),
     ("client/login", OperationAuth::AppserviceOptional),
     ("client/register", OperationAuth::AppserviceOptional),
 ];
