@@ -11,8 +11,9 @@ use crate::{uia::Stage, wire};
 ///
 /// [does a stage]: https://spec.matrix.org/v1.19/client-server-api/#fallback
 pub fn auth_page(server: &ServerUrl, stage: &Stage, session: Option<&str>) -> String {
-    let path = wire::path(AUTH_PAGE.path, &[stage.as_str()]);
-    with_query(server, &path, session.map(|session| ("session", session)))
+    let parts = ["/_matrix/client/v3/auth/", "/fallback/web"];
+    let page = wire::address(server, &parts, &[stage.as_str()]);
+    with_query(page, session.map(|session| ("session", session)))
 }
 
 /// The page on which a person [logs in] in a browser. `parameters` are fields of
@@ -23,20 +24,16 @@ pub fn login_page<'a>(
     server: &ServerUrl,
     parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> String {
-    with_query(server, LOGIN_PAGE.path, parameters)
+    with_query(format!("{server}{}", LOGIN_PAGE.path), parameters)
 }
 
-fn with_query<'a>(
-    server: &ServerUrl,
-    path: &str,
-    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> String {
+fn with_query<'a>(page: String, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs)
         .finish();
     match query.is_empty() {
-        true => format!("{server}{path}"),
-        false => format!("{server}{path}?{query}"),
+        true => page,
+        false => format!("{page}?{query}"),
     }
 }
 

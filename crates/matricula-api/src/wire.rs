@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use matricula_job::{Body, Response, Secret};
+use matricula_job::{Body, Response, Secret, ServerUrl};
 use percent_encoding::percent_encode_byte;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -16,46 +16,47 @@ use serde_json::Value;
 
 use crate::{ApiError, Raw, locate};
 
-/// The path of an operation with its `{parameters}` replaced, in order, by encoded `segments`.
-pub(crate) fn path(template: &str, segments: &[&str]) -> String {
-    let length = segments
-        .iter()
-        .map(|segment| segment.len() + 8)
-        .sum::<usize>();
-    let mut path = String::with_capacity(template.len() + length);
+/// The address of an operation on `server`: the `parts` of its path that are fixed, and after each
+/// the encoded segment that follows it.
+pub(crate) fn address(server: &ServerUrl, parts: &[&str], segments: &[&str]) -> String {
+    let mut length = server.as_str().len();
+    for text in parts.iter().chain(segments) {
+        // Most segments are identifiers, in which two characters are encoded.
+        length += text.len() + 4;
+    }
+    let mut address = String::with_capacity(length);
+    address.push_str(server.as_str());
     let mut segments = segments.iter();
-    for (index, part) in template.split(['{', '}']).enumerate() {
-        if index % 2 == 0 {
-            path.push_str(part);
-        } else if let Some(segment) = segments.next() {
-            match *segment {
-                // Readers of addresses take these for steps in the path, however they are encoded.
-                // Encoded twice they name nothing, and so do no harm.
-                "." => path.push_str("%252E"),
-                ".." => path.push_str("%252E%252E"),
-                segment => encode(segment, &mut path),
-            }
+    for part in parts {
+        address.push_str(part);
+        match segments.next() {
+            // Readers of addresses take these for steps in the path, however they are encoded.
+            // Encoded twice they name nothing, and so do no harm.
+            Some(&".") => address.push_str("%252E"),
+            Some(&"..") => address.push_str("%252E%252E"),
+            Some(segment) => encode(segment, &mut address),
+            None => {}
         }
     }
-    path
+    address
 }
 
 /// Encodes all that RFC 3986 does not leave unreserved.
-fn encode(mut segment: &str, path: &mut String) {
+fn encode(mut segment: &str, to: &mut String) {
     let is_reserved =
         |byte: u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'.' | b'_' | b'~');
     // Most of a segment needs no encoding: it is copied in runs.
     while let Some(at) = segment.bytes().position(is_reserved) {
         let (plain, rest) = segment.split_at(at);
-        path.push_str(plain);
+        to.push_str(plain);
         let length = rest.chars().next().map_or(1, char::len_utf8);
         let (reserved, rest) = rest.split_at(length);
         for byte in reserved.bytes() {
-            path.push_str(percent_encode_byte(byte));
+            to.push_str(percent_encode_byte(byte));
         }
         segment = rest;
     }
-    path.push_str(segment);
+    to.push_str(segment);
 }
 
 /// The JSON body made of `value`.

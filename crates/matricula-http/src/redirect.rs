@@ -1,6 +1,8 @@
 //! Whether and where to follow an answer that leads elsewhere.
 
-use matricula_job::{Body, Job, Method, Processed, Secret, TransportError, TransportKind};
+use matricula_job::{
+    Body, Job, Method, Processed, ReturnType, Secret, TransportError, TransportKind,
+};
 use reqwest::{
     Response, Url,
     header::{HeaderValue, LOCATION},
@@ -18,6 +20,9 @@ pub(crate) fn follow(
     url: &Url,
     answer: &Response,
 ) -> Result<Option<Url>, TransportError> {
+    if *job.return_type() == ReturnType::Location {
+        return Ok(None);
+    }
     let status = answer.status().as_u16();
     let is_redirection = matches!(status, 301 | 302 | 303 | 307 | 308);
     let Some(location) = answer.headers().get(LOCATION).filter(|_| is_redirection) else {

@@ -48,13 +48,14 @@ impl Job {
         method: Method,
         job_id: impl Into<Cow<'static, str>>,
     ) -> Self {
-        let mut url = String::with_capacity(server.as_str().len() + request_url.len());
-        url.push_str(server.as_str());
-        url.push_str(request_url);
+        Self::at(join(server, request_url), method, job_id.into())
+    }
+
+    fn at(url: String, method: Method, job_id: Cow<'static, str>) -> Self {
         Self {
             url,
             method,
-            job_id: job_id.into(),
+            job_id,
             auth: Auth::None,
             return_type: ReturnType::Json,
             query: Query::new(),
@@ -72,7 +73,14 @@ impl Job {
     /// A request to `operation` at `request_url`: its path with the parameters filled in.
     #[inline]
     pub fn for_operation(server: &ServerUrl, request_url: &str, operation: &Operation) -> Self {
-        let mut job = Self::new(server, request_url, operation.method, operation.id);
+        Self::for_operation_at(join(server, request_url), operation)
+    }
+
+    /// A request to `operation` at the whole address `url`, whose segments are percent-encoded
+    /// already.
+    #[inline]
+    pub fn for_operation_at(url: String, operation: &Operation) -> Self {
+        let mut job = Self::at(url, operation.method, Cow::Borrowed(operation.id));
         job.retry = operation.retry;
         job.request_secrets = Names::Fixed(operation.request_secrets);
         job.query_secrets = Names::Fixed(operation.query_secrets);
@@ -159,7 +167,7 @@ impl Job {
     pub fn response_file(&self) -> Option<&FileDesc> {
         match &self.return_type {
             ReturnType::File(file) => Some(file),
-            ReturnType::Json | ReturnType::Bytes => None,
+            ReturnType::Json | ReturnType::Bytes | ReturnType::Location => None,
         }
     }
 
@@ -234,6 +242,13 @@ impl Job {
     pub fn gen_response(&self, response: Response) -> Response {
         response.of_job(self.job_id.clone(), self.data.clone())
     }
+}
+
+fn join(server: &ServerUrl, request_url: &str) -> String {
+    let mut url = String::with_capacity(server.as_str().len() + request_url.len());
+    url.push_str(server.as_str());
+    url.push_str(request_url);
+    url
 }
 
 /// Setting one part; each takes the job and returns it.
@@ -450,6 +465,8 @@ pub enum ReturnType {
     Bytes,
     /// Written to this file.
     File(FileDesc),
+    /// The address that the server leads to: a redirection is the answer, and not followed.
+    Location,
 }
 
 /// What happens to the jobs behind one that failed.

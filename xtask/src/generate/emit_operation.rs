@@ -194,12 +194,13 @@ fn job(found: &Operation) -> String {
         .collect();
     let mut job = "Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)".to_owned();
     if !segments.is_empty() {
+        let fixed: Vec<&str> = found.path.split(['{', '}']).step_by(2).collect();
         let _ = writeln!(
             code,
-            "let path = wire::path(Self::OPERATION.path, &[{}]);",
+            "let url = wire::address(server, &{fixed:?}, &[{}]);",
             segments.join(", ")
         );
-        job = "Job::for_operation(server, &path, &Self::OPERATION)".to_owned();
+        job = "Job::for_operation_at(url, &Self::OPERATION)".to_owned();
     }
     let body = match &found.body {
         RequestBody::None => "",
@@ -214,8 +215,10 @@ fn job(found: &Operation) -> String {
         RequestBody::Bytes => ".with_body(self.body.clone())",
     };
     job += body;
-    if matches!(found.reply, Reply::Content) {
-        job += ".with_return_type(ReturnType::Bytes)";
+    match found.reply {
+        Reply::Json(_) => {}
+        Reply::Content => job += ".with_return_type(ReturnType::Bytes)",
+        Reply::Redirect => job += ".with_return_type(ReturnType::Location)",
     }
     let mut changes = String::new();
     for parameter in &found.parameters {

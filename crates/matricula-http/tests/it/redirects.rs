@@ -1,7 +1,7 @@
 //! Plain questions follow a redirection; passwords and tokens do not.
 
 use matricula_job::{
-    Auth, Body, CredentialRef, Job, Method, Processed, TransportError, TransportKind,
+    Auth, Body, CredentialRef, Job, Method, Processed, ReturnType, TransportError, TransportKind,
 };
 
 use crate::{
@@ -45,6 +45,16 @@ fn a_plain_question_is_asked_where_the_redirection_leads() {
         );
         assert_eq!(there.request().line, "GET /there?a=b HTTP/1.1");
     }
+}
+
+#[test]
+fn a_job_that_wants_to_know_where_it_is_led_is_not_led_there() {
+    let here = Server::start([redirect(302, "https://sso.example.org/sign-in?a=b")]);
+    let job = get(&here.url).with_return_type(ReturnType::Location);
+    let response = response(run(&runner(), job));
+    assert_eq!(response.status_code(), 302);
+    let location = response.header("location");
+    assert_eq!(location, Some("https://sso.example.org/sign-in?a=b"));
 }
 
 #[test]

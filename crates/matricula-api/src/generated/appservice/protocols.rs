@@ -41,8 +41,12 @@ impl Endpoint for GetProtocolMetadata {
     type Response = definitions::Protocol;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.protocol]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/app/v1/thirdparty/protocol/", ""],
+            &[&self.protocol],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<definitions::Protocol, ApiError> {
@@ -108,8 +112,12 @@ impl Endpoint for QueryUserByProtocol {
     type Response = Vec<definitions::ThirdPartyUser>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.protocol]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let url = wire::address(
+            server,
+            &["/_matrix/app/v1/thirdparty/user/", ""],
+            &[&self.protocol],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         for (name, value) in self.fields.iter().flatten() {
             job = job.with_query(name.clone(), value.clone());
         }
@@ -183,8 +191,12 @@ impl Endpoint for QueryLocationByProtocol {
     type Response = Vec<definitions::ThirdPartyLocation>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.protocol]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let url = wire::address(
+            server,
+            &["/_matrix/app/v1/thirdparty/location/", ""],
+            &[&self.protocol],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         for (name, value) in self.fields.iter().flatten() {
             job = job.with_query(name.clone(), value.clone());
         }

@@ -40,8 +40,12 @@ impl Endpoint for QueryRoomByAlias {
     type Response = QueryRoomByAliasResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_alias.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/app/v1/rooms/", ""],
+            &[self.room_alias.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<QueryRoomByAliasResponse, ApiError> {

@@ -40,8 +40,12 @@ impl Endpoint for QueryUserById {
     type Response = QueryUserByIdResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/app/v1/users/", ""],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<QueryUserByIdResponse, ApiError> {

@@ -60,8 +60,12 @@ impl Endpoint for SendTransaction {
     type Response = SendTransactionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.txn_id]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/app/v1/transactions/", ""],
+            &[&self.txn_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SendTransactionResponse, ApiError> {

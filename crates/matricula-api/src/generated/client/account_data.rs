@@ -45,11 +45,12 @@ impl Endpoint for GetAccountData {
     type Response = Raw;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/account_data/", ""],
             &[self.user_id.as_str(), &self.event_type],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<Raw, ApiError> {
@@ -118,11 +119,12 @@ impl Endpoint for SetAccountData {
     type Response = SetAccountDataResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/account_data/", ""],
             &[self.user_id.as_str(), &self.event_type],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::raw_body(&self.body))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::raw_body(&self.body))
     }
 
     fn read_success(response: &Response) -> Result<SetAccountDataResponse, ApiError> {
@@ -226,15 +228,16 @@ impl Endpoint for GetAccountDataPerRoom {
     type Response = Raw;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/rooms/", "/account_data/", ""],
             &[
                 self.user_id.as_str(),
                 self.room_id.as_str(),
                 &self.event_type,
             ],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<Raw, ApiError> {
@@ -309,15 +312,16 @@ impl Endpoint for SetAccountDataPerRoom {
     type Response = SetAccountDataPerRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/rooms/", "/account_data/", ""],
             &[
                 self.user_id.as_str(),
                 self.room_id.as_str(),
                 &self.event_type,
             ],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::raw_body(&self.body))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::raw_body(&self.body))
     }
 
     fn read_success(response: &Response) -> Result<SetAccountDataPerRoomResponse, ApiError> {

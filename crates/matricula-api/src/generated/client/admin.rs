@@ -40,8 +40,12 @@ impl Endpoint for GetWhoIs {
     type Response = GetWhoIsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/admin/whois/", ""],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetWhoIsResponse, ApiError> {
@@ -336,8 +340,12 @@ impl Endpoint for GetAdminSuspendUser {
     type Response = GetAdminSuspendUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/admin/suspend/", ""],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetAdminSuspendUserResponse, ApiError> {
@@ -452,8 +460,12 @@ impl Endpoint for SetAdminSuspendUser {
     type Response = SetAdminSuspendUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/admin/suspend/", ""],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetAdminSuspendUserResponse, ApiError> {
@@ -593,8 +605,12 @@ impl Endpoint for GetAdminLockUser {
     type Response = GetAdminLockUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/admin/lock/", ""],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetAdminLockUserResponse, ApiError> {
@@ -709,8 +725,12 @@ impl Endpoint for SetAdminLockUser {
     type Response = SetAdminLockUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/admin/lock/", ""],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetAdminLockUserResponse, ApiError> {

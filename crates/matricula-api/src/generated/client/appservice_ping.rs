@@ -58,8 +58,12 @@ impl Endpoint for PingAppservice {
     type Response = PingAppserviceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.appservice_id]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/appservice/", "/ping"],
+            &[&self.appservice_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PingAppserviceResponse, ApiError> {

@@ -56,11 +56,12 @@ impl Endpoint for UpdateAppserviceRoomDirectoryVisibility {
     type Response = UpdateAppserviceRoomDirectoryVisibilityResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/directory/list/appservice/", "/", ""],
             &[&self.network_id, self.room_id.as_str()],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(

@@ -62,12 +62,13 @@ impl Endpoint for GetContentAuthed {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/media/download/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
         );
         let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_return_type(ReturnType::Bytes);
+            Job::for_operation_at(url, &Self::OPERATION).with_return_type(ReturnType::Bytes);
         if let Some(timeout_ms) = self.timeout_ms {
             job = job.with_query("timeout_ms", timeout_ms.as_millis().to_string());
         }
@@ -161,12 +162,13 @@ impl Endpoint for GetContentOverrideNameAuthed {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/media/download/", "/", "/", ""],
             &[self.server_name.as_str(), &self.media_id, &self.file_name],
         );
         let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_return_type(ReturnType::Bytes);
+            Job::for_operation_at(url, &Self::OPERATION).with_return_type(ReturnType::Bytes);
         if let Some(timeout_ms) = self.timeout_ms {
             job = job.with_query("timeout_ms", timeout_ms.as_millis().to_string());
         }
@@ -287,11 +289,12 @@ impl Endpoint for GetContentThumbnailAuthed {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/media/thumbnail/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
         );
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION)
+        let mut job = Job::for_operation_at(url, &Self::OPERATION)
             .with_return_type(ReturnType::Bytes)
             .with_query("width", self.width.to_string())
             .with_query("height", self.height.to_string());

@@ -220,12 +220,12 @@ impl Endpoint for UploadContentToMxc {
     type Response = UploadContentToMxcResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/media/v3/upload/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
         );
-        let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_body(self.body.clone());
+        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(self.body.clone());
         if let Some(filename) = &self.filename {
             job = job.with_query("filename", filename.clone());
         }
@@ -485,12 +485,13 @@ impl Endpoint for GetContent {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/media/v3/download/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
         );
         let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_return_type(ReturnType::Bytes);
+            Job::for_operation_at(url, &Self::OPERATION).with_return_type(ReturnType::Bytes);
         if let Some(allow_remote) = self.allow_remote {
             job = job.with_query("allow_remote", allow_remote.to_string());
         }
@@ -614,12 +615,13 @@ impl Endpoint for GetContentOverrideName {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/media/v3/download/", "/", "/", ""],
             &[self.server_name.as_str(), &self.media_id, &self.file_name],
         );
         let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_return_type(ReturnType::Bytes);
+            Job::for_operation_at(url, &Self::OPERATION).with_return_type(ReturnType::Bytes);
         if let Some(allow_remote) = self.allow_remote {
             job = job.with_query("allow_remote", allow_remote.to_string());
         }
@@ -770,11 +772,12 @@ impl Endpoint for GetContentThumbnail {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/media/v3/thumbnail/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
         );
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION)
+        let mut job = Job::for_operation_at(url, &Self::OPERATION)
             .with_return_type(ReturnType::Bytes)
             .with_query("width", self.width.to_string())
             .with_query("height", self.height.to_string());

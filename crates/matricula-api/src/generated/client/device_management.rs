@@ -135,8 +135,12 @@ impl Endpoint for GetDevice {
     type Response = definitions::ClientDevice;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.device_id]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/devices/", ""],
+            &[&self.device_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<definitions::ClientDevice, ApiError> {
@@ -205,8 +209,12 @@ impl Endpoint for UpdateDevice {
     type Response = UpdateDeviceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.device_id]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/devices/", ""],
+            &[&self.device_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<UpdateDeviceResponse, ApiError> {
@@ -355,8 +363,12 @@ impl Endpoint for DeleteDevice {
     type Response = DeleteDeviceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.device_id]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/devices/", ""],
+            &[&self.device_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<DeleteDeviceResponse, ApiError> {

@@ -38,8 +38,12 @@ impl Endpoint for GetRoomIdByAlias {
     type Response = GetRoomIdByAliasResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_alias.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/directory/room/", ""],
+            &[self.room_alias.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetRoomIdByAliasResponse, ApiError> {
@@ -166,8 +170,12 @@ impl Endpoint for SetRoomAlias {
     type Response = SetRoomAliasResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_alias.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/directory/room/", ""],
+            &[self.room_alias.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetRoomAliasResponse, ApiError> {
@@ -289,8 +297,12 @@ impl Endpoint for DeleteRoomAlias {
     type Response = DeleteRoomAliasResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_alias.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/directory/room/", ""],
+            &[self.room_alias.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<DeleteRoomAliasResponse, ApiError> {
@@ -379,8 +391,12 @@ impl Endpoint for GetLocalAliases {
     type Response = GetLocalAliasesResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/aliases"],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetLocalAliasesResponse, ApiError> {

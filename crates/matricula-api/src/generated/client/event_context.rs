@@ -67,11 +67,12 @@ impl Endpoint for GetEventContext {
     type Response = GetEventContextResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/context/", ""],
             &[self.room_id.as_str(), self.event_id.as_str()],
         );
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         if let Some(limit) = self.limit {
             job = job.with_query("limit", limit.to_string());
         }

@@ -96,8 +96,12 @@ impl Endpoint for DefineFilter {
     type Response = DefineFilterResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/filter"],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<DefineFilterResponse, ApiError> {
@@ -261,11 +265,12 @@ impl Endpoint for GetFilter {
     type Response = definitions::SyncFilter;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/filter/", ""],
             &[self.user_id.as_str(), &self.filter_id],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<definitions::SyncFilter, ApiError> {

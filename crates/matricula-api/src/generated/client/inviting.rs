@@ -58,8 +58,12 @@ impl Endpoint for InviteUser {
     type Response = InviteUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/invite"],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<InviteUserResponse, ApiError> {

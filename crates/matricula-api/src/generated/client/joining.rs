@@ -69,8 +69,12 @@ impl Endpoint for JoinRoomById {
     type Response = JoinRoomByIdResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/join"],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<JoinRoomByIdResponse, ApiError> {
@@ -256,9 +260,12 @@ impl Endpoint for JoinRoom {
     type Response = JoinRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id_or_alias.as_str()]);
-        let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self));
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/join/", ""],
+            &[self.room_id_or_alias.as_str()],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self));
         for value in self.via.iter().flatten() {
             job = job.with_query("via", value.as_str());
         }

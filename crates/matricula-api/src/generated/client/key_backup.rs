@@ -328,8 +328,12 @@ impl Endpoint for GetRoomKeysVersion {
     type Response = GetRoomKeysVersionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.version]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/version/", ""],
+            &[&self.version],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetRoomKeysVersionResponse, ApiError> {
@@ -497,8 +501,12 @@ impl Endpoint for PutRoomKeysVersion {
     type Response = PutRoomKeysVersionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.version]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/version/", ""],
+            &[&self.version],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PutRoomKeysVersionResponse, ApiError> {
@@ -631,8 +639,12 @@ impl Endpoint for DeleteRoomKeysVersion {
     type Response = DeleteRoomKeysVersionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.version]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/version/", ""],
+            &[&self.version],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<DeleteRoomKeysVersionResponse, ApiError> {
@@ -728,12 +740,12 @@ impl Endpoint for GetRoomKeyBySessionId {
     type Response = definitions::KeyBackupData;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/keys/", "/", ""],
             &[self.room_id.as_str(), &self.session_id],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
-            .with_query("version", self.version.clone())
+        Job::for_operation_at(url, &Self::OPERATION).with_query("version", self.version.clone())
     }
 
     fn read_success(response: &Response) -> Result<definitions::KeyBackupData, ApiError> {
@@ -805,11 +817,12 @@ impl Endpoint for PutRoomKeyBySessionId {
     type Response = RoomKeysUpdateResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/keys/", "/", ""],
             &[self.room_id.as_str(), &self.session_id],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
             .with_body(wire::body(self))
             .with_query("version", self.version.clone())
     }
@@ -992,12 +1005,12 @@ impl Endpoint for DeleteRoomKeyBySessionId {
     type Response = RoomKeysUpdateResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/keys/", "/", ""],
             &[self.room_id.as_str(), &self.session_id],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
-            .with_query("version", self.version.clone())
+        Job::for_operation_at(url, &Self::OPERATION).with_query("version", self.version.clone())
     }
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
@@ -1067,9 +1080,12 @@ impl Endpoint for GetRoomKeysByRoomId {
     type Response = definitions::RoomKeyBackup;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
-            .with_query("version", self.version.clone())
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/keys/", ""],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_query("version", self.version.clone())
     }
 
     fn read_success(response: &Response) -> Result<definitions::RoomKeyBackup, ApiError> {
@@ -1143,8 +1159,12 @@ impl Endpoint for PutRoomKeysByRoomId {
     type Response = RoomKeysUpdateResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/keys/", ""],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
             .with_body(wire::body(self))
             .with_query("version", self.version.clone())
     }
@@ -1245,9 +1265,12 @@ impl Endpoint for DeleteRoomKeysByRoomId {
     type Response = RoomKeysUpdateResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
-            .with_query("version", self.version.clone())
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/room_keys/keys/", ""],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_query("version", self.version.clone())
     }
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {

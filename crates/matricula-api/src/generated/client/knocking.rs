@@ -66,9 +66,12 @@ impl Endpoint for KnockRoom {
     type Response = KnockRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id_or_alias.as_str()]);
-        let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self));
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/knock/", ""],
+            &[self.room_id_or_alias.as_str()],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self));
         for value in self.via.iter().flatten() {
             job = job.with_query("via", value.as_str());
         }

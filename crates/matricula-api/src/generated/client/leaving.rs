@@ -56,8 +56,12 @@ impl Endpoint for LeaveRoom {
     type Response = LeaveRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/leave"],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<LeaveRoomResponse, ApiError> {
@@ -178,8 +182,12 @@ impl Endpoint for ForgetRoom {
     type Response = ForgetRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::empty_body())
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/forget"],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::empty_body())
     }
 
     fn read_success(response: &Response) -> Result<ForgetRoomResponse, ApiError> {

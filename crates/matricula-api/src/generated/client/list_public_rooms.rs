@@ -40,8 +40,12 @@ impl Endpoint for GetRoomVisibilityOnDirectory {
     type Response = GetRoomVisibilityOnDirectoryResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/directory/list/room/", ""],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetRoomVisibilityOnDirectoryResponse, ApiError> {
@@ -159,8 +163,12 @@ impl Endpoint for SetRoomVisibilityOnDirectory {
     type Response = SetRoomVisibilityOnDirectoryResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/directory/list/room/", ""],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetRoomVisibilityOnDirectoryResponse, ApiError> {

@@ -86,9 +86,13 @@ impl Endpoint for GetRoomEvents {
     type Response = GetRoomEventsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION)
-            .with_query("dir", self.dir.as_str());
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/messages"],
+            &[self.room_id.as_str()],
+        );
+        let mut job =
+            Job::for_operation_at(url, &Self::OPERATION).with_query("dir", self.dir.as_str());
         if let Some(from) = &self.from {
             job = job.with_query("from", from.clone());
         }

@@ -572,8 +572,12 @@ impl Endpoint for GetOneEvent {
     type Response = Raw<definitions::ClientEvent>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.event_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/events/", ""],
+            &[self.event_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<Raw<definitions::ClientEvent>, ApiError> {

@@ -42,8 +42,12 @@ impl Endpoint for RequestOpenIdToken {
     type Response = definitions::OpenidToken;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::empty_body())
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/openid/request_token"],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::empty_body())
     }
 
     fn read_success(response: &Response) -> Result<definitions::OpenidToken, ApiError> {

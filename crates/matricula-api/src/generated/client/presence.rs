@@ -42,8 +42,12 @@ impl Endpoint for GetPresence {
     type Response = GetPresenceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/presence/", "/status"],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetPresenceResponse, ApiError> {
@@ -214,8 +218,12 @@ impl Endpoint for SetPresence {
     type Response = SetPresenceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/presence/", "/status"],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetPresenceResponse, ApiError> {

@@ -45,11 +45,12 @@ impl Endpoint for GetProfileField {
     type Response = Map<String, Value>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/profile/", "/", ""],
             &[self.user_id.as_str(), &self.key_name],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<Map<String, Value>, ApiError> {
@@ -116,11 +117,12 @@ impl Endpoint for SetProfileField {
     type Response = SetProfileFieldResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/profile/", "/", ""],
             &[self.user_id.as_str(), &self.key_name],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
             .with_body(wire::keyed_body(&self.key_name, &self.value))
     }
 
@@ -224,11 +226,12 @@ impl Endpoint for DeleteProfileField {
     type Response = DeleteProfileFieldResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/profile/", "/", ""],
             &[self.user_id.as_str(), &self.key_name],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<DeleteProfileFieldResponse, ApiError> {
@@ -318,8 +321,12 @@ impl Endpoint for GetUserProfile {
     type Response = GetUserProfileResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.user_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/profile/", ""],
+            &[self.user_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetUserProfileResponse, ApiError> {

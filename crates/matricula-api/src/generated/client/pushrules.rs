@@ -183,8 +183,12 @@ impl Endpoint for GetPushRule {
     type Response = definitions::PushRule;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.kind.as_str(), &self.rule_id]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/pushrules/global/", "/", ""],
+            &[self.kind.as_str(), &self.rule_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<definitions::PushRule, ApiError> {
@@ -298,9 +302,12 @@ impl Endpoint for SetPushRule {
     type Response = SetPushRuleResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.kind.as_str(), &self.rule_id]);
-        let mut job =
-            Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self));
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/pushrules/global/", "/", ""],
+            &[self.kind.as_str(), &self.rule_id],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self));
         if let Some(before) = &self.before {
             job = job.with_query("before", before.clone());
         }
@@ -458,8 +465,12 @@ impl Endpoint for DeletePushRule {
     type Response = DeletePushRuleResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.kind.as_str(), &self.rule_id]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/pushrules/global/", "/", ""],
+            &[self.kind.as_str(), &self.rule_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<DeletePushRuleResponse, ApiError> {
@@ -555,8 +566,12 @@ impl Endpoint for IsPushRuleEnabled {
     type Response = IsPushRuleEnabledResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.kind.as_str(), &self.rule_id]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/pushrules/global/", "/", "/enabled"],
+            &[self.kind.as_str(), &self.rule_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<IsPushRuleEnabledResponse, ApiError> {
@@ -678,8 +693,12 @@ impl Endpoint for SetPushRuleEnabled {
     type Response = SetPushRuleEnabledResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.kind.as_str(), &self.rule_id]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/pushrules/global/", "/", "/enabled"],
+            &[self.kind.as_str(), &self.rule_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetPushRuleEnabledResponse, ApiError> {
@@ -810,8 +829,12 @@ impl Endpoint for GetPushRuleActions {
     type Response = GetPushRuleActionsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.kind.as_str(), &self.rule_id]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/pushrules/global/", "/", "/actions"],
+            &[self.kind.as_str(), &self.rule_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetPushRuleActionsResponse, ApiError> {
@@ -937,8 +960,12 @@ impl Endpoint for SetPushRuleActions {
     type Response = SetPushRuleActionsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.kind.as_str(), &self.rule_id]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/pushrules/global/", "/", "/actions"],
+            &[self.kind.as_str(), &self.rule_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetPushRuleActionsResponse, ApiError> {

@@ -62,15 +62,16 @@ impl Endpoint for PostReceipt {
     type Response = PostReceiptResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/receipt/", "/", ""],
             &[
                 self.room_id.as_str(),
                 self.receipt_type.as_str(),
                 self.event_id.as_str(),
             ],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PostReceiptResponse, ApiError> {

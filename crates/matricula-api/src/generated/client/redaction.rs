@@ -62,11 +62,12 @@ impl Endpoint for RedactEvent {
     type Response = RedactEventResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/redact/", "/", ""],
             &[self.room_id.as_str(), self.event_id.as_str(), &self.txn_id],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<RedactEventResponse, ApiError> {

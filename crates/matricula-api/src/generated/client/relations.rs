@@ -96,11 +96,12 @@ impl Endpoint for GetRelatingEvents {
     type Response = GetRelatingEventsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/rooms/", "/relations/", ""],
             &[self.room_id.as_str(), self.event_id.as_str()],
         );
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         if let Some(from) = &self.from {
             job = job.with_query("from", from.clone());
         }
@@ -345,15 +346,16 @@ impl Endpoint for GetRelatingEventsWithRelType {
     type Response = GetRelatingEventsWithRelTypeResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/rooms/", "/relations/", "/", ""],
             &[
                 self.room_id.as_str(),
                 self.event_id.as_str(),
                 &self.rel_type,
             ],
         );
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         if let Some(from) = &self.from {
             job = job.with_query("from", from.clone());
         }
@@ -609,8 +611,9 @@ impl Endpoint for GetRelatingEventsWithRelTypeAndEventType {
     type Response = GetRelatingEventsWithRelTypeAndEventTypeResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/rooms/", "/relations/", "/", "/", ""],
             &[
                 self.room_id.as_str(),
                 self.event_id.as_str(),
@@ -618,7 +621,7 @@ impl Endpoint for GetRelatingEventsWithRelTypeAndEventType {
                 &self.event_type,
             ],
         );
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         if let Some(from) = &self.from {
             job = job.with_query("from", from.clone());
         }

@@ -46,8 +46,12 @@ impl Endpoint for GetEventByTimestamp {
     type Response = GetEventByTimestampResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/rooms/", "/timestamp_to_event"],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
             .with_query("ts", self.ts.as_millis().to_string())
             .with_query("dir", self.dir.as_str())
     }

@@ -67,12 +67,13 @@ impl Endpoint for SetRoomStateWithKey {
     type Response = SetRoomStateWithKeyResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/state/", "/", ""],
             &[self.room_id.as_str(), &self.event_type, &self.state_key],
         );
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION)
-            .with_body(wire::raw_body(&self.body));
+        let mut job =
+            Job::for_operation_at(url, &Self::OPERATION).with_body(wire::raw_body(&self.body));
         if let Some(ts) = self.ts {
             job = job.with_query("ts", ts.as_millis().to_string());
         }

@@ -53,8 +53,12 @@ impl Endpoint for GetRoomSummary {
     type Response = GetRoomSummaryResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id_or_alias.as_str()]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/room_summary/", ""],
+            &[self.room_id_or_alias.as_str()],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         for value in self.via.iter().flatten() {
             job = job.with_query("via", value.as_str());
         }

@@ -45,11 +45,12 @@ impl Endpoint for GetOneRoomEvent {
     type Response = Raw<definitions::ClientEvent>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/event/", ""],
             &[self.room_id.as_str(), self.event_id.as_str()],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<Raw<definitions::ClientEvent>, ApiError> {
@@ -130,11 +131,12 @@ impl Endpoint for GetRoomStateWithKey {
     type Response = Raw;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/state/", "/", ""],
             &[self.room_id.as_str(), &self.event_type, &self.state_key],
         );
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         if let Some(format) = &self.format {
             job = job.with_query("format", format.as_str());
         }
@@ -213,8 +215,12 @@ impl Endpoint for GetRoomState {
     type Response = Vec<Raw<definitions::ClientEvent>>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/state"],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<Vec<Raw<definitions::ClientEvent>>, ApiError> {
@@ -300,8 +306,12 @@ impl Endpoint for GetMembersByRoom {
     type Response = GetMembersByRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/members"],
+            &[self.room_id.as_str()],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         if let Some(at) = &self.at {
             job = job.with_query("at", at.clone());
         }
@@ -426,8 +436,12 @@ impl Endpoint for GetJoinedMembersByRoom {
     type Response = GetJoinedMembersByRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/joined_members"],
+            &[self.room_id.as_str()],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetJoinedMembersByRoomResponse, ApiError> {

@@ -85,8 +85,12 @@ impl Endpoint for GetSpaceHierarchy {
     type Response = GetSpaceHierarchyResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/rooms/", "/hierarchy"],
+            &[self.room_id.as_str()],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         if let Some(suggested_only) = self.suggested_only {
             job = job.with_query("suggested_only", suggested_only.to_string());
         }

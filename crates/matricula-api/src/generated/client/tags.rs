@@ -42,11 +42,12 @@ impl Endpoint for GetRoomTags {
     type Response = GetRoomTagsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/rooms/", "/tags"],
             &[self.user_id.as_str(), self.room_id.as_str()],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetRoomTagsResponse, ApiError> {
@@ -173,11 +174,12 @@ impl Endpoint for SetRoomTag {
     type Response = SetRoomTagResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/rooms/", "/tags/", ""],
             &[self.user_id.as_str(), self.room_id.as_str(), &self.tag],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetRoomTagResponse, ApiError> {
@@ -313,11 +315,12 @@ impl Endpoint for DeleteRoomTag {
     type Response = DeleteRoomTagResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/user/", "/rooms/", "/tags/", ""],
             &[self.user_id.as_str(), self.room_id.as_str(), &self.tag],
         );
-        Job::for_operation(server, &path, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<DeleteRoomTagResponse, ApiError> {

@@ -86,8 +86,12 @@ impl Endpoint for GetProtocolMetadata {
     type Response = definitions::Protocol;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.protocol]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/thirdparty/protocol/", ""],
+            &[&self.protocol],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<definitions::Protocol, ApiError> {
@@ -153,8 +157,12 @@ impl Endpoint for QueryLocationByProtocol {
     type Response = Vec<definitions::ThirdPartyLocation>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.protocol]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/thirdparty/location/", ""],
+            &[&self.protocol],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         for (name, value) in self.fields.iter().flatten() {
             job = job.with_query(name.clone(), value.clone());
         }
@@ -228,8 +236,12 @@ impl Endpoint for QueryUserByProtocol {
     type Response = Vec<definitions::ThirdPartyUser>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.protocol]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/thirdparty/user/", ""],
+            &[&self.protocol],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         for (name, value) in self.fields.iter().flatten() {
             job = job.with_query(name.clone(), value.clone());
         }

@@ -74,8 +74,12 @@ impl Endpoint for GetThreadRoots {
     type Response = GetThreadRootsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[self.room_id.as_str()]);
-        let mut job = Job::for_operation(server, &path, &Self::OPERATION);
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v1/rooms/", "/threads"],
+            &[self.room_id.as_str()],
+        );
+        let mut job = Job::for_operation_at(url, &Self::OPERATION);
         if let Some(include) = &self.include {
             job = job.with_query("include", include.as_str());
         }

@@ -57,8 +57,12 @@ impl Endpoint for SendToDevice {
     type Response = SendToDeviceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.event_type, &self.txn_id]);
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/sendToDevice/", "/", ""],
+            &[&self.event_type, &self.txn_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SendToDeviceResponse, ApiError> {

@@ -64,11 +64,12 @@ impl Endpoint for SetTyping {
     type Response = SetTypingResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(
-            Self::OPERATION.path,
+        let url = wire::address(
+            server,
+            &["/_matrix/client/v3/rooms/", "/typing/", ""],
             &[self.room_id.as_str(), self.user_id.as_str()],
         );
-        Job::for_operation(server, &path, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetTypingResponse, ApiError> {

@@ -55,35 +55,47 @@ impl Served for GetTurnServer {
 }
 
 /// The answer to [`GetTurnServer`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTurnServerResponse {
     /// `username`.
-    pub username: String,
+    pub username: Option<String>,
     /// `password`.
-    pub password: Secret,
+    pub password: Option<Secret>,
     /// `uris`.
-    pub uris: Vec<String>,
+    pub uris: Option<Vec<String>>,
     /// How long the access lasts, in seconds.
-    pub ttl: Duration,
+    pub ttl: Option<Duration>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl GetTurnServerResponse {
-    /// With what is required, and nothing else.
-    pub fn new(
-        username: impl Into<String>,
-        password: impl Into<Secret>,
-        uris: Vec<String>,
-        ttl: Duration,
-    ) -> Self {
-        Self {
-            username: username.into(),
-            password: password.into(),
-            uris,
-            ttl,
-            extra: Default::default(),
-        }
+    /// Sets `username`.
+    #[must_use]
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// Sets `password`.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<Secret>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Sets `uris`.
+    #[must_use]
+    pub fn uris(mut self, uris: Vec<String>) -> Self {
+        self.uris = Some(uris);
+        self
+    }
+
+    /// Sets `ttl`.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
     }
 }
 
@@ -106,10 +118,10 @@ impl<'de> wire::Object<'de> for GetTurnServerResponse {
             }
         }
         Ok(Self {
-            username: wire::required(username, "username")?,
-            password: wire::required(password, "password")?,
-            uris: wire::required(uris, "uris")?,
-            ttl: wire::required(ttl, "ttl")?,
+            username,
+            password,
+            uris,
+            ttl,
             extra,
         })
     }
@@ -124,10 +136,14 @@ impl<'de> Deserialize<'de> for GetTurnServerResponse {
 impl Serialize for GetTurnServerResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("username", &self.username)?;
-        map.serialize_entry("password", &wire::Exposed(&self.password))?;
-        map.serialize_entry("uris", &self.uris)?;
-        map.serialize_entry("ttl", &wire::Seconds(self.ttl))?;
+        wire::entry(&mut map, "username", self.username.as_ref())?;
+        wire::entry(
+            &mut map,
+            "password",
+            self.password.as_ref().map(wire::Exposed).as_ref(),
+        )?;
+        wire::entry(&mut map, "uris", self.uris.as_ref())?;
+        wire::entry(&mut map, "ttl", self.ttl.map(wire::Seconds).as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

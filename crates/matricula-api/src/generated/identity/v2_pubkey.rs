@@ -40,8 +40,12 @@ impl Endpoint for GetPubKeyV2 {
     type Response = GetPubKeyV2Response;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let path = wire::path(Self::OPERATION.path, &[&self.key_id]);
-        Job::for_operation(server, &path, &Self::OPERATION)
+        let url = wire::address(
+            server,
+            &["/_matrix/identity/v2/pubkey/", ""],
+            &[&self.key_id],
+        );
+        Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<GetPubKeyV2Response, ApiError> {
