@@ -101,7 +101,7 @@ fn logout() {
 #[test]
 fn whether_a_name_is_free() {
     hold::<CheckUsernameAvailability, get_username_availability::v3::Request, _>(
-        "/_matrix/client/v3/register/available?username=a%26b%20c",
+        "/_matrix/client/v3/register/available?username=A%26b%20%C3%A9",
         &Value::Null,
         &json!({"available": true}),
     );
