@@ -247,6 +247,8 @@ text_enum! {
         Exclusive = "M_EXCLUSIVE",
         /// The server cannot do more of this for now.
         ResourceLimitExceeded = "M_RESOURCE_LIMIT_EXCEEDED",
+        /// The user cannot do more of this; `info_uri` says why, `can_upgrade` whether that can change.
+        UserLimitExceeded = "M_USER_LIMIT_EXCEEDED",
         /// The server-notices room cannot be left.
         CannotLeaveServerNoticeRoom = "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
         /// The password is too weak.

@@ -83,8 +83,14 @@ pub(crate) fn empty_body() -> Body {
 /// Reads the JSON of a success, for an [`Endpoint`](crate::Endpoint) that is written by hand.
 ///
 /// # Errors
-/// [`ApiError::Malformed`] names the field that does not fit.
+/// [`ApiError::Malformed`] names the field that does not fit, [`ApiError::UnexpectedStatus`] the
+/// status of what is neither success nor failure.
 pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
+    let status = response.status_code();
+    // A proxy that points elsewhere or says "not modified" has done nothing, and has no body either.
+    if !(200..300).contains(&status) {
+        return Err(ApiError::UnexpectedStatus { status });
+    }
     let malformed = |message| ApiError::Malformed {
         status: response.status_code(),
         message,

@@ -1,13 +1,13 @@
 //! What servers and clients are known to send otherwise than the data says, as found in their code.
 
-use matricula_api::client::{list_public_rooms::GetPublicRooms, search::Search};
+use matricula_api::client::{banning::Ban, list_public_rooms::GetPublicRooms, search::Search};
 use matricula_api::events::{
     AnyState, EventContent, PolicyRuleUser, RoomAvatar, RoomEvent, RoomThirdPartyInvite,
 };
 use matricula_api::identity::v2_store_invite::StoreInviteV2;
 use matricula_api::push::push_notifier::Notify;
 use matricula_api::server::{Incoming, RequestError, Served};
-use matricula_api::{Endpoint, ErrorCode};
+use matricula_api::{ApiError, Endpoint, ErrorCode};
 use matricula_job::OperationAuth;
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ fn a_room_without_a_picture_may_have_an_empty_one() {
 }
 
 #[test]
-fn errors_of_identity_servers_are_known() {
+fn error_codes_that_descriptions_name_are_known() {
     for code in [
         "M_DESTINATION_REJECTED",
         "M_DUPLICATE_ANNOTATION",
@@ -101,9 +101,22 @@ fn errors_of_identity_servers_are_known() {
         "M_SESSION_EXPIRED",
         "M_SESSION_NOT_VALIDATED",
         "M_TOKEN_INCORRECT",
+        "M_USER_LIMIT_EXCEEDED",
     ] {
         let known = ErrorCode::from(code);
         assert!(!matches!(known, ErrorCode::Other(_)), "{code}");
         assert_eq!(known.as_str(), code);
     }
+}
+
+/// What a proxy says that passes nothing on has no body, as some successes have.
+#[test]
+fn neither_success_nor_failure_is_no_success() {
+    for status in [300, 301, 302, 304, 307] {
+        for body in ["", "{}"] {
+            let error = read::<Ban>(status, body).unwrap_err();
+            assert_eq!(error, ApiError::UnexpectedStatus { status });
+        }
+    }
+    assert!(read::<Ban>(202, "").is_ok());
 }
