@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Request;
 use matricula_api::{ApiError, Raw, client::sync::SyncResponse};
-use matricula_job::Response;
+use matricula_job::{Response, Secret};
 use ruma::{
     OwnedRoomId,
     api::{
@@ -31,19 +31,20 @@ pub fn assert_small() {
 }
 
 fn requests() {
+    let token = Secret::from(TOKEN);
     let versions = rumas::versions();
     let server = SERVER.parse().expect("an address");
     let register = ours::register(&server);
     let theirs = rumas::register(&versions);
-    assert_request(&ours::wire(&register, None), &theirs);
-    assert_request(&ours::wire_checked(&register, None), &theirs);
+    assert_request(&ours::wire(register.clone(), None), &theirs);
+    assert_request(&ours::wire_checked(register.clone(), None), &theirs);
     assert_request(&plain::wire(plain::register(), false), &theirs);
 
     let send = ours::send(&server, &ROOM.parse().expect("a room"));
     let room: OwnedRoomId = ROOM.try_into().expect("a room");
     let theirs = rumas::send(&versions, &room);
-    assert_request(&ours::wire(&send, Some(TOKEN)), &theirs);
-    assert_request(&ours::wire_checked(&send, Some(TOKEN)), &theirs);
+    assert_request(&ours::wire(send.clone(), Some(&token)), &theirs);
+    assert_request(&ours::wire_checked(send.clone(), Some(&token)), &theirs);
     assert_request(&plain::wire(plain::send(ROOM), true), &theirs);
 }
 

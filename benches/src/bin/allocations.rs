@@ -13,7 +13,7 @@ use matricula_benches::{
     same::{assert_small, assert_sync},
     sync_body::sync_body,
 };
-use matricula_job::ServerUrl;
+use matricula_job::{Secret, ServerUrl};
 use ruma::OwnedRoomId;
 
 /// The system's allocator, counting.
@@ -79,6 +79,7 @@ fn main() {
 }
 
 fn requests() {
+    let token = Secret::from(TOKEN);
     let server: ServerUrl = SERVER.parse().expect("an address");
     let room: RoomId = ROOM.parse().expect("a room");
     let their_room: OwnedRoomId = ROOM.try_into().expect("a room");
@@ -92,20 +93,20 @@ fn requests() {
     });
     count("send, value", "plain", || plain::send(ROOM));
     count("register, wire", "matricula", || {
-        ours::wire(&ours::register(&server), None)
+        ours::wire(ours::register(&server), None)
     });
     count("register, wire", "matricula, address checked", || {
-        ours::wire_checked(&ours::register(&server), None)
+        ours::wire_checked(ours::register(&server), None)
     });
     count("register, wire", "ruma", || rumas::register(&versions));
     count("register, wire", "plain", || {
         plain::wire(plain::register(), false)
     });
     count("send, wire", "matricula", || {
-        ours::wire(&ours::send(&server, &room), Some(TOKEN))
+        ours::wire(ours::send(&server, &room), Some(&token))
     });
     count("send, wire", "matricula, address checked", || {
-        ours::wire_checked(&ours::send(&server, &room), Some(TOKEN))
+        ours::wire_checked(ours::send(&server, &room), Some(&token))
     });
     count("send, wire", "ruma", || rumas::send(&versions, &their_room));
     count("send, wire", "plain", || {

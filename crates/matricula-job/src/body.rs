@@ -43,6 +43,15 @@ impl Body {
         Self::Form(text.extend_pairs(pairs).finish())
     }
 
+    /// The bytes held here, without a copy; none for [`Body::Empty`] and for a file.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Empty | Self::File(_) => Vec::new(),
+            Self::Json(text) | Self::Form(text) => text.into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
     /// The bytes held here; empty for [`Body::Empty`] and for a file, which only its opener can read.
     pub fn as_bytes(&self) -> &[u8] {
         match self {

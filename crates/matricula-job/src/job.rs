@@ -251,6 +251,13 @@ fn join(server: &ServerUrl, request_url: &str) -> String {
     url
 }
 
+impl Job {
+    /// Address, query, headers, method and body.
+    pub(crate) fn into_parts(self) -> (String, Query, Header, Method, Body) {
+        (self.url, self.query, self.header, self.method, self.body)
+    }
+}
+
 /// Setting one part; each takes the job and returns it.
 impl Job {
     /// Names the credential that goes with the request.

@@ -36,6 +36,7 @@ pub mod secret;
 mod server_url;
 mod time;
 mod transport;
+mod wire;
 
 pub use body::{Body, FileDesc};
 pub use entropy::{Entropy, SeededEntropy};

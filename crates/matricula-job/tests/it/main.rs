@@ -7,6 +7,7 @@ mod scheduler;
 mod secrets;
 mod server_url;
 mod values;
+mod wire;
 
 use matricula_job::{Job, Method, ServerUrl};
 
