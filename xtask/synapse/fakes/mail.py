@@ -66,11 +66,11 @@ def serve(port, messages):
             "html": html,
             "links": LINK.findall(text),
         }
-        # Under its name only when it is whole.
-        name = messages / f"{next(numbers):04}.json"
-        new = name.with_suffix(".new")
+        # There is nothing below `messages` but whole mails.
+        name = f"{next(numbers):04}.json"
+        new = messages.parent / f"new-mail-{name}"
         new.write_text(json.dumps(kept, indent=1))
-        new.rename(name)
+        new.rename(messages / name)
 
     web.start(port, Session)
 

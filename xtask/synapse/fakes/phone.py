@@ -4,10 +4,11 @@ import secrets
 import threading
 import time
 
+import phonenumbers
+
 from . import web
 
 V1 = "/_matrix/identity/api/v1"
-CALLING_CODES = {"DE": "49", "FR": "33", "GB": "44", "US": "1"}
 
 
 def routes(settings):
@@ -62,11 +63,12 @@ def routes(settings):
 
 def msisdn(country, number):
     """The number as it is dialled from abroad, without a plus; empty where it is none."""
-    digits = "".join(letter for letter in number if letter.isdigit())
-    if number.strip().startswith("+"):
-        return digits
-    code = CALLING_CODES.get(country.upper())
-    return code + digits.lstrip("0") if code and digits else ""
+    try:
+        parsed = phonenumbers.parse(number, country)
+    except phonenumbers.NumberParseException:
+        return ""
+    form = phonenumbers.PhoneNumberFormat.E164
+    return phonenumbers.format_number(parsed, form).removeprefix("+")
 
 
 def error(status, code, text):
