@@ -19,8 +19,8 @@ pub struct Options {
     pub file_timeout: Duration,
     /// The largest answer that is written to a file, in bytes. 4 GiB.
     pub longest_file: u64,
-    /// How many redirections in a row are followed; where a request carries a token, a body or
-    /// headers of its own, none is. 5.
+    /// How many redirections in a row are followed. Where a request carries a token, a body or
+    /// headers of its own, none is, but by one that fetches a file: it goes on without them. 5.
     pub redirects: usize,
     /// How the program names itself to servers.
     pub user_agent: String,

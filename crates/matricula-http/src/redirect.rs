@@ -10,7 +10,8 @@ use reqwest::{
 
 use crate::failure::{host_of, server_of};
 
-/// Where to go on; `None` where the answer is no redirection but the answer.
+/// Where to go on, without the token and the job's headers; `None` where the answer is no
+/// redirection but the answer.
 ///
 /// # Errors
 /// Where it is one that must not be followed.
@@ -30,11 +31,11 @@ pub(crate) fn follow(
     };
     let next = target(url, location).and_then(|next| {
         // A password or token must not travel to wherever an answer points.
-        let is_plain_question = job.request_method() == Method::Get
-            && token.is_none()
-            && job.request_header().is_empty()
-            && *job.request_body() == Body::Empty;
-        match is_plain_question {
+        let is_question = job.request_method() == Method::Get && *job.request_body() == Body::Empty;
+        let is_plain = token.is_none() && job.request_header().is_empty();
+        // Servers keep files elsewhere, where neither is asked for.
+        let is_download = matches!(job.return_type(), ReturnType::Bytes | ReturnType::File(_));
+        match is_question && (is_plain || is_download) {
             true => Ok(next),
             false => Err(format!("to {}: use that address instead", host_of(&next))),
         }

@@ -1,6 +1,6 @@
 //! One job becomes one HTTP request, and what comes back an answer.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use hyper::body::Bytes;
 use matricula_job::{
@@ -29,6 +29,13 @@ pub(crate) struct Wire {
     files: Arc<dyn FileSource>,
 }
 
+/// What a request carries to the server that it is for, and to no other.
+#[derive(Clone, Copy, Default)]
+struct Own<'a> {
+    header: &'a [(Cow<'static, str>, String)],
+    token: Option<&'a Secret>,
+}
+
 impl Wire {
     pub(crate) fn new(options: Options) -> Self {
         Self {
@@ -55,11 +62,15 @@ impl Wire {
 
     async fn exchange(&self, job: &Job, token: Option<Secret>) -> Result<Response, TransportError> {
         let mut url = url_of(job)?;
+        let mut own = Own {
+            header: job.request_header(),
+            token: token.as_ref(),
+        };
         // A runtime of one thread hears of nothing while its thread waits for a person. Here it hears
         // which connections were closed meanwhile: a request on one of those would end in doubt.
         tokio::task::yield_now().await;
         for _ in 0..=self.options.redirects {
-            let request = self.request(job, url.clone(), token.as_ref())?;
+            let request = self.request(job, url.clone(), own)?;
             let answer = request
                 .send()
                 .await
@@ -73,19 +84,14 @@ impl Wire {
                 "answered"
             );
             match redirect::follow(job, token.as_ref(), &url, &answer)? {
-                Some(next) => url = next,
+                Some(next) => (url, own) = (next, Own::default()),
                 None => return self.read(job, &url, answer).await,
             }
         }
         Err(redirect::too_many(&url, self.options.redirects))
     }
 
-    fn request(
-        &self,
-        job: &Job,
-        url: Url,
-        token: Option<&Secret>,
-    ) -> Result<RequestBuilder, TransportError> {
+    fn request(&self, job: &Job, url: Url, own: Own<'_>) -> Result<RequestBuilder, TransportError> {
         let method = match job.request_method() {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
@@ -94,10 +100,10 @@ impl Wire {
         };
         let client = self.clients.towards(&url, &self.options)?;
         let mut request = client.request(method, url);
-        for (name, value) in job.request_header() {
+        for (name, value) in own.header {
             request = request.header(name.as_ref(), value);
         }
-        if let Some(token) = token {
+        if let Some(token) = own.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
                 .map_err(|_| unsendable("the token has characters that no header can carry"))?;
             value.set_sensitive(true);

@@ -58,6 +58,26 @@ fn a_job_that_wants_to_know_where_it_is_led_is_not_led_there() {
 }
 
 #[test]
+fn a_file_is_fetched_where_it_is_kept_and_the_token_stays_here() {
+    for status in [302, 307, 308] {
+        let there = Server::start([answer("200 OK", &[], "picture")]);
+        let here = Server::start([redirect(status, &format!("{}/there", there.url))]);
+        let job = get(&here.url)
+            .with_return_type(ReturnType::Bytes)
+            .with_header("x-secret", "mine")
+            .with_token("abc".into());
+        let response = response(run(&runner(), job));
+        assert_eq!(response.body().as_bytes(), b"picture");
+        assert_eq!(here.request().header("authorization"), ["Bearer abc"]);
+        assert_eq!(here.request().header("x-secret"), ["mine"]);
+        let request = there.request();
+        assert_eq!(request.line, "GET /there HTTP/1.1");
+        assert_eq!(request.header("authorization"), [""; 0]);
+        assert_eq!(request.header("x-secret"), [""; 0]);
+    }
+}
+
+#[test]
 fn a_redirection_may_name_only_a_path() {
     let server = Server::start([redirect(302, "/b"), redirect(302, "c"), ok()]);
     response(run(&runner(), get(&server.url)));
