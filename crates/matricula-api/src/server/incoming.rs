@@ -212,7 +212,12 @@ pub(super) fn segments(template: &'static str, path: &str) -> Option<Vec<(&'stat
     let mut found = Vec::new();
     let mut actual = path.split('/');
     for expected in template.split('/') {
-        let actual = actual.next()?;
+        let actual = match actual.next() {
+            Some(actual) => actual,
+            // With an empty key, clients may leave out the slash before it.
+            None if matches!(expected, "{stateKey}" | "") => "",
+            None => return None,
+        };
         match parameter(expected) {
             Some(name) => {
                 let text = percent_decode_str(actual).decode_utf8().ok()?;

@@ -20,6 +20,7 @@ mod review;
 mod robust;
 mod samples;
 mod secrets;
+mod served;
 mod sliding_sync;
 mod spec;
 mod spec_events;
