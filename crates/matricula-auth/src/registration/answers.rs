@@ -209,8 +209,7 @@ fn bounded(mut info: UiaInfo) -> UiaInfo {
         .iter_mut()
         .for_each(|flow| flow.stages.truncate(MOST_STAGES));
     info.completed.truncate(MOST_STAGES);
-    info.params
-        .retain(|stage, _| *stage == Stage::Terms);
+    info.params.retain(|stage, _| *stage == Stage::Terms);
     for params in info.params.values_mut() {
         if params.json().len() > LONGEST_TERMS {
             // No terms that can be read, which is not the same as none.
