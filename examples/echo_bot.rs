@@ -10,8 +10,8 @@
 use std::{env, error::Error, time::Duration};
 
 use matricula::api::client::{joining::JoinRoom, room_send::SendMessage, sync::Sync};
-use matricula::{AccountStore, Client, api::Raw, http::Runner};
-use serde_json::json;
+use matricula::api::events::{RoomEvent, RoomMessage};
+use matricula::{AccountStore, Client, http::Runner};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -37,18 +37,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .iter()
             .flat_map(|rooms| rooms.join.iter().flatten())
         {
-            for event in joined.timeline.iter().flat_map(|line| &line.events) {
-                // Whoever sent it may have written anything.
-                let Ok(event) = event.read() else { continue };
-                let is_text = event.content.get("msgtype") == Some(&json!("m.text"));
-                if event.sender == bot.account().user_id || !is_text {
-                    continue;
+            let events = joined.timeline.iter().flat_map(|line| &line.events);
+            // Whoever sent it may have written anything.
+            for event in events.flat_map(RoomEvent::from_raw) {
+                if let Some(Ok(RoomMessage::Text(said))) = event.content_as()
+                    && event.sender != bot.account().user_id
+                {
+                    let echo = RoomMessage::notice(said.body);
+                    // Said twice under the same id it is said once.
+                    let echo = SendMessage::of(room.clone(), event.event_id.as_str(), &echo);
+                    bot.call(echo).await?;
                 }
-                let echo = json!({"msgtype": "m.notice", "body": event.content.get("body")});
-                // Said twice under the same id it is said once.
-                let id = event.event_id.as_str();
-                let echo = SendMessage::new(room.clone(), "m.room.message", id, Raw::new(&echo)?);
-                bot.call(echo).await?;
             }
         }
     }

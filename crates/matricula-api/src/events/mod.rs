@@ -28,12 +28,21 @@
 //!
 //! What the specification does not name is kept: types as [`Unknown`], msgtypes, algorithms and
 //! relations as the variant `Other`, values of enumerations likewise, fields in `extra`.
+//!
+//! # What `Debug` shows
+//!
+//! A content that is still [`Raw`](crate::Raw), as in every request and answer, shows its length
+//! alone: nobody reads what people wrote in the log of a request. A typed content shows what it
+//! holds, the words of a message too: whoever reads and then prints it has asked for them. Keys and
+//! other secrets are shown by neither.
 
 mod compose;
 pub(crate) mod content;
 mod envelope;
 mod lenient;
 mod relations;
+#[cfg(feature = "client")]
+mod sending;
 pub(crate) mod tagged;
 
 pub use crate::generated::events::*;

@@ -6,6 +6,7 @@
 )]
 
 mod apis;
+mod contents;
 mod difference;
 mod events;
 mod fallback;

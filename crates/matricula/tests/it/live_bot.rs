@@ -11,12 +11,11 @@ use std::{
 use matricula::{
     AccountStore, Client,
     api::{
-        Raw,
         client::{create_room::CreateRoom, room_send::SendMessage, sync::Sync},
+        events::{RoomEvent, RoomMessage},
     },
     register,
 };
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::live::{Synapse, unique};
@@ -67,10 +66,15 @@ async fn conversation(person: &Client, until: usize) -> Vec<(String, String, Str
         let rooms = news.rooms.unwrap_or_default().join.unwrap_or_default();
         for event in rooms.values().filter_map(|room| room.timeline.as_ref()) {
             for event in &event.events {
-                let event = event.read().unwrap();
-                let content = |key| event.content.get(key).and_then(Value::as_str);
-                if let (Some(msgtype), Some(body)) = (content("msgtype"), content("body")) {
-                    said.push((event.sender.to_string(), msgtype.into(), body.into()));
+                let event = RoomEvent::from_raw(event).unwrap();
+                if let Some(message) = event.content_as::<RoomMessage>() {
+                    let message = message.unwrap();
+                    let kind = match &message {
+                        RoomMessage::Text(_) => "m.text",
+                        RoomMessage::Notice(_) => "m.notice",
+                        other => panic!("{other:?}"),
+                    };
+                    said.push((event.sender.to_string(), kind.into(), message.body().into()));
                 }
             }
         }
@@ -100,8 +104,7 @@ async fn is_invited_joins_and_echoes_each_message_once() {
     let room = CreateRoom::default().invite(vec![echo.clone()]);
     let room = person.call(room).await.unwrap().room_id;
     for text in ["hello", "are you there?"] {
-        let said = Raw::new(&json!({"msgtype": "m.text", "body": text})).unwrap();
-        let said = SendMessage::new(room.clone(), "m.room.message", unique(), said);
+        let said = SendMessage::of(room.clone(), unique(), &RoomMessage::text(text));
         person.call(said).await.unwrap();
     }
 

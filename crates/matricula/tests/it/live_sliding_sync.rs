@@ -170,9 +170,7 @@ async fn a_subscribed_room_tells_who_types_and_devices_get_their_messages() {
     let device_id = person.account().device_id.clone().unwrap();
     let typing = SetTyping::new(room_id.clone(), me.clone(), true).timeout(Duration::from_secs(30));
     person.call(typing).await.unwrap();
-    let content = [("hello".to_owned(), "device".into())]
-        .into_iter()
-        .collect();
+    let content = Raw::from(&json!({"hello": "device"}));
     let messages = [(me.clone(), [(device_id, content)].into())].into();
     let to_device = SendToDevice::new("org.example.hello", unique(), messages);
     person.call(to_device).await.unwrap();

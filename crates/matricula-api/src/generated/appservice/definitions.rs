@@ -5,7 +5,7 @@ use matricula_job::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::{EventId, Extra, RoomAliasId, RoomId, SortedMap, UserId, wire};
+use crate::{EventId, Extra, Raw, RoomAliasId, RoomId, SortedMap, UserId, wire};
 
 /// `field_types` of [`Protocol`].
 #[derive(Clone, Debug, PartialEq)]
@@ -389,11 +389,11 @@ pub struct UnsignedData {
     /// `age`. In milliseconds.
     pub age: Option<i64>,
     /// `redacted_because`.
-    pub redacted_because: Option<Map<String, Value>>,
+    pub redacted_because: Option<Raw>,
     /// `transaction_id`.
     pub transaction_id: Option<String>,
     /// `prev_content`.
-    pub prev_content: Option<Map<String, Value>>,
+    pub prev_content: Option<Raw>,
     /// `replaces_state`. Since 1.19.
     pub replaces_state: Option<EventId>,
     /// `membership`. Since 1.11.
@@ -412,7 +412,7 @@ impl UnsignedData {
 
     /// Sets `redacted_because`.
     #[must_use]
-    pub fn redacted_because(mut self, redacted_because: Map<String, Value>) -> Self {
+    pub fn redacted_because(mut self, redacted_because: Raw) -> Self {
         self.redacted_because = Some(redacted_because);
         self
     }
@@ -426,7 +426,7 @@ impl UnsignedData {
 
     /// Sets `prev_content`.
     #[must_use]
-    pub fn prev_content(mut self, prev_content: Map<String, Value>) -> Self {
+    pub fn prev_content(mut self, prev_content: Raw) -> Self {
         self.prev_content = Some(prev_content);
         self
     }
@@ -514,7 +514,7 @@ pub struct ClientEvent {
     /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
     /// `content`.
-    pub content: Map<String, Value>,
+    pub content: Raw,
     /// `unsigned`.
     pub unsigned: Option<UnsignedData>,
     /// `room_id`.
@@ -530,7 +530,7 @@ impl ClientEvent {
         event_type: impl Into<String>,
         sender: UserId,
         origin_server_ts: Timestamp,
-        content: Map<String, Value>,
+        content: Raw,
         room_id: RoomId,
     ) -> Self {
         Self {
@@ -627,7 +627,7 @@ impl Serialize for ClientEvent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// `content`.
-    pub content: Map<String, Value>,
+    pub content: Raw,
     /// `type`.
     pub event_type: String,
     /// What the specification does not name.
@@ -636,7 +636,7 @@ pub struct Event {
 
 impl Event {
     /// With what is required, and nothing else.
-    pub fn new(content: Map<String, Value>, event_type: impl Into<String>) -> Self {
+    pub fn new(content: Raw, event_type: impl Into<String>) -> Self {
         Self {
             content,
             event_type: event_type.into(),

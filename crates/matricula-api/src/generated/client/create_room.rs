@@ -3,12 +3,11 @@
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
-use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, wire, wire::text_enum};
 
 /// `POST /_matrix/client/v3/createRoom`: makes a room.
 ///
@@ -33,7 +32,7 @@ pub struct CreateRoom {
     /// `room_version`.
     pub room_version: Option<String>,
     /// `creation_content`.
-    pub creation_content: Option<Map<String, Value>>,
+    pub creation_content: Option<Raw>,
     /// `initial_state`.
     pub initial_state: Option<Vec<StateEvent>>,
     /// `preset`.
@@ -41,7 +40,7 @@ pub struct CreateRoom {
     /// `is_direct`.
     pub is_direct: Option<bool>,
     /// `power_level_content_override`.
-    pub power_level_content_override: Option<Map<String, Value>>,
+    pub power_level_content_override: Option<Raw>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -98,7 +97,7 @@ impl CreateRoom {
 
     /// Sets `creation_content`.
     #[must_use]
-    pub fn creation_content(mut self, creation_content: Map<String, Value>) -> Self {
+    pub fn creation_content(mut self, creation_content: Raw) -> Self {
         self.creation_content = Some(creation_content);
         self
     }
@@ -126,10 +125,7 @@ impl CreateRoom {
 
     /// Sets `power_level_content_override`.
     #[must_use]
-    pub fn power_level_content_override(
-        mut self,
-        power_level_content_override: Map<String, Value>,
-    ) -> Self {
+    pub fn power_level_content_override(mut self, power_level_content_override: Raw) -> Self {
         self.power_level_content_override = Some(power_level_content_override);
         self
     }
@@ -270,14 +266,14 @@ pub struct StateEvent {
     /// `state_key`.
     pub state_key: Option<String>,
     /// `content`.
-    pub content: Map<String, Value>,
+    pub content: Raw,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl StateEvent {
     /// With what is required, and nothing else.
-    pub fn new(event_type: impl Into<String>, content: Map<String, Value>) -> Self {
+    pub fn new(event_type: impl Into<String>, content: Raw) -> Self {
         Self {
             event_type: event_type.into(),
             state_key: None,

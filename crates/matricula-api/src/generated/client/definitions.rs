@@ -384,11 +384,11 @@ pub struct UnsignedData {
     /// `age`. In milliseconds.
     pub age: Option<i64>,
     /// `redacted_because`.
-    pub redacted_because: Option<Map<String, Value>>,
+    pub redacted_because: Option<Raw>,
     /// `transaction_id`.
     pub transaction_id: Option<String>,
     /// `prev_content`.
-    pub prev_content: Option<Map<String, Value>>,
+    pub prev_content: Option<Raw>,
     /// `replaces_state`. Since 1.19.
     pub replaces_state: Option<EventId>,
     /// `membership`. Since 1.11.
@@ -407,7 +407,7 @@ impl UnsignedData {
 
     /// Sets `redacted_because`.
     #[must_use]
-    pub fn redacted_because(mut self, redacted_because: Map<String, Value>) -> Self {
+    pub fn redacted_because(mut self, redacted_because: Raw) -> Self {
         self.redacted_because = Some(redacted_because);
         self
     }
@@ -421,7 +421,7 @@ impl UnsignedData {
 
     /// Sets `prev_content`.
     #[must_use]
-    pub fn prev_content(mut self, prev_content: Map<String, Value>) -> Self {
+    pub fn prev_content(mut self, prev_content: Raw) -> Self {
         self.prev_content = Some(prev_content);
         self
     }
@@ -509,7 +509,7 @@ pub struct ClientEvent {
     /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
     /// `content`.
-    pub content: Map<String, Value>,
+    pub content: Raw,
     /// `unsigned`.
     pub unsigned: Option<UnsignedData>,
     /// `room_id`.
@@ -525,7 +525,7 @@ impl ClientEvent {
         event_type: impl Into<String>,
         sender: UserId,
         origin_server_ts: Timestamp,
-        content: Map<String, Value>,
+        content: Raw,
         room_id: RoomId,
     ) -> Self {
         Self {
@@ -2074,7 +2074,7 @@ pub struct ClientEventWithoutRoomId {
     /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
     /// `content`.
-    pub content: Map<String, Value>,
+    pub content: Raw,
     /// `unsigned`.
     pub unsigned: Option<UnsignedData>,
     /// What the specification does not name.
@@ -2088,7 +2088,7 @@ impl ClientEventWithoutRoomId {
         event_type: impl Into<String>,
         sender: UserId,
         origin_server_ts: Timestamp,
-        content: Map<String, Value>,
+        content: Raw,
     ) -> Self {
         Self {
             event_id,
@@ -2179,7 +2179,7 @@ impl Serialize for ClientEventWithoutRoomId {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// `content`.
-    pub content: Map<String, Value>,
+    pub content: Raw,
     /// `type`.
     pub event_type: String,
     /// What the specification does not name.
@@ -2188,7 +2188,7 @@ pub struct Event {
 
 impl Event {
     /// With what is required, and nothing else.
-    pub fn new(content: Map<String, Value>, event_type: impl Into<String>) -> Self {
+    pub fn new(content: Raw, event_type: impl Into<String>) -> Self {
         Self {
             content,
             event_type: event_type.into(),
@@ -2863,7 +2863,7 @@ impl Serialize for EventBatch {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrippedState {
     /// `content`.
-    pub content: Map<String, Value>,
+    pub content: Raw,
     /// `state_key`.
     pub state_key: String,
     /// `type`.
@@ -2877,7 +2877,7 @@ pub struct StrippedState {
 impl StrippedState {
     /// With what is required, and nothing else.
     pub fn new(
-        content: Map<String, Value>,
+        content: Raw,
         state_key: impl Into<String>,
         event_type: impl Into<String>,
         sender: UserId,

@@ -3,7 +3,6 @@
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
-use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
@@ -145,7 +144,7 @@ impl Served for GetSpaceHierarchy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrippedChildStateEvent {
     /// `content`.
-    pub content: Map<String, Value>,
+    pub content: Raw,
     /// `state_key`.
     pub state_key: String,
     /// `type`.
@@ -161,7 +160,7 @@ pub struct StrippedChildStateEvent {
 impl StrippedChildStateEvent {
     /// With what is required, and nothing else.
     pub fn new(
-        content: Map<String, Value>,
+        content: Raw,
         state_key: impl Into<String>,
         event_type: impl Into<String>,
         sender: UserId,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
-use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
@@ -912,7 +911,7 @@ impl Serialize for Rooms {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToDeviceEvent {
     /// `content`.
-    pub content: Option<Map<String, Value>>,
+    pub content: Option<Raw>,
     /// `sender`.
     pub sender: Option<UserId>,
     /// `type`.
@@ -924,7 +923,7 @@ pub struct ToDeviceEvent {
 impl ToDeviceEvent {
     /// Sets `content`.
     #[must_use]
-    pub fn content(mut self, content: Map<String, Value>) -> Self {
+    pub fn content(mut self, content: Raw) -> Self {
         self.content = Some(content);
         self
     }

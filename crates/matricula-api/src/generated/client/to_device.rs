@@ -3,11 +3,10 @@
 
 use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
-use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, Raw, SortedMap, UserId, wire};
 
 /// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`: sends a message to devices.
 ///
@@ -22,7 +21,7 @@ pub struct SendToDevice {
     /// Path `txnId`.
     pub txn_id: String,
     /// `messages`.
-    pub messages: SortedMap<UserId, SortedMap<String, Map<String, Value>>>,
+    pub messages: SortedMap<UserId, SortedMap<String, Raw>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -32,7 +31,7 @@ impl SendToDevice {
     pub fn new(
         event_type: impl Into<String>,
         txn_id: impl Into<String>,
-        messages: SortedMap<UserId, SortedMap<String, Map<String, Value>>>,
+        messages: SortedMap<UserId, SortedMap<String, Raw>>,
     ) -> Self {
         Self {
             event_type: event_type.into(),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire, wire::text_enum};
 
 /// `POST /_matrix/push/v1/notify`: has a user's devices told of an event, or of how much is unread.
 ///
@@ -341,7 +341,7 @@ pub struct Notification {
     /// High, if nothing is said.
     pub priority: Option<Priority>,
     /// `content`.
-    pub content: Option<Map<String, Value>>,
+    pub content: Option<Raw>,
     /// `counts`.
     pub counts: Option<Counts>,
     /// `devices`.
@@ -435,7 +435,7 @@ impl Notification {
 
     /// Sets `content`.
     #[must_use]
-    pub fn content(mut self, content: Map<String, Value>) -> Self {
+    pub fn content(mut self, content: Raw) -> Self {
         self.content = Some(content);
         self
     }
