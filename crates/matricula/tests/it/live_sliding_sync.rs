@@ -78,7 +78,7 @@ async fn a_first_sync_shows_the_room_and_the_next_what_is_new() {
     let server = Synapse::of("open");
     let person = register(server.url()).await.unwrap();
     let features = person.call(GetVersions {}).await.unwrap().unstable_features;
-    assert_eq!(features.unwrap()[FEATURE], true);
+    assert!(features.unwrap()[FEATURE]);
 
     let name = unique();
     let room = CreateRoom::default().name(&name);
