@@ -1,7 +1,7 @@
 //! The words that all conversations share.
 
 use matricula_api::uia::{Policy, Stage};
-use matricula_job::{EffectId, Job, Machine, Secret, scheduler::Outcome};
+use matricula_job::{EffectId, Job, Machine, Secret, Timestamp, scheduler::Outcome};
 
 use crate::AuthError;
 
@@ -23,6 +23,8 @@ pub enum Input {
     Outcome(EffectId, Outcome),
     /// What the person said.
     Reply(EffectId, Reply),
+    /// The moment that was waited for has come.
+    Waited(EffectId),
 }
 
 /// What a conversation wants done.
@@ -33,6 +35,8 @@ pub enum Effect {
     Send(EffectId, Box<Job>),
     /// Ask the person.
     Ask(EffectId, Question),
+    /// Wait until this moment, and say so with [`Input::Waited`].
+    Wait(EffectId, Timestamp),
 }
 
 /// What a conversation tells.

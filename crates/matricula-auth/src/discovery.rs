@@ -321,7 +321,7 @@ impl Machine for Discovery {
                 return step;
             }
             Input::Outcome(id, outcome) => (id, outcome),
-            Input::Reply(..) => return step,
+            _ => return step,
         };
         let Some(at) = self
             .waiting_for

@@ -66,11 +66,17 @@ pub async fn drive<C: Conversation>(
                                 // Nobody listens any more only when the conversation is over.
                                 let _ = tell.send(event.clone());
                             };
-                            (id, runner.run(*job, watch).await)
+                            Input::Outcome(id, runner.run(*job, watch).await)
                         });
                     }
                     Effect::Ask(id, question) => {
                         inputs.push(Input::Reply(id, person.ask(&question)))
+                    }
+                    Effect::Wait(id, until) => {
+                        on_their_way.spawn(async move {
+                            tokio::time::sleep(until.since(now())).await;
+                            Input::Waited(id)
+                        });
                     }
                     _ => {}
                 }
@@ -84,7 +90,7 @@ pub async fn drive<C: Conversation>(
                 }
             }
             Some(joined) = on_their_way.join_next() => match joined {
-                Ok((id, outcome)) => inputs.push(Input::Outcome(id, outcome)),
+                Ok(input) => inputs.push(input),
                 Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
             },
         }

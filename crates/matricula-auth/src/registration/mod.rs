@@ -490,9 +490,14 @@ impl Machine for Registration {
         match input {
             Input::Start => self.start(cx, &mut turn),
             // An answer that nobody waits for any more.
-            Input::Outcome(id, _) | Input::Reply(id, _) if id.0 != self.last_effect => return turn,
+            Input::Outcome(id, _) | Input::Reply(id, _) | Input::Waited(id)
+                if id.0 != self.last_effect =>
+            {
+                return turn;
+            }
             Input::Outcome(_, outcome) => self.on_outcome(cx, outcome, &mut turn),
             Input::Reply(_, reply) => self.on_reply(reply, &mut turn),
+            Input::Waited(_) => return turn,
         }
         if self.phase != Phase::Over {
             // Texts, numbers and flags: this always has a JSON form.
