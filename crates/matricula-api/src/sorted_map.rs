@@ -20,7 +20,7 @@ use serde::{
 /// let mut map: SortedMap<String, u8> = [("b".to_owned(), 2), ("a".to_owned(), 1)].into();
 /// map.insert("c".to_owned(), 3);
 /// assert_eq!(map.get("b"), Some(&2));
-/// assert_eq!(map.keys().collect::<String>(), "abc");
+/// assert!(map.keys().eq(["a", "b", "c"]));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct SortedMap<K, V>(Vec<(K, V)>);
