@@ -85,7 +85,7 @@ fn registered() {
 fn limited() {
     let wait = Duration::from_secs(2);
     let ours = ours::read_register(&ours::answer(429, LIMITED)).expect_err("a refusal");
-    assert!(matches!(ours, ApiError::RateLimited { retry_after } if retry_after == Some(wait)));
+    assert!(matches!(ours, ApiError::RateLimited { retry_after, .. } if retry_after == Some(wait)));
     let theirs = rumas::read_register(rumas::answer(429, LIMITED)).expect_err("a refusal");
     let FromHttpResponseError::Server(UiaaResponse::MatrixError(theirs)) = theirs else {
         panic!("ruma reads another error: {theirs}");

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use matricula_job::Response;
+use serde::{Deserialize, Deserializer, de::MapAccess};
 use serde_json::Value;
 
 use crate::{
@@ -32,6 +33,8 @@ pub enum ApiError {
     RateLimited {
         /// How long the server asks to wait, if it says.
         retry_after: Option<Duration>,
+        /// What else it says; none from a proxy that speaks no Matrix.
+        error: Option<Box<MatrixError>>,
     },
     /// A success whose body is not as the specification says.
     #[error("the server's answer (status {status}) cannot be read: {message}")]
@@ -86,12 +89,9 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     if response.success() {
         return None;
     }
-    let limited = || ApiError::RateLimited {
-        retry_after: response.retry_after(),
-    };
     // Proxies limit as well, and speak no Matrix: the body does not decide.
     if status == 429 {
-        return Some(limited());
+        return Some(limited(response));
     }
     // Every error is one without flows.
     let Failure { info, has_flows } =
@@ -104,9 +104,76 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     }
     match info.errcode.clone() {
         None => Some(ApiError::UnexpectedStatus { status }),
-        Some(ErrorCode::LimitExceeded) => Some(limited()),
+        Some(ErrorCode::LimitExceeded) => Some(limited(response)),
         Some(code) => Some(ApiError::Matrix(MatrixError::new(status, code, info))),
     }
+}
+
+/// The body of an answer that asks for fewer requests, read once: it comes when there is much to do.
+struct Limited {
+    wait: Option<Duration>,
+    code: Option<ErrorCode>,
+    message: Option<String>,
+    extra: Extra,
+}
+
+impl<'de> wire::Object<'de> for Limited {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+        let (mut wait, mut code, mut message) = (None, None, None);
+        let mut extra = Extra::new();
+        while let Some(key) = wire::key(&mut map)? {
+            match &*key {
+                "retry_after_ms" => match map.next_value()? {
+                    Value::Null => {}
+                    value => match value.as_u64() {
+                        Some(millis) => wait = Some(Duration::from_millis(millis)),
+                        None => drop(extra.insert(key.into_owned(), value)),
+                    },
+                },
+                "errcode" => code = wire::value(&mut map)?,
+                "error" => message = wire::value(&mut map)?,
+                _ => extra.read(key, &mut map)?,
+            }
+        }
+        Ok(Self {
+            wait,
+            code,
+            message,
+            extra,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Limited {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+fn limited(response: &Response) -> ApiError {
+    let status = response.status_code();
+    let text = wire::text_of(response.body()).unwrap_or_default();
+    let read: Result<Limited, _> = serde_json::from_str(text);
+    let retry_after = match (response.header("retry-after"), &read) {
+        (None, Ok(read)) => read.wait,
+        _ => response.retry_after(),
+    };
+    let error = match read {
+        Ok(read) => read.code.map(|code| MatrixError {
+            status,
+            code,
+            message: read.message.unwrap_or_default(),
+            extra: read.extra,
+        }),
+        Err(error) => match unreadable(response, &error) {
+            ApiError::Matrix(error) => Some(error),
+            _ => None,
+        },
+    };
+    let error = error.map(Box::new);
+    ApiError::RateLimited { retry_after, error }
 }
 
 impl MatrixError {

@@ -269,7 +269,7 @@ impl AuthError {
         let server = server.clone();
         match error {
             ApiError::Matrix(error) => Self::Refused { server, error },
-            ApiError::RateLimited { retry_after } => Self::RateLimited {
+            ApiError::RateLimited { retry_after, .. } => Self::RateLimited {
                 server,
                 retry_after,
             },

@@ -1,5 +1,7 @@
 //! Responses: ruma's as matricula's, matricula's as ruma's, and the errors of both.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use matricula_api::{ApiError, Endpoint, MatrixError, client::logout::Logout, server::Served};
 use matricula_job::{Body, Response};
@@ -78,7 +80,7 @@ pub fn error_to_ruma<X: EndpointError>(error: &ApiError) -> Result<X, Error> {
     let (status, body) = match error {
         ApiError::Matrix(error) => (error.status, standard(error)),
         ApiError::Uia(info) => (401, json!(info)),
-        ApiError::RateLimited { retry_after } => (429, limited(retry_after.as_ref())),
+        ApiError::RateLimited { retry_after, error } => limited(*retry_after, error.as_deref()),
         ApiError::UnexpectedStatus { status } => (*status, Value::Null),
         other => return Err(Error::NotSaid(other.clone())),
     };
@@ -110,12 +112,18 @@ fn standard(error: &MatrixError) -> Value {
     body.into()
 }
 
-fn limited(wait: Option<&std::time::Duration>) -> Value {
-    let mut body = json!({"errcode": "M_LIMIT_EXCEEDED", "error": "Too many requests"});
+fn limited(wait: Option<Duration>, error: Option<&MatrixError>) -> (u16, Value) {
+    let (status, mut body) = match error {
+        Some(error) => (error.status, standard(error)),
+        None => {
+            let body = json!({"errcode": "M_LIMIT_EXCEEDED", "error": "Too many requests"});
+            (429, body)
+        }
+    };
     if let Some(wait) = wait {
         body["retry_after_ms"] = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).into();
     }
-    body
+    (status, body)
 }
 
 /// The answer as the HTTP library has it. What that does not take came from no wire.

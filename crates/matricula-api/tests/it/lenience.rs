@@ -209,18 +209,27 @@ fn a_429_need_not_be_matrix() {
     let header = vec![("Retry-After".into(), " 7 ".to_owned())];
     let page = Response::new(429, header, Body::Bytes(b"<html>".to_vec()));
     let retry_after = Some(Duration::from_secs(7));
-    let limited = ApiError::RateLimited { retry_after };
+    let limited = ApiError::RateLimited {
+        retry_after,
+        error: None,
+    };
     assert_eq!(Register::read(&page).unwrap_err(), limited);
-    let limited = ApiError::RateLimited { retry_after: None };
+    let limited = ApiError::RateLimited {
+        retry_after: None,
+        error: None,
+    };
     assert_eq!(read::<Register>(429, "").unwrap_err(), limited);
 }
 
 #[test]
 fn too_many_requests_may_come_with_another_status() {
     let body = r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "", "retry_after_ms": 1500}"#;
-    let retry_after = Some(Duration::from_millis(1500));
-    let limited = ApiError::RateLimited { retry_after };
-    assert_eq!(read::<Register>(403, body).unwrap_err(), limited);
+    let limited = read::<Register>(403, body).unwrap_err();
+    let ApiError::RateLimited { retry_after, error } = limited else {
+        panic!("{limited:?}");
+    };
+    assert_eq!(retry_after, Some(Duration::from_millis(1500)));
+    assert_eq!(error.unwrap().status, 403);
 }
 
 #[test]

@@ -54,18 +54,67 @@ fn a_401_with_flows_asks_for_authentication() {
 fn a_429_says_how_long_to_wait() {
     let body = r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "slowly", "retry_after_ms": 2500}"#;
     let retry_after = Some(Duration::from_millis(2500));
+    let ApiError::RateLimited {
+        retry_after: wait,
+        error,
+    } = read::<Register>(429, body).unwrap_err()
+    else {
+        panic!("not recognised");
+    };
+    assert_eq!(wait, retry_after);
+    // And in which words.
+    let error = error.unwrap();
     assert_eq!(
-        read::<Register>(429, body).unwrap_err(),
-        ApiError::RateLimited { retry_after }
+        (error.status, &error.code),
+        (429, &ErrorCode::LimitExceeded)
     );
+    assert_eq!((&*error.message, error.extra.len()), ("slowly", 0));
     // A proxy's has a body for people, and perhaps a header.
     let header = vec![("retry-after".into(), "7".to_owned())];
     let response = Response::new(429, header, Body::Bytes(b"<html>".to_vec()));
     let retry_after = Some(Duration::from_secs(7));
     assert_eq!(
         Register::read(&response).unwrap_err(),
-        ApiError::RateLimited { retry_after }
+        ApiError::RateLimited {
+            retry_after,
+            error: None
+        }
     );
+}
+
+#[test]
+fn what_a_429_says_is_kept_where_it_is_said_oddly() {
+    for (body, code) in [
+        (
+            r#"{"errcode": "M_LIMIT_EXCEEDED", "error": 1, "retry_after_ms": 5}"#,
+            Some("M_LIMIT_EXCEEDED"),
+        ),
+        (
+            r#"{"errcode": "ORG_EXAMPLE_ODD", "retry_after_ms": "5"}"#,
+            Some("ORG_EXAMPLE_ODD"),
+        ),
+        (r#"{"errcode": 1, "retry_after_ms": 5}"#, None),
+        (r#"{"error": "slowly", "retry_after_ms": 5}"#, None),
+        (r#"{"errcode": "M_LIMIT_EXCEEDED"} and more"#, None),
+    ] {
+        let limited = read::<Register>(429, body).unwrap_err();
+        let ApiError::RateLimited { retry_after, error } = limited else {
+            panic!("{limited:?}");
+        };
+        let wait = body
+            .contains("_ms\": 5")
+            .then_some(Duration::from_millis(5));
+        assert_eq!(retry_after, wait, "{body}");
+        assert_eq!(
+            error.as_ref().map(|error| error.code.as_str()),
+            code,
+            "{body}"
+        );
+        // What is no time is kept.
+        if body.contains("\"5\"") {
+            assert_eq!(error.unwrap().extra["retry_after_ms"], "5");
+        }
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Registration {
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 self.settle(stage, true, message, turn);
             }
-            Err(ApiError::RateLimited { retry_after }) => {
+            Err(ApiError::RateLimited { retry_after, .. }) => {
                 let error = AuthError::RateLimited {
                     server: self.server.clone(),
                     retry_after,
@@ -88,6 +88,7 @@ impl Registration {
             expires_at: account::expiry(now, answer.expires_in_ms),
             password: None,
             is_guest: false,
+            oauth: None,
             data: self.data.clone(),
         }
     }

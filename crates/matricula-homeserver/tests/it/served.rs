@@ -106,7 +106,7 @@ fn refusals_are_the_apis_errors() {
     assert_eq!(reply.header("Content-Type"), Some("application/json"));
     let limited = Register::read(&of_the_wire(&reply));
     assert!(
-        matches!(limited, Err(ApiError::RateLimited { retry_after: Some(wait) })
+        matches!(limited, Err(ApiError::RateLimited { retry_after: Some(wait), .. })
         if wait.as_millis() == 2_000)
     );
 }

@@ -119,10 +119,12 @@ fn too_many_requests() {
             "errcode": "M_LIMIT_EXCEEDED", "error": "Too many requests", "retry_after_ms": 2000,
         }),
     );
-    let ours = ApiError::RateLimited {
-        retry_after: Some(Duration::from_secs(2)),
+    let ours = of_ours(&wire);
+    let ApiError::RateLimited { retry_after, error } = &ours else {
+        panic!("{ours:?}");
     };
-    assert_eq!(of_ours(&wire), ours);
+    assert_eq!(*retry_after, Some(Duration::from_secs(2)));
+    assert_eq!(error.as_ref().unwrap().message, "Too many requests");
     assert_eq!(
         response::error_to_matricula(of_theirs(&wire)).unwrap(),
         ours
@@ -134,9 +136,17 @@ fn too_many_requests() {
     );
     assert_eq!(response::error_to_matricula(theirs).unwrap(), ours);
 
-    let ours = ApiError::RateLimited { retry_after: None };
+    let ours = ApiError::RateLimited {
+        retry_after: None,
+        error: None,
+    };
     let theirs: RumaError = response::error_to_ruma(&ours).unwrap();
-    assert_eq!(response::error_to_matricula(theirs).unwrap(), ours);
+    let back = response::error_to_matricula(theirs).unwrap();
+    assert!(
+        matches!(&back, ApiError::RateLimited { retry_after: None, error: Some(error) }
+            if error.code == ErrorCode::LimitExceeded),
+        "{back:?}"
+    );
 }
 
 #[test]

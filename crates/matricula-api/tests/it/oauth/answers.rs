@@ -245,7 +245,10 @@ fn other_failures_are_what_they_are_elsewhere() {
         let status = OAuthError::Other(ApiError::UnexpectedStatus { status: 502 });
         assert_eq!(read(502, body), status, "{body}");
     }
-    let limited = OAuthError::Other(ApiError::RateLimited { retry_after: None });
+    let limited = OAuthError::Other(ApiError::RateLimited {
+        retry_after: None,
+        error: None,
+    });
     assert_eq!(read(429, "slow down"), limited);
 }
 

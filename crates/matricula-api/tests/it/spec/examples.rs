@@ -107,10 +107,14 @@ fn every_example_of_an_error_is_the_right_error() {
                     .err()
                     .unwrap_or_else(|| panic!("{} is no error", media.name));
                 let is_right = match &error {
-                    ApiError::RateLimited { retry_after } => {
+                    ApiError::RateLimited { retry_after, error } => {
                         limited += 1;
                         let wait = example["retry_after_ms"].as_u64();
-                        media.status == 429 && *retry_after == wait.map(Duration::from_millis)
+                        let error = error.as_ref().expect("examples have a code");
+                        media.status == 429
+                            && *retry_after == wait.map(Duration::from_millis)
+                            && error.code.as_str() == example["errcode"]
+                            && *error.message == *example["error"].as_str().unwrap_or_default()
                     }
                     ApiError::Uia(info) => {
                         uia += 1;

@@ -157,7 +157,11 @@ fn details(endpoint: &AnyEndpoint, error: &ApiError) -> Value {
             details["params"] = json!(info.params);
             details["errcode"] = json!(info.errcode);
         }
-        ApiError::RateLimited { retry_after } => {
+        ApiError::RateLimited { retry_after, error } => {
+            if let Some(refusal) = error {
+                details["status"] = json!(refusal.status);
+                details["errcode"] = json!(refusal.code);
+            }
             details["retry_after_seconds"] = json!(retry_after.map(|wait| wait.as_secs_f64()));
         }
         ApiError::Malformed { status, .. } | ApiError::UnexpectedStatus { status } => {
