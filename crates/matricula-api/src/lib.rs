@@ -44,6 +44,7 @@ pub mod fallback;
 mod generated;
 mod identifier;
 mod ids;
+mod lax_list;
 #[doc = include_str!("lenience.md")]
 pub mod lenience {}
 mod locate;
@@ -75,6 +76,7 @@ pub use generated::identity;
 #[cfg(feature = "push")]
 pub use generated::push;
 pub use ids::{EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId};
+pub use lax_list::LaxList;
 pub use media::{Content, Redirect};
 pub use operations::operations;
 pub use raw::{Raw, TextOr};

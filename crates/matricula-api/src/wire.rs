@@ -9,12 +9,12 @@ use matricula_job::{Body, Response, Secret, ServerUrl};
 use percent_encoding::percent_encode_byte;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, DeserializeOwned, MapAccess},
+    de::{self, DeserializeOwned, IntoDeserializer, MapAccess},
     ser::SerializeMap,
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
-use crate::{ApiError, Raw, locate};
+use crate::{ApiError, Extra, Raw, locate};
 
 /// The address of an operation on `server`: the `parts` of its path that are fixed, and after each
 /// the encoded segment that follows it.
@@ -190,7 +190,7 @@ pub(crate) fn key<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key<'de>
 }
 
 #[cfg(feature = "events")]
-pub(crate) use crate::events::tagged::{Tag, constant, filled, tagged};
+pub(crate) use crate::events::tagged::{Tag, constant, tagged};
 
 /// The value of the field whose name was read last; none for null.
 pub(crate) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
@@ -212,14 +212,97 @@ pub(crate) fn secret<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Secre
 
 /// The value of a field in milliseconds.
 pub(crate) fn millis<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
-    let number: Option<u64> = map.next_value()?;
-    Ok(number.map(Duration::from_millis))
+    let time: Option<Millis> = map.next_value()?;
+    Ok(time.map(|Millis(time)| time))
 }
 
 /// The value of a field in seconds.
 pub(crate) fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
-    let number: Option<u64> = map.next_value()?;
-    Ok(number.map(Duration::from_secs))
+    let time: Option<Seconds> = map.next_value()?;
+    Ok(time.map(|Seconds(time)| time))
+}
+
+/// The value of a field that is a number, or a text that holds one.
+pub(crate) fn decimal<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<f64>, A::Error> {
+    let number: Option<Decimal> = map.next_value()?;
+    Ok(number.map(|Decimal(number)| number))
+}
+
+/// The value of a list that must be there, of which null says that it is empty.
+pub(crate) fn list<'de, T: Default + Deserialize<'de>, A: MapAccess<'de>>(
+    map: &mut A,
+) -> Result<Option<T>, A::Error> {
+    let list: Option<T> = map.next_value()?;
+    Ok(Some(list.unwrap_or_default()))
+}
+
+/// The value of a field, if it fits; what does not fit is kept in `extra` under the field's name.
+pub(crate) fn lax<'de, T: DeserializeOwned, A: MapAccess<'de>>(
+    map: &mut A,
+    name: &str,
+    extra: &mut Extra,
+) -> Result<Option<T>, A::Error> {
+    let json: Box<RawValue> = map.next_value()?;
+    // Of a field that comes twice the last counts.
+    extra.remove(name);
+    if let Ok(value) = serde_json::from_str(json.get()) {
+        return Ok(value);
+    }
+    // What is nested too deep is still refused.
+    let value = serde_json::from_str(json.get()).map_err(de::Error::custom)?;
+    extra.insert(name.to_owned(), value);
+    Ok(None)
+}
+
+/// Writes what no field has. What once did not fit a field goes when the field is `set`.
+pub(crate) fn extra<M: SerializeMap>(
+    map: &mut M,
+    extra: &Extra,
+    set: &[(&str, bool)],
+) -> Result<(), M::Error> {
+    extra
+        .iter()
+        .filter(|(name, _)| !set.contains(&(name.as_str(), true)))
+        .try_for_each(|(name, value)| map.serialize_entry(name, value))
+}
+
+/// The value of a field that an empty text leaves out, as null does.
+pub(crate) fn filled<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    map: &mut A,
+) -> Result<Option<T>, A::Error> {
+    map.next_value().map(|Filled(value)| value)
+}
+
+/// What is read of a text; nothing of an empty one.
+pub(crate) struct Filled<T>(pub(crate) Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Filled<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Filled<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_unit<E>(self) -> Result<Filled<T>, E> {
+                Ok(Filled(None))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Filled<T>, E> {
+                match text {
+                    "" => Ok(Filled(None)),
+                    text => {
+                        T::deserialize(text.into_deserializer()).map(|value| Filled(Some(value)))
+                    }
+                }
+            }
+        }
+
+        from.deserialize_any(Visitor(PhantomData))
+    }
 }
 
 /// The value of a field that must be there.
@@ -245,7 +328,82 @@ impl Serialize for Exposed<'_> {
     }
 }
 
-/// Writes a time in milliseconds.
+/// A number that may be written as a text.
+pub(crate) struct Decimal(pub(crate) f64);
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = f64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            #[allow(clippy::cast_precision_loss, reason = "JSON has no more")]
+            fn visit_u64<E>(self, number: u64) -> Result<f64, E> {
+                Ok(number as f64)
+            }
+
+            #[allow(clippy::cast_precision_loss, reason = "JSON has no more")]
+            fn visit_i64<E>(self, number: i64) -> Result<f64, E> {
+                Ok(number as f64)
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<f64, E> {
+                Ok(number)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
+                let number = text.trim().parse().ok();
+                // JSON can write no others.
+                let number = number.filter(|number: &f64| number.is_finite());
+                number.ok_or_else(|| E::custom("the text is no number"))
+            }
+        }
+
+        from.deserialize_any(Visitor).map(Self)
+    }
+}
+
+/// A span of time, which wrong clocks make negative: then it is none.
+fn span<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    struct Visitor;
+
+    impl de::Visitor<'_> for Visitor {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("u64")
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<u64, E> {
+            Ok(u64::try_from(number).unwrap_or_default())
+        }
+    }
+
+    from.deserialize_u64(Visitor)
+}
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        span(from).map(Duration::from_millis).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        span(from).map(Duration::from_secs).map(Self)
+    }
+}
+
+/// A time in milliseconds.
 pub(crate) struct Millis(pub(crate) Duration);
 
 impl Serialize for Millis {
@@ -254,7 +412,7 @@ impl Serialize for Millis {
     }
 }
 
-/// Writes a time in seconds.
+/// A time in seconds.
 pub(crate) struct Seconds(pub(crate) Duration);
 
 impl Serialize for Seconds {

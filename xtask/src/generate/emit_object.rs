@@ -49,12 +49,15 @@ pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
         let _ = writeln!(locals, "let mut {name} = None;");
         let _ = writeln!(
             arms,
-            "\"{wire}\" => {name} = wire::{}(&mut entries)?,",
-            reader(field)
+            "\"{wire}\" => {name} = wire::{},",
+            reader(field, object.is_request)
         );
         let _ = match (&field.ty, field.required) {
             // Absent and null are the same.
             (Type::Nullable(_), true) | (_, false) => writeln!(values, "{name},"),
+            _ if field.may_lack && !object.is_request => {
+                writeln!(values, "{name}: {name}.unwrap_or_default(),")
+            }
             _ => writeln!(values, "{name}: wire::required({name}, \"{wire}\")?,"),
         };
     }
@@ -143,7 +146,10 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
         };
     }
     let rest = match object.extra {
-        None | Some(Type::Value) => "self.extra.write(&mut map)?;",
+        None | Some(Type::Value) => match lax(object.fields) {
+            set if set.is_empty() => "self.extra.write(&mut map)?;",
+            set => &format!("wire::extra(&mut map, &self.extra, &[{set}])?;"),
+        },
         Some(_) => "for (name, value) in &self.extra {\nmap.serialize_entry(name, value)?;\n}",
     };
     let name = object.name;
@@ -155,16 +161,38 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
     );
 }
 
-/// The function that reads a field.
-fn reader(field: &Field) -> &'static str {
-    match &field.ty {
+/// Of each field whose place may be taken by what did not fit, whether it is set.
+fn lax(fields: &[Field]) -> String {
+    let fields = fields.iter().filter(|field| field.lax);
+    fields
+        .map(|field| format!("(\"{}\", self.{}.is_some()),", field.wire, field.name))
+        .collect()
+}
+
+/// The call that reads a field.
+fn reader(field: &Field, is_request: bool) -> String {
+    if field.lax {
+        let read = format!("lax(&mut entries, \"{}\", &mut extra)?", field.wire);
+        return match &field.ty {
+            Type::Millis => format!("{read}.map(|wire::Millis(time)| time)"),
+            Type::Seconds => format!("{read}.map(|wire::Seconds(time)| time)"),
+            Type::Decimal => format!("{read}.map(|wire::Decimal(number)| number)"),
+            Type::Filled(_) => format!("{read}.and_then(|wire::Filled(value)| value)"),
+            _ => read,
+        };
+    }
+    let function = match &field.ty {
+        // In requests null is the mistake of whoever asks, and to be told.
+        Type::List(_) | Type::LaxList(_) if field.required && !is_request => "list",
+        Type::Decimal => "decimal",
         Type::Secret => "secret",
         Type::Millis => "millis",
         Type::Filled(_) => "filled",
         Type::Seconds => "seconds",
         Type::Value if field.null_matters || field.required => "present",
         _ => "value",
-    }
+    };
+    format!("{function}(&mut entries)?")
 }
 
 /// What a time is written with.

@@ -83,6 +83,8 @@ fn whole(name: &str, ty: Type, words: &str) -> Field {
         ty,
         required: true,
         null_matters: false,
+        lax: false,
+        may_lack: false,
         words: Some(words.to_owned()),
         facts: String::new(),
     }

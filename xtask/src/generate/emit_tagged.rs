@@ -17,6 +17,9 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
     );
     let (mut read, mut write, mut from) = (String::new(), String::new(), String::new());
     let mut keys = String::new();
+    let is_other = |one: &&Variant| one.value.is_none() && one.key.is_none();
+    let other = found.variants.iter().find(is_other).filter(|_| found.lax);
+    let other = other.map(|variant| &variant.name);
     for found in &found.variants {
         let (variant, content) = (&found.name, &found.content);
         doc(code, "    ", &found.doc);
@@ -29,7 +32,13 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
             }
             (None, None) => "_".to_owned(),
         };
-        let _ = writeln!(read, "{arm} => found.read().map(Self::{variant}),");
+        let other = match &other {
+            Some(other) if *other != variant => {
+                format!(".or_else(|_| found.read().map(Self::{other}))")
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(read, "{arm} => found.read().map(Self::{variant}){other},");
         let _ = writeln!(
             write,
             "Self::{variant}(content) => content.serialize(serializer),"

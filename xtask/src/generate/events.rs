@@ -330,7 +330,7 @@ fn object<'a>(
         true => {
             let (mut fields, extra) = lower.fields(parts, &owner)?;
             for field in &mut fields {
-                finish(lower, field, parts, tag);
+                finish(lower, field, tag);
             }
             let new = Struct {
                 name,
@@ -359,8 +359,8 @@ fn object<'a>(
     Ok(())
 }
 
-/// What only contents have: fields of one value, and fields that an empty text leaves out.
-fn finish(lower: &mut Lower<'_>, field: &mut Field, parts: &[At<'_>], tag: Option<(&str, &str)>) {
+/// What only contents have: fields of one value.
+fn finish(lower: &mut Lower<'_>, field: &mut Field, tag: Option<(&str, &str)>) {
     if let Some((_, value)) = tag.filter(|(key, _)| field.wire == *key) {
         let old = std::mem::replace(&mut field.ty, Type::Constant(value.to_owned()));
         field.required = true;
@@ -368,13 +368,6 @@ fn finish(lower: &mut Lower<'_>, field: &mut Field, parts: &[At<'_>], tag: Optio
             let is_old = |item: &Item| matches!(item, Item::Enum(found) if found.name == name);
             lower.module(&module).items.retain(|item| !is_old(item));
         }
-    }
-    let blank = |part: &At<'_>| {
-        let site = format!("{}/{}", part.site, field.wire);
-        lower.overrides.has("blank", &site)
-    };
-    if parts.iter().any(blank) {
-        field.ty = Type::Filled(Box::new(field.ty.clone()));
     }
 }
 
@@ -493,6 +486,7 @@ fn tagged_type<'a>(
         name: owner.clone(),
         doc: format!("{words} Which one is said by `{tag}`."),
         tag: tag.to_owned(),
+        lax: flag(node, "lax"),
         shared,
         variants,
     });

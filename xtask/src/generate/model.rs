@@ -45,6 +45,10 @@ pub(crate) struct Field {
     pub(crate) required: bool,
     /// Whether null says something else than absence.
     pub(crate) null_matters: bool,
+    /// Whether what does not fit counts as absent, and stays beside the fields.
+    pub(crate) lax: bool,
+    /// Whether it is an empty list where it is absent, though it is required.
+    pub(crate) may_lack: bool,
     /// What it is, in our own words, if the name alone does not tell.
     pub(crate) words: Option<String>,
     /// Units, versions and the like.
@@ -60,6 +64,8 @@ pub(crate) enum Type {
     Text,
     Secret,
     Timestamp,
+    /// A number that may be written as a text.
+    Decimal,
     /// A time in milliseconds.
     Millis,
     /// A time in seconds.
@@ -74,6 +80,8 @@ pub(crate) enum Type {
     Raw(Option<Box<Type>>),
     Nullable(Box<Type>),
     List(Box<Type>),
+    /// A list that may hold what does not fit.
+    LaxList(Box<Type>),
     /// Key and value.
     Map(Box<Type>, Box<Type>),
     TextOr(Box<Type>),
@@ -161,6 +169,8 @@ pub(crate) struct Tagged {
     pub(crate) doc: String,
     /// The field that tells.
     pub(crate) tag: String,
+    /// Whether what does not fit its shape is of the one for all others.
+    pub(crate) lax: bool,
     /// Optional fields that all have.
     pub(crate) shared: Vec<Field>,
     pub(crate) variants: Vec<Variant>,

@@ -128,7 +128,16 @@ impl<'a> Lower<'a> {
             item: false,
             ..owner.clone()
         };
-        let ty = self.lower_all(sources, &owner)?;
+        let mut ty = self.lower_all(sources, &owner)?;
+        let listed = |section| {
+            sources
+                .iter()
+                .any(|at| self.overrides.has(section, &at.site))
+        };
+        if listed("blank") {
+            ty = Type::Filled(Box::new(ty));
+        }
+        let (lax, may_lack) = (listed("lax"), listed("lists"));
         let site = &sources[0].site;
         let name = self.overrides.text("names", site);
         let name = name.map_or_else(|| snake(&wire), str::to_owned);
@@ -141,12 +150,22 @@ impl<'a> Lower<'a> {
             .find_map(|at| self.overrides.text("words", &at.site))
             .map(str::to_owned);
         let facts = facts(&wire, sources);
+        if lax && (required || ty == Type::Secret) {
+            return Err(format!(
+                "{site} is required or secret, and so cannot be lax"
+            ));
+        }
+        if may_lack && !(required && matches!(ty, Type::List(_))) {
+            return Err(format!("{site} is no list that is required"));
+        }
         Ok(Field {
             wire,
             name,
             ty,
             required,
             null_matters,
+            lax,
+            may_lack,
             words,
             facts,
         })
@@ -157,9 +176,15 @@ impl<'a> Lower<'a> {
         for part in parts {
             let site = part.site.clone() + "/*";
             let patterns = part.node.get("patternProperties");
-            if let Some((pattern, value)) = patterns.into_iter().flat_map(entries).next() {
+            let mut patterns = patterns.into_iter().flat_map(entries);
+            if let Some((pattern, value)) = patterns.next() {
+                if patterns.next().is_some() {
+                    return Err(format!("{}: several patternProperties are new", part.site));
+                }
+                let keys = self.overrides.text("types", &format!("{}/keys", part.site));
                 let below = part.below(&["patternProperties", pattern], value, site);
                 let key = match text(value, "x-pattern-format") {
+                    _ if keys == Some("text") => Type::Text,
                     Some(format) => identifier(format)
                         .map(Type::Id)
                         .ok_or_else(|| format!("{}: the format {format} is new", part.site))?,

@@ -27,6 +27,7 @@ impl<'a> Lower<'a> {
         let module = snake(stem(file));
         self.module(&module).about = format!("The operations of `{}`.", stem(file));
         for (path, methods) in root.get("paths").into_iter().flat_map(entries) {
+            check_path(path, methods).map_err(|error| format!("{file}: {error}"))?;
             for method in METHODS {
                 let Some(node) = methods.get(method) else {
                     continue;
@@ -250,7 +251,7 @@ impl<'a> Lower<'a> {
                 secrets.iter().map(below).collect()
             }
             Type::Nullable(inner) | Type::TextOr(inner) => self.secrets_of(inner, pointer),
-            Type::List(inner) | Type::Map(_, inner) => {
+            Type::List(inner) | Type::LaxList(inner) | Type::Map(_, inner) => {
                 self.secrets_of(inner, &format!("{pointer}/*"))
             }
             Type::Struct(path) => self.struct_at(path).map_or_else(Vec::new, |found| {
@@ -265,6 +266,15 @@ impl<'a> Lower<'a> {
             .iter()
             .flat_map(|field| self.secrets_of(&field.ty, &step(pointer, &field.wire)))
             .collect()
+    }
+}
+
+/// Refuses what stands beside operations of the known methods: it is not to be passed over.
+fn check_path(path: &str, node: &Node) -> Result<()> {
+    let unknown = |(key, _): &(&str, &Node)| !METHODS.contains(key) && !key.starts_with("x-");
+    match entries(node).find(unknown) {
+        Some((key, _)) => Err(format!("{path}: the generator knows no `{key}` of a path")),
+        None => Ok(()),
     }
 }
 

@@ -26,6 +26,8 @@ const SECTIONS: &[&str] = &[
     "guests",
     "keyed",
     "kinds",
+    "lax",
+    "lists",
     "names",
     "no_body",
     "optional",

@@ -66,6 +66,7 @@ impl<'a> Lower<'a> {
         Ok(Some(match name {
             Some("text") => Type::Text,
             Some("signed") => Type::Signed,
+            Some("decimal") => Type::Decimal,
             Some("unsigned") => Type::Unsigned,
             Some("timestamp") => Type::Timestamp,
             Some("seconds") => Type::Seconds,
@@ -102,7 +103,12 @@ impl<'a> Lower<'a> {
                     return Ok(Type::List(Box::new(Type::Value)));
                 };
                 let below = at.below(&["items"], item, at.site.clone() + "/*");
-                Type::List(Box::new(self.lower(&below, &owner.item())?))
+                let is_lax = self.overrides.has("lax", &below.site);
+                let item = Box::new(self.lower(&below, &owner.item())?);
+                match is_lax {
+                    true => Type::LaxList(item),
+                    false => Type::List(item),
+                }
             }
             ["string"] => self.lower_text(at)?,
             ["integer"] if is_timestamp(&owner.field) => Type::Timestamp,

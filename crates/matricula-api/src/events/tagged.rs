@@ -1,10 +1,10 @@
 //! Reads objects whose shape is said by one of their fields.
 
-use std::{fmt, marker::PhantomData, slice};
+use std::{fmt, slice};
 
 use serde::{
-    Deserialize, Deserializer,
-    de::{self, DeserializeSeed, IntoDeserializer, MapAccess, value::BorrowedStrDeserializer},
+    Deserializer,
+    de::{self, DeserializeSeed, MapAccess, value::BorrowedStrDeserializer},
 };
 use serde_json::value::RawValue;
 
@@ -146,41 +146,5 @@ pub(crate) fn constant<'de, A: MapAccess<'de>>(
     match text == wanted {
         true => Ok(()),
         false => Err(de::Error::custom(format_args!("not `{wanted}`"))),
-    }
-}
-
-/// Reads a field that an empty text leaves out, as null does.
-pub(crate) fn filled<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
-    map: &mut A,
-) -> Result<Option<T>, A::Error> {
-    map.next_value().map(|Filled(value)| value)
-}
-
-struct Filled<T>(Option<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Filled<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(FilledVisitor(PhantomData))
-    }
-}
-
-struct FilledVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> de::Visitor<'de> for FilledVisitor<T> {
-    type Value = Filled<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_unit<E>(self) -> Result<Filled<T>, E> {
-        Ok(Filled(None))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Filled<T>, E> {
-        match text {
-            "" => Ok(Filled(None)),
-            text => T::deserialize(text.into_deserializer()).map(|value| Filled(Some(value))),
-        }
     }
 }

@@ -120,7 +120,7 @@ fn a_content_becomes_the_request_that_sends_it() {
     let path = "/_matrix/client/v3/rooms/%21a%3Aexample.org/state/m.room.name/";
     check(&request, path, &name.to_raw());
 
-    let direct = Direct([(user(), vec![room()])].into());
+    let direct = Direct([(user().to_string(), vec![room()].into())].into());
     let request = SetAccountData::of(user(), &direct);
     let path = "/_matrix/client/v3/user/%40alice%3Aexample.org/account_data/m.direct";
     check(&request, path, &direct.to_raw());

@@ -4,7 +4,7 @@ use matricula_api::{
     EventId, Raw, TextOr, UserId,
     events::{
         AnyAccountData, AnyEphemeral, AnyMessage, AnyState, AnyToDevice, BasicEvent, CallInvite,
-        CallVersion, CrossSigningMaster, Direct, EventContent, EventKind, ForwardedRoomKey,
+        CallVersion, CrossSigningMaster, EventContent, EventKind, ForwardedRoomKey, FullyRead,
         IdentityServer, JoinRule, KeyVerificationStart, Membership, Mentions, PolicyRuleUser,
         PowerLevel, PushRules, Reaction, Receipt, Relation, RoomCanonicalAlias, RoomEncrypted,
         RoomEvent, RoomJoinRules, RoomKey, RoomKeyBundle, RoomMember, RoomMessage, RoomName,
@@ -336,31 +336,31 @@ fn what_is_wrong_is_named_with_its_path() {
             "expected a string, found integer, at /msgtype",
         ),
         (
-            refused::<RoomMessage>(json!({"msgtype": "m.image", "body": "b", "info": {"h": "x"}})),
-            "expected u64, found string, at /info/h",
+            refused::<RoomMessage>(json!({"msgtype": "m.file", "body": "b", "file": {"url": 5}})),
+            "expected a content address, found integer, at /file/url",
         ),
         (
-            refused::<RoomMessage>(text(json!({"m.relates_to": {"rel_type": "m.thread"}}))),
-            "missing field `event_id`, at /m.relates_to",
+            refused::<RoomMessage>(text(json!({"formatted_body": 5}))),
+            "expected a string, found integer, at /formatted_body",
         ),
         (
-            refused::<RoomMessage>(text(
-                json!({"m.relates_to": {"m.in_reply_to": {"event_id": 5}}}),
-            )),
-            "expected a event id, found integer, at /m.relates_to/m.in_reply_to/event_id",
+            refused::<RoomMessage>(
+                json!({"msgtype": "m.file", "body": "b", "file": {"hashes": {"a": 5}}}),
+            ),
+            "expected a string, found integer, at /file/hashes/a",
         ),
         (
             refused::<PushRules>(json!({"global": {"room": [{"rule_id": "a", "default": true,
-                "enabled": true, "actions": [], "conditions": [{"kind": "event_match"}]}]}})),
-            "missing field `key`, at /global/room/0/conditions/0",
+                "enabled": true, "actions": [], "conditions": [{"kind": 5}]}]}})),
+            "expected a string, found integer, at /global/room/0/conditions/0/kind",
         ),
         (
             refused::<RoomPowerLevels>(json!({"users": {"@a:b.c": "many"}})),
             "the text is no power level, at /users/@a:b.c",
         ),
         (
-            refused::<Direct>(json!({"@a:b.c": ["!d:b.c", 5]})),
-            "expected a room id, found integer, at /@a:b.c/1",
+            refused::<FullyRead>(json!({"event_id": 5})),
+            "expected a event id, found integer, at /event_id",
         ),
     ] {
         assert_eq!(reason, expected);

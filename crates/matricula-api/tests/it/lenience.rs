@@ -4,21 +4,30 @@
 use std::time::Duration;
 
 use matricula_api::{
-    ApiError, Endpoint, ErrorCode,
+    ApiError, Endpoint, ErrorCode, Extra, Raw,
     client::{
         definitions::SyncFilterEventFormat,
         device_management::UpdateDevice,
         filter::DefineFilter,
         keys::UploadKeys,
+        list_joined_rooms::GetJoinedRooms,
+        list_public_rooms::GetPublicRooms,
         login::Login,
         logout::{Logout, LogoutAll},
+        message_pagination::GetRoomEvents,
+        presence::GetPresence,
         profile::GetUserProfile,
         registration::Register,
         rooms::GetRoomState,
         sso_login_redirect::RedirectToSso,
-        sync::Sync,
+        sync::{JoinedRoom, Sync},
+        tags::GetRoomTags,
         third_party_lookup::GetProtocols,
         whoami::GetTokenOwner,
+    },
+    events::{
+        self, Direct, EventContent, PushRules, Reaction, RoomAvatar, RoomCreate, RoomEncrypted,
+        RoomMember, RoomMessage, RoomTopic, SpaceChild, definitions::PushCondition,
     },
     server::{AnyEndpoint, Incoming, Served},
     uia::{Stage, UiaInfo},
@@ -326,6 +335,201 @@ fn of_a_field_that_comes_twice_the_last_counts() {
 fn counts_may_be_of_unknown_kinds() {
     let body = r#"{"one_time_key_counts": {"org.example.keys": 3}}"#;
     assert!(read::<UploadKeys>(200, body).is_ok());
+}
+
+#[test]
+fn a_list_may_be_null() {
+    let rooms = read::<GetJoinedRooms>(200, r#"{"joined_rooms": null}"#).unwrap();
+    assert_eq!(rooms.joined_rooms, []);
+    assert!(read::<GetJoinedRooms>(200, "{}").is_err());
+}
+
+#[test]
+fn a_list_of_events_may_be_left_out() {
+    for body in [r#"{"start": "s"}"#, r#"{"start": "s", "chunk": null}"#] {
+        assert_eq!(read::<GetRoomEvents>(200, body).unwrap().chunk, []);
+    }
+    assert_eq!(read::<GetPublicRooms>(200, "{}").unwrap().chunk, []);
+    for timeline in [json!({"limited": true}), json!({"events": null})] {
+        let joined = synced(&json!({ "timeline": timeline }));
+        assert_eq!(joined.timeline.unwrap().events, []);
+    }
+}
+
+/// What a sync says of the one room in it.
+fn synced(room: &Value) -> JoinedRoom {
+    let body = json!({"next_batch": "n", "rooms": {"join": {"!a:b": room}}}).to_string();
+    let rooms = read::<Sync>(200, &body).unwrap().rooms.unwrap();
+    let joined = rooms.join.unwrap();
+    joined.into_iter().next().unwrap().1
+}
+
+#[test]
+fn a_listed_room_may_have_an_empty_alias() {
+    let with = |alias: &str| {
+        let room = json!({"room_id": "!a:b", "num_joined_members": 1, "world_readable": true,
+            "guest_can_join": false, "canonical_alias": alias});
+        let body = json!({ "chunk": [room] }).to_string();
+        read::<GetPublicRooms>(200, &body).unwrap().chunk.remove(0)
+    };
+    assert_eq!(with("#a:b").canonical_alias.unwrap().as_str(), "#a:b");
+    assert_eq!(with("").canonical_alias, None);
+    assert_eq!(with("").extra, Extra::new());
+    assert_eq!(with("nonsense").canonical_alias, None);
+    assert_eq!(with("nonsense").extra["canonical_alias"], "nonsense");
+}
+
+#[test]
+fn one_hero_spoils_no_sync() {
+    let summary = json!({"m.heroes": ["@a:b", "bob", null, "@c:b"]});
+    let summary = synced(&json!({ "summary": summary })).summary.unwrap();
+    let heroes = summary.heroes.as_ref().unwrap();
+    let ids: Vec<&str> = heroes.iter().map(|user| user.as_str()).collect();
+    assert_eq!(ids, ["@a:b", "@c:b"]);
+    let written = serde_json::to_value(&summary).unwrap();
+    assert_eq!(written["m.heroes"], json!(["@a:b", "@c:b", "bob", null]));
+    let summary = synced(&json!({"summary": {"m.heroes": null}})).summary;
+    assert_eq!(summary.unwrap().heroes, None);
+}
+
+#[test]
+fn negative_counts_spoil_no_sync() {
+    let room = json!({
+        "summary": {"m.joined_member_count": -1, "m.invited_member_count": 2},
+        "unread_notifications": {"highlight_count": 3, "notification_count": -1},
+        "unread_thread_notifications": {"$1": {"highlight_count": -1}},
+    });
+    let joined = synced(&room);
+    let summary = joined.summary.as_ref().unwrap();
+    assert_eq!(summary.joined_member_count, None);
+    assert_eq!(summary.invited_member_count, Some(2));
+    let unread = joined.unread_notifications.as_ref().unwrap();
+    assert_eq!(unread.highlight_count, Some(3));
+    assert_eq!(unread.notification_count, None);
+    assert_eq!(serde_json::to_value(&joined).unwrap(), room);
+}
+
+#[test]
+fn a_time_span_is_never_negative() {
+    let ago = |number: i64| {
+        let body = json!({"presence": "online", "last_active_ago": number}).to_string();
+        read::<GetPresence>(200, &body).unwrap().last_active_ago
+    };
+    assert_eq!(ago(-5), Some(Duration::ZERO));
+    assert_eq!(ago(5), Some(Duration::from_millis(5)));
+    let text = r#"{"presence": "online", "last_active_ago": "5"}"#;
+    assert!(read::<GetPresence>(200, text).is_err());
+}
+
+#[test]
+fn the_order_of_a_tag_may_be_a_text() {
+    for order in [json!(0.5), json!("0.5"), json!(" 0.5 ")] {
+        let body = json!({"tags": {"m.favourite": {"order": order}}}).to_string();
+        let tags = read::<GetRoomTags>(200, &body).unwrap().tags.unwrap();
+        assert_eq!(tags.get("m.favourite").unwrap().order, Some(0.5));
+        let tag = serde_json::from_str::<events::Tag>(&body).unwrap();
+        let tags = tag.tags.unwrap();
+        assert_eq!(tags.get("m.favourite").unwrap().order, Some(0.5));
+    }
+    for order in ["first", "NaN", "inf", ""] {
+        let body = json!({"tags": {"m.favourite": {"order": order}}}).to_string();
+        assert!(read::<GetRoomTags>(200, &body).is_err(), "{order}");
+    }
+}
+
+/// Reads `content` with `part` in it, which does not fit, and expects that only it is missed.
+fn without<C: EventContent + PartialEq + std::fmt::Debug>(content: &Value, part: &str, bad: Value) {
+    let from = |value: &Value| C::from_raw(&Raw::<Value>::new(value).unwrap());
+    let mut with = content.clone();
+    let (parent, name) = part.rsplit_once('/').unwrap();
+    let place = with.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    place.insert(name.to_owned(), bad);
+    let read = from(&with).unwrap_or_else(|error| panic!("{part}: {error}"));
+    let written: Value = serde_json::from_str(read.to_raw().json()).unwrap();
+    assert_eq!(differences(&with, &written), [], "{part}");
+    assert_ne!(read, from(content).unwrap(), "{part}");
+}
+
+#[test]
+fn one_bad_part_spoils_no_event() {
+    let text = json!({"msgtype": "m.text", "body": "b"});
+    let relation = json!({"rel_type": "m.thread"});
+    without::<RoomMessage>(&text, "/m.relates_to", relation.clone());
+    without::<Reaction>(&json!({}), "/m.relates_to", relation.clone());
+    let encrypted = json!({"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "c"});
+    without::<RoomEncrypted>(&encrypted, "/m.relates_to", relation);
+    for bad in [json!([]), json!({"user_ids": ["bob"]}), json!("@a:b")] {
+        without::<RoomMessage>(&text, "/m.mentions", bad);
+    }
+    for kind in ["image", "video", "audio", "file"] {
+        let media = json!({"msgtype": format!("m.{kind}"), "body": "b", "info": {"mimetype": "m"}});
+        for bad in [json!(1.5), json!(-1), json!("9")] {
+            without::<RoomMessage>(&media, "/info/size", bad);
+        }
+        without::<RoomMessage>(&media, "/info", json!("none"));
+        without::<RoomMessage>(&media, "/url", json!("https://a/b"));
+        if kind == "audio" || kind == "video" {
+            without::<RoomMessage>(&media, "/info/duration", json!(0.5));
+        }
+        if kind != "audio" {
+            without::<RoomMessage>(&media, "/info/thumbnail_url", json!(""));
+            without::<RoomMessage>(&media, "/info/thumbnail_file", json!({"url": 5}));
+            without::<RoomMessage>(&media, "/info/thumbnail_info", json!(5));
+        }
+    }
+    let empty = json!({});
+    without::<RoomAvatar>(&empty, "/info", json!({"w": [], "thumbnail_info": []}));
+    without::<RoomTopic>(&empty, "/m.topic", json!("words"));
+    without::<RoomCreate>(&empty, "/predecessor", json!("!a:b"));
+    without::<SpaceChild>(&empty, "/order", json!(5));
+    let member = json!({"membership": "join"});
+    without::<RoomMember>(&member, "/join_authorised_via_users_server", json!("b"));
+}
+
+#[test]
+fn what_did_not_fit_goes_when_the_field_is_set() {
+    let topic = json!({"topic": "t", "m.topic": "words"}).to_string();
+    let mut topic = serde_json::from_str::<RoomTopic>(&topic).unwrap();
+    topic.topic_block = Some(Default::default());
+    assert_eq!(topic.to_raw().json(), r#"{"topic":"t","m.topic":{}}"#);
+    // Of two, the last counts.
+    let twice = r#"{"order": 5, "order": "a"}"#;
+    let child = serde_json::from_str::<SpaceChild>(&twice).unwrap();
+    assert_eq!(child.to_raw().json(), r#"{"order":"a"}"#);
+    let twice = r#"{"order": "a", "order": 5}"#;
+    let child = serde_json::from_str::<SpaceChild>(&twice).unwrap();
+    assert_eq!(
+        (child.order.as_deref(), &child.extra["order"]),
+        (None, &json!(5))
+    );
+}
+
+#[test]
+fn one_bad_entry_spoils_no_direct_rooms() {
+    let direct = json!({"bob@example.org": ["!a:b"], "@c:b": ["!d:b", 5, "here"], "@d:b": null});
+    let Direct(rooms) = serde_json::from_value(direct.clone()).unwrap();
+    let of = |user: &str| rooms.get(user).unwrap();
+    assert_eq!(of("bob@example.org")[0].as_str(), "!a:b");
+    assert_eq!(of("@c:b").len(), 1);
+    assert_eq!(of("@c:b").rest, [json!(5), json!("here")]);
+    assert!(of("@d:b").is_empty());
+    let written = serde_json::to_value(&Direct(rooms)).unwrap();
+    assert_eq!(written["@c:b"], direct["@c:b"]);
+}
+
+#[test]
+fn one_bad_condition_spoils_no_rules() {
+    let rule = json!({"rule_id": "a", "default": true, "enabled": true,
+        "actions": ["notify", {"set_tweak": 5}], "conditions": [{"kind": "event_match"}]});
+    let rules = json!({"global": {"override": [rule]}});
+    let read = serde_json::from_value::<PushRules>(rules.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), rules);
+    let rule = &read.global.unwrap().overrides.unwrap()[0];
+    assert!(matches!(
+        rule.conditions.as_ref().unwrap()[0],
+        PushCondition::Other(_)
+    ));
+    assert_eq!((rule.actions.len(), rule.actions.rest.len()), (1, 1));
 }
 
 #[test]

@@ -207,11 +207,11 @@ impl<'de> wire::Object<'de> for Protocol {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "user_fields" => user_fields = wire::value(&mut entries)?,
-                "location_fields" => location_fields = wire::value(&mut entries)?,
+                "user_fields" => user_fields = wire::list(&mut entries)?,
+                "location_fields" => location_fields = wire::list(&mut entries)?,
                 "icon" => icon = wire::value(&mut entries)?,
                 "field_types" => field_types = wire::value(&mut entries)?,
-                "instances" => instances = wire::value(&mut entries)?,
+                "instances" => instances = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

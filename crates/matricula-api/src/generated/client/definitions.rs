@@ -249,7 +249,7 @@ impl<'de> wire::Object<'de> for CrossSigningKey {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "user_id" => user_id = wire::value(&mut entries)?,
-                "usage" => usage = wire::value(&mut entries)?,
+                "usage" => usage = wire::list(&mut entries)?,
                 "keys" => keys = wire::value(&mut entries)?,
                 "signatures" => signatures = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
@@ -1431,7 +1431,7 @@ impl<'de> wire::Object<'de> for DeviceKeys {
             match &*entry_key {
                 "user_id" => user_id = wire::value(&mut entries)?,
                 "device_id" => device_id = wire::value(&mut entries)?,
-                "algorithms" => algorithms = wire::value(&mut entries)?,
+                "algorithms" => algorithms = wire::list(&mut entries)?,
                 "keys" => keys = wire::value(&mut entries)?,
                 "signatures" => signatures = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
@@ -1637,7 +1637,10 @@ impl<'de> wire::Object<'de> for PublicRoomsChunk {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "canonical_alias" => canonical_alias = wire::value(&mut entries)?,
+                "canonical_alias" => {
+                    canonical_alias = wire::lax(&mut entries, "canonical_alias", &mut extra)?
+                        .and_then(|wire::Filled(value)| value)
+                }
                 "name" => name = wire::value(&mut entries)?,
                 "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
                 "room_id" => room_id = wire::value(&mut entries)?,
@@ -1685,7 +1688,11 @@ impl Serialize for PublicRoomsChunk {
         wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         wire::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
         wire::entry(&mut map, "room_type", self.room_type.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("canonical_alias", self.canonical_alias.is_some())],
+        )?;
         map.end()
     }
 }
@@ -1750,7 +1757,7 @@ impl<'de> wire::Object<'de> for PublicRoomsResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::list(&mut entries)?,
                 "next_batch" => next_batch = wire::value(&mut entries)?,
                 "prev_batch" => prev_batch = wire::value(&mut entries)?,
                 "total_room_count_estimate" => {
@@ -1760,7 +1767,7 @@ impl<'de> wire::Object<'de> for PublicRoomsResponse {
             }
         }
         Ok(Self {
-            chunk: wire::required(chunk, "chunk")?,
+            chunk: chunk.unwrap_or_default(),
             next_batch,
             prev_batch,
             total_room_count_estimate,
@@ -2498,7 +2505,7 @@ impl<'de> wire::Object<'de> for PushRule {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "actions" => actions = wire::value(&mut entries)?,
+                "actions" => actions = wire::list(&mut entries)?,
                 "default" => default = wire::value(&mut entries)?,
                 "enabled" => enabled = wire::value(&mut entries)?,
                 "rule_id" => rule_id = wire::value(&mut entries)?,
@@ -2780,14 +2787,14 @@ impl<'de> wire::Object<'de> for TimelineBatch {
             match &*entry_key {
                 "limited" => limited = wire::value(&mut entries)?,
                 "prev_batch" => prev_batch = wire::value(&mut entries)?,
-                "events" => events = wire::value(&mut entries)?,
+                "events" => events = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             limited,
             prev_batch,
-            events: wire::required(events, "events")?,
+            events: events.unwrap_or_default(),
             extra,
         })
     }
@@ -2964,7 +2971,7 @@ impl<'de> wire::Object<'de> for Tag {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "order" => order = wire::value(&mut entries)?,
+                "order" => order = wire::decimal(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -3201,11 +3208,11 @@ impl<'de> wire::Object<'de> for Protocol {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "user_fields" => user_fields = wire::value(&mut entries)?,
-                "location_fields" => location_fields = wire::value(&mut entries)?,
+                "user_fields" => user_fields = wire::list(&mut entries)?,
+                "location_fields" => location_fields = wire::list(&mut entries)?,
                 "icon" => icon = wire::value(&mut entries)?,
                 "field_types" => field_types = wire::value(&mut entries)?,
-                "instances" => instances = wire::value(&mut entries)?,
+                "instances" => instances = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

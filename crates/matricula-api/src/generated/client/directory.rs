@@ -445,7 +445,7 @@ impl<'de> wire::Object<'de> for GetLocalAliasesResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "aliases" => aliases = wire::value(&mut entries)?,
+                "aliases" => aliases = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

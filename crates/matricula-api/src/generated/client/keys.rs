@@ -413,7 +413,7 @@ impl<'de> wire::Object<'de> for DeviceInformation {
             match &*entry_key {
                 "user_id" => user_id = wire::value(&mut entries)?,
                 "device_id" => device_id = wire::value(&mut entries)?,
-                "algorithms" => algorithms = wire::value(&mut entries)?,
+                "algorithms" => algorithms = wire::list(&mut entries)?,
                 "keys" => keys = wire::value(&mut entries)?,
                 "signatures" => signatures = wire::value(&mut entries)?,
                 "unsigned" => unsigned = wire::value(&mut entries)?,

@@ -77,7 +77,7 @@ impl<'de> wire::Object<'de> for GetJoinedRoomsResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "joined_rooms" => joined_rooms = wire::value(&mut entries)?,
+                "joined_rooms" => joined_rooms = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

@@ -201,7 +201,7 @@ impl<'de> wire::Object<'de> for GetRoomEventsResponse {
             match &*entry_key {
                 "start" => start = wire::value(&mut entries)?,
                 "end" => end = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::list(&mut entries)?,
                 "state" => state = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -209,7 +209,7 @@ impl<'de> wire::Object<'de> for GetRoomEventsResponse {
         Ok(Self {
             start: wire::required(start, "start")?,
             end,
-            chunk: wire::required(chunk, "chunk")?,
+            chunk: chunk.unwrap_or_default(),
             state,
             extra,
         })

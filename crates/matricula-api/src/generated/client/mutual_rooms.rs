@@ -126,7 +126,7 @@ impl<'de> wire::Object<'de> for GetMutualRoomsResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "joined" => joined = wire::value(&mut entries)?,
+                "joined" => joined = wire::list(&mut entries)?,
                 "count" => count = wire::value(&mut entries)?,
                 "next_batch" => next_batch = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,

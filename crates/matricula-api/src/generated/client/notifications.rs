@@ -159,7 +159,7 @@ impl<'de> wire::Object<'de> for Notification {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "actions" => actions = wire::value(&mut entries)?,
+                "actions" => actions = wire::list(&mut entries)?,
                 "event" => event = wire::value(&mut entries)?,
                 "profile_tag" => profile_tag = wire::value(&mut entries)?,
                 "read" => read = wire::value(&mut entries)?,
@@ -239,7 +239,7 @@ impl<'de> wire::Object<'de> for GetNotificationsResponse {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "next_token" => next_token = wire::value(&mut entries)?,
-                "notifications" => notifications = wire::value(&mut entries)?,
+                "notifications" => notifications = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

@@ -156,11 +156,11 @@ impl<'de> wire::Object<'de> for GetAuthMetadataResponse {
                 "token_endpoint" => token_endpoint = wire::value(&mut entries)?,
                 "revocation_endpoint" => revocation_endpoint = wire::value(&mut entries)?,
                 "registration_endpoint" => registration_endpoint = wire::value(&mut entries)?,
-                "response_types_supported" => response_types_supported = wire::value(&mut entries)?,
-                "grant_types_supported" => grant_types_supported = wire::value(&mut entries)?,
-                "response_modes_supported" => response_modes_supported = wire::value(&mut entries)?,
+                "response_types_supported" => response_types_supported = wire::list(&mut entries)?,
+                "grant_types_supported" => grant_types_supported = wire::list(&mut entries)?,
+                "response_modes_supported" => response_modes_supported = wire::list(&mut entries)?,
                 "code_challenge_methods_supported" => {
-                    code_challenge_methods_supported = wire::value(&mut entries)?
+                    code_challenge_methods_supported = wire::list(&mut entries)?
                 }
                 "prompt_values_supported" => prompt_values_supported = wire::value(&mut entries)?,
                 "account_management_uri" => account_management_uri = wire::value(&mut entries)?,

@@ -295,7 +295,7 @@ impl<'de> wire::Object<'de> for PaginationChunk {
             match &*entry_key {
                 "start" => start = wire::value(&mut entries)?,
                 "end" => end = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -506,8 +506,8 @@ impl<'de> wire::Object<'de> for InitialSyncResponse {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "end" => end = wire::value(&mut entries)?,
-                "presence" => presence = wire::value(&mut entries)?,
-                "rooms" => rooms = wire::value(&mut entries)?,
+                "presence" => presence = wire::list(&mut entries)?,
+                "rooms" => rooms = wire::list(&mut entries)?,
                 "account_data" => account_data = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }

@@ -887,7 +887,7 @@ impl<'de> wire::Object<'de> for GetPushRuleActionsResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "actions" => actions = wire::value(&mut entries)?,
+                "actions" => actions = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

@@ -224,7 +224,7 @@ impl<'de> wire::Object<'de> for GetRelatingEventsResponse {
                 "next_batch" => next_batch = wire::value(&mut entries)?,
                 "prev_batch" => prev_batch = wire::value(&mut entries)?,
                 "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -232,7 +232,7 @@ impl<'de> wire::Object<'de> for GetRelatingEventsResponse {
             next_batch,
             prev_batch,
             recursion_depth,
-            chunk: wire::required(chunk, "chunk")?,
+            chunk: chunk.unwrap_or_default(),
             extra,
         })
     }
@@ -481,7 +481,7 @@ impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeResponse {
                 "next_batch" => next_batch = wire::value(&mut entries)?,
                 "prev_batch" => prev_batch = wire::value(&mut entries)?,
                 "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -752,7 +752,7 @@ impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse
                 "next_batch" => next_batch = wire::value(&mut entries)?,
                 "prev_batch" => prev_batch = wire::value(&mut entries)?,
                 "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

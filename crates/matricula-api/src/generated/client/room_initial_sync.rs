@@ -122,7 +122,7 @@ impl<'de> wire::Object<'de> for PaginationChunk {
             match &*entry_key {
                 "start" => start = wire::value(&mut entries)?,
                 "end" => end = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

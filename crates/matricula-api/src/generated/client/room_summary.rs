@@ -245,7 +245,10 @@ impl<'de> wire::Object<'de> for GetRoomSummaryResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "canonical_alias" => canonical_alias = wire::value(&mut entries)?,
+                "canonical_alias" => {
+                    canonical_alias = wire::lax(&mut entries, "canonical_alias", &mut extra)?
+                        .and_then(|wire::Filled(value)| value)
+                }
                 "name" => name = wire::value(&mut entries)?,
                 "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
                 "room_id" => room_id = wire::value(&mut entries)?,
@@ -305,7 +308,11 @@ impl Serialize for GetRoomSummaryResponse {
         wire::entry(&mut map, "encryption", self.encryption.as_ref())?;
         wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
         wire::entry(&mut map, "membership", self.membership.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("canonical_alias", self.canonical_alias.is_some())],
+        )?;
         map.end()
     }
 }

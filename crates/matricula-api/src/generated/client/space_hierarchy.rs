@@ -375,7 +375,10 @@ impl<'de> wire::Object<'de> for SpaceHierarchyRoomsChunk {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "canonical_alias" => canonical_alias = wire::value(&mut entries)?,
+                "canonical_alias" => {
+                    canonical_alias = wire::lax(&mut entries, "canonical_alias", &mut extra)?
+                        .and_then(|wire::Filled(value)| value)
+                }
                 "name" => name = wire::value(&mut entries)?,
                 "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
                 "room_id" => room_id = wire::value(&mut entries)?,
@@ -388,7 +391,7 @@ impl<'de> wire::Object<'de> for SpaceHierarchyRoomsChunk {
                 "allowed_room_ids" => allowed_room_ids = wire::value(&mut entries)?,
                 "encryption" => encryption = wire::value(&mut entries)?,
                 "room_version" => room_version = wire::value(&mut entries)?,
-                "children_state" => children_state = wire::value(&mut entries)?,
+                "children_state" => children_state = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -435,7 +438,11 @@ impl Serialize for SpaceHierarchyRoomsChunk {
         wire::entry(&mut map, "encryption", self.encryption.as_ref())?;
         wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
         map.serialize_entry("children_state", &self.children_state)?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("canonical_alias", self.canonical_alias.is_some())],
+        )?;
         map.end()
     }
 }
@@ -478,7 +485,7 @@ impl<'de> wire::Object<'de> for GetSpaceHierarchyResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "rooms" => rooms = wire::value(&mut entries)?,
+                "rooms" => rooms = wire::list(&mut entries)?,
                 "next_batch" => next_batch = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }

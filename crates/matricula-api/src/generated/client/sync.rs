@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, EventId, Extra, LaxList, Raw, RoomId, SortedMap, UserId, wire};
 
 /// `GET /_matrix/client/v3/sync`: reads what is new.
 ///
@@ -150,7 +150,7 @@ impl Served for Sync {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomSummary {
     /// `m.heroes`.
-    pub heroes: Option<Vec<UserId>>,
+    pub heroes: Option<LaxList<UserId>>,
     /// `m.joined_member_count`.
     pub joined_member_count: Option<u64>,
     /// `m.invited_member_count`.
@@ -162,7 +162,7 @@ pub struct RoomSummary {
 impl RoomSummary {
     /// Sets `m.heroes`.
     #[must_use]
-    pub fn heroes(mut self, heroes: Vec<UserId>) -> Self {
+    pub fn heroes(mut self, heroes: LaxList<UserId>) -> Self {
         self.heroes = Some(heroes);
         self
     }
@@ -193,8 +193,14 @@ impl<'de> wire::Object<'de> for RoomSummary {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "m.heroes" => heroes = wire::value(&mut entries)?,
-                "m.joined_member_count" => joined_member_count = wire::value(&mut entries)?,
-                "m.invited_member_count" => invited_member_count = wire::value(&mut entries)?,
+                "m.joined_member_count" => {
+                    joined_member_count =
+                        wire::lax(&mut entries, "m.joined_member_count", &mut extra)?
+                }
+                "m.invited_member_count" => {
+                    invited_member_count =
+                        wire::lax(&mut entries, "m.invited_member_count", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -227,7 +233,17 @@ impl Serialize for RoomSummary {
             "m.invited_member_count",
             self.invited_member_count.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.joined_member_count", self.joined_member_count.is_some()),
+                (
+                    "m.invited_member_count",
+                    self.invited_member_count.is_some(),
+                ),
+            ],
+        )?;
         map.end()
     }
 }
@@ -268,8 +284,12 @@ impl<'de> wire::Object<'de> for UnreadNotificationCounts {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "highlight_count" => highlight_count = wire::value(&mut entries)?,
-                "notification_count" => notification_count = wire::value(&mut entries)?,
+                "highlight_count" => {
+                    highlight_count = wire::lax(&mut entries, "highlight_count", &mut extra)?
+                }
+                "notification_count" => {
+                    notification_count = wire::lax(&mut entries, "notification_count", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -296,7 +316,14 @@ impl Serialize for UnreadNotificationCounts {
             "notification_count",
             self.notification_count.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("highlight_count", self.highlight_count.is_some()),
+                ("notification_count", self.notification_count.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -337,8 +364,12 @@ impl<'de> wire::Object<'de> for ThreadNotificationCounts {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "highlight_count" => highlight_count = wire::value(&mut entries)?,
-                "notification_count" => notification_count = wire::value(&mut entries)?,
+                "highlight_count" => {
+                    highlight_count = wire::lax(&mut entries, "highlight_count", &mut extra)?
+                }
+                "notification_count" => {
+                    notification_count = wire::lax(&mut entries, "notification_count", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -365,7 +396,14 @@ impl Serialize for ThreadNotificationCounts {
             "notification_count",
             self.notification_count.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("highlight_count", self.highlight_count.is_some()),
+                ("notification_count", self.notification_count.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

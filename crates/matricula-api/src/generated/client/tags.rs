@@ -208,7 +208,7 @@ impl<'de> wire::Object<'de> for SetRoomTag {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "order" => order = wire::value(&mut entries)?,
+                "order" => order = wire::decimal(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

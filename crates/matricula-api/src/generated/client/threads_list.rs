@@ -170,13 +170,13 @@ impl<'de> wire::Object<'de> for GetThreadRootsResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = wire::list(&mut entries)?,
                 "next_batch" => next_batch = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            chunk: wire::required(chunk, "chunk")?,
+            chunk: chunk.unwrap_or_default(),
             next_batch,
             extra,
         })

@@ -226,7 +226,7 @@ impl<'de> wire::Object<'de> for SearchUserDirectoryResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "results" => results = wire::value(&mut entries)?,
+                "results" => results = wire::list(&mut entries)?,
                 "limited" => limited = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }

@@ -89,7 +89,7 @@ impl<'de> wire::Object<'de> for GetVersionsResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "versions" => versions = wire::value(&mut entries)?,
+                "versions" => versions = wire::list(&mut entries)?,
                 "unstable_features" => unstable_features = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }

@@ -171,7 +171,7 @@ impl<'de> wire::Object<'de> for CallCandidates {
                 "call_id" => call_id = wire::value(&mut entries)?,
                 "version" => version = wire::value(&mut entries)?,
                 "party_id" => party_id = wire::value(&mut entries)?,
-                "candidates" => candidates = wire::value(&mut entries)?,
+                "candidates" => candidates = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use serde_json::Value;
 
 use crate::{
-    EventId, Extra, MxcUri, Raw, RoomId, ServerName, SortedMap, TextOr, UserId, wire,
+    EventId, Extra, LaxList, MxcUri, Raw, RoomId, ServerName, SortedMap, TextOr, UserId, wire,
     wire::text_enum,
 };
 
@@ -593,16 +593,30 @@ impl From<OtherCondition> for PushCondition {
 impl<'de> Deserialize<'de> for PushCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         wire::tagged(from, "kind", &[], |tag, found| match tag {
-            wire::Tag::Is("event_match") => found.read().map(Self::EventMatch),
-            wire::Tag::Is("event_property_is") => found.read().map(Self::EventPropertyIs),
-            wire::Tag::Is("event_property_contains") => {
-                found.read().map(Self::EventPropertyContains)
-            }
-            wire::Tag::Is("contains_display_name") => found.read().map(Self::ContainsDisplayName),
-            wire::Tag::Is("room_member_count") => found.read().map(Self::RoomMemberCount),
-            wire::Tag::Is("sender_notification_permission") => {
-                found.read().map(Self::SenderNotificationPermission)
-            }
+            wire::Tag::Is("event_match") => found
+                .read()
+                .map(Self::EventMatch)
+                .or_else(|_| found.read().map(Self::Other)),
+            wire::Tag::Is("event_property_is") => found
+                .read()
+                .map(Self::EventPropertyIs)
+                .or_else(|_| found.read().map(Self::Other)),
+            wire::Tag::Is("event_property_contains") => found
+                .read()
+                .map(Self::EventPropertyContains)
+                .or_else(|_| found.read().map(Self::Other)),
+            wire::Tag::Is("contains_display_name") => found
+                .read()
+                .map(Self::ContainsDisplayName)
+                .or_else(|_| found.read().map(Self::Other)),
+            wire::Tag::Is("room_member_count") => found
+                .read()
+                .map(Self::RoomMemberCount)
+                .or_else(|_| found.read().map(Self::Other)),
+            wire::Tag::Is("sender_notification_permission") => found
+                .read()
+                .map(Self::SenderNotificationPermission)
+                .or_else(|_| found.read().map(Self::Other)),
             _ => found.read().map(Self::Other),
         })
     }
@@ -1344,7 +1358,7 @@ impl Serialize for Tweak {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PushRule {
     /// `actions`.
-    pub actions: Vec<TextOr<Tweak>>,
+    pub actions: LaxList<TextOr<Tweak>>,
     /// `default`.
     pub default: bool,
     /// `enabled`.
@@ -1362,7 +1376,7 @@ pub struct PushRule {
 impl PushRule {
     /// With what is required, and nothing else.
     pub fn new(
-        actions: Vec<TextOr<Tweak>>,
+        actions: LaxList<TextOr<Tweak>>,
         default: bool,
         enabled: bool,
         rule_id: impl Into<String>,
@@ -1406,7 +1420,7 @@ impl<'de> wire::Object<'de> for PushRule {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "actions" => actions = wire::value(&mut entries)?,
+                "actions" => actions = wire::list(&mut entries)?,
                 "default" => default = wire::value(&mut entries)?,
                 "enabled" => enabled = wire::value(&mut entries)?,
                 "rule_id" => rule_id = wire::value(&mut entries)?,
@@ -1732,10 +1746,10 @@ impl<'de> wire::Object<'de> for ThumbnailInfo {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "h" => h = wire::value(&mut entries)?,
-                "w" => w = wire::value(&mut entries)?,
+                "h" => h = wire::lax(&mut entries, "h", &mut extra)?,
+                "w" => w = wire::lax(&mut entries, "w", &mut extra)?,
                 "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::value(&mut entries)?,
+                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1762,7 +1776,15 @@ impl Serialize for ThumbnailInfo {
         wire::entry(&mut map, "w", self.w.as_ref())?;
         wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
         wire::entry(&mut map, "size", self.size.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("h", self.h.is_some()),
+                ("w", self.w.is_some()),
+                ("size", self.size.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1843,12 +1865,16 @@ impl<'de> wire::Object<'de> for AvatarInfo {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "h" => h = wire::value(&mut entries)?,
-                "w" => w = wire::value(&mut entries)?,
+                "h" => h = wire::lax(&mut entries, "h", &mut extra)?,
+                "w" => w = wire::lax(&mut entries, "w", &mut extra)?,
                 "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::value(&mut entries)?,
-                "thumbnail_url" => thumbnail_url = wire::value(&mut entries)?,
-                "thumbnail_info" => thumbnail_info = wire::value(&mut entries)?,
+                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "thumbnail_url" => {
+                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                }
+                "thumbnail_info" => {
+                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1879,7 +1905,17 @@ impl Serialize for AvatarInfo {
         wire::entry(&mut map, "size", self.size.as_ref())?;
         wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
         wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("h", self.h.is_some()),
+                ("w", self.w.is_some()),
+                ("size", self.size.is_some()),
+                ("thumbnail_url", self.thumbnail_url.is_some()),
+                ("thumbnail_info", self.thumbnail_info.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2019,7 +2055,7 @@ impl<'de> wire::Object<'de> for JsonWebKey {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "kty" => kty = wire::value(&mut entries)?,
-                "key_ops" => key_ops = wire::value(&mut entries)?,
+                "key_ops" => key_ops = wire::list(&mut entries)?,
                 "alg" => alg = wire::value(&mut entries)?,
                 "k" => k = wire::secret(&mut entries)?,
                 "ext" => ext = wire::value(&mut entries)?,
@@ -2239,13 +2275,19 @@ impl<'de> wire::Object<'de> for ImageInfo {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "h" => h = wire::value(&mut entries)?,
-                "w" => w = wire::value(&mut entries)?,
+                "h" => h = wire::lax(&mut entries, "h", &mut extra)?,
+                "w" => w = wire::lax(&mut entries, "w", &mut extra)?,
                 "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::value(&mut entries)?,
-                "thumbnail_url" => thumbnail_url = wire::value(&mut entries)?,
-                "thumbnail_file" => thumbnail_file = wire::value(&mut entries)?,
-                "thumbnail_info" => thumbnail_info = wire::value(&mut entries)?,
+                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "thumbnail_url" => {
+                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                }
+                "thumbnail_file" => {
+                    thumbnail_file = wire::lax(&mut entries, "thumbnail_file", &mut extra)?
+                }
+                "thumbnail_info" => {
+                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                }
                 "is_animated" => is_animated = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -2281,7 +2323,18 @@ impl Serialize for ImageInfo {
         wire::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
         wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
         wire::entry(&mut map, "is_animated", self.is_animated.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("h", self.h.is_some()),
+                ("w", self.w.is_some()),
+                ("size", self.size.is_some()),
+                ("thumbnail_url", self.thumbnail_url.is_some()),
+                ("thumbnail_file", self.thumbnail_file.is_some()),
+                ("thumbnail_info", self.thumbnail_info.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2661,7 +2714,7 @@ impl<'de> wire::Object<'de> for Tag {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "order" => order = wire::value(&mut entries)?,
+                "order" => order = wire::decimal(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

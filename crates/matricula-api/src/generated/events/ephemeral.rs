@@ -252,7 +252,7 @@ impl<'de> wire::Object<'de> for Typing {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "user_ids" => user_ids = wire::value(&mut entries)?,
+                "user_ids" => user_ids = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

@@ -36,7 +36,7 @@ impl<'de> wire::Object<'de> for Reaction {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -54,7 +54,11 @@ impl Serialize for Reaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -185,7 +189,7 @@ impl<'de> wire::Object<'de> for MegolmEncrypted {
                 "session_id" => session_id = wire::value(&mut entries)?,
                 "sender_key" => sender_key = wire::value(&mut entries)?,
                 "device_id" => device_id = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -215,7 +219,11 @@ impl Serialize for MegolmEncrypted {
         wire::entry(&mut map, "sender_key", self.sender_key.as_ref())?;
         wire::entry(&mut map, "device_id", self.device_id.as_ref())?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -268,7 +276,7 @@ impl<'de> wire::Object<'de> for OlmEncrypted {
                 "algorithm" => wire::constant(&mut entries, "m.olm.v1.curve25519-aes-sha2")?,
                 "ciphertext" => ciphertext = wire::value(&mut entries)?,
                 "sender_key" => sender_key = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -294,7 +302,11 @@ impl Serialize for OlmEncrypted {
         map.serialize_entry("ciphertext", &self.ciphertext)?;
         map.serialize_entry("sender_key", &self.sender_key)?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -336,7 +348,7 @@ impl<'de> wire::Object<'de> for OtherEncrypted {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "algorithm" => algorithm = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -359,7 +371,11 @@ impl Serialize for OtherEncrypted {
         let mut map = serializer.serialize_map(None)?;
         wire::entry(&mut map, "algorithm", self.algorithm.as_ref())?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -730,12 +746,12 @@ impl<'de> wire::Object<'de> for AudioMessage {
                 "format" => format = wire::value(&mut entries)?,
                 "formatted_body" => formatted_body = wire::value(&mut entries)?,
                 "filename" => filename = wire::value(&mut entries)?,
-                "info" => info = wire::value(&mut entries)?,
+                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
                 "msgtype" => wire::constant(&mut entries, "m.audio")?,
-                "url" => url = wire::value(&mut entries)?,
+                "url" => url = wire::lax(&mut entries, "url", &mut extra)?,
                 "file" => file = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -776,7 +792,16 @@ impl Serialize for AudioMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("info", self.info.is_some()),
+                ("url", self.url.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -827,9 +852,12 @@ impl<'de> wire::Object<'de> for AudioInfo {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "duration" => duration = wire::millis(&mut entries)?,
+                "duration" => {
+                    duration = wire::lax(&mut entries, "duration", &mut extra)?
+                        .map(|wire::Millis(time)| time)
+                }
                 "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::value(&mut entries)?,
+                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -858,7 +886,14 @@ impl Serialize for AudioInfo {
         )?;
         wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
         wire::entry(&mut map, "size", self.size.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("duration", self.duration.is_some()),
+                ("size", self.size.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -949,8 +984,8 @@ impl<'de> wire::Object<'de> for EmoteMessage {
                 "msgtype" => wire::constant(&mut entries, "m.emote")?,
                 "format" => format = wire::value(&mut entries)?,
                 "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -983,7 +1018,14 @@ impl Serialize for EmoteMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1118,12 +1160,12 @@ impl<'de> wire::Object<'de> for FileMessage {
                 "format" => format = wire::value(&mut entries)?,
                 "formatted_body" => formatted_body = wire::value(&mut entries)?,
                 "filename" => filename = wire::value(&mut entries)?,
-                "info" => info = wire::value(&mut entries)?,
+                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
                 "msgtype" => wire::constant(&mut entries, "m.file")?,
-                "url" => url = wire::value(&mut entries)?,
+                "url" => url = wire::lax(&mut entries, "url", &mut extra)?,
                 "file" => file = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1164,7 +1206,16 @@ impl Serialize for FileMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("info", self.info.is_some()),
+                ("url", self.url.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1236,10 +1287,16 @@ impl<'de> wire::Object<'de> for FileInfo {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::value(&mut entries)?,
-                "thumbnail_url" => thumbnail_url = wire::value(&mut entries)?,
-                "thumbnail_file" => thumbnail_file = wire::value(&mut entries)?,
-                "thumbnail_info" => thumbnail_info = wire::value(&mut entries)?,
+                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "thumbnail_url" => {
+                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                }
+                "thumbnail_file" => {
+                    thumbnail_file = wire::lax(&mut entries, "thumbnail_file", &mut extra)?
+                }
+                "thumbnail_info" => {
+                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1268,7 +1325,16 @@ impl Serialize for FileInfo {
         wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
         wire::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
         wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("size", self.size.is_some()),
+                ("thumbnail_url", self.thumbnail_url.is_some()),
+                ("thumbnail_file", self.thumbnail_file.is_some()),
+                ("thumbnail_info", self.thumbnail_info.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1403,12 +1469,12 @@ impl<'de> wire::Object<'de> for ImageMessage {
                 "format" => format = wire::value(&mut entries)?,
                 "formatted_body" => formatted_body = wire::value(&mut entries)?,
                 "filename" => filename = wire::value(&mut entries)?,
-                "info" => info = wire::value(&mut entries)?,
+                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
                 "msgtype" => wire::constant(&mut entries, "m.image")?,
-                "url" => url = wire::value(&mut entries)?,
+                "url" => url = wire::lax(&mut entries, "url", &mut extra)?,
                 "file" => file = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1449,7 +1515,16 @@ impl Serialize for ImageMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("info", self.info.is_some()),
+                ("url", self.url.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1559,11 +1634,11 @@ impl<'de> wire::Object<'de> for KeyVerificationRequestMessage {
                 "format" => format = wire::value(&mut entries)?,
                 "formatted_body" => formatted_body = wire::value(&mut entries)?,
                 "from_device" => from_device = wire::value(&mut entries)?,
-                "methods" => methods = wire::value(&mut entries)?,
+                "methods" => methods = wire::list(&mut entries)?,
                 "to" => to = wire::value(&mut entries)?,
                 "msgtype" => wire::constant(&mut entries, "m.key.verification.request")?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1602,7 +1677,14 @@ impl Serialize for KeyVerificationRequestMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1685,9 +1767,9 @@ impl<'de> wire::Object<'de> for LocationMessage {
                 "body" => body = wire::value(&mut entries)?,
                 "geo_uri" => geo_uri = wire::value(&mut entries)?,
                 "msgtype" => wire::constant(&mut entries, "m.location")?,
-                "info" => info = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1720,7 +1802,15 @@ impl Serialize for LocationMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("info", self.info.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1771,9 +1861,15 @@ impl<'de> wire::Object<'de> for LocationInfo {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "thumbnail_url" => thumbnail_url = wire::value(&mut entries)?,
-                "thumbnail_file" => thumbnail_file = wire::value(&mut entries)?,
-                "thumbnail_info" => thumbnail_info = wire::value(&mut entries)?,
+                "thumbnail_url" => {
+                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                }
+                "thumbnail_file" => {
+                    thumbnail_file = wire::lax(&mut entries, "thumbnail_file", &mut extra)?
+                }
+                "thumbnail_info" => {
+                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1798,7 +1894,15 @@ impl Serialize for LocationInfo {
         wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
         wire::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
         wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("thumbnail_url", self.thumbnail_url.is_some()),
+                ("thumbnail_file", self.thumbnail_file.is_some()),
+                ("thumbnail_info", self.thumbnail_info.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -1889,8 +1993,8 @@ impl<'de> wire::Object<'de> for NoticeMessage {
                 "msgtype" => wire::constant(&mut entries, "m.notice")?,
                 "format" => format = wire::value(&mut entries)?,
                 "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1923,7 +2027,14 @@ impl Serialize for NoticeMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2019,8 +2130,8 @@ impl<'de> wire::Object<'de> for ServerNoticeMessage {
                 "server_notice_type" => server_notice_type = wire::value(&mut entries)?,
                 "admin_contact" => admin_contact = wire::value(&mut entries)?,
                 "limit_type" => limit_type = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -2055,7 +2166,14 @@ impl Serialize for ServerNoticeMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2146,8 +2264,8 @@ impl<'de> wire::Object<'de> for TextMessage {
                 "msgtype" => wire::constant(&mut entries, "m.text")?,
                 "format" => format = wire::value(&mut entries)?,
                 "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -2180,7 +2298,14 @@ impl Serialize for TextMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2315,12 +2440,12 @@ impl<'de> wire::Object<'de> for VideoMessage {
                 "format" => format = wire::value(&mut entries)?,
                 "formatted_body" => formatted_body = wire::value(&mut entries)?,
                 "filename" => filename = wire::value(&mut entries)?,
-                "info" => info = wire::value(&mut entries)?,
+                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
                 "msgtype" => wire::constant(&mut entries, "m.video")?,
-                "url" => url = wire::value(&mut entries)?,
+                "url" => url = wire::lax(&mut entries, "url", &mut extra)?,
                 "file" => file = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -2361,7 +2486,16 @@ impl Serialize for VideoMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("info", self.info.is_some()),
+                ("url", self.url.is_some()),
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2462,14 +2596,23 @@ impl<'de> wire::Object<'de> for VideoInfo {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "duration" => duration = wire::millis(&mut entries)?,
-                "h" => h = wire::value(&mut entries)?,
-                "w" => w = wire::value(&mut entries)?,
+                "duration" => {
+                    duration = wire::lax(&mut entries, "duration", &mut extra)?
+                        .map(|wire::Millis(time)| time)
+                }
+                "h" => h = wire::lax(&mut entries, "h", &mut extra)?,
+                "w" => w = wire::lax(&mut entries, "w", &mut extra)?,
                 "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::value(&mut entries)?,
-                "thumbnail_url" => thumbnail_url = wire::value(&mut entries)?,
-                "thumbnail_file" => thumbnail_file = wire::value(&mut entries)?,
-                "thumbnail_info" => thumbnail_info = wire::value(&mut entries)?,
+                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "thumbnail_url" => {
+                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                }
+                "thumbnail_file" => {
+                    thumbnail_file = wire::lax(&mut entries, "thumbnail_file", &mut extra)?
+                }
+                "thumbnail_info" => {
+                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2508,7 +2651,19 @@ impl Serialize for VideoInfo {
         wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
         wire::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
         wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("duration", self.duration.is_some()),
+                ("h", self.h.is_some()),
+                ("w", self.w.is_some()),
+                ("size", self.size.is_some()),
+                ("thumbnail_url", self.thumbnail_url.is_some()),
+                ("thumbnail_file", self.thumbnail_file.is_some()),
+                ("thumbnail_info", self.thumbnail_info.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2579,8 +2734,8 @@ impl<'de> wire::Object<'de> for OtherMessage {
             match &*entry_key {
                 "body" => body = wire::value(&mut entries)?,
                 "msgtype" => msgtype = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 "m.new_content" => new_content = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -2610,7 +2765,14 @@ impl Serialize for OtherMessage {
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
         wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }
@@ -2748,8 +2910,8 @@ impl<'de> wire::Object<'de> for Sticker {
                 "body" => body = wire::value(&mut entries)?,
                 "info" => info = wire::value(&mut entries)?,
                 "url" => url = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
-                "m.mentions" => mentions = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2778,7 +2940,14 @@ impl Serialize for Sticker {
         map.serialize_entry("url", &self.url)?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[
+                ("m.relates_to", self.relates_to.is_some()),
+                ("m.mentions", self.mentions.is_some()),
+            ],
+        )?;
         map.end()
     }
 }

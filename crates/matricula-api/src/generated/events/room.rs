@@ -46,8 +46,11 @@ impl<'de> wire::Object<'de> for RoomAvatar {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "info" => info = wire::value(&mut entries)?,
-                "url" => url = wire::filled(&mut entries)?,
+                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
+                "url" => {
+                    url = wire::lax(&mut entries, "url", &mut extra)?
+                        .and_then(|wire::Filled(value)| value)
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -66,7 +69,11 @@ impl Serialize for RoomAvatar {
         let mut map = serializer.serialize_map(None)?;
         wire::entry(&mut map, "info", self.info.as_ref())?;
         wire::entry(&mut map, "url", self.url.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("info", self.info.is_some()), ("url", self.url.is_some())],
+        )?;
         map.end()
     }
 }
@@ -220,7 +227,7 @@ impl<'de> wire::Object<'de> for RoomCreate {
                 "m.federate" => federate = wire::value(&mut entries)?,
                 "room_version" => room_version = wire::value(&mut entries)?,
                 "type" => room_type = wire::value(&mut entries)?,
-                "predecessor" => predecessor = wire::value(&mut entries)?,
+                "predecessor" => predecessor = wire::lax(&mut entries, "predecessor", &mut extra)?,
                 "additional_creators" => additional_creators = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -256,7 +263,11 @@ impl Serialize for RoomCreate {
             "additional_creators",
             self.additional_creators.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("predecessor", self.predecessor.is_some())],
+        )?;
         map.end()
     }
 }
@@ -1009,7 +1020,8 @@ impl<'de> wire::Object<'de> for RoomMember {
                 "membership" => membership = wire::value(&mut entries)?,
                 "is_direct" => is_direct = wire::value(&mut entries)?,
                 "join_authorised_via_users_server" => {
-                    join_authorised_via_users_server = wire::value(&mut entries)?
+                    join_authorised_via_users_server =
+                        wire::lax(&mut entries, "join_authorised_via_users_server", &mut extra)?
                 }
                 "reason" => reason = wire::value(&mut entries)?,
                 "third_party_invite" => third_party_invite = wire::value(&mut entries)?,
@@ -1053,7 +1065,14 @@ impl Serialize for RoomMember {
             "third_party_invite",
             self.third_party_invite.as_ref(),
         )?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[(
+                "join_authorised_via_users_server",
+                self.join_authorised_via_users_server.is_some(),
+            )],
+        )?;
         map.end()
     }
 }
@@ -1202,7 +1221,7 @@ impl<'de> wire::Object<'de> for RoomPinnedEvents {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "pinned" => pinned = wire::value(&mut entries)?,
+                "pinned" => pinned = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1919,7 +1938,7 @@ impl<'de> wire::Object<'de> for RoomTopic {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "topic" => topic = wire::value(&mut entries)?,
-                "m.topic" => topic_block = wire::value(&mut entries)?,
+                "m.topic" => topic_block = wire::lax(&mut entries, "m.topic", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1942,7 +1961,11 @@ impl Serialize for RoomTopic {
         let mut map = serializer.serialize_map(None)?;
         wire::entry(&mut map, "topic", self.topic.as_ref())?;
         wire::entry(&mut map, "m.topic", self.topic_block.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.topic", self.topic_block.is_some())],
+        )?;
         map.end()
     }
 }

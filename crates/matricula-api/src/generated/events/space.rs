@@ -55,7 +55,7 @@ impl<'de> wire::Object<'de> for SpaceChild {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "via" => via = wire::value(&mut entries)?,
-                "order" => order = wire::value(&mut entries)?,
+                "order" => order = wire::lax(&mut entries, "order", &mut extra)?,
                 "suggested" => suggested = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -81,7 +81,7 @@ impl Serialize for SpaceChild {
         wire::entry(&mut map, "via", self.via.as_ref())?;
         wire::entry(&mut map, "order", self.order.as_ref())?;
         wire::entry(&mut map, "suggested", self.suggested.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(&mut map, &self.extra, &[("order", self.order.is_some())])?;
         map.end()
     }
 }

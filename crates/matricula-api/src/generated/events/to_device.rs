@@ -102,7 +102,7 @@ impl<'de> wire::Object<'de> for ForwardedRoomKey {
                     sender_claimed_ed25519_key = wire::value(&mut entries)?
                 }
                 "forwarding_curve25519_key_chain" => {
-                    forwarding_curve25519_key_chain = wire::value(&mut entries)?
+                    forwarding_curve25519_key_chain = wire::list(&mut entries)?
                 }
                 "withheld" => withheld = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,

@@ -92,10 +92,10 @@ impl<'de> wire::Object<'de> for KeyVerificationAccept {
                     message_authentication_code = wire::value(&mut entries)?
                 }
                 "short_authentication_string" => {
-                    short_authentication_string = wire::value(&mut entries)?
+                    short_authentication_string = wire::list(&mut entries)?
                 }
                 "commitment" => commitment = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 "method" => method = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -146,7 +146,11 @@ impl Serialize for KeyVerificationAccept {
         map.serialize_entry("commitment", &self.commitment)?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         map.serialize_entry("method", &self.method)?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -209,7 +213,7 @@ impl<'de> wire::Object<'de> for KeyVerificationCancel {
                 "transaction_id" => transaction_id = wire::value(&mut entries)?,
                 "reason" => reason = wire::value(&mut entries)?,
                 "code" => code = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -236,7 +240,11 @@ impl Serialize for KeyVerificationCancel {
         map.serialize_entry("reason", &self.reason)?;
         map.serialize_entry("code", &self.code)?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -280,7 +288,7 @@ impl<'de> wire::Object<'de> for KeyVerificationDone {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -303,7 +311,11 @@ impl Serialize for KeyVerificationDone {
         let mut map = serializer.serialize_map(None)?;
         wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -361,7 +373,7 @@ impl<'de> wire::Object<'de> for KeyVerificationKey {
             match &*entry_key {
                 "transaction_id" => transaction_id = wire::value(&mut entries)?,
                 "key" => key = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -386,7 +398,11 @@ impl Serialize for KeyVerificationKey {
         wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("key", &self.key)?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -449,7 +465,7 @@ impl<'de> wire::Object<'de> for KeyVerificationMac {
                 "transaction_id" => transaction_id = wire::value(&mut entries)?,
                 "mac" => mac = wire::value(&mut entries)?,
                 "keys" => keys = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -476,7 +492,11 @@ impl Serialize for KeyVerificationMac {
         map.serialize_entry("mac", &self.mac)?;
         map.serialize_entry("keys", &self.keys)?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -538,8 +558,8 @@ impl<'de> wire::Object<'de> for KeyVerificationReady {
             match &*entry_key {
                 "from_device" => from_device = wire::value(&mut entries)?,
                 "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "methods" => methods = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "methods" => methods = wire::list(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -566,7 +586,11 @@ impl Serialize for KeyVerificationReady {
         wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("methods", &self.methods)?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -628,7 +652,7 @@ impl<'de> wire::Object<'de> for KeyVerificationRequest {
             match &*entry_key {
                 "from_device" => from_device = wire::value(&mut entries)?,
                 "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "methods" => methods = wire::value(&mut entries)?,
+                "methods" => methods = wire::list(&mut entries)?,
                 "timestamp" => timestamp = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -768,7 +792,7 @@ impl<'de> wire::Object<'de> for ReciprocateV1Start {
                 "transaction_id" => transaction_id = wire::value(&mut entries)?,
                 "method" => wire::constant(&mut entries, "m.reciprocate.v1")?,
                 "secret" => secret = wire::secret(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -796,7 +820,11 @@ impl Serialize for ReciprocateV1Start {
         map.serialize_entry("method", "m.reciprocate.v1")?;
         map.serialize_entry("secret", &wire::Exposed(&self.secret))?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -911,7 +939,7 @@ impl<'de> wire::Object<'de> for SasV1Start {
                 "short_authentication_string" => {
                     short_authentication_string = wire::value(&mut entries)?
                 }
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -957,7 +985,11 @@ impl Serialize for SasV1Start {
             self.short_authentication_string.as_ref(),
         )?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }
@@ -1030,7 +1062,7 @@ impl<'de> wire::Object<'de> for OtherStart {
                 "transaction_id" => transaction_id = wire::value(&mut entries)?,
                 "method" => method = wire::value(&mut entries)?,
                 "next_method" => next_method = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::value(&mut entries)?,
+                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1059,7 +1091,11 @@ impl Serialize for OtherStart {
         map.serialize_entry("method", &self.method)?;
         wire::entry(&mut map, "next_method", self.next_method.as_ref())?;
         wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        self.extra.write(&mut map)?;
+        wire::extra(
+            &mut map,
+            &self.extra,
+            &[("m.relates_to", self.relates_to.is_some())],
+        )?;
         map.end()
     }
 }

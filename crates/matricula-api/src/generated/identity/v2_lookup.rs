@@ -82,7 +82,7 @@ impl<'de> wire::Object<'de> for GetHashDetailsResponse {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "lookup_pepper" => lookup_pepper = wire::value(&mut entries)?,
-                "algorithms" => algorithms = wire::value(&mut entries)?,
+                "algorithms" => algorithms = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

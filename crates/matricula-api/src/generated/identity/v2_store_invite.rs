@@ -341,7 +341,7 @@ impl<'de> wire::Object<'de> for StoreInviteV2Response {
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
                 "token" => token = wire::secret(&mut entries)?,
-                "public_keys" => public_keys = wire::value(&mut entries)?,
+                "public_keys" => public_keys = wire::list(&mut entries)?,
                 "display_name" => display_name = wire::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }

@@ -78,7 +78,7 @@ impl<'de> wire::Object<'de> for GetVersionsResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "versions" => versions = wire::value(&mut entries)?,
+                "versions" => versions = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }

@@ -478,7 +478,7 @@ impl<'de> wire::Object<'de> for Notification {
                 "prio" => priority = wire::value(&mut entries)?,
                 "content" => content = wire::value(&mut entries)?,
                 "counts" => counts = wire::value(&mut entries)?,
-                "devices" => devices = wire::value(&mut entries)?,
+                "devices" => devices = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -557,7 +557,7 @@ impl<'de> wire::Object<'de> for NotifyResponse {
         let mut extra = Extra::new();
         while let Some(entry_key) = wire::key(&mut entries)? {
             match &*entry_key {
-                "rejected" => rejected = wire::value(&mut entries)?,
+                "rejected" => rejected = wire::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
