@@ -67,6 +67,13 @@ impl<'a> Lower<'a> {
         let mut extra = None;
         for part in parts {
             required.extend(texts(part.node.get("required")));
+            let has = |key| entries_at(part.node, key).next().is_some();
+            if has("properties") && has("patternProperties") {
+                return Err(format!(
+                    "{}: patternProperties beside properties are new",
+                    part.site
+                ));
+            }
             let own = entries_at(part.node, "properties");
             for (name, node) in own {
                 let site = format!("{}/{name}", part.site);

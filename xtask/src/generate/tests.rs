@@ -426,4 +426,68 @@ fn what_is_new_in_the_data_is_an_error_and_not_a_guess() {
     insecure["paths"]["/rooms/{roomId}/things/{thingId} "]["put"]["security"] =
         json!([{"signedRequest": []}]);
     fails(insecure, "client:", "signedRequest");
+    for (key, node) in [
+        ("patch", json!({"operationId": "changeThings"})),
+        ("parameters", json!([{"in": "query", "name": "all"}])),
+    ] {
+        let mut main = answering(json!({"type": "object"}));
+        main["paths"]["/things"][key] = node;
+        fails(main, "client:", key);
+    }
+    let map = json!({"type": "object", "patternProperties": {
+        "^@": {"type": "string"}, "^!": {"type": "integer"},
+    }});
+    fails(
+        answering(map.clone()),
+        "client:",
+        "several patternProperties",
+    );
+    let mut both = map;
+    both["properties"] = json!({"a": {"type": "string"}});
+    fails(answering(both), "client:", "beside properties");
+}
+
+#[test]
+fn what_may_not_fit_is_read_on_its_own() {
+    let schema = json!({"type": "object", "required": ["chunk", "sure"], "properties": {
+        "size": {"type": "integer"},
+        "timeout": {"type": "integer"},
+        "alias": {"type": "string"},
+        "sure": {"type": "integer"},
+        "chunk": {"type": "array", "items": {"type": "string"}},
+        "heroes": {"type": "array", "items": {"type": "string", "format": "mx-user-id"}},
+        "by_user": {"type": "object", "patternProperties": {
+            "^@": {"x-pattern-format": "mx-user-id", "type": "boolean"},
+        }},
+    }});
+    let lax = |sites: &str| {
+        let overrides = format!(
+            "client:
+  lax: [{{ why: w, at: [{sites}] }}]
+  lists: [{{ why: w, at: [getThings.response/chunk] }}]
+  blank: [{{ why: w, at: [getThings.response/alias] }}]
+  types: [{{ why: w, at: {{ getThings.response/by_user/keys: text }} }}]
+"
+        );
+        generate(answering(schema.clone()), &[], &overrides)
+    };
+    let sites = ["size", "timeout", "heroes/*"].map(|site| format!("getThings.response/{site}"));
+    assert_has(
+        &lax(&sites.join(", ")).unwrap(),
+        &[
+            "\"size\" => size = wire::lax(&mut entries, \"size\", &mut extra)?,",
+            "wire::lax(&mut entries, \"timeout\", &mut extra)?.map(|wire::Millis(time)| time)",
+            "wire::extra(&mut map, &self.extra,",
+            "(\"timeout\", self.timeout.is_some()),",
+            "(\"size\", self.size.is_some()),",
+            "\"alias\" => alias = wire::filled(&mut entries)?,",
+            "\"chunk\" => chunk = wire::list(&mut entries)?,",
+            "chunk: chunk.unwrap_or_default(),",
+            "sure: wire::required(sure, \"sure\")?,",
+            "pub heroes: Option<LaxList<UserId>>,",
+            "pub by_user: Option<SortedMap<String, bool>>,",
+        ],
+    );
+    let error = lax("getThings.response/sure").unwrap_err();
+    assert!(error.contains("cannot be lax"), "{error}");
 }

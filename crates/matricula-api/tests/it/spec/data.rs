@@ -146,7 +146,7 @@ fn parse(path: &Path) -> Arc<Value> {
 }
 
 /// The directory that holds the APIs.
-fn apis() -> PathBuf {
+pub(crate) fn apis() -> PathBuf {
     let spec = std::env::var_os("MATRIX_SPEC").expect("MATRIX_SPEC names the specification");
     let spec = PathBuf::from(spec);
     let inside = spec.join("data/api");
@@ -157,7 +157,7 @@ fn apis() -> PathBuf {
     }
 }
 
-const DIRECTORIES: [(Api, &str); 4] = [
+pub(crate) const DIRECTORIES: [(Api, &str); 4] = [
     (Api::Client, "client-server"),
     (Api::Identity, "identity"),
     (Api::Appservice, "application-service"),

@@ -1,5 +1,6 @@
 //! The generated code against the specification's data.
 
+mod codes;
 mod conformance;
 mod data;
 mod examples;
