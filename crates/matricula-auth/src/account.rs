@@ -7,12 +7,18 @@ use matricula_job::{CredentialRef, Patch, Secret, ServerUrl, Timestamp, secret::
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::oauth::OAuthSession;
+
 /// The tables that conversations write to. All of them belong in a secret store.
 pub mod tables {
     /// [`Account`](crate::Account)s by user id, as JSON.
     pub const ACCOUNTS: &str = "accounts";
     /// Half-done [`Registration`](crate::Registration)s by their id, as JSON.
     pub const REGISTRATIONS: &str = "registrations";
+    /// Half-done [`OAuthLogin`](crate::OAuthLogin)s by their id, as JSON.
+    pub const OAUTH_LOGINS: &str = "oauth_logins";
+    /// [`OAuthClient`](crate::OAuthClient)s by issuer, as JSON.
+    pub const OAUTH_CLIENTS: &str = "oauth_clients";
 }
 
 /// An account, and the session in it if there is one.
@@ -41,6 +47,9 @@ pub struct Account {
     /// Whether it is a guest's.
     #[serde(default)]
     pub is_guest: bool,
+    /// Where its tokens are renewed and given back, if an OAuth 2.0 server issued them.
+    #[serde(default)]
+    pub oauth: Option<OAuthSession>,
     /// What whoever began the conversation wanted kept with the account.
     #[serde(default)]
     pub data: Value,
@@ -66,6 +75,7 @@ impl Account {
         self.refresh_token = None;
         self.expires_at = None;
         self.device_id = None;
+        self.oauth = None;
     }
 
     /// Adds "keep this account" to what is to be stored.

@@ -64,6 +64,17 @@ pub enum Notice {
     StageDone(Stage),
     /// A request may or may not have been processed; this is how it is settled.
     Settling(String),
+    /// The person is to type this code into this page, in any browser. Nothing waits for an answer.
+    DeviceCode {
+        /// The page.
+        url: String,
+        /// The page with the code in it, for a QR code.
+        url_with_code: Option<String>,
+        /// The code.
+        user_code: String,
+        /// Until when it can be typed.
+        expires_at: Timestamp,
+    },
 }
 
 /// What only the person can say.
@@ -91,6 +102,18 @@ pub enum Question {
     AcceptTerms {
         /// What is to be accepted.
         policies: Vec<Policy>,
+    },
+    /// Opens this page in a browser; the answer is the whole [address that it leads back to], as
+    /// [`Reply::Text`].
+    ///
+    /// [address that it leads back to]: https://spec.matrix.org/v1.19/client-server-api/#callback
+    OpenPage {
+        /// The page. It holds what keeps others from answering: show it to the person alone.
+        url: Secret,
+        /// What the address it leads back to begins with.
+        redirect_uri: String,
+        /// Why the last answer was no good.
+        why: Option<String>,
     },
 }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use matricula_api::{
-    ApiError, ErrorCode, MatrixError,
+    ApiError, ErrorCode, MatrixError, UserId,
+    oauth::{OAuthError, OAuthErrorCode, Refusal},
     uia::{Flow, Stage},
 };
-use matricula_job::{ServerUrl, TransportError};
+use matricula_job::{Secret, ServerUrl, TransportError};
 
 /// Why a conversation ended without what it was for.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -205,6 +206,66 @@ pub enum AuthError {
         /// Its words.
         error: MatrixError,
     },
+    /// The server has no OAuth 2.0 server.
+    #[error("{server} delegates to no OAuth 2.0 server; sign in or register in another way")]
+    NoOAuth {
+        /// Which server.
+        server: ServerUrl,
+    },
+    /// The OAuth 2.0 server refused.
+    #[error("{issuer} refused: {refusal}{}", advice(.refusal))]
+    OAuthRefused {
+        /// Which OAuth 2.0 server.
+        issuer: String,
+        /// Its words.
+        refusal: Box<Refusal>,
+    },
+    /// A browser cannot be led back to this address.
+    #[error(
+        "a browser cannot be led back to {address:?}; give http://127.0.0.1:PORT/, an https:// address, or one of the program's own scheme"
+    )]
+    RedirectAddress {
+        /// Which address.
+        address: String,
+    },
+    /// A person must open a page, and nobody is there.
+    #[error(
+        "a person must open a page of {issuer} in a browser; go on with this sign-in when one is there"
+    )]
+    BrowserNeeded {
+        /// Whose page.
+        issuer: String,
+        /// The page. It holds what keeps others from answering: show it to the person alone.
+        url: Secret,
+    },
+    /// The browser kept coming back with something else.
+    #[error("the browser did not come back with the answer of {issuer} ({what}); begin again")]
+    WrongCallback {
+        /// Which OAuth 2.0 server.
+        issuer: String,
+        /// What was wrong.
+        what: String,
+    },
+    /// Nobody typed the code in time.
+    #[error("nobody let this device in at {issuer} in time; begin again")]
+    CodeExpired {
+        /// Which OAuth 2.0 server.
+        issuer: String,
+    },
+    /// The session is over: its refresh token is not accepted any more.
+    #[error("{issuer} ended the session ({what}); sign in again")]
+    SignedOut {
+        /// Which OAuth 2.0 server.
+        issuer: String,
+        /// What it said.
+        what: String,
+    },
+    /// The account has nothing to renew its session with.
+    #[error("{user_id} has no tokens of an OAuth 2.0 server here; sign in")]
+    NoOAuthSession {
+        /// Whose account.
+        user_id: UserId,
+    },
     /// The conversation was called off.
     #[error("called off")]
     Cancelled,
@@ -225,6 +286,14 @@ pub struct StagesNotSupported {
     pub session: Option<String>,
     /// The page on which a person can do the first of the stages.
     pub url: String,
+}
+
+fn advice(refusal: &Refusal) -> &'static str {
+    match refusal.code {
+        OAuthErrorCode::AccessDenied => "; begin again, and allow it on its page",
+        OAuthErrorCode::ServerError | OAuthErrorCode::TemporarilyUnavailable => "; try again later",
+        _ => "; begin again",
+    }
 }
 
 fn says(message: &str) -> String {
@@ -264,6 +333,21 @@ fn names(stages: &[Stage]) -> String {
 }
 
 impl AuthError {
+    /// The failure of a request to the OAuth 2.0 server of a homeserver.
+    pub(crate) fn from_oauth(server: &ServerUrl, issuer: String, error: OAuthError) -> Self {
+        match error {
+            OAuthError::Refused(refusal) => Self::OAuthRefused {
+                issuer,
+                refusal: Box::new(refusal),
+            },
+            OAuthError::Other(error) => Self::from_api(server, error),
+            other => Self::NotMatrix {
+                server: server.clone(),
+                what: other.to_string(),
+            },
+        }
+    }
+
     /// The failure of a request that has no special meaning in its conversation.
     pub(crate) fn from_api(server: &ServerUrl, error: ApiError) -> Self {
         let server = server.clone();

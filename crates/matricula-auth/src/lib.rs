@@ -45,6 +45,7 @@ mod conversation;
 mod discovery;
 mod error;
 mod login;
+mod oauth;
 pub mod registration;
 
 pub use account::{Account, tables};
@@ -53,4 +54,5 @@ pub use conversation::{Conversation, Effect, Event, Input, Notice, Question, Rep
 pub use discovery::{Discovery, LoginFlow, RegistrationOffer, ServerFacts};
 pub use error::{AuthError, StagesNotSupported};
 pub use login::Login;
+pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthRefresh, OAuthSession};
 pub use registration::{Registration, Wishes};

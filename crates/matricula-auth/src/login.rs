@@ -137,6 +137,7 @@ pub(crate) fn account(
         expires_at: crate::account::expiry(now, answer.expires_in_ms),
         password: None,
         is_guest: false,
+        oauth: None,
         data,
     }
 }

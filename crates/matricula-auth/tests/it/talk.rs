@@ -23,6 +23,7 @@ pub(crate) struct Talk<C: Conversation> {
 enum Waiting {
     Answer(Box<Job>),
     Reply(Question),
+    Moment(Timestamp),
 }
 
 impl<C: Conversation> Talk<C> {
@@ -57,6 +58,7 @@ impl<C: Conversation> Talk<C> {
                     self.waiting.push((id, Waiting::Answer(job)));
                 }
                 Effect::Ask(id, question) => self.waiting.push((id, Waiting::Reply(question))),
+                Effect::Wait(id, until) => self.waiting.push((id, Waiting::Moment(until))),
                 other => panic!("unexpected effect {other:?}"),
             }
         }
@@ -148,6 +150,22 @@ impl<C: Conversation> Talk<C> {
         let (id, _) = self.waiting.remove(0);
         self.step(Input::Reply(id, reply));
         self
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(&self.waiting[..], [(_, Waiting::Moment(_))])
+    }
+
+    /// Lets the time pass that it waits for; gives how many milliseconds that were.
+    pub(crate) fn wake(&mut self) -> u64 {
+        let [(id, Waiting::Moment(until))] = self.waiting[..] else {
+            panic!("it waits for no moment; so far: {:?}", self.requests)
+        };
+        self.waiting.clear();
+        let waited = until.as_millis().saturating_sub(self.now);
+        self.now += waited;
+        self.step(Input::Waited(id));
+        waited
     }
 
     pub(crate) fn ok(&self) -> &C::Output {

@@ -1,0 +1,146 @@
+//! Renewing and giving back what an OAuth 2.0 server issued.
+
+use matricula_api::oauth::{AccountAction, AccountPage};
+use matricula_auth::{Account, AuthError, OAuthLogout, OAuthRefresh};
+use matricula_job::{TransportKind, scheduler::Outcome};
+use serde_json::json;
+
+use crate::{
+    oauth::{form, owner, redeeming, refusal, tokens},
+    talk::{Talk, transport_error},
+};
+
+fn account() -> Account {
+    let mut talk = redeeming();
+    talk.answer(200, &tokens()).answer(200, &owner());
+    talk.ok().clone()
+}
+
+fn stored<C: matricula_auth::Conversation>(talk: &Talk<C>) -> Account {
+    let change = talk.commits.last().unwrap().changes().last().unwrap();
+    serde_json::from_slice(change.value.as_deref().unwrap()).unwrap()
+}
+
+#[test]
+fn an_account_without_the_part_of_oauth_is_still_read() {
+    let old = json!({
+        "user_id": "@a:e.org", "server": "https://e.org", "device_id": "D", "access_token": "t",
+        "refresh_token": null, "expires_at": null, "password": null, "is_guest": false, "data": null,
+    });
+    let account: Account = serde_json::from_value(old).unwrap();
+    assert_eq!(account.oauth, None);
+    let json = serde_json::to_vec(&self::account()).unwrap();
+    assert_eq!(
+        serde_json::from_slice::<Account>(&json).unwrap(),
+        self::account()
+    );
+}
+
+#[test]
+fn new_tokens_are_stored_when_it_ends_and_an_old_refresh_token_goes_on() {
+    let mut talk = Talk::start(OAuthRefresh::new(account()));
+    assert_eq!(talk.requests, ["POST /token"]);
+    assert_eq!(form(talk.job(), "refresh_token").as_deref(), Some("ref"));
+    assert_eq!(form(talk.job(), "client_id").as_deref(), Some("c1"));
+    talk.answer(
+        200,
+        &json!({ "access_token": "acc2", "token_type": "Bearer", "expires_in": 10 }),
+    );
+    let renewed = talk.ok().clone();
+    assert_eq!(renewed.access_token, Some("acc2".into()));
+    assert_eq!(renewed.refresh_token, Some("ref".into()));
+    assert_eq!(renewed.expires_at.unwrap().as_millis(), talk.now + 10_000);
+    assert_eq!(stored(&talk), renewed);
+}
+
+#[test]
+fn only_a_refusal_signs_out() {
+    for (status, body) in [
+        (400, refusal("invalid_grant")),
+        (401, refusal("invalid_client")),
+        (403, json!({ "errcode": "M_FORBIDDEN" })),
+    ] {
+        let mut talk = Talk::start(OAuthRefresh::new(account()));
+        talk.answer(status, &body);
+        assert!(
+            matches!(talk.error(), AuthError::SignedOut { .. }),
+            "{status}"
+        );
+        assert_eq!(
+            (stored(&talk).access_token, stored(&talk).oauth),
+            (None, None)
+        );
+    }
+    for status in [408, 429, 500, 502, 503] {
+        let mut talk = Talk::start(OAuthRefresh::new(account()));
+        talk.answer(status, &refusal("server_error"));
+        assert!(
+            !matches!(talk.error(), AuthError::SignedOut { .. }),
+            "{status}"
+        );
+        assert!(talk.commits.is_empty(), "{status}: the old token is kept");
+    }
+    let outcomes = [
+        Outcome::Failed(transport_error(TransportKind::Connect)),
+        Outcome::InDoubt(transport_error(TransportKind::Cut)),
+        Outcome::Cancelled,
+    ];
+    for outcome in outcomes {
+        let mut talk = Talk::start(OAuthRefresh::new(account()));
+        talk.outcome(outcome);
+        talk.error();
+        assert!(talk.commits.is_empty());
+    }
+}
+
+#[test]
+fn an_account_of_another_kind_is_not_renewed_or_given_back_here() {
+    let mut other = account();
+    other.oauth = None;
+    let talk = Talk::start(OAuthRefresh::new(other.clone()));
+    assert!(matches!(talk.error(), AuthError::NoOAuthSession { .. }));
+    let talk = Talk::start(OAuthLogout::new(other));
+    assert!(matches!(talk.error(), AuthError::NoOAuthSession { .. }));
+}
+
+#[test]
+fn signing_out_gives_the_refresh_token_back() {
+    let mut talk = Talk::start(OAuthLogout::new(account()));
+    assert_eq!(talk.requests, ["POST /revoke"]);
+    assert_eq!(form(talk.job(), "token").as_deref(), Some("ref"));
+    assert_eq!(
+        form(talk.job(), "token_type_hint").as_deref(),
+        Some("refresh_token")
+    );
+    talk.answer_text(200, "");
+    assert_eq!(talk.ok().access_token, None);
+    assert_eq!(stored(&talk), *talk.ok());
+}
+
+#[test]
+fn a_server_that_takes_no_refresh_tokens_back_is_given_the_access_token() {
+    let mut talk = Talk::start(OAuthLogout::new(account()));
+    talk.answer(400, &refusal("unsupported_token_type"));
+    assert_eq!(form(talk.job(), "token").as_deref(), Some("acc"));
+    talk.answer(400, &refusal("unsupported_token_type"));
+    assert!(matches!(talk.error(), AuthError::OAuthRefused { .. }));
+    assert!(talk.commits.is_empty(), "the session goes on");
+}
+
+#[test]
+fn signing_out_without_an_answer_keeps_the_session() {
+    let mut talk = Talk::start(OAuthLogout::new(account()));
+    talk.lose();
+    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(talk.commits.is_empty());
+}
+
+#[test]
+fn the_page_for_looking_after_the_account_is_named() {
+    let oauth = account().oauth.unwrap();
+    let page = AccountPage::default().action(AccountAction::Profile);
+    assert_eq!(
+        oauth.account_page(&page).as_deref(),
+        Some("https://account.example.org/account?action=org.matrix.profile")
+    );
+}
