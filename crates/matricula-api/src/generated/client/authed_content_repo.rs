@@ -21,11 +21,12 @@ use crate::{ApiError, Content, Endpoint, Extra, ServerName, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetContentAuthedJob")]
 pub struct GetContentAuthed {
-    /// Path `serverName`.
+    /// Path `serverName`. The part of the file's address after `mxc://`.
     pub server_name: ServerName,
-    /// Path `mediaId`.
+    /// Path `mediaId`. The last part of the file's address.
     pub media_id: String,
-    /// Query `timeout_ms`. Since 1.7.
+    /// Query `timeout_ms`. How long to wait for a file that is not uploaded yet, sent in
+    /// milliseconds. Absent means 20 s. Since 1.7.
     pub timeout_ms: Option<Duration>,
 }
 
@@ -217,19 +218,20 @@ impl Served for GetContentOverrideNameAuthed {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetContentThumbnailAuthedJob")]
 pub struct GetContentThumbnailAuthed {
-    /// Path `serverName`.
+    /// Path `serverName`. The part of the file's address after `mxc://`.
     pub server_name: ServerName,
-    /// Path `mediaId`.
+    /// Path `mediaId`. The last part of the file's address.
     pub media_id: String,
-    /// Query `width`.
+    /// Query `width`. In pixels. The picture may be larger.
     pub width: u64,
-    /// Query `height`.
+    /// Query `height`. In pixels. The picture may be larger.
     pub height: u64,
-    /// Query `method`.
+    /// Query `method`. Whether to cut off what is over, or to fit all of it in.
     pub method: Option<definitions::ThumbnailMethod>,
-    /// Query `timeout_ms`. Since 1.7.
+    /// Query `timeout_ms`. How long to wait for a file that is not uploaded yet, sent in
+    /// milliseconds. Absent means 20 s. Since 1.7.
     pub timeout_ms: Option<Duration>,
-    /// Query `animated`. Since 1.11.
+    /// Query `animated`. Whether it should move, if the file does. Since 1.11.
     pub animated: Option<bool>,
 }
 
@@ -544,7 +546,7 @@ impl Served for GetConfigAuthed {
 /// The answer to [`GetConfigAuthed`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetConfigAuthedResponse {
-    /// `m.upload.size`.
+    /// How large a file may be, in bytes. None where the server does not say.
     pub upload_size: Option<u64>,
     /// What the specification does not name.
     pub extra: Extra,

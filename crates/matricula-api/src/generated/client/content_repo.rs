@@ -21,9 +21,9 @@ use crate::{ApiError, Content, Endpoint, Extra, MxcUri, ServerName, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UploadContentJob")]
 pub struct UploadContent {
-    /// Query `filename`.
+    /// Query `filename`. What the file is called. Leave it out for encrypted files.
     pub filename: Option<String>,
-    /// Header `Content-Type`.
+    /// Header `Content-Type`. The file's media type. Absent means `application/octet-stream`.
     pub content_type: Option<String>,
     /// The whole body: bytes or a file.
     pub body: Body,
@@ -109,7 +109,7 @@ impl Served for UploadContent {
 /// The answer to [`UploadContent`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct UploadContentResponse {
-    /// `content_uri`.
+    /// Where the file is, for events to name.
     pub content_uri: MxcUri,
     /// What the specification does not name.
     pub extra: Extra,

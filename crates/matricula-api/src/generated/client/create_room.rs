@@ -17,29 +17,29 @@ use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, wire, wire::text_enu
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "CreateRoomJob")]
 pub struct CreateRoom {
-    /// `visibility`.
+    /// Whether the server lists it for everybody. Absent means that it does not.
     pub visibility: Option<definitions::Visibility>,
-    /// `room_alias_name`.
+    /// The part of an alias before the colon; the server adds its own name.
     pub room_alias_name: Option<String>,
-    /// `name`.
+    /// What the room is called.
     pub name: Option<String>,
-    /// `topic`.
+    /// What the room is about.
     pub topic: Option<String>,
-    /// `invite`.
+    /// Whom to invite at once.
     pub invite: Option<Vec<UserId>>,
-    /// `invite_3pid`.
+    /// Which email addresses or phone numbers to invite at once.
     pub invite_3pid: Option<Vec<definitions::Invite3pid>>,
-    /// `room_version`.
+    /// Absent means what the server prefers.
     pub room_version: Option<String>,
-    /// `creation_content`.
+    /// More for the content of `m.room.create`, such as `type` or `m.federate`.
     pub creation_content: Option<Raw>,
-    /// `initial_state`.
+    /// State to set at once. It overrides the preset; `name` and `topic` override it.
     pub initial_state: Option<Vec<StateEvent>>,
-    /// `preset`.
+    /// Who may join, read and come as a guest. Absent means what suits the visibility.
     pub preset: Option<CreateRoomPreset>,
-    /// `is_direct`.
+    /// Whether the room is for two, which the invitations then say.
     pub is_direct: Option<bool>,
-    /// `power_level_content_override`.
+    /// Parts of the content of `m.room.power_levels` that replace those of the server's making.
     pub power_level_content_override: Option<Raw>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -263,7 +263,7 @@ impl Served for CreateRoom {
 pub struct StateEvent {
     /// `type`.
     pub event_type: String,
-    /// `state_key`.
+    /// Absent means empty.
     pub state_key: Option<String>,
     /// `content`.
     pub content: Raw,
@@ -344,7 +344,7 @@ text_enum! {
 /// The answer to [`CreateRoom`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateRoomResponse {
-    /// `room_id`.
+    /// The new room.
     pub room_id: RoomId,
     /// What the specification does not name.
     pub extra: Extra,

@@ -286,13 +286,13 @@ impl Serialize for CrossSigningKey {
 /// The shared definition `client_device`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientDevice {
-    /// `device_id`.
+    /// Names the device.
     pub device_id: String,
-    /// `display_name`.
+    /// What the device is shown as. None if nobody named it.
     pub display_name: Option<String>,
-    /// `last_seen_ip`.
+    /// Where it last called from.
     pub last_seen_ip: Option<String>,
-    /// `last_seen_ts`.
+    /// When it last called. It may lag behind.
     pub last_seen_ts: Option<Timestamp>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -381,13 +381,13 @@ impl Serialize for ClientDevice {
 /// `unsigned` of [`ClientEvent`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnsignedData {
-    /// `age`. In milliseconds.
+    /// How long ago it was sent. Negative where clocks are wrong. In milliseconds.
     pub age: Option<i64>,
-    /// `redacted_because`.
+    /// The redaction that stripped the event.
     pub redacted_because: Option<Raw>,
-    /// `transaction_id`.
+    /// What the device itself gave with the event.
     pub transaction_id: Option<String>,
-    /// `prev_content`.
+    /// The content that a state event replaced.
     pub prev_content: Option<Raw>,
     /// `replaces_state`. Since 1.19.
     pub replaces_state: Option<EventId>,
@@ -502,15 +502,15 @@ pub struct ClientEvent {
     pub event_id: EventId,
     /// `type`.
     pub event_type: String,
-    /// `state_key`.
+    /// Only state events have one; it may be empty.
     pub state_key: Option<String>,
     /// `sender`.
     pub sender: UserId,
-    /// `origin_server_ts`.
+    /// When it was sent, by the clock of the sender's server.
     pub origin_server_ts: Timestamp,
-    /// `content`.
+    /// What it says, as it came.
     pub content: Raw,
-    /// `unsigned`.
+    /// What the user's server adds.
     pub unsigned: Option<UnsignedData>,
     /// `room_id`.
     pub room_id: RoomId,
@@ -629,15 +629,15 @@ text_enum! {
 /// The shared definition `event_filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventFilter {
-    /// `limit`.
+    /// How many events at most.
     pub limit: Option<u64>,
-    /// `not_senders`.
+    /// Not from these users, though `senders` may list them.
     pub not_senders: Option<Vec<UserId>>,
-    /// `not_types`.
+    /// Not of these types, though `types` may list them. `*` stands for any characters.
     pub not_types: Option<Vec<String>>,
-    /// `senders`.
+    /// Only from these users.
     pub senders: Option<Vec<UserId>>,
-    /// `types`.
+    /// Only of these types. `*` stands for any characters.
     pub types: Option<Vec<String>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -733,27 +733,27 @@ impl Serialize for EventFilter {
 /// The shared definition `room_event_filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomEventFilter {
-    /// `limit`.
+    /// How many events at most.
     pub limit: Option<u64>,
-    /// `not_senders`.
+    /// Not from these users, though `senders` may list them.
     pub not_senders: Option<Vec<UserId>>,
-    /// `not_types`.
+    /// Not of these types, though `types` may list them. `*` stands for any characters.
     pub not_types: Option<Vec<String>>,
-    /// `senders`.
+    /// Only from these users.
     pub senders: Option<Vec<UserId>>,
-    /// `types`.
+    /// Only of these types. `*` stands for any characters.
     pub types: Option<Vec<String>>,
-    /// `unread_thread_notifications`. Since 1.4.
+    /// Whether what is unread in threads is counted apart. Since 1.4.
     pub unread_thread_notifications: Option<bool>,
-    /// `lazy_load_members`.
+    /// Whether only those members come who speak in what is sent. Big rooms load far faster so.
     pub lazy_load_members: Option<bool>,
-    /// `include_redundant_members`.
+    /// Whether members come again that the server sent already.
     pub include_redundant_members: Option<bool>,
-    /// `not_rooms`.
+    /// Not these rooms, though `rooms` may list them.
     pub not_rooms: Option<Vec<RoomId>>,
-    /// `rooms`.
+    /// Only these rooms.
     pub rooms: Option<Vec<RoomId>>,
-    /// `contains_url`.
+    /// Only events whose content has a `url`, or, if false, has none.
     pub contains_url: Option<bool>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -931,19 +931,19 @@ impl Serialize for RoomEventFilter {
 /// A part of the shared definition `sync_filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomFilter {
-    /// `not_rooms`.
+    /// Not these rooms, though `rooms` may list them.
     pub not_rooms: Option<Vec<RoomId>>,
-    /// `rooms`.
+    /// Only these rooms.
     pub rooms: Option<Vec<RoomId>>,
-    /// `ephemeral`.
+    /// Which typing and receipts to send.
     pub ephemeral: Option<RoomEventFilter>,
-    /// `include_leave`.
+    /// Whether rooms that the user left come. Absent means that they do not.
     pub include_leave: Option<bool>,
-    /// `state`.
+    /// Which state to send.
     pub state: Option<RoomEventFilter>,
-    /// `timeline`.
+    /// Which events to send.
     pub timeline: Option<RoomEventFilter>,
-    /// `account_data`.
+    /// Which account data for single rooms to send.
     pub account_data: Option<RoomEventFilter>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1061,15 +1061,15 @@ impl Serialize for RoomFilter {
 /// The shared definition `sync_filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncFilter {
-    /// `event_fields`.
+    /// The parts of events to send, such as `content.body`. Absent means all.
     pub event_fields: Option<Vec<String>>,
-    /// `event_format`.
+    /// How events look. Absent means as clients want them.
     pub event_format: Option<SyncFilterEventFormat>,
-    /// `presence`.
+    /// Which presence to send.
     pub presence: Option<EventFilter>,
-    /// `account_data`.
+    /// Which account data for all rooms to send.
     pub account_data: Option<EventFilter>,
-    /// `room`.
+    /// Which rooms, and what of them.
     pub room: Option<RoomFilter>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -2074,15 +2074,15 @@ pub struct ClientEventWithoutRoomId {
     pub event_id: EventId,
     /// `type`.
     pub event_type: String,
-    /// `state_key`.
+    /// Only state events have one; it may be empty.
     pub state_key: Option<String>,
     /// `sender`.
     pub sender: UserId,
-    /// `origin_server_ts`.
+    /// When it was sent, by the clock of the sender's server.
     pub origin_server_ts: Timestamp,
-    /// `content`.
+    /// What it says, as it came.
     pub content: Raw,
-    /// `unsigned`.
+    /// What the user's server adds.
     pub unsigned: Option<UnsignedData>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -2739,11 +2739,12 @@ impl Serialize for StateEventBatch {
 /// The shared definition `timeline_batch`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimelineBatch {
-    /// `limited`.
+    /// Whether events are missing between `since` and the first one here; `prev_batch` leads to
+    /// them.
     pub limited: Option<bool>,
-    /// `prev_batch`.
+    /// The `from` with which `getRoomEvents` reads what came before.
     pub prev_batch: Option<String>,
-    /// `events`.
+    /// The events, the newest last.
     pub events: Vec<Raw<ClientEventWithoutRoomId>>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -55,7 +55,7 @@ impl Served for GetDevices {
 /// The answer to [`GetDevices`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDevicesResponse {
-    /// `devices`.
+    /// All of the user's devices.
     pub devices: Option<Vec<definitions::ClientDevice>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -109,7 +109,7 @@ impl Serialize for GetDevicesResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetDeviceJob")]
 pub struct GetDevice {
-    /// Path `deviceId`.
+    /// Path `deviceId`. The device.
     pub device_id: String,
 }
 
@@ -170,9 +170,9 @@ impl Served for GetDevice {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UpdateDeviceJob")]
 pub struct UpdateDevice {
-    /// Path `deviceId`.
+    /// Path `deviceId`. The device to rename.
     pub device_id: String,
-    /// `display_name`.
+    /// The new name. Whoever shares a room with the user can see it. Absent leaves the old one.
     pub display_name: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -314,9 +314,9 @@ impl Serialize for UpdateDeviceResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteDeviceJob")]
 pub struct DeleteDevice {
-    /// Path `deviceId`.
+    /// Path `deviceId`. The device to remove.
     pub device_id: String,
-    /// `auth`.
+    /// The answer to the last authentication that the server asked for.
     pub auth: Option<AuthData>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -468,9 +468,9 @@ impl Serialize for DeleteDeviceResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteDevicesJob")]
 pub struct DeleteDevices {
-    /// `devices`.
+    /// The devices to remove.
     pub devices: Vec<String>,
-    /// `auth`.
+    /// The answer to the last authentication that the server asked for.
     pub auth: Option<AuthData>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -19,15 +19,15 @@ use crate::{ApiError, Endpoint, Extra, UserId, wire};
 pub struct DefineFilter {
     /// Path `userId`.
     pub user_id: UserId,
-    /// `event_fields`.
+    /// The parts of events to send, such as `content.body`. Absent means all.
     pub event_fields: Option<Vec<String>>,
-    /// `event_format`.
+    /// How events look. Absent means as clients want them.
     pub event_format: Option<definitions::SyncFilterEventFormat>,
-    /// `presence`.
+    /// Which presence to send.
     pub presence: Option<definitions::EventFilter>,
-    /// `account_data`.
+    /// Which account data for all rooms to send.
     pub account_data: Option<definitions::EventFilter>,
-    /// `room`.
+    /// Which rooms, and what of them.
     pub room: Option<definitions::RoomFilter>,
     /// What the specification does not name.
     pub extra: Extra,

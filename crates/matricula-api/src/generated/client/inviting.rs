@@ -16,11 +16,11 @@ use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "InviteUserJob")]
 pub struct InviteUser {
-    /// Path `roomId`.
+    /// Path `roomId`. The room to invite to.
     pub room_id: RoomId,
-    /// `user_id`.
+    /// Whom to invite.
     pub user_id: UserId,
-    /// `reason`. Since 1.1.
+    /// Why, for people. Since 1.1.
     pub reason: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,

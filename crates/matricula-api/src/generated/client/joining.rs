@@ -17,11 +17,12 @@ use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "JoinRoomByIdJob")]
 pub struct JoinRoomById {
-    /// Path `roomId`.
+    /// Path `roomId`. The room. A server that is not in it needs `joinRoom`, which can say where to
+    /// ask.
     pub room_id: RoomId,
-    /// `third_party_signed`.
+    /// The proof that an invitation by email or phone is for the user.
     pub third_party_signed: Option<definitions::ThirdPartySigned>,
-    /// `reason`. Since 1.1.
+    /// Why, for people. Everybody in the room sees it. Since 1.1.
     pub reason: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -141,7 +142,7 @@ impl Served for JoinRoomById {
 /// The answer to [`JoinRoomById`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinRoomByIdResponse {
-    /// `room_id`.
+    /// The room joined.
     pub room_id: RoomId,
     /// What the specification does not name.
     pub extra: Extra,
@@ -199,13 +200,14 @@ impl Serialize for JoinRoomByIdResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "JoinRoomJob")]
 pub struct JoinRoom {
-    /// Path `roomIdOrAlias`.
+    /// Path `roomIdOrAlias`. The room, by its id or a name.
     pub room_id_or_alias: RoomIdOrAlias,
-    /// Query `via`. Since 1.12.
+    /// Query `via`. Servers to join through, where the user's own is not in the room; best some
+    /// that were told with the room id. Since 1.12.
     pub via: Option<Vec<ServerName>>,
-    /// `third_party_signed`.
+    /// The proof that an invitation by email or phone is for the user.
     pub third_party_signed: Option<definitions::ThirdPartySigned>,
-    /// `reason`. Since 1.1.
+    /// Why, for people. Everybody in the room sees it. Since 1.1.
     pub reason: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -342,7 +344,7 @@ impl Served for JoinRoom {
 /// The answer to [`JoinRoom`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinRoomResponse {
-    /// `room_id`.
+    /// The room joined.
     pub room_id: RoomId,
     /// What the specification does not name.
     pub extra: Extra,

@@ -20,11 +20,11 @@ use crate::{ApiError, Endpoint, Extra, SortedMap, TextOr, UserId, wire};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "UploadKeysJob")]
 pub struct UploadKeys {
-    /// `device_keys`.
+    /// The device's identity, signed by itself.
     pub device_keys: Option<definitions::DeviceKeys>,
-    /// `one_time_keys`.
+    /// Keys that others take one by one to begin to write to the device, by algorithm and id.
     pub one_time_keys: Option<SortedMap<String, TextOr<definitions::KeyObject>>>,
-    /// `fallback_keys`. Since 1.2.
+    /// A key for each algorithm, for when no one-time key is left. Since 1.2.
     pub fallback_keys: Option<SortedMap<String, TextOr<definitions::KeyObject>>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -139,7 +139,7 @@ impl Served for UploadKeys {
 /// The answer to [`UploadKeys`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct UploadKeysResponse {
-    /// `one_time_key_counts`.
+    /// How many one-time keys the server now has, by algorithm.
     pub one_time_key_counts: SortedMap<String, u64>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -197,9 +197,9 @@ impl Serialize for UploadKeysResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "QueryKeysJob")]
 pub struct QueryKeys {
-    /// `timeout`.
+    /// How long the server may wait for other servers, sent in milliseconds. Absent means 10 s.
     pub timeout: Option<Duration>,
-    /// `device_keys`.
+    /// Which devices of which users. An empty list means all of a user's.
     pub device_keys: SortedMap<UserId, Vec<String>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -298,7 +298,7 @@ impl Served for QueryKeys {
 /// `unsigned` of [`DeviceInformation`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnsignedDeviceInfo {
-    /// `device_display_name`.
+    /// What the device is shown as.
     pub device_display_name: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -364,7 +364,7 @@ pub struct DeviceInformation {
     pub keys: SortedMap<String, String>,
     /// `signatures`.
     pub signatures: SortedMap<UserId, SortedMap<String, String>>,
-    /// `unsigned`.
+    /// What the server adds, which nobody signed.
     pub unsigned: Option<UnsignedDeviceInfo>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -455,15 +455,15 @@ impl Serialize for DeviceInformation {
 /// The answer to [`QueryKeys`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryKeysResponse {
-    /// `failures`.
+    /// The servers that could not be asked; their users' keys are missing.
     pub failures: Option<SortedMap<String, Map<String, Value>>>,
-    /// `device_keys`.
+    /// The keys of devices, by user and device. Check the signatures.
     pub device_keys: Option<SortedMap<UserId, SortedMap<String, DeviceInformation>>>,
-    /// `master_keys`. Since 1.1.
+    /// The keys that stand for users. Since 1.1.
     pub master_keys: Option<SortedMap<UserId, definitions::CrossSigningKey>>,
-    /// `self_signing_keys`. Since 1.1.
+    /// The keys that users sign their own devices with. Since 1.1.
     pub self_signing_keys: Option<SortedMap<UserId, definitions::CrossSigningKey>>,
-    /// `user_signing_keys`.
+    /// The key that signs other users. Only the user's own comes.
     pub user_signing_keys: Option<SortedMap<UserId, definitions::CrossSigningKey>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -584,9 +584,9 @@ impl Serialize for QueryKeysResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "ClaimKeysJob")]
 pub struct ClaimKeys {
-    /// `timeout`.
+    /// How long the server may wait for other servers, sent in milliseconds. Absent means 10 s.
     pub timeout: Option<Duration>,
-    /// `one_time_keys`.
+    /// The algorithm of the key wanted, by user and device.
     pub one_time_keys: SortedMap<UserId, SortedMap<String, String>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -684,9 +684,9 @@ impl Served for ClaimKeys {
 /// The answer to [`ClaimKeys`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimKeysResponse {
-    /// `failures`.
+    /// The servers that could not be asked.
     pub failures: Option<SortedMap<String, Map<String, Value>>>,
-    /// `one_time_keys`.
+    /// A key for each device that had one, by user, device and the key's name.
     pub one_time_keys:
         SortedMap<UserId, SortedMap<String, SortedMap<String, TextOr<definitions::KeyObject>>>>,
     /// What the specification does not name.
@@ -762,9 +762,9 @@ impl Serialize for ClaimKeysResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetKeysChangesJob")]
 pub struct GetKeysChanges {
-    /// Query `from`.
+    /// Query `from`. The `next_batch` of an earlier sync.
     pub from: String,
-    /// Query `to`.
+    /// Query `to`. The `next_batch` of a later one.
     pub to: String,
 }
 
@@ -821,9 +821,9 @@ impl Served for GetKeysChanges {
 /// The answer to [`GetKeysChanges`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetKeysChangesResponse {
-    /// `changed`.
+    /// Users to ask for the keys of anew.
     pub changed: Option<Vec<String>>,
-    /// `left`.
+    /// Users who share no encrypted room any more.
     pub left: Option<Vec<String>>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -16,9 +16,9 @@ use crate::{ApiError, Endpoint, Extra, RoomId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "LeaveRoomJob")]
 pub struct LeaveRoom {
-    /// Path `roomId`.
+    /// Path `roomId`. The room to leave, or whose invitation to refuse.
     pub room_id: RoomId,
-    /// `reason`. Since 1.1.
+    /// Why, for people. Everybody in the room sees it. Since 1.1.
     pub reason: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -460,9 +460,10 @@ pub struct LoginResponse {
     pub access_token: Secret,
     /// Renews the access token. Since 1.3.
     pub refresh_token: Option<Secret>,
-    /// `expires_in_ms`. Since 1.3.
+    /// How long the access token is good for, sent in milliseconds. None for a token that does not
+    /// expire. Since 1.3.
     pub expires_in_ms: Option<Duration>,
-    /// `home_server`. Deprecated.
+    /// The domain of the account; `user_id` says it too. Deprecated.
     pub home_server: Option<ServerName>,
     /// The device that is signed in.
     pub device_id: String,

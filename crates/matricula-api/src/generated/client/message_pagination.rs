@@ -17,17 +17,19 @@ use crate::{ApiError, Endpoint, Extra, Raw, RoomId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomEventsJob")]
 pub struct GetRoomEvents {
-    /// Path `roomId`.
+    /// Path `roomId`. The room to read.
     pub room_id: RoomId,
-    /// Query `from`.
+    /// Query `from`. Where to begin: a `prev_batch` of a sync, or the `start` or `end` of a page.
+    /// Absent means the newest end of the room for `b`, the oldest for `f`.
     pub from: Option<String>,
-    /// Query `to`.
+    /// Query `to`. Where to stop, if the page gets so far.
     pub to: Option<String>,
-    /// Query `dir`.
+    /// Query `dir`. `b` reads back in time, `f` forth.
     pub dir: definitions::Direction,
-    /// Query `limit`.
+    /// Query `limit`. How many events at most; the server may give fewer. Absent means 10.
     pub limit: Option<u64>,
-    /// Query `filter`.
+    /// Query `filter`. A filter as JSON text: what to serialise is a
+    /// [`RoomEventFilter`](definitions::RoomEventFilter).
     pub filter: Option<String>,
 }
 
@@ -149,13 +151,14 @@ impl Served for GetRoomEvents {
 /// The answer to [`GetRoomEvents`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomEventsResponse {
-    /// `start`.
+    /// Where this page begins.
     pub start: String,
-    /// `end`.
+    /// The `from` of the next page. None at the end of what there is to read.
     pub end: Option<String>,
-    /// `chunk`.
+    /// The events, in the order of `dir`. An empty page need not be the last.
     pub chunk: Vec<Raw<definitions::ClientEvent>>,
-    /// `state`.
+    /// State to show the page with: the members who speak in it, if the filter loads members
+    /// lazily.
     pub state: Option<Vec<Raw<definitions::ClientEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,

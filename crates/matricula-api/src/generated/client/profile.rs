@@ -17,9 +17,9 @@ use crate::{ApiError, Endpoint, Extra, UserId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetProfileFieldJob")]
 pub struct GetProfileField {
-    /// Path `userId`.
+    /// Path `userId`. Whose profile.
     pub user_id: UserId,
-    /// Path `keyName`.
+    /// Path `keyName`. Which field, such as `displayname`.
     pub key_name: String,
 }
 
@@ -84,9 +84,9 @@ impl Served for GetProfileField {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetProfileFieldJob")]
 pub struct SetProfileField {
-    /// Path `userId`.
+    /// Path `userId`. The user; others' profiles only servers' administrators may change.
     pub user_id: UserId,
-    /// Path `keyName`.
+    /// Path `keyName`. Which field, such as `displayname`.
     pub key_name: String,
     /// The body's only field, which the path's `keyName` names.
     pub value: Value,
@@ -196,9 +196,9 @@ impl Serialize for SetProfileFieldResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "DeleteProfileFieldJob")]
 pub struct DeleteProfileField {
-    /// Path `userId`.
+    /// Path `userId`. The user.
     pub user_id: UserId,
-    /// Path `keyName`.
+    /// Path `keyName`. Which field, such as `displayname`.
     pub key_name: String,
 }
 
@@ -298,7 +298,7 @@ impl Serialize for DeleteProfileFieldResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetUserProfileJob")]
 pub struct GetUserProfile {
-    /// Path `userId`.
+    /// Path `userId`. Whose profile.
     pub user_id: UserId,
 }
 
@@ -351,11 +351,11 @@ impl Served for GetUserProfile {
 /// The answer to [`GetUserProfile`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetUserProfileResponse {
-    /// `avatar_url`.
+    /// The address of the user's picture. Clients have set texts that are no content address.
     pub avatar_url: Option<String>,
-    /// `displayname`.
+    /// What the user is called.
     pub displayname: Option<String>,
-    /// `m.tz`. Since 1.16.
+    /// The user's time zone, by its IANA name such as `Europe/Berlin`. Since 1.16.
     pub tz: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -117,9 +117,9 @@ impl Serialize for PusherData {
 /// `pushers` of [`GetPushersResponse`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pusher {
-    /// `pushkey`.
+    /// Names the device to the push gateway.
     pub pushkey: Secret,
-    /// `kind`.
+    /// `http` for a push gateway, `email` for mails.
     pub kind: String,
     /// `app_id`.
     pub app_id: String,
@@ -266,23 +266,24 @@ impl Serialize for GetPushersResponse {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PostPusherJob")]
 pub struct PostPusher {
-    /// `pushkey`.
+    /// Names the device to the push gateway; of a mail pusher, the address. 512 bytes at most.
     pub pushkey: Secret,
     /// Null removes the pusher.
     pub kind: Option<String>,
-    /// `app_id`.
+    /// Names the app, such as `org.example.app.ios`. 64 characters at most. With `pushkey` it says
+    /// which pusher is meant.
     pub app_id: String,
-    /// `app_display_name`.
+    /// The app, for people.
     pub app_display_name: Option<String>,
-    /// `device_display_name`.
+    /// The device, for people.
     pub device_display_name: Option<String>,
-    /// `profile_tag`.
+    /// Which set of the device's own rules applies.
     pub profile_tag: Option<String>,
-    /// `lang`.
+    /// The language for what is shown, such as `en` or `en-US`.
     pub lang: Option<String>,
-    /// `data`.
+    /// More for this kind of pusher.
     pub data: Option<PostPusherData>,
-    /// `append`.
+    /// Whether other users' pushers for the same app and key stay. Absent means that they go.
     pub append: Option<bool>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -474,9 +475,9 @@ text_enum! {
 /// `data` of [`PostPusher`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PostPusherData {
-    /// `url`.
+    /// Where an `http` pusher sends: an `https` address whose path is `/_matrix/push/v1/notify`.
     pub url: Option<String>,
-    /// `format`.
+    /// With `event_id_only` the gateway learns the ids of events and no contents.
     pub format: Option<PostPusherDataFormat>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -16,13 +16,13 @@ use crate::{ApiError, Endpoint, Extra, RoomId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetReadMarkerJob")]
 pub struct SetReadMarker {
-    /// Path `roomId`.
+    /// Path `roomId`. The room.
     pub room_id: RoomId,
-    /// `m.fully_read`.
+    /// The event up to which the user has surely read, to go on from.
     pub fully_read: Option<String>,
-    /// `m.read`.
+    /// The event of a receipt that others see.
     pub read: Option<String>,
-    /// `m.read.private`. Since 1.4.
+    /// The event of a receipt that nobody else sees. Since 1.4.
     pub read_private: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -16,13 +16,15 @@ use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire, wire::text_enum};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "PostReceiptJob")]
 pub struct PostReceipt {
-    /// Path `roomId`.
+    /// Path `roomId`. The room.
     pub room_id: RoomId,
-    /// Path `receiptType`.
+    /// Path `receiptType`. Whether others see it, or the user's own devices alone, or it is how far
+    /// the user has read.
     pub receipt_type: ReceiptType,
-    /// Path `eventId`.
+    /// Path `eventId`. The event up to which all is read.
     pub event_id: EventId,
-    /// `thread_id`. Since 1.4.
+    /// The first event of a thread that it is for, or `main` for what is in no thread. Absent means
+    /// all. Since 1.4.
     pub thread_id: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -17,13 +17,13 @@ use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "RedactEventJob")]
 pub struct RedactEvent {
-    /// Path `roomId`.
+    /// Path `roomId`. The room that the event is in.
     pub room_id: RoomId,
-    /// Path `eventId`.
+    /// Path `eventId`. The event to strip.
     pub event_id: EventId,
-    /// Path `txnId`.
+    /// Path `txnId`. Of the device's own making, new for each redaction.
     pub txn_id: String,
-    /// `reason`.
+    /// Why, for people. Everybody in the room sees it.
     pub reason: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -134,7 +134,7 @@ impl Served for RedactEvent {
 /// The answer to [`RedactEvent`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedactEventResponse {
-    /// `event_id`.
+    /// The redaction, which is an event too.
     pub event_id: Option<EventId>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -109,7 +109,8 @@ pub struct RefreshResponse {
     pub access_token: Secret,
     /// The new one; without it the old one stays valid.
     pub refresh_token: Option<Secret>,
-    /// `expires_in_ms`.
+    /// How long the new access token is good for, sent in milliseconds. None for a token that does
+    /// not expire.
     pub expires_in_ms: Option<Duration>,
     /// What the specification does not name.
     pub extra: Extra,

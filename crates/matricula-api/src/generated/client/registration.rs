@@ -279,7 +279,8 @@ pub struct RegisterResponse {
     pub access_token: Option<Secret>,
     /// Renews the access token. Since 1.3.
     pub refresh_token: Option<Secret>,
-    /// `expires_in_ms`. Since 1.3.
+    /// How long the access token is good for, sent in milliseconds. None for a token that does not
+    /// expire. Since 1.3.
     pub expires_in_ms: Option<Duration>,
     /// `home_server`. Deprecated.
     pub home_server: Option<ServerName>,

@@ -18,11 +18,12 @@ use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SendMessageJob")]
 pub struct SendMessage {
-    /// Path `roomId`.
+    /// Path `roomId`. The room to send to.
     pub room_id: RoomId,
-    /// Path `eventType`.
+    /// Path `eventType`. The type of the content, such as `m.room.message`.
     pub event_type: String,
-    /// Path `txnId`.
+    /// Path `txnId`. Of the device's own making, new for each event. Under the same id the server
+    /// sends once, however often it is asked.
     pub txn_id: String,
     /// Query `ts`. When it happened; for application services alone. Since 1.3.
     pub ts: Option<Timestamp>,
@@ -119,7 +120,7 @@ impl Served for SendMessage {
 /// The answer to [`SendMessage`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendMessageResponse {
-    /// `event_id`.
+    /// The event that was made of it.
     pub event_id: EventId,
     /// What the specification does not name.
     pub extra: Extra,

@@ -17,11 +17,11 @@ use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetRoomStateWithKeyJob")]
 pub struct SetRoomStateWithKey {
-    /// Path `roomId`.
+    /// Path `roomId`. The room to change.
     pub room_id: RoomId,
-    /// Path `eventType`.
+    /// Path `eventType`. The type of the content, such as `m.room.name`.
     pub event_type: String,
-    /// Path `stateKey`.
+    /// Path `stateKey`. Which piece of this type; empty for most types, a user id for memberships.
     pub state_key: String,
     /// Query `ts`. When it happened; for application services alone. Since 1.3.
     pub ts: Option<Timestamp>,
@@ -117,7 +117,7 @@ impl Served for SetRoomStateWithKey {
 /// The answer to [`SetRoomStateWithKey`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetRoomStateWithKeyResponse {
-    /// `event_id`.
+    /// The event that was made of it.
     pub event_id: EventId,
     /// What the specification does not name.
     pub extra: Extra,

@@ -85,11 +85,11 @@ impl Served for GetOneRoomEvent {
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "GetRoomStateWithKeyJob")]
 pub struct GetRoomStateWithKey {
-    /// Path `roomId`.
+    /// Path `roomId`. The room to read.
     pub room_id: RoomId,
-    /// Path `eventType`.
+    /// Path `eventType`. The type of the content, such as `m.room.name`.
     pub event_type: String,
-    /// Path `stateKey`.
+    /// Path `stateKey`. Which piece of this type; empty for most types.
     pub state_key: String,
     /// Query `format`. Since 1.16.
     pub format: Option<StateFormat>,

@@ -19,17 +19,21 @@ use crate::{ApiError, Endpoint, EventId, Extra, LaxList, Raw, RoomId, SortedMap,
 #[derive(Clone, Debug, Default, PartialEq)]
 #[doc(alias = "SyncJob")]
 pub struct Sync {
-    /// Query `filter`.
+    /// Query `filter`. The id of a stored filter, or a filter itself as JSON text: what to
+    /// serialise is a [`SyncFilter`](definitions::SyncFilter).
     pub filter: Option<String>,
-    /// Query `since`.
+    /// Query `since`. The `next_batch` of the last answer; without it, everything comes.
     pub since: Option<String>,
-    /// Query `full_state`.
+    /// Query `full_state`. Whether all state comes, and not only what changed. With `since`, the
+    /// timeline still begins there.
     pub full_state: Option<bool>,
-    /// Query `set_presence`.
+    /// Query `set_presence`. What others see the user as while syncing. Absent means online.
     pub set_presence: Option<definitions::Presence>,
-    /// Query `timeout`.
+    /// Query `timeout`. How long the server may wait for news, sent in milliseconds. Absent means
+    /// not at all.
     pub timeout: Option<Duration>,
-    /// Query `use_state_after`. Since 1.16.
+    /// Query `use_state_after`. Whether the state at the end of the timeline comes, in
+    /// `state_after`, in place of that at its beginning. Since 1.16.
     pub use_state_after: Option<bool>,
 }
 
@@ -149,11 +153,11 @@ impl Served for Sync {
 /// `summary` of [`JoinedRoom`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomSummary {
-    /// `m.heroes`.
+    /// A few other members, whose names stand for that of the room.
     pub heroes: Option<LaxList<UserId>>,
-    /// `m.joined_member_count`.
+    /// How many are in the room, the user too.
     pub joined_member_count: Option<u64>,
-    /// `m.invited_member_count`.
+    /// How many are invited.
     pub invited_member_count: Option<u64>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -251,9 +255,9 @@ impl Serialize for RoomSummary {
 /// `unread_notifications` of [`JoinedRoom`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnreadNotificationCounts {
-    /// `highlight_count`.
+    /// How many unread events call for attention, such as those that name the user.
     pub highlight_count: Option<u64>,
-    /// `notification_count`.
+    /// How many unread events notify, with those that call for attention.
     pub notification_count: Option<u64>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -331,9 +335,9 @@ impl Serialize for UnreadNotificationCounts {
 /// `unread_thread_notifications` of [`JoinedRoom`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThreadNotificationCounts {
-    /// `highlight_count`.
+    /// How many unread events of the thread call for attention.
     pub highlight_count: Option<u64>,
-    /// `notification_count`.
+    /// How many unread events of the thread notify, with those that call for attention.
     pub notification_count: Option<u64>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -411,21 +415,22 @@ impl Serialize for ThreadNotificationCounts {
 /// `join` of [`Rooms`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinedRoom {
-    /// `summary`.
+    /// What to name the room by, where it has no name. A part that did not change is left out.
     pub summary: Option<RoomSummary>,
-    /// `state`.
+    /// What changed in the state between `since` and the beginning of the timeline.
     pub state: Option<definitions::StateEventBatch>,
-    /// `state_after`. Since 1.16.
+    /// What changed in the state between `since` and the end of the timeline. It comes in place of
+    /// `state` if `use_state_after` was set. Since 1.16.
     pub state_after: Option<definitions::StateEventBatch>,
-    /// `timeline`.
+    /// What was said and changed, the newest last.
     pub timeline: Option<definitions::TimelineBatch>,
-    /// `ephemeral`.
+    /// What passes: who is typing, who has read what.
     pub ephemeral: Option<definitions::EventBatch>,
-    /// `account_data`.
+    /// What the user keeps for this room, where that changed.
     pub account_data: Option<definitions::EventBatch>,
-    /// `unread_notifications`.
+    /// How much is unread; outside threads alone, if the filter wants threads counted apart.
     pub unread_notifications: Option<UnreadNotificationCounts>,
-    /// `unread_thread_notifications`. Since 1.4.
+    /// How much is unread in threads, by their first events. Since 1.4.
     pub unread_thread_notifications: Option<SortedMap<EventId, ThreadNotificationCounts>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -616,7 +621,7 @@ impl Serialize for InviteState {
 /// `invite` of [`Rooms`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InvitedRoom {
-    /// `invite_state`.
+    /// A little of the room's state, to show what the invitation is to.
     pub invite_state: Option<InviteState>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -717,7 +722,7 @@ impl Serialize for KnockState {
 /// `knock` of [`Rooms`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KnockedRoom {
-    /// `knock_state`.
+    /// A little of the room's state, to show what was knocked at.
     pub knock_state: Option<KnockState>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -766,13 +771,13 @@ impl Serialize for KnockedRoom {
 /// `leave` of [`Rooms`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeftRoom {
-    /// `state`.
+    /// What changed in the state up to the beginning of the timeline.
     pub state: Option<definitions::StateEventBatch>,
-    /// `state_after`. Since 1.16.
+    /// What changed in the state up to the end of the timeline, in place of `state`. Since 1.16.
     pub state_after: Option<definitions::StateEventBatch>,
-    /// `timeline`.
+    /// What happened until the user left.
     pub timeline: Option<definitions::TimelineBatch>,
-    /// `account_data`.
+    /// What the user keeps for this room, where that changed.
     pub account_data: Option<definitions::EventBatch>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -857,13 +862,13 @@ impl Serialize for LeftRoom {
 /// `rooms` of [`SyncResponse`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rooms {
-    /// `join`.
+    /// The rooms that the user is in and that have news.
     pub join: Option<SortedMap<RoomId, JoinedRoom>>,
-    /// `invite`.
+    /// The rooms that the user is invited to.
     pub invite: Option<SortedMap<RoomId, InvitedRoom>>,
-    /// `knock`.
+    /// The rooms that the user asks to be let into.
     pub knock: Option<SortedMap<RoomId, KnockedRoom>>,
-    /// `leave`.
+    /// The rooms that the user left or was put out of, if the filter wants them or it is news.
     pub leave: Option<SortedMap<RoomId, LeftRoom>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -948,7 +953,7 @@ impl Serialize for Rooms {
 /// `events` of [`ToDevice`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToDeviceEvent {
-    /// `content`.
+    /// What it says, as it came.
     pub content: Option<Raw>,
     /// `sender`.
     pub sender: Option<UserId>,
@@ -1075,9 +1080,9 @@ impl Serialize for ToDevice {
 /// `device_lists` of [`SyncResponse`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceLists {
-    /// `changed`.
+    /// Users to ask for the keys of anew.
     pub changed: Option<Vec<UserId>>,
-    /// `left`.
+    /// Users who share no encrypted room any more, and need not be followed.
     pub left: Option<Vec<UserId>>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -1140,21 +1145,23 @@ impl Serialize for DeviceLists {
 /// The answer to [`Sync`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResponse {
-    /// `next_batch`.
+    /// The `since` of the next call. Keep it with what it brought.
     pub next_batch: String,
-    /// `rooms`.
+    /// What is new in rooms.
     pub rooms: Option<Rooms>,
-    /// `presence`.
+    /// Who came and went.
     pub presence: Option<definitions::EventBatch>,
-    /// `account_data`.
+    /// What the user keeps for all rooms, where that changed.
     pub account_data: Option<definitions::EventBatch>,
-    /// `to_device`.
+    /// Messages to this device. The server deletes them when the next call has this answer's
+    /// `next_batch`.
     pub to_device: Option<ToDevice>,
-    /// `device_lists`.
+    /// Whose devices changed; none in the answer to a call without `since`.
     pub device_lists: Option<DeviceLists>,
-    /// `device_one_time_keys_count`.
+    /// How many one-time keys of this device the server still has, by algorithm. An algorithm that
+    /// is left out has none.
     pub device_one_time_keys_count: Option<SortedMap<String, u64>>,
-    /// `device_unused_fallback_key_types`.
+    /// The algorithms of which the server has a fallback key that nobody took.
     pub device_unused_fallback_key_types: Option<Vec<String>>,
     /// What the specification does not name.
     pub extra: Extra,

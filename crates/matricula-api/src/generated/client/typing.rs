@@ -19,13 +19,13 @@ use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SetTypingJob")]
 pub struct SetTyping {
-    /// Path `roomId`.
+    /// Path `roomId`. The room to type in.
     pub room_id: RoomId,
-    /// Path `userId`.
+    /// Path `userId`. The user who types.
     pub user_id: UserId,
-    /// `typing`.
+    /// Whether the user is typing.
     pub typing: bool,
-    /// `timeout`.
+    /// How long that is true if nothing more is said, sent in milliseconds.
     pub timeout: Option<Duration>,
     /// What the specification does not name.
     pub extra: Extra,

@@ -16,9 +16,9 @@ use crate::{ApiError, Endpoint, Extra, UserId, wire};
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "SearchUserDirectoryJob")]
 pub struct SearchUserDirectory {
-    /// `search_term`.
+    /// Part of a user id or of a name.
     pub search_term: String,
-    /// `limit`.
+    /// How many users at most. Absent means 10.
     pub limit: Option<u64>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -119,9 +119,9 @@ impl Served for SearchUserDirectory {
 pub struct User {
     /// `user_id`.
     pub user_id: UserId,
-    /// `display_name`.
+    /// What the user is called.
     pub display_name: Option<String>,
-    /// `avatar_url`.
+    /// The address of the user's picture.
     pub avatar_url: Option<String>,
     /// What the specification does not name.
     pub extra: Extra,
@@ -198,9 +198,9 @@ impl Serialize for User {
 /// The answer to [`SearchUserDirectory`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchUserDirectoryResponse {
-    /// `results`.
+    /// The users, the best match first.
     pub results: Vec<User>,
-    /// `limited`.
+    /// Whether there are more.
     pub limited: bool,
     /// What the specification does not name.
     pub extra: Extra,
