@@ -61,6 +61,8 @@ pub(crate) fn snake(name: &str) -> String {
 pub(crate) fn variant(value: &str) -> String {
     let short = value.strip_prefix("m.").unwrap_or(value);
     let short = short.strip_prefix("org.matrix.").unwrap_or(short);
+    // What it is of, the enumeration says.
+    let short = short.strip_prefix("role.").unwrap_or(short);
     pascal(short)
 }
 
@@ -82,6 +84,17 @@ mod tests {
             ("client_event_without_room_id", "ClientEventWithoutRoomId"),
         ] {
             assert_eq!(pascal(name), expected);
+        }
+    }
+
+    #[test]
+    fn variants_do_not_repeat_what_the_type_says() {
+        for (value, expected) in [
+            ("m.role.admin", "Admin"),
+            ("org.matrix.msc1_a", "Msc1A"),
+            ("m.login.role", "LoginRole"),
+        ] {
+            assert_eq!(variant(value), expected);
         }
     }
 

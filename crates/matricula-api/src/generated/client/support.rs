@@ -53,8 +53,8 @@ impl Served for GetWellknownSupport {
 text_enum! {
     /// A value of `role` in [`Contact`].
     pub enum ContactRole {
-        RoleAdmin = "m.role.admin",
-        RoleSecurity = "m.role.security",
+        Admin = "m.role.admin",
+        Security = "m.role.security",
     }
 }
 
