@@ -267,6 +267,7 @@ pub(crate) fn extra<M: SerializeMap>(
 }
 
 /// The value of a field that an empty text leaves out, as null does.
+#[cfg_attr(not(feature = "events"), allow(dead_code))]
 pub(crate) fn filled<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<Option<T>, A::Error> {

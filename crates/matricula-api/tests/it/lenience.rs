@@ -494,10 +494,10 @@ fn what_did_not_fit_goes_when_the_field_is_set() {
     assert_eq!(topic.to_raw().json(), r#"{"topic":"t","m.topic":{}}"#);
     // Of two, the last counts.
     let twice = r#"{"order": 5, "order": "a"}"#;
-    let child = serde_json::from_str::<SpaceChild>(&twice).unwrap();
+    let child = serde_json::from_str::<SpaceChild>(twice).unwrap();
     assert_eq!(child.to_raw().json(), r#"{"order":"a"}"#);
     let twice = r#"{"order": "a", "order": 5}"#;
-    let child = serde_json::from_str::<SpaceChild>(&twice).unwrap();
+    let child = serde_json::from_str::<SpaceChild>(twice).unwrap();
     assert_eq!(
         (child.order.as_deref(), &child.extra["order"]),
         (None, &json!(5))
@@ -513,7 +513,7 @@ fn one_bad_entry_spoils_no_direct_rooms() {
     assert_eq!(of("@c:b").len(), 1);
     assert_eq!(of("@c:b").rest, [json!(5), json!("here")]);
     assert!(of("@d:b").is_empty());
-    let written = serde_json::to_value(&Direct(rooms)).unwrap();
+    let written = serde_json::to_value(Direct(rooms)).unwrap();
     assert_eq!(written["@c:b"], direct["@c:b"]);
 }
 
