@@ -4,14 +4,14 @@ use matricula_api::{
     ApiError, Endpoint, ErrorCode,
     client::{logout::Logout, refresh::Refresh},
 };
-use matricula_auth::Account;
+use matricula_auth::{Account, AuthError, OAuthLogout, OAuthRefresh, Question, Reply};
 use matricula_http::{Runner, now};
 use matricula_job::{
     Auth, Job, OperationAuth, Patch, Response,
     scheduler::{Event, Outcome},
 };
 
-use crate::{Error, Keeper};
+use crate::{Error, Keeper, drive};
 
 /// Sends a job and waits for the answer, whatever it says; `watch` is told what happens meanwhile.
 ///
@@ -85,7 +85,7 @@ impl Client {
         Ok(E::read(&response)?)
     }
 
-    /// Renews the token. The new pair is stored before it is used.
+    /// Renews the token, where it was issued. The new pair is stored before it is used.
     ///
     /// # Errors
     /// Where there is nothing to renew it with, the server refuses, or it could not be stored.
@@ -95,6 +95,9 @@ impl Client {
                 user_id: self.account.user_id.to_string(),
             });
         };
+        if self.account.oauth.is_some() {
+            return self.refresh_by_oauth(keeper).await;
+        }
         let answer = self.call(Refresh::new(refresh_token)).await?;
         self.account.renew(now(), answer);
         let mut patch = Patch::default();
@@ -104,12 +107,37 @@ impl Client {
         Ok(())
     }
 
-    /// Ends the session on the server, and then forgets its tokens.
+    async fn refresh_by_oauth(&mut self, keeper: &mut (impl Keeper + ?Sized)) -> Result<(), Error> {
+        let mut refresh = OAuthRefresh::new(self.account.clone());
+        match drive(&mut refresh, &self.runner, keeper, &mut nobody).await {
+            Ok(account) => {
+                self.account = account;
+                self.hand_over_token();
+                Ok(())
+            }
+            Err(error) => {
+                if matches!(error, Error::Auth(AuthError::SignedOut { .. })) {
+                    self.runner.credentials().remove(&self.account.credential());
+                    self.account.end_session();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the session on the server that issued its tokens, and then forgets them.
     ///
     /// # Errors
     /// Where the server could not be told. A server that does not know the token any more is no
     /// error, nor one that lets no guest sign out: a guest's token is forgotten all the same.
     pub async fn log_out(mut self, keeper: &mut (impl Keeper + ?Sized)) -> Result<Account, Error> {
+        if self.account.oauth.is_some() {
+            let credential = self.account.credential();
+            let mut logout = OAuthLogout::new(self.account);
+            let account = drive(&mut logout, &self.runner, keeper, &mut nobody).await?;
+            self.runner.credentials().remove(&credential);
+            return Ok(account);
+        }
         match self.call(Logout::default()).await {
             Ok(_) => {}
             Err(Error::Api(ApiError::Matrix(error)))
@@ -124,4 +152,9 @@ impl Client {
         keeper.commit(&patch)?;
         Ok(self.account)
     }
+}
+
+/// Nothing that is driven here asks anybody.
+fn nobody(_: &Question) -> Reply {
+    Reply::Nobody
 }

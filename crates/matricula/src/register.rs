@@ -2,8 +2,10 @@
 
 use std::{future::IntoFuture, pin::Pin};
 
+use matricula_api::oauth::ClientMetadata;
 use matricula_auth::{
-    Discovery, Question, Registration, Reply, ServerAddress, Wishes, registration::AccountKind,
+    AuthError, Discovery, OAuthLogin, Question, Registration, Reply, ServerAddress, Wishes,
+    registration::AccountKind,
 };
 use matricula_http::Runner;
 use matricula_job::Secret;
@@ -22,6 +24,7 @@ pub fn register(server: &str) -> Register<'_> {
         runner: Runner::default(),
         keeper: Box::new(Forgetful),
         person: Box::new(|_: &Question| Reply::Nobody),
+        browser: None,
     }
 }
 
@@ -33,6 +36,7 @@ pub struct Register<'a> {
     runner: Runner,
     keeper: Box<dyn Keeper + Send + 'a>,
     person: Box<dyn Person + Send + 'a>,
+    browser: Option<(ClientMetadata, String)>,
 }
 
 impl<'a> Register<'a> {
@@ -53,6 +57,14 @@ impl<'a> Register<'a> {
     /// The registration token that the server's administrators hand out.
     pub fn token(mut self, token: impl Into<Secret>) -> Self {
         self.wishes.token = Some(token.into());
+        self
+    }
+
+    /// The email address that the account is to have. The server writes to it; whoever is
+    /// [asked](Register::ask) hears of it with
+    /// [`Question::FollowLink`](matricula_auth::Question::FollowLink).
+    pub fn email(mut self, address: impl Into<String>) -> Self {
+        self.wishes.email = Some(address.into());
         self
     }
 
@@ -86,6 +98,17 @@ impl<'a> Register<'a> {
         self
     }
 
+    /// Where the server makes accounts at an OAuth 2.0 server, opens its page: the person of
+    /// [`Register::ask`] is asked to [open it](Question::OpenPage).
+    ///
+    /// `about` is what the program says of itself; `redirect_uri` is where the browser leads back to,
+    /// such as `http://127.0.0.1:PORT/` where the program listens. Name and password are chosen on
+    /// the page.
+    pub fn in_browser(mut self, about: ClientMetadata, redirect_uri: impl Into<String>) -> Self {
+        self.browser = Some((about, redirect_uri.into()));
+        self
+    }
+
     /// Sends requests through this runner.
     pub fn over(mut self, runner: Runner) -> Self {
         self.runner = runner;
@@ -102,14 +125,31 @@ impl<'a> Register<'a> {
             &mut *self.person,
         )
         .await?;
+        let device_id = self.wishes.device_id.clone();
         let mut registration = Registration::new(&facts, self.wishes);
-        let account = drive(
+        let registered = drive(
             &mut registration,
             &self.runner,
             &mut *self.keeper,
             &mut *self.person,
         )
-        .await?;
+        .await;
+        let account = match (registered, self.browser) {
+            (Err(Error::Auth(AuthError::OAuthNeeded { .. })), Some((about, redirect_uri))) => {
+                let mut sign_up = OAuthLogin::sign_up(&facts, about, redirect_uri);
+                if let Some(device_id) = device_id {
+                    sign_up = sign_up.with_device_id(device_id);
+                }
+                drive(
+                    &mut sign_up,
+                    &self.runner,
+                    &mut *self.keeper,
+                    &mut *self.person,
+                )
+                .await?
+            }
+            (registered, _) => registered?,
+        };
         Ok(Client::new(account, self.runner))
     }
 }

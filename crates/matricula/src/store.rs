@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use matricula_auth::{Account, Registration, tables};
+use matricula_auth::{Account, OAuthClient, OAuthLogin, Registration, tables};
 use matricula_job::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -97,6 +97,28 @@ impl AccountStore {
             .tables
             .get(tables::REGISTRATIONS)
             .and_then(|table| table.get(id));
+        stored.map(|value| self.parse(value)).transpose()
+    }
+
+    /// The half-done sign-in at an OAuth 2.0 server of this id.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn oauth_login(&self, id: &str) -> Result<Option<OAuthLogin>, StoreError> {
+        let content = self.read()?;
+        let table = content.tables.get(tables::OAUTH_LOGINS);
+        let stored = table.and_then(|table| table.get(id));
+        stored.map(|value| self.parse(value)).transpose()
+    }
+
+    /// What the OAuth 2.0 server of this issuer named this program, if it did.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
+        let content = self.read()?;
+        let table = content.tables.get(tables::OAUTH_CLIENTS);
+        let stored = table.and_then(|table| table.get(issuer));
         stored.map(|value| self.parse(value)).transpose()
     }
 

@@ -6,6 +6,7 @@ mod driving;
 mod live;
 mod live_bot;
 mod live_sliding_sync;
+mod oauth;
 mod server;
 mod store;
 mod writers;

@@ -10,10 +10,11 @@ use std::{
 use matricula::job::ServerUrl;
 use serde_json::Value;
 
-/// A request: its path, the token that came with it, and its JSON body.
+/// A request: its path, where it was sent to, the token that came with it, and its JSON body.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) path: String,
+    pub(crate) host: String,
     pub(crate) token: Option<String>,
     pub(crate) body: Value,
 }
@@ -62,6 +63,7 @@ impl Server {
 fn read(stream: &TcpStream) -> Option<Request> {
     let mut from = BufReader::new(stream);
     let (mut line, mut length, mut token) = (String::new(), 0, None);
+    let mut host = String::new();
     from.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
     loop {
@@ -71,6 +73,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
             break;
         };
         match name.to_ascii_lowercase().as_str() {
+            "host" => host = value.to_owned(),
             "content-length" => length = value.parse().ok()?,
             "authorization" => token = value.strip_prefix("Bearer ").map(str::to_owned),
             _ => {}
@@ -79,5 +82,10 @@ fn read(stream: &TcpStream) -> Option<Request> {
     let mut body = vec![0; length];
     from.read_exact(&mut body).ok()?;
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    Some(Request { path, token, body })
+    Some(Request {
+        path,
+        host,
+        token,
+        body,
+    })
 }
