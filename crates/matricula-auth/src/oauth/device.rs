@@ -21,7 +21,7 @@ use crate::{AuthError, Effect, Event, Notice, address::is_web_page};
 /// However long the server says that the code is good for.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Even where the clock stands still.
-const MOST_POLLS: u32 = 1000;
+const MOST_POLLS: u32 = 4000;
 /// Where nothing answers, questions come ever more slowly, but not more slowly than this.
 const SLOWEST: Duration = Duration::from_secs(60);
 
@@ -131,10 +131,7 @@ impl OAuthLogin {
         };
         let job = grant.job(&provider.token_endpoint);
         self.phase = Phase::Polling(wait);
-        match job {
-            Ok(job) => self.send_uncounted(job, turn),
-            Err(error) => self.send_to_issuer(Err(error), turn),
-        }
+        self.send_to_issuer(job, turn);
     }
 
     fn expired(&mut self, turn: &mut Turn) {
@@ -163,7 +160,7 @@ impl OAuthLogin {
             Err(OAuthError::Refused(refusal)) => self.on_not_yet(cx, wait, refusal, turn),
             Err(OAuthError::Other(ApiError::RateLimited { retry_after, .. })) => {
                 wait.interval = wait.interval.max(retry_after.unwrap_or_default());
-                self.wait_longer(cx.now, wait, turn);
+                self.wait(cx.now, wait, turn);
             }
             Err(_) if response.status_code() >= 500 => {
                 wait.is_lost = true;

@@ -22,9 +22,7 @@ use crate::{
     Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts, account::tables,
 };
 
-/// Requests that one sign-in may take, questions after a device code apart.
-const MOST_REQUESTS: u32 = 40;
-/// How often a page is opened anew, or its answer looked at again.
+/// How often a page is opened anew, or its answer looked at again: with that, all else is bounded.
 const MOST_TRIES: u32 = 5;
 
 /// Signs in, or up, at the OAuth 2.0 server of a homeserver; ends in an [`Account`] with a session.
@@ -46,7 +44,6 @@ pub struct OAuthLogin {
     /// Whether the client was introduced in this sign-in: a server that refuses it stays at that.
     is_client_new: bool,
     pub(super) phase: Phase,
-    requests: u32,
     tries: u32,
     last_effect: u64,
 }
@@ -141,7 +138,6 @@ impl OAuthLogin {
             client: None,
             is_client_new: false,
             phase: Phase::New,
-            requests: 0,
             tries: 0,
             last_effect: 0,
         }
@@ -389,15 +385,6 @@ impl OAuthLogin {
     }
 
     pub(super) fn send(&mut self, job: Job, turn: &mut Turn) {
-        self.requests += 1;
-        if self.requests > MOST_REQUESTS {
-            let server = self.server.clone();
-            return self.end(Err(AuthError::Endless { server }), turn);
-        }
-        self.send_uncounted(job, turn);
-    }
-
-    pub(super) fn send_uncounted(&mut self, job: Job, turn: &mut Turn) {
         let id = self.next_effect();
         turn.effects.push(Effect::Send(id, Box::new(job)));
     }

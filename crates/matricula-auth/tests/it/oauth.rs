@@ -1,10 +1,10 @@
 //! Signing in and up on a page of an OAuth 2.0 server.
 
-use matricula_api::oauth::ClientMetadata;
+use matricula_api::oauth::{ClientMetadata, GrantType};
 use matricula_auth::{
-    AuthError, Notice, OAuthClient, OAuthLogin, Question, Reply, ServerFacts, tables,
+    AuthError, Input, Notice, OAuthClient, OAuthLogin, Question, Reply, ServerFacts, tables,
 };
-use matricula_job::{Job, TransportKind, scheduler::Outcome};
+use matricula_job::{EffectId, Job, TransportKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -204,6 +204,12 @@ fn the_client_is_kept_before_the_page_is_opened_and_used_again_on_another_port()
         talk.answer(200, &metadata());
         assert_eq!(talk.requests.last().unwrap(), "POST /clients");
     }
+    // One that was let in by codes alone cannot come back from a page.
+    let mut by_codes = client.clone();
+    by_codes.metadata.grant_types = Some(vec![GrantType::DeviceCode, GrantType::RefreshToken]);
+    let mut talk = Talk::start(login().with_client(by_codes));
+    talk.answer(200, &metadata());
+    assert_eq!(talk.requests.last().unwrap(), "POST /clients");
     let mut elsewhere = metadata();
     elsewhere["issuer"] = json!("https://other.example.org/");
     let mut talk = Talk::start(login().with_client(client));
@@ -287,28 +293,27 @@ fn a_verifier_that_the_server_refuses_ends_it() {
 }
 
 #[test]
-fn a_code_that_comes_twice_is_redeemed_once() {
+fn answers_that_nobody_waits_for_any_more_are_passed_over() {
     let mut talk = asked(login());
     let state = on_page(&talk, "state").unwrap();
-    let answer = || Reply::Text(format!("{BACK}?state={state}&code=xyz").into());
-    talk.reply(answer());
-    // The page that was asked for is the first effect after two requests.
-    talk.step(matricula_auth::Input::Reply(
-        matricula_job::EffectId(3),
-        answer(),
-    ));
+    let answer = |code: &str| Reply::Text(format!("{BACK}?state={state}&code={code}").into());
+    // Two requests came before the page.
+    let (page, again, grant) = (EffectId(3), EffectId(4), EffectId(5));
+    talk.reply(Reply::Yes);
+    talk.step(Input::Reply(page, answer("old")));
+    talk.step(Input::Waited(again));
+    talk.reply(answer("xyz"));
+    talk.step(Input::Reply(again, answer("xyz")));
+    let sent = form(talk.job(), "code");
+    assert_eq!(sent.as_deref(), Some("xyz"));
+    let lost = || Outcome::InDoubt(transport_error(TransportKind::Cut));
     talk.answer(200, &tokens());
-    talk.step(matricula_auth::Input::Reply(
-        matricula_job::EffectId(3),
-        answer(),
-    ));
-    assert_eq!(
-        talk.requests
-            .iter()
-            .filter(|sent| *sent == "POST /token")
-            .count(),
-        1
-    );
+    talk.step(Input::Outcome(grant, lost()));
+    talk.answer(200, &owner());
+    talk.ok();
+    talk.step(Input::Outcome(grant, lost()));
+    let grants = talk.requests.iter().filter(|sent| *sent == "POST /token");
+    assert_eq!(grants.count(), 1);
 }
 
 #[test]
@@ -380,6 +385,7 @@ fn an_address_that_no_browser_may_be_led_back_to_is_refused_before_anything_is_s
         "",
         "http://127.0.0.1:1/#x",
         "http://127.0.0.1.evil/",
+        "https://app.example/#x",
     ] {
         let mut talk = Talk::start(OAuthLogin::browser(&facts(), about(), address));
         talk.answer(200, &metadata());
@@ -394,6 +400,7 @@ fn an_address_that_no_browser_may_be_led_back_to_is_refused_before_anything_is_s
         ("http://localhost:8/", "http://localhost/"),
         ("http://[::1]:8/a?b=c", "http://[::1]/a?b=c"),
         ("http://127.0.0.1", "http://127.0.0.1"),
+        ("http://[::1]/", "http://[::1]/"),
         ("https://app.example/back", "https://app.example/back"),
         ("org.example.app:/back", "org.example.app:/back"),
     ] {

@@ -1,6 +1,6 @@
 //! Signing in with a code that is typed in on another device.
 
-use matricula_auth::{AuthError, Notice, OAuthLogin};
+use matricula_auth::{AuthError, Notice, OAuthClient, OAuthLogin, tables};
 use matricula_job::{TransportKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
@@ -168,4 +168,53 @@ fn a_server_without_it_and_one_without_a_page_are_told_apart_from_the_rest() {
         .answer(201, &json!({ "client_id": "c1" }))
         .answer(200, &script);
     assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+}
+
+#[test]
+fn a_server_that_has_had_too_many_questions_is_asked_when_it_says() {
+    let mut talk = polling();
+    talk.answer(
+        429,
+        &json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 20_000 }),
+    );
+    assert_eq!(talk.wake(), 20_000);
+}
+
+#[test]
+fn it_ends_even_where_the_clock_stands_still() {
+    let mut talk = waiting();
+    let now = talk.now;
+    for _ in 0..10_000 {
+        if talk.result.is_some() {
+            break;
+        }
+        talk.wake();
+        talk.now = now;
+        if talk.result.is_none() {
+            talk.answer(400, &refusal("authorization_pending"));
+        }
+    }
+    assert!(matches!(talk.error(), AuthError::CodeExpired { .. }));
+}
+
+#[test]
+fn a_client_that_the_server_forgot_is_introduced_anew() {
+    let mut stored = Talk::start(login());
+    stored
+        .answer(200, &metadata())
+        .answer(201, &json!({ "client_id": "c1" }));
+    let changes = stored.commits.last().unwrap().changes();
+    let client = changes
+        .iter()
+        .find(|change| change.table == tables::OAUTH_CLIENTS);
+    let client = OAuthClient::from_stored(client.unwrap().value.as_deref().unwrap()).unwrap();
+    let mut talk = Talk::start(login().with_client(client));
+    talk.answer(200, &metadata());
+    assert_eq!(talk.requests.last().unwrap(), "POST /device");
+    talk.answer(401, &refusal("invalid_client"));
+    assert_eq!(talk.requests.last().unwrap(), "POST /clients");
+    talk.answer(201, &json!({ "client_id": "c2" }));
+    assert_eq!(form(talk.job(), "client_id").as_deref(), Some("c2"));
+    talk.answer(401, &refusal("invalid_client"));
+    assert!(matches!(talk.error(), AuthError::OAuthRefused { .. }));
 }

@@ -128,6 +128,13 @@ fn a_server_that_takes_no_refresh_tokens_back_is_given_the_access_token() {
 }
 
 #[test]
+fn a_refusal_to_take_a_token_back_is_told() {
+    let mut talk = Talk::start(OAuthLogout::new(account()));
+    talk.answer(400, &refusal("invalid_request"));
+    assert!(matches!(talk.error(), AuthError::OAuthRefused { .. }));
+}
+
+#[test]
 fn signing_out_without_an_answer_keeps_the_session() {
     let mut talk = Talk::start(OAuthLogout::new(account()));
     talk.lose();

@@ -2,7 +2,7 @@
 
 use matricula::{
     AccountStore, Error, Forgetful,
-    api::oauth::ClientMetadata,
+    api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
     auth::{AuthError, Question, Reply},
     http::Runner,
     job::Secret,
@@ -90,7 +90,15 @@ async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made
     let stored = store.account(Some(&user)).unwrap().unwrap();
     assert_eq!(stored.access_token, Some("access-1".into()));
     assert_eq!(stored, *client.account());
+    client.call(GetTokenOwner::default()).await.unwrap();
+    let asked = server.requests();
+    assert_eq!(asked.last().unwrap().token.as_deref(), Some("access-1"));
+    let (runner, credential) = (client.runner().clone(), client.account().credential());
     client.log_out(&mut store).await.unwrap();
+    let token = runner
+        .credentials()
+        .token_for(&credential, server.url.as_str());
+    assert_eq!(token, None);
     let stored = store.account(Some(&user)).unwrap().unwrap();
     assert_eq!((stored.access_token, stored.oauth), (None, None));
     let paths: Vec<String> = server
