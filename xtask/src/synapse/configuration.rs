@@ -56,7 +56,7 @@ fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
         Profile::Refresh => config["refreshable_access_token_lifetime"] = json!("5s"),
         Profile::Shortlived => config["nonrefreshable_access_token_lifetime"] = json!("5s"),
         Profile::Ratelimited => {
-            config["rc_registration"] = json!({ "per_second": 0.5, "burst_count": 3 });
+            config["rc_registration"] = json!({ "per_second": 0.25, "burst_count": 3 });
         }
         Profile::Closed => config["enable_registration"] = json!(false),
         Profile::Policy => {

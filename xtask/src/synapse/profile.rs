@@ -97,7 +97,7 @@ impl Profile {
             Self::Guests => "guests may register too",
             Self::Refresh => "access tokens that can be refreshed live 5 seconds",
             Self::Shortlived => "access tokens that cannot be refreshed live 5 seconds",
-            Self::Ratelimited => "3 accounts at once, then one every 2 seconds",
+            Self::Ratelimited => "3 accounts at once, then one every 4 seconds",
             Self::Closed => "nobody may register",
             Self::Policy => "passwords: 12 characters, digit, symbol, lower and upper case",
             Self::Email => "an email address is needed; mails are kept as files",
