@@ -106,7 +106,8 @@ async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made
         .iter()
         .map(|sent| sent.path.clone())
         .collect();
-    assert_eq!(paths[paths.len() - 2..], ["/token", "/revoke"]);
+    let whoami = "/_matrix/client/v3/account/whoami";
+    assert_eq!(paths[paths.len() - 3..], ["/token", whoami, "/revoke"]);
     assert!(!paths.iter().any(|path| path.ends_with("/register")));
 }
 
