@@ -103,6 +103,42 @@ pub enum Question {
         /// What is to be accepted.
         policies: Vec<Policy>,
     },
+    /// Which email address the account is to have.
+    EmailAddress {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// Which phone number the account is to have, like `GB:07700900001`.
+    PhoneNumber {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// A message with a link was sent to this address. [`Reply::Yes`]: it is followed, or will be
+    /// soon, and the server is asked until it is. [`Reply::No`]: send another message.
+    FollowLink {
+        /// Whom the server wrote to.
+        address: String,
+        /// Why it is asked again.
+        why: Option<String>,
+    },
+    /// A message with a code was sent to this address; the answer is the code. [`Reply::No`]: send
+    /// another message.
+    Code {
+        /// Whom the server wrote to.
+        address: String,
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// A stage that is done on a page of the server, in any browser. [`Reply::Yes`]: it is done, or
+    /// will be soon, and the server is asked until it is.
+    StagePage {
+        /// Which stage.
+        stage: Stage,
+        /// The page.
+        url: String,
+        /// Why it is asked again.
+        why: Option<String>,
+    },
     /// Opens this page in a browser; the answer is the whole [address that it leads back to], as
     /// [`Reply::Text`].
     ///

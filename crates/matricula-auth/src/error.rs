@@ -127,7 +127,39 @@ pub enum AuthError {
         /// Their titles and addresses.
         documents: String,
     },
-    /// Every way through has a stage that this version cannot do.
+    /// An address is needed and none was given.
+    #[error("{server} asks for {}; give one and go on with this registration", names(std::slice::from_ref(.stage)))]
+    AddressNeeded {
+        /// Which server.
+        server: ServerUrl,
+        /// For which stage.
+        stage: Stage,
+    },
+    /// The server wrote to the address, and nobody has followed the link or typed the code yet.
+    #[error(
+        "{server} wrote to {address}; do what the message says, and go on with this registration"
+    )]
+    AddressNotProved {
+        /// Which server.
+        server: ServerUrl,
+        /// Whom it wrote to.
+        address: String,
+        /// For which stage.
+        stage: Stage,
+    },
+    /// The server does not take the address.
+    #[error("{server} does not take {address}{}; {}", says(.message), other_address(.code))]
+    AddressRefused {
+        /// Which server.
+        server: ServerUrl,
+        /// Which address.
+        address: String,
+        /// The server's code.
+        code: ErrorCode,
+        /// The server's words.
+        message: String,
+    },
+    /// A stage must be done in a browser, and nobody is there.
     #[error("{0}")]
     StagesNotSupported(Box<StagesNotSupported>),
     /// The server delegates accounts to an OAuth 2.0 server.
@@ -273,12 +305,12 @@ pub enum AuthError {
 
 /// What stands in the way of a registration, and where a person can do it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{server} asks for {}, which this version cannot do; open {url} in a browser, and then go on with this registration", names(.stages))]
+#[error("{server} asks for {}, which a person does in a browser; open {url}, and then go on with this registration", names(.stages))]
 #[non_exhaustive]
 pub struct StagesNotSupported {
     /// Which server.
     pub server: ServerUrl,
-    /// What stands in the way.
+    /// What is to be done in a browser.
     pub stages: Vec<Stage>,
     /// All that the server offers.
     pub flows: Vec<Flow>,
@@ -293,6 +325,19 @@ fn advice(refusal: &Refusal) -> &'static str {
         OAuthErrorCode::AccessDenied => "; begin again, and allow it on its page",
         OAuthErrorCode::ServerError | OAuthErrorCode::TemporarilyUnavailable => "; try again later",
         _ => "; begin again",
+    }
+}
+
+fn other_address(code: &ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::ThreepidInUse => {
+            "another account has it: sign in to that one, or give another address"
+        }
+        ErrorCode::ThreepidDenied => "addresses like it are not allowed there: give another",
+        ErrorCode::ServerNotTrusted => {
+            "it does not trust the identity server that would write to it: tell its administrators"
+        }
+        _ => "check it, or give another",
     }
 }
 

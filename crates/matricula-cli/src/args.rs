@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use matricula::auth::registration::Phone;
 
 /// An account on any Matrix homeserver.
 #[derive(Debug, Parser)]
@@ -124,6 +125,12 @@ pub(crate) struct Register {
     /// Read the server's registration token from standard input
     #[arg(long, conflicts_with = "token_file")]
     pub(crate) token_stdin: bool,
+    /// The email address of the account; the server writes to it to prove that it is yours
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "guest")]
+    pub(crate) email: Option<String>,
+    /// The phone number of the account with its country, like GB:07700900001
+    #[arg(long, value_name = "COUNTRY:NUMBER", conflicts_with = "guest")]
+    pub(crate) phone: Option<Phone>,
     /// Accept the server's terms
     #[arg(long)]
     pub(crate) accept_terms: bool,

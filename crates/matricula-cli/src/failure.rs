@@ -131,7 +131,9 @@ fn add_details(error: &mut Value, library: &Error) {
     match auth {
         AuthError::OAuthNeeded { issuer, .. } => error["url"] = json!(issuer),
         AuthError::SsoNeeded { url, .. } => error["url"] = json!(url),
-        AuthError::WeakPassword { code, .. } => error["errcode"] = json!(code),
+        AuthError::WeakPassword { code, .. } | AuthError::AddressRefused { code, .. } => {
+            error["errcode"] = json!(code)
+        }
         AuthError::RateLimited {
             retry_after: Some(wait),
             ..
@@ -175,6 +177,8 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         AuthError::RateLimited { .. } => 5,
         AuthError::TokenNeeded { .. }
         | AuthError::TermsNotAccepted { .. }
+        | AuthError::AddressNeeded { .. }
+        | AuthError::AddressNotProved { .. }
         | AuthError::StagesNotSupported(_)
         | AuthError::OAuthNeeded { .. }
         | AuthError::SsoNeeded { .. }
@@ -187,6 +191,7 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         | AuthError::GuestsNotAllowed { .. }
         | AuthError::ServerFull { .. }
         | AuthError::TokenWrong { .. }
+        | AuthError::AddressRefused { .. }
         | AuthError::StageFailed { .. } => 7,
         AuthError::Refused { error, .. } if error.status == 403 => 7,
         AuthError::Cancelled => 130,

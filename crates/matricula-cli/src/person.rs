@@ -87,6 +87,17 @@ impl Terminal {
         secret(&format!("{name}:"))
     }
 
+    fn warn_of(&self, why: &Option<String>) {
+        if let Some(why) = why {
+            self.report.warn(why);
+        }
+    }
+
+    fn done_or(&self, prompt: &str) -> Result<Reply, InquireError> {
+        let yes = inquire::Confirm::new(prompt).with_default(true).prompt()?;
+        Ok(if yes { Reply::Yes } else { Reply::No })
+    }
+
     fn answer(&self, question: &Question) -> Result<Reply, InquireError> {
         let text = |why: &Option<String>, prompt: &str| {
             if let Some(why) = why {
@@ -106,6 +117,33 @@ impl Terminal {
                 inquire::Password::new("Another password:")
                     .prompt()
                     .map(|text| Reply::Text(text.into()))
+            }
+            Question::EmailAddress { why } => text(why, "Your email address:"),
+            Question::PhoneNumber { why } => text(
+                why,
+                "Your phone number with its country, like GB:07700900001:",
+            ),
+            Question::FollowLink { address, why } => {
+                self.warn_of(why);
+                self.report
+                    .say(&format!("the server has written to {address}"));
+                self.done_or("Follow the link in that message. Done? (no: send another)")
+            }
+            Question::Code { address, why } => {
+                self.report
+                    .say(&format!("the server has sent a code to {address}"));
+                match text(why, "The code (empty: send another):")? {
+                    Reply::Text(code) if code.is_empty() => Ok(Reply::No),
+                    code => Ok(code),
+                }
+            }
+            Question::StagePage { stage, url, why } => {
+                self.warn_of(why);
+                let page = link(url).unwrap_or_else(|| "(its address is not a web page)".into());
+                self.report.say(&format!(
+                    "open this page in a browser, for {stage}:\n  {page}"
+                ));
+                self.done_or("Done there?")
             }
             Question::AcceptTerms { policies } => {
                 for policy in policies {

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use super::{
     AccountKind, Phase, Registration, Turn,
+    elsewhere::is_elsewhere,
     questions::{Ask, Refusal},
     settle::may_be_our_own,
+    threepid::is_address_stage,
 };
 use crate::{Account, AuthError, Event, Notice, account};
 
@@ -44,9 +46,9 @@ impl Registration {
             Err(ApiError::Uia(info))
                 if replay && stage.is_some() && info.session != self.session =>
             {
-                self.on_new_session(stage, *info, turn);
+                self.on_new_session(now, stage, *info, turn);
             }
-            Err(ApiError::Uia(info)) => self.on_uia(stage, *info, turn),
+            Err(ApiError::Uia(info)) => self.on_uia(now, stage, *info, turn),
             Err(ApiError::Matrix(error)) if replay && may_be_our_own(&error) => {
                 self.on_refused_replay(stage, error, turn);
             }
@@ -94,7 +96,13 @@ impl Registration {
     }
 
     /// The server wants authentication to begin or to go on, or did not like a stage.
-    pub(super) fn on_uia(&mut self, mut stage: Option<Stage>, info: UiaInfo, turn: &mut Turn) {
+    pub(super) fn on_uia(
+        &mut self,
+        now: Timestamp,
+        mut stage: Option<Stage>,
+        info: UiaInfo,
+        turn: &mut Turn,
+    ) {
         let info = bounded(info);
         if info.session.is_some() && info.session != self.session {
             if self.session.is_some() {
@@ -112,7 +120,14 @@ impl Registration {
         self.offered = Some(info);
         match stage {
             Some(stage) if self.done.contains(&stage) => {
+                self.patience = None;
                 turn.events.push(Event::Notice(Notice::StageDone(stage)));
+            }
+            // Nothing but the server's word says that what is done elsewhere is done.
+            Some(stage)
+                if is_elsewhere(&stage) || (is_address_stage(&stage) && (failed || lists)) =>
+            {
+                return self.on_not_yet(now, stage, message, turn);
             }
             Some(stage) if failed || lists => return self.on_failed_stage(stage, message, turn),
             Some(stage) => {
@@ -150,6 +165,14 @@ impl Registration {
         let server = self.server.clone();
         let message = error.message.clone();
         match &error.code {
+            ErrorCode::ThreepidInUse | ErrorCode::ThreepidDenied => {
+                let has_email = self.validation(&Stage::EmailIdentity).is_some();
+                let stage = match has_email {
+                    true => Stage::EmailIdentity,
+                    false => Stage::Msisdn,
+                };
+                self.on_refused_address(&stage, error, turn);
+            }
             ErrorCode::UserInUse | ErrorCode::InvalidUsername | ErrorCode::Exclusive => {
                 let refused = Refusal {
                     code: error.code,

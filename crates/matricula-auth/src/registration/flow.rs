@@ -6,7 +6,8 @@ use matricula_api::uia::{Flow, Stage};
 
 use super::Wishes;
 
-/// The flow that asks least, with the reason; `None` where each has a stage that cannot be done.
+/// The flow that uses the addresses given and asks least besides, with the reason; `None` where
+/// there is none.
 pub(super) fn choose(
     flows: &[Flow],
     wishes: &Wishes,
@@ -19,10 +20,13 @@ pub(super) fn choose(
             .map(|stage| cost(stage, wishes))
             .sum()
     };
-    let flow = flows
-        .iter()
-        .filter(|flow| unsupported(flow, done).is_empty())
-        .min_by_key(|flow| cost(flow))?;
+    // Who gives an address wants it on the account.
+    let unused = |flow: &Flow| {
+        let leaves_out = |is_given: bool, stage| is_given && !flow.stages.contains(&stage);
+        u32::from(leaves_out(wishes.email.is_some(), Stage::EmailIdentity))
+            + u32::from(leaves_out(wishes.phone.is_some(), Stage::Msisdn))
+    };
+    let flow = flows.iter().min_by_key(|flow| (unused(flow), cost(flow)))?;
     let choice = match flows.len() {
         1 => "the only way that the server offers".to_owned(),
         number => {
@@ -32,24 +36,19 @@ pub(super) fn choose(
     Some((flow.clone(), format!("{choice}: {}", demands(flow, wishes))))
 }
 
-/// The stages of a flow that are still to be done and that no code here can do.
-pub(super) fn unsupported(flow: &Flow, done: &BTreeSet<Stage>) -> Vec<Stage> {
-    let missing = |stage: &&Stage| {
-        !matches!(
-            stage,
-            Stage::Dummy | Stage::RegistrationToken | Stage::Terms
-        ) && !done.contains(stage)
-    };
-    flow.stages.iter().filter(missing).cloned().collect()
-}
-
-/// What a stage costs the person: nothing to do, something said already, a click, something to find.
+/// What a stage costs the person: nothing to do, something said already, a click, a code to copy, a
+/// page to open, something to give away, something to find.
 fn cost(stage: &Stage, wishes: &Wishes) -> u32 {
     match stage {
         Stage::Dummy => 1,
         Stage::RegistrationToken if wishes.token.is_some() => 2,
         Stage::Terms if wishes.accept_terms => 2,
         Stage::Terms => 10,
+        Stage::EmailIdentity if wishes.email.is_some() => 12,
+        Stage::Msisdn if wishes.phone.is_some() => 15,
+        Stage::Recaptcha => 30,
+        Stage::EmailIdentity => 40,
+        Stage::Msisdn => 50,
         _ => 100,
     }
 }
@@ -59,13 +58,24 @@ fn demands(flow: &Flow, wishes: &Wishes) -> String {
         .stages
         .iter()
         .filter_map(|stage| match stage {
+            Stage::Dummy => None,
             Stage::RegistrationToken if wishes.token.is_some() => {
                 Some("the registration token that you gave")
             }
             Stage::RegistrationToken => Some("a registration token"),
             Stage::Terms if wishes.accept_terms => Some("its terms, which you accept"),
             Stage::Terms => Some("accepting its terms"),
-            _ => None,
+            Stage::EmailIdentity if wishes.email.is_some() => {
+                Some("proving the email address that you gave")
+            }
+            Stage::EmailIdentity => Some("an email address"),
+            Stage::Msisdn if wishes.phone.is_some() => {
+                Some("proving the phone number that you gave")
+            }
+            Stage::Msisdn => Some("a phone number"),
+            Stage::Recaptcha => Some("a captcha"),
+            Stage::Sso => Some("single sign-on"),
+            _ => Some("a page of its own"),
         })
         .collect();
     if demands.is_empty() {

@@ -8,9 +8,11 @@
 //! Specification: <https://spec.matrix.org/v1.19/client-server-api/#account-registration>.
 
 mod answers;
+mod elsewhere;
 mod flow;
 mod questions;
 mod settle;
+mod threepid;
 mod wishes;
 
 use std::collections::BTreeSet;
@@ -22,17 +24,19 @@ use matricula_api::{
     uia::{AuthData, Flow, Stage, UiaInfo},
 };
 use matricula_job::{
-    Cx, EffectId, Job, Machine, ServerUrl, Step, TransportError, scheduler::Outcome,
+    Cx, EffectId, Job, Machine, Secret, ServerUrl, Step, TransportError, scheduler::Outcome,
+    secret::exposed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use elsewhere::{Patience, is_elsewhere};
 use questions::Ask;
-pub use wishes::{AccountKind, Wishes};
+use threepid::Validation;
+pub use wishes::{AccountKind, Phone, PhoneError, Wishes};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts,
-    StagesNotSupported, account::tables,
+    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts, account::tables,
 };
 
 /// Requests that one registration may take before the server is said to ask without end.
@@ -63,6 +67,20 @@ pub struct Registration {
     done: BTreeSet<Stage>,
     /// Whether it has just been read back: the server may have forgotten its session.
     resumed: bool,
+    /// Whether the page of a stage was shown in an earlier run: look before showing it again.
+    #[serde(default)]
+    look_first: bool,
+    /// What every secret that names a proof of an address begins with: made before the first is
+    /// sent, so that no crash sends a second message.
+    #[serde(with = "exposed", default)]
+    client_secret: Secret,
+    #[serde(default)]
+    validations: Vec<Validation>,
+    /// How many addresses were tried.
+    #[serde(default)]
+    addresses: u32,
+    #[serde(default)]
+    patience: Option<Patience>,
     requests: u32,
     tries: u32,
     last_effect: u64,
@@ -85,6 +103,21 @@ enum Phase {
         replay: bool,
     },
     Asking(Ask),
+    /// A message with a link or a code was asked for.
+    RequestingMessage {
+        /// The stage that it is for.
+        stage: Stage,
+    },
+    /// The code is on its way.
+    SubmittingCode {
+        /// The stage that it is for.
+        stage: Stage,
+    },
+    /// The person is doing this stage elsewhere.
+    Waiting {
+        /// Which.
+        stage: Stage,
+    },
     /// Finding out by signing in whether the account was made.
     SigningIn {
         /// The stage of the request whose answer was lost.
@@ -116,6 +149,11 @@ impl Registration {
             flow: None,
             done: BTreeSet::new(),
             resumed: false,
+            look_first: false,
+            client_secret: Secret::default(),
+            validations: Vec::new(),
+            addresses: 0,
+            patience: None,
             requests: 0,
             tries: 0,
             last_effect: 0,
@@ -186,11 +224,20 @@ impl Registration {
     }
 
     fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+        self.patience = None;
+        if self.client_secret.is_empty() {
+            let made = cx.entropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 32);
+            self.client_secret = made.into();
+        }
         match self.phase.clone() {
             Phase::New => self.begin(cx, turn),
             // Where the person has found the answer meanwhile, it is not asked for again.
             Phase::Paused { elsewhere } => self.take_up(elsewhere, turn),
             Phase::Asking(Ask::Token { .. } | Ask::Terms) => self.take_up(false, turn),
+            Phase::Asking(Ask::Page { .. }) | Phase::Waiting { .. } => self.take_up(true, turn),
+            Phase::Asking(Ask::Address { .. } | Ask::Link { .. } | Ask::Code { .. })
+            | Phase::RequestingMessage { .. }
+            | Phase::SubmittingCode { .. } => self.take_up(false, turn),
             Phase::CheckingName => self.check_name(turn),
             Phase::Registering { stage, .. } => {
                 let lost = "the program ended before the answer came".to_owned();
@@ -236,16 +283,8 @@ impl Registration {
     fn take_up(&mut self, elsewhere: bool, turn: &mut Turn) {
         self.resumed = true;
         self.flow = None;
-        match self.session.clone().filter(|_| elsewhere) {
-            Some(session) => {
-                self.phase = Phase::Registering {
-                    stage: None,
-                    replay: false,
-                };
-                self.send_registration(Some(AuthData::completed_elsewhere(session)), turn);
-            }
-            None => self.go_on(turn),
-        }
+        self.look_first = elsewhere;
+        self.go_on(turn);
     }
 
     fn begin_with_name(&mut self, turn: &mut Turn) {
@@ -280,6 +319,9 @@ impl Registration {
 
     fn auth(&self, stage: Option<Stage>) -> Option<AuthData> {
         let stage = stage?;
+        if is_elsewhere(&stage) {
+            return Some(AuthData::completed_elsewhere(self.session.clone()?));
+        }
         let token = self
             .wishes
             .token
@@ -287,6 +329,7 @@ impl Registration {
             .filter(|_| stage == Stage::RegistrationToken);
         Some(AuthData {
             token,
+            threepid_creds: self.creds(&stage),
             ..AuthData::stage(stage, self.session.clone())
         })
     }
@@ -353,7 +396,11 @@ impl Registration {
                     turn.events
                         .push(Event::Notice(Notice::Route { stages, why }));
                 }
-                None => return self.not_supported(offered, turn),
+                None => {
+                    let server = self.server.clone();
+                    let message = "it offers no way to register".to_owned();
+                    return self.end(Err(AuthError::Closed { server, message }), turn);
+                }
             }
         }
         let next = self
@@ -371,6 +418,8 @@ impl Registration {
                 self.end(Err(AuthError::NotMatrix { server, what }), turn);
             }
             Some(Stage::Terms) if !self.wishes.accept_terms => self.ask(Ask::Terms, turn),
+            Some(stage @ (Stage::EmailIdentity | Stage::Msisdn)) => self.prove(stage, turn),
+            Some(stage) if is_elsewhere(&stage) => self.open_page(stage, turn),
             Some(stage) => self.register(Some(stage), turn),
             None => self.end(
                 Err(AuthError::Endless {
@@ -379,34 +428,6 @@ impl Registration {
                 turn,
             ),
         }
-    }
-
-    /// Every way has a stage that only a browser can do: the person may, and go on afterwards.
-    fn not_supported(&mut self, offered: UiaInfo, turn: &mut Turn) {
-        let missing = |flow| flow::unsupported(flow, &self.done);
-        let least = offered
-            .flows
-            .iter()
-            .map(missing)
-            .min_by_key(Vec::len)
-            .unwrap_or_default();
-        let server = self.server.clone();
-        let Some(first) = least.first() else {
-            let message = "it offers no way to register".to_owned();
-            return self.end(Err(AuthError::Closed { server, message }), turn);
-        };
-        let session = self.session.clone();
-        let url = self.fallback_page(first);
-        let (stages, flows) = (least, offered.flows);
-        let missing = StagesNotSupported {
-            server,
-            stages,
-            flows,
-            session,
-            url,
-        };
-        let error = AuthError::StagesNotSupported(Box::new(missing));
-        self.pause(Phase::Paused { elsewhere: true }, error, turn);
     }
 
     fn finish(&mut self, mut account: Account, turn: &mut Turn) {
@@ -450,6 +471,15 @@ impl Registration {
             (Phase::Registering { replay: false, .. }, Outcome::Failed(error)) => {
                 let error = self.unreachable(error);
                 self.pause(Phase::Paused { elsewhere: false }, error, turn);
+            }
+            (Phase::RequestingMessage { stage }, Outcome::Done(response)) => {
+                self.on_message(stage, &response, turn);
+            }
+            (Phase::SubmittingCode { stage }, Outcome::Done(response)) => {
+                self.on_submitted(stage, &response, turn);
+            }
+            (Phase::RequestingMessage { .. } | Phase::SubmittingCode { .. }, outcome) => {
+                self.on_lost_message(outcome, turn);
             }
             (Phase::SigningIn { .. }, Outcome::Done(response)) => {
                 self.on_sign_in(cx.now, &response, turn);
@@ -497,7 +527,7 @@ impl Machine for Registration {
             }
             Input::Outcome(_, outcome) => self.on_outcome(cx, outcome, &mut turn),
             Input::Reply(_, reply) => self.on_reply(reply, &mut turn),
-            Input::Waited(_) => return turn,
+            Input::Waited(_) => self.on_waited(&mut turn),
         }
         if self.phase != Phase::Over {
             // Texts, numbers and flags: this always has a JSON form.

@@ -14,10 +14,48 @@ use crate::{AuthError, Effect, Question, Reply, address::is_web_page};
 /// What the person was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Ask {
-    Name { refused: Refusal },
-    Password { refused: Refusal },
-    Token { refused: Option<String> },
+    Name {
+        refused: Refusal,
+    },
+    Password {
+        refused: Refusal,
+    },
+    Token {
+        refused: Option<String>,
+    },
     Terms,
+    Address {
+        stage: Stage,
+        /// Which one, by which code and in which words.
+        refused: Option<(String, ErrorCode, String)>,
+    },
+    Link {
+        stage: Stage,
+        why: Option<String>,
+    },
+    Code {
+        stage: Stage,
+        why: Option<String>,
+    },
+    Page {
+        stage: Stage,
+        why: Option<String>,
+    },
+}
+
+impl Ask {
+    /// Whether an earlier answer was not good enough.
+    fn is_again(&self) -> bool {
+        match self {
+            Self::Name { .. } | Self::Password { .. } => true,
+            Self::Token { refused } => refused.is_some(),
+            Self::Terms => false,
+            Self::Address { refused, .. } => refused.is_some(),
+            Self::Link { why, .. } | Self::Code { why, .. } | Self::Page { why, .. } => {
+                why.is_some()
+            }
+        }
+    }
 }
 
 /// A refusal that the person can answer with another name or password.
@@ -64,11 +102,39 @@ impl Registration {
             Ask::Terms => Question::AcceptTerms {
                 policies: self.policies(),
             },
+            Ask::Address { stage, refused } => {
+                let why = refused.as_ref().map(|_| self.unanswered(&ask).to_string());
+                match stage {
+                    Stage::Msisdn => Question::PhoneNumber { why },
+                    _ => Question::EmailAddress { why },
+                }
+            }
+            Ask::Link { stage, why } => Question::FollowLink {
+                address: self.written_to(stage),
+                why: why.clone(),
+            },
+            Ask::Code { stage, why } => Question::Code {
+                address: self.written_to(stage),
+                why: why.clone(),
+            },
+            Ask::Page { stage, why } => Question::StagePage {
+                stage: stage.clone(),
+                url: self.fallback_page(stage),
+                why: why.clone(),
+            },
         };
         self.phase = Phase::Asking(ask);
         self.last_effect += 1;
         turn.effects
             .push(Effect::Ask(EffectId(self.last_effect), question));
+    }
+
+    fn written_to(&self, stage: &Stage) -> String {
+        match stage {
+            Stage::Msisdn => self.wishes.phone.as_ref().map(ToString::to_string),
+            _ => self.wishes.email.clone(),
+        }
+        .unwrap_or_default()
     }
 
     fn policies(&self) -> Vec<Policy> {
@@ -100,11 +166,21 @@ impl Registration {
         let Phase::Asking(ask) = self.phase.clone() else {
             return;
         };
-        self.tries += 1;
-        if self.tries > MOST_TRIES || matches!(reply, Reply::Nobody | Reply::No) {
+        // Each stage may ask once; what is asked again counts.
+        self.tries += u32::from(ask.is_again());
+        let sends_again = matches!(ask, Ask::Link { .. } | Ask::Code { .. }) && reply == Reply::No;
+        if self.tries > MOST_TRIES
+            || matches!(reply, Reply::Nobody)
+            || (reply == Reply::No && !sends_again)
+        {
             let error = self.unanswered(&ask);
             match ask {
-                Ask::Token { refused: None } | Ask::Terms => {
+                Ask::Page { .. } => self.pause(Phase::Paused { elsewhere: true }, error, turn),
+                Ask::Token { refused: None }
+                | Ask::Terms
+                | Ask::Address { .. }
+                | Ask::Link { .. }
+                | Ask::Code { .. } => {
                     self.pause(Phase::Paused { elsewhere: false }, error, turn);
                 }
                 _ => self.end(Err(error), turn),
@@ -133,8 +209,22 @@ impl Registration {
                 self.wishes.accept_terms = true;
                 self.go_on(turn);
             }
+            (Ask::Address { stage, .. }, reply) if self.take_address(&stage, &reply) => {
+                self.go_on(turn);
+            }
+            (Ask::Link { stage, .. } | Ask::Code { stage, .. }, Reply::No) => {
+                self.tries += 1;
+                self.send_again(stage, turn);
+            }
+            (Ask::Link { stage, .. } | Ask::Page { stage, .. }, Reply::Yes) => {
+                self.look(stage, turn);
+            }
+            (Ask::Code { stage, .. }, Reply::Text(code)) => self.submit(stage, &code, turn),
             // An answer to another question than the one asked: ask again.
-            (ask, _) => self.ask(ask, turn),
+            (ask, _) => {
+                self.tries += 1;
+                self.ask(ask, turn);
+            }
         }
     }
 
@@ -150,6 +240,25 @@ impl Registration {
                 message: message.clone(),
             },
             Ask::Token { refused: None } => AuthError::TokenNeeded { server },
+            Ask::Address {
+                refused: Some((address, code, message)),
+                ..
+            } => AuthError::AddressRefused {
+                server,
+                address: address.clone(),
+                code: code.clone(),
+                message: message.clone(),
+            },
+            Ask::Address { stage, .. } => AuthError::AddressNeeded {
+                server,
+                stage: stage.clone(),
+            },
+            Ask::Link { stage, .. } | Ask::Code { stage, .. } => AuthError::AddressNotProved {
+                server,
+                address: self.written_to(stage),
+                stage: stage.clone(),
+            },
+            Ask::Page { stage, .. } => self.left_to_a_browser(stage),
             Ask::Terms => {
                 let documents: Vec<String> = self
                     .policies()

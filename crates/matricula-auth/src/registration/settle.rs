@@ -86,13 +86,19 @@ impl Registration {
 
     /// Where the second of two equal requests is told to begin anew: the server has forgotten the
     /// session, perhaps because it was finished.
-    pub(super) fn on_new_session(&mut self, stage: Option<Stage>, info: UiaInfo, turn: &mut Turn) {
+    pub(super) fn on_new_session(
+        &mut self,
+        now: Timestamp,
+        stage: Option<Stage>,
+        info: UiaInfo,
+        turn: &mut Turn,
+    ) {
         if self.completes_a_flow(stage.as_ref()) {
             let what = "the server has forgotten the session".to_owned();
             self.settle_by_sign_in(stage, false, what, turn);
         } else {
             self.forget_session();
-            self.on_uia(None, info, turn);
+            self.on_uia(now, None, info, turn);
         }
     }
 

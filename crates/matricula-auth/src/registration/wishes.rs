@@ -1,5 +1,7 @@
 //! What the person wants of a new account.
 
+use std::{fmt, str::FromStr};
+
 use matricula_job::{Entropy, Secret, secret::exposed};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,12 @@ pub struct Wishes {
     /// The registration token that the server's administrators handed out.
     #[serde(with = "exposed", default)]
     pub token: Option<Secret>,
+    /// The email address that the account is to have; then ways that prove it are preferred.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// The phone number that the account is to have; then ways that prove it are preferred.
+    #[serde(default)]
+    pub phone: Option<Phone>,
     /// Whether the person accepts whatever terms the server has.
     pub accept_terms: bool,
     /// The id of the new device; without one it is made.
@@ -34,9 +42,47 @@ impl Wishes {
         self.username = answers.username.or(self.username.take());
         self.password = answers.password.or(self.password.take());
         self.token = answers.token.or(self.token.take());
+        self.email = answers.email.or(self.email.take());
+        self.phone = answers.phone.or(self.phone.take());
         self.accept_terms |= answers.accept_terms;
     }
 }
+
+/// A phone number, as it is dialled in its country: `GB:07700900001`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phone {
+    /// The country, by its two letters: where the number is read as if dialled from.
+    pub country: String,
+    /// The number.
+    pub number: String,
+}
+
+impl FromStr for Phone {
+    type Err = PhoneError;
+
+    fn from_str(text: &str) -> Result<Self, PhoneError> {
+        let (country, number) = text.trim().split_once(':').ok_or(PhoneError)?;
+        let is_country = country.len() == 2 && country.bytes().all(|b| b.is_ascii_alphabetic());
+        if !is_country || !number.bytes().any(|b| b.is_ascii_digit()) {
+            return Err(PhoneError);
+        }
+        Ok(Self {
+            country: country.to_ascii_uppercase(),
+            number: number.trim().to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.country, self.number)
+    }
+}
+
+/// The text is not a phone number with its country.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give the country and the number, like GB:07700900001")]
+pub struct PhoneError;
 
 /// The two kinds of account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -238,6 +238,7 @@ fn a_name_that_was_taken_all_along_is_told_as_that() {
 fn a_stage_done_in_a_browser_is_asked_about_and_the_rest_goes_on() {
     let flow = uia(&json!([{ "stages": ["m.login.recaptcha", "m.login.dummy"] }]));
     let mut talk = last_request_with(&flow);
+    talk.reply(Reply::Nobody);
     assert!(matches!(talk.error(), AuthError::StagesNotSupported(_)));
     let mut talk_again = Talk::start(reload(&talk));
     assert_eq!(talk_again.body()["auth"], json!({ "session": "s1" }));
@@ -250,7 +251,7 @@ fn a_stage_done_in_a_browser_is_asked_about_and_the_rest_goes_on() {
     talk_again.ok();
 
     talk = Talk::start(reload(&talk));
-    talk.answer(401, &flow);
+    talk.answer(401, &flow).reply(Reply::Nobody);
     assert!(
         matches!(talk.error(), AuthError::StagesNotSupported(_)),
         "not done yet"

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod address;
+mod addresses;
 mod always_ends;
 mod discovery;
 mod kept;

@@ -562,7 +562,7 @@ fn the_page_for_a_stage_that_cannot_be_done_is_named_with_its_session() {
     let mut offer = uia(&json!([{ "stages": ["m.login.recaptcha"] }]));
     offer["session"] = json!("a b&c");
     let mut talk = named();
-    talk.answer(401, &offer);
+    talk.answer(401, &offer).reply(Reply::Nobody);
     let AuthError::StagesNotSupported(missing) = talk.error() else {
         panic!("{}", talk.error())
     };

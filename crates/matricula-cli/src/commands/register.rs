@@ -53,6 +53,8 @@ fn wishes(options: &Register) -> Result<Wishes, Failure> {
             AccountKind::User
         },
         username: options.username.clone(),
+        email: options.email.clone(),
+        phone: options.phone.clone(),
         accept_terms: options.accept_terms,
         device_id: options.device_id.clone(),
         device_name: options.device_name.clone(),
@@ -215,6 +217,14 @@ fn kept(context: &Context<'_>, registration: &Registration, error: Error) -> Fai
         Error::Auth(AuthError::TokenNeeded { .. }) => {
             (Some(Stage::RegistrationToken), " --token-file FILE")
         }
+        Error::Auth(AuthError::AddressNeeded { stage, .. }) => {
+            let answer = match stage {
+                Stage::Msisdn => " --phone COUNTRY:NUMBER",
+                _ => " --email ADDRESS",
+            };
+            (Some(stage.clone()), answer)
+        }
+        Error::Auth(AuthError::AddressNotProved { stage, .. }) => (Some(stage.clone()), ""),
         Error::Auth(AuthError::TermsNotAccepted { .. }) => (Some(Stage::Terms), " --accept-terms"),
         Error::Auth(AuthError::StagesNotSupported(missing)) => {
             (missing.stages.first().cloned(), "")

@@ -34,6 +34,11 @@ impl Synapse {
         self.0["base_url"].as_str().unwrap()
     }
 
+    /// What is known of it, by a JSON pointer.
+    pub(crate) fn told(&self, pointer: &str) -> &str {
+        self.0.pointer(pointer).and_then(Value::as_str).unwrap()
+    }
+
     fn token(&self, kind: &str) -> &str {
         self.0["registration_tokens"][kind].as_str().unwrap()
     }

@@ -4,6 +4,7 @@
 mod client;
 mod driving;
 mod live;
+mod live_addresses;
 mod live_bot;
 mod live_sliding_sync;
 mod oauth;

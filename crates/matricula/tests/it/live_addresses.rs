@@ -1,0 +1,155 @@
+//! Registering with an email address, a phone number or a captcha, on real Synapse servers.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use matricula::{
+    api::client::whoami::GetTokenOwner,
+    auth::{Question, Reply, Wishes},
+    register,
+};
+use serde_json::Value;
+
+use crate::live::{Synapse, unique};
+
+/// Fetches a page, or sends a form; gives the answer's head and body.
+fn fetch(url: &str, form: Option<&str>) -> String {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let (method, form) = (form.map_or("GET", |_| "POST"), form.unwrap_or_default());
+    let kind = "Content-Type: application/x-www-form-urlencoded";
+    let length = form.len();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "{method} /{path} HTTP/1.0\r\nHost: {host}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{form}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"),
+        "{answer}"
+    );
+    answer
+}
+
+/// Clicks the link in the one message to this address.
+fn follow_link(server: &Synapse, address: &str) {
+    let messages = fs::read_dir(server.told("/smtp/messages")).unwrap();
+    let mut messages = messages
+        .map(|message| fs::read(message.unwrap().path()).unwrap())
+        .map(|message| serde_json::from_slice::<Value>(&message).unwrap())
+        .filter(|message| message["to"][0] == address);
+    let message = messages.next().unwrap();
+    assert!(messages.next().is_none(), "one message, and no second");
+    let mut links = message["links"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str);
+    fetch(
+        links.find(|link| link.contains("submit_token")).unwrap(),
+        None,
+    );
+}
+
+/// A person who does all that is asked.
+fn person(server: &Synapse) -> impl FnMut(&Question) -> Reply {
+    move |question| match question {
+        Question::FollowLink { address, .. } => {
+            follow_link(server, address);
+            Reply::Yes
+        }
+        Question::Code { why: None, .. } => Reply::Text("000000".into()),
+        Question::Code { .. } => Reply::Text(server.told("/identity_server/code").into()),
+        Question::StagePage { url, .. } => {
+            let response = server.told("/recaptcha/good_response");
+            let session = url.split_once("session=").unwrap().1;
+            let form = format!("session={session}&g-recaptcha-response={response}");
+            fetch(url, Some(&form));
+            Reply::Yes
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Registers on the server of these profiles, doing what it asks.
+async fn registers(profiles: &str, wishes: Wishes) {
+    let server = Synapse::of(profiles);
+    let client = register(server.url())
+        .wishes(wishes)
+        .ask(person(&server))
+        .await
+        .unwrap();
+    let me = client.call(GetTokenOwner::default()).await.unwrap();
+    assert_eq!(me.user_id, client.account().user_id);
+}
+
+fn with_email() -> Wishes {
+    Wishes {
+        email: Some(format!("{}@example.org", unique())),
+        ..Wishes::default()
+    }
+}
+
+/// With ten digits that no other test has.
+fn with_phone() -> Wishes {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
+    Wishes {
+        phone: Some(
+            format!("GB:0{:010}", nanos / 1_000 % 10_000_000_000)
+                .parse()
+                .unwrap(),
+        ),
+        ..Wishes::default()
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn an_email_address() {
+    registers("email", with_email()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn an_email_address_that_nobody_asked_for() {
+    registers("email-optional", with_email()).await;
+    registers("email-optional", Wishes::default()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_phone_number_after_a_wrong_code() {
+    registers("msisdn", with_phone()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_captcha_on_the_servers_own_page() {
+    registers("recaptcha", Wishes::default()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn all_at_once() {
+    let profiles = "token+terms+email+msisdn+recaptcha";
+    let wishes = Wishes {
+        token: Some(
+            Synapse::of(profiles)
+                .told("/registration_tokens/unlimited")
+                .into(),
+        ),
+        accept_terms: true,
+        email: with_email().email,
+        ..with_phone()
+    };
+    registers(profiles, wishes).await;
+}
