@@ -1,12 +1,14 @@
 //! Conversations with a Matrix homeserver that end in a session.
 //!
 //! Each is a [`Machine`](matricula_job::Machine): [`Discovery`] finds out what a server is and
-//! offers, [`Registration`] makes an account there, [`Login`] signs in to one. None does any I/O:
-//! they say what to [send](Effect::Send) and what to [ask](Effect::Ask), and are told what came of it.
+//! offers, [`Registration`] makes an account there, [`Login`] signs in to one. Where the server delegates
+//! its accounts to an OAuth 2.0 server, [`OAuthLogin`] does both, [`OAuthRefresh`] renews the session and
+//! [`OAuthLogout`] ends it. None does any I/O: they say what to [send](Effect::Send), what to
+//! [ask](Effect::Ask) and until when to [wait](Effect::Wait), and are told what came of it.
 //!
 //! After every step its `commit` is to be stored, and only then are its effects to be carried out. A
 //! registration that was stored goes on in another process: read it back with
-//! [`Registration::from_stored`] and step it with [`Input::Start`].
+//! [`Registration::from_stored`] and step it with [`Input::Start`]; an [`OAuthLogin`] likewise.
 //!
 //! A registration by hand, with an answer that no server gave:
 //!
