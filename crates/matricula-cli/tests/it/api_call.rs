@@ -1,23 +1,25 @@
 //! `api call` and `api show`: any operation, its arguments by name.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::{
     command::{Ended, Home},
-    server::{Reply, Request, Server, WHOAMI, answer, error, listen, matrix, object},
+    server::{Reply, Request, Server, listen, matrix, object},
 };
 
 /// A home with an account on this server.
-fn home_on(server: &Server) -> Home {
+pub(crate) fn home_on(server: &Server) -> Home {
     let home = Home::new();
     home.run(&format!("register {}", server.url)).exit(0);
     home
 }
 
 /// Calls an operation with the account of a server that answers `path` in its own way.
-fn call(path: &'static str, reply: fn(&Request) -> Reply, line: &str) -> (Server, Ended) {
+pub(crate) fn call(
+    path: &'static str,
+    reply: fn(&Request) -> Reply,
+    line: &str,
+) -> (Server, Ended) {
     let server = Server::start(move |request| match request.path == path {
         true => reply(request),
         false => matrix(request),
@@ -27,7 +29,7 @@ fn call(path: &'static str, reply: fn(&Request) -> Reply, line: &str) -> (Server
 }
 
 /// The last request that a server got.
-fn last(server: &Server) -> Request {
+pub(crate) fn last(server: &Server) -> Request {
     server.requests().pop().unwrap()
 }
 
@@ -334,276 +336,6 @@ fn dry_run_prints_the_request_and_sends_nothing() {
     listener.set_nonblocking(true).unwrap();
     listener.accept().expect_err("somebody connected");
     assert!(!home.matricula().exists(), "something was written");
-}
-
-#[test]
-fn secrets_of_an_answer_are_masked_until_asked_for() {
-    let server = Server::start(|request| match request.path.as_str() {
-        "/_matrix/client/v3/login" => object(
-            200,
-            json!({ "user_id": "@a:b.test", "access_token": "token-canary", "device_id": "D" }),
-        ),
-        _ => matrix(request),
-    });
-    let home = Home::new();
-    let line = format!(
-        "api call login type=m.login.password password=@- --log trace --server {}",
-        server.url
-    );
-    for options in ["", "--json"] {
-        let masked = home
-            .command(&format!("{line} {options}"))
-            .stdin("wordpass-canary\n")
-            .run();
-        let shown = format!("{}{}", masked.stdout, masked.stderr);
-        assert!(!shown.contains("canary"), "{masked}");
-        assert!(masked.stdout.contains("***"), "{masked}");
-        assert!(
-            masked.stderr.contains("--show-secrets prints them"),
-            "{masked}"
-        );
-        let line = home.command(&format!("{line} {options} --show-secrets"));
-        let clear = line.stdin("wordpass-canary\n").run().exit(0);
-        assert!(clear.stdout.contains("token-canary"), "{clear}");
-        assert!(!clear.stderr.contains("canary"), "{clear}");
-        assert!(!clear.stdout.contains("wordpass"), "{clear}");
-    }
-    assert_eq!(last(&server).body["password"], "wordpass-canary");
-}
-
-#[test]
-fn a_token_goes_to_its_own_server_alone() {
-    let reply: fn(&Request) -> Reply = |_| object(200, json!({ "user_id": "@a:b.test" }));
-    let elsewhere = Server::start(reply);
-    let url = elsewhere.url.clone();
-    let here = Server::start(move |request| match request.path.as_str() {
-        WHOAMI => answer(307, &[&format!("location: {url}{WHOAMI}")], ""),
-        _ => matrix(request),
-    });
-    let home = home_on(&here);
-    home.file("token", "given-token");
-    // Neither an account's token nor a given one follows a redirection.
-    for line in [
-        "api call getTokenOwner".to_owned(),
-        format!(
-            "api call getTokenOwner --server {} --token-file token",
-            here.url
-        ),
-    ] {
-        let ended = home.run(&line).exit(1);
-        assert!(ended.stderr.contains("redirects to"), "{ended}");
-    }
-    assert_eq!(last(&here).headers["authorization"], "Bearer given-token");
-    assert!(elsewhere.requests().is_empty());
-    // An account's token is not for a server that is named.
-    home.run(&format!(
-        "api call getTokenOwner --server {}",
-        elsewhere.url
-    ))
-    .exit(4);
-    assert!(elsewhere.requests().is_empty());
-    let line = format!(
-        "api call getCapabilities --server {} --token-stdin",
-        elsewhere.url
-    );
-    home.command(&line).stdin("given-token").run();
-    assert_eq!(
-        last(&elsewhere).headers["authorization"],
-        "Bearer given-token"
-    );
-    // An operation that takes no token is handed one only where its account is named.
-    home.run("api call getLoginFlows").exit(0);
-    assert!(!last(&here).headers.contains_key("authorization"));
-    home.run("api call getLoginFlows --account @a:b.test")
-        .exit(0);
-    assert_eq!(last(&here).headers["authorization"], "Bearer syt_token");
-}
-
-#[test]
-fn what_a_server_does_not_serve_is_said() {
-    let unknown: fn(&Request) -> Reply = |_| error(404, "M_UNRECOGNIZED", "Unrecognized request");
-    let page: fn(&Request) -> Reply = |_| answer(404, &[], "<html>");
-    for (reply, verb, why) in [
-        (unknown, "does not", "M_UNRECOGNIZED: Unrecognized request"),
-        (
-            page,
-            "seems not to",
-            "the server answered with status 404 and no Matrix error",
-        ),
-    ] {
-        let (server, ended) = call(
-            "/_matrix/client/v3/joined_rooms",
-            reply,
-            "getJoinedRooms --json",
-        );
-        let json = ended.exit(1).json();
-        let message = format!(
-            "{} {verb} serve client/getJoinedRooms (GET /_matrix/client/v3/joined_rooms): {why}",
-            server.url
-        );
-        assert_eq!(json["error"]["message"], message);
-    }
-    let server = Server::start(page);
-    let ended = Home::new().run(&format!("api call getVersions --server {}", server.url));
-    let hint = "of the same name there is also identity/getVersions";
-    assert!(ended.exit(1).stderr.contains(hint));
-}
-
-#[test]
-fn errors_say_what_to_do() {
-    type Row = (fn(&Request) -> Reply, i32, &'static str);
-    let rows: [Row; 7] = [
-        (
-            |_| error(401, "M_MISSING_TOKEN", ""),
-            4,
-            "next: MATRICULA api call getTokenOwner --account @a:b.test",
-        ),
-        (
-            |_| error(403, "M_FORBIDDEN", "not you"),
-            7,
-            "refused getTokenOwner: M_FORBIDDEN: not you",
-        ),
-        (
-            |_| error(400, "M_INVALID_PARAM", "bad"),
-            1,
-            "next: MATRICULA api show getTokenOwner",
-        ),
-        (
-            |_| error(401, "M_UNKNOWN_TOKEN", ""),
-            4,
-            "next: MATRICULA login @a:b.test",
-        ),
-        (
-            |_| object(200, json!({ "user_id": 1 })),
-            1,
-            "expected a user id, found integer, at /user_id",
-        ),
-        (|_| object(200, json!({})), 1, "missing field `user_id`"),
-        (
-            |_| answer(502, &[], "<html>"),
-            1,
-            "status 502 and no Matrix error",
-        ),
-    ];
-    for (reply, exit, what) in rows {
-        let (_, ended) = call(WHOAMI, reply, "getTokenOwner");
-        let ended = ended.exit(exit);
-        let what = what.replace("MATRICULA", env!("CARGO_BIN_EXE_matricula"));
-        assert!(ended.stderr.contains(&what), "{what}\n{ended}");
-        assert_eq!(ended.stdout, "");
-    }
-}
-
-#[test]
-fn authentication_that_is_asked_for_is_told() {
-    let reply: fn(&Request) -> Reply = |_| {
-        object(
-            401,
-            json!({
-                "session": "the-session",
-                "flows": [{ "stages": ["m.login.password", "m.login.terms"] }, { "stages": ["m.login.sso"] }],
-                "completed": ["m.login.password"],
-                "params": { "m.login.terms": {} },
-                "errcode": "M_FORBIDDEN",
-                "error": "Invalid password",
-            }),
-        )
-    };
-    let path = "/_matrix/client/v3/account/deactivate";
-    let (_, ended) = call(path, reply, "deactivateAccount");
-    let message = "deactivateAccount wants you to authenticate: m.login.password and m.login.terms, \
-                   or m.login.sso; done: m.login.password; the last attempt failed: Invalid password; \
-                   the session is the-session; ";
-    assert!(ended.exit(6).stderr.contains(message));
-    let (_, ended) = call(path, reply, "deactivateAccount --json");
-    let found = &ended.exit(6).json()["error"];
-    assert_eq!(found["kind"], "person_needed");
-    assert_eq!(found["session"], "the-session");
-    let flows = json!([["m.login.password", "m.login.terms"], ["m.login.sso"]]);
-    assert_eq!(found["flows"], flows);
-    assert_eq!(found["completed"], json!(["m.login.password"]));
-}
-
-#[test]
-fn tricks_in_answers_and_errors_are_harmless() {
-    const TRICKS: &str = "a\u{1b}[31m\u{9b}\u{202e}\u{7}\u{2028}b";
-    let good: fn(&Request) -> Reply = |_| {
-        object(
-            200,
-            json!({ "user_id": "@a:b.test", "device_id": TRICKS, TRICKS: 1 }),
-        )
-    };
-    let bad: fn(&Request) -> Reply = |_| error(400, TRICKS, TRICKS);
-    let asks: fn(&Request) -> Reply = |_| {
-        object(
-            401,
-            json!({ "session": TRICKS, "flows": [{ "stages": [TRICKS] }], "error": TRICKS }),
-        )
-    };
-    for (reply, exit) in [(good, 0), (bad, 1), (asks, 6)] {
-        for options in ["", "--json"] {
-            let (_, ended) = call(WHOAMI, reply, &format!("getTokenOwner {options}"));
-            let ended = ended.exit(exit);
-            let shown = format!("{}{}", ended.stdout, ended.stderr);
-            let trick = shown
-                .chars()
-                .find(|c| *c != '\n' && TRICKS.contains(*c) && !c.is_ascii_graphic());
-            assert_eq!(trick, None, "{shown:?}");
-            if exit == 0 {
-                // Made harmless, and still what the server said.
-                let json: Value = serde_json::from_str(&ended.stdout).unwrap();
-                let answer = json.get("response").unwrap_or(&json);
-                assert_eq!(
-                    (&answer["device_id"], &answer[TRICKS]),
-                    (&json!(TRICKS), &json!(1))
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn files_are_uploaded_and_downloaded_as_they_are() {
-    let server = Server::start(|request| match request.path.as_str() {
-        "/_matrix/media/v3/upload" => object(200, json!({ "content_uri": "mxc://b.test/a" })),
-        "/_matrix/client/v1/media/download/b.test/a" => answer(
-            200,
-            &["content-type: application/json"],
-            "{ \"as\":  \"it is\" }",
-        ),
-        path if path.ends_with("/bytes") => answer(200, &["content-type: image/png"], [0, 255, 27]),
-        _ => matrix(request),
-    });
-    let home = home_on(&server);
-    home.file("picture", "{\"pixels\":1}");
-    home.run("api call uploadContent Content-Type=image/png --body-file picture")
-        .exit(0);
-    let sent = last(&server);
-    assert_eq!(sent.headers["content-type"], "image/png");
-    assert_eq!(sent.body, json!({ "pixels": 1 }));
-    let line = "api call getContentAuthed serverName=b.test mediaId=a";
-    assert_eq!(home.run(line).exit(0).stdout, "{ \"as\":  \"it is\" }");
-    let file = home.root().join("tmp/file");
-    let line = "api call getContentAuthed serverName=b.test mediaId=bytes --json";
-    let json = home
-        .run(&format!("{line} --output {}", file.display()))
-        .exit(0)
-        .json();
-    let expected = json!({
-        "schema_version": 1,
-        "operation": "client/getContentAuthed",
-        "status": 200,
-        "output": file,
-        "content_type": "image/png",
-        "content_disposition": null,
-    });
-    assert_eq!(json, expected);
-    assert_eq!(fs::read(&file).unwrap(), [0, 255, 27]);
-    // A refusal leaves what was there.
-    let line = "api call getContentAuthed serverName=b.test mediaId=gone";
-    home.run(&format!("{line} --output {}", file.display()))
-        .exit(1);
-    assert_eq!(fs::read(&file).unwrap(), [0, 255, 27]);
 }
 
 #[test]
