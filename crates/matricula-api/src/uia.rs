@@ -11,6 +11,7 @@ use serde_json::Value;
 pub use crate::identifier::UserIdentifier;
 use crate::{
     ErrorCode, Extra, Raw, SortedMap,
+    object::object,
     wire::{self, text_enum},
 };
 
@@ -287,76 +288,21 @@ impl Serialize for AuthData {
     }
 }
 
-/// A validation session in which an email address or phone number was proved.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ThreepidCreds {
-    /// The session that the server named when it sent the code.
-    pub sid: String,
-    /// What the client made up for that session.
-    pub client_secret: Secret,
-    /// The identity server that sent the code, where it was not the homeserver.
-    pub id_server: Option<String>,
-    /// The token for that identity server.
-    pub id_access_token: Option<Secret>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl ThreepidCreds {
-    /// A session with the homeserver.
-    pub fn new(sid: impl Into<String>, client_secret: impl Into<Secret>) -> Self {
-        Self {
-            sid: sid.into(),
-            client_secret: client_secret.into(),
-            id_server: None,
-            id_access_token: None,
-            extra: Extra::new(),
+object! {
+    /// A validation session in which an email address or phone number was proved.
+    pub struct ThreepidCreds {
+        required {
+            /// The session that the server named when it sent the code.
+            sid: String = "sid" as text,
+            /// What the client made up for that session.
+            client_secret: Secret = "client_secret" as secret,
         }
-    }
-}
-
-impl<'de> wire::Object<'de> for ThreepidCreds {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
-        let (mut sid, mut client_secret) = (None, None);
-        let (mut id_server, mut id_access_token) = (None, None);
-        let mut extra = Extra::new();
-        while let Some(key) = wire::key(&mut map)? {
-            match &*key {
-                "sid" => sid = wire::value(&mut map)?,
-                "client_secret" => client_secret = wire::secret(&mut map)?,
-                "id_server" => id_server = wire::value(&mut map)?,
-                "id_access_token" => id_access_token = wire::secret(&mut map)?,
-                _ => extra.read(key, &mut map)?,
-            }
+        optional {
+            /// The identity server that sent the code, where it was not the homeserver.
+            id_server: String = "id_server" as text,
+            /// The token for that identity server.
+            id_access_token: Secret = "id_access_token" as secret,
         }
-        Ok(Self {
-            sid: wire::required(sid, "sid")?,
-            client_secret: wire::required(client_secret, "client_secret")?,
-            id_server,
-            id_access_token,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for ThreepidCreds {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for ThreepidCreds {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("sid", &self.sid)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
-        let token = self.id_access_token.as_ref().map(wire::Exposed);
-        wire::entry(&mut map, "id_access_token", token.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
     }
 }
 

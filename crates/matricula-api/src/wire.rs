@@ -1,9 +1,6 @@
 //! What the generated code calls to put requests on the wire and to read answers.
 
-use std::{
-    borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, ops::Deref, str::Utf8Error,
-    time::Duration,
-};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, str::Utf8Error, time::Duration};
 
 use matricula_job::{Body, Response, Secret, ServerUrl};
 use percent_encoding::percent_encode_byte;
@@ -14,7 +11,7 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::{ApiError, Extra, Raw, locate};
+use crate::{ApiError, Extra, Raw, SortedMap, locate};
 
 /// The address of an operation on `server`: the `parts` of its path that are fixed, and after each
 /// the encoded segment that follows it.
@@ -72,7 +69,7 @@ pub(crate) fn raw_body<T>(raw: &Raw<T>) -> Body {
 
 /// The JSON body that is an object of one field.
 pub(crate) fn keyed_body(key: &str, value: &Value) -> Body {
-    body(&BTreeMap::from([(key, value)]))
+    body(&SortedMap::from([(key, value)]))
 }
 
 /// The JSON body of a request that has nothing to say.
@@ -91,10 +88,7 @@ pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
     if !(200..300).contains(&status) {
         return Err(ApiError::UnexpectedStatus { status });
     }
-    let malformed = |message| ApiError::Malformed {
-        status: response.status_code(),
-        message,
-    };
+    let malformed = |message| ApiError::Malformed { status, message };
     let body = match text_of(response.body()) {
         // Some servers send nothing where they have nothing to say.
         Ok("") => "{}",

@@ -92,14 +92,8 @@ impl Wire {
     }
 
     fn request(&self, job: &Job, url: Url, own: Own<'_>) -> Result<RequestBuilder, TransportError> {
-        let method = match job.request_method() {
-            Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
-            Method::Put => reqwest::Method::PUT,
-            Method::Delete => reqwest::Method::DELETE,
-        };
         let client = self.clients.towards(&url, &self.options)?;
-        let mut request = client.request(method, url);
+        let mut request = client.request(job.request_method().into(), url);
         for (name, value) in own.header {
             request = request.header(name.as_ref(), value);
         }
@@ -115,14 +109,7 @@ impl Wire {
             Body::File(file) => self.attach(request, job, file)?,
             // Servers and proxies may wait for the body of a method that usually has one.
             body if body.as_bytes().is_empty() && takes_body => request.header(CONTENT_LENGTH, 0),
-            Body::Json(text) | Body::Form(text) if has_type(job) => request.body(text.clone()),
-            Body::Json(text) => request
-                .header(CONTENT_TYPE, "application/json")
-                .body(text.clone()),
-            Body::Form(text) => request
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(text.clone()),
-            body => request.body(body.as_bytes().to_vec()),
+            body => typed(request, job).body(body.as_bytes().to_vec()),
         })
     }
 
@@ -149,11 +136,7 @@ impl Wire {
     ) -> Result<RequestBuilder, TransportError> {
         let opened = self.files.open(file).and_then(FileBody::new);
         let body = opened.map_err(|error| unsendable(in_file(file, "read", &error)))?;
-        let request = match &file.content_type {
-            Some(content_type) if !has_type(job) => request.header(CONTENT_TYPE, content_type),
-            _ => request,
-        };
-        Ok(request.body(reqwest::Body::wrap(body)))
+        Ok(typed(request, job).body(reqwest::Body::wrap(body)))
     }
 
     async fn read(
@@ -320,6 +303,14 @@ fn asked_to_wait(job: &Job) -> Option<Duration> {
         .iter()
         .find(|(name, _)| name == "timeout");
     asked.and_then(|(_, millis)| millis.parse().ok().map(Duration::from_millis))
+}
+
+/// The request with its body's media type, unless the job names another.
+fn typed(request: RequestBuilder, job: &Job) -> RequestBuilder {
+    match job.request_body().content_type() {
+        Some(content_type) if !has_type(job) => request.header(CONTENT_TYPE, content_type),
+        _ => request,
+    }
 }
 
 fn has_type(job: &Job) -> bool {

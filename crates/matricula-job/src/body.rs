@@ -43,6 +43,16 @@ impl Body {
         Self::Form(text.extend_pairs(pairs).finish())
     }
 
+    /// The media type that goes without saying, where it does.
+    pub fn content_type(&self) -> Option<&str> {
+        match self {
+            Self::Empty | Self::Bytes(_) => None,
+            Self::Json(_) => Some("application/json"),
+            Self::Form(_) => Some("application/x-www-form-urlencoded"),
+            Self::File(file) => file.content_type.as_deref(),
+        }
+    }
+
     /// The bytes held here, without a copy; none for [`Body::Empty`] and for a file.
     pub fn into_bytes(self) -> Vec<u8> {
         match self {

@@ -19,12 +19,7 @@ impl Job {
     pub fn into_http(self, token: Option<&Secret>) -> Result<Request<Body>, http::Error> {
         let (url, query, header, method, body) = self.into_parts();
         let mut request = Request::new(body);
-        *request.method_mut() = match method {
-            Method::Get => http::Method::GET,
-            Method::Post => http::Method::POST,
-            Method::Put => http::Method::PUT,
-            Method::Delete => http::Method::DELETE,
-        };
+        *request.method_mut() = method.into();
         *request.uri_mut() = Uri::try_from(match query.is_empty() {
             true => url,
             false => {
@@ -33,17 +28,8 @@ impl Job {
                 pairs.extend_pairs(query).finish()
             }
         })?;
-        let content = match request.body() {
-            Body::Json(_) => Some(HeaderValue::from_static("application/json")),
-            Body::Form(_) => Some(HeaderValue::from_static(
-                "application/x-www-form-urlencoded",
-            )),
-            Body::File(file) => match &file.content_type {
-                Some(content) => Some(HeaderValue::try_from(content)?),
-                None => None,
-            },
-            Body::Empty | Body::Bytes(_) => None,
-        };
+        let content = request.body().content_type();
+        let content = content.map(HeaderValue::try_from).transpose()?;
         // Servers and proxies may wait for the body of a method that usually has one.
         let is_bare =
             *request.body() == Body::Empty && matches!(method, Method::Post | Method::Put);

@@ -16,7 +16,7 @@ use ruma_common::api::{
 
 use crate::{
     Error, Newest, TakesToken,
-    message::{content_of, header_of, headers_from},
+    message::{content_of, header_of},
     operation::{job_for, known, segments},
 };
 
@@ -124,20 +124,12 @@ pub fn from_job<R: IncomingRequest>(job: &Job) -> Result<R, Error> {
         let newest = R::PATH_BUILDER.all_paths().last().unwrap_or_default();
         other_operation(method, path_of(job), &format!("{} {newest}", R::METHOD))
     })?;
-    let mut uri = job.url().to_owned();
-    if !job.request_query().is_empty() {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        uri = format!("{uri}?{}", query.extend_pairs(job.request_query()).finish());
-    }
     if let Body::File(_) = job.request_body() {
         return Err(Error::File);
     }
-    let request = http::Request::builder().method(method.as_str()).uri(uri);
-    let mut request = request.body(job.request_body().as_bytes())?;
-    *request.headers_mut() = headers_from(job.request_header());
-    if matches!(job.request_body(), Body::Json(_)) {
-        request.headers_mut().entry(CONTENT_TYPE).or_insert(JSON);
-    }
+    let (parts, body) = job.clone().into_http(None)?.into_parts();
+    let body = body.as_bytes();
+    let request = http::Request::from_parts(parts, body);
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     R::try_from_http_request(request, &arguments).map_err(Error::Read)
 }

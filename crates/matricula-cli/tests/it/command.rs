@@ -128,6 +128,7 @@ impl Line {
     /// before there is anything on its standard input.
     pub(crate) fn run_while(mut self, mut watch: impl FnMut(u32)) -> Ended {
         let mut running = self.spawn();
+        running.wait_for_command_line();
         watch(running.child.id());
         running.feed(&self.stdin);
         let start = Instant::now();
@@ -198,6 +199,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Waits until the system shows the words it was started with: for a moment after it has become
+    /// the new program there are none.
+    fn wait_for_command_line(&mut self) {
+        let shown = format!("/proc/{}/cmdline", self.child.id());
+        while fs::read(&shown).is_ok_and(|line| line.is_empty())
+            && self.child.try_wait().unwrap().is_none()
+        {
+            thread::yield_now();
+        }
+    }
+
     fn feed(&mut self, text: &[u8]) {
         // Who does not read its input is none the worse for it.
         let _ = self.child.stdin.take().unwrap().write_all(text);
