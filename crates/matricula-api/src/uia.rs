@@ -141,18 +141,54 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
-}
-
 /// One way through: all its stages are to be done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Flow {
     /// What is to be done, in order.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub stages: Vec<Stage>,
+    /// What the specification does not name.
+    pub extra: Extra,
+}
+
+impl Flow {
+    /// A way through these stages.
+    pub fn new(stages: impl IntoIterator<Item = Stage>) -> Self {
+        Self {
+            stages: stages.into_iter().collect(),
+            extra: Extra::new(),
+        }
+    }
+}
+
+impl<'de> wire::Object<'de> for Flow {
+    type Params = ();
+
+    fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
+        let mut flow = Self::default();
+        while let Some(key) = wire::key(&mut map)? {
+            match &*key {
+                "stages" => flow.stages = wire::value(&mut map)?.unwrap_or_default(),
+                _ => flow.extra.read(key, &mut map)?,
+            }
+        }
+        Ok(flow)
+    }
+}
+
+impl<'de> Deserialize<'de> for Flow {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        wire::object(from, ())
+    }
+}
+
+impl Serialize for Flow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("stages", &self.stages)?;
+        self.extra.write(&mut map)?;
+        map.end()
+    }
 }
 
 text_enum! {

@@ -51,6 +51,16 @@ fn a_401_with_flows_asks_for_authentication() {
 }
 
 #[test]
+fn what_is_not_known_of_a_flow_is_kept() {
+    let body = r#"{"flows":[{"stages":["m.login.dummy"],"org.example.cost":3}],"params":{}}"#;
+    let ApiError::Uia(info) = read::<Register>(401, body).unwrap_err() else {
+        panic!("not recognised");
+    };
+    assert_eq!(info.flows[0].extra["org.example.cost"], 3);
+    assert_eq!(serde_json::to_string(&info).unwrap(), body);
+}
+
+#[test]
 fn a_429_says_how_long_to_wait() {
     let body = r#"{"errcode": "M_LIMIT_EXCEEDED", "error": "slowly", "retry_after_ms": 2500}"#;
     let retry_after = Some(Duration::from_millis(2500));

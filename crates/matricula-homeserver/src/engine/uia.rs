@@ -209,7 +209,7 @@ impl Homeserver {
         let stages = |names: &[String]| names.iter().map(|it| Stage::from(it.as_str())).collect();
         let flows = self.config.flows.iter();
         let mut info = UiaInfo::default();
-        info.flows = flows.map(|it| Flow { stages: stages(it) }).collect();
+        info.flows = flows.map(|it| Flow::new(stages(it))).collect();
         if self.has_stage(TERMS) {
             self.present_policies(session)?;
             let policies = json!({ "policies": self.policies() });
