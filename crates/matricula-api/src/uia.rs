@@ -10,10 +10,18 @@ use serde_json::Value;
 
 pub use crate::identifier::UserIdentifier;
 use crate::{
-    ErrorCode, Extra, Raw, SortedMap,
+    Endpoint, ErrorCode, Extra, Raw, SortedMap,
     object::object,
     wire::{self, text_enum},
 };
+
+/// A request that a server may answer by asking who is there: it is sent again, whole, with what does
+/// a stage.
+pub trait Interactive: Endpoint {
+    /// The same request with what does a stage.
+    #[must_use]
+    fn with_auth(self, auth: AuthData) -> Self;
+}
 
 /// What a server asks for with a 401: the flows on offer, and how far this session has come.
 ///

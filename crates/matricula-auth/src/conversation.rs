@@ -1,6 +1,9 @@
 //! The words that all conversations share.
 
-use matricula_api::uia::{Policy, Stage};
+use matricula_api::{
+    UserId,
+    uia::{Policy, Stage},
+};
 use matricula_job::{EffectId, Job, Machine, Secret, Timestamp, scheduler::Outcome};
 
 use crate::AuthError;
@@ -90,6 +93,13 @@ pub enum Question {
     },
     /// Which password the account is to have.
     Password {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The password that the account has, for the server to know who is there.
+    CurrentPassword {
+        /// Whose.
+        user_id: UserId,
         /// Why the last one was refused.
         why: Option<String>,
     },

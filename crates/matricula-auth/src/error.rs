@@ -5,7 +5,7 @@ use std::time::Duration;
 use matricula_api::{
     ApiError, ErrorCode, MatrixError, UserId,
     oauth::{OAuthError, OAuthErrorCode, Refusal},
-    uia::{Flow, Stage},
+    uia::{Flow, Policy, Stage},
 };
 use matricula_job::{Secret, ServerUrl, TransportError};
 
@@ -222,6 +222,24 @@ pub enum AuthError {
         /// The server's words.
         message: String,
     },
+    /// The account's password is needed, and none is known.
+    #[error("{server} asks for the password of {user_id}; give it")]
+    PasswordNeeded {
+        /// Which server.
+        server: ServerUrl,
+        /// Whose.
+        user_id: UserId,
+    },
+    /// What was asked for may or may not have been done.
+    #[error(
+        "{server} may have done it, and did not say whether it did ({what}); look before you try again"
+    )]
+    MayBeDone {
+        /// Which server.
+        server: ServerUrl,
+        /// What happened.
+        what: String,
+    },
     /// The server has no sign-in by password.
     #[error("{server} has no sign-in by password, only {}", .offers.join(", "))]
     NoPasswordLogin {
@@ -303,9 +321,9 @@ pub enum AuthError {
     Cancelled,
 }
 
-/// What stands in the way of a registration, and where a person can do it.
+/// What stands in the way, and where a person can do it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{server} asks for {}, which a person does in a browser; open {url}, and then go on with this registration", names(.stages))]
+#[error("{server} asks for {}, which a person does in a browser; open {url}, and then go on", names(.stages))]
 #[non_exhaustive]
 pub struct StagesNotSupported {
     /// Which server.
@@ -390,6 +408,17 @@ impl AuthError {
                 server: server.clone(),
                 what: other.to_string(),
             },
+        }
+    }
+
+    pub(crate) fn terms_not_accepted(server: ServerUrl, policies: &[Policy]) -> Self {
+        let documents: Vec<String> = policies
+            .iter()
+            .map(|policy| format!("{} ({})", policy.name, policy.url))
+            .collect();
+        Self::TermsNotAccepted {
+            server,
+            documents: documents.join(", "),
         }
     }
 

@@ -49,6 +49,7 @@ mod error;
 mod login;
 mod oauth;
 pub mod registration;
+mod uia;
 
 pub use account::{Account, tables};
 pub use address::{AddressError, ServerAddress};
@@ -58,3 +59,4 @@ pub use error::{AuthError, StagesNotSupported};
 pub use login::Login;
 pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthRefresh, OAuthSession};
 pub use registration::{Registration, Wishes};
+pub use uia::Authenticated;

@@ -176,6 +176,7 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         AuthError::WrongPassword { .. } => 4,
         AuthError::RateLimited { .. } => 5,
         AuthError::TokenNeeded { .. }
+        | AuthError::PasswordNeeded { .. }
         | AuthError::TermsNotAccepted { .. }
         | AuthError::AddressNeeded { .. }
         | AuthError::AddressNotProved { .. }

@@ -118,6 +118,13 @@ impl Terminal {
                     .prompt()
                     .map(|text| Reply::Text(text.into()))
             }
+            Question::CurrentPassword { user_id, why } => {
+                self.warn_of(why);
+                inquire::Password::new(&format!("Password of {user_id}:"))
+                    .without_confirmation()
+                    .prompt()
+                    .map(|text| Reply::Text(text.into()))
+            }
             Question::EmailAddress { why } => text(why, "Your email address:"),
             Question::PhoneNumber { why } => text(
                 why,

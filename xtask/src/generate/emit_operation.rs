@@ -19,6 +19,9 @@ pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, a
     making(code, &found.name, &fields, is_object(found), module);
     endpoint(code, found, module, api);
     if let RequestBody::Fields(fields) = &found.body {
+        if found.uia && fields.iter().any(|field| field.name == "auth") {
+            interactive(code, &found.name);
+        }
         let params: Vec<&Field> = found.parameters.iter().map(|one| &one.field).collect();
         let object = Object {
             name: &found.name,
@@ -129,6 +132,15 @@ fn endpoint(code: &mut String, found: &Operation, module: &str, api: &str) {
          {read}\n    }}\n}}\n\n",
         constant(found, api),
         job(found)
+    );
+}
+
+/// How a stage of user-interactive authentication goes into the request.
+fn interactive(code: &mut String, name: &str) {
+    let _ = write!(
+        code,
+        "impl Interactive for {name} {{\n    fn with_auth(self, auth: AuthData) -> Self {{\n        \
+         self.auth(auth)\n    }}\n}}\n\n"
     );
 }
 

@@ -1,21 +1,22 @@
 //! Reads what the server answers to a registration's requests.
 
 use matricula_api::{
-    ApiError, Endpoint, ErrorCode, MatrixError, Raw,
+    ApiError, Endpoint, ErrorCode, MatrixError,
     client::registration::{CheckUsernameAvailability, Register, RegisterResponse},
     uia::{Stage, UiaInfo},
 };
 use matricula_job::{Response, Timestamp};
-use serde_json::Value;
 
 use super::{
     AccountKind, Phase, Registration, Turn,
     elsewhere::is_elsewhere,
     questions::{Ask, Refusal},
     settle::may_be_our_own,
-    threepid::is_address_stage,
 };
-use crate::{Account, AuthError, Event, Notice, account};
+use crate::{
+    Account, AuthError, Event, Notice, account,
+    uia::{Verdict, is_address_stage},
+};
 
 impl Registration {
     pub(super) fn on_availability(&mut self, response: &Response, turn: &mut Turn) {
@@ -44,7 +45,7 @@ impl Registration {
         match Register::read(response) {
             Ok(answer) => self.finish(self.account(now, answer), turn),
             Err(ApiError::Uia(info))
-                if replay && stage.is_some() && info.session != self.session =>
+                if replay && stage.is_some() && info.session != self.progress.session =>
             {
                 self.on_new_session(now, stage, *info, turn);
             }
@@ -54,7 +55,7 @@ impl Registration {
             }
             // Servers keep a session for hours, not for days: begin a new one.
             Err(ApiError::Matrix(error)) if resumed && error.code == ErrorCode::Unknown => {
-                self.forget_session();
+                self.progress.forget();
                 self.register(None, turn);
             }
             Err(ApiError::Matrix(error)) => self.on_refusal(error, turn),
@@ -99,42 +100,22 @@ impl Registration {
     pub(super) fn on_uia(
         &mut self,
         now: Timestamp,
-        mut stage: Option<Stage>,
+        stage: Option<Stage>,
         info: UiaInfo,
         turn: &mut Turn,
     ) {
-        let info = bounded(info);
-        if info.session.is_some() && info.session != self.session {
-            if self.session.is_some() {
-                // What was done in the last session counts for nothing in this one.
-                self.forget_session();
-                stage = None;
-            }
-            self.session = info.session.clone();
-        }
-        let failed = info.errcode.is_some() || info.error.is_some();
-        let message = info.error.clone().unwrap_or_default();
-        // Not every server lists what is completed.
-        let lists = !info.completed.is_empty();
-        self.done.extend(info.completed.iter().cloned());
-        self.offered = Some(info);
-        match stage {
-            Some(stage) if self.done.contains(&stage) => {
+        match self.progress.take(stage, info, is_elsewhere) {
+            Verdict::Nothing => {}
+            Verdict::Done(stage) => {
                 self.patience = None;
                 turn.events.push(Event::Notice(Notice::StageDone(stage)));
             }
-            // Nothing but the server's word says that what is done elsewhere is done.
-            Some(stage)
-                if is_elsewhere(&stage) || (is_address_stage(&stage) && (failed || lists)) =>
+            Verdict::NotDone(stage, message)
+                if is_elsewhere(&stage) || is_address_stage(&stage) =>
             {
                 return self.on_not_yet(now, stage, message, turn);
             }
-            Some(stage) if failed || lists => return self.on_failed_stage(stage, message, turn),
-            Some(stage) => {
-                self.done.insert(stage.clone());
-                turn.events.push(Event::Notice(Notice::StageDone(stage)));
-            }
-            None => {}
+            Verdict::NotDone(stage, message) => return self.on_failed_stage(stage, message, turn),
         }
         self.go_on(turn);
     }
@@ -221,26 +202,6 @@ impl Registration {
             _ => self.end(Err(AuthError::Refused { server, error }), turn),
         }
     }
-}
-
-/// Only what is used and stored of the server's demand, within bounds.
-fn bounded(mut info: UiaInfo) -> UiaInfo {
-    const MOST_FLOWS: usize = 50;
-    const MOST_STAGES: usize = 20;
-    const LONGEST_TERMS: usize = 64 << 10;
-    info.flows.truncate(MOST_FLOWS);
-    info.flows
-        .iter_mut()
-        .for_each(|flow| flow.stages.truncate(MOST_STAGES));
-    info.completed.truncate(MOST_STAGES);
-    info.params.retain(|stage, _| *stage == Stage::Terms);
-    for params in info.params.values_mut() {
-        if params.json().len() > LONGEST_TERMS {
-            // No terms that can be read, which is not the same as none.
-            *params = Raw::from(&Value::Null);
-        }
-    }
-    info
 }
 
 fn is_about_the_password(code: &ErrorCode) -> bool {

@@ -3,39 +3,14 @@
 //!
 //! Specification: <https://spec.matrix.org/v1.19/client-server-api/#fallback>.
 
-use std::time::Duration;
-
 use matricula_api::uia::{Flow, Stage};
 use matricula_job::{EffectId, Timestamp};
-use serde::{Deserialize, Serialize};
 
-use super::{Phase, Registration, Turn, questions::Ask, threepid::is_address_stage};
-use crate::{AuthError, Effect, StagesNotSupported};
-
-const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
-/// However the clock goes.
-const MOST_LOOKS: u32 = 200;
-
-/// How the server is asked again and again whether a stage is done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Patience {
-    /// `None` before the first look.
-    until: Option<Timestamp>,
-    wait: Duration,
-    looks: u32,
-}
-
-impl Patience {
-    pub(super) fn new() -> Self {
-        Self {
-            until: None,
-            wait: FIRST_WAIT,
-            looks: 0,
-        }
-    }
-}
+use super::{Phase, Registration, Turn, questions::Ask};
+use crate::{
+    AuthError, Effect, StagesNotSupported,
+    uia::{Patience, is_address_stage},
+};
 
 /// Whether a stage is done on the server's own page.
 pub(super) fn is_elsewhere(stage: &Stage) -> bool {
@@ -49,7 +24,7 @@ pub(super) fn is_elsewhere(stage: &Stage) -> bool {
 impl Registration {
     /// Looks whether a stage is done, or says where it can be.
     pub(super) fn open_page(&mut self, stage: Stage, turn: &mut Turn) {
-        if self.session.is_none() {
+        if self.progress.session.is_none() {
             let error = self.left_to_a_browser(&stage);
             self.pause(Phase::Paused { elsewhere: true }, error, turn);
         } else if std::mem::take(&mut self.look_first) {
@@ -73,18 +48,16 @@ impl Registration {
         message: String,
         turn: &mut Turn,
     ) {
-        if let Some(patience) = &mut self.patience {
-            let until = *patience.until.get_or_insert(now.plus(PATIENCE));
-            patience.looks += 1;
-            if now < until && patience.looks < MOST_LOOKS {
-                let moment = now.plus(patience.wait);
-                patience.wait = patience.wait.mul_f64(1.5).min(LONGEST_WAIT);
-                self.phase = Phase::Waiting { stage };
-                self.last_effect += 1;
-                let id = EffectId(self.last_effect);
-                turn.effects.push(Effect::Wait(id, moment));
-                return;
-            }
+        let next_look = self
+            .patience
+            .as_mut()
+            .and_then(|patience| patience.next_look(now));
+        if let Some(moment) = next_look {
+            self.phase = Phase::Waiting { stage };
+            self.last_effect += 1;
+            let id = EffectId(self.last_effect);
+            turn.effects.push(Effect::Wait(id, moment));
+            return;
         }
         self.patience = None;
         let why = match message.is_empty() {
@@ -110,18 +83,19 @@ impl Registration {
     /// What is told where nobody is there to open the page.
     pub(super) fn left_to_a_browser(&self, stage: &Stage) -> AuthError {
         let left = |flow: &Flow| -> Vec<Stage> {
-            let left = |stage: &&Stage| is_elsewhere(stage) && !self.done.contains(stage);
+            let left = |stage: &&Stage| is_elsewhere(stage) && !self.progress.done.contains(stage);
             flow.stages.iter().filter(left).cloned().collect()
         };
         AuthError::StagesNotSupported(Box::new(StagesNotSupported {
             server: self.server.clone(),
-            stages: self.flow.as_ref().map(left).unwrap_or_default(),
+            stages: self.progress.flow.as_ref().map(left).unwrap_or_default(),
             flows: self
+                .progress
                 .offered
                 .as_ref()
                 .map(|info| info.flows.clone())
                 .unwrap_or_default(),
-            session: self.session.clone(),
+            session: self.progress.session.clone(),
             url: self.fallback_page(stage),
         }))
     }

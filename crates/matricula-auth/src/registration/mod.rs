@@ -9,19 +9,16 @@
 
 mod answers;
 mod elsewhere;
-mod flow;
 mod questions;
 mod settle;
 mod threepid;
 mod wishes;
 
-use std::collections::BTreeSet;
-
 use matricula_api::{
     Endpoint,
     client::registration::{CheckUsernameAvailability, Register, RegisterKind},
     fallback,
-    uia::{AuthData, Flow, Stage, UiaInfo},
+    uia::{AuthData, Stage},
 };
 use matricula_job::{
     Cx, EffectId, Job, Machine, Secret, ServerUrl, Step, TransportError, scheduler::Outcome,
@@ -30,13 +27,15 @@ use matricula_job::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use elsewhere::{Patience, is_elsewhere};
+use elsewhere::is_elsewhere;
 use questions::Ask;
 use threepid::Validation;
 pub use wishes::{AccountKind, Phone, PhoneError, Wishes};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts, account::tables,
+    Account, AuthError, Conversation, Effect, Event, Input, ServerFacts,
+    account::tables,
+    uia::{Known, Patience, Progress},
 };
 
 /// Requests that one registration may take before the server is said to ask without end.
@@ -60,11 +59,8 @@ pub struct Registration {
     /// What the caller wants kept with the account.
     data: Value,
     phase: Phase,
-    session: Option<String>,
-    /// What the server last asked for: chosen from anew when the person has an answer.
-    offered: Option<UiaInfo>,
-    flow: Option<Flow>,
-    done: BTreeSet<Stage>,
+    #[serde(default)]
+    progress: Progress,
     /// Whether it has just been read back: the server may have forgotten its session.
     resumed: bool,
     /// Whether the page of a stage was shown in an earlier run: look before showing it again.
@@ -144,10 +140,7 @@ impl Registration {
             password_made: false,
             data: Value::Null,
             phase: Phase::New,
-            session: None,
-            offered: None,
-            flow: None,
-            done: BTreeSet::new(),
+            progress: Progress::default(),
             resumed: false,
             look_first: false,
             client_secret: Secret::default(),
@@ -187,7 +180,7 @@ impl Registration {
 
     /// The server's name for how far it has come, if it is in the middle of its stages.
     pub fn session(&self) -> Option<&str> {
-        self.session.as_deref()
+        self.progress.session.as_deref()
     }
 
     /// The server's [page](https://spec.matrix.org/v1.19/client-server-api/#fallback) on which a
@@ -206,7 +199,7 @@ impl Registration {
     pub fn with_answers(mut self, answers: Wishes) -> Self {
         if answers.username.is_some() || answers.password.is_some() {
             // The server's session is bound to the old ones.
-            self.forget_session();
+            self.progress.forget();
             self.phase = Phase::Paused { elsewhere: false };
         }
         if answers.password.is_some() {
@@ -272,17 +265,10 @@ impl Registration {
         }
     }
 
-    fn forget_session(&mut self) {
-        self.session = None;
-        self.offered = None;
-        self.flow = None;
-        self.done.clear();
-    }
-
     /// Goes on after the person was waited for; which way was chosen is told anew.
     fn take_up(&mut self, elsewhere: bool, turn: &mut Turn) {
         self.resumed = true;
-        self.flow = None;
+        self.progress.flow = None;
         self.look_first = elsewhere;
         self.go_on(turn);
     }
@@ -320,7 +306,9 @@ impl Registration {
     fn auth(&self, stage: Option<Stage>) -> Option<AuthData> {
         let stage = stage?;
         if is_elsewhere(&stage) {
-            return Some(AuthData::completed_elsewhere(self.session.clone()?));
+            return Some(AuthData::completed_elsewhere(
+                self.progress.session.clone()?,
+            ));
         }
         let token = self
             .wishes
@@ -330,7 +318,7 @@ impl Registration {
         Some(AuthData {
             token,
             threepid_creds: self.creds(&stage),
-            ..AuthData::stage(stage, self.session.clone())
+            ..AuthData::stage(stage, self.progress.session.clone())
         })
     }
 
@@ -381,38 +369,21 @@ impl Registration {
 
     /// Does the next stage of the flow, or asks to register if none was offered yet.
     fn go_on(&mut self, turn: &mut Turn) {
-        let Some(offered) = self.offered.clone() else {
+        if self.progress.offered.is_none() {
             return self.begin_or_register(turn);
-        };
-        let still_offered = self
-            .flow
-            .as_ref()
-            .is_some_and(|flow| offered.flows.contains(flow));
-        if !still_offered {
-            match flow::choose(&offered.flows, &self.wishes, &self.done) {
-                Some((flow, why)) => {
-                    let stages = flow.stages.clone();
-                    self.flow = Some(flow);
-                    turn.events
-                        .push(Event::Notice(Notice::Route { stages, why }));
-                }
-                None => {
-                    let server = self.server.clone();
-                    let message = "it offers no way to register".to_owned();
-                    return self.end(Err(AuthError::Closed { server, message }), turn);
-                }
-            }
         }
-        let next = self
-            .flow
-            .iter()
-            .flat_map(|flow| &flow.stages)
-            .find(|stage| !self.done.contains(stage));
-        match next.cloned() {
+        let known = self.known();
+        let tell = |notice| turn.events.push(Event::Notice(notice));
+        if !self.progress.choose(known, tell) {
+            let server = self.server.clone();
+            let message = "it offers no way to register".to_owned();
+            return self.end(Err(AuthError::Closed { server, message }), turn);
+        }
+        match self.progress.next() {
             Some(Stage::RegistrationToken) if self.wishes.token.is_none() => {
                 self.ask(Ask::Token { refused: None }, turn);
             }
-            Some(Stage::Terms) if !self.can_read_terms() => {
+            Some(Stage::Terms) if !self.progress.can_read_terms() => {
                 let what = "the terms that it asks to accept are not well-formed".to_owned();
                 let server = self.server.clone();
                 self.end(Err(AuthError::NotMatrix { server, what }), turn);
@@ -427,6 +398,16 @@ impl Registration {
                 }),
                 turn,
             ),
+        }
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            token: self.wishes.token.is_some(),
+            terms: self.wishes.accept_terms,
+            email: self.wishes.email.is_some(),
+            phone: self.wishes.phone.is_some(),
+            password: false,
         }
     }
 

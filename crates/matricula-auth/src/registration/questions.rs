@@ -1,15 +1,11 @@
 //! What only the person can say, and what becomes of the answer.
 
-use matricula_api::{
-    ErrorCode,
-    uia::{Policy, Stage, UiaInfo},
-};
+use matricula_api::{ErrorCode, uia::Stage};
 use matricula_job::EffectId;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{MOST_TRIES, Phase, Registration, Turn};
-use crate::{AuthError, Effect, Question, Reply, address::is_web_page};
+use crate::{AuthError, Effect, Question, Reply};
 
 /// What the person was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +96,7 @@ impl Registration {
                 why: refused.clone(),
             },
             Ask::Terms => Question::AcceptTerms {
-                policies: self.policies(),
+                policies: self.progress.policies(),
             },
             Ask::Address { stage, refused } => {
                 let why = refused.as_ref().map(|_| self.unanswered(&ask).to_string());
@@ -137,31 +133,6 @@ impl Registration {
         .unwrap_or_default()
     }
 
-    fn policies(&self) -> Vec<Policy> {
-        self.offered
-            .as_ref()
-            .map(UiaInfo::policies)
-            .unwrap_or_default()
-    }
-
-    /// Whether each document has a title and a page: what cannot be read cannot be accepted.
-    pub(super) fn can_read_terms(&self) -> bool {
-        let params = self
-            .offered
-            .as_ref()
-            .and_then(|info| info.params.get(Stage::Terms.as_str()));
-        // Servers that say nothing of their terms ask to accept nothing.
-        let Some(params) = params else { return true };
-        let params = params.read().unwrap_or_default();
-        let number = params
-            .get("policies")
-            .and_then(Value::as_object)
-            .map(serde_json::Map::len);
-        let policies = self.policies();
-        let is_readable = |policy: &Policy| !policy.name.is_empty() && is_web_page(&policy.url);
-        number == Some(policies.len()) && policies.iter().all(is_readable)
-    }
-
     pub(super) fn on_reply(&mut self, reply: Reply, turn: &mut Turn) {
         let Phase::Asking(ask) = self.phase.clone() else {
             return;
@@ -191,14 +162,14 @@ impl Registration {
             (Ask::Name { .. }, Reply::Text(name)) => {
                 self.wishes.username = Some(name.expose().to_owned());
                 // What was done under the old name may be bound to it.
-                self.forget_session();
+                self.progress.forget();
                 self.begin_with_name(turn);
             }
             (Ask::Password { .. }, Reply::Text(password)) => {
                 self.wishes.password = Some(password);
                 self.password_made = false;
                 // A server keeps the first password of a session.
-                self.forget_session();
+                self.progress.forget();
                 self.go_on(turn);
             }
             (Ask::Token { .. }, Reply::Text(token)) => {
@@ -259,17 +230,7 @@ impl Registration {
                 stage: stage.clone(),
             },
             Ask::Page { stage, .. } => self.left_to_a_browser(stage),
-            Ask::Terms => {
-                let documents: Vec<String> = self
-                    .policies()
-                    .iter()
-                    .map(|policy| format!("{} ({})", policy.name, policy.url))
-                    .collect();
-                AuthError::TermsNotAccepted {
-                    server,
-                    documents: documents.join(", "),
-                }
-            }
+            Ask::Terms => AuthError::terms_not_accepted(server, &self.progress.policies()),
         }
     }
 }

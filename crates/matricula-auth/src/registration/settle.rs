@@ -25,7 +25,7 @@ impl Registration {
         // Without `auth` a request makes no account, but for guests and where no stage is wanted;
         // then a second try says that the name is taken.
         let harmless = stage.is_none() && self.wishes.kind == AccountKind::User;
-        if !replay && (harmless || self.session.is_some()) {
+        if !replay && (harmless || self.progress.session.is_some()) {
             let how = format!("{what}; asking again in the same session");
             turn.events.push(Event::Notice(Notice::Settling(how)));
             let auth = self.auth(stage.clone());
@@ -79,7 +79,7 @@ impl Registration {
         } else if is_taken {
             self.on_refusal(error, turn);
         } else {
-            self.forget_session();
+            self.progress.forget();
             self.register(None, turn);
         }
     }
@@ -97,15 +97,16 @@ impl Registration {
             let what = "the server has forgotten the session".to_owned();
             self.settle_by_sign_in(stage, false, what, turn);
         } else {
-            self.forget_session();
+            self.progress.forget();
             self.on_uia(now, None, info, turn);
         }
     }
 
     /// Whether a request with this stage may have been the last that the server wanted.
     fn completes_a_flow(&self, stage: Option<&Stage>) -> bool {
-        let is_done = |other: &Stage| Some(other) == stage || self.done.contains(other);
-        self.flow
+        let is_done = |other: &Stage| Some(other) == stage || self.progress.done.contains(other);
+        self.progress
+            .flow
             .as_ref()
             .is_none_or(|flow| flow.stages.iter().all(is_done))
     }

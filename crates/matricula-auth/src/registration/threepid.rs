@@ -237,10 +237,6 @@ impl Registration {
     }
 }
 
-pub(super) fn is_address_stage(stage: &Stage) -> bool {
-    matches!(stage, Stage::EmailIdentity | Stage::Msisdn)
-}
-
 /// Where a code may go. The specification lets the server name any address, such as that of an
 /// identity server; but what is not encrypted, or inside the person's own network where the server
 /// itself is not, is no place for it.

@@ -4,6 +4,7 @@
 mod address;
 mod addresses;
 mod always_ends;
+mod authenticated;
 mod discovery;
 mod kept;
 mod login;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
 
 /// `POST /_matrix/client/v3/account/deactivate`: closes the account for good.
 ///
@@ -80,6 +80,12 @@ impl Endpoint for DeactivateAccount {
 
     fn read_success(response: &Response) -> Result<DeactivateAccountResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Interactive for DeactivateAccount {
+    fn with_auth(self, auth: AuthData) -> Self {
+        self.auth(auth)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
 
 /// `GET /_matrix/client/v3/account/3pid`: lists the email addresses and phone numbers of the
 /// account.
@@ -476,6 +476,12 @@ impl Endpoint for Add3Pid {
 
     fn read_success(response: &Response) -> Result<Add3PidResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Interactive for Add3Pid {
+    fn with_auth(self, auth: AuthData) -> Self {
+        self.auth(auth)
     }
 }
 

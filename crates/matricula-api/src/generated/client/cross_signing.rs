@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, uia::AuthData, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, uia::AuthData, uia::Interactive, wire};
 
 /// `POST /_matrix/client/v3/keys/device_signing/upload`: publishes the keys that the user signs
 /// devices and users with.
@@ -91,6 +91,12 @@ impl Endpoint for UploadCrossSigningKeys {
 
     fn read_success(response: &Response) -> Result<UploadCrossSigningKeysResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Interactive for UploadCrossSigningKeys {
+    fn with_auth(self, auth: AuthData) -> Self {
+        self.auth(auth)
     }
 }
 

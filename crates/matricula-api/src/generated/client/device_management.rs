@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
 
 /// `GET /_matrix/client/v3/devices`: lists the user's devices.
 ///
@@ -376,6 +376,12 @@ impl Endpoint for DeleteDevice {
     }
 }
 
+impl Interactive for DeleteDevice {
+    fn with_auth(self, auth: AuthData) -> Self {
+        self.auth(auth)
+    }
+}
+
 impl Serialize for DeleteDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -523,6 +529,12 @@ impl Endpoint for DeleteDevices {
 
     fn read_success(response: &Response) -> Result<DeleteDevicesResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Interactive for DeleteDevices {
+    fn with_auth(self, auth: AuthData) -> Self {
+        self.auth(auth)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
 
 /// `POST /_matrix/client/v1/login/get_token`: makes a token that signs in another device.
 ///
@@ -64,6 +64,12 @@ impl Endpoint for GenerateLoginToken {
 
     fn read_success(response: &Response) -> Result<GenerateLoginTokenResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Interactive for GenerateLoginToken {
+    fn with_auth(self, auth: AuthData) -> Self {
+        self.auth(auth)
     }
 }
 

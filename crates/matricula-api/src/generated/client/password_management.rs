@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, wire};
+use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
 
 /// `POST /_matrix/client/v3/account/password`: changes the password.
 ///
@@ -86,6 +86,12 @@ impl Endpoint for ChangePassword {
 
     fn read_success(response: &Response) -> Result<ChangePasswordResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Interactive for ChangePassword {
+    fn with_auth(self, auth: AuthData) -> Self {
+        self.auth(auth)
     }
 }
 

@@ -11,7 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, ServerName, UserId, uia::AuthData, wire, wire::text_enum};
+use crate::{
+    ApiError, Endpoint, Extra, ServerName, UserId, uia::AuthData, uia::Interactive, wire,
+    wire::text_enum,
+};
 
 /// `POST /_matrix/client/v3/register`: makes an account.
 ///
@@ -158,6 +161,12 @@ impl Endpoint for Register {
 
     fn read_success(response: &Response) -> Result<RegisterResponse, ApiError> {
         wire::read(response)
+    }
+}
+
+impl Interactive for Register {
+    fn with_auth(self, auth: AuthData) -> Self {
+        self.auth(auth)
     }
 }
 

@@ -4,27 +4,40 @@ use std::collections::BTreeSet;
 
 use matricula_api::uia::{Flow, Stage};
 
-use super::Wishes;
+/// What is known in advance, so that the person need not be asked for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// A registration token.
+    pub(crate) token: bool,
+    /// That whatever terms the server has are accepted.
+    pub(crate) terms: bool,
+    /// An email address, to be proved.
+    pub(crate) email: bool,
+    /// A phone number, to be proved.
+    pub(crate) phone: bool,
+    /// The account's password.
+    pub(crate) password: bool,
+}
 
 /// The flow that uses the addresses given and asks least besides, with the reason; `None` where
 /// there is none.
-pub(super) fn choose(
+pub(crate) fn choose(
     flows: &[Flow],
-    wishes: &Wishes,
+    known: Known,
     done: &BTreeSet<Stage>,
 ) -> Option<(Flow, String)> {
     let cost = |flow: &Flow| -> u32 {
         flow.stages
             .iter()
             .filter(|stage| !done.contains(stage))
-            .map(|stage| cost(stage, wishes))
+            .map(|stage| cost(stage, known))
             .sum()
     };
     // Who gives an address wants it on the account.
     let unused = |flow: &Flow| {
         let leaves_out = |is_given: bool, stage| is_given && !flow.stages.contains(&stage);
-        u32::from(leaves_out(wishes.email.is_some(), Stage::EmailIdentity))
-            + u32::from(leaves_out(wishes.phone.is_some(), Stage::Msisdn))
+        u32::from(leaves_out(known.email, Stage::EmailIdentity))
+            + u32::from(leaves_out(known.phone, Stage::Msisdn))
     };
     let flow = flows.iter().min_by_key(|flow| (unused(flow), cost(flow)))?;
     let choice = match flows.len() {
@@ -33,19 +46,21 @@ pub(super) fn choose(
             format!("of {number} ways that the server offers, the one that asks least of you")
         }
     };
-    Some((flow.clone(), format!("{choice}: {}", demands(flow, wishes))))
+    Some((flow.clone(), format!("{choice}: {}", demands(flow, known))))
 }
 
 /// What a stage costs the person: nothing to do, something said already, a click, a code to copy, a
 /// page to open, something to give away, something to find.
-fn cost(stage: &Stage, wishes: &Wishes) -> u32 {
+fn cost(stage: &Stage, known: Known) -> u32 {
     match stage {
         Stage::Dummy => 1,
-        Stage::RegistrationToken if wishes.token.is_some() => 2,
-        Stage::Terms if wishes.accept_terms => 2,
+        Stage::RegistrationToken if known.token => 2,
+        Stage::Terms if known.terms => 2,
+        Stage::Password if known.password => 2,
         Stage::Terms => 10,
-        Stage::EmailIdentity if wishes.email.is_some() => 12,
-        Stage::Msisdn if wishes.phone.is_some() => 15,
+        Stage::EmailIdentity if known.email => 12,
+        Stage::Msisdn if known.phone => 15,
+        Stage::Password => 20,
         Stage::Recaptcha => 30,
         Stage::EmailIdentity => 40,
         Stage::Msisdn => 50,
@@ -53,25 +68,21 @@ fn cost(stage: &Stage, wishes: &Wishes) -> u32 {
     }
 }
 
-fn demands(flow: &Flow, wishes: &Wishes) -> String {
+fn demands(flow: &Flow, known: Known) -> String {
     let demands: Vec<&str> = flow
         .stages
         .iter()
         .filter_map(|stage| match stage {
             Stage::Dummy => None,
-            Stage::RegistrationToken if wishes.token.is_some() => {
-                Some("the registration token that you gave")
-            }
+            Stage::RegistrationToken if known.token => Some("the registration token that you gave"),
             Stage::RegistrationToken => Some("a registration token"),
-            Stage::Terms if wishes.accept_terms => Some("its terms, which you accept"),
+            Stage::Terms if known.terms => Some("its terms, which you accept"),
             Stage::Terms => Some("accepting its terms"),
-            Stage::EmailIdentity if wishes.email.is_some() => {
-                Some("proving the email address that you gave")
-            }
+            Stage::Password if known.password => Some("the password that is known"),
+            Stage::Password => Some("the password"),
+            Stage::EmailIdentity if known.email => Some("proving the email address that you gave"),
             Stage::EmailIdentity => Some("an email address"),
-            Stage::Msisdn if wishes.phone.is_some() => {
-                Some("proving the phone number that you gave")
-            }
+            Stage::Msisdn if known.phone => Some("proving the phone number that you gave"),
             Stage::Msisdn => Some("a phone number"),
             Stage::Recaptcha => Some("a captcha"),
             Stage::Sso => Some("single sign-on"),
