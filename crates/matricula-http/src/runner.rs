@@ -60,7 +60,7 @@ impl Runner {
     /// Dropping the future gives the job up; whether the server acted on it is then unknown.
     pub async fn run(&self, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
         let mut scheduler = Scheduler::new(self.limits.clone());
-        let mut input = Input::Submit(Box::new(job));
+        let mut input = Input::Submit(Arc::new(job));
         loop {
             let step = scheduler.step(&mut Cx::new(now(), &mut SystemEntropy), input);
             let mut sends = step.effects.into_iter();
@@ -71,12 +71,15 @@ impl Runner {
                 }
             }
             // One job: at most one effect, and where there is none, a time to wake at.
-            input = if let Some(Effect::Send(id, job)) = sends.next() {
-                Input::Answer(id, self.send(&job).await)
-            } else {
-                let wait = step.wake_at.unwrap_or_else(now).since(now());
-                tokio::time::sleep(wait).await;
-                Input::Wake
+            input = match sends.next() {
+                Some(Effect::Send(id, job)) => Input::Answer(id, self.send(&job).await),
+                // Whoever renews credentials does so before trying again.
+                Some(Effect::NeedCredential(credential)) => Input::CredentialRefused(credential),
+                _ => {
+                    let wait = step.wake_at.unwrap_or_else(now).since(now());
+                    tokio::time::sleep(wait).await;
+                    Input::Wake
+                }
             };
         }
     }

@@ -123,7 +123,7 @@ impl Wire {
         if job.response_file().is_some() || matches!(job.request_body(), Body::File(_)) {
             return file_timeout;
         }
-        asked_to_wait(job).map_or(timeout, |wait| {
+        job.asks_to_wait().map_or(timeout, |wait| {
             timeout.saturating_add(wait).min(file_timeout)
         })
     }
@@ -294,15 +294,6 @@ fn url_of(job: &Job) -> Result<Url, TransportError> {
         url.query_pairs_mut().extend_pairs(pairs);
     }
     Ok(url)
-}
-
-/// How long the job asks the server to wait for news before it answers.
-fn asked_to_wait(job: &Job) -> Option<Duration> {
-    let asked = job
-        .request_query()
-        .iter()
-        .find(|(name, _)| name == "timeout");
-    asked.and_then(|(_, millis)| millis.parse().ok().map(Duration::from_millis))
 }
 
 /// The request with its body's media type, unless the job names another.

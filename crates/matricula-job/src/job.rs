@@ -1,6 +1,6 @@
 //! A request as a value: what to ask, with whose credential, what to remember, and its place in line.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -35,6 +35,9 @@ pub struct Job {
     retry: Retry,
     request_secrets: Names,
     query_secrets: Names,
+    /// Whether the answer to the operation holds secrets.
+    #[serde(skip)]
+    answers_secrets: bool,
 }
 
 impl Job {
@@ -67,6 +70,7 @@ impl Job {
             retry: Retry::by_method(method),
             request_secrets: Names::default(),
             query_secrets: Names::default(),
+            answers_secrets: false,
         }
     }
 
@@ -84,6 +88,7 @@ impl Job {
         job.retry = operation.retry;
         job.request_secrets = Names::Fixed(operation.request_secrets);
         job.query_secrets = Names::Fixed(operation.query_secrets);
+        job.answers_secrets = !operation.response_secrets.is_empty();
         job
     }
 
@@ -235,6 +240,20 @@ impl Job {
             Body::Form(text) => *text != self.masked_body(),
             _ => false,
         }
+    }
+
+    /// Whether the answer to its operation holds secrets, such as a token: then neither must be
+    /// stored outside a secret store.
+    pub fn asks_for_secret(&self) -> bool {
+        self.answers_secrets
+    }
+
+    /// How long it asks the server to wait for news before it answers, as `/sync` does: the query's
+    /// `timeout`, in milliseconds.
+    pub fn asks_to_wait(&self) -> Option<Duration> {
+        let mut query = self.query.iter();
+        let (_, millis) = query.find(|(name, _)| name == "timeout")?;
+        millis.parse().ok().map(Duration::from_millis)
     }
 
     /// The response as this job's: it carries the job's id and data on.

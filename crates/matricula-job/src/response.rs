@@ -117,18 +117,28 @@ impl Response {
     ///
     /// The form of `Retry-After` that is a date is left aside: it would take a clock to read.
     pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.header("retry-after");
+        if let Some(seconds) = seconds.and_then(|value| value.trim().parse().ok()) {
+            return Some(Duration::from_secs(seconds));
+        }
+        self.retry_after_of_body()
+    }
+
+    /// What the body alone says of it: to the millisecond, where the header has whole seconds.
+    pub(crate) fn retry_after_of_body(&self) -> Option<Duration> {
         /// What of the body matters here.
         #[derive(Deserialize)]
         struct Limited {
             retry_after_ms: Option<u64>,
         }
 
-        let seconds = self.header("retry-after");
-        if let Some(seconds) = seconds.and_then(|value| value.trim().parse().ok()) {
-            return Some(Duration::from_secs(seconds));
-        }
         let limited: Limited = serde_json::from_slice(self.body.as_bytes()).ok()?;
         limited.retry_after_ms.map(Duration::from_millis)
+    }
+
+    /// All that the job carried.
+    pub(crate) fn data(&self) -> &Value {
+        &self.data
     }
 }
 

@@ -29,6 +29,13 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// This moment, earlier by `by`; the first representable moment if that is too far.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead, as it may when a clock was set back.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -42,10 +42,15 @@ fn whoever_watches_is_told_of_the_start_and_the_end() {
     let mut told = Vec::new();
     let outcome =
         runtime().block_on(runner().run(post(&server.url), |event| told.push(event.clone())));
-    let [Event::Accepted(ticket), Event::Finished(finished, told)] = &told[..] else {
+    let [
+        Event::Accepted(accepted),
+        Event::Started { ticket, attempt: 1 },
+        Event::Finished(finished, told),
+    ] = &told[..]
+    else {
         panic!("{told:?}")
     };
-    assert_eq!((ticket, told), (finished, &outcome));
+    assert_eq!((accepted, ticket, told), (ticket, finished, &outcome));
 }
 
 #[test]

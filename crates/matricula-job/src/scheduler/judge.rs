@@ -18,6 +18,14 @@ pub struct Limits {
     /// How long a job waits for the server's pace, all its waits together; beyond it the last 429
     /// is its outcome.
     pub longest_pace: Duration,
+    /// Requests that may be on the wire at once, those aside that ask the server to wait for news.
+    pub on_the_wire: usize,
+    /// Requests that ask the server to wait for news, such as `/sync` with a timeout, at once.
+    pub polls: usize,
+    /// Jobs that have not ended. Beyond it a submitted one is refused.
+    pub jobs: usize,
+    /// Outcomes that are kept until they are forgotten; beyond it the oldest goes.
+    pub outcomes: usize,
 }
 
 impl Default for Limits {
@@ -27,13 +35,11 @@ impl Default for Limits {
             first_back_off: Duration::from_millis(500),
             longest_back_off: Duration::from_secs(30),
             longest_pace: Duration::from_secs(600),
+            on_the_wire: 16,
+            polls: 64,
+            jobs: 1_000_000,
+            outcomes: 10_000,
         }
-    }
-}
-
-impl Limits {
-    pub(super) fn longest_wait(&self) -> Duration {
-        self.longest_back_off.max(self.longest_pace)
     }
 }
 
@@ -45,6 +51,12 @@ pub(super) enum Verdict {
 /// What has been tried of a job so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tried {
+    /// How often it went on the wire.
+    pub(super) sent: u32,
+    /// Whether it was on the wire when an earlier process ended.
+    pub(super) may_be_processed: bool,
+    /// How often its credential was renewed.
+    pub(super) renewals: u32,
     /// Attempts that failed; waits for the server's pace are not counted here.
     pub(super) failures: u32,
     /// Waits for the server's pace.
@@ -58,11 +70,13 @@ const DEFAULT_PACE: Duration = Duration::from_secs(1);
 /// What any server is given after a first 429; doubled with each further one, up to 256 times.
 const FIRST_PACE: Duration = Duration::from_millis(50);
 
+/// What an answer means for its job; `pace` is how long its class waits, if it was refused.
 pub(super) fn judge(
     job: &Job,
     answer: Answer,
     limits: &Limits,
     tried: &Tried,
+    pace: Duration,
     cx: &mut Cx<'_>,
 ) -> Verdict {
     let response = match answer {
@@ -71,9 +85,7 @@ pub(super) fn judge(
         Answer::Cancelled => return Verdict::End(called_back()),
     };
     if response.status_code() == 429 {
-        // A server that says "now" each time must not be asked in a tight loop.
-        let floor = FIRST_PACE.saturating_mul(1 << tried.paces.min(8));
-        let wait = response.retry_after().unwrap_or(DEFAULT_PACE).max(floor);
+        let wait = pace;
         return if tried.paced.saturating_add(wait) <= limits.longest_pace {
             Verdict::Wait {
                 wait,
@@ -105,6 +117,13 @@ pub(super) fn judge(
             }
         }
     }
+}
+
+/// How long a 429 asks to wait.
+pub(super) fn pace(response: &Response, tried: &Tried) -> Duration {
+    // A server that says "now" each time must not be asked in a tight loop.
+    let floor = FIRST_PACE.saturating_mul(1 << tried.paces.min(8));
+    response.retry_after().unwrap_or(DEFAULT_PACE).max(floor)
 }
 
 /// For a status that stands for trouble on the way: whether the request was processed.
@@ -148,6 +167,15 @@ fn back_off(limits: &Limits, failures: u32, cx: &mut Cx<'_>) -> Duration {
         .min(limits.longest_back_off);
     let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(cx.entropy.below(millis.saturating_add(1)))
+}
+
+/// The end of a job that was on the wire when the process ended.
+pub(super) fn interrupted() -> TransportError {
+    TransportError {
+        kind: TransportKind::Cut,
+        processed: Processed::Maybe,
+        message: "the program ended before the answer came".to_owned(),
+    }
 }
 
 /// The end of a job that was called back when it was on the wire already.

@@ -3,11 +3,16 @@
 
 mod form;
 mod job;
+mod pace;
+mod parked;
+mod queues;
 mod scheduler;
 mod secrets;
 mod server_url;
+mod stored;
 mod values;
 mod wire;
+mod world;
 
 use matricula_job::{Job, Method, ServerUrl};
 

@@ -1,81 +1,27 @@
 //! The first scheduler: jobs run at once, are retried only where that is safe, and end once.
 
+use std::sync::Arc;
+
 use matricula_job::{
-    Answer, Body, Cx, EffectId, Job, Machine, Processed, Response, Retry, Scheduler, SeededEntropy,
-    Step, Timestamp, TransportError, TransportKind,
+    Answer, Body, Processed, Response, Retry, Step, Timestamp, TransportKind,
     scheduler::{Effect, Event, Input, Outcome, Ticket, Wait},
 };
 use proptest::prelude::*;
 
-use crate::job;
-
-/// A scheduler with a clock and entropy of its own.
-struct World {
-    now: u64,
-    entropy: SeededEntropy,
-    scheduler: Scheduler,
-}
-
-impl World {
-    fn new() -> Self {
-        Self {
-            now: 1_000_000,
-            entropy: SeededEntropy::new(1),
-            scheduler: Scheduler::default(),
-        }
-    }
-
-    fn step(&mut self, input: Input) -> Step<Effect, Event> {
-        let mut cx = Cx::new(Timestamp::from_millis(self.now), &mut self.entropy);
-        self.scheduler.step(&mut cx, input)
-    }
-
-    fn submit(&mut self, job: Job) -> EffectId {
-        let step = self.step(Input::Submit(Box::new(job)));
-        sent(&step)
-    }
-
-    /// Wakes when asked to, and expects the job to be sent again.
-    fn wake(&mut self, step: &Step<Effect, Event>) -> EffectId {
-        self.now = step.wake_at.expect("something waits").as_millis();
-        let step = self.step(Input::Wake);
-        sent(&step)
-    }
-}
-
-fn sent(step: &Step<Effect, Event>) -> EffectId {
-    match &step.effects[..] {
-        [Effect::Send(id, _)] => *id,
-        other => panic!("expected one send, got {other:?}"),
-    }
-}
-
-fn outcome(step: &Step<Effect, Event>) -> &Outcome {
-    match &step.events[..] {
-        [Event::Finished(_, outcome)] => outcome,
-        other => panic!("expected an end, got {other:?}"),
-    }
-}
-
-fn status(status: u16) -> Answer {
-    Answer::Response(Response::new(status, vec![], Body::Empty))
-}
-
-fn failed(kind: TransportKind, processed: Processed) -> Answer {
-    Answer::Failed(TransportError {
-        kind,
-        processed,
-        message: "m".into(),
-    })
-}
+use crate::{
+    job,
+    world::{World, failed, outcome, sent, status},
+};
 
 #[test]
 fn a_job_is_sent_at_once_and_its_answer_ends_it() {
     let mut world = World::new();
-    let step = world.step(Input::Submit(Box::new(
+    let step = world.step(Input::Submit(Arc::new(
         job().with_data(serde_json::json!({"k": "v"})),
     )));
-    assert_eq!(step.events, [Event::Accepted(Ticket(1))]);
+    let (ticket, attempt) = (Ticket(1), 1);
+    let expected = [Event::Accepted(ticket), Event::Started { ticket, attempt }];
+    assert_eq!(step.events, expected);
     assert_eq!(step.wake_at, None);
     assert_eq!(world.scheduler.pending().count(), 1);
     let step = world.step(Input::Answer(sent(&step), status(400)));
@@ -287,6 +233,7 @@ fn cancelling_what_waits_cancels_it_and_what_is_on_the_wire_is_in_doubt() {
     assert_eq!(outcome(&step), &Outcome::Cancelled);
     assert_eq!(step.wake_at, None);
 
+    world.now += 1_000;
     let id = world.submit(job());
     let step = world.step(Input::Cancel(Ticket(2)));
     assert_eq!(step.effects, [Effect::CallBack(id)]);
@@ -301,9 +248,10 @@ fn a_clock_that_was_set_back_does_not_make_a_job_wait_for_ever() {
     world.now = 10_000_000_000;
     let id = world.submit(job());
     let _ = world.step(Input::Answer(id, status(429)));
-    world.now = 0;
+    world.now = 5_000;
     let step = world.step(Input::Wake);
-    sent(&step);
+    assert_eq!(step.wake_at, Some(Timestamp::from_millis(6_000)));
+    world.wake(&step);
 }
 
 #[test]
@@ -323,7 +271,7 @@ proptest! {
         cancel_at in 0usize..60,
     ) {
         let mut world = World::new();
-        let mut step = world.step(Input::Submit(Box::new(job())));
+        let mut step = world.step(Input::Submit(Arc::new(job())));
         let mut finished = 0;
         for (turn, (code, fails, maybe)) in answers.into_iter().cycle().take(2_000).enumerate() {
             finished += step.events.iter().filter(|e| matches!(e, Event::Finished(..))).count();

@@ -1,0 +1,185 @@
+//! The words in which a scheduler is spoken to, and answers.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Answer, CredentialRef, EffectId, Job, Response, Timestamp, TransportError};
+
+/// Names one submitted job, uniquely within its scheduler, restarts included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ticket(pub u64);
+
+/// What can happen to a scheduler.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// Goes on with what was read back from a store.
+    Start,
+    /// A job is handed in; [`Event::Accepted`] tells its ticket, or [`Event::Refused`] why not.
+    Submit(Arc<Job>),
+    /// The answer to an [`Effect::Send`].
+    Answer(EffectId, Answer),
+    /// A job is called back. It ends as cancelled, or in doubt if it is on the wire.
+    Cancel(Ticket),
+    /// The queue of this id sends nothing more until it is resumed.
+    Pause(String),
+    /// The queue of this id goes on.
+    Resume(String),
+    /// The queue of this id, which was held, tries its head again.
+    Retry(String),
+    /// The queue of this id, which was held, lets its head end as it stands, and goes on.
+    Skip(String),
+    /// This credential is good again: the answer to [`Effect::NeedCredential`].
+    CredentialReady(CredentialRef),
+    /// This credential will not be good again; the jobs that wait for it end.
+    CredentialRefused(CredentialRef),
+    /// Whether there is a network. Without one nothing is sent, and no failure counts.
+    Online(bool),
+    /// The outcome of a job that was kept has been taken: it need not be kept any longer.
+    Forget(Ticket),
+    /// The time that [`Step::wake_at`](crate::Step::wake_at) named has come.
+    Wake,
+}
+
+/// What a scheduler wants done.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Send this job, and answer by the id.
+    Send(EffectId, Arc<Job>),
+    /// Stop sending: nobody waits for this answer any more. It needs none.
+    CallBack(EffectId),
+    /// The server does not take this credential any more: get another, and say so.
+    NeedCredential(CredentialRef),
+}
+
+/// What a scheduler tells.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The job that was just submitted has this ticket.
+    Accepted(Ticket),
+    /// The job that was just submitted is not taken.
+    Refused(Refusal),
+    /// The job goes on the wire.
+    Started {
+        /// Which job.
+        ticket: Ticket,
+        /// The how manieth time, from 1.
+        attempt: u32,
+    },
+    /// The job waits before it is tried again.
+    Waiting {
+        /// Which job.
+        ticket: Ticket,
+        /// Until when.
+        until: Timestamp,
+        /// What for.
+        why: Wait,
+    },
+    /// The job waits for its credential.
+    Parked {
+        /// Which job.
+        ticket: Ticket,
+        /// For which credential.
+        credential: CredentialRef,
+    },
+    /// The queue's head failed for good, and its policy is to wait for [`Input::Retry`] or
+    /// [`Input::Skip`].
+    Held {
+        /// Which queue.
+        queue: String,
+        /// Its head.
+        ticket: Ticket,
+        /// How the head would end.
+        outcome: Outcome,
+    },
+    /// The job has ended. Told exactly once a job.
+    Finished(Ticket, Outcome),
+}
+
+/// Why a job is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// As many jobs wait as may.
+    #[error("{most} jobs wait already, and no more are taken; wait until some have ended")]
+    Full {
+        /// How many may.
+        most: usize,
+    },
+    /// It would be kept on disk, and holds a secret or asks for one.
+    #[error(
+        "the job holds a secret or asks for one, and a queue that is kept must not; name a credential instead, or send it outside of a queue"
+    )]
+    Secret,
+}
+
+/// Why a job is not on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// The server asks for fewer requests.
+    RateLimited,
+    /// The server could not be reached; in its words or the network's.
+    Unreachable(String),
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The server answered; [`Response::success`] tells how.
+    Done(Response),
+    /// It was certainly not processed.
+    Failed(TransportError),
+    /// It may have been processed, and asking again could do it twice.
+    InDoubt(TransportError),
+    /// It was called back before it was sent, or one that it stood behind has failed.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Whether the server did what was asked.
+    pub fn success(&self) -> bool {
+        matches!(self, Self::Done(response) if response.success())
+    }
+}
+
+/// Where a job stands; see [`Scheduler::standing`](super::Scheduler::standing).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// Its answer is waited for.
+    OnTheWire,
+    /// Others of its queue go first.
+    Behind {
+        /// How many.
+        others: usize,
+    },
+    /// It goes as soon as others have ended: as many are on the wire as may.
+    InTurn,
+    /// It waits for the server's pace.
+    Paced {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The server could not be reached, and it is tried again.
+    BackingOff {
+        /// When.
+        until: Timestamp,
+    },
+    /// It waits for a credential.
+    Parked {
+        /// Which.
+        credential: CredentialRef,
+    },
+    /// It failed for good, and its queue waits to be told what to do.
+    Held,
+    /// Its queue is paused.
+    Paused,
+    /// There is no network.
+    Offline,
+}

@@ -1,0 +1,263 @@
+//! Jobs in queues go one after the other; queues take turns; what fails is dealt with as asked.
+
+use matricula_job::{
+    Processed, QueuePolicy, Retry, TransportKind,
+    scheduler::{Input, Limits, Outcome, Refusal, Standing, Ticket},
+};
+
+use crate::world::{Wire, World, failed, named, queued, refused, status};
+
+const CONTINUE: QueuePolicy = QueuePolicy::AlwaysContinue;
+
+fn world_of(on_the_wire: usize) -> World {
+    let mut limits = Limits::default();
+    limits.on_the_wire = on_the_wire;
+    World::with(limits)
+}
+
+#[test]
+fn a_queue_has_one_on_the_wire_and_keeps_its_order() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    for name in ["a", "b", "c"] {
+        wire.give(&mut world, queued(name, "q", CONTINUE));
+    }
+    for name in ["a", "b", "c"] {
+        assert_eq!(wire.names(), [name]);
+        wire.answer(&mut world, status(200));
+    }
+    assert_eq!(wire.ends(), "+++");
+    assert_eq!(
+        world.scheduler.queues().count(),
+        0,
+        "nothing is left behind"
+    );
+}
+
+#[test]
+fn a_retried_head_keeps_its_place() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    wire.give(&mut world, queued("a", "q", CONTINUE));
+    wire.give(&mut world, queued("b", "q", CONTINUE));
+    wire.answer(&mut world, failed(TransportKind::Cut, Processed::Maybe));
+    assert!(wire.names().is_empty());
+    wire.wait(&mut world);
+    assert_eq!(wire.names(), ["a"]);
+}
+
+#[test]
+fn queues_take_turns() {
+    let (mut world, mut wire) = (world_of(1), Wire::default());
+    for name in ["a1", "a2", "a3", "b1", "b2", "c1"] {
+        wire.give(&mut world, queued(name, &name[..1], CONTINUE));
+    }
+    let mut order = Vec::new();
+    while !wire.sent.is_empty() {
+        order.push(wire.answer(&mut world, status(200)));
+    }
+    assert_eq!(order, ["a1", "b1", "c1", "a2", "b2", "a3"]);
+}
+
+#[test]
+fn jobs_of_no_queue_wait_for_nobody_but_the_wire() {
+    let (mut world, mut wire) = (world_of(2), Wire::default());
+    for name in ["a", "b", "c"] {
+        wire.give(&mut world, named(name));
+    }
+    assert_eq!(wire.names(), ["a", "b"]);
+    assert_eq!(world.scheduler.standing(Ticket(3)), Some(Standing::InTurn));
+    wire.answer(&mut world, status(200));
+    assert_eq!(wire.names(), ["b", "c"]);
+}
+
+#[test]
+fn what_waits_for_news_takes_nobodys_place() {
+    let (mut world, mut wire) = (world_of(1), Wire::default());
+    wire.give(&mut world, named("sync").with_query("timeout", "30000"));
+    wire.give(&mut world, named("a"));
+    assert_eq!(wire.names(), ["sync", "a"]);
+    wire.give(&mut world, named("at once").with_query("timeout", "0"));
+    assert_eq!(wire.names(), ["sync", "a"], "which asks for no wait");
+}
+
+#[test]
+fn each_policy_deals_with_a_failure_as_it_says() {
+    for (policy, ends, held) in [
+        (CONTINUE, "-++", 0),
+        (QueuePolicy::CancelFutureIfFailed, "-xx", 0),
+        (QueuePolicy::Hold, "", 1),
+    ] {
+        let (mut world, mut wire) = (World::new(), Wire::default());
+        for name in ["a", "b", "c"] {
+            wire.give(&mut world, queued(name, "q", policy));
+        }
+        wire.answer(&mut world, refused());
+        while !wire.sent.is_empty() {
+            wire.answer(&mut world, status(200));
+        }
+        assert_eq!(
+            (wire.ends().as_str(), wire.held.len()),
+            (ends, held),
+            "{policy:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_cancelled_behind_a_failure_is_answered_as_libkazv_does_elsewhere() {
+    // The failure's own policy counts, not that of those behind it.
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    wire.give(&mut world, queued("a", "q", CONTINUE));
+    wire.give(
+        &mut world,
+        queued("b", "q", QueuePolicy::CancelFutureIfFailed),
+    );
+    wire.give(&mut world, queued("c", "q", CONTINUE));
+    wire.answer(&mut world, refused());
+    wire.answer(&mut world, status(200));
+    wire.answer(&mut world, refused());
+    assert_eq!(wire.ends(), "-+-");
+}
+
+#[test]
+fn a_held_queue_tries_again_or_skips_when_told() {
+    for (input, ends) in [
+        (Input::Retry("q".into()), "++"),
+        (Input::Skip("q".into()), "-+"),
+    ] {
+        let (mut world, mut wire) = (World::new(), Wire::default());
+        wire.give(&mut world, queued("a", "q", QueuePolicy::Hold));
+        wire.give(&mut world, queued("b", "q", QueuePolicy::Hold));
+        wire.answer(&mut world, refused());
+        assert_eq!(world.scheduler.standing(Ticket(1)), Some(Standing::Held));
+        assert_eq!(
+            world.scheduler.standing(Ticket(2)),
+            Some(Standing::Behind { others: 1 })
+        );
+        wire.say(&mut world, input);
+        while !wire.sent.is_empty() {
+            wire.answer(&mut world, status(200));
+        }
+        assert_eq!(wire.ends(), ends);
+    }
+}
+
+#[test]
+fn a_held_queue_lets_its_head_be_called_back_with_what_became_of_it() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    let doubtful = queued("a", "q", QueuePolicy::Hold).with_retry(Retry::NotProcessed);
+    wire.give(&mut world, doubtful);
+    wire.give(&mut world, queued("b", "q", QueuePolicy::Hold));
+    wire.answer(&mut world, failed(TransportKind::Cut, Processed::Maybe));
+    wire.say(&mut world, Input::Cancel(Ticket(1)));
+    assert_eq!((wire.ends().as_str(), wire.names()), ("?", vec!["b"]));
+}
+
+#[test]
+fn a_paused_queue_sends_nothing_more_until_it_goes_on() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    wire.say(&mut world, Input::Pause("q".into()));
+    wire.give(&mut world, queued("a", "q", CONTINUE));
+    wire.give(&mut world, queued("b", "q", CONTINUE));
+    wire.give(&mut world, queued("other", "r", CONTINUE));
+    assert_eq!(wire.names(), ["other"]);
+    assert_eq!(world.scheduler.standing(Ticket(1)), Some(Standing::Paused));
+    wire.say(&mut world, Input::Resume("q".into()));
+    assert_eq!(wire.names(), ["other", "a"]);
+    // What is on the wire comes back; the next one waits.
+    wire.say(&mut world, Input::Pause("q".into()));
+    wire.answer(&mut world, status(200));
+    wire.answer(&mut world, status(200));
+    assert!(wire.names().is_empty());
+    assert_eq!(wire.ends(), "++");
+}
+
+#[test]
+fn called_back_in_the_middle_the_others_keep_their_order() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    for name in ["a", "b", "c"] {
+        wire.give(&mut world, queued(name, "q", CONTINUE));
+    }
+    assert_eq!(world.scheduler.position(Ticket(3)), Some(2));
+    wire.say(&mut world, Input::Cancel(Ticket(2)));
+    assert_eq!(world.scheduler.position(Ticket(3)), Some(1));
+    wire.answer(&mut world, status(200));
+    assert_eq!(wire.names(), ["c"]);
+    wire.answer(&mut world, status(200));
+    assert_eq!(wire.ends(), "+x+");
+}
+
+#[test]
+fn what_was_called_back_while_it_waited_for_its_turn_is_never_sent() {
+    let (mut world, mut wire) = (world_of(1), Wire::default());
+    wire.give(&mut world, named("a"));
+    for _ in 0..1_000 {
+        wire.give(&mut world, named("b"));
+        let last = world.scheduler.pending().last().unwrap().0;
+        wire.say(&mut world, Input::Cancel(last));
+    }
+    wire.give(&mut world, named("c"));
+    wire.answer(&mut world, status(200));
+    assert_eq!(wire.names(), ["c"]);
+    assert_eq!(world.scheduler.len(), 1);
+}
+
+#[test]
+fn without_a_network_nothing_is_sent_and_no_failure_counts() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    wire.give(&mut world, queued("a", "q", CONTINUE));
+    wire.say(&mut world, Input::Online(false));
+    for _ in 0..10 {
+        wire.answer(&mut world, failed(TransportKind::Connect, Processed::No));
+        assert_eq!(world.scheduler.standing(Ticket(1)), Some(Standing::Offline));
+        assert_eq!(wire.wake_at, None, "nobody need be woken");
+        wire.say(&mut world, Input::Online(true));
+        assert_eq!(wire.names(), ["a"]);
+        wire.say(&mut world, Input::Online(false));
+    }
+    wire.answer(&mut world, status(200));
+    assert_eq!(wire.ends(), "+");
+}
+
+#[test]
+fn with_the_network_back_nobody_waits_for_a_back_off() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    wire.give(&mut world, named("a"));
+    wire.answer(&mut world, failed(TransportKind::Connect, Processed::No));
+    wire.say(&mut world, Input::Online(false));
+    wire.say(&mut world, Input::Online(true));
+    assert_eq!(wire.names(), ["a"]);
+    assert_eq!(wire.wake_at, None);
+}
+
+#[test]
+fn no_more_jobs_are_taken_than_may_wait() {
+    let mut limits = Limits::default();
+    limits.jobs = 2;
+    let (mut world, mut wire) = (World::with(limits), Wire::default());
+    wire.give(&mut world, named("a"));
+    wire.give(&mut world, named("b"));
+    let step = world.step(Input::Submit(named("c").into()));
+    let refusal = Refusal::Full { most: 2 };
+    assert_eq!(
+        step.events,
+        [matricula_job::scheduler::Event::Refused(refusal)]
+    );
+    wire.answer(&mut world, status(200));
+    wire.give(&mut world, named("d"));
+    assert_eq!(wire.names(), ["b", "d"]);
+}
+
+#[test]
+fn one_that_is_called_back_takes_those_with_it_that_depend_on_it() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    for name in ["a", "b", "c"] {
+        wire.give(
+            &mut world,
+            queued(name, "q", QueuePolicy::CancelFutureIfFailed),
+        );
+    }
+    wire.say(&mut world, Input::Cancel(Ticket(2)));
+    wire.answer(&mut world, status(200));
+    assert_eq!(wire.ends(), "+xx");
+    assert_eq!(wire.ended[0].1, Outcome::Cancelled);
+}
