@@ -11,14 +11,14 @@ use std::{env, error::Error, time::Duration};
 
 use matricula::api::client::{joining::JoinRoom, room_send::SendMessage, sync::Sync};
 use matricula::api::events::{RoomEvent, RoomMessage};
-use matricula::{AccountStore, Client, http::Runner};
+use matricula::{AccountStore, Session, http::Runner};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let dir = env::args().nth(1).ok_or("name the account's directory")?;
     let account = AccountStore::new(dir).account(None)?;
     let account = account.ok_or("no account is kept there")?;
-    let bot = Client::new(account, Runner::default());
+    let bot = Session::new(account, Runner::default());
 
     // What was said before it came is not answered.
     let mut news = bot.call(Sync::default()).await?;

@@ -1,17 +1,17 @@
 #![doc = include_str!("lib.md")]
 
-mod client;
 mod drive;
 mod error;
 mod keeper;
 mod register;
+mod session;
 mod store;
 
-pub use client::{Client, send};
 pub use drive::{Person, drive};
 pub use error::Error;
 pub use keeper::{Forgetful, Keeper};
 pub use register::{Register, register};
+pub use session::{Session, send};
 pub use store::{AccountStore, StoreError, Turn};
 
 pub use matricula_api as api;

@@ -10,7 +10,7 @@ use matricula_auth::{
 use matricula_http::Runner;
 use matricula_job::Secret;
 
-use crate::{Client, Error, Forgetful, Keeper, Person, drive};
+use crate::{Error, Forgetful, Keeper, Person, Session, drive};
 
 /// Makes an account on `server`: a name like `example.org`, or an address like
 /// `https://matrix.example.org`.
@@ -115,7 +115,7 @@ impl<'a> Register<'a> {
         self
     }
 
-    async fn run(mut self) -> Result<Client, Error> {
+    async fn run(mut self) -> Result<Session, Error> {
         let address: ServerAddress = self.server.parse()?;
         let mut discovery = Discovery::new(address);
         let facts = drive(
@@ -150,12 +150,12 @@ impl<'a> Register<'a> {
             }
             (registered, _) => registered?,
         };
-        Ok(Client::new(account, self.runner))
+        Ok(Session::new(account, self.runner))
     }
 }
 
 impl<'a> IntoFuture for Register<'a> {
-    type Output = Result<Client, Error>;
+    type Output = Result<Session, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {

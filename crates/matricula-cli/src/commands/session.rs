@@ -1,7 +1,7 @@
 //! `whoami`, `refresh` and `logout`: what is done in a session.
 
 use matricula::{
-    Client, Error,
+    Error, Session,
     api::{ApiError, ErrorCode, client::whoami::GetTokenOwner},
     auth::Account,
 };
@@ -16,10 +16,10 @@ use crate::{
 };
 
 pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
-    let (client, _opened) = client(context, options.account.as_deref()).await?;
-    let me = client.call(GetTokenOwner::default()).await;
-    let me = me.map_err(|error| session_ended(context, client.account(), error))?;
-    let server = &client.account().server;
+    let (session, _opened) = open(context, options.account.as_deref()).await?;
+    let me = session.call(GetTokenOwner::default()).await;
+    let me = me.map_err(|error| session_ended(context, session.account(), error))?;
+    let server = &session.account().server;
     let device = me.device_id.as_deref().unwrap_or("no device");
     let guest = if me.is_guest == Some(true) {
         ", a guest"
@@ -43,9 +43,9 @@ pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Resul
 pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
     // Of two that renew a token at once, one would be left with a dead one.
     let _turn = context.home.accounts().take_turn()?;
-    let (mut client, _opened) = client(context, options.account.as_deref()).await?;
-    client.refresh(&mut context.home.accounts()).await?;
-    let account = client.account();
+    let (mut session, _opened) = open(context, options.account.as_deref()).await?;
+    session.refresh(&mut context.home.accounts()).await?;
+    let account = session.account();
     let until = account
         .expires_at
         .map(|at| at.since(matricula::http::now()).as_secs());
@@ -65,8 +65,8 @@ pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result
 pub(crate) async fn log_out(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
     // Of two that renew a token at once, one would be left with a dead one.
     let _turn = context.home.accounts().take_turn()?;
-    let (client, _opened) = client(context, options.account.as_deref()).await?;
-    let account = client.log_out(&mut context.home.accounts()).await?;
+    let (session, _opened) = open(context, options.account.as_deref()).await?;
+    let account = session.log_out(&mut context.home.accounts()).await?;
     context.report.result(
         &format!("signed out of {}", account.user_id),
         &describe(&account, &account.server),
@@ -100,16 +100,16 @@ pub(crate) fn session_ended(context: &Context<'_>, account: &Account, error: Err
 }
 
 /// The account of this user id, or the one used last, with its server running if it is a private one.
-pub(crate) async fn client(
+pub(crate) async fn open(
     context: &Context<'_>,
     user_id: Option<&str>,
-) -> Result<(Client, Option<Opened>), Failure> {
+) -> Result<(Session, Option<Opened>), Failure> {
     let account = account(context, user_id)?;
     if account.access_token.is_none() {
         return Err(not_signed_in(context, &account));
     }
     let (account, opened) = reach(account).await?;
-    Ok((Client::new(account, context.runner.clone()), opened))
+    Ok((Session::new(account, context.runner.clone()), opened))
 }
 
 pub(crate) fn not_signed_in(context: &Context<'_>, account: &Account) -> Failure {

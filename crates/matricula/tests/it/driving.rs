@@ -171,14 +171,14 @@ async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
 async fn the_user_id_is_the_servers_whatever_name_was_wished() {
     let config = Config::default().with_renamed_users(true);
     let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
-    let client = register(homeserver.url().as_str())
+    let session = register(homeserver.url().as_str())
         .username("alice")
         .password("wordpass")
         .await
         .unwrap();
-    let user_id = &client.account().user_id;
+    let user_id = &session.account().user_id;
     assert_eq!(user_id.localpart(), "alice-1");
-    let me = client.call(GetTokenOwner::default()).await.unwrap();
+    let me = session.call(GetTokenOwner::default()).await.unwrap();
     assert_eq!(&me.user_id, user_id);
 }
 
@@ -193,7 +193,7 @@ async fn of_many_who_want_a_name_at_once_one_gets_it() {
         let url = homeserver.url().to_string();
         attempts.spawn(async move {
             let attempt = register(&url).username("alice").await;
-            attempt.map(|client| client.account().clone())
+            attempt.map(|session| session.account().clone())
         });
     }
     let results = attempts.join_all().await;

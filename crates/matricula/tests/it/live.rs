@@ -7,7 +7,7 @@ use std::{
 };
 
 use matricula::{
-    AccountStore, Client, Error, Person,
+    AccountStore, Error, Person, Session,
     api::{ErrorCode, client::whoami::GetTokenOwner},
     auth::{AuthError, Question, Reply, Wishes},
     http::now,
@@ -54,15 +54,15 @@ pub(crate) fn unique() -> String {
     format!("l{:x}-{:x}-{count}", now().as_millis(), std::process::id())
 }
 
-/// Checks with the server that the client's token works, and whose it is.
-async fn assert_signed_in(client: &Client, user_id: &str) {
-    assert_eq!(client.account().user_id.as_str(), user_id);
-    let me = client.call(GetTokenOwner::default()).await.unwrap();
+/// Checks with the server that the session's token works, and whose it is.
+async fn assert_signed_in(session: &Session, user_id: &str) {
+    assert_eq!(session.account().user_id.as_str(), user_id);
+    let me = session.call(GetTokenOwner::default()).await.unwrap();
     assert_eq!(me.user_id.as_str(), user_id);
-    assert_eq!(me.device_id, client.account().device_id);
+    assert_eq!(me.device_id, session.account().device_id);
 }
 
-fn refusal(result: Result<Client, Error>) -> AuthError {
+fn refusal(result: Result<Session, Error>) -> AuthError {
     match result {
         Err(Error::Auth(error)) => error,
         other => panic!("not refused: {other:?}"),
@@ -73,14 +73,14 @@ fn refusal(result: Result<Client, Error>) -> AuthError {
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn open() {
     let (server, name) = (Synapse::of("open"), unique());
-    let client = register(server.url())
+    let session = register(server.url())
         .username(&name)
         .password(PASSWORD)
         .await
         .unwrap();
-    assert_signed_in(&client, &server.user_id(&name)).await;
+    assert_signed_in(&session, &server.user_id(&name)).await;
     assert_eq!(
-        client.account().password,
+        session.account().password,
         None,
         "what a person knows is not kept"
     );
@@ -90,10 +90,10 @@ async fn open() {
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn open_with_no_wishes_at_all() {
     let server = Synapse::of("open");
-    let client = register(server.url()).await.unwrap();
-    let user_id = client.account().user_id.to_string();
-    assert_signed_in(&client, &user_id).await;
-    assert!(client.account().password.is_some());
+    let session = register(server.url()).await.unwrap();
+    let user_id = session.account().user_id.to_string();
+    assert_signed_in(&session, &user_id).await;
+    assert!(session.account().password.is_some());
 }
 
 #[tokio::test]
@@ -116,12 +116,12 @@ async fn another_name_after_a_taken_one() {
         Question::Username { why: Some(_) } => Reply::Text(another.clone().into()),
         other => panic!("{other:?}"),
     };
-    let client = register(server.url())
+    let session = register(server.url())
         .username("admin")
         .ask(person)
         .await
         .unwrap();
-    assert_signed_in(&client, &server.user_id(&name)).await;
+    assert_signed_in(&session, &server.user_id(&name)).await;
 }
 
 #[tokio::test]
@@ -137,12 +137,12 @@ async fn an_invalid_name() {
 async fn token() {
     let (server, name) = (Synapse::of("token"), unique());
     let token = server.token("unlimited");
-    let client = register(server.url())
+    let session = register(server.url())
         .username(&name)
         .token(token)
         .await
         .unwrap();
-    assert_signed_in(&client, &server.user_id(&name)).await;
+    assert_signed_in(&session, &server.user_id(&name)).await;
 }
 
 #[tokio::test]
@@ -173,12 +173,12 @@ async fn no_token() {
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn terms() {
     let (server, name) = (Synapse::of("terms"), unique());
-    let client = register(server.url())
+    let session = register(server.url())
         .username(&name)
         .accept_terms()
         .await
         .unwrap();
-    assert_signed_in(&client, &server.user_id(&name)).await;
+    assert_signed_in(&session, &server.user_id(&name)).await;
 }
 
 #[tokio::test]
@@ -205,23 +205,23 @@ async fn terms_and_a_person_who_reads_them() {
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn token_and_terms() {
     let (server, name) = (Synapse::of("token+terms"), unique());
-    let client = register(server.url())
+    let session = register(server.url())
         .username(&name)
         .token(server.token("unlimited"))
         .accept_terms()
         .await
         .unwrap();
-    assert_signed_in(&client, &server.user_id(&name)).await;
+    assert_signed_in(&session, &server.user_id(&name)).await;
 }
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn guests() {
-    let client = register(Synapse::of("guests").url()).guest().await.unwrap();
-    let me = client.call(GetTokenOwner::default()).await.unwrap();
+    let session = register(Synapse::of("guests").url()).guest().await.unwrap();
+    let me = session.call(GetTokenOwner::default()).await.unwrap();
     assert_eq!(
         (&me.user_id, me.is_guest),
-        (&client.account().user_id, Some(true))
+        (&session.account().user_id, Some(true))
     );
 }
 
@@ -244,31 +244,34 @@ async fn refresh() {
         refresh_token: true,
         ..Wishes::default()
     };
-    let mut client = register(server.url())
+    let mut session = register(server.url())
         .wishes(wishes)
         .keep_in(store.clone())
         .await
         .unwrap();
-    let old = client.account().clone();
-    client.refresh(&mut store).await.unwrap();
-    let new = client.account().clone();
+    let old = session.account().clone();
+    session.refresh(&mut store).await.unwrap();
+    let new = session.account().clone();
     assert!(old.access_token != new.access_token && old.refresh_token != new.refresh_token);
     assert_eq!(store.accounts().unwrap(), [new]);
-    assert_signed_in(&client, old.user_id.as_str()).await;
+    assert_signed_in(&session, old.user_id.as_str()).await;
 }
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn shortlived() {
     let before = now();
-    let mut client = register(Synapse::of("shortlived").url()).await.unwrap();
-    let until = client.account().expires_at.unwrap();
+    let mut session = register(Synapse::of("shortlived").url()).await.unwrap();
+    let until = session.account().expires_at.unwrap();
     let life = until.since(before);
     assert!(
         life <= until.since(now()) + Duration::from_secs(30) && life >= Duration::from_secs(5),
         "{life:?}"
     );
-    let error = client.refresh(&mut matricula::Forgetful).await.unwrap_err();
+    let error = session
+        .refresh(&mut matricula::Forgetful)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::NoRefreshToken { .. }), "{error:?}");
 }
 
@@ -293,8 +296,8 @@ async fn ratelimited() {
     let mut patient = Patient::default();
     // More than the server takes at once.
     for _ in 0..4 {
-        let client = register(server.url()).ask(&mut patient).await.unwrap();
-        client.call(GetTokenOwner::default()).await.unwrap();
+        let session = register(server.url()).ask(&mut patient).await.unwrap();
+        session.call(GetTokenOwner::default()).await.unwrap();
     }
     assert!(patient.0.contains(&Wait::RateLimited), "{:?}", patient.0);
 }

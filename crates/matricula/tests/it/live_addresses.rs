@@ -80,13 +80,13 @@ fn person(server: &Synapse) -> impl FnMut(&Question) -> Reply {
 /// Registers on the server of these profiles, doing what it asks.
 async fn registers(profiles: &str, wishes: Wishes) {
     let server = Synapse::of(profiles);
-    let client = register(server.url())
+    let session = register(server.url())
         .wishes(wishes)
         .ask(person(&server))
         .await
         .unwrap();
-    let me = client.call(GetTokenOwner::default()).await.unwrap();
-    assert_eq!(me.user_id, client.account().user_id);
+    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    assert_eq!(me.user_id, session.account().user_id);
 }
 
 fn with_email() -> Wishes {

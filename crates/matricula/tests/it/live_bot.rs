@@ -9,7 +9,7 @@ use std::{
 };
 
 use matricula::{
-    AccountStore, Client,
+    AccountStore, Session,
     api::{
         client::{create_room::CreateRoom, room_send::SendMessage, sync::Sync},
         events::{RoomEvent, RoomMessage},
@@ -52,7 +52,7 @@ impl Bot {
 }
 
 /// Sender, message type and text of every message in the room of a person, in order.
-async fn conversation(person: &Client, until: usize) -> Vec<(String, String, String)> {
+async fn conversation(person: &Session, until: usize) -> Vec<(String, String, String)> {
     let mut said = Vec::new();
     let mut since: Option<String> = None;
     // Each turn waits on the server, ten seconds at most.

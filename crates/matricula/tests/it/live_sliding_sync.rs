@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matricula::{
-    Client, Error,
+    Error, Session,
     api::{
         Raw, RoomId,
         client::{
@@ -35,7 +35,7 @@ fn all<'a>(events: &'a Option<Vec<Raw>>, pointer: &str) -> Vec<String> {
     texts.collect()
 }
 
-async fn say(person: &Client, room_id: &RoomId, text: &str) {
+async fn say(person: &Session, room_id: &RoomId, text: &str) {
     let content = Raw::new(&json!({"msgtype": "m.text", "body": text})).unwrap();
     let message = SendMessage::new(room_id.clone(), "m.room.message", unique(), content);
     person.call(message).await.unwrap();
@@ -43,7 +43,7 @@ async fn say(person: &Client, room_id: &RoomId, text: &str) {
 
 /// Asks until the room is among the news: the server answers an extension's news before others'.
 async fn until_room(
-    person: &Client,
+    person: &Session,
     mut request: SlidingSync,
     room_id: &RoomId,
 ) -> (SlidingSyncResponse, Room) {

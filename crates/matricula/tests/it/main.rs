@@ -1,7 +1,6 @@
 //! What the facade promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
-mod client;
 mod driving;
 mod live;
 mod live_addresses;
@@ -9,5 +8,6 @@ mod live_bot;
 mod live_sliding_sync;
 mod oauth;
 mod server;
+mod session;
 mod store;
 mod writers;

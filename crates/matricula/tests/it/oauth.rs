@@ -75,26 +75,26 @@ async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made
     let server = delegating(tokens);
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
-    let mut client = register(server.url.as_str())
+    let mut session = register(server.url.as_str())
         .in_browser(about(), BACK)
         .keep_in(store.clone())
         .ask(allows)
         .await
         .unwrap();
-    let user = client.account().user_id.to_string();
+    let user = session.account().user_id.to_string();
     assert_eq!(user, "@new:example.org");
     let issuer = format!("{}/", server.url);
     let kept = store.oauth_client(&issuer).unwrap().unwrap();
     assert_eq!(kept.client_id, "c1");
-    client.refresh(&mut store).await.unwrap();
+    session.refresh(&mut store).await.unwrap();
     let stored = store.account(Some(&user)).unwrap().unwrap();
     assert_eq!(stored.access_token, Some("access-1".into()));
-    assert_eq!(stored, *client.account());
-    client.call(GetTokenOwner::default()).await.unwrap();
+    assert_eq!(stored, *session.account());
+    session.call(GetTokenOwner::default()).await.unwrap();
     let asked = server.requests();
     assert_eq!(asked.last().unwrap().token.as_deref(), Some("access-1"));
-    let (runner, credential) = (client.runner().clone(), client.account().credential());
-    client.log_out(&mut store).await.unwrap();
+    let (runner, credential) = (session.runner().clone(), session.account().credential());
+    session.log_out(&mut store).await.unwrap();
     let token = runner
         .credentials()
         .token_for(&credential, server.url.as_str());
@@ -149,15 +149,15 @@ async fn a_refused_renewal_signs_out_and_the_server_is_not_asked_again() {
         0 => tokens(0),
         _ => (400, json!({ "error": "invalid_grant" })),
     });
-    let mut client = register(server.url.as_str())
+    let mut session = register(server.url.as_str())
         .in_browser(about(), BACK)
         .ask(allows)
         .await
         .unwrap();
-    let error = client.refresh(&mut Forgetful).await.unwrap_err();
+    let error = session.refresh(&mut Forgetful).await.unwrap_err();
     let over = matches!(error, Error::Auth(AuthError::SignedOut { .. }));
     assert!(over, "{error:?}");
     let sent = server.requests().len();
-    client.refresh(&mut Forgetful).await.unwrap_err();
+    session.refresh(&mut Forgetful).await.unwrap_err();
     assert_eq!(server.requests().len(), sent);
 }

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use matricula::{
-    Client, Person,
+    Person, Session,
     auth::{Account, ServerAddress},
     job::{
         Api, Auth, Body, CredentialRef, FileDesc, Job, OperationAuth, ReturnType, Secret,
@@ -105,8 +105,8 @@ impl Caller {
             // An account's token is not what it takes.
             (Self::Account(_), Wants::AppserviceOptional) => job,
             (Self::Account(account), wants) => {
-                let client = Client::new((**account).clone(), context.runner.clone());
-                let credential = client.account().credential();
+                let session = Session::new((**account).clone(), context.runner.clone());
+                let credential = session.account().credential();
                 match wants {
                     Wants::Optional | Wants::None => job.with_auth(Auth::Optional(credential)),
                     _ => job.with_auth(Auth::Required(credential)),

@@ -1,7 +1,7 @@
 //! A signed-in account: calls, renewed tokens, signing out.
 
 use matricula::{
-    AccountStore, Client, Error, Forgetful, Keeper,
+    AccountStore, Error, Forgetful, Keeper, Session,
     api::client::whoami::GetTokenOwner,
     auth::Account,
     http::{Runner, now},
@@ -27,8 +27,8 @@ fn account(server: &ServerUrl) -> Account {
     .unwrap()
 }
 
-fn client(server: &Server) -> Client {
-    Client::new(account(&server.url), Runner::default())
+fn session_at(server: &Server) -> Session {
+    Session::new(account(&server.url), Runner::default())
 }
 
 /// Renews with this answer; knows everybody.
@@ -55,16 +55,16 @@ async fn a_renewed_pair_is_stored_and_then_used() {
     }));
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
-    let mut client = client(&server);
+    let mut session = session_at(&server);
     let before = now();
-    client.refresh(&mut store).await.unwrap();
+    session.refresh(&mut store).await.unwrap();
     let stored = store.account(Some("@alice:example.org")).unwrap().unwrap();
-    assert_eq!(stored, *client.account());
+    assert_eq!(stored, *session.account());
     assert_eq!(stored.access_token, Some("new".into()));
     assert_eq!(stored.refresh_token, Some("renew-2".into()));
     let life = stored.expires_at.unwrap().since(before).as_secs();
     assert!((60..120).contains(&life), "{life}");
-    client.call(GetTokenOwner::default()).await.unwrap();
+    session.call(GetTokenOwner::default()).await.unwrap();
     let requests = server.requests();
     let expected = [
         ("/_matrix/client/v3/refresh", None, &json!("renew-1")),
@@ -80,10 +80,10 @@ async fn a_renewed_pair_is_stored_and_then_used() {
 #[tokio::test]
 async fn a_pair_that_cannot_be_stored_is_not_used() {
     let server = renewing(json!({ "access_token": "new", "refresh_token": "renew-2" }));
-    let mut client = client(&server);
-    let error = client.refresh(&mut Full).await.unwrap_err();
+    let mut session = session_at(&server);
+    let error = session.refresh(&mut Full).await.unwrap_err();
     assert!(matches!(error, Error::Store(_)), "{error:?}");
-    client.call(GetTokenOwner::default()).await.unwrap();
+    session.call(GetTokenOwner::default()).await.unwrap();
     // The server keeps the old pair alive until the new one is used, so nothing is lost.
     assert_eq!(server.requests()[1].token.as_deref(), Some("old"));
 }
@@ -91,11 +91,11 @@ async fn a_pair_that_cannot_be_stored_is_not_used() {
 #[tokio::test]
 async fn a_refresh_token_that_is_not_replaced_stays() {
     let server = renewing(json!({ "access_token": "new" }));
-    let mut client = client(&server);
-    client.refresh(&mut Forgetful).await.unwrap();
-    assert_eq!(client.account().refresh_token, Some("renew-1".into()));
-    assert_eq!(client.account().access_token, Some("new".into()));
-    assert_eq!(client.account().expires_at, None);
+    let mut session = session_at(&server);
+    session.refresh(&mut Forgetful).await.unwrap();
+    assert_eq!(session.account().refresh_token, Some("renew-1".into()));
+    assert_eq!(session.account().access_token, Some("new".into()));
+    assert_eq!(session.account().expires_at, None);
 }
 
 #[tokio::test]
@@ -106,10 +106,10 @@ async fn a_server_in_trouble_signs_nobody_out() {
     let mut patch = Patch::default();
     account(&server.url).put_into(&mut patch);
     store.commit(&patch).unwrap();
-    let mut client = client(&server);
-    client.refresh(&mut store).await.unwrap_err();
-    assert_eq!(*client.account(), account(&server.url));
-    client.log_out(&mut store).await.unwrap_err();
+    let mut session = session_at(&server);
+    session.refresh(&mut store).await.unwrap_err();
+    assert_eq!(*session.account(), account(&server.url));
+    session.log_out(&mut store).await.unwrap_err();
     assert_eq!(store.accounts().unwrap(), [account(&server.url)]);
 }
 
@@ -118,18 +118,18 @@ async fn without_a_session_nothing_is_sent() {
     let server = Server::start(|request| panic!("{request:?}"));
     let mut account = account(&server.url);
     account.end_session();
-    let mut client = Client::new(account, Runner::default());
-    let error = client.call(GetTokenOwner::default()).await.unwrap_err();
+    let mut session = Session::new(account, Runner::default());
+    let error = session.call(GetTokenOwner::default()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "@alice:example.org is not signed in; sign in first"
     );
-    let error = client.refresh(&mut Forgetful).await.unwrap_err();
+    let error = session.refresh(&mut Forgetful).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "@alice:example.org has no refresh token; sign in again"
     );
-    let error = client.log_out(&mut Forgetful).await.unwrap_err();
+    let error = session.log_out(&mut Forgetful).await.unwrap_err();
     assert!(matches!(error, Error::NoSession { .. }), "{error:?}");
     assert!(server.requests().is_empty());
 }
@@ -146,10 +146,10 @@ async fn who_signs_out_keeps_the_account_and_no_token() {
         let server = Server::start(move |_| answer.clone());
         let dir = TempDir::new().unwrap();
         let mut store = AccountStore::new(dir.path());
-        let client = client(&server);
-        let runner = client.runner().clone();
-        let credential = client.account().credential();
-        let account = client.log_out(&mut store).await.unwrap();
+        let session = session_at(&server);
+        let runner = session.runner().clone();
+        let credential = session.account().credential();
+        let account = session.log_out(&mut store).await.unwrap();
         assert_eq!(store.accounts().unwrap(), std::slice::from_ref(&account));
         let tokens = [&account.access_token, &account.refresh_token];
         assert_eq!(tokens, [&None, &None]);

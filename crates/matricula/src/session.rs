@@ -29,17 +29,17 @@ pub async fn send(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Resul
 
 /// An account, ready to call any operation.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct Session {
     account: Account,
     runner: Runner,
 }
 
-impl Client {
-    /// A client for this account over this runner.
+impl Session {
+    /// A session for this account over this runner.
     pub fn new(account: Account, runner: Runner) -> Self {
-        let client = Self { account, runner };
-        client.hand_over_token();
-        client
+        let session = Self { account, runner };
+        session.hand_over_token();
+        session
     }
 
     /// The account.
