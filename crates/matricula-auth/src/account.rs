@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matricula_api::{UserId, client::refresh::RefreshResponse};
-use matricula_job::{CredentialRef, Patch, Secret, ServerUrl, Timestamp, secret::exposed};
+use matricula_job::{CredentialRef, Entropy, Patch, Secret, ServerUrl, Timestamp, secret::exposed};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,6 +15,10 @@ pub mod tables {
     pub const ACCOUNTS: &str = "accounts";
     /// Half-done [`Registration`](crate::Registration)s by their id, as JSON.
     pub const REGISTRATIONS: &str = "registrations";
+    /// [`PendingPassword`](crate::PendingPassword)s by user id, as JSON.
+    pub const PASSWORD_CHANGES: &str = "password_changes";
+    /// [`PendingAddress`](crate::PendingAddress)es by account and address, as JSON.
+    pub const ADDRESS_ADDITIONS: &str = "address_additions";
     /// Half-done [`OAuthLogin`](crate::OAuthLogin)s by their id, as JSON.
     pub const OAUTH_LOGINS: &str = "oauth_logins";
     /// [`OAuthClient`](crate::OAuthClient)s by issuer, as JSON.
@@ -89,4 +93,21 @@ impl Account {
 /// When a token expires that was given at `now` for this long.
 pub(crate) fn expiry(now: Timestamp, expires_in: Option<Duration>) -> Option<Timestamp> {
     Some(now.plus(expires_in?))
+}
+
+/// A password of 24 characters with about 130 bits of entropy, that has what password policies
+/// ask for: small and capital letters, a digit, a symbol.
+pub(crate) fn make_password(entropy: &mut dyn Entropy) -> Secret {
+    const SMALL: &[u8] = b"abcdefghijkmnopqrstuvwxyz";
+    const CAPITAL: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
+    const DIGITS: &[u8] = b"23456789";
+    const SYMBOLS: &[u8] = b"-_.!=";
+    let all = [SMALL, CAPITAL, DIGITS, SYMBOLS].concat();
+    // Of each class one, then as many of all as make it strong.
+    let mut password = entropy.text(SMALL, 1);
+    password += &entropy.text(CAPITAL, 1);
+    password += &entropy.text(DIGITS, 1);
+    password += &entropy.text(SYMBOLS, 1);
+    password += &entropy.text(&all, 20);
+    Secret::from(password)
 }

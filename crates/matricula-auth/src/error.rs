@@ -136,9 +136,7 @@ pub enum AuthError {
         stage: Stage,
     },
     /// The server wrote to the address, and nobody has followed the link or typed the code yet.
-    #[error(
-        "{server} wrote to {address}; do what the message says, and go on with this registration"
-    )]
+    #[error("{server} wrote to {address}; do what the message says, and then go on")]
     AddressNotProved {
         /// Which server.
         server: ServerUrl,
@@ -229,6 +227,26 @@ pub enum AuthError {
         server: ServerUrl,
         /// Whose.
         user_id: UserId,
+    },
+    /// The password may or may not have been changed.
+    #[error(
+        "{server} may have changed the password of {user_id}, and did not say whether it did ({what}); sign in with the new one, or else with the old one"
+    )]
+    PasswordInDoubt {
+        /// Which server.
+        server: ServerUrl,
+        /// Whose.
+        user_id: UserId,
+        /// What happened.
+        what: String,
+    },
+    /// What is to be done is done on the page of the OAuth 2.0 server that keeps the account.
+    #[error("{issuer} keeps the account, and lets it be done on its own page alone{}", on_page(.url))]
+    AccountPageNeeded {
+        /// Which OAuth 2.0 server.
+        issuer: String,
+        /// The page, where the server has one.
+        url: Option<String>,
     },
     /// What was asked for may or may not have been done.
     #[error(
@@ -346,6 +364,13 @@ fn advice(refusal: &Refusal) -> &'static str {
     }
 }
 
+fn on_page(url: &Option<String>) -> String {
+    match url {
+        Some(url) => format!("; open {url} in a browser"),
+        None => "; look for it there in a browser".to_owned(),
+    }
+}
+
 fn other_address(code: &ErrorCode) -> &'static str {
     match code {
         ErrorCode::ThreepidInUse => {
@@ -426,6 +451,11 @@ impl AuthError {
     pub(crate) fn from_api(server: &ServerUrl, error: ApiError) -> Self {
         let server = server.clone();
         match error {
+            ApiError::Matrix(error) if is_about_the_password(&error.code) => Self::WeakPassword {
+                server,
+                code: error.code,
+                message: error.message,
+            },
             ApiError::Matrix(error) => Self::Refused { server, error },
             ApiError::RateLimited { retry_after, .. } => Self::RateLimited {
                 server,
@@ -437,4 +467,9 @@ impl AuthError {
             },
         }
     }
+}
+
+/// Whether a refusal says that a new password is not strong enough.
+pub(crate) fn is_about_the_password(code: &ErrorCode) -> bool {
+    *code == ErrorCode::WeakPassword || code.as_str().starts_with("M_PASSWORD_")
 }

@@ -47,6 +47,7 @@ mod conversation;
 mod discovery;
 mod error;
 mod login;
+mod management;
 mod oauth;
 pub mod registration;
 mod uia;
@@ -57,6 +58,9 @@ pub use conversation::{Conversation, Effect, Event, Input, Notice, Question, Rep
 pub use discovery::{Discovery, LoginFlow, RegistrationOffer, ServerFacts};
 pub use error::{AuthError, StagesNotSupported};
 pub use login::Login;
+pub use management::{
+    Address, AddressAddition, Deactivation, PasswordChange, PendingAddress, PendingPassword,
+};
 pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthRefresh, OAuthSession};
 pub use registration::{Registration, Wishes};
 pub use uia::Authenticated;

@@ -131,6 +131,7 @@ fn add_details(error: &mut Value, library: &Error) {
     match auth {
         AuthError::OAuthNeeded { issuer, .. } => error["url"] = json!(issuer),
         AuthError::SsoNeeded { url, .. } => error["url"] = json!(url),
+        AuthError::AccountPageNeeded { url, .. } => error["url"] = json!(url),
         AuthError::WeakPassword { code, .. } | AuthError::AddressRefused { code, .. } => {
             error["errcode"] = json!(code)
         }
@@ -181,6 +182,7 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         | AuthError::AddressNeeded { .. }
         | AuthError::AddressNotProved { .. }
         | AuthError::StagesNotSupported(_)
+        | AuthError::AccountPageNeeded { .. }
         | AuthError::OAuthNeeded { .. }
         | AuthError::SsoNeeded { .. }
         | AuthError::NoPasswordLogin { .. } => 6,

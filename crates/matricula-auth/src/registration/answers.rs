@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Account, AuthError, Event, Notice, account,
+    error::is_about_the_password,
     uia::{Verdict, is_address_stage},
 };
 
@@ -202,8 +203,4 @@ impl Registration {
             _ => self.end(Err(AuthError::Refused { server, error }), turn),
         }
     }
-}
-
-fn is_about_the_password(code: &ErrorCode) -> bool {
-    *code == ErrorCode::WeakPassword || code.as_str().starts_with("M_PASSWORD_")
 }

@@ -29,13 +29,12 @@ use serde_json::Value;
 
 use elsewhere::is_elsewhere;
 use questions::Ask;
-use threepid::Validation;
 pub use wishes::{AccountKind, Phone, PhoneError, Wishes};
 
 use crate::{
     Account, AuthError, Conversation, Effect, Event, Input, ServerFacts,
-    account::tables,
-    uia::{Known, Patience, Progress},
+    account::{make_password, tables},
+    uia::{Known, Patience, Progress, Validation},
 };
 
 /// Requests that one registration may take before the server is said to ask without end.
@@ -245,7 +244,7 @@ impl Registration {
     fn begin(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
         self.id = cx.entropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
         if self.wishes.password.is_none() && self.wishes.kind == AccountKind::User {
-            self.wishes.password = Some(wishes::make_password(cx.entropy));
+            self.wishes.password = Some(make_password(cx.entropy));
             self.password_made = true;
         }
         if self.wishes.device_id.is_none() && !self.wishes.inhibit_login {

@@ -8,35 +8,13 @@ use matricula_api::{
     client::registration::{RequestTokenToRegisterEmail, RequestTokenToRegisterMsisdn},
     uia::{Stage, ThreepidCreds},
 };
-use matricula_job::{
-    Api, Body, Job, Method, Operation, Response, Retry, Secret, ServerUrl, scheduler::Outcome,
-    secret::exposed,
-};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use matricula_job::{Response, Secret, scheduler::Outcome};
 
 use super::{Phase, Phone, Registration, Turn, questions::Ask};
-use crate::{AuthError, Reply};
-
-/// Sends a code to the address that the server named for it; no token goes with it.
-const SUBMIT: Operation = Operation::new(Api::Identity, "submitToken", Method::Post, "")
-    .with_secrets(&["/client_secret", "/token"], &[])
-    .with_retry(Retry::Idempotent);
-
-/// One address on its way to be proved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Validation {
-    stage: Stage,
-    /// As people write it.
-    pub(super) address: String,
-    #[serde(with = "exposed")]
-    client_secret: Secret,
-    /// The server sends a message for each number once.
-    attempt: u64,
-    sid: Option<String>,
-    /// Where a code goes; without it the person follows a link.
-    submit_url: Option<String>,
-}
+use crate::{
+    AuthError, Reply,
+    uia::{CodeRefused, Validation, submitted},
+};
 
 impl Registration {
     /// Does the next thing for an address: asks which, asks for a message, or tries the stage.
@@ -51,20 +29,14 @@ impl Registration {
         let is_it = |one: &&mut Validation| one.stage == stage && one.address == address;
         let sent = self.validations.iter_mut().find(is_it);
         match sent {
-            Some(one) if one.sid.is_some() => self.register(Some(stage), turn),
+            Some(one) if one.is_sent() => self.register(Some(stage), turn),
             Some(_) => self.request_message(stage, turn),
             None => {
                 self.validations.retain(|one| one.stage != stage);
                 self.addresses += 1;
                 let secret = format!("{}.{}", self.client_secret.expose(), self.addresses);
-                self.validations.push(Validation {
-                    stage: stage.clone(),
-                    address,
-                    client_secret: secret.into(),
-                    attempt: 1,
-                    sid: None,
-                    submit_url: None,
-                });
+                let one = Validation::new(stage.clone(), address, secret.into());
+                self.validations.push(one);
                 self.request_message(stage, turn);
             }
         }
@@ -104,8 +76,7 @@ impl Registration {
         match RequestTokenToRegisterEmail::read(response) {
             Ok(answer) => {
                 if let Some(one) = self.validation(&stage) {
-                    one.sid = Some(answer.sid);
-                    one.submit_url = answer.submit_url;
+                    one.sent(answer);
                 }
                 self.ask_for_proof(stage, None, turn);
             }
@@ -147,8 +118,7 @@ impl Registration {
         let Some(one) = self.validation(&stage) else {
             return self.prove(stage, turn);
         };
-        let has_code = one.submit_url.is_some();
-        let ask = match has_code {
+        let ask = match one.has_code() {
             true => Ask::Code { stage, why },
             false => Ask::Link { stage, why },
         };
@@ -158,8 +128,7 @@ impl Registration {
     /// Another message is wanted: with a new number, for the server to send one.
     pub(super) fn send_again(&mut self, stage: Stage, turn: &mut Turn) {
         if let Some(one) = self.validation(&stage) {
-            one.attempt += 1;
-            one.sid = None;
+            one.again();
         }
         self.prove(stage, turn);
     }
@@ -169,36 +138,26 @@ impl Registration {
         let Some(one) = self.validation(&stage) else {
             return self.prove(stage, turn);
         };
-        let url = one.submit_url.clone().unwrap_or_default();
-        let Some(url) = may_take_codes(&server, &url) else {
-            let what = format!("the address that codes go to, {url:?}, is not a safe one");
-            return self.end(Err(AuthError::NotMatrix { server, what }), turn);
+        let job = match one.submission(&server, code) {
+            Ok(job) => job,
+            Err(error) => return self.end(Err(error), turn),
         };
-        let body = json!({
-            "sid": one.sid,
-            "client_secret": one.client_secret.expose(),
-            "token": code.expose(),
-        });
-        let job =
-            Job::for_operation_at(url.to_string(), &SUBMIT).with_body(Body::Json(body.to_string()));
         self.phase = Phase::SubmittingCode { stage };
         self.send(job, turn);
     }
 
     pub(super) fn on_submitted(&mut self, stage: Stage, response: &Response, turn: &mut Turn) {
-        let body: Value = serde_json::from_slice(response.body().as_bytes()).unwrap_or_default();
-        if response.success() && body["success"] != json!(false) {
-            return self.register(Some(stage), turn);
+        match submitted(response) {
+            Ok(()) => self.register(Some(stage), turn),
+            Err(CodeRefused::TooMany) => {
+                let error = AuthError::RateLimited {
+                    server: self.server.clone(),
+                    retry_after: None,
+                };
+                self.pause(Phase::Paused { elsewhere: false }, error, turn);
+            }
+            Err(CodeRefused::Wrong(words)) => self.ask_for_proof(stage, Some(words), turn),
         }
-        if response.status_code() == 429 {
-            let error = AuthError::RateLimited {
-                server: self.server.clone(),
-                retry_after: None,
-            };
-            return self.pause(Phase::Paused { elsewhere: false }, error, turn);
-        }
-        let words = body["error"].as_str().unwrap_or("this is not the code");
-        self.ask_for_proof(stage, Some(words.to_owned()), turn);
     }
 
     /// Neither of the two requests makes an account: when no answer comes, they are sent again by
@@ -213,11 +172,8 @@ impl Registration {
 
     /// What proves the address, for the stage.
     pub(super) fn creds(&self, stage: &Stage) -> Option<ThreepidCreds> {
-        let one = self.validations.iter().find(|one| one.stage == *stage)?;
-        Some(ThreepidCreds::new(
-            one.sid.clone()?,
-            one.client_secret.clone(),
-        ))
+        let mut validations = self.validations.iter();
+        validations.find(|one| one.stage == *stage)?.creds()
     }
 
     /// Takes over an address that the person typed; `false` where it is none.
@@ -235,14 +191,4 @@ impl Registration {
             is_address
         }
     }
-}
-
-/// Where a code may go. The specification lets the server name any address, such as that of an
-/// identity server; but what is not encrypted, or inside the person's own network where the server
-/// itself is not, is no place for it.
-fn may_take_codes(server: &ServerUrl, url: &str) -> Option<ServerUrl> {
-    let url: ServerUrl = url.parse().ok()?;
-    let is_encrypted = url.is_https() || url.is_loopback();
-    let stays_outside = !url.is_private() || server.is_private();
-    (is_encrypted && stays_outside).then_some(url)
 }

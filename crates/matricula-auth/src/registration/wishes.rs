@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use matricula_job::{Entropy, Secret, secret::exposed};
+use matricula_job::{Secret, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 /// What the person wants of a new account, and has said in advance.
@@ -95,21 +95,4 @@ pub enum AccountKind {
     /// A [guest's](https://spec.matrix.org/v1.19/client-server-api/#guest-access): without name or
     /// password, and with few rights.
     Guest,
-}
-
-/// A password of 24 characters with about 130 bits of entropy, that has what password policies
-/// ask for: small and capital letters, a digit, a symbol.
-pub(super) fn make_password(entropy: &mut dyn Entropy) -> Secret {
-    const SMALL: &[u8] = b"abcdefghijkmnopqrstuvwxyz";
-    const CAPITAL: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
-    const DIGITS: &[u8] = b"23456789";
-    const SYMBOLS: &[u8] = b"-_.!=";
-    let all = [SMALL, CAPITAL, DIGITS, SYMBOLS].concat();
-    // Of each class one, then as many of all as make it strong.
-    let mut password = entropy.text(SMALL, 1);
-    password += &entropy.text(CAPITAL, 1);
-    password += &entropy.text(DIGITS, 1);
-    password += &entropy.text(SYMBOLS, 1);
-    password += &entropy.text(&all, 20);
-    Secret::from(password)
 }

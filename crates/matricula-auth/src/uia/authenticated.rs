@@ -148,6 +148,32 @@ impl<E: Interactive + Clone> Authenticated<E> {
         self
     }
 
+    /// Numbers its effects from the one after this: the conversation that it is a part of has had
+    /// those before.
+    pub(crate) fn after_effect(mut self, last_effect: u64) -> Self {
+        self.last_effect = last_effect;
+        self
+    }
+
+    pub(crate) fn last_effect(&self) -> u64 {
+        self.last_effect
+    }
+
+    /// The same once more, after it is over: in the same session, where the server still knows it.
+    pub(crate) fn begin_again(&mut self, last_effect: u64) {
+        self.progress.flow = None;
+        self.progress.done.clear();
+        self.resumed = self.progress.session.is_some();
+        self.requests = 0;
+        self.last_effect = last_effect;
+        self.phase = Phase::New;
+    }
+
+    /// The password that was given last, or would be next.
+    pub(crate) fn password(&self) -> Option<&Secret> {
+        self.passwords.front()
+    }
+
     fn start(&mut self, turn: &mut Turn<E>) {
         match self.progress.session.clone() {
             Some(session) => {
@@ -316,6 +342,7 @@ impl<E: Interactive + Clone> Authenticated<E> {
         turn: &mut Turn<E>,
     ) {
         let resumed = std::mem::take(&mut self.resumed);
+        let was_authenticated = stage.is_some() || self.progress.session.is_some();
         let server = self.server.clone();
         match E::read(response) {
             Ok(answer) => self.end(Ok(answer), turn),
@@ -329,6 +356,11 @@ impl<E: Interactive + Clone> Authenticated<E> {
             Err(ApiError::Matrix(error)) if resumed && is_about_the_session(&error) => {
                 self.progress.forget();
                 self.send(None, None, turn);
+            }
+            // Half done, perhaps.
+            Err(error) if was_authenticated && response.status_code() >= 500 => {
+                let what = error.to_string();
+                self.end(Err(AuthError::MayBeDone { server, what }), turn);
             }
             // A success that cannot be read.
             Err(ApiError::Malformed { message, .. }) if response.success() => {

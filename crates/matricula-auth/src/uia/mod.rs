@@ -7,11 +7,13 @@ mod authenticated;
 pub(crate) mod flow;
 pub(crate) mod patience;
 mod progress;
+mod validation;
 
 pub use authenticated::Authenticated;
 pub(crate) use flow::Known;
 pub(crate) use patience::Patience;
 pub(crate) use progress::{Progress, Verdict};
+pub(crate) use validation::{CodeRefused, Validation, submitted};
 
 use matricula_api::uia::Stage;
 

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod address;
+mod address_addition;
 mod addresses;
 mod always_ends;
 mod authenticated;
+mod deactivation;
 mod discovery;
 mod kept;
 mod login;
@@ -13,6 +15,7 @@ mod oauth;
 mod oauth_crash;
 mod oauth_device;
 mod oauth_session;
+mod password;
 mod registration;
 mod rules;
 mod talk;
