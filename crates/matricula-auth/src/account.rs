@@ -96,8 +96,12 @@ pub(crate) fn expiry(now: Timestamp, expires_in: Option<Duration>) -> Option<Tim
 }
 
 /// A password of 24 characters with about 130 bits of entropy, that has what password policies
-/// ask for: small and capital letters, a digit, a symbol.
-pub(crate) fn make_password(entropy: &mut dyn Entropy) -> Secret {
+/// ask for: small and capital letters, a digit, a symbol. Longer where at least `least` characters are
+/// wanted.
+pub(crate) fn make_password(entropy: &mut dyn Entropy, least: u64) -> Secret {
+    const LENGTH: u64 = 24;
+    // No server that is in earnest wants more.
+    const LONGEST: u64 = 256;
     const SMALL: &[u8] = b"abcdefghijkmnopqrstuvwxyz";
     const CAPITAL: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
     const DIGITS: &[u8] = b"23456789";
@@ -108,6 +112,7 @@ pub(crate) fn make_password(entropy: &mut dyn Entropy) -> Secret {
     password += &entropy.text(CAPITAL, 1);
     password += &entropy.text(DIGITS, 1);
     password += &entropy.text(SYMBOLS, 1);
-    password += &entropy.text(&all, 20);
+    let rest = least.clamp(LENGTH, LONGEST) as usize - password.len();
+    password += &entropy.text(&all, rest);
     Secret::from(password)
 }

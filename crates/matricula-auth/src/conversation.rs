@@ -4,7 +4,7 @@ use matricula_api::{
     UserId,
     uia::{Policy, Stage},
 };
-use matricula_job::{EffectId, Job, Machine, Secret, Timestamp, scheduler::Outcome};
+use matricula_job::{EffectId, Job, Machine, Secret, ServerUrl, Timestamp, scheduler::Outcome};
 
 use crate::AuthError;
 
@@ -65,6 +65,13 @@ pub enum Notice {
     },
     /// The server accepted a stage.
     StageDone(Stage),
+    /// The server's name has no well-known document, so it is taken as the address itself.
+    NoWellKnown {
+        /// The name.
+        name: String,
+        /// The address.
+        server: ServerUrl,
+    },
     /// A request may or may not have been processed; this is how it is settled.
     Settling(String),
     /// The person is to type this code into this page, in any browser. Nothing waits for an answer.
@@ -86,6 +93,13 @@ pub enum Notice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Question {
+    /// Where the homeserver of this name is: its address, like `https://matrix.example.org`.
+    HomeserverUrl {
+        /// The name.
+        name: String,
+        /// Why it was not found.
+        why: String,
+    },
     /// Which name the account is to have.
     Username {
         /// Why the last one was refused.

@@ -55,7 +55,10 @@ mod uia;
 pub use account::{Account, tables};
 pub use address::{AddressError, ServerAddress};
 pub use conversation::{Conversation, Effect, Event, Input, Notice, Question, Reply};
-pub use discovery::{Discovery, LoginFlow, RegistrationOffer, ServerFacts};
+pub use discovery::{
+    Attempt, Discovery, LoginFlow, OAuthOffer, PasswordPolicy, RegistrationOffer, ServerFacts,
+    Warning, Way, WellKnown,
+};
 pub use error::{AuthError, StagesNotSupported};
 pub use login::Login;
 pub use management::{

@@ -108,6 +108,17 @@ impl Terminal {
                 .map(|text| Reply::Text(text.into()))
         };
         match question {
+            Question::HomeserverUrl { name, why } => {
+                self.report.warn(why);
+                let prompt = format!("The address of {name} (empty: give up):");
+                let address = inquire::Text::new(&prompt)
+                    .with_placeholder("https://matrix.example.org")
+                    .prompt()?;
+                Ok(match address.trim().is_empty() {
+                    true => Reply::No,
+                    false => Reply::Text(address.into()),
+                })
+            }
             Question::Username { why } => text(why, "Another name:"),
             Question::RegistrationToken { why } => text(why, "Registration token:"),
             Question::Password { why } => {
@@ -190,6 +201,9 @@ impl Person for Terminal {
                     .say(&format!("route: {} ({why})", stages.join(", ")));
                 self.route = Some((stages, why.clone()));
             }
+            Notice::NoWellKnown { name, server } => self.report.say(&format!(
+                "{name} has no well-known document: taking {server} as the homeserver's address"
+            )),
             Notice::StageDone(stage) => self.report.say(&format!("done: {stage}")),
             Notice::Settling(how) => self.report.warn(&format!("the answer was lost: {how}")),
             _ => {}

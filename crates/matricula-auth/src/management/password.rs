@@ -114,7 +114,7 @@ impl PasswordChange {
             (Some(given), _) => given.clone(),
             // The account may have it already.
             (None, Some(pending)) => pending.clone(),
-            (None, None) => make_password(cx.entropy),
+            (None, None) => make_password(cx.entropy, 0),
         };
         if self.given.is_none() {
             let pending = PendingPassword {

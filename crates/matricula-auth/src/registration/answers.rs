@@ -102,9 +102,12 @@ impl Registration {
         &mut self,
         now: Timestamp,
         stage: Option<Stage>,
-        info: UiaInfo,
+        mut info: UiaInfo,
         turn: &mut Turn,
     ) {
+        if let Some(way) = &self.only_way {
+            info.flows.retain(|flow| flow.stages == way.stages);
+        }
         match self.progress.take(stage, info, is_elsewhere) {
             Verdict::Nothing => {}
             Verdict::Done(stage) => {

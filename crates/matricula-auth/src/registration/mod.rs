@@ -18,7 +18,7 @@ use matricula_api::{
     Endpoint,
     client::registration::{CheckUsernameAvailability, Register, RegisterKind},
     fallback,
-    uia::{AuthData, Stage},
+    uia::{AuthData, Flow, Stage},
 };
 use matricula_job::{
     Cx, EffectId, Job, Machine, Secret, ServerUrl, Step, TransportError, scheduler::Outcome,
@@ -28,11 +28,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use elsewhere::is_elsewhere;
-use questions::Ask;
+use questions::{Ask, Refusal};
 pub use wishes::{AccountKind, Phone, PhoneError, Wishes};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, ServerFacts,
+    Account, AuthError, Conversation, Effect, Event, Input, PasswordPolicy, ServerFacts,
     account::{make_password, tables},
     uia::{Known, Patience, Progress, Validation},
 };
@@ -52,6 +52,12 @@ pub struct Registration {
     oauth_issuer: Option<String>,
     oauth_only: bool,
     prefers_sso: bool,
+    /// What the server told of its passwords.
+    #[serde(default)]
+    password_policy: Option<PasswordPolicy>,
+    /// The only way that is to be taken.
+    #[serde(default)]
+    only_way: Option<Flow>,
     wishes: Wishes,
     /// Whether the password was made here and must be kept with the account.
     password_made: bool,
@@ -135,6 +141,8 @@ impl Registration {
             // A server that keeps Matrix's own sign-in beside OAuth 2.0 may register in both ways.
             oauth_only: facts.oauth_issuer.is_some() && facts.login_flows.is_empty(),
             prefers_sso: facts.prefers_sso(),
+            password_policy: facts.password_policy.clone(),
+            only_way: None,
             wishes,
             password_made: false,
             data: Value::Null,
@@ -150,6 +158,14 @@ impl Registration {
             tries: 0,
             last_effect: 0,
         }
+    }
+
+    /// Takes this way through the server's stages and no other; where it is not offered, the
+    /// registration ends with [`AuthError::Closed`].
+    #[must_use]
+    pub fn with_only_way(mut self, way: Flow) -> Self {
+        self.only_way = Some(way);
+        self
     }
 
     /// Keeps this with the account.
@@ -244,7 +260,9 @@ impl Registration {
     fn begin(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
         self.id = cx.entropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
         if self.wishes.password.is_none() && self.wishes.kind == AccountKind::User {
-            self.wishes.password = Some(make_password(cx.entropy));
+            let policy = self.password_policy.as_ref();
+            let least = policy.map_or(0, |policy| policy.minimum_length);
+            self.wishes.password = Some(make_password(cx.entropy, least));
             self.password_made = true;
         }
         if self.wishes.device_id.is_none() && !self.wishes.inhibit_login {
@@ -294,12 +312,23 @@ impl Registration {
 
     /// Asks to register, doing `stage` if one is to be done.
     fn register(&mut self, stage: Option<Stage>, turn: &mut Turn) {
+        // The first request has the password in it: one that will be refused is not sent.
+        if let Some(refused) = self.weakness().filter(|_| stage.is_none()) {
+            return self.ask(Ask::Password { refused }, turn);
+        }
         let auth = self.auth(stage.clone());
         self.phase = Phase::Registering {
             stage,
             replay: false,
         };
         self.send_registration(auth, turn);
+    }
+
+    /// How the password breaks the rules that the server told.
+    fn weakness(&self) -> Option<Refusal> {
+        let password = self.wishes.password.as_ref()?;
+        let (code, message) = self.password_policy.as_ref()?.complaint(password)?;
+        Some(Refusal { code, message })
     }
 
     fn auth(&self, stage: Option<Stage>) -> Option<AuthData> {

@@ -68,7 +68,7 @@ fn cost(stage: &Stage, known: Known) -> u32 {
     }
 }
 
-fn demands(flow: &Flow, known: Known) -> String {
+pub(crate) fn demands(flow: &Flow, known: Known) -> String {
     let demands: Vec<&str> = flow
         .stages
         .iter()

@@ -19,3 +19,4 @@ mod password;
 mod registration;
 mod rules;
 mod talk;
+mod told;

@@ -1,7 +1,9 @@
 //! Rules that the specification puts on a client that registers, where no other module shows them.
 
 use matricula_api::client::refresh::RefreshResponse;
-use matricula_auth::{AuthError, Discovery, Login, Question, Registration, ServerFacts, Wishes};
+use matricula_auth::{
+    AuthError, Discovery, Login, Question, Registration, Reply, ServerFacts, Wishes,
+};
 use matricula_job::Timestamp;
 use serde_json::json;
 
@@ -103,6 +105,7 @@ fn an_identity_server_without_an_address_makes_a_document_unusable() {
         200,
         &json!({ "m.homeserver": homeserver, "m.identity_server": {} }),
     );
+    talk.reply(Reply::Nobody);
     assert!(
         matches!(talk.error(), AuthError::WellKnown { .. }),
         "{}",

@@ -82,6 +82,20 @@ impl<C: Conversation> Talk<C> {
         }
     }
 
+    /// The request to this path that waits, among several.
+    pub(crate) fn job_to(&self, path: &str) -> &Job {
+        let jobs = self
+            .waiting
+            .iter()
+            .filter_map(|(_, waiting)| match waiting {
+                Waiting::Answer(job) => Some(&**job),
+                _ => None,
+            });
+        jobs.into_iter()
+            .find(|job| job.url().ends_with(path))
+            .unwrap_or_else(|| panic!("no request to {path} waits"))
+    }
+
     /// The body of the one request that waits.
     pub(crate) fn body(&self) -> Value {
         serde_json::from_slice(self.job().request_body().as_bytes()).unwrap()
