@@ -26,7 +26,15 @@ impl Registration {
             Err(ApiError::Matrix(error)) => match error.code {
                 // Servers need not offer the check, and some that are closed to strangers do not.
                 ErrorCode::Unrecognized | ErrorCode::Forbidden => self.go_on(turn),
-                _ => self.on_refusal(error, turn),
+                ErrorCode::UserInUse
+                | ErrorCode::InvalidUsername
+                | ErrorCode::Exclusive
+                | ErrorCode::ResourceLimitExceeded => self.on_refusal(error, turn),
+                // Nothing else says anything of the name, and the password is not sent before.
+                _ => {
+                    let server = self.server.clone();
+                    self.end(Err(AuthError::Refused { server, error }), turn);
+                }
             },
             Err(error) => {
                 let error = AuthError::from_api(&self.server, error);

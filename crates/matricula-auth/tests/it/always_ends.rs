@@ -53,8 +53,9 @@ fn any_answer() -> impl Strategy<Value = (u16, String)> {
 }
 
 proptest! {
-    /// Whatever the server answers and the person says, it ends within a bound, and no stage that
-    /// the server listed as completed is attempted again in the same session.
+    /// Whatever the server answers and the person says, it ends within a bound; no stage that the
+    /// server listed as completed is attempted again in the same session; no password is sent before
+    /// its name has passed the server's check, where the server has one; nothing goes out unencrypted.
     #[test]
     fn it_always_ends(
         answers in prop::collection::vec((any_answer(), 0u8..6), 1..12),
@@ -67,6 +68,7 @@ proptest! {
             ..Wishes::default()
         });
         let mut completed: Vec<(Value, Value)> = Vec::new();
+        let mut unchecked = has_name;
         let mut turns = 0;
         for ((status, body), luck) in answers.iter().cycle() {
             if talk.result.is_some() {
@@ -81,6 +83,14 @@ proptest! {
             if talk.is_asking() {
                 talk.reply(match luck { 0 => Reply::Nobody, 1 => Reply::No, 2 => Reply::Yes, 3 => Reply::Text("a@example.org".into()), _ => Reply::Text("GB:07700900001".into()) });
                 continue;
+            }
+            let url = talk.job().url().to_owned();
+            prop_assert!(url.starts_with("https://"), "{url}");
+            if url.ends_with("/available") {
+                // The name is another, or the server does not say so.
+                unchecked = !(*luck != 5 && (*status < 300 || *status == 403 || body.contains("M_UNRECOGNIZED") || body.contains("M_FORBIDDEN")));
+            } else if url.ends_with("/register") {
+                prop_assert!(!unchecked || talk.body().get("password").is_none(), "{:?}", talk.requests);
             }
             let auth = match talk.job().request_body().as_bytes() {
                 [] => Value::Null,

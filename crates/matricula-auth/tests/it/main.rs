@@ -8,6 +8,7 @@ mod always_ends;
 mod authenticated;
 mod deactivation;
 mod discovery;
+mod every_way;
 mod kept;
 mod login;
 mod lost_answers;

@@ -1,0 +1,415 @@
+//! Every way of registering that a server can offer in up to three stages, for each of six wishes,
+//! with somebody to ask and with nobody, and with each thing that can go wrong once at each point.
+//!
+//! What is chosen and how many requests it takes is worked out here by another rule than the
+//! machine's; how each failure ends is a table that was read line by line.
+
+mod server;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    thread,
+};
+
+use matricula_auth::{Notice, Question, Registration, Reply, Wishes, registration::Phone};
+use serde_json::Value;
+use server::{Fault, Said, Server, point};
+
+use crate::{
+    registration::facts,
+    talk::{Talk, transport_error},
+};
+use matricula_job::{Processed, TransportError, TransportKind, scheduler::Outcome};
+
+const STAGES: [&str; 8] = [
+    "m.login.dummy",
+    "m.login.registration_token",
+    "m.login.terms",
+    "m.login.email.identity",
+    "m.login.msisdn",
+    "m.login.recaptcha",
+    "m.login.sso",
+    "org.example.riddle",
+];
+
+const EMAIL: &str = STAGES[3];
+const PHONE: &str = STAGES[4];
+
+/// Of every stage: whether the person has to be asked although this was wished, how many requests it
+/// takes, and how little it is liked.
+fn demands(stage: &str, wishes: &Wishes) -> (bool, usize) {
+    match stage {
+        "m.login.dummy" => (false, 1),
+        "m.login.registration_token" => (wishes.token.is_none(), 1),
+        "m.login.terms" => (!wishes.accept_terms, 1),
+        // A message is asked for, and then its link is looked for.
+        EMAIL => (true, 2),
+        // A message is asked for, its code is sent on, and then the stage is done.
+        PHONE => (true, 3),
+        _ => (true, 1),
+    }
+}
+
+fn ways() -> Vec<Vec<&'static str>> {
+    let mut ways = vec![vec![]];
+    for one in 0..8 {
+        ways.push(vec![STAGES[one]]);
+        for two in one + 1..8 {
+            ways.push(vec![STAGES[one], STAGES[two]]);
+            for three in two + 1..8 {
+                ways.push(vec![STAGES[one], STAGES[two], STAGES[three]]);
+            }
+        }
+    }
+    ways
+}
+
+fn wishes() -> [(&'static str, Wishes); 6] {
+    let nothing = Wishes::default();
+    let named = Wishes {
+        username: Some("alice".into()),
+        password: Some("wordpass".into()),
+        ..Wishes::default()
+    };
+    let phone: Phone = "GB:07700900001".parse().unwrap();
+    let all = Wishes {
+        token: Some("let-me-in".into()),
+        email: Some("a@example.org".into()),
+        phone: Some(phone.clone()),
+        accept_terms: true,
+        ..named.clone()
+    };
+    [
+        ("nothing", nothing.clone()),
+        ("name and password", named.clone()),
+        (
+            "an invitation",
+            Wishes {
+                token: all.token.clone(),
+                ..named.clone()
+            },
+        ),
+        (
+            "an email address",
+            Wishes {
+                email: all.email.clone(),
+                ..named
+            },
+        ),
+        (
+            "a phone number",
+            Wishes {
+                phone: Some(phone),
+                ..nothing
+            },
+        ),
+        ("everything", all),
+    ]
+}
+
+/// What happened.
+struct Run {
+    talk: Talk<Registration>,
+    server: Server,
+    points: Vec<String>,
+    chosen: Option<Vec<String>>,
+}
+
+impl Run {
+    fn end(&self) -> String {
+        match self.talk.result.as_ref().unwrap() {
+            Ok(_) => "an account".to_owned(),
+            Err(error) => {
+                let text = format!("{error:?}");
+                let end = text
+                    .find(|c: char| !c.is_alphanumeric())
+                    .unwrap_or(text.len());
+                text[..end].to_owned()
+            }
+        }
+    }
+}
+
+fn answer_of(question: &Question, server: &mut Server) -> Reply {
+    match question {
+        Question::Username { .. } => Reply::Text("alice2".into()),
+        Question::Password { .. } => Reply::Text("stronger".into()),
+        Question::RegistrationToken { .. } => Reply::Text("let-me-in".into()),
+        Question::EmailAddress { .. } => Reply::Text("b@example.org".into()),
+        Question::PhoneNumber { .. } => Reply::Text("GB:07700900002".into()),
+        Question::Code { .. } => Reply::Text("123456".into()),
+        Question::FollowLink { .. } => {
+            server.done_elsewhere.insert(EMAIL.to_owned());
+            Reply::Yes
+        }
+        Question::StagePage { stage, .. } => {
+            server.done_elsewhere.insert(stage.as_str().to_owned());
+            Reply::Yes
+        }
+        Question::AcceptTerms { .. } => Reply::Yes,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Registers, and checks on the way what must never happen.
+fn run(wishes: &Wishes, mut server: Server, somebody: bool) -> Run {
+    let mut talk = Talk::start(Registration::new(&facts(), wishes.clone()));
+    let (mut points, mut name_passed) = (Vec::new(), false);
+    let mut completed: HashSet<(Value, Value)> = HashSet::new();
+    let mut turns = 0;
+    while talk.result.is_none() {
+        turns += 1;
+        assert!(turns < 100, "no end: {points:?}");
+        if talk.is_waiting() {
+            talk.wake();
+            continue;
+        }
+        if talk.is_asking() {
+            let question = talk.question().clone();
+            let reply = match somebody {
+                true => answer_of(&question, &mut server),
+                false => Reply::Nobody,
+            };
+            talk.reply(reply);
+            continue;
+        }
+        let job = talk.job().clone();
+        points.push(point(&job));
+        check(&job, wishes, name_passed, &completed);
+        let said = server.answer(&job);
+        let answers_name = job.url().ends_with("/available");
+        match said {
+            Said::Answer(status, body) => {
+                name_passed |= answers_name && (status == 200 || status == 403 || status == 404);
+                for stage in body["completed"].as_array().into_iter().flatten() {
+                    completed.insert((body["session"].clone(), stage.clone()));
+                }
+                talk.answer(status, &body);
+            }
+            Said::Unsent => {
+                let error = TransportError {
+                    kind: TransportKind::Connect,
+                    processed: Processed::No,
+                    message: "refused".into(),
+                };
+                talk.outcome(Outcome::Failed(error));
+            }
+            Said::Lost => {
+                talk.outcome(Outcome::InDoubt(transport_error(TransportKind::Cut)));
+            }
+        }
+    }
+    let chosen = talk.notices.iter().find_map(|notice| match notice {
+        Notice::Route { stages, .. } => {
+            Some(stages.iter().map(|it| it.as_str().to_owned()).collect())
+        }
+        _ => None,
+    });
+    Run {
+        talk,
+        server,
+        points,
+        chosen,
+    }
+}
+
+fn check(
+    job: &matricula_job::Job,
+    wishes: &Wishes,
+    name_passed: bool,
+    completed: &HashSet<(Value, Value)>,
+) {
+    assert!(job.url().starts_with("https://"), "{}", job.url());
+    let body: Value = serde_json::from_slice(job.request_body().as_bytes()).unwrap_or_default();
+    if body.get("password").is_some() && wishes.username.is_some() {
+        assert!(
+            name_passed,
+            "the password was sent before the name was checked"
+        );
+    }
+    let (session, stage) = (&body["auth"]["session"], &body["auth"]["type"]);
+    assert!(
+        !completed.contains(&(session.clone(), stage.clone())),
+        "{stage} was done already"
+    );
+}
+
+/// The requests that a way takes at the least.
+fn least(way: &[&str], wishes: &Wishes) -> usize {
+    let stages: usize = way.iter().map(|stage| demands(stage, wishes).1).sum();
+    usize::from(wishes.username.is_some()) + 1 + stages
+}
+
+#[test]
+fn takes_the_way_that_asks_least_in_as_few_requests_as_it_takes() {
+    let mut cases = 0;
+    for (name, wishes) in &wishes() {
+        for way in ways() {
+            // Beside each way another that asks for something more; in either order.
+            let more = STAGES.iter().rev().find(|stage| {
+                // An address that was given is wanted on the account, whatever else it takes.
+                let is_given = (**stage == EMAIL && wishes.email.is_some())
+                    || (**stage == PHONE && wishes.phone.is_some());
+                !way.contains(stage) && !is_given
+            });
+            let more = more.unwrap();
+            let mut longer = way.clone();
+            longer.push(more);
+            for ways in [
+                vec![way.clone()],
+                vec![way.clone(), longer.clone()],
+                vec![longer.clone(), way.clone()],
+            ] {
+                for somebody in [true, false] {
+                    cases += 1;
+                    let run = run(wishes, Server::new(ways.clone(), None), somebody);
+                    let asks = way.iter().any(|stage| demands(stage, wishes).0);
+                    let what = format!("{name}, {ways:?}, somebody: {somebody}: {:?}", run.points);
+                    assert_eq!(
+                        run.end() == "an account",
+                        somebody || !asks,
+                        "{what}: {}",
+                        run.end()
+                    );
+                    if run.end() == "an account" {
+                        assert_eq!(run.points.len(), least(&way, wishes), "{what}");
+                    } else {
+                        assert!(run.points.len() < least(&way, wishes), "{what}");
+                    }
+                    if !way.is_empty() {
+                        let chosen = run.chosen.unwrap();
+                        assert_eq!(chosen, way, "{what}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(cases, 93 * 6 * 3 * 2);
+    report(&format!("{cases} cases without a failure"));
+}
+
+/// Said where it can be seen with `--nocapture`.
+#[allow(clippy::print_stdout)]
+fn report(what: &str) {
+    println!("{what}");
+}
+
+fn faults(point: &str) -> Vec<Fault> {
+    use Fault::{LostAfter, LostBefore, NotDone, Refused, Unsent};
+    let mut faults = vec![
+        Unsent,
+        LostBefore,
+        LostAfter,
+        Refused(429, "M_LIMIT_EXCEEDED"),
+        Refused(403, "M_FORBIDDEN"),
+        Refused(400, "M_UNKNOWN"),
+        Refused(404, "M_UNRECOGNIZED"),
+    ];
+    let about_the_name = [
+        Refused(400, "M_USER_IN_USE"),
+        Refused(400, "M_INVALID_USERNAME"),
+        Refused(400, "M_EXCLUSIVE"),
+    ];
+    let about_the_address = [
+        Refused(400, "M_THREEPID_IN_USE"),
+        Refused(403, "M_THREEPID_DENIED"),
+    ];
+    match point {
+        "register/available" => faults.extend(about_the_name),
+        point if point.ends_with("requestToken") => {
+            faults.extend(about_the_address);
+            faults.extend([
+                Refused(400, "M_INVALID_PARAM"),
+                Refused(403, "M_SERVER_NOT_TRUSTED"),
+            ]);
+        }
+        point if point.ends_with("submit") => faults.extend([
+            Refused(400, "M_TOKEN_INCORRECT"),
+            Refused(400, "M_NO_VALID_SESSION"),
+        ]),
+        point => {
+            faults.extend(about_the_name);
+            faults.extend([
+                Refused(400, "M_WEAK_PASSWORD"),
+                Refused(400, "M_MISSING_PARAM"),
+                Refused(400, "M_BAD_JSON"),
+                Refused(403, "M_RESOURCE_LIMIT_EXCEEDED"),
+                Refused(500, "M_UNKNOWN"),
+            ]);
+            if point != "register" {
+                faults.extend([NotDone("M_UNAUTHORIZED"), NotDone("M_FORBIDDEN")]);
+            }
+            if point.contains("email") || point.contains("msisdn") {
+                faults.extend(about_the_address);
+            }
+        }
+    }
+    faults
+}
+
+/// With somebody to ask, and with nobody: how it ended.
+type Ends = BTreeMap<(String, Fault), [BTreeSet<String>; 2]>;
+
+#[test]
+fn each_failure_once_at_each_point_ends_as_it_should() {
+    let (mut cases, mut ends) = (0, Ends::new());
+    let all = wishes();
+    thread::scope(|scope| {
+        let parts = all
+            .each_ref()
+            .map(|(name, wishes)| scope.spawn(move || each_failure_once(name, wishes)));
+        for part in parts {
+            let (number, part) = part.join().unwrap();
+            cases += number;
+            for (row, [somebody, nobody]) in part {
+                let row = ends.entry(row).or_default();
+                row[0].extend(somebody);
+                row[1].extend(nobody);
+            }
+        }
+    });
+    report(&format!("{cases} cases with a failure"));
+    let lines = ends.iter().map(|((point, fault), ends)| {
+        let [somebody, nobody] = ends.each_ref().map(|ends| {
+            let ends: Vec<_> = ends.iter().map(String::as_str).collect();
+            ends.join(", ")
+        });
+        format!("{point} | {fault:?} | {somebody} | {nobody}")
+    });
+    let lines: Vec<_> = lines.collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+fn each_failure_once(name: &str, wishes: &Wishes) -> (usize, Ends) {
+    let (mut cases, mut ends) = (0, Ends::new());
+    for way in ways() {
+        for somebody in [true, false] {
+            let without = run(wishes, Server::new(vec![way.clone()], None), somebody);
+            for (at, point) in without.points.iter().enumerate() {
+                for fault in faults(point) {
+                    cases += 1;
+                    let server = Server::new(vec![way.clone()], Some((at, fault)));
+                    let run = run(wishes, server, somebody);
+                    let what = format!(
+                        "{name}, {way:?}, {fault:?} at {at} ({point}), somebody: {somebody}: {:?}",
+                        run.points
+                    );
+                    // What came before, the whole way once more, and what settles a lost answer.
+                    let most = at + 1 + least(&way, wishes) + 2;
+                    assert!(run.points.len() <= most, "{what}: more than {most}");
+                    // An account that is there is never denied, nor claimed where there is none.
+                    let accounts = run.server.accounts.len();
+                    let end = run.end();
+                    match end.as_str() {
+                        "an account" => assert_eq!(accounts, 1, "{what}"),
+                        "InDoubt" => assert!(accounts <= 1, "{what}"),
+                        end => assert_eq!(accounts, 0, "{what}: {end}"),
+                    }
+                    let row = ends.entry((point.clone(), fault)).or_default();
+                    row[usize::from(!somebody)].insert(end);
+                }
+            }
+        }
+    }
+    (cases, ends)
+}
