@@ -1,10 +1,14 @@
 //! What a homeserver allows and demands.
 
+mod browser;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use matricula_api::ServerName;
 use matricula_job::{Secret, ServerUrl, Timestamp};
 use serde::{Deserialize, Serialize};
+
+pub use browser::{Delegation, IdentityProvider, OAuth, OAuthMode, Sso};
 
 use crate::Error;
 
@@ -54,6 +58,10 @@ pub struct Config {
     pub password_policy: PasswordPolicy,
     /// Register `alice` as `alice-1`: a client must not assume that it gets the name it asked for.
     pub rename_users: bool,
+    /// Whether, and beside what, people sign in by OAuth 2.0; not at all if absent.
+    pub oauth: Option<OAuth>,
+    /// Whether people sign in on a page of this server, as if it were somebody else's; not if absent.
+    pub sso: Option<Sso>,
 }
 
 impl Default for Config {
@@ -72,6 +80,8 @@ impl Default for Config {
             exclusive: Vec::new(),
             password_policy: PasswordPolicy::default(),
             rename_users: false,
+            oauth: None,
+            sso: None,
         }
     }
 }
@@ -175,6 +185,26 @@ impl Config {
         self
     }
 
+    /// Sets [`Config::oauth`].
+    #[must_use]
+    pub fn with_oauth(mut self, oauth: OAuth) -> Self {
+        self.oauth = Some(oauth);
+        self
+    }
+
+    /// Sets [`Config::sso`].
+    #[must_use]
+    pub fn with_sso(mut self, sso: Sso) -> Self {
+        self.sso = Some(sso);
+        self
+    }
+
+    /// Whether the operations that OAuth 2.0 replaces are not to be had.
+    pub(crate) fn is_oauth_alone(&self) -> bool {
+        let mode = self.oauth.as_ref().map(|oauth| oauth.mode);
+        mode == Some(OAuthMode::Instead)
+    }
+
     /// Whether somebody who knows nothing, and is verified by nobody, can make an account.
     pub fn is_open(&self) -> bool {
         let unverified = self
@@ -216,6 +246,26 @@ impl Config {
         }
         if self.exclusive.iter().any(String::is_empty) {
             return wrong("an empty reserved beginning would reserve every username");
+        }
+        self.check_browser()?;
+        Ok(())
+    }
+
+    fn check_browser(&self) -> Result<(), Error> {
+        let delegation = self.oauth.as_ref().and_then(|it| it.delegation.as_ref());
+        if delegation.is_some_and(|it| it.homeserver.is_https() || !it.homeserver.is_loopback()) {
+            return wrong(
+                "a homeserver that delegates to this one is at an http:// loopback address",
+            );
+        }
+        let Some(sso) = &self.sso else {
+            return Ok(());
+        };
+        if self.is_oauth_alone() {
+            return wrong("single sign-on ends in /login, which OAuth 2.0 is to stand instead of");
+        }
+        if !sso.providers.iter().all(IdentityProvider::is_complete) {
+            return wrong("an identity provider has a name, and an id of A-Z a-z 0-9 . _ ~ -");
         }
         Ok(())
     }

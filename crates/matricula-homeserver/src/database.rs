@@ -12,8 +12,9 @@ use crate::{
     files,
 };
 
-/// The newest format of the database; kept in its `user_version`.
-const FORMAT: u32 = 1;
+/// What each format of the database adds to the one before. A database's `user_version` says how
+/// many of them it has had: this list only ever grows at its end.
+const FORMATS: [&str; 2] = [SCHEMA, include_str!("browser.sql")];
 
 /// Tokens and sessions are kept as SHA-256 digests: who reads the file cannot use them. Times are
 /// milliseconds since the Unix epoch.
@@ -129,18 +130,17 @@ impl Database {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let configured = &server.config().server_name;
-        match found {
-            0 => {
-                tx.execute_batch(SCHEMA)?;
-                tx.execute("INSERT INTO server (name) VALUES (?1)", [configured])?;
-                tx.pragma_update(None, "user_version", FORMAT)?;
-            }
-            FORMAT => {}
-            found => {
-                let known = FORMAT;
-                return Err(Error::Newer { found, known });
-            }
+        let known = u32::try_from(FORMATS.len()).unwrap_or(u32::MAX);
+        if found > known {
+            return Err(Error::Newer { found, known });
         }
+        for format in FORMATS.iter().skip(found as usize) {
+            tx.execute_batch(format)?;
+        }
+        if found == 0 {
+            tx.execute("INSERT INTO server (name) VALUES (?1)", [configured])?;
+        }
+        tx.pragma_update(None, "user_version", known)?;
         let stored: Option<String> = tx
             .query_row("SELECT name FROM server", [], |row| row.get(0))
             .optional()?;

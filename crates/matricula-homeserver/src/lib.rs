@@ -35,8 +35,8 @@ mod files;
 mod shell;
 
 pub use config::{
-    Config, Document, Limit, Limits, PasswordCodes, PasswordPolicy, Policy, Registration,
-    RegistrationToken,
+    Config, Delegation, Document, IdentityProvider, Limit, Limits, OAuth, OAuthMode, PasswordCodes,
+    PasswordPolicy, Policy, Registration, RegistrationToken, Sso,
 };
 pub use database::Database;
 pub use dir::Dir;

@@ -41,8 +41,9 @@ impl Serve for GetWellknown {
 }
 
 impl Serve for GetLoginFlows {
-    fn serve(self, _: &Call<'_>, _: &mut Cx<'_>) -> Result<GetLoginFlowsResponse, Fault> {
-        let flows = vec![LoginFlow::new(Stage::Password.as_str())];
+    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<GetLoginFlowsResponse, Fault> {
+        let mut flows = vec![LoginFlow::new(Stage::Password.as_str())];
+        flows.extend(call.home.sso_flows());
         Ok(GetLoginFlowsResponse::default().flows(flows))
     }
 }

@@ -1,4 +1,4 @@
-//! Logging in with a password, and out again.
+//! Logging in with a password or a login token, and out again.
 
 use matricula_api::{
     ErrorCode,
@@ -6,7 +6,7 @@ use matricula_api::{
         login::{Login, LoginResponse},
         logout::{Logout, LogoutAll, LogoutAllResponse, LogoutResponse},
     },
-    uia::{Stage, UserIdentifier},
+    uia::UserIdentifier,
 };
 use matricula_job::{Cx, Timestamp};
 use rusqlite::{OptionalExtension, params};
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     limits::Bucket,
-    names, passwords,
+    login_tokens, names, passwords,
     refusal::{Fault, Refusal},
     routes::{Call, Serve},
     tokens::{Bearer, Wish},
@@ -31,44 +31,64 @@ impl Serve for Login {
     }
 
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LoginResponse, Fault> {
-        if self.login_type != Stage::Password.as_str() {
-            let error = "this server logs in with m.login.password alone";
-            return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
-        }
-        let user = user_of(&self)?;
-        let Some(password) = &self.password else {
-            return Err(Refusal::missing("password").into());
-        };
         let wish = Wish::new(
             self.device_id.as_deref(),
             self.initial_device_display_name.as_deref(),
             self.refresh_token,
         )?;
-        let config = &call.home.config;
-        let localpart = user.and_then(|user| names::existing_localpart(config, user));
-        let account: Option<(i64, Option<String>)> = call
-            .tx
-            .query_row(
-                "SELECT id, password_hash FROM users WHERE localpart = ?1",
-                [&localpart],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        let stored = account.as_ref().and_then(|(_, hash)| hash.as_deref());
-        let right = passwords::verify(cx, stored, password.expose())?;
-        let (Some((id, _)), Some(localpart), true) = (&account, localpart, right) else {
-            // One sentence for both, so that it does not tell which usernames exist.
-            let error = "there is no such user, or the password is wrong";
-            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+        let (id, localpart) = match self.login_type.as_str() {
+            "m.login.password" => by_password(&self, call, cx)?,
+            "m.login.token" if call.home.config.sso.is_some() => by_token(&self, call, cx)?,
+            _ => {
+                let error = "this server does not log in so; GET /login says how it does";
+                return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
+            }
         };
-        let user_id = names::user_id(config, &localpart)?;
-        let (device_id, tokens) = call.home.sign_in(cx, call.tx, *id, wish)?;
+        let user_id = names::user_id(&call.home.config, &localpart)?;
+        let (device_id, tokens) = call.home.sign_in(cx, call.tx, id, wish)?;
         Ok(LoginResponse {
             refresh_token: tokens.refresh,
             expires_in_ms: tokens.lifetime,
             ..LoginResponse::new(user_id, tokens.access, device_id)
         })
     }
+}
+
+fn by_password(login: &Login, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<(i64, String), Fault> {
+    let user = user_of(login)?;
+    let Some(password) = &login.password else {
+        return Err(Refusal::missing("password").into());
+    };
+    let localpart = user.and_then(|user| names::existing_localpart(&call.home.config, user));
+    let account: Option<(i64, Option<String>)> = call
+        .tx
+        .query_row(
+            "SELECT id, password_hash FROM users WHERE localpart = ?1",
+            [&localpart],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let stored = account.as_ref().and_then(|(_, hash)| hash.as_deref());
+    let right = passwords::verify(cx, stored, password.expose())?;
+    let (Some((id, _)), Some(localpart), true) = (account, localpart, right) else {
+        // One sentence for both, so that it does not tell which usernames exist.
+        let error = "there is no such user, or the password is wrong";
+        return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+    };
+    Ok((id, localpart))
+}
+
+fn by_token(login: &Login, call: &Call<'_>, cx: &Cx<'_>) -> Result<(i64, String), Fault> {
+    let Some(token) = &login.token else {
+        return Err(Refusal::missing("token").into());
+    };
+    let Some(user) = login_tokens::redeem(call.tx, cx.now, token.expose())? else {
+        let error = "this login token is not known, was used, or has expired; sign in again";
+        return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+    };
+    let sql = "SELECT localpart FROM users WHERE id = ?1";
+    let localpart = call.tx.query_row(sql, [user], |row| row.get(0))?;
+    Ok((user, localpart))
 }
 
 /// An expired token may log out too: whoever holds it wants it gone.

@@ -1,16 +1,24 @@
 //! The homeserver itself: one request in, one answer out, no clock, no randomness, no sockets.
 
 mod discovery;
+mod entrance;
+mod layout;
 mod limits;
 mod login;
+mod login_tokens;
 mod names;
+mod oauth;
 mod pages;
 mod passwords;
+mod provisions;
+mod redirect;
 mod refusal;
 mod register;
 mod routes;
+mod sso;
 mod tokens;
 mod uia;
+mod visits;
 
 use std::fmt;
 

@@ -2,22 +2,19 @@
 //! [fallback](https://spec.matrix.org/v1.19/client-server-api/#fallback) of each stage, and the
 //! documents that policies link to.
 
-use std::borrow::Cow;
-
 use matricula_api::{ErrorCode, server::Reply};
 use matricula_job::{Cx, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     Homeserver,
+    layout::{Sources, escape, html, page, refused},
     refusal::{Fault, Refusal},
     routes::{Call, wrong_method},
     tokens::ALPHANUMERIC,
     uia::Session,
 };
 use crate::config::{REGISTRATION_TOKEN, TERMS};
-
-const STYLE: &str = include_str!("pages.css");
 
 /// The specification gives this script: it tells the client that opened the page.
 const AUTH_DONE: &str = "if (window.onAuthDone) { window.onAuthDone(); } \
@@ -38,6 +35,12 @@ pub(super) fn document_path(policy: &str, language: &str) -> String {
 impl Call<'_> {
     /// What is no operation: a page, if anything.
     pub(super) fn page(&self, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+        if let Some(reply) = self.oauth(cx)? {
+            return Ok(reply);
+        }
+        if let Some(reply) = self.sso(cx)? {
+            return Ok(reply);
+        }
         let segments = self.request.segments().unwrap_or_default();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         match (segments.as_slice(), self.request.method) {
@@ -169,7 +172,7 @@ impl Homeserver {
         html(status, "en", title, &body)
     }
 
-    fn terms_fields(&self) -> String {
+    pub(super) fn terms_fields(&self) -> String {
         let mut items = String::new();
         for (id, policy) in &self.config.policies {
             let english = policy.translations.get_key_value("en");
@@ -201,58 +204,9 @@ fn done(cx: &mut Cx<'_>) -> Reply {
         "en",
         "Done",
         &body,
-        &format!("script-src 'nonce-{nonce}'; "),
+        &Sources {
+            scripts: &format!("script-src 'nonce-{nonce}'; "),
+            ..Sources::default()
+        },
     )
-}
-
-fn refused(refusal: Refusal) -> Reply {
-    let body = format!("<p role=\"alert\">{}.</p>", escape(&refusal.error));
-    let plain = refusal.into_reply();
-    let mut page = html(plain.status, "en", "This does not work", &body);
-    let retry = plain.headers.into_iter().filter(|it| it.0 == "retry-after");
-    page.headers.extend(retry);
-    page
-}
-
-fn html(status: u16, language: &str, title: &str, body: &str) -> Reply {
-    page(status, language, title, body, "")
-}
-
-fn page(status: u16, language: &str, title: &str, body: &str, scripts: &str) -> Reply {
-    let (language, title) = (escape(language), escape(title));
-    let text = format!(
-        "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n\
-         <footer>A matricula homeserver, for development, tests and offline use.</footer>\n\
-         </body>\n</html>\n"
-    );
-    let policy = format!(
-        "default-src 'none'; {scripts}style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
-    );
-    let headers = [
-        ("content-type", "text/html; charset=utf-8"),
-        ("content-security-policy", &policy),
-        // The address holds the session.
-        ("referrer-policy", "no-referrer"),
-        ("x-content-type-options", "nosniff"),
-        ("cache-control", "no-store"),
-    ];
-    let headers = headers.map(|(name, value)| (Cow::Borrowed(name), value.to_owned()));
-    Reply::new(status, headers.to_vec(), text.into_bytes())
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

@@ -78,6 +78,10 @@ impl Call<'_> {
         if asked.login_type.as_deref() == Some("m.login.application_service") {
             return Err(no_application_service(request).into());
         }
+        if home.config.is_oauth_alone() {
+            let error = "accounts are made on the page of the authorization server";
+            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+        }
         if home.config.registration == Registration::Closed {
             return Err(closed().into());
         }
@@ -122,7 +126,7 @@ impl Call<'_> {
     }
 
     fn register_guest(&self, cx: &mut Cx<'_>, asked: &Register) -> Result<RegisterResponse, Fault> {
-        if !self.home.config.guests {
+        if !self.home.config.guests || self.home.config.is_oauth_alone() {
             let error = "this server takes no guests; register as a user";
             return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
         }
@@ -137,7 +141,7 @@ impl Call<'_> {
         self.home.welcome(cx, self.tx, user, &wanted)
     }
 
-    fn registration_bucket(&self) -> Bucket<'_> {
+    pub(super) fn registration_bucket(&self) -> Bucket<'_> {
         Bucket {
             kind: "registration",
             limit: self.home.config.limits.registration,
@@ -209,7 +213,7 @@ impl Homeserver {
     }
 
     /// The localpart of a username, if it can be had; by the guest who has it, where one asks.
-    fn free_localpart(
+    pub(super) fn free_localpart(
         &self,
         tx: &Transaction<'_>,
         username: &str,
@@ -257,6 +261,7 @@ impl Homeserver {
             device_id: wanted.device_id.as_deref(),
             display_name: wanted.display_name.as_deref(),
             refresh_token: wanted.refresh_token.unwrap_or(false),
+            lifetime: None,
         };
         let (device_id, tokens) = self.sign_in(cx, tx, user, wish)?;
         Ok(RegisterResponse {
@@ -271,16 +276,16 @@ impl Homeserver {
 
 /// An account to be; without a password it is a guest's.
 #[derive(Default)]
-struct Account<'a> {
-    localpart: Option<&'a str>,
-    password_hash: Option<&'a str>,
-    accepted_policies: Option<&'a str>,
+pub(super) struct Account<'a> {
+    pub(super) localpart: Option<&'a str>,
+    pub(super) password_hash: Option<&'a str>,
+    pub(super) accepted_policies: Option<&'a str>,
 }
 
 impl Account<'_> {
     /// Makes the account. Where nobody chose a localpart it is the account's number: usernames of
     /// digits alone are refused, so that nobody else can have it.
-    fn insert(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<i64, Fault> {
+    pub(super) fn insert(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<i64, Fault> {
         tx.execute(
             "INSERT INTO users (localpart, password_hash, is_guest, accepted_policies, created_at)
              VALUES (ifnull(?1, 1 + ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'users'), 0)),

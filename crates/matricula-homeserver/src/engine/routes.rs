@@ -7,9 +7,11 @@ use matricula_api::{
         capabilities::GetCapabilities,
         login::{GetLoginFlows, Login},
         logout::{Logout, LogoutAll},
+        oauth_server_metadata::GetAuthMetadata,
         refresh::Refresh,
         registration::{CheckUsernameAvailability, Register},
         registration_tokens::RegistrationTokenValidity,
+        sso_login_redirect::{RedirectToIdP, RedirectToSso},
         versions::GetVersions,
         wellknown::GetWellknown,
         whoami::GetTokenOwner,
@@ -38,6 +40,9 @@ const ROUTES: &[Route] = &[
     Route::of::<LogoutAll>(),
     Route::of::<Refresh>(),
     Route::of::<GetTokenOwner>(),
+    Route::of::<GetAuthMetadata>(),
+    Route::of::<RedirectToSso>(),
+    Route::of::<RedirectToIdP>(),
 ];
 
 /// The operations that a [`Homeserver`] serves. To any other it answers `M_UNRECOGNIZED`.
@@ -123,6 +128,9 @@ fn read<E: Serve>(request: &Request) -> Result<E, Fault> {
 pub(super) fn route(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Option<Reply>, Fault> {
     let Request { method, path, .. } = call.request;
     if let Some(route) = find(ROUTES, method.as_str(), path).first() {
+        if call.home.is_replaced(&route.operation) {
+            return Err(Refusal::unrecognized().into());
+        }
         return (route.answer)(call, cx).map(Some);
     }
     let of_path = served().filter(|operation| Incoming::new(operation, path).is_some());

@@ -14,7 +14,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Homeserver, millis, names,
+    Homeserver, millis, names, oauth,
     refusal::{Fault, Refusal},
     routes::{Call, Serve},
 };
@@ -28,6 +28,8 @@ pub(super) struct Wish<'a> {
     pub(super) device_id: Option<&'a str>,
     pub(super) display_name: Option<&'a str>,
     pub(super) refresh_token: bool,
+    /// How long an access token lives, where that is not as configured.
+    pub(super) lifetime: Option<Duration>,
 }
 
 impl<'a> Wish<'a> {
@@ -47,6 +49,7 @@ impl<'a> Wish<'a> {
             device_id,
             display_name,
             refresh_token: refresh_token.unwrap_or(false),
+            lifetime: None,
         })
     }
 }
@@ -77,7 +80,8 @@ pub(super) struct Bearer {
     pub(super) localpart: String,
     pub(super) device: String,
     pub(super) is_guest: bool,
-    expired: bool,
+    pub(super) expires_at: Option<i64>,
+    pub(super) expired: bool,
 }
 
 /// How a token or session is kept: who reads the database cannot use it.
@@ -103,27 +107,29 @@ impl Homeserver {
              ON CONFLICT DO NOTHING",
             params![user, device, wish.display_name, millis(cx.now)],
         )?;
-        for table in ["access_tokens", "refresh_tokens"] {
+        for table in ["access_tokens", "refresh_tokens", "oauth_sessions"] {
             let sql = format!("DELETE FROM {table} WHERE user = ?1 AND device = ?2");
             tx.execute(&sql, params![user, device])?;
         }
-        let tokens = self.issue(cx, tx, user, &device, wish.refresh_token, None)?;
+        let lifetime = wish.lifetime.or(self.config.access_token_lifetime);
+        let refreshable = wish.refresh_token.then_some(None);
+        let tokens = self.issue(cx, tx, user, &device, refreshable, lifetime)?;
         Ok((device, tokens))
     }
 
-    /// Makes an access token, with a refresh token if wanted.
+    /// Makes an access token, with a refresh token if wanted, and which one that replaces.
     fn issue(
         &self,
         cx: &mut Cx<'_>,
         tx: &Transaction<'_>,
         user: i64,
         device: &str,
-        refreshable: bool,
-        parent: Option<i64>,
+        refreshable: Option<Option<i64>>,
+        lifetime: Option<Duration>,
     ) -> Result<Tokens, Fault> {
         let expiry = |lifetime| Some(millis(cx.now.plus(lifetime?)));
         let (mut refresh, mut refresh_id) = (None, None);
-        if refreshable {
+        if let Some(parent) = refreshable {
             let token = format!("mtr_{}", cx.entropy.text(ALPHANUMERIC, 43));
             tx.execute(
                 "INSERT INTO refresh_tokens (digest, user, device, parent, expires_at)
@@ -140,7 +146,6 @@ impl Homeserver {
             refresh = Some(token.into());
         }
         let token = format!("mta_{}", cx.entropy.text(ALPHANUMERIC, 43));
-        let lifetime = self.config.access_token_lifetime;
         tx.execute(
             "INSERT INTO access_tokens (digest, user, device, refresh_token, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -183,43 +188,78 @@ impl Call<'_> {
     }
 }
 
-/// A new pair of tokens for the device. The pair before works until the new one is first used, so
-/// that an answer which never arrived can be asked for again.
-impl Serve for Refresh {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RefreshResponse, Fault> {
-        let tx = call.tx;
-        let row: Option<(i64, i64, String, bool, Option<i64>)> = tx
+/// A refresh token as it is stored.
+pub(super) struct RefreshToken {
+    id: i64,
+    pub(super) user: i64,
+    pub(super) device: String,
+    /// Whether a newer one came into use.
+    pub(super) spent: bool,
+    pub(super) expired: bool,
+}
+
+impl RefreshToken {
+    pub(super) fn find(
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        token: &str,
+    ) -> Result<Option<Self>, Fault> {
+        let found = tx
             .query_row(
                 "SELECT id, user, device, spent, expires_at FROM refresh_tokens WHERE digest = ?1",
-                [digest(self.refresh_token.expose())],
+                [digest(token)],
                 |row| {
-                    let get = (
-                        row.get(0)?,
-                        row.get(1)?,
-                        row.get(2)?,
-                        row.get(3)?,
-                        row.get(4)?,
-                    );
-                    Ok(get)
+                    Ok(Self {
+                        id: row.get(0)?,
+                        user: row.get(1)?,
+                        device: row.get(2)?,
+                        spent: row.get(3)?,
+                        expired: is_past(row.get(4)?, now),
+                    })
                 },
             )
             .optional()?;
-        let Some((id, user, device, spent, expires_at)) = row else {
+        Ok(found)
+    }
+
+    /// A new pair of tokens for the device. The pair before works until the new one is first used,
+    /// so that an answer which never arrived can be asked for again.
+    pub(super) fn replace(
+        &self,
+        home: &Homeserver,
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        lifetime: Option<Duration>,
+    ) -> Result<Tokens, Fault> {
+        confirm(tx, self.id)?;
+        // A pair made earlier from this token was never used; its access token goes with it.
+        tx.execute("DELETE FROM refresh_tokens WHERE parent = ?1", [self.id])?;
+        let parent = Some(Some(self.id));
+        home.issue(cx, tx, self.user, &self.device, parent, lifetime)
+    }
+}
+
+impl Serve for Refresh {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RefreshResponse, Fault> {
+        let (home, tx) = (call.home, call.tx);
+        let found = RefreshToken::find(tx, cx.now, self.refresh_token.expose())?;
+        let Some(token) = found else {
             let error = "this refresh token is not known, or was logged out";
             return Err(Refusal::unknown_token(error, false).into());
         };
-        if spent {
+        if oauth::is_oauth(tx, token.user, &token.device)? {
+            let error = "this refresh token is renewed where OAuth 2.0 gave it";
+            return Err(Refusal::unknown_token(error, false).into());
+        }
+        if token.spent {
             let error = "this refresh token was replaced by a newer one";
             return Err(Refusal::unknown_token(error, true).into());
         }
-        if is_past(expires_at, cx.now) {
+        if token.expired {
             let error = "this refresh token has expired; log in again";
             return Err(Refusal::unknown_token(error, true).into());
         }
-        confirm(tx, id)?;
-        // A pair made earlier from this token was never used; its access token goes with it.
-        tx.execute("DELETE FROM refresh_tokens WHERE parent = ?1", [id])?;
-        let tokens = call.home.issue(cx, tx, user, &device, true, Some(id))?;
+        let tokens = token.replace(home, cx, tx, home.config.access_token_lifetime)?;
         Ok(RefreshResponse {
             refresh_token: tokens.refresh,
             expires_in_ms: tokens.lifetime,
@@ -255,6 +295,7 @@ pub(super) fn bearer_of(
                     localpart: row.get(1)?,
                     is_guest: row.get(2)?,
                     device: row.get(3)?,
+                    expires_at: row.get(5)?,
                     expired: is_past(row.get(5)?, now),
                 };
                 Ok((bearer, row.get(4)?))
@@ -265,7 +306,7 @@ pub(super) fn bearer_of(
 }
 
 /// A new pair has come into use: the one that it replaces is dead.
-fn confirm(tx: &Transaction<'_>, refresh_id: i64) -> Result<(), Fault> {
+pub(super) fn confirm(tx: &Transaction<'_>, refresh_id: i64) -> Result<(), Fault> {
     let parent: Option<i64> = tx.query_row(
         "SELECT parent FROM refresh_tokens WHERE id = ?1",
         [refresh_id],

@@ -12,11 +12,14 @@ mod kill;
 mod limits;
 mod login;
 mod names;
+mod oauth;
 mod pages;
+mod person;
 mod refresh;
 mod register;
 mod registration_tokens;
 mod served;
+mod sso;
 mod wire;
 
 use std::time::Duration;

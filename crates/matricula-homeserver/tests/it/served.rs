@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use matricula_api::{ApiError, Endpoint, client, operations, server::AnyEndpoint};
-use matricula_homeserver::{Config, Limit, Limits, RegistrationToken, Request, served};
+use matricula_homeserver::{Config, Limit, Limits, OAuth, RegistrationToken, Request, Sso, served};
 use matricula_job::{Body, Method, OperationAuth, Response, Secret};
 use serde_json::{Value, json};
 
@@ -20,13 +20,21 @@ fn filled(template: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
+/// A server that offers all that there is.
+fn everything() -> Config {
+    Config::default()
+        .with_oauth(OAuth::beside())
+        .with_sso(Sso::default().with_provider("x", "The House"))
+        .with_registration_token(RegistrationToken::new("sesame"))
+}
+
 fn of_the_wire(reply: &Reply) -> Response {
     Response::new(reply.0.status, vec![], Body::Bytes(reply.0.body.clone()))
 }
 
 #[test]
 fn every_other_operation_of_every_api_is_unrecognized() {
-    let mut home = Home::open();
+    let mut home = Home::new(everything());
     let (mut here, mut wrong_method) = (0, 0);
     let paths: BTreeSet<_> = operations().map(|it| it.path).collect();
     for (path, method) in paths.iter().flat_map(|path| METHODS.map(|it| (*path, it))) {
@@ -61,6 +69,7 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
             "",
             json!({ "type": "m.login.password", "identifier": user, "password": PASSWORD }),
         ),
+        "redirectToSSO" | "redirectToIdP" => ("?redirectUrl=https://app.example.com/", Value::Null),
         "refresh" => ("", json!({ "refresh_token": refresh_token })),
         _ => ("", Value::Null),
     }
@@ -69,17 +78,20 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
 #[test]
 fn what_is_served_answers_as_its_type() {
     for operation in served() {
-        let mut home =
-            Home::new(Config::default().with_registration_token(RegistrationToken::new("sesame")));
+        let mut home = Home::new(everything());
         let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
         let alice = home.register(body).ok();
         let (query, body) = example(operation.id, &text(&alice, "refresh_token"));
-        let mut request = post(&format!("{}{query}", operation.path), body);
+        let mut request = post(&format!("{}{query}", filled(operation.path)), body);
         request.method = operation.method;
         if operation.auth == OperationAuth::Required {
             request.bearer = Some(Secret::from(text(&alice, "access_token")));
         }
         let reply = home.send(request);
+        if operation.id.starts_with("redirectTo") {
+            assert_eq!(reply.0.status, 302, "{}: {}", operation.id, reply.text());
+            continue;
+        }
         assert_eq!(reply.0.status, 200, "{}: {}", operation.id, reply.text());
         let typed = |it: &&AnyEndpoint| it.operation == *operation;
         let typed = client::SERVED.iter().find(typed).unwrap();

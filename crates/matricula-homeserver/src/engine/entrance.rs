@@ -1,0 +1,358 @@
+//! The pages on which a person signs in or up before deciding something.
+
+use matricula_api::{ErrorCode, server::Reply};
+use matricula_job::{Cx, Method};
+use rusqlite::OptionalExtension;
+
+use super::{
+    layout::{Sources, escape, page},
+    limits::Bucket,
+    names, passwords,
+    refusal::{Fault, Refusal},
+    register::Account,
+    routes::Call,
+    uia::Session,
+    visits,
+};
+use crate::{
+    Registration,
+    config::{REGISTRATION_TOKEN, TERMS},
+};
+
+/// What a person is to come in for.
+pub(super) struct Door<'a> {
+    /// All that the page is about: a form of another page is not taken.
+    pub(super) about: &'a str,
+    /// A sentence, in HTML, on what is behind.
+    pub(super) purpose: &'a str,
+    /// Who is expected, if anybody.
+    pub(super) username: &'a str,
+    /// Whether it begins with signing up.
+    pub(super) sign_up_first: bool,
+    /// Where the decision leads: see [`Sources`].
+    pub(super) leads_to: &'a str,
+}
+
+/// How far a person has come.
+pub(super) enum Turn {
+    /// Not in yet: this page asks.
+    Outside(Reply),
+    /// Just come in.
+    Inside(i64),
+    /// In, and this button was pressed.
+    Chosen(i64, String),
+    /// Gone away.
+    Away,
+}
+
+/// The fields of a form.
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    pub(super) fn of(body: &[u8]) -> Self {
+        Self(form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    /// The field's value; empty where it is not there.
+    pub(super) fn value(&self, name: &str) -> &str {
+        let mut named = self.0.iter().filter(|(key, _)| key == name);
+        named.next().map_or("", |(_, value)| value)
+    }
+
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.0.iter().filter(move |(key, _)| key == name);
+        named.map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a form lacks: in which field, and why.
+struct Lack(&'static str, String);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    In,
+    Up,
+}
+
+impl Call<'_> {
+    /// Lets a person in, over as many requests as it takes.
+    pub(super) fn enter(&self, cx: &mut Cx<'_>, door: &Door<'_>) -> Result<Turn, Fault> {
+        let first = match door.sign_up_first && self.may_sign_up() {
+            true => Way::Up,
+            false => Way::In,
+        };
+        let form = Form::of(&self.request.body);
+        if self.request.method != Method::Post {
+            return self.ask(cx, door, first, &form, None);
+        }
+        let Some(visitor) = visits::close(self.tx, cx.now, door.about, form.value("visit"))? else {
+            let late = "this page was open for too long, or was used already; try again";
+            return self.ask(cx, door, first, &form, Some(Lack("", late.to_owned())));
+        };
+        match (form.value("step"), visitor) {
+            ("cancel", _) => Ok(Turn::Away),
+            ("show-sign-up", _) => self.ask(cx, door, Way::Up, &form, None),
+            ("sign-up", _) => match self.sign_up(cx, &form)? {
+                Ok(user) => Ok(Turn::Inside(user)),
+                Err(lack) => self.ask(cx, door, Way::Up, &form, Some(lack)),
+            },
+            ("sign-in", _) => match self.sign_in(cx, &form)? {
+                Ok(user) => Ok(Turn::Inside(user)),
+                Err(lack) => self.ask(cx, door, Way::In, &form, Some(lack)),
+            },
+            (step, Some(user)) if step != "show-sign-in" => Ok(Turn::Chosen(user, step.to_owned())),
+            _ => self.ask(cx, door, Way::In, &form, None),
+        }
+    }
+
+    /// The hidden field that a form of somebody who is in brings back.
+    pub(super) fn visit_field(
+        &self,
+        cx: &mut Cx<'_>,
+        about: &str,
+        user: Option<i64>,
+    ) -> Result<String, Fault> {
+        let visit = visits::open(cx, self.tx, about, user)?;
+        Ok(format!(
+            "<input type=\"hidden\" name=\"visit\" value=\"{visit}\">"
+        ))
+    }
+
+    fn sign_in(&self, cx: &mut Cx<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
+        let bucket = Bucket {
+            kind: "login",
+            limit: self.home.config.limits.login,
+            peer: &self.request.peer,
+        };
+        bucket.check_and_take(self.tx, cx.now)?;
+        let username = form.value("username").trim();
+        let localpart = names::existing_localpart(&self.home.config, username);
+        let account: Option<(i64, Option<String>)> = self
+            .tx
+            .query_row(
+                "SELECT id, password_hash FROM users WHERE localpart = ?1",
+                [localpart],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        let stored = account.as_ref().and_then(|(_, hash)| hash.as_deref());
+        let right = passwords::verify(cx, stored, form.value("password"))?;
+        Ok(match (account, right) {
+            (Some((user, _)), true) => Ok(user),
+            // One sentence for both, so that it does not tell which usernames exist.
+            _ => Err(Lack(
+                "password",
+                "there is no such user, or the password is wrong".to_owned(),
+            )),
+        })
+    }
+
+    fn sign_up(&self, cx: &mut Cx<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
+        let Self { home, tx, .. } = *self;
+        if !self.may_sign_up() {
+            let error = "registration is closed on this server";
+            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+        }
+        self.registration_bucket().check(tx, cx.now)?;
+        let localpart = match home.free_localpart(tx, form.value("username").trim(), None) {
+            Ok(localpart) => localpart,
+            Err(fault) => return lack("username", fault),
+        };
+        let password = form.value("password");
+        if let Err(refusal) = passwords::check(&home.config.password_policy, password) {
+            return lack("password", refusal.into());
+        }
+        let mut session = Session::new(cx);
+        if self.asks_for(REGISTRATION_TOKEN) {
+            let token = form.value("token").trim();
+            if let Some(refusal) = self.attempt_token(cx.now, &mut session, token)? {
+                return lack("token", refusal.into());
+            }
+        }
+        if self.asks_for(TERMS) {
+            let mut policies = home.config.policies.keys();
+            if !policies.all(|id| form.values("accept").any(|accepted| accepted == id)) {
+                let error = "all of them must be accepted to register here";
+                return Ok(Err(Lack("accept", error.to_owned())));
+            }
+            home.present_policies(&mut session)?;
+            session.complete(TERMS);
+        }
+        self.registration_bucket().take(tx, cx.now)?;
+        let password_hash = passwords::hash(cx, password)?;
+        let account = Account {
+            localpart: Some(&localpart),
+            password_hash: Some(&password_hash),
+            accepted_policies: session.accepted_policies(),
+        };
+        let user = account.insert(tx, cx.now)?;
+        session.spend_token(tx)?;
+        Ok(Ok(user))
+    }
+
+    fn may_sign_up(&self) -> bool {
+        self.home.config.registration == Registration::Open
+    }
+
+    /// Whether the first way to register has this stage.
+    fn asks_for(&self, stage: &str) -> bool {
+        let first = self.home.config.flows.first();
+        first.is_some_and(|flow| flow.iter().any(|it| it == stage))
+    }
+
+    fn ask(
+        &self,
+        cx: &mut Cx<'_>,
+        door: &Door<'_>,
+        way: Way,
+        form: &Form,
+        lack: Option<Lack>,
+    ) -> Result<Turn, Fault> {
+        let visit = self.visit_field(cx, door.about, None)?;
+        let username = match form.value("username") {
+            "" => door.username,
+            given => given,
+        };
+        let fields = self.fields(way, username, lack.as_ref());
+        let (title, step, other) = match way {
+            Way::In => ("Sign in", "sign-in", self.may_sign_up().then_some(
+                "<p>No account yet? <button class=\"link\" name=\"step\" value=\"show-sign-up\" \
+                 formnovalidate>Create an account</button></p>",
+            )),
+            Way::Up => ("Create an account", "sign-up", Some(
+                "<p>You have an account? <button class=\"link\" name=\"step\" value=\"show-sign-in\" \
+                 formnovalidate>Sign in</button></p>",
+            )),
+        };
+        let alert = lack.as_ref().map_or(String::new(), Lack::alert);
+        let body = format!(
+            "{alert}<p>{}</p>\n<form method=\"post\">\n{visit}\n{fields}\
+             <div class=\"buttons\">\n<button name=\"step\" value=\"{step}\">{title}</button>\n\
+             <button class=\"quiet\" name=\"step\" value=\"cancel\" formnovalidate>Cancel</button>\n\
+             </div>\n{}\n</form>",
+            door.purpose,
+            other.unwrap_or_default(),
+        );
+        let status = if lack.is_some() { 400 } else { 200 };
+        let sources = Sources {
+            leads_to: door.leads_to,
+            ..Sources::default()
+        };
+        Ok(Turn::Outside(page(status, "en", title, &body, &sources)))
+    }
+
+    fn fields(&self, way: Way, username: &str, lack: Option<&Lack>) -> String {
+        let (password, server) = match way {
+            Way::In => ("autocomplete=\"current-password\"", String::new()),
+            Way::Up => (
+                "autocomplete=\"new-password\"",
+                format!("It becomes @username:{}.", self.home.config.server_name),
+            ),
+        };
+        let plain = "autocapitalize=\"none\" spellcheck=\"false\"";
+        let mut fields = Field {
+            name: "username",
+            label: "Username",
+            hint: &server,
+            kind: "text",
+            more: &format!(
+                "value=\"{}\" maxlength=\"255\" autocomplete=\"username\" {plain}",
+                escape(username)
+            ),
+        }
+        .html(lack);
+        fields += &Field {
+            name: "password",
+            label: "Password",
+            hint: "",
+            kind: "password",
+            more: &format!("maxlength=\"512\" {password}"),
+        }
+        .html(lack);
+        if way == Way::Up && self.asks_for(REGISTRATION_TOKEN) {
+            fields += &Field {
+                name: "token",
+                label: "Registration token",
+                hint: "You were given it by whoever runs this server.",
+                kind: "text",
+                more: &format!("maxlength=\"64\" autocomplete=\"off\" {plain}"),
+            }
+            .html(lack);
+        }
+        if way == Way::Up && self.asks_for(TERMS) {
+            fields += &self.home.terms_fields();
+        }
+        fields
+    }
+}
+
+/// The refusal as what the form lacks, unless it is about more than the form.
+fn lack(field: &'static str, fault: Fault) -> Result<Result<i64, Lack>, Fault> {
+    match fault {
+        Fault::Refused(refusal) => Ok(Err(Lack(field, refusal.error.into_owned()))),
+        fault => Err(fault),
+    }
+}
+
+impl Lack {
+    fn alert(&self) -> String {
+        format!("<p role=\"alert\">Not yet: {}.</p>\n", escape(&self.1))
+    }
+}
+
+/// One field of a form, with its label, and what is wrong with it beside it.
+pub(super) struct Field<'a> {
+    pub(super) name: &'static str,
+    pub(super) label: &'a str,
+    /// Text; none where it is empty.
+    pub(super) hint: &'a str,
+    pub(super) kind: &'static str,
+    /// More attributes, in HTML.
+    pub(super) more: &'a str,
+}
+
+impl Field<'_> {
+    fn html(&self, lack: Option<&Lack>) -> String {
+        let error = lack.filter(|it| it.0 == self.name).map(|it| it.1.as_str());
+        self.with_error(error)
+    }
+
+    /// The field as HTML.
+    pub(super) fn with_error(&self, error: Option<&str>) -> String {
+        let Self {
+            name,
+            label,
+            hint,
+            kind,
+            more,
+        } = self;
+        let note = |kind: &str, text: &str| {
+            format!(
+                "<p class=\"{kind}\" id=\"{name}-{kind}\">{}</p>\n",
+                escape(text)
+            )
+        };
+        let mut described = Vec::new();
+        let mut notes = String::new();
+        if !hint.is_empty() {
+            described.push(format!("{name}-hint"));
+            notes += &note("hint", hint);
+        }
+        let mut invalid = "";
+        if let Some(error) = error {
+            described.push(format!("{name}-error"));
+            notes += &note("error", &format!("{error}."));
+            invalid = " aria-invalid=\"true\" autofocus";
+        }
+        let described = match described.is_empty() {
+            true => String::new(),
+            false => format!(" aria-describedby=\"{}\"", described.join(" ")),
+        };
+        format!(
+            "<div class=\"field\">\n<label for=\"{name}\">{}</label>\n{notes}\
+             <input type=\"{kind}\" id=\"{name}\" name=\"{name}\" required {more}\
+             {described}{invalid}>\n</div>\n",
+            escape(label)
+        )
+    }
+}

@@ -1,0 +1,262 @@
+//! Clients that introduce themselves: [dynamic client registration].
+//!
+//! [dynamic client registration]: https://spec.matrix.org/v1.19/client-server-api/#client-registration
+
+use matricula_api::{
+    oauth::{ApplicationType, ClientMetadata, GrantType, OAuthErrorCode},
+    server::Reply,
+};
+use matricula_job::{Cx, Timestamp};
+use rusqlite::{OptionalExtension, Transaction, params};
+use url::Url;
+
+use super::{Failure, unstored};
+use crate::engine::{
+    millis,
+    redirect::{Target, is_loopback},
+    refusal::Fault,
+    routes::Call,
+    tokens::ALPHANUMERIC,
+};
+
+/// The grants that this server knows.
+pub(super) const GRANT_TYPES: [GrantType; 3] = [
+    GrantType::AuthorizationCode,
+    GrantType::RefreshToken,
+    GrantType::DeviceCode,
+];
+
+/// How many clients are kept; beyond it the one without a session that was heard of least recently
+/// is forgotten.
+const MAX_CLIENTS: i64 = 5_000;
+
+/// The longest text among a client's metadata, in bytes.
+const MAX_TEXT: usize = 2048;
+const MAX_REDIRECT_URIS: usize = 16;
+
+/// A client that this server knows.
+pub(super) struct Client {
+    pub(super) id: String,
+    pub(super) metadata: ClientMetadata,
+}
+
+impl Client {
+    pub(super) fn find(tx: &Transaction<'_>, id: &str) -> Result<Option<Self>, Fault> {
+        let metadata: Option<String> = tx
+            .query_row(
+                "SELECT metadata FROM oauth_clients WHERE id = ?1",
+                [id],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let Some(metadata) = metadata else {
+            return Ok(None);
+        };
+        let (id, metadata) = (id.to_owned(), serde_json::from_str(&metadata)?);
+        Ok(Some(Self { id, metadata }))
+    }
+
+    /// The client that a form names.
+    pub(super) fn of(call: &Call<'_>, id: &str) -> Result<Self, Failure> {
+        Self::find(call.tx, id)?.ok_or_else(|| {
+            let description = "this client_id is not known; register the client again";
+            Failure::Refused(401, OAuthErrorCode::InvalidClient, description.into())
+        })
+    }
+
+    /// What people call it.
+    pub(super) fn name(&self) -> &str {
+        let name = self.metadata.client_name.as_deref();
+        let name = name.filter(|name| !name.trim().is_empty());
+        name.unwrap_or(&self.metadata.client_uri)
+    }
+
+    pub(super) fn may_use(&self, grant: &GrantType) -> bool {
+        let grants = self.metadata.grant_types.as_deref().unwrap_or_default();
+        grants.contains(grant)
+    }
+
+    /// Whether a browser may be led there. On loopback [any port] is good.
+    ///
+    /// [any port]: https://datatracker.ietf.org/doc/html/rfc8252#section-7.3
+    pub(super) fn allows(&self, target: &Target, text: &str) -> bool {
+        let registered = self.metadata.redirect_uris.iter().flatten();
+        let mut registered = registered.filter_map(|uri| Some((uri, Target::parse(uri)?)));
+        registered.any(|(uri, known)| {
+            let mut asked = target.url().clone();
+            if asked.scheme() == "http" && is_loopback(&asked) {
+                return asked.set_port(None).is_ok() && asked == *known.url();
+            }
+            uri == text
+        })
+    }
+}
+
+/// Takes a client's metadata, and names the client. Clients that say the same are one.
+pub(super) fn register(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
+    let metadata: ClientMetadata = serde_json::from_slice(&call.request.body)
+        .map_err(|error| metadata_error(format!("this is no client's metadata: {error}")))?;
+    let metadata = checked(metadata)?;
+    let text = serde_json::to_string(&metadata)?;
+    let id = match known(call.tx, cx.now, &text)? {
+        Some(id) => id,
+        None => insert(call.tx, cx, &text)?,
+    };
+    let mut answer = serde_json::to_value(&metadata)?;
+    answer["client_id"] = id.into();
+    Ok(unstored(201, &answer))
+}
+
+fn known(tx: &Transaction<'_>, now: Timestamp, metadata: &str) -> Result<Option<String>, Fault> {
+    let id = tx
+        .query_row(
+            "UPDATE oauth_clients SET used_at = ?2 WHERE metadata = ?1 RETURNING id",
+            params![metadata, millis(now)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(id)
+}
+
+fn insert(tx: &Transaction<'_>, cx: &mut Cx<'_>, metadata: &str) -> Result<String, Fault> {
+    tx.execute(
+        "DELETE FROM oauth_clients WHERE id IN (SELECT id FROM oauth_clients
+             WHERE id NOT IN (SELECT client FROM oauth_sessions)
+             ORDER BY used_at DESC LIMIT -1 OFFSET ?1)",
+        [MAX_CLIENTS - 1],
+    )?;
+    let id = cx.entropy.text(ALPHANUMERIC, 26);
+    tx.execute(
+        "INSERT INTO oauth_clients (id, metadata, used_at) VALUES (?1, ?2, ?3)",
+        params![id, metadata, millis(cx.now)],
+    )?;
+    Ok(id)
+}
+
+fn metadata_error(description: impl Into<String>) -> Failure {
+    let code = OAuthErrorCode::InvalidClientMetadata;
+    Failure::new(code, description.into())
+}
+
+/// What of the metadata counts here, if all of it is as the specification says.
+fn checked(asked: ClientMetadata) -> Result<ClientMetadata, Failure> {
+    let base = web_page("client_uri", &asked.client_uri, None)?;
+    let base_host = base.host_str().unwrap_or_default().to_owned();
+    for (name, uri) in [
+        ("logo_uri", &asked.logo_uri),
+        ("tos_uri", &asked.tos_uri),
+        ("policy_uri", &asked.policy_uri),
+    ] {
+        if let Some(uri) = uri {
+            web_page(name, uri, Some(&base_host))?;
+        }
+    }
+    if asked.client_name.as_ref().is_some_and(|it| it.len() > 255) {
+        return Err(metadata_error("client_name is longer than 255 bytes"));
+    }
+    let is_native = match &asked.application_type {
+        Some(ApplicationType::Native) => true,
+        None | Some(ApplicationType::Web) => false,
+        Some(_) => return Err(metadata_error("application_type is native or web")),
+    };
+    let grants = asked
+        .grant_types
+        .unwrap_or(vec![GrantType::AuthorizationCode]);
+    let grants: Vec<_> = GRANT_TYPES
+        .into_iter()
+        .filter(|known| grants.contains(known))
+        .collect();
+    let redirect_uris = asked.redirect_uris.unwrap_or_default();
+    let by_browser = grants.contains(&GrantType::AuthorizationCode);
+    if by_browser && redirect_uris.is_empty() || redirect_uris.len() > MAX_REDIRECT_URIS {
+        let description = format!("redirect_uris has 1 to {MAX_REDIRECT_URIS} addresses");
+        let code = OAuthErrorCode::InvalidRedirectUri;
+        return Err(Failure::new(code, description));
+    }
+    for uri in &redirect_uris {
+        check_redirect_uri(uri, &base_host, is_native)?;
+    }
+    let types = asked.response_types.unwrap_or(vec!["code".to_owned()]);
+    if by_browser && !types.iter().any(|it| it == "code") {
+        return Err(metadata_error("response_types does not have code"));
+    }
+    let mut metadata = ClientMetadata::new(asked.client_uri)
+        .redirect_uris(redirect_uris)
+        .response_types(vec!["code".to_owned()])
+        .grant_types(grants)
+        // Whatever was asked for: no client here has a secret.
+        .token_endpoint_auth_method("none")
+        .application_type(match is_native {
+            true => ApplicationType::Native,
+            false => ApplicationType::Web,
+        });
+    metadata.client_name = asked.client_name;
+    metadata.logo_uri = asked.logo_uri;
+    metadata.tos_uri = asked.tos_uri;
+    metadata.policy_uri = asked.policy_uri;
+    Ok(metadata)
+}
+
+/// A page on the web, on this host or below it.
+fn web_page(name: &str, uri: &str, base_host: Option<&str>) -> Result<Url, Failure> {
+    let found = Target::parse(uri).filter(|it| it.url().scheme() == "https");
+    let Some(url) = found.map(|it| it.url().clone()) else {
+        let description =
+            format!("{name} is no https address of a page, or has a user or password");
+        return Err(metadata_error(description));
+    };
+    if base_host.is_some_and(|base| !is_below(&url, base)) {
+        return Err(metadata_error(format!(
+            "{name} is not on the host of client_uri"
+        )));
+    }
+    Ok(url)
+}
+
+fn is_below(url: &Url, base_host: &str) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let above = host.strip_suffix(base_host);
+    above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
+/// [Where a browser may be led back to][rules].
+///
+/// [rules]: https://spec.matrix.org/v1.19/client-server-api/#redirect-uri-validation
+fn check_redirect_uri(uri: &str, base_host: &str, is_native: bool) -> Result<(), Failure> {
+    let wrong = |why: &str| {
+        let shown: String = uri.chars().take(200).collect();
+        let description = format!("{shown:?} cannot be a redirect URI: {why}");
+        Err(Failure::new(
+            OAuthErrorCode::InvalidRedirectUri,
+            description,
+        ))
+    };
+    let Some(target) = Target::parse(uri).filter(|_| uri.len() <= MAX_TEXT) else {
+        return wrong("it is no address that a browser may be led to");
+    };
+    let url = target.url();
+    if uri.contains('#') {
+        return wrong("it has a fragment");
+    }
+    match url.scheme() {
+        "https" if is_below(url, base_host) => Ok(()),
+        "https" => wrong("it is not on the host of client_uri"),
+        _ if !is_native => wrong("a web page's is an https address"),
+        "http" if !is_loopback(url) => wrong("http leads to this device alone"),
+        "http" if url.port().is_some() => wrong("its port is left out, for any is good"),
+        "http" => Ok(()),
+        scheme if !is_reversed(scheme, base_host) => {
+            wrong("its scheme does not begin with the host of client_uri in reverse")
+        }
+        _ if url.has_authority() => {
+            wrong("an own scheme has no host: one slash at most follows it")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a scheme begins with a host's name in reverse: `com.example.app` for `example.com`.
+fn is_reversed(scheme: &str, host: &str) -> bool {
+    let mut labels = scheme.split('.');
+    host.rsplit('.').all(|label| labels.next() == Some(label))
+}

@@ -1,0 +1,293 @@
+//! Letting in a device that has no browser: the [device authorization grant].
+//!
+//! [device authorization grant]: https://spec.matrix.org/v1.19/client-server-api/#device-authorisation-grant
+
+use std::time::Duration;
+
+use matricula_api::{
+    oauth::{DeviceAuthorization, GrantType, OAuthErrorCode, Scope, TokenResponse},
+    server::Reply,
+};
+use matricula_job::{Cx, Method, Timestamp};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Consent, Failure, LINK, clients::Client, sessions, token::grant_error, unstored};
+use crate::engine::{
+    entrance::{Door, Field, Form, Turn},
+    layout::{escape, html},
+    limits::Bucket,
+    millis,
+    refusal::Fault,
+    routes::Call,
+    tokens::{ALPHANUMERIC, digest},
+};
+
+/// How long a person may take.
+const LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// How long a code is remembered after that, to tell its client that it is too old.
+const MEMORY: Duration = Duration::from_secs(10 * 60);
+
+/// How long a client waits between two questions, and by how much longer once it was too fast.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How many codes are remembered; beyond it the oldest is forgotten.
+const MAX_CODES: i64 = 5_000;
+
+/// Letters that are not mistaken for others, and that make no words.
+const LETTERS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
+
+pub(super) fn begin(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
+    let form = Form::of(&call.request.body);
+    let client = Client::of(call, form.value("client_id"))?;
+    if !client.may_use(&GrantType::DeviceCode) {
+        let code = OAuthErrorCode::UnauthorizedClient;
+        return Err(Failure::new(
+            code,
+            "the client did not register for this grant",
+        ));
+    }
+    let scope = sessions::granted_scope(form.value("scope"))?;
+    make_room(call.tx, cx.now)?;
+    let device_code = cx.entropy.text(ALPHANUMERIC, 43);
+    let letters = cx.entropy.text(LETTERS, 8);
+    call.tx.execute(
+        "INSERT INTO oauth_device_codes (digest, user_code, client, scope, interval, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            digest(&device_code),
+            digest(&letters),
+            client.id,
+            scope.as_str(),
+            INTERVAL.as_millis() as i64,
+            millis(cx.now.plus(LIFETIME))
+        ],
+    )?;
+    let user_code = format!("{}-{}", &letters[..4], &letters[4..]);
+    let page = format!("{}{LINK}", call.home.base_url);
+    let complete = format!("{page}?code={user_code}");
+    let answer = DeviceAuthorization::new(device_code, user_code, page, LIFETIME)
+        .verification_uri_complete(complete)
+        .interval(INTERVAL);
+    Ok(unstored(200, &answer))
+}
+
+fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    let forgotten = millis(now).saturating_sub(MEMORY.as_millis() as i64);
+    tx.execute(
+        "DELETE FROM oauth_device_codes WHERE expires_at <= ?1",
+        [forgotten],
+    )?;
+    tx.execute(
+        "DELETE FROM oauth_device_codes WHERE rowid IN
+             (SELECT rowid FROM oauth_device_codes ORDER BY expires_at DESC LIMIT -1 OFFSET ?1)",
+        [MAX_CODES - 1],
+    )?;
+    Ok(())
+}
+
+/// A device code as a client asks about it.
+struct Pending {
+    client: String,
+    scope: String,
+    user: Option<i64>,
+    denied: bool,
+    interval: i64,
+    next_poll_at: i64,
+    expires_at: i64,
+}
+
+pub(super) fn redeem(
+    call: &Call<'_>,
+    cx: &mut Cx<'_>,
+    client: &Client,
+    form: &Form,
+) -> Result<TokenResponse, Failure> {
+    let digest = digest(form.value("device_code"));
+    let Some(code) = find(call.tx, &digest)?.filter(|code| code.client == client.id) else {
+        return Err(grant_error("this device code is not known, or was used"));
+    };
+    if code.denied {
+        let description = "the person did not allow it";
+        return Err(Failure::new(OAuthErrorCode::AccessDenied, description));
+    }
+    let now = millis(cx.now);
+    if code.expires_at <= now {
+        let description = "nobody allowed it in time; begin again";
+        return Err(Failure::new(OAuthErrorCode::ExpiredToken, description));
+    }
+    let Some(user) = code.user else {
+        return Err(wait(call.tx, now, &digest, &code)?);
+    };
+    let sql = "DELETE FROM oauth_device_codes WHERE digest = ?1";
+    call.tx.execute(sql, [&digest])?;
+    let scope = Scope::from(code.scope);
+    Ok(sessions::begin(call, cx, user, client, &scope, None)?)
+}
+
+fn find(tx: &Transaction<'_>, digest: &[u8]) -> Result<Option<Pending>, Fault> {
+    let found = tx
+        .query_row(
+            "SELECT client, scope, user, denied, interval, next_poll_at, expires_at
+             FROM oauth_device_codes WHERE digest = ?1",
+            [digest],
+            |row| {
+                Ok(Pending {
+                    client: row.get(0)?,
+                    scope: row.get(1)?,
+                    user: row.get(2)?,
+                    denied: row.get(3)?,
+                    interval: row.get(4)?,
+                    next_poll_at: row.get(5)?,
+                    expires_at: row.get(6)?,
+                })
+            },
+        )
+        .optional()?;
+    Ok(found)
+}
+
+/// Nobody has decided yet. Who asks too early is told to be slower from now on.
+fn wait(tx: &Transaction<'_>, now: i64, digest: &[u8], code: &Pending) -> Result<Failure, Fault> {
+    // Only a clock set back leads beyond the interval.
+    let early = now < code.next_poll_at && code.next_poll_at <= now + code.interval;
+    let interval = match early {
+        true => code.interval + INTERVAL.as_millis() as i64,
+        false => code.interval,
+    };
+    tx.execute(
+        "UPDATE oauth_device_codes SET interval = ?2, next_poll_at = ?3 WHERE digest = ?1",
+        params![digest, interval, now + interval],
+    )?;
+    let seconds = interval / 1000;
+    let code = match early {
+        true => OAuthErrorCode::SlowDown,
+        false => OAuthErrorCode::AuthorizationPending,
+    };
+    Ok(Failure::new(
+        code,
+        format!("ask again in {seconds} seconds"),
+    ))
+}
+
+/// The page to which a person takes the code.
+pub(super) fn page(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+    let typed = call.request.query("code").unwrap_or_default();
+    let letters: String = typed.chars().filter(char::is_ascii_alphabetic).collect();
+    let letters = letters.to_ascii_uppercase();
+    if letters.is_empty() {
+        return Ok(ask(typed, None));
+    }
+    let bucket = Bucket {
+        kind: "user_code",
+        limit: call.home.config.limits.login,
+        peer: &call.request.peer,
+    };
+    bucket.check(call.tx, cx.now)?;
+    let Some((digest, client, scope)) = find_open(call.tx, cx.now, &letters)? else {
+        bucket.take(call.tx, cx.now)?;
+        return Ok(ask(
+            typed,
+            Some("no device waits with this code; is it the newest?"),
+        ));
+    };
+    let Some(client) = Client::find(call.tx, &client)? else {
+        return Ok(ask(
+            typed,
+            Some("the device's client is not known any more"),
+        ));
+    };
+    let shown = format!(
+        "{}-{}",
+        &letters[..letters.len() / 2],
+        &letters[letters.len() / 2..]
+    );
+    let purpose = format!(
+        "to let in the device that shows the code <strong>{shown}</strong> ({})",
+        escape(client.name())
+    );
+    let door = Door {
+        about: &format!("{LINK} {digest:?}"),
+        purpose: &purpose,
+        username: "",
+        sign_up_first: false,
+        leads_to: "",
+    };
+    match call.enter(cx, &door)? {
+        Turn::Outside(page) => Ok(page),
+        Turn::Inside(user) => {
+            let what = format!(
+                "<p>Go on only if a device in front of you shows the code \
+                 <strong class=\"code\">{shown}</strong>, and you began this yourself.</p>\n{}",
+                client.describe(&scope, None)
+            );
+            let consent = Consent {
+                title: "Let this device in?",
+                what: &what,
+                yes: "Allow",
+            };
+            call.consent(cx, &door, user, &consent)
+        }
+        Turn::Chosen(user, step) if step == "allow" => {
+            decide(call.tx, &digest, Some(user))?;
+            let body = "<p>The device is let in. Go back to it; you can close this page.</p>";
+            Ok(html(200, "en", "Done", body))
+        }
+        Turn::Chosen(..) | Turn::Away => {
+            decide(call.tx, &digest, None)?;
+            let body = "<p>The device is not let in. You can close this page.</p>";
+            Ok(html(200, "en", "Refused", body))
+        }
+    }
+}
+
+fn find_open(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    letters: &str,
+) -> Result<Option<(Vec<u8>, String, Scope)>, Fault> {
+    let found = tx
+        .query_row(
+            "SELECT digest, client, scope FROM oauth_device_codes
+             WHERE user_code = ?1 AND expires_at > ?2 AND user IS NULL AND NOT denied",
+            params![digest(letters), millis(now)],
+            |row| {
+                let scope: String = row.get(2)?;
+                Ok((row.get(0)?, row.get(1)?, Scope::from(scope)))
+            },
+        )
+        .optional()?;
+    Ok(found)
+}
+
+fn decide(tx: &Transaction<'_>, digest: &[u8], user: Option<i64>) -> Result<(), Fault> {
+    tx.execute(
+        "UPDATE oauth_device_codes SET user = ?2, denied = ?2 IS NULL WHERE digest = ?1",
+        params![digest, user],
+    )?;
+    Ok(())
+}
+
+fn ask(typed: &str, error: Option<&str>) -> Reply {
+    let field = Field {
+        name: "code",
+        label: "The code that your device shows",
+        hint: "Eight letters, such as BCDF-GHJK.",
+        kind: "text",
+        more: &format!(
+            "value=\"{}\" maxlength=\"20\" autocomplete=\"off\" autocapitalize=\"characters\" \
+             spellcheck=\"false\"",
+            escape(typed)
+        ),
+    };
+    let alert = error.map_or(String::new(), |error| {
+        format!("<p role=\"alert\">Not yet: {}</p>\n", escape(error))
+    });
+    let body = format!(
+        "{alert}<form method=\"{}\">\n{}<button>Continue</button>\n</form>",
+        Method::Get.as_str().to_ascii_lowercase(),
+        field.with_error(error)
+    );
+    let status = if error.is_some() { 400 } else { 200 };
+    html(status, "en", "Let a device in", &body)
+}

@@ -1,0 +1,58 @@
+//! What a homeserver that delegates to this server is still to be told, in order.
+
+use rusqlite::{Transaction, params};
+use serde_json::{Value, json};
+
+use super::{
+    Homeserver,
+    refusal::{Fault, Refusal},
+};
+use matricula_api::ErrorCode;
+
+/// How much may be left to tell. Beyond it nobody new is let in.
+const MAX_PROVISIONS: i64 = 10_000;
+
+impl Homeserver {
+    /// There is this user, with this device.
+    pub(super) fn provision_device(
+        &self,
+        tx: &Transaction<'_>,
+        localpart: &str,
+        device: &str,
+        name: Option<&str>,
+    ) -> Result<(), Fault> {
+        self.provision(tx, "provision_user", json!({ "localpart": localpart }))?;
+        let mut body = json!({ "localpart": localpart, "device_id": device });
+        if let Some(name) = name {
+            body["display_name"] = json!(name);
+        }
+        self.provision(tx, "upsert_device", body)
+    }
+
+    /// The device is no more.
+    pub(super) fn withdraw_device(
+        &self,
+        tx: &Transaction<'_>,
+        localpart: &str,
+        device: &str,
+    ) -> Result<(), Fault> {
+        let body = json!({ "localpart": localpart, "device_id": device });
+        self.provision(tx, "delete_device", body)
+    }
+
+    fn provision(&self, tx: &Transaction<'_>, what: &str, body: Value) -> Result<(), Fault> {
+        if self.delegation().is_none() {
+            return Ok(());
+        }
+        let count: i64 = tx.query_row("SELECT count(*) FROM provisions", [], |row| row.get(0))?;
+        if count >= MAX_PROVISIONS {
+            let error = "the homeserver has not been reached for too long";
+            return Err(Refusal::new(503, ErrorCode::Unknown, error).into());
+        }
+        tx.execute(
+            "INSERT INTO provisions (path, body) VALUES (?1, ?2)",
+            params![format!("/_synapse/mas/{what}"), body.to_string()],
+        )?;
+        Ok(())
+    }
+}

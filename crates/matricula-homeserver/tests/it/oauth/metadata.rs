@@ -1,0 +1,89 @@
+//! What the server says of itself, and what is not to be had beside it.
+
+use matricula_api::{Endpoint, client::oauth_server_metadata::GetAuthMetadata};
+use matricula_homeserver::{Config, OAuth};
+use matricula_job::{Body, Method, Response};
+use serde_json::{Value, json};
+
+use super::home;
+use crate::{Home, LOGIN, LOGOUT, PASSWORD, REFRESH, REGISTER, get, post};
+
+const METADATA: &str = "/_matrix/client/v1/auth_metadata";
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+
+#[test]
+fn the_metadata_are_as_specified_and_the_same_at_both_addresses() {
+    let mut home = home();
+    let reply = home.get(METADATA);
+    let response = Response::new(200, vec![], Body::Bytes(reply.0.body.clone()));
+    let metadata = GetAuthMetadata::read_success(&response).unwrap();
+    assert_eq!(metadata.issuer, "http://private.localhost/");
+    assert_eq!(metadata.code_challenge_methods_supported, ["S256"]);
+    assert_eq!(metadata.response_modes_supported, ["query", "fragment"]);
+    assert_eq!(metadata.prompt_values_supported.unwrap(), ["create"]);
+    assert_eq!(reply.ok(), home.get(DISCOVERY).ok());
+}
+
+#[test]
+fn without_oauth_there_are_no_metadata_endpoints_or_pages() {
+    let mut home = Home::open();
+    for path in [
+        METADATA,
+        DISCOVERY,
+        "/oauth2/authorize",
+        "/link",
+        "/account",
+    ] {
+        home.get(path).err(404, "M_UNRECOGNIZED");
+    }
+    let token = home.post("/oauth2/token", Value::Null);
+    token.err(404, "M_UNRECOGNIZED");
+}
+
+#[test]
+fn endpoints_take_post_alone() {
+    let mut home = home();
+    for path in ["token", "registration", "device", "revoke", "introspect"] {
+        let reply = home.get(&format!("/oauth2/{path}"));
+        assert_eq!(reply.header("Allow"), Some("POST"));
+        reply.err(405, "M_UNRECOGNIZED");
+    }
+}
+
+#[test]
+fn beside_oauth_the_own_ways_go_on() {
+    let mut home = home();
+    home.register_named("bob").ok();
+    home.login("alice", json!({})).ok();
+}
+
+#[test]
+fn where_oauth_stands_instead_the_own_ways_answer_as_on_a_delegating_synapse() {
+    let mut home = Home::new(
+        Config::default()
+            .with_oauth(OAuth::instead())
+            .with_guests(true),
+    );
+    home.get(METADATA).ok();
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    home.post(REGISTER, body.clone()).err(403, "M_FORBIDDEN");
+    home.post(&format!("{REGISTER}?kind=guest"), json!({}))
+        .err(403, "M_FORBIDDEN");
+    for request in [
+        get(LOGIN),
+        post(LOGIN, body),
+        post(LOGOUT, json!({})),
+        post("/_matrix/client/v3/logout/all", json!({})),
+        post(REFRESH, json!({ "refresh_token": "x" })),
+        get("/_matrix/client/v3/register/available?username=alice"),
+        post("/_matrix/client/v3/account/password", json!({})),
+        post("/_matrix/client/v3/account/deactivate", json!({})),
+    ] {
+        home.send(request).err(404, "M_UNRECOGNIZED");
+    }
+    let whoami = home.send(matricula_homeserver::Request::new(
+        Method::Get,
+        crate::WHOAMI,
+    ));
+    whoami.err(401, "M_MISSING_TOKEN");
+}

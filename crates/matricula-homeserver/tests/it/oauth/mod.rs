@@ -1,0 +1,137 @@
+//! The OAuth 2.0 authorization server.
+
+mod authorize;
+mod clients;
+mod code;
+mod device;
+mod metadata;
+mod tokens;
+
+use matricula_api::oauth::{AuthorizationRequest, CodeChallenge, Prompt, Scope};
+use matricula_homeserver::{Config, OAuth};
+use serde_json::{Value, json};
+
+use crate::{
+    Home, PASSWORD, Reply,
+    person::{Led, form, press, sign_in},
+    post, text,
+};
+
+const TOKEN: &str = "/oauth2/token";
+const REDIRECT: &str = "http://127.0.0.1:4567/callback";
+const DEVICE_ID: &str = "ABCDEFGHIJ";
+/// The pair that RFC 7636 gives as its example.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A home with OAuth 2.0 beside its own ways, where alice has an account.
+fn home() -> Home {
+    let mut home = Home::new(Config::default().with_oauth(OAuth::beside()));
+    home.register_named("alice").ok();
+    home
+}
+
+fn metadata() -> Value {
+    json!({
+        "client_uri": "https://example.com/",
+        "client_name": "Example <Client>",
+        "redirect_uris": ["http://127.0.0.1/callback", "https://app.example.com/back"],
+        "response_types": ["code"],
+        "grant_types": ["authorization_code", "refresh_token",
+            "urn:ietf:params:oauth:grant-type:device_code"],
+        "token_endpoint_auth_method": "none",
+        "application_type": "native",
+    })
+}
+
+fn register_client(home: &mut Home, metadata: Value) -> Reply {
+    home.send(post("/oauth2/registration", metadata))
+}
+
+#[track_caller]
+fn client(home: &mut Home) -> String {
+    let reply = register_client(home, metadata());
+    assert_eq!(reply.0.status, 201, "{}", reply.text());
+    text(&reply.json(), "client_id")
+}
+
+fn request(client: &str) -> AuthorizationRequest {
+    let scope = Scope::client(DEVICE_ID).unwrap();
+    let challenge = CodeChallenge::new(CHALLENGE).unwrap();
+    AuthorizationRequest::new(client, REDIRECT, scope, "the state", challenge)
+}
+
+fn url(request: &AuthorizationRequest) -> String {
+    request.url("https://h/oauth2/authorize").unwrap()
+}
+
+/// What the person is led back with, after alice has signed in and allowed the request.
+#[track_caller]
+fn allow(home: &mut Home, request: &AuthorizationRequest) -> Led {
+    let address = url(request);
+    let consent = sign_in(home, &address, "alice", PASSWORD);
+    Led::of(&press(home, &address, &consent, "allow", &[]))
+}
+
+/// A code for alice's device, of this client.
+#[track_caller]
+fn code(home: &mut Home, client: &str) -> String {
+    let led = allow(home, &request(client));
+    led.parameter("code").unwrap().to_owned()
+}
+
+fn redeem(home: &mut Home, client: &str, code: &str) -> Reply {
+    redeem_with(home, client, code, REDIRECT, VERIFIER)
+}
+
+fn redeem_with(
+    home: &mut Home,
+    client: &str,
+    code: &str,
+    redirect_uri: &str,
+    verifier: &str,
+) -> Reply {
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", redirect_uri),
+        ("client_id", client),
+        ("code_verifier", verifier),
+    ];
+    home.send(form(TOKEN, &fields))
+}
+
+fn refresh(home: &mut Home, client: &str, pair: &Value) -> Reply {
+    let token = text(pair, "refresh_token");
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token.as_str()),
+        ("client_id", client),
+    ];
+    home.send(form(TOKEN, &fields))
+}
+
+/// The client, and the tokens of alice's device.
+#[track_caller]
+fn session(home: &mut Home) -> (String, Value) {
+    let client = client(home);
+    let code = code(home, &client);
+    let pair = redeem(home, &client, &code).ok();
+    (client, pair)
+}
+
+/// A refusal in the form of OAuth 2.0.
+#[track_caller]
+fn refused(reply: &Reply, status: u16, error: &str) {
+    let json = reply.json();
+    assert_eq!(
+        (reply.0.status, &json["error"]),
+        (status, &json!(error)),
+        "{json}"
+    );
+    assert!(json["error_description"].is_string(), "{json}");
+}
+
+fn sign_up_request(client: &str) -> AuthorizationRequest {
+    request(client).prompt(Prompt::Create)
+}

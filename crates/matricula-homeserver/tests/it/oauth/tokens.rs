@@ -1,0 +1,227 @@
+//! Tokens that turn over, are taken back, and are explained.
+
+use std::time::Duration;
+
+use matricula_homeserver::{Config, Delegation, OAuth};
+use matricula_job::Secret;
+use serde_json::{Value, json};
+
+use super::{
+    DEVICE_ID, TOKEN, client, code, home, redeem, refresh, refused, register_client, session,
+};
+use crate::{Home, LOGOUT, PASSWORD, REFRESH, Reply, person::form, text};
+
+fn access(pair: &Value) -> String {
+    text(pair, "access_token")
+}
+
+fn revoke(home: &mut Home, token: &str, client: &str) -> Reply {
+    let fields = [("token", token), ("client_id", client)];
+    home.send(form("/oauth2/revoke", &fields))
+}
+
+#[test]
+fn a_refresh_gives_a_new_pair_for_the_same_device() {
+    let mut home = home();
+    let (client, first) = session(&mut home);
+    home.wait(Duration::from_secs(300));
+    let second = refresh(&mut home, &client, &first).ok();
+    assert_ne!(first["refresh_token"], second["refresh_token"]);
+    assert_eq!(second["expires_in"], 300);
+    let me = home.whoami(&access(&second)).ok();
+    assert_eq!(me["device_id"], DEVICE_ID);
+}
+
+#[test]
+fn a_lost_answer_can_be_asked_for_again() {
+    let mut home = home();
+    let (client, first) = session(&mut home);
+    let lost = refresh(&mut home, &client, &first).ok();
+    let second = refresh(&mut home, &client, &first).ok();
+    home.whoami(&access(&second)).ok();
+    home.whoami(&access(&lost)).err(401, "M_UNKNOWN_TOKEN");
+}
+
+#[test]
+fn the_old_refresh_token_works_until_the_new_is_used_and_then_ends_the_session() {
+    let mut home = home();
+    let (client, first) = session(&mut home);
+    let second = refresh(&mut home, &client, &first).ok();
+    home.whoami(&access(&first)).ok();
+    home.whoami(&access(&second)).ok();
+    home.whoami(&access(&first)).err(401, "M_UNKNOWN_TOKEN");
+    // Whoever has the old token stole it, or was stolen from.
+    refused(&refresh(&mut home, &client, &first), 400, "invalid_grant");
+    home.whoami(&access(&second)).err(401, "M_UNKNOWN_TOKEN");
+    refused(&refresh(&mut home, &client, &second), 400, "invalid_grant");
+}
+
+#[test]
+fn a_refresh_token_expires_as_configured() {
+    let config = Config::default()
+        .with_oauth(OAuth::beside())
+        .with_access_token_lifetime(Duration::from_secs(7))
+        .with_refresh_token_lifetime(Duration::from_secs(60));
+    let mut home = Home::new(config);
+    home.register_named("alice").ok();
+    let (client, first) = session(&mut home);
+    assert_eq!(first["expires_in"], 7);
+    home.wait(Duration::from_secs(60));
+    refused(&refresh(&mut home, &client, &first), 400, "invalid_grant");
+}
+
+#[test]
+fn a_refresh_token_is_its_clients_alone_and_nothing_for_matrix_own_refresh() {
+    let mut home = home();
+    let (client, pair) = session(&mut home);
+    let mut metadata = super::metadata();
+    metadata["client_name"] = json!("Another");
+    let other = text(&register_client(&mut home, metadata).json(), "client_id");
+    refused(&refresh(&mut home, &other, &pair), 400, "invalid_grant");
+    let body = json!({ "refresh_token": text(&pair, "refresh_token") });
+    home.post(REFRESH, body).err(401, "M_UNKNOWN_TOKEN");
+    refresh(&mut home, &client, &pair).ok();
+    // And the other way round.
+    let body = json!({ "username": "bob", "password": PASSWORD, "refresh_token": true });
+    let own = home.register(body).ok();
+    refused(&refresh(&mut home, &client, &own), 400, "invalid_grant");
+}
+
+#[test]
+fn signing_in_anew_as_the_same_device_ends_the_session_before() {
+    let mut home = home();
+    let (client, first) = session(&mut home);
+    let code = code(&mut home, &client);
+    let second = redeem(&mut home, &client, &code).ok();
+    home.whoami(&access(&first)).err(401, "M_UNKNOWN_TOKEN");
+    let own = home.login("alice", json!({ "device_id": DEVICE_ID })).ok();
+    refused(&refresh(&mut home, &client, &second), 400, "invalid_grant");
+    home.whoami(&access(&own)).ok();
+}
+
+#[test]
+fn unknown_grants_and_missing_fields_are_refused() {
+    let mut home = home();
+    let client = client(&mut home);
+    let password = [("grant_type", "password"), ("client_id", client.as_str())];
+    let reply = home.send(form(TOKEN, &password));
+    refused(&reply, 400, "unsupported_grant_type");
+    refused(&home.send(form(TOKEN, &[])), 401, "invalid_client");
+    let bare = [
+        ("grant_type", "refresh_token"),
+        ("client_id", client.as_str()),
+    ];
+    refused(&home.send(form(TOKEN, &bare)), 400, "invalid_grant");
+    refused(&revoke(&mut home, "", &client), 400, "invalid_request");
+}
+
+#[test]
+fn either_token_given_back_ends_the_session() {
+    for which in ["access_token", "refresh_token"] {
+        let mut home = home();
+        let (client, pair) = session(&mut home);
+        revoke(&mut home, &text(&pair, which), &client).ok();
+        home.whoami(&access(&pair)).err(401, "M_UNKNOWN_TOKEN");
+        refused(&refresh(&mut home, &client, &pair), 400, "invalid_grant");
+        // Given back already is as good as given back.
+        revoke(&mut home, &text(&pair, which), &client).ok();
+    }
+}
+
+#[test]
+fn a_token_is_taken_back_whoever_gives_it_and_whether_expired_or_not() {
+    let mut home = home();
+    let (client, pair) = session(&mut home);
+    home.wait(Duration::from_secs(301));
+    revoke(&mut home, &access(&pair), "another").ok();
+    refused(&refresh(&mut home, &client, &pair), 400, "invalid_grant");
+}
+
+#[test]
+fn a_token_of_matrix_own_ways_is_not_revoked_here() {
+    let mut home = home();
+    let own = home.login("alice", json!({})).ok();
+    revoke(&mut home, &access(&own), "x").ok();
+    home.whoami(&access(&own)).ok();
+    home.post_as(&access(&own), LOGOUT, json!({})).ok();
+}
+
+fn delegated() -> Home {
+    let homeserver = "http://127.0.0.1:8008".parse().unwrap();
+    let oauth = OAuth::instead().with_delegation(Delegation::new(homeserver, "between us"));
+    let mut home = Home::new(Config::default().with_oauth(oauth));
+    let client = client(&mut home);
+    let address = super::url(&super::sign_up_request(&client));
+    let page = home.send(crate::person::link(&address));
+    let fields = [("username", "alice"), ("password", PASSWORD)];
+    crate::person::press(&mut home, &address, &page, "sign-up", &fields);
+    home
+}
+
+fn introspect(home: &mut Home, secret: Option<&str>, token: &str) -> Reply {
+    let mut request = form("/oauth2/introspect", &[("token", token)]);
+    request.bearer = secret.map(Secret::from);
+    home.send(request)
+}
+
+#[test]
+fn the_homeserver_that_delegates_is_told_what_a_token_is_worth() {
+    let mut home = delegated();
+    let (client, pair) = session(&mut home);
+    let token = access(&pair);
+    home.wait(Duration::from_secs(100));
+    let json = introspect(&mut home, Some("between us"), &token).ok();
+    assert_eq!(json["active"], true);
+    assert_eq!(json["username"], "alice");
+    assert_eq!(json["device_id"], DEVICE_ID);
+    assert_eq!(json["client_id"], client);
+    assert_eq!(json["expires_in"], 200);
+    assert_eq!(json["scope"], pair["scope"]);
+    let inactive = json!({ "active": false });
+    for other in ["", "invented", &text(&pair, "refresh_token")] {
+        assert_eq!(
+            introspect(&mut home, Some("between us"), other).ok(),
+            inactive
+        );
+    }
+    home.wait(Duration::from_secs(200));
+    assert_eq!(
+        introspect(&mut home, Some("between us"), &token).ok(),
+        inactive
+    );
+}
+
+#[test]
+fn introspection_is_a_use_of_the_new_token() {
+    let mut home = delegated();
+    let (client, first) = session(&mut home);
+    let second = refresh(&mut home, &client, &first).ok();
+    let json = introspect(&mut home, Some("between us"), &access(&second)).ok();
+    assert_eq!(json["active"], true);
+    let json = introspect(&mut home, Some("between us"), &access(&first)).ok();
+    assert_eq!(json["active"], false);
+}
+
+#[test]
+fn nobody_else_learns_what_a_token_is_worth() {
+    let mut home = delegated();
+    let (_, pair) = session(&mut home);
+    let token = access(&pair);
+    for secret in [None, Some(""), Some("between you"), Some(token.as_str())] {
+        refused(
+            &introspect(&mut home, secret, &token),
+            401,
+            "invalid_client",
+        );
+    }
+    // Nor where nobody delegates.
+    let mut home = super::home();
+    let (_, pair) = session(&mut home);
+    for secret in [None, Some("")] {
+        refused(
+            &introspect(&mut home, secret, &access(&pair)),
+            401,
+            "invalid_client",
+        );
+    }
+}
