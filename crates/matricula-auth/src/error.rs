@@ -95,6 +95,22 @@ pub enum AuthError {
         /// The server's words.
         message: String,
     },
+    /// The account is no guest's, or has no session: nothing can be made of it.
+    #[error("{user_id} is no guest with a session; only a guest can become a user")]
+    NotAGuest {
+        /// Whose account.
+        user_id: UserId,
+    },
+    /// The server makes no user of the guest.
+    #[error("{server} makes no user of the guest {guest:?}{}; register a new account", says(.message))]
+    GuestNotUpgraded {
+        /// Which server.
+        server: ServerUrl,
+        /// The guest's name.
+        guest: String,
+        /// The server's words.
+        message: String,
+    },
     /// The server takes no more accounts for now.
     #[error("{server} takes no more accounts for now{}{}", says(.message), contact(.admin_contact))]
     ServerFull {

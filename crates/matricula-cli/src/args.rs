@@ -103,7 +103,8 @@ pub(crate) enum Command {
         matricula register\n  \
         matricula register example.org --username alice\n  \
         printf %s \"$PASSWORD\" | matricula register example.org --username alice --password-stdin\n  \
-        matricula register example.org --token-file invitation.txt --accept-terms --json",
+        matricula register example.org --token-file invitation.txt --accept-terms --json\n  \
+        matricula register --upgrade-guest --password-file password.txt",
     group(ArgGroup::new("from_stdin").args(["password_stdin", "token_stdin"]))
 )]
 pub(crate) struct Register {
@@ -137,6 +138,12 @@ pub(crate) struct Register {
     /// Make a guest account
     #[arg(long)]
     pub(crate) guest: bool,
+    /// Make a user of a guest whose account is kept here; the user id stays
+    #[arg(long, conflicts_with_all = ["server", "username", "guest", "resume"])]
+    pub(crate) upgrade_guest: bool,
+    /// Which guest, like @17:example.org; without one, the account used last
+    #[arg(long, value_name = "USER_ID", requires = "upgrade_guest")]
+    pub(crate) account: Option<String>,
     /// Make the account without signing in to it
     #[arg(long)]
     pub(crate) inhibit_login: bool,

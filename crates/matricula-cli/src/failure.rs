@@ -192,6 +192,8 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         | AuthError::WeakPassword { .. }
         | AuthError::Closed { .. }
         | AuthError::GuestsNotAllowed { .. }
+        | AuthError::NotAGuest { .. }
+        | AuthError::GuestNotUpgraded { .. }
         | AuthError::ServerFull { .. }
         | AuthError::TokenWrong { .. }
         | AuthError::AddressRefused { .. }

@@ -10,7 +10,7 @@ mod store;
 pub use drive::{Person, drive};
 pub use error::Error;
 pub use keeper::{Forgetful, Keeper};
-pub use register::{Register, register};
+pub use register::{Register, register, upgrade};
 pub use session::{Session, send};
 pub use store::{AccountStore, StoreError, Turn};
 

@@ -4,11 +4,13 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_api::oauth::ClientMetadata;
 use matricula_auth::{
-    AuthError, Discovery, OAuthLogin, Question, Registration, Reply, ServerAddress, Wishes,
-    registration::AccountKind,
+    Account, AuthError, Discovery, OAuthLogin, Question, Registration, Reply, ServerAddress,
+    Wishes,
+    registration::{AccountKind, Guest},
 };
 use matricula_http::Runner;
 use matricula_job::Secret;
+use serde_json::Value;
 
 use crate::{Error, Forgetful, Keeper, Person, Session, drive};
 
@@ -25,7 +27,21 @@ pub fn register(server: &str) -> Register<'_> {
         keeper: Box::new(Forgetful),
         person: Box::new(|_: &Question| Reply::Nobody),
         browser: None,
+        data: Value::Null,
     }
+}
+
+/// Makes a user of a guest: under the same user id, with a password, on a new device.
+///
+/// The guest's session is over once it is done. What is said of [`register`] holds here too.
+///
+/// # Errors
+/// [`AuthError::NotAGuest`] where the account is a user's, or has no session.
+pub fn upgrade(guest: &Account) -> Result<Register<'_>, Error> {
+    let mut upgrade = register(guest.server.as_str());
+    upgrade.wishes.upgrade = Some(Guest::of(guest)?);
+    upgrade.data = guest.data.clone();
+    Ok(upgrade)
 }
 
 /// A registration about to begin: `.await` it. See [`register`].
@@ -37,6 +53,7 @@ pub struct Register<'a> {
     keeper: Box<dyn Keeper + Send + 'a>,
     person: Box<dyn Person + Send + 'a>,
     browser: Option<(ClientMetadata, String)>,
+    data: Value,
 }
 
 impl<'a> Register<'a> {
@@ -126,7 +143,7 @@ impl<'a> Register<'a> {
         )
         .await?;
         let device_id = self.wishes.device_id.clone();
-        let mut registration = Registration::new(&facts, self.wishes);
+        let mut registration = Registration::new(&facts, self.wishes).with_data(self.data);
         let registered = drive(
             &mut registration,
             &self.runner,

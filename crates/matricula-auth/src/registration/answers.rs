@@ -11,7 +11,6 @@ use super::{
     AccountKind, Phase, Registration, Turn,
     elsewhere::is_elsewhere,
     questions::{Ask, Refusal},
-    settle::may_be_our_own,
 };
 use crate::{
     Account, AuthError, Event, Notice, account,
@@ -59,7 +58,7 @@ impl Registration {
                 self.on_new_session(now, stage, *info, turn);
             }
             Err(ApiError::Uia(info)) => self.on_uia(now, stage, *info, turn),
-            Err(ApiError::Matrix(error)) if replay && may_be_our_own(&error) => {
+            Err(ApiError::Matrix(error)) if replay && self.may_be_our_own(&error) => {
                 self.on_refused_replay(stage, error, turn);
             }
             // Servers keep a session for hours, not for days: begin a new one.
@@ -166,6 +165,15 @@ impl Registration {
                 };
                 self.on_refused_address(&stage, error, turn);
             }
+            _ if self.wishes.upgrade.is_some() && is_about_the_guest(&error) => {
+                let guest = self.username().to_owned();
+                let error = AuthError::GuestNotUpgraded {
+                    server,
+                    guest,
+                    message,
+                };
+                self.end(Err(error), turn);
+            }
             ErrorCode::UserInUse | ErrorCode::InvalidUsername | ErrorCode::Exclusive => {
                 let refused = Refusal {
                     code: error.code,
@@ -213,5 +221,17 @@ impl Registration {
             }
             _ => self.end(Err(AuthError::Refused { server, error }), turn),
         }
+    }
+}
+
+/// Whether a server that says so does not know the guest, or not that guests can become users.
+fn is_about_the_guest(error: &MatrixError) -> bool {
+    match error.code {
+        ErrorCode::UnknownToken
+        | ErrorCode::MissingToken
+        | ErrorCode::UserInUse
+        | ErrorCode::InvalidUsername
+        | ErrorCode::Exclusive => true,
+        _ => error.status == 403,
     }
 }

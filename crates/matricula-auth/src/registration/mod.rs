@@ -29,7 +29,7 @@ use serde_json::Value;
 
 use elsewhere::is_elsewhere;
 use questions::{Ask, Refusal};
-pub use wishes::{AccountKind, Phone, PhoneError, Wishes};
+pub use wishes::{AccountKind, Guest, Phone, PhoneError, Wishes};
 
 use crate::{
     Account, AuthError, Conversation, Effect, Event, Input, PasswordPolicy, ServerFacts,
@@ -42,7 +42,7 @@ const MOST_REQUESTS: u32 = 40;
 /// How often the person may try another name, password or token.
 const MOST_TRIES: u32 = 5;
 
-/// Makes an account; ends in an [`Account`], with a session unless the wishes say otherwise.
+/// Makes an account, or makes a user of a [guest](Wishes::upgrade); ends in an [`Account`], with a session unless the wishes say otherwise.
 ///
 /// It never assumes that the user id has the name that was wished: the server decides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -211,7 +211,11 @@ impl Registration {
 
     /// The same registration with what the person has to add or change, for going on later.
     #[must_use]
-    pub fn with_answers(mut self, answers: Wishes) -> Self {
+    pub fn with_answers(mut self, mut answers: Wishes) -> Self {
+        if self.wishes.upgrade.is_some() {
+            // The guest's name stays.
+            answers.username = None;
+        }
         if answers.username.is_some() || answers.password.is_some() {
             // The server's session is bound to the old ones.
             self.progress.forget();
@@ -270,6 +274,9 @@ impl Registration {
             // a second device.
             self.wishes.device_id = Some(cx.entropy.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10));
         }
+        if let Some(guest) = &self.wishes.upgrade {
+            self.wishes.username = Some(guest.user_id().localpart().to_owned());
+        }
         let server = self.server.clone();
         if self.prefers_sso {
             // The page that servers offer to clients which cannot do single sign-on themselves.
@@ -291,7 +298,9 @@ impl Registration {
     }
 
     fn begin_with_name(&mut self, turn: &mut Turn) {
-        if self.wishes.username.is_some() && self.wishes.kind == AccountKind::User {
+        // The name of a guest who becomes a user is taken: by the guest.
+        let is_new = self.wishes.kind == AccountKind::User && self.wishes.upgrade.is_none();
+        if self.wishes.username.is_some() && is_new {
             self.check_name(turn);
         } else {
             self.register(None, turn);
@@ -366,6 +375,7 @@ impl Registration {
             request.device_id = wishes.device_id.clone();
             request.inhibit_login = wishes.inhibit_login.then_some(true);
             request.refresh_token = wishes.refresh_token.then_some(true);
+            request.guest_access_token = wishes.upgrade.as_ref().map(|guest| guest.token().clone());
         }
         let job = request.job(&self.server);
         self.send(job, turn);

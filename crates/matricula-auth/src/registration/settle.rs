@@ -111,6 +111,16 @@ impl Registration {
             .is_none_or(|flow| flow.stages.iter().all(is_done))
     }
 
+    /// Whether a refusal of a request sent twice may be the work of the first.
+    pub(super) fn may_be_our_own(&self, error: &MatrixError) -> bool {
+        match error.code {
+            ErrorCode::UserInUse | ErrorCode::Unknown | ErrorCode::Unauthorized => true,
+            // Of a guest who has become a user the old token is dead.
+            ErrorCode::UnknownToken | ErrorCode::Forbidden => self.wishes.upgrade.is_some(),
+            _ => false,
+        }
+    }
+
     pub(super) fn sign_in(&mut self, stage: Option<Stage>, is_taken: bool, turn: &mut Turn) {
         self.phase = Phase::SigningIn { stage, is_taken };
         let password = self.wishes.password.clone().unwrap_or_default();
@@ -152,12 +162,4 @@ impl Registration {
             }
         }
     }
-}
-
-/// Whether a refusal of a request sent twice may be the work of the first.
-pub(super) fn may_be_our_own(error: &MatrixError) -> bool {
-    matches!(
-        error.code,
-        ErrorCode::UserInUse | ErrorCode::Unknown | ErrorCode::Unauthorized
-    )
 }

@@ -2,14 +2,20 @@
 
 use std::{fmt, str::FromStr};
 
+use matricula_api::UserId;
 use matricula_job::{Secret, secret::exposed};
 use serde::{Deserialize, Serialize};
+
+use crate::{Account, AuthError};
 
 /// What the person wants of a new account, and has said in advance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wishes {
     /// An ordinary account or a guest's.
     pub kind: AccountKind,
+    /// The guest who is to become a user: under the guest's own name, whatever `username` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Guest>,
     /// The name; without one the server picks one.
     pub username: Option<String>,
     /// The password; without one a strong one is made, and kept with the account.
@@ -45,6 +51,43 @@ impl Wishes {
         self.email = answers.email.or(self.email.take());
         self.phone = answers.phone.or(self.phone.take());
         self.accept_terms |= answers.accept_terms;
+    }
+}
+
+/// A guest with a session, [who can become a user].
+///
+/// [who can become a user]: https://spec.matrix.org/v1.19/client-server-api/#guest-access
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    user_id: UserId,
+    #[serde(with = "exposed")]
+    token: Secret,
+}
+
+impl Guest {
+    /// Whose account this is.
+    ///
+    /// # Errors
+    /// [`AuthError::NotAGuest`] where it is a user's, or has no session.
+    pub fn of(account: &Account) -> Result<Self, AuthError> {
+        match &account.access_token {
+            Some(token) if account.is_guest => Ok(Self {
+                user_id: account.user_id.clone(),
+                token: token.clone(),
+            }),
+            _ => Err(AuthError::NotAGuest {
+                user_id: account.user_id.clone(),
+            }),
+        }
+    }
+
+    /// Who.
+    pub fn user_id(&self) -> &UserId {
+        &self.user_id
+    }
+
+    pub(super) fn token(&self) -> &Secret {
+        &self.token
     }
 }
 

@@ -9,6 +9,7 @@ mod authenticated;
 mod deactivation;
 mod discovery;
 mod every_way;
+mod guest_upgrade;
 mod kept;
 mod login;
 mod lost_answers;

@@ -7,6 +7,7 @@ mod homeserver;
 mod login;
 mod register;
 mod session;
+mod upgrade;
 
 use std::{io::Read, path::Path};
 

@@ -27,6 +27,9 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
         return resume(context, id, wishes, terminal).await;
     }
     tell_of_half_done(context)?;
+    if options.upgrade_guest {
+        return super::upgrade::run(context, &options).await;
+    }
     if options.dry_run {
         return super::dry_run::register(context, options.server.as_deref(), wishes);
     }
@@ -45,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
 }
 
 /// What the options say. Secrets come from files and standard input, never from arguments.
-fn wishes(options: &Register) -> Result<Wishes, Failure> {
+pub(super) fn wishes(options: &Register) -> Result<Wishes, Failure> {
     let mut wishes = Wishes {
         kind: if options.guest {
             AccountKind::Guest
@@ -170,7 +173,7 @@ async fn resume(
 }
 
 /// Registers, and tells what came of it.
-async fn finish(
+pub(super) async fn finish(
     context: &Context<'_>,
     registration: &mut Registration,
     mut terminal: Terminal,

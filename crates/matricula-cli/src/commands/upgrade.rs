@@ -1,0 +1,33 @@
+//! `matricula register --upgrade-guest`: a guest becomes a user.
+
+use matricula::auth::{Discovery, Registration, ServerAddress, registration::Guest};
+use matricula::drive;
+
+use super::{Context, dry_run, register, session};
+use crate::{args::Register, failure::Failure, person::Terminal};
+
+pub(crate) async fn run(context: &Context<'_>, options: &Register) -> Result<(), Failure> {
+    let account = session::account(context, options.account.as_deref())?;
+    let mut wishes = register::wishes(options)?;
+    wishes.upgrade = Some(Guest::of(&account).map_err(matricula::Error::from)?);
+    if options.dry_run {
+        return dry_run::register(context, Some(account.server.as_str()), wishes);
+    }
+    let mut terminal = Terminal::new(context.report, context.no_input);
+    if terminal.is_there() && wishes.password.is_none() {
+        wishes.password = terminal.choose_password()?;
+    }
+    // Whatever is opened here runs until the end of this function.
+    let (account, _opened) = session::reach(account).await?;
+    let mut discovery = Discovery::new(ServerAddress::Url(account.server));
+    let mut accounts = context.home.accounts();
+    let facts = drive(
+        &mut discovery,
+        &context.runner,
+        &mut accounts,
+        &mut terminal,
+    )
+    .await?;
+    let mut registration = Registration::new(&facts, wishes).with_data(account.data);
+    register::finish(context, &mut registration, terminal).await
+}
