@@ -7,6 +7,7 @@ mod asking;
 mod canary;
 mod command;
 mod dry_run;
+mod guest_upgrade;
 mod hostile;
 mod http;
 mod journeys;

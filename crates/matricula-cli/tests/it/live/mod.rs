@@ -5,3 +5,4 @@ mod journeys;
 mod operations;
 mod secrets;
 mod table;
+mod ways_in;
