@@ -3,11 +3,12 @@
 
 use matricula_job::Operation;
 
-use crate::{fallback, oauth, sliding_sync};
+use crate::{fallback, oauth, sliding_sync, synapse};
 
 /// The parts of it, by name.
 pub const OPERATIONS: &[(&str, &[Operation])] = &[
     ("fallback", fallback::OPERATIONS),
     ("oauth", oauth::OPERATIONS),
     ("sliding_sync", sliding_sync::OPERATIONS),
+    ("synapse", synapse::OPERATIONS),
 ];

@@ -60,6 +60,8 @@ pub mod server;
 #[cfg(feature = "client")]
 pub mod sliding_sync;
 mod sorted_map;
+#[cfg(feature = "client")]
+pub mod synapse;
 pub mod uia;
 mod wire;
 

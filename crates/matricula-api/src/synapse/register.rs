@@ -1,0 +1,79 @@
+//! Registering with the secret that a server shares with whoever runs it.
+
+use matricula_job::{Api, Job, Method, Operation, Response, Retry, Secret, ServerUrl};
+
+use crate::{ApiError, Endpoint, client::registration::RegisterResponse, object::object, wire};
+
+const PATH: &str = "/_synapse/admin/v1/register";
+
+/// `GET /_synapse/admin/v1/register`: a number that the next [`RegisterBySecret`] is signed with.
+///
+/// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/register_api.html)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GetNonce;
+
+object! {
+    /// What the server answers to [`GetNonce`].
+    pub struct GetNonceResponse {
+        required {
+            /// Good for one attempt, and for a minute.
+            nonce: String = "nonce" as text,
+        }
+    }
+}
+
+impl Endpoint for GetNonce {
+    const OPERATION: Operation = Operation::new(Api::Client, "synapseGetNonce", Method::Get, PATH)
+        .with_retry(Retry::Idempotent);
+
+    type Response = GetNonceResponse;
+
+    fn job(&self, server: &ServerUrl) -> Job {
+        Job::for_operation(server, PATH, &Self::OPERATION)
+    }
+
+    fn read_success(response: &Response) -> Result<GetNonceResponse, ApiError> {
+        wire::read(response)
+    }
+}
+
+object! {
+    /// `POST /_synapse/admin/v1/register`: makes an account, even where registration is closed.
+    ///
+    /// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/register_api.html)
+    pub struct RegisterBySecret {
+        required {
+            /// From [`GetNonce`].
+            nonce: String = "nonce" as text,
+            /// The localpart.
+            username: String = "username" as text,
+            /// The password to set.
+            password: Secret = "password" as secret,
+            /// The HMAC-SHA1 of the nonce, the name, the password and `admin` or `notadmin`, with a NUL
+            /// between each, under the shared secret; in hexadecimal digits.
+            mac: Secret = "mac" as secret,
+        }
+        optional {
+            /// Whether it is an administrator's.
+            admin: bool = "admin",
+            /// What others see; without it, the localpart.
+            displayname: String = "displayname" as text,
+        }
+    }
+}
+
+impl Endpoint for RegisterBySecret {
+    const OPERATION: Operation =
+        Operation::new(Api::Client, "synapseRegisterBySecret", Method::Post, PATH)
+            .with_secrets(&["/password", "/mac"], &["/access_token", "/refresh_token"]);
+
+    type Response = RegisterResponse;
+
+    fn job(&self, server: &ServerUrl) -> Job {
+        Job::for_operation(server, PATH, &Self::OPERATION).with_body(wire::body(self))
+    }
+
+    fn read_success(response: &Response) -> Result<RegisterResponse, ApiError> {
+        wire::read(response)
+    }
+}

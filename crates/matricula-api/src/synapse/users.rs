@@ -1,0 +1,106 @@
+//! The users of a server, for its administrators.
+
+use matricula_job::{
+    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl,
+};
+
+use crate::{ApiError, Endpoint, UserId, object::object, wire};
+
+const PATH: &str = "/_synapse/admin/v2/users/{userId}";
+const PARTS: &[&str] = &["/_synapse/admin/v2/users/"];
+
+/// `GET /_synapse/admin/v2/users/{userId}`: what the server knows of a user.
+///
+/// Token: an administrator's. 404 where there is no such user.
+/// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#query-user-account)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GetUser {
+    /// Who.
+    pub user_id: UserId,
+}
+
+object! {
+    /// A user, as administrators see one.
+    pub struct User {
+        required {
+            /// Who.
+            name: UserId = "name",
+        }
+        optional {
+            /// What others see.
+            displayname: String = "displayname" as text,
+            /// Whether it is an administrator.
+            admin: bool = "admin",
+            /// Whether the account is shut for good.
+            deactivated: bool = "deactivated",
+            /// Whether the account is shut for now.
+            locked: bool = "locked",
+            /// Whether the account may do little for now.
+            suspended: bool = "suspended",
+            /// When it was made, in milliseconds since 1970.
+            creation_ts: u64 = "creation_ts",
+        }
+    }
+}
+
+impl Endpoint for GetUser {
+    const OPERATION: Operation = Operation::new(Api::Client, "synapseGetUser", Method::Get, PATH)
+        .with_auth(OperationAuth::Required)
+        .with_retry(Retry::Idempotent);
+
+    type Response = User;
+
+    fn job(&self, server: &ServerUrl) -> Job {
+        let url = wire::address(server, PARTS, &[self.user_id.as_str()]);
+        Job::for_operation_at(url, &Self::OPERATION)
+    }
+
+    fn read_success(response: &Response) -> Result<User, ApiError> {
+        wire::read(response)
+    }
+}
+
+object! {
+    /// What a [`PutUser`] says of the user.
+    pub struct UserChange {
+        optional {
+            /// The password to set.
+            password: Secret = "password" as secret,
+            /// What others see; without it, the localpart.
+            displayname: String = "displayname" as text,
+            /// Whether it is an administrator.
+            admin: bool = "admin",
+        }
+    }
+}
+
+/// `PUT /_synapse/admin/v2/users/{userId}`: makes a user; **changes** one who is there.
+///
+/// Token: an administrator's.
+/// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#create-or-modify-account)
+#[derive(Clone, Debug, PartialEq)]
+pub struct PutUser {
+    /// Who.
+    pub user_id: UserId,
+    /// What is set.
+    pub user: UserChange,
+}
+
+impl Endpoint for PutUser {
+    const OPERATION: Operation = Operation::new(Api::Client, "synapsePutUser", Method::Put, PATH)
+        .with_auth(OperationAuth::Required)
+        .with_secrets(&["/password"], &[])
+        // A second one is a change, and who was there before the first is not told from who is not.
+        .with_retry(Retry::NotProcessed);
+
+    type Response = User;
+
+    fn job(&self, server: &ServerUrl) -> Job {
+        let url = wire::address(server, PARTS, &[self.user_id.as_str()]);
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(&self.user))
+    }
+
+    fn read_success(response: &Response) -> Result<User, ApiError> {
+        wire::read(response)
+    }
+}
