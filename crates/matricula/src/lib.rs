@@ -3,6 +3,7 @@
 mod drive;
 mod error;
 mod keeper;
+mod management;
 mod register;
 mod session;
 mod store;

@@ -7,7 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use matricula_auth::{Account, OAuthClient, OAuthLogin, Registration, tables};
+use matricula_api::UserId;
+use matricula_auth::{
+    Account, Address, OAuthClient, OAuthLogin, PendingAddress, PendingPassword, Registration,
+    tables,
+};
 use matricula_job::Patch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -119,6 +123,40 @@ impl AccountStore {
         let content = self.read()?;
         let table = content.tables.get(tables::OAUTH_CLIENTS);
         let stored = table.and_then(|table| table.get(issuer));
+        stored.map(|value| self.parse(value)).transpose()
+    }
+
+    /// What an unfinished change of this account's password left behind.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn pending_password(
+        &self,
+        user_id: &UserId,
+    ) -> Result<Option<PendingPassword>, StoreError> {
+        self.entry(tables::PASSWORD_CHANGES, user_id.as_str())
+    }
+
+    /// How far the adding of this address to this account has come.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn pending_address(
+        &self,
+        user_id: &UserId,
+        address: &Address,
+    ) -> Result<Option<PendingAddress>, StoreError> {
+        let key = PendingAddress::key(user_id, address);
+        self.entry(tables::ADDRESS_ADDITIONS, &key)
+    }
+
+    fn entry<T: serde::de::DeserializeOwned>(
+        &self,
+        table: &str,
+        key: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let content = self.read()?;
+        let stored = content.tables.get(table).and_then(|table| table.get(key));
         stored.map(|value| self.parse(value)).transpose()
     }
 
@@ -294,11 +332,39 @@ impl Keeper for AccountStore {
                     }
                     None => {
                         table.remove(&change.key);
+                        if change.table == tables::ACCOUNTS {
+                            content.default.take_if(|default| *default == change.key);
+                        }
                     }
                 }
             }
+            settle_passwords(&mut content.tables);
             Ok(())
         })
+    }
+}
+
+/// Moves each password that an account has for certain into the account, as it is kept by now.
+fn settle_passwords(tables: &mut BTreeMap<String, BTreeMap<String, Value>>) {
+    let Some(changes) = tables.get_mut(tables::PASSWORD_CHANGES) else {
+        return;
+    };
+    let mut settled = BTreeMap::new();
+    changes.retain(|user_id, change| {
+        let is_set = change["is_set"] == true;
+        if is_set {
+            settled.insert(user_id.clone(), change["password"].take());
+        }
+        !is_set
+    });
+    let mut accounts = tables.get_mut(tables::ACCOUNTS);
+    for (user_id, password) in settled {
+        let account = accounts
+            .as_mut()
+            .and_then(|accounts| accounts.get_mut(&user_id));
+        if let Some(account) = account {
+            account["password"] = password;
+        }
     }
 }
 

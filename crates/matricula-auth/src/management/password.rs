@@ -3,7 +3,7 @@
 use std::mem;
 
 use matricula_api::client::password_management::{ChangePassword, ChangePasswordResponse};
-use matricula_job::{Cx, Machine, Secret, Step, secret::exposed};
+use matricula_job::{Cx, Machine, Patch, Secret, Step, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use super::{left_to_account_page, step_part};
@@ -16,8 +16,7 @@ use crate::{
 /// [kept with the account](Account::password).
 ///
 /// One that is made here is stored before it is sent, in [`tables::PASSWORD_CHANGES`], and stays
-/// there until it is certain which password the account has. Then whoever keeps the account removes
-/// it from there. Where the answer is lost, the same is asked for again, with the old password and
+/// there until it is certain which password the account has. Where the answer is lost, the same is asked for again, with the old password and
 /// with the new one: whichever the server takes, the account then has the new one.
 ///
 /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword>.
@@ -44,13 +43,25 @@ enum Phase {
     Over,
 }
 
-/// A password that was made here, and which the account may have by now.
+/// What is stored of a change of password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PendingPassword {
-    /// It.
-    #[serde(with = "exposed")]
-    pub password: Secret,
+    /// The new password, where it was made here.
+    #[serde(with = "exposed", default)]
+    pub password: Option<Secret>,
+    /// Whether the account has it for certain, or one that only the person knows. Whoever keeps
+    /// accounts then moves this into [`Account::password`], and forgets the rest; before, the account
+    /// may have it.
+    pub is_set: bool,
+}
+
+impl PendingPassword {
+    fn put_into(&self, account: &Account, patch: &mut Patch) {
+        // A text and a flag: this always has a JSON form.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        patch.put(tables::PASSWORD_CHANGES, account.user_id.as_str(), json);
+    }
 }
 
 type Turn = Step<Effect, Event<Option<Secret>>>;
@@ -95,7 +106,7 @@ impl PasswordChange {
     /// Goes on after an earlier change of which it is not certain whether it was made.
     #[must_use]
     pub fn after(mut self, pending: PendingPassword) -> Self {
-        self.pending = Some(pending.password);
+        self.pending = pending.password;
         self
     }
 
@@ -118,12 +129,10 @@ impl PasswordChange {
         };
         if self.given.is_none() {
             let pending = PendingPassword {
-                password: self.new.clone(),
+                password: Some(self.new.clone()),
+                is_set: false,
             };
-            // A text: this always has a JSON form.
-            let json = serde_json::to_vec(&pending).unwrap_or_default();
-            let key = self.account.user_id.as_str();
-            turn.commit.put(tables::PASSWORD_CHANGES, key, json);
+            pending.put_into(&self.account, &mut turn.commit);
         }
         let mut part = self.part();
         for password in self.pending.iter().chain(&self.known) {
@@ -159,6 +168,11 @@ impl PasswordChange {
         match (mem::replace(&mut self.phase, Phase::Over), result) {
             (_, Ok(_)) => {
                 let made = self.given.is_none().then(|| self.new.clone());
+                let pending = PendingPassword {
+                    password: made.clone(),
+                    is_set: true,
+                };
+                pending.put_into(&self.account, &mut turn.commit);
                 self.end(Ok(made), turn);
             }
             (Phase::Changing(part), Err(AuthError::MayBeDone { what, .. })) => {

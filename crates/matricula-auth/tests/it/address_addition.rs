@@ -37,10 +37,8 @@ fn written_to() -> Talk<AddressAddition> {
 }
 
 fn stored(talk: &Talk<AddressAddition>) -> Option<PendingAddress> {
-    let changes = talk.commits.iter().flat_map(|commit| commit.changes());
-    let last = changes
-        .filter(|change| change.table == tables::ADDRESS_ADDITIONS)
-        .next_back()?;
+    let mut changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let last = changes.rfind(|change| change.table == tables::ADDRESS_ADDITIONS)?;
     let value = last.value.as_ref()?;
     Some(serde_json::from_slice(value).unwrap())
 }

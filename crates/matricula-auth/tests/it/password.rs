@@ -20,17 +20,26 @@ fn made(account: &Account) -> Talk<PasswordChange> {
     Talk::start(PasswordChange::to_a_made_one(account))
 }
 
-/// What is stored of the new password: put, removed, or never touched.
-fn stored(talk: &Talk<PasswordChange>) -> Option<Option<String>> {
-    let changes = talk.commits.iter().flat_map(|commit| commit.changes());
-    let change = changes
-        .filter(|change| change.table == tables::PASSWORD_CHANGES)
-        .next_back()?;
+/// What is stored of the new password: whether it is certain and which; nothing any more; or nothing
+/// ever.
+fn stored(talk: &Talk<PasswordChange>) -> Option<Option<(bool, Option<String>)>> {
+    let mut changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let change = changes.rfind(|change| change.table == tables::PASSWORD_CHANGES)?;
     assert_eq!(change.key, "@alice:example.org");
     Some(change.value.as_ref().map(|json| {
         let pending: PendingPassword = serde_json::from_slice(json).unwrap();
-        pending.password.expose().to_owned()
+        let password = pending.password.map(|made| made.expose().to_owned());
+        (pending.is_set, password)
     }))
+}
+
+/// This password, which the account may have.
+fn maybe(password: &str) -> Option<Option<(bool, Option<String>)>> {
+    Some(Some((false, Some(password.to_owned()))))
+}
+
+fn pending(password: &str) -> PendingPassword {
+    serde_json::from_value(json!({ "password": password, "is_set": false })).unwrap()
 }
 
 fn tried(talk: &Talk<PasswordChange>) -> Value {
@@ -49,7 +58,7 @@ fn the_old_password_lets_the_new_one_in_and_devices_are_signed_out_unless_kept()
     assert_eq!(talk.body()["new_password"], "new");
     talk.answer(200, &json!({}));
     assert_eq!(*talk.ok(), None, "the person keeps it");
-    assert_eq!(stored(&talk), None);
+    assert_eq!(stored(&talk), Some(Some((true, None))));
     assert_eq!(talk.requests, [CHANGE, CHANGE]);
 
     let keeping = PasswordChange::new(&account(None), "new".into()).keeping_devices();
@@ -62,10 +71,10 @@ fn one_that_is_made_is_stored_before_it_is_sent_and_until_it_is_kept() {
     let new = talk.body()["new_password"].as_str().unwrap().to_owned();
     assert_eq!(new.len(), 24);
     assert_eq!(talk.commits.len(), 1);
-    assert_eq!(stored(&talk), Some(Some(new.clone())));
+    assert_eq!(stored(&talk), maybe(&new));
     talk.answer(401, &password()).answer(200, &json!({}));
     assert_eq!(talk.ok().as_ref().unwrap().expose(), new);
-    assert_eq!(stored(&talk), Some(Some(new)));
+    assert_eq!(stored(&talk), Some(Some((true, Some(new)))));
 }
 
 #[test]
@@ -169,7 +178,10 @@ fn what_cannot_be_settled_is_called_in_doubt_and_the_new_password_stays_stored()
                 "{at}: {}",
                 talk.error()
             );
-            assert!(matches!(stored(&talk), Some(Some(_))), "{at}");
+            assert!(
+                matches!(stored(&talk), Some(Some((false, Some(_))))),
+                "{at}"
+            );
         }
     }
 }
@@ -179,10 +191,8 @@ fn after_a_crash_the_same_password_is_used_and_tried_as_the_old_one_too() {
     let mut talk = made(&account(Some("old")));
     talk.answer(401, &password());
     // The program ends here. What was stored is read back.
-    let kept = stored(&talk).unwrap().unwrap();
-    let pending = || -> PendingPassword {
-        serde_json::from_value(json!({ "password": kept.clone() })).unwrap()
-    };
+    let kept = stored(&talk).unwrap().unwrap().1.unwrap();
+    let pending = || pending(&kept);
     for is_changed in [true, false] {
         let change = PasswordChange::to_a_made_one(&account(Some("old"))).after(pending());
         let mut talk = Talk::start(change);
@@ -201,7 +211,7 @@ fn after_a_crash_the_same_password_is_used_and_tried_as_the_old_one_too() {
     let change = PasswordChange::to_a_made_one(&account(Some("old"))).after(pending());
     let mut talk = Talk::start(change);
     talk.answer(400, &refused("M_WEAK_PASSWORD"));
-    assert_eq!(stored(&talk), Some(Some(kept)));
+    assert_eq!(stored(&talk), maybe(&kept));
 }
 
 #[test]
@@ -211,10 +221,9 @@ fn what_waits_for_a_browser_goes_on_with_the_same_password() {
     talk.answer(401, &stages(&["m.login.sso"]))
         .reply(Reply::Nobody);
     assert!(matches!(talk.error(), AuthError::StagesNotSupported(_)));
-    let kept = stored(&talk).unwrap().unwrap();
-    let pending = serde_json::from_value(json!({ "password": kept })).unwrap();
+    let kept = stored(&talk).unwrap().unwrap().1.unwrap();
     let change = PasswordChange::to_a_made_one(&account(None))
-        .after(pending)
+        .after(pending(&kept))
         .with_session("s1");
     let mut talk = Talk::start(change);
     assert_eq!(talk.body()["new_password"], new);
@@ -256,7 +265,7 @@ fn no_password_is_in_what_it_shows_of_itself() {
     let account = account(Some("canary-kept"));
     let change = PasswordChange::new(&account, "canary-new".into())
         .with_password("canary-old".into())
-        .after(serde_json::from_value(json!({ "password": "canary-pending" })).unwrap());
+        .after(pending("canary-pending"));
     let mut talk = Talk::start(change);
     talk.answer(401, &password());
     let shown = format!("{:?}", talk.conversation);
