@@ -1,11 +1,10 @@
 //! The file that accounts and half-done registrations are kept in.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+mod content;
+mod disk;
+mod error;
+
+use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
 use matricula_api::UserId;
 use matricula_auth::{
@@ -13,8 +12,11 @@ use matricula_auth::{
     tables,
 };
 use matricula_job::Patch;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
+
+use content::Content;
+pub use error::StoreError;
 
 use crate::Keeper;
 
@@ -25,34 +27,6 @@ use crate::Keeper;
 #[derive(Clone, Debug)]
 pub struct AccountStore {
     dir: PathBuf,
-}
-
-/// What the file holds. A version that is not known is refused, never overwritten.
-#[derive(Serialize, Deserialize)]
-struct Content {
-    schema_version: u32,
-    /// The account that commands use unless told otherwise.
-    #[serde(default)]
-    default: Option<String>,
-    #[serde(default)]
-    tables: BTreeMap<String, BTreeMap<String, Value>>,
-}
-
-const SCHEMA_VERSION: u32 = 1;
-
-#[derive(Deserialize)]
-struct Version {
-    schema_version: u32,
-}
-
-impl Default for Content {
-    fn default() -> Self {
-        Self {
-            schema_version: SCHEMA_VERSION,
-            default: None,
-            tables: BTreeMap::new(),
-        }
-    }
 }
 
 impl AccountStore {
@@ -181,8 +155,8 @@ impl AccountStore {
     /// # Errors
     /// Where the lock file cannot be made or locked.
     pub fn take_turn(&self) -> Result<Turn, StoreError> {
-        make_private_dir(&self.dir).map_err(failed(&self.dir, "make"))?;
-        self.lock("session.lock").map(Turn)
+        disk::make_dir(&self.dir)?;
+        disk::lock(&self.dir, "session.lock").map(Turn)
     }
 
     /// Makes this the account that is used unless told otherwise.
@@ -253,65 +227,21 @@ impl AccountStore {
     }
 
     fn read(&self) -> Result<Content, StoreError> {
-        let path = self.path();
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
-            Err(error) => {
-                return Err(StoreError::Io {
-                    path,
-                    what: "read",
-                    error,
-                });
-            }
-        };
-        // What a JSON error says about this file could be a piece of a secret: only where it is.
-        let unreadable = |error: serde_json::Error| {
-            self.unreadable(&format!("line {}, column {}", error.line(), error.column()))
-        };
-        // First, for another version may have another shape.
-        let Version { schema_version } = serde_json::from_slice(&text).map_err(unreadable)?;
-        if schema_version != SCHEMA_VERSION {
-            return Err(self.unreadable(&format!("it has version {schema_version}")));
+        match disk::read(&self.path())? {
+            Some(text) => Content::read(&text).map_err(|what| self.unreadable(&what)),
+            None => Ok(Content::default()),
         }
-        serde_json::from_slice(&text).map_err(unreadable)
     }
 
     fn change(
         &self,
         change: impl FnOnce(&mut Content) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        make_private_dir(&self.dir).map_err(failed(&self.dir, "make"))?;
-        let _lock = self.lock("accounts.lock")?;
+        disk::make_dir(&self.dir)?;
+        let _lock = disk::lock(&self.dir, "accounts.lock")?;
         let mut content = self.read()?;
         change(&mut content)?;
-        let text = serde_json::to_vec_pretty(&content)
-            .map_err(|error| self.unreadable(&error.to_string()))?;
-        let path = self.path();
-        self.replace(&path, &text).map_err(failed(&path, "write"))
-    }
-
-    /// Waits for the lock, which is held until the file is dropped.
-    fn lock(&self, name: &str) -> Result<File, StoreError> {
-        let path = self.dir.join(name);
-        let file = private_file(&path).map_err(failed(&path, "make"))?;
-        file.lock().map_err(failed(&path, "lock"))?;
-        Ok(file)
-    }
-
-    /// Old or new, never half: written beside, made durable, renamed into place.
-    fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {
-        let beside = self.dir.join("accounts.json.new");
-        // One that a crash left behind may have been made by somebody else, with other rights.
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = private_file(&beside)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        File::open(&self.dir)?.sync_all()
+        disk::replace(&self.path(), &content.write())
     }
 }
 
@@ -372,58 +302,3 @@ fn settle_passwords(tables: &mut BTreeMap<String, BTreeMap<String, Value>>) {
 #[derive(Debug)]
 #[must_use = "the turn is over when this is dropped"]
 pub struct Turn(#[expect(dead_code, reason = "the lock is held as long as this is")] File);
-
-fn failed(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreError + use<> {
-    let path = path.to_owned();
-    move |error| StoreError::Io { path, what, error }
-}
-
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-fn make_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// Why something could not be kept or read back.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// The file system refused.
-    #[error("could not {what} {}: {error}; check the rights and the free space, or name another directory", path.display())]
-    Io {
-        /// What the file system refused.
-        path: PathBuf,
-        /// What was to be done with it.
-        what: &'static str,
-        /// Its words.
-        error: io::Error,
-    },
-    /// A server gave the name of an account that is kept for another server.
-    #[error("an account {user_id} of another server, {server}, is kept in {}; sign out of it first, or name another directory", path.display())]
-    OtherServer {
-        /// Which file.
-        path: PathBuf,
-        /// Which name.
-        user_id: String,
-        /// Whose account is kept.
-        server: String,
-    },
-    /// The file was not written by this program, or by a newer version.
-    #[error("{} cannot be read ({what}); it is left as it is: move it aside to begin anew", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-}

@@ -1,0 +1,67 @@
+//! Files that only their owner can read, locked across processes and replaced whole.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+use super::StoreError;
+
+/// Makes the directory, for its owner alone.
+pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(failed(dir, "make"))
+}
+
+/// Waits for the lock of this name in the directory, which is held until the file is dropped.
+pub(super) fn lock(dir: &Path, name: &str) -> Result<File, StoreError> {
+    let path = dir.join(name);
+    let file = private_file(&path).map_err(failed(&path, "make"))?;
+    file.lock().map_err(failed(&path, "lock"))?;
+    Ok(file)
+}
+
+/// What the file holds; nothing where there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match fs::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path, "read")(error)),
+    }
+}
+
+/// Old or new, never half: written beside, made durable, renamed into place.
+pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), StoreError> {
+    let beside = path.with_added_extension("new");
+    let write = || {
+        // One that a crash left behind may have been made by somebody else, with other rights.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = private_file(&beside)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(failed(path, "write"))
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn failed(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |error| StoreError::Io { path, what, error }
+}

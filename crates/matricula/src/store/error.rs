@@ -1,0 +1,37 @@
+//! Why something could not be kept or read back.
+
+use std::{io, path::PathBuf};
+
+/// Why something could not be kept or read back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The file system refused.
+    #[error("could not {what} {}: {error}; check the rights and the free space, or name another directory", path.display())]
+    Io {
+        /// What the file system refused.
+        path: PathBuf,
+        /// What was to be done with it.
+        what: &'static str,
+        /// Its words.
+        error: io::Error,
+    },
+    /// A server gave the name of an account that is kept for another server.
+    #[error("an account {user_id} of another server, {server}, is kept in {}; sign out of it first, or name another directory", path.display())]
+    OtherServer {
+        /// Which file.
+        path: PathBuf,
+        /// Which name.
+        user_id: String,
+        /// Whose account is kept.
+        server: String,
+    },
+    /// The file was not written by this program, or by a newer version.
+    #[error("{} cannot be read ({what}); it is left as it is: move it aside to begin anew", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
