@@ -12,6 +12,8 @@ mod clients;
 mod clock;
 mod credentials;
 #[cfg(feature = "async")]
+mod driver;
+#[cfg(feature = "async")]
 mod failure;
 #[cfg(feature = "async")]
 mod files;
@@ -31,4 +33,4 @@ pub use files::{Disk, FileSource};
 #[cfg(feature = "async")]
 pub use options::Options;
 #[cfg(feature = "async")]
-pub use runner::Runner;
+pub use runner::{Handle, Runner};

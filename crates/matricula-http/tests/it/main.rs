@@ -7,6 +7,7 @@ mod failures;
 mod files;
 mod hostile;
 mod processes;
+mod queues;
 mod redirects;
 mod requests;
 mod secrets;

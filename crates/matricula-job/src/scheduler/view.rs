@@ -1,6 +1,6 @@
 //! Where jobs stand, for whoever watches.
 
-use super::{Scheduler, Standing, State, Ticket};
+use super::{Limits, Scheduler, Standing, State, Ticket};
 use crate::{Auth, Job};
 
 impl Scheduler {
@@ -9,6 +9,11 @@ impl Scheduler {
         self.jobs
             .iter()
             .map(|(ticket, entry)| (Ticket(ticket), &*entry.job))
+    }
+
+    /// The bounds that it keeps.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// How many jobs have not ended.

@@ -100,6 +100,21 @@ pub enum Event {
     Finished(Ticket, Outcome),
 }
 
+impl Event {
+    /// The job that it is about; none where a job was not taken.
+    pub fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Accepted(ticket)
+            | Self::Started { ticket, .. }
+            | Self::Waiting { ticket, .. }
+            | Self::Parked { ticket, .. }
+            | Self::Held { ticket, .. }
+            | Self::Finished(ticket, _) => Some(*ticket),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
 /// Why a job is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

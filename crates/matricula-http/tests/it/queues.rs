@@ -1,0 +1,193 @@
+//! Clones of a runner share queues, pace and what is known of them; nothing runs while nothing is to do.
+
+use std::time::Duration;
+
+use matricula_http::Runner;
+use matricula_job::{
+    Job, Method, QueuePolicy, ServerUrl,
+    scheduler::{Event, Limits, Outcome, Refusal, Standing},
+};
+
+use crate::{
+    PATIENCE, get, options, runner, runtime,
+    server::{Server, answer, ok},
+};
+
+fn send(server: &ServerUrl, txn: &str, queue: &str, policy: QueuePolicy) -> Job {
+    let path = format!("/_matrix/client/v3/rooms/r/send/m.room.message/{txn}");
+    Job::new(server, &path, Method::Put, "sendMessage").with_queue(queue, policy)
+}
+
+const CONTINUE: QueuePolicy = QueuePolicy::AlwaysContinue;
+
+fn targets(server: &Server) -> Vec<String> {
+    let requests = server.requests();
+    let last = |target: &str| target.rsplit('/').next().unwrap().to_owned();
+    requests.iter().map(|it| last(it.target())).collect()
+}
+
+#[test]
+fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
+    let replies: Vec<_> = (0..20).map(|_| ok()).collect();
+    let server = Server::start(replies);
+    let runner = runner();
+    runtime().block_on(async {
+        let handles: Vec<_> = (0..20)
+            .map(|txn| {
+                let job = send(&server.url, &txn.to_string(), "q", CONTINUE);
+                runner.clone().submit(job).unwrap()
+            })
+            .collect();
+        for handle in handles {
+            assert!(handle.await.success());
+        }
+    });
+    let expected: Vec<_> = (0..20).map(|txn| txn.to_string()).collect();
+    assert_eq!(targets(&server), expected);
+    assert!(runner.scheduler().is_empty());
+}
+
+#[test]
+fn a_held_queue_says_so_and_goes_on_when_told() {
+    let refusal = answer("403 Forbidden", &[], r#"{"errcode":"M_FORBIDDEN"}"#);
+    let server = Server::start([refusal, ok(), ok()]);
+    let runner = runner();
+    runtime().block_on(async {
+        let mut events = runner.events();
+        let first = runner.submit(send(&server.url, "a", "q", QueuePolicy::Hold));
+        let second = runner.submit(send(&server.url, "b", "q", QueuePolicy::Hold));
+        let (first, second) = (first.unwrap(), second.unwrap());
+        let held = async {
+            loop {
+                if let Event::Held { queue, ticket, .. } = events.recv().await.unwrap() {
+                    return (queue, ticket);
+                }
+            }
+        };
+        let held = tokio::time::timeout(PATIENCE, held).await.unwrap();
+        assert_eq!(held, ("q".to_owned(), first.ticket()));
+        let standing = |ticket| runner.scheduler().standing(ticket).unwrap();
+        assert_eq!(standing(first.ticket()), Standing::Held);
+        assert_eq!(standing(second.ticket()), Standing::Behind { others: 1 });
+        runner.retry("q");
+        assert!(first.await.success());
+        assert!(second.await.success());
+    });
+    assert_eq!(targets(&server), ["a", "a", "b"]);
+}
+
+#[test]
+fn a_job_goes_on_without_its_handle_and_ends_when_called_back() {
+    let server = Server::start([ok(), ok()]);
+    let runner = runner();
+    runtime().block_on(async {
+        drop(
+            runner
+                .submit(send(&server.url, "a", "q", CONTINUE))
+                .unwrap(),
+        );
+        let second = runner.submit(send(&server.url, "b", "q", CONTINUE));
+        let third = runner.submit(send(&server.url, "c", "q", CONTINUE));
+        let (second, third) = (second.unwrap(), third.unwrap());
+        second.cancel();
+        assert_eq!(second.await, Outcome::Cancelled);
+        assert!(third.await.success());
+    });
+    assert_eq!(targets(&server), ["a", "c"]);
+}
+
+#[test]
+fn a_refusal_holds_back_what_comes_after_it_too() {
+    let limited = answer("429 Too Many Requests", &[], r#"{"retry_after_ms":300}"#);
+    let server = Server::start([limited, ok(), ok()]);
+    let runner = runner();
+    runtime().block_on(async {
+        let mut first = runner
+            .submit(send(&server.url, "a", "q", CONTINUE))
+            .unwrap();
+        while !matches!(first.next().await, Some(Event::Waiting { .. })) {}
+        let second = runner
+            .submit(send(&server.url, "b", "r", CONTINUE))
+            .unwrap();
+        let standing = runner.scheduler().standing(second.ticket());
+        assert!(
+            matches!(standing, Some(Standing::Paced { .. })),
+            "{standing:?}"
+        );
+        assert!(second.await.success());
+        assert!(first.await.success());
+    });
+    assert_eq!(targets(&server), ["a", "a", "b"]);
+}
+
+#[test]
+fn what_was_on_the_wire_when_a_runtime_ended_is_tried_on_the_next() {
+    let server = Server::start([ok(), ok()]);
+    let runner = Runner::new(options());
+    let first = runtime();
+    first.block_on(async {
+        // Handed in, and never given the time to be sent.
+        drop(
+            runner
+                .submit(send(&server.url, "a", "q", CONTINUE))
+                .unwrap(),
+        );
+        drop(
+            runner
+                .submit(send(&server.url, "b", "q", CONTINUE))
+                .unwrap(),
+        );
+    });
+    drop(first);
+    assert_eq!(runner.scheduler().len(), 2);
+    runtime().block_on(async {
+        let last = runner.submit(send(&server.url, "c", "r", CONTINUE));
+        let _ = tokio::time::timeout(PATIENCE, async {
+            while !runner.scheduler().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        drop(last);
+    });
+    assert_eq!(runner.scheduler().queue("q").count(), 0);
+}
+
+#[test]
+fn no_more_is_taken_than_may_wait() {
+    let mut limits = Limits::default();
+    limits.jobs = 1;
+    let server = Server::start([ok()]);
+    let runner = runner().with_limits(limits);
+    runtime().block_on(async {
+        let first = runner
+            .submit(send(&server.url, "a", "q", CONTINUE))
+            .unwrap();
+        let refusal = runner.submit(get(&server.url)).unwrap_err();
+        assert_eq!(refusal, Refusal::Full { most: 1 });
+        let outcome = runner.run(get(&server.url), |_| {}).await;
+        assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+        assert!(first.await.success());
+    });
+}
+
+#[test]
+fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
+    let server = Server::start([ok()]);
+    let runner = runner();
+    runtime().block_on(async {
+        let first = runner
+            .submit(send(&server.url, "a", "q", CONTINUE))
+            .unwrap();
+        let second = runner
+            .submit(send(&server.url, "b", "q", CONTINUE))
+            .unwrap();
+        runner.stop().await;
+        assert!(first.await.success());
+        assert_eq!(
+            runner.scheduler().standing(second.ticket()),
+            Some(Standing::Offline)
+        );
+    });
+    assert_eq!(targets(&server), ["a"]);
+}
