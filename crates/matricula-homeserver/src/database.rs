@@ -7,7 +7,7 @@ use matricula_job::Cx;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
-    Error, Homeserver, Request,
+    Error, Homeserver, Provision, Request,
     engine::{Refusal, millis},
     files,
 };
@@ -174,6 +174,39 @@ impl Database {
                 tracing::error!(%error, "the homeserver's database failed");
                 Refusal::new(500, ErrorCode::Unknown, "the server's database failed").into_reply()
             })
+    }
+
+    /// What the homeserver that [delegates](crate::Delegation) to this one is to be told next. It has
+    /// to be told in this order, and before the answer leaves that came with it.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if it cannot be read.
+    pub fn next_provision(&self) -> Result<Option<Provision>, Error> {
+        let sql = "SELECT id, path, body FROM provisions ORDER BY id LIMIT 1";
+        let found = self.0.query_row(sql, [], |row| {
+            Ok(Provision {
+                id: row.get(0)?,
+                path: row.get(1)?,
+                body: row.get(2)?,
+            })
+        });
+        Ok(found.optional()?)
+    }
+
+    /// It has been told.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if that cannot be kept.
+    pub fn delivered(&mut self, id: i64) -> Result<(), Error> {
+        let sql = "DELETE FROM provisions WHERE id = ?1";
+        self.0.execute(sql, [id])?;
+        Ok(())
+    }
+
+    /// The newest provision that there ever was.
+    pub(crate) fn newest_provision(&self) -> Result<Option<i64>, Error> {
+        let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'provisions'";
+        Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
     }
 
     fn try_answer(

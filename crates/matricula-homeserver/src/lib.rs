@@ -28,6 +28,7 @@
 mod config;
 mod connections;
 mod database;
+mod delivery;
 mod dir;
 mod engine;
 mod error;
@@ -40,7 +41,7 @@ pub use config::{
 };
 pub use database::Database;
 pub use dir::Dir;
-pub use engine::{Homeserver, Request, served};
+pub use engine::{Homeserver, Provision, Request, served};
 pub use error::Error;
 pub use matricula_api::server::Reply;
 pub use shell::{Options, Server};

@@ -25,8 +25,9 @@ use tokio::{
 };
 
 use crate::{
-    Config, Database, Error, Homeserver, Request,
+    Config, Database, Error, Homeserver, Provision, Request,
     connections::{Connections, Peer},
+    delivery::Delivery,
     engine::Refusal,
 };
 
@@ -165,12 +166,14 @@ impl Server {
             Some(path) => Database::file(path, &homeserver)?,
             None => Database::memory(&homeserver)?,
         };
+        let delivery = homeserver.delegation().cloned().map(Delivery::new);
         let keeper = Keeper::start(homeserver, database, options.clock)?;
         let service = Router::new()
             .fallback(answer)
             .with_state(Work {
                 keeper: keeper.work.clone(),
                 permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
+                delivery: delivery.map(Arc::new),
             })
             .into_make_service_with_connect_info::<Peer>();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -228,21 +231,44 @@ struct Keeper {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-enum Order {
-    Answer(Request, oneshot::Sender<Reply>),
+pub(crate) enum Order {
+    /// To answer, and to say whether something is to be delivered first.
+    Answer(Request, oneshot::Sender<(Reply, bool)>),
+    NextProvision(oneshot::Sender<Option<Provision>>),
+    Delivered(i64),
     Stop,
 }
 
 impl Keeper {
     fn start(homeserver: Homeserver, mut database: Database, clock: Clock) -> Result<Self, Error> {
         let (work, orders) = mpsc::channel();
+        let delegates = homeserver.delegation().is_some();
         let run = move || {
-            while let Ok(Order::Answer(request, answer)) = orders.recv() {
-                let mut entropy = SystemEntropy;
-                let mut cx = Cx::new(clock(), &mut entropy);
-                let reply = database.answer(&homeserver, &mut cx, request);
-                // Whoever asked may have gone away.
-                let _ = answer.send(reply);
+            while let Ok(order) = orders.recv() {
+                match order {
+                    Order::Answer(request, answer) => {
+                        let newest = |database: &Database| match delegates {
+                            true => kept(database.newest_provision()).flatten(),
+                            false => None,
+                        };
+                        let before = newest(&database);
+                        let mut entropy = SystemEntropy;
+                        let mut cx = Cx::new(clock(), &mut entropy);
+                        let reply = database.answer(&homeserver, &mut cx, request);
+                        // Whoever asked may have gone away.
+                        let _ = answer.send((reply, newest(&database) > before));
+                    }
+                    Order::NextProvision(answer) => {
+                        // Without an answer the delivery fails.
+                        if let Some(provision) = kept(database.next_provision()) {
+                            let _ = answer.send(provision);
+                        }
+                    }
+                    Order::Delivered(id) => {
+                        kept(database.delivered(id));
+                    }
+                    Order::Stop => break,
+                }
             }
         };
         let builder = thread::Builder::new().name("matricula-homeserver".to_owned());
@@ -260,10 +286,17 @@ impl Keeper {
     }
 }
 
+fn kept<T>(result: Result<T, Error>) -> Option<T> {
+    result
+        .inspect_err(|error| tracing::error!(%error, "a delivery cannot be kept"))
+        .ok()
+}
+
 #[derive(Clone)]
 struct Work {
     keeper: mpsc::Sender<Order>,
     permits: Arc<Semaphore>,
+    delivery: Option<Arc<Delivery>>,
 }
 
 async fn answer(
@@ -285,9 +318,19 @@ async fn answer(
 async fn ask(work: &Work, request: Request) -> Reply {
     let (answer, answered) = oneshot::channel();
     let sent = work.keeper.send(Order::Answer(request, answer));
-    match (sent, answered.await) {
-        (Ok(()), Ok(reply)) => reply,
-        _ => stopping().into_reply(),
+    let (Ok(()), Ok((reply, is_undelivered))) = (sent, answered.await) else {
+        return stopping().into_reply();
+    };
+    match &work.delivery {
+        Some(delivery) if is_undelivered => match delivery.run(&work.keeper).await {
+            Ok(()) => reply,
+            Err(error) => {
+                tracing::error!(%error, "the homeserver that delegates was not told");
+                let error = "the homeserver that delegates to this server cannot be reached";
+                Refusal::new(503, ErrorCode::Unknown, error).into_reply()
+            }
+        },
+        _ => reply,
     }
 }
 
@@ -356,6 +399,10 @@ fn on_the_wire(reply: Reply) -> axum::response::Response {
     *wire.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = wire.headers_mut();
+    let is_page = reply
+        .headers
+        .iter()
+        .any(|(name, value)| name == "content-type" && value.starts_with("text/html"));
     for (name, value) in reply.headers {
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(name.as_bytes()),
@@ -363,6 +410,10 @@ fn on_the_wire(reply: Reply) -> axum::response::Response {
         ) {
             headers.insert(name, value);
         }
+    }
+    // Other sites' scripts have no business with a page.
+    if is_page {
+        return wire;
     }
     // https://spec.matrix.org/v1.19/client-server-api/#web-browser-clients
     for (name, value) in [

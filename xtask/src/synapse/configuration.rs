@@ -53,6 +53,8 @@ fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
             config["listeners"][0]["resources"][0]["names"] = json!(["client", "consent"]);
         }
         Profile::Guests => config["allow_guest_access"] = json!(true),
+        // The tokens are the authorization server's.
+        Profile::Refresh if setting.profiles.has(Profile::Oauth) => {}
         Profile::Refresh => config["refreshable_access_token_lifetime"] = json!("5s"),
         Profile::Shortlived => config["nonrefreshable_access_token_lifetime"] = json!("5s"),
         Profile::Ratelimited => {
@@ -96,6 +98,16 @@ fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
             config["oidc_providers"] = json!([openid_provider(setting)]);
             // A client on loopback gets its token without a page that asks whether it may.
             config["sso"] = json!({ "client_whitelist": ["http://127.0.0.1", "http://localhost"] });
+        }
+        Profile::Oauth => {
+            config["matrix_authentication_service"] = json!({
+                "enabled": true,
+                "endpoint": setting.fakes.web_url(),
+                "secret": setting.fakes.oauth_secret,
+            });
+            config["enable_registration"] = json!(false);
+            config["password_config"] = json!({ "enabled": false });
+            config["registration_shared_secret"].take();
         }
     }
 }
@@ -211,6 +223,7 @@ mod tests {
                 mail_port: 2525,
                 web_port: 8080,
                 openid_secret: "openid".to_owned(),
+                oauth_secret: "oauth".to_owned(),
                 as_token: "as".to_owned(),
                 hs_token: "hs".to_owned(),
             },
@@ -265,6 +278,15 @@ mod tests {
             ("appservice", json!(["app_service_config_files"])),
             ("logintoken", json!(["login_via_existing_session"])),
             ("sso", json!(["oidc_providers", "sso"])),
+            (
+                "oauth",
+                json!([
+                    "enable_registration",
+                    "matrix_authentication_service",
+                    "password_config",
+                    "registration_shared_secret"
+                ]),
+            ),
         ];
         assert_eq!(expected.len(), Profile::ALL.len());
         for (profile, keys) in expected {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::delegate;
 use super::profile::{Profile, Profiles};
 use crate::Result;
 use crate::workspace::random_hex;
@@ -29,9 +30,11 @@ const HOW_TO_SIGN_IN: &str = "at the provider's page add user=NAME to the query:
 /// Where the fakes of one server listen, and the secrets between it and them.
 pub(super) struct Fakes {
     pub(super) mail_port: u16,
-    /// The identity server, the verifier of captchas and the OpenID provider share it.
+    /// The identity server, the verifier of captchas and the OpenID provider share it; where there
+    /// is an authorization server, it is that one's.
     pub(super) web_port: u16,
     pub(super) openid_secret: String,
+    pub(super) oauth_secret: String,
     pub(super) as_token: String,
     pub(super) hs_token: String,
 }
@@ -42,6 +45,7 @@ impl Fakes {
             mail_port,
             web_port,
             openid_secret: random_hex(24)?,
+            oauth_secret: random_hex(24)?,
             as_token: random_hex(24)?,
             hs_token: random_hex(24)?,
         })
@@ -71,6 +75,13 @@ impl Fakes {
                 "client_id": OPENID_CLIENT,
                 "client_secret": self.openid_secret,
                 "redirect_uri": format!("http://127.0.0.1:{port}/_synapse/client/oidc/callback"),
+            });
+        }
+        if profiles.has(Profile::Oauth) {
+            settings["oauth"] = json!({
+                "program": delegate::program(),
+                "config": run_dir.join(delegate::FILE),
+                "address": format!("127.0.0.1:{}", self.web_port),
             });
         }
         if web != json!({}) {
@@ -117,6 +128,9 @@ impl Fakes {
                 "namespace": NAMESPACE,
                 "sender": format!("@{SENDER}:{}", profiles.server_name()),
             });
+        }
+        if profiles.has(Profile::Oauth) {
+            info["oauth"] = json!({ "issuer": self.web_url() });
         }
         if profiles.has(Profile::Sso) {
             info["sso"] = json!({
@@ -169,6 +183,8 @@ mod tests {
         assert_eq!(settings("email-optional"), json!({ "mail": mail }));
         let phone = json!({ "port": 8080, "phone": { "code": PHONE_CODE } });
         assert_eq!(settings("msisdn"), json!({ "web": phone }));
+        let address = &settings("oauth")["oauth"]["address"];
+        assert_eq!(*address, "127.0.0.1:8080");
         let all = settings("email+msisdn+recaptcha+sso");
         let web = all["web"].as_object().unwrap();
         let parts: Vec<_> = web.keys().map(String::as_str).collect();
@@ -194,6 +210,7 @@ mod tests {
             ("recaptcha", "recaptcha", "good_response"),
             ("appservice", "appservice", "as_token"),
             ("sso", "sso", "provider"),
+            ("oauth", "oauth", "issuer"),
         ] {
             let info = describe(profile);
             assert!(info[key][field].is_string(), "{info}");

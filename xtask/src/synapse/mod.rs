@@ -2,6 +2,7 @@
 
 mod accounts;
 mod configuration;
+mod delegate;
 mod fakes;
 mod http;
 mod install;

@@ -23,10 +23,11 @@ pub(crate) enum Profile {
     Appservice,
     Logintoken,
     Sso,
+    Oauth,
 }
 
 /// Those of the first list contradict those of the second.
-const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 2] = [
+const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 3] = [
     (
         &[Profile::Closed],
         &[
@@ -42,6 +43,26 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 2] = [
         "where nobody may register, it does not matter how",
     ),
     (
+        &[Profile::Oauth],
+        &[
+            Profile::Open,
+            Profile::Token,
+            Profile::Terms,
+            Profile::Guests,
+            Profile::Shortlived,
+            Profile::Ratelimited,
+            Profile::Closed,
+            Profile::Policy,
+            Profile::Email,
+            Profile::EmailOptional,
+            Profile::Msisdn,
+            Profile::Recaptcha,
+            Profile::Logintoken,
+            Profile::Sso,
+        ],
+        "a server that delegates lets nobody in itself",
+    ),
+    (
         &[Profile::Email],
         &[Profile::EmailOptional],
         "an address is either needed or not",
@@ -49,7 +70,7 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 2] = [
 ];
 
 impl Profile {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Open,
         Self::Token,
         Self::Terms,
@@ -66,6 +87,7 @@ impl Profile {
         Self::Appservice,
         Self::Logintoken,
         Self::Sso,
+        Self::Oauth,
     ];
 
     fn name(self) -> &'static str {
@@ -86,6 +108,7 @@ impl Profile {
             Self::Appservice => "appservice",
             Self::Logintoken => "logintoken",
             Self::Sso => "sso",
+            Self::Oauth => "oauth",
         }
     }
 
@@ -107,6 +130,9 @@ impl Profile {
             Self::Appservice => "an application service has users @bridge_…",
             Self::Logintoken => "who is signed in gets login tokens for other devices",
             Self::Sso => "an OpenID provider signs people in too, by the name they give",
+            Self::Oauth => {
+                "people sign in and up by OAuth 2.0 alone, on pages of the embedded server"
+            }
         }
     }
 }
@@ -196,6 +222,7 @@ mod tests {
             ("open+closed", "`closed`", "`open`"),
             ("recaptcha+closed", "`closed`", "`recaptcha`"),
             ("email+msisdn+email-optional", "`email`", "`email-optional`"),
+            ("oauth+appservice+sso", "`oauth`", "`sso`"),
         ] {
             let error = profiles.parse::<Profiles>().unwrap_err();
             assert!(error.contains(one) && error.contains(other), "{error}");
@@ -203,6 +230,7 @@ mod tests {
         for profiles in [
             "token+terms+email+msisdn+recaptcha",
             "closed+appservice+sso",
+            "oauth+refresh+appservice",
             "email-optional+logintoken",
         ] {
             assert!(profiles.parse::<Profiles>().is_ok(), "{profiles}");

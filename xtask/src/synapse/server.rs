@@ -12,7 +12,7 @@ use super::configuration::{Setting, TERMS, configuration};
 use super::fakes::{APPSERVICE_FILE, Fakes, free_ports};
 use super::profile::{Profile, Profiles};
 use super::run::{self, Run};
-use super::{accounts, http};
+use super::{accounts, delegate, http};
 use crate::Result;
 use crate::workspace::{random_hex, root};
 
@@ -50,6 +50,7 @@ impl Server {
 
 /// Starts a server that lives at most `ttl` seconds.
 pub(crate) fn start(python: &Path, profiles: &Profiles, ttl: u64, leash: Leash) -> Result<Server> {
+    delegate::build(profiles)?;
     let mut taken = String::new();
     for _ in 0..ATTEMPTS {
         match Starting::new(python, profiles, ttl, leash)?.finish(python, profiles) {
@@ -107,6 +108,10 @@ impl Starting {
         write(&self.dir.join("homeserver.yaml"), &format!("{config:#}\n"))?;
         let settings = self.fakes.settings(profiles, &self.dir, self.port);
         write(&self.dir.join("fakes.json"), &format!("{settings:#}\n"))?;
+        if profiles.has(Profile::Oauth) {
+            let config = delegate::configuration(profiles, self.port, &self.fakes);
+            write(&self.dir.join(delegate::FILE), &format!("{config:#}\n"))?;
+        }
         if profiles.has(Profile::Appservice) {
             let registration = self.fakes.registration();
             write(
@@ -152,9 +157,14 @@ impl Starting {
         python: &Path,
         profiles: &Profiles,
     ) -> std::result::Result<Server, Failure> {
-        self.wait_until_ready()?;
-        let admin = accounts::make_admin(python, self.port, &self.shared_secret);
-        let admin = admin.map_err(|error| self.explain(&error))?;
+        self.wait_until_ready(self.port)?;
+        let mut admin = Value::Null;
+        if profiles.has(Profile::Oauth) {
+            self.wait_until_ready(self.fakes.web_port)?;
+        } else {
+            let made = accounts::make_admin(python, self.port, &self.shared_secret);
+            admin = made.map_err(|error| self.explain(&error))?;
+        }
         let mut info = json!({
             "profile": profiles.to_string(),
             "base_url": format!("http://127.0.0.1:{}", self.port),
@@ -183,14 +193,13 @@ impl Starting {
         })
     }
 
-    fn wait_until_ready(&mut self) -> std::result::Result<(), Failure> {
+    fn wait_until_ready(&mut self, port: u16) -> std::result::Result<(), Failure> {
         let start = Instant::now();
         while start.elapsed() < START {
             if self.has_ended() {
                 return Err(self.explain("Synapse ended while it started"));
             }
-            if let Ok((200, body)) =
-                http::call(self.port, "GET", "/_matrix/client/versions", None, None)
+            if let Ok((200, body)) = http::call(port, "GET", "/_matrix/client/versions", None, None)
                 && body["versions"].is_array()
             {
                 return Ok(());

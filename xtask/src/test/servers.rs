@@ -11,7 +11,7 @@ use crate::Result;
 use crate::synapse::{Leash, Profiles, Server, start as start_server, sweep};
 use crate::workspace::target;
 
-const PROFILES: [&str; 16] = [
+const PROFILES: [&str; 17] = [
     "open",
     "token",
     "terms",
@@ -29,6 +29,7 @@ const PROFILES: [&str; 16] = [
     "token+terms+email+msisdn+recaptcha",
     // They leave registration as it is, and so share a server.
     "appservice+logintoken+sso",
+    "oauth",
 ];
 /// Far longer than the tests take; the leash ends the servers before.
 const TTL_SECONDS: u64 = 3600;

@@ -48,6 +48,15 @@ pub(crate) fn call(method: &str, url: &str, token: Option<&str>, body: Option<&V
     send(method, url, &head, &body)
 }
 
+/// Sends a form, without cookies.
+pub(crate) fn submit(url: &str, fields: &[(&str, &str)]) -> Answer {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish();
+    let head = "Content-Type: application/x-www-form-urlencoded\r\n";
+    send("POST", url, head, &form)
+}
+
 /// One who follows links and keeps cookies, by origin.
 #[derive(Default)]
 pub(crate) struct Browser {

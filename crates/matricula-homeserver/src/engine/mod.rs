@@ -27,6 +27,7 @@ use matricula_job::{Cx, Method, Secret, Timestamp};
 use percent_encoding::percent_decode_str;
 use rusqlite::Transaction;
 
+pub use provisions::Provision;
 use refusal::Fault;
 pub(crate) use refusal::Refusal;
 use routes::Call;

@@ -1,5 +1,6 @@
 //! What a homeserver that delegates to this server is still to be told, in order.
 
+use matricula_api::ErrorCode;
 use rusqlite::{Transaction, params};
 use serde_json::{Value, json};
 
@@ -7,7 +8,28 @@ use super::{
     Homeserver,
     refusal::{Fault, Refusal},
 };
-use matricula_api::ErrorCode;
+
+/// Something that the homeserver which delegates to this one is to be told: a `POST` there, with the
+/// secret of the [`Delegation`](crate::Delegation) as its bearer token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Provision {
+    /// Which one it is, for [`Database::delivered`](crate::Database::delivered).
+    pub id: i64,
+    /// The path on that homeserver.
+    pub path: String,
+    /// The body, as JSON.
+    pub body: String,
+}
+
+impl Provision {
+    /// Whether it takes something away.
+    pub(crate) fn is_removal(&self) -> bool {
+        self.path.ends_with(DELETE_DEVICE)
+    }
+}
+
+const DELETE_DEVICE: &str = "delete_device";
 
 /// How much may be left to tell. Beyond it nobody new is let in.
 const MAX_PROVISIONS: i64 = 10_000;
@@ -37,7 +59,7 @@ impl Homeserver {
         device: &str,
     ) -> Result<(), Fault> {
         let body = json!({ "localpart": localpart, "device_id": device });
-        self.provision(tx, "delete_device", body)
+        self.provision(tx, DELETE_DEVICE, body)
     }
 
     fn provision(&self, tx: &Transaction<'_>, what: &str, body: Value) -> Result<(), Fault> {

@@ -1,5 +1,6 @@
 //! Real Synapse servers, each shown to be what its profile says.
 
+mod delegating;
 mod registering;
 mod signing_in;
 

@@ -1,0 +1,91 @@
+//! Tells the homeserver that delegates to this one which users and devices there are.
+
+use std::{sync::mpsc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use hyper_util::rt::TokioIo;
+use matricula_job::ServerUrl;
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, oneshot},
+    time::timeout,
+};
+
+use crate::{Delegation, Provision, shell::Order};
+
+/// How long the homeserver may take over one.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Delivers in order, one after the other.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    to: Delegation,
+    turn: Mutex<()>,
+}
+
+impl Delivery {
+    pub(crate) fn new(to: Delegation) -> Self {
+        let turn = Mutex::new(());
+        Self { to, turn }
+    }
+
+    /// Delivers all that waits. What fails, waits on, and so does all that comes after it.
+    pub(crate) async fn run(&self, keeper: &mpsc::Sender<Order>) -> Result<(), String> {
+        let _turn = self.turn.lock().await;
+        while let Some(provision) = next(keeper).await? {
+            let sent = timeout(TIMEOUT, self.send(&provision)).await;
+            let status = sent.map_err(|_| "it took too long".to_owned())??;
+            // A device or user that it does not know cannot be taken away again: so much is true.
+            let is_gone = status == StatusCode::NOT_FOUND && provision.is_removal();
+            if !status.is_success() && !is_gone {
+                return Err(format!("it answered {status} to {}", provision.path));
+            }
+            keeper
+                .send(Order::Delivered(provision.id))
+                .map_err(|_| stopping())?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, provision: &Provision) -> Result<StatusCode, String> {
+        let authority = authority(&self.to.homeserver);
+        let stream = TcpStream::connect(authority).await.map_err(said)?;
+        let http = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = http.map_err(said)?;
+        // It ends once the sender is gone and the answer is read.
+        tokio::spawn(connection);
+        let token = self.to.secret.expose();
+        let request = Request::post(&provision.path)
+            .header(header::HOST, authority)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(provision.body.clone()))
+            .map_err(said)?;
+        let response = sender.send_request(request).await.map_err(said)?;
+        Ok(response.status())
+    }
+}
+
+async fn next(keeper: &mpsc::Sender<Order>) -> Result<Option<Provision>, String> {
+    let (answer, answered) = oneshot::channel();
+    let asked = keeper.send(Order::NextProvision(answer));
+    asked.map_err(|_| stopping())?;
+    answered.await.map_err(|_| stopping())
+}
+
+fn stopping() -> String {
+    "this server is stopping".to_owned()
+}
+
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Host and port; [`Delegation`] is checked to be plain HTTP.
+fn authority(url: &ServerUrl) -> &str {
+    let origin = url.origin();
+    origin.strip_prefix("http://").unwrap_or(origin)
+}

@@ -1,0 +1,64 @@
+//! The authorization server to which a Synapse delegates: the embedded homeserver, in a process of
+//! its own.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::fakes::Fakes;
+use super::profile::{Profile, Profiles};
+use crate::Result;
+use crate::workspace::{cargo, output_of, target};
+
+/// Its configuration, in the directory of the server.
+pub(super) const FILE: &str = "oauth.json";
+
+/// Builds the program, where a profile needs it.
+pub(super) fn build(profiles: &Profiles) -> Result<()> {
+    if !profiles.has(Profile::Oauth) {
+        return Ok(());
+    }
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--package", "matricula-homeserver"]);
+    output_of(build.args(["--example", "delegate"])).map(|_| ())
+}
+
+/// Where it is once it is built.
+pub(super) fn program() -> PathBuf {
+    target().join("debug/examples/delegate")
+}
+
+/// What it is told.
+pub(super) fn configuration(profiles: &Profiles, port: u16, fakes: &Fakes) -> Value {
+    let mut config = json!({
+        "server_name": profiles.server_name(),
+        "oauth": { "mode": "instead", "delegation": {
+            "homeserver": format!("http://127.0.0.1:{port}"),
+            "secret": fakes.oauth_secret,
+        } },
+    });
+    if profiles.has(Profile::Refresh) {
+        config["access_token_lifetime_ms"] = json!(5_000);
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_of_the_server_that_delegates_and_how_long_tokens_live() {
+        let fakes = Fakes::new(2525, 8080).unwrap();
+        let profiles = "oauth".parse().unwrap();
+        let config = configuration(&profiles, 8008, &fakes);
+        let delegation = &config["oauth"]["delegation"];
+        assert_eq!(delegation["homeserver"], "http://127.0.0.1:8008");
+        assert_eq!(delegation["secret"], *fakes.oauth_secret);
+        assert_eq!(config["server_name"], "oauth.test");
+        assert_eq!(config.get("access_token_lifetime_ms"), None);
+        let profiles = "oauth+refresh".parse().unwrap();
+        let config = configuration(&profiles, 8008, &fakes);
+        assert_eq!(config["access_token_lifetime_ms"], 5_000);
+    }
+}
