@@ -1,5 +1,7 @@
 //! What can be typed after `matricula`.
 
+pub(crate) mod account;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
@@ -88,6 +90,9 @@ pub(crate) enum Command {
     Whoami(OfAccount),
     /// Renew the session's token
     Refresh(OfAccount),
+    /// Your account: password, addresses, devices, name and picture, its end
+    #[command(subcommand)]
+    Account(account::Account),
     /// Show what a server is and offers
     Discover(Discover),
     /// The operations of the Matrix specification

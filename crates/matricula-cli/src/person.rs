@@ -12,7 +12,7 @@ use inquire::InquireError;
 
 use crate::{
     failure::Failure,
-    report::{Report, link},
+    report::{Report, link, printable},
 };
 
 /// Asks on the terminal, or answers for nobody.
@@ -87,6 +87,12 @@ impl Terminal {
         secret(&format!("{name}:"))
     }
 
+    /// Asks whether something is to be done that cannot be undone.
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool, Failure> {
+        let confirm = inquire::Confirm::new(question).with_default(false);
+        confirm.prompt().map_err(prompt_failure)
+    }
+
     fn warn_of(&self, why: &Option<String>) {
         if let Some(why) = why {
             self.report.warn(why);
@@ -131,7 +137,8 @@ impl Terminal {
             }
             Question::CurrentPassword { user_id, why } => {
                 self.warn_of(why);
-                inquire::Password::new(&format!("Password of {user_id}:"))
+                let prompt = printable(&format!("Password of {user_id}:"));
+                inquire::Password::new(&prompt)
                     .without_confirmation()
                     .prompt()
                     .map(|text| Reply::Text(text.into()))

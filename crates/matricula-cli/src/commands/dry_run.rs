@@ -1,9 +1,11 @@
 //! `--dry-run`: the requests that would be sent, secrets masked.
 
 use matricula::{
+    Error,
     api::{Endpoint, client::registration::CheckUsernameAvailability},
     auth::{
-        Conversation, Discovery, Effect, Input, Registration, ServerAddress, ServerFacts, Wishes,
+        Conversation, Discovery, Effect, Event, Input, Registration, ServerAddress, ServerFacts,
+        Wishes,
     },
     http::{SystemEntropy, now},
     job::{Body, Cx, Job, Response, ServerUrl, scheduler::Outcome},
@@ -44,8 +46,36 @@ pub(crate) fn register(
         next.extend(more);
     }
     jobs.extend(next);
-    let requests: Vec<Value> = jobs.iter().map(|(job, _)| describe(job)).collect();
-    let lines: Vec<String> = jobs.iter().map(|(job, _)| words(job)).collect();
+    let jobs: Vec<Job> = jobs.into_iter().map(|(job, _)| job).collect();
+    show(context, &jobs);
+    Ok(())
+}
+
+/// Prints what a conversation would send before the first answer.
+pub(super) fn conversation<C: Conversation>(
+    context: &Context<'_>,
+    conversation: &mut C,
+) -> Result<(), Failure> {
+    let step = conversation.step(&mut Cx::new(now(), &mut SystemEntropy), Input::Start);
+    let mut jobs = Vec::new();
+    for effect in step.effects {
+        if let Effect::Send(_, job) = effect {
+            jobs.push(*job);
+        }
+    }
+    for event in step.events {
+        if let Event::Finished(Err(error)) = event {
+            return Err(Error::from(error).into());
+        }
+    }
+    show(context, &jobs);
+    Ok(())
+}
+
+/// Prints requests instead of sending them.
+pub(super) fn show(context: &Context<'_>, jobs: &[Job]) {
+    let requests: Vec<Value> = jobs.iter().map(describe).collect();
+    let lines: Vec<String> = jobs.iter().map(words).collect();
     context.report.result(
         &lines.join("\n"),
         &json!({ "schema_version": 1, "requests": requests }),
@@ -53,7 +83,6 @@ pub(crate) fn register(
     context
         .report
         .say("nothing was sent; what comes after these depends on the server's answers");
-    Ok(())
 }
 
 fn sends<C: Conversation>(

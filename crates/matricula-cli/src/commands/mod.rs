@@ -1,5 +1,6 @@
 //! One module a command.
 
+mod account;
 mod api;
 mod discover;
 mod dry_run;
@@ -66,6 +67,7 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
         Command::Logout(options) => session::log_out(&context, options).await,
         Command::Whoami(options) => session::who_am_i(&context, options).await,
         Command::Refresh(options) => session::refresh(&context, options).await,
+        Command::Account(command) => account::run(&context, command).await,
         Command::Discover(options) => discover::run(&context, options).await,
         Command::Api(options) => api::run(&context, options).await,
         Command::Homeserver(options) => homeserver::run(&context, options).await,

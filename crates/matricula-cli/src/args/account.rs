@@ -1,0 +1,232 @@
+//! What can be typed after `matricula account`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use matricula::{api::MxcUri, auth::registration::Phone};
+
+use super::OfAccount;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// Show what the server keeps of your account
+    Show(OfAccount),
+    /// Show or set the name that others see
+    Name(Name),
+    /// Show or set the picture that others see
+    Avatar(Avatar),
+    /// Change the password
+    Password(Password),
+    /// Your email addresses
+    #[command(subcommand)]
+    Email(Email),
+    /// Your phone numbers
+    #[command(name = "phone", subcommand)]
+    Phone(PhoneNumber),
+    /// The devices that are signed in
+    Devices(Devices),
+    /// Close the account for good
+    Deactivate(Deactivate),
+}
+
+/// Options of what the server does only once it knows who is there.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Authentication {
+    #[command(flatten)]
+    pub(crate) of: OfAccount,
+    /// Read the account's password from standard input; one that is kept with the account need not
+    /// be given
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// Read the account's password from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "password_stdin")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Go on with the same command after a page in a browser
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) resume: Option<String>,
+    /// Print the first request instead of sending it, secrets masked
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
+    matricula account name\n  \
+    matricula account name 'Alice in Chains'")]
+pub(crate) struct Name {
+    /// The new name; without one, yours is shown
+    pub(crate) name: Option<String>,
+    /// Take it away
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) remove: bool,
+    /// Print the request instead of sending it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) of: OfAccount,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
+    matricula account avatar\n  \
+    matricula account avatar mxc://example.org/AbCdEf")]
+pub(crate) struct Avatar {
+    /// The picture, which the server has already; without one, yours is shown
+    #[arg(value_name = "MXC")]
+    pub(crate) picture: Option<MxcUri>,
+    /// Take it away
+    #[arg(long, conflicts_with = "picture")]
+    pub(crate) remove: bool,
+    /// Print the request instead of sending it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) of: OfAccount,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
+    matricula account password\n  \
+    matricula account password --password-file old.txt --new-password-file new.txt --keep-devices")]
+pub(crate) struct Password {
+    /// Read the new password from a file; without one you are asked for it, or, where nobody can be
+    /// asked, a strong one is made and kept
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_password_file: Option<PathBuf>,
+    /// Leave your other devices signed in
+    #[arg(long)]
+    pub(crate) keep_devices: bool,
+    #[command(flatten)]
+    pub(crate) authentication: Authentication,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:\n  \
+    matricula account deactivate\n  \
+    matricula account deactivate --erase --yes --no-input")]
+pub(crate) struct Deactivate {
+    /// Ask the server to show your messages to nobody who joins a room later
+    #[arg(long)]
+    pub(crate) erase: bool,
+    /// Do not ask whether you are sure
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) authentication: Authentication,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Email {
+    /// List them
+    List(OfAccount),
+    /// Add one: the server writes to it, and you follow the link; the same command again goes on
+    /// where it waited for you
+    Add(EmailAdd),
+    /// Remove one
+    Remove(EmailRemove),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EmailAdd {
+    /// The address, like alice@example.org
+    #[arg(value_parser = email_address)]
+    pub(crate) address: String,
+    #[command(flatten)]
+    pub(crate) authentication: Authentication,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EmailRemove {
+    /// The address, like alice@example.org
+    #[arg(value_parser = email_address)]
+    pub(crate) address: String,
+    /// Print the request instead of sending it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) of: OfAccount,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PhoneNumber {
+    /// List them
+    List(OfAccount),
+    /// Add one: the server sends it a code
+    Add(PhoneAdd),
+    /// Remove one
+    Remove(PhoneRemove),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PhoneAdd {
+    /// The number with its country, like GB:07700900001
+    #[arg(value_name = "COUNTRY:NUMBER")]
+    pub(crate) number: Phone,
+    #[command(flatten)]
+    pub(crate) authentication: Authentication,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PhoneRemove {
+    /// The number as the list shows it, like 447700900001
+    pub(crate) number: String,
+    /// Print the request instead of sending it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) of: OfAccount,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    before_help = "Examples:\n  \
+        matricula account devices\n  \
+        matricula account devices rename ABCDEFGHIJ 'Old phone'\n  \
+        matricula account devices delete ABCDEFGHIJ KLMNOPQRST"
+)]
+pub(crate) struct Devices {
+    #[command(subcommand)]
+    pub(crate) command: Option<DevicesCommand>,
+    #[command(flatten)]
+    pub(crate) of: OfAccount,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevicesCommand {
+    /// List them
+    List(OfAccount),
+    /// Name one for people
+    Rename(DeviceRename),
+    /// Sign some out
+    Delete(DevicesDelete),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeviceRename {
+    /// Its id
+    pub(crate) device_id: String,
+    /// Its name
+    pub(crate) name: String,
+    /// Print the request instead of sending it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) of: OfAccount,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DevicesDelete {
+    /// Their ids
+    #[arg(required = true, value_name = "DEVICE_ID")]
+    pub(crate) device_ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) authentication: Authentication,
+}
+
+fn email_address(text: &str) -> Result<String, String> {
+    match text.split_once('@') {
+        Some((name, server)) if !name.is_empty() && !server.is_empty() => Ok(text.to_owned()),
+        _ => Err("give an address like alice@example.org".to_owned()),
+    }
+}

@@ -1,0 +1,139 @@
+//! `account email` and `account phone`.
+
+use matricula::{
+    Keeper,
+    api::client::{
+        administrative_contact::{Delete3pidFromAccount, ThirdPartyIdentifier},
+        definitions::Medium,
+    },
+    auth::{Address, AddressAddition, PendingAddress, tables},
+    job::Patch,
+};
+use serde_json::json;
+
+use super::{Context, call_failed, dry_run, dry_run_of, run_conversation, session, tell};
+use crate::{
+    args::{
+        OfAccount,
+        account::{Authentication, EmailAdd, EmailRemove, PhoneAdd, PhoneRemove},
+    },
+    failure::Failure,
+    person::Terminal,
+    report::{quoted, shell_word},
+};
+
+pub(crate) async fn list(
+    context: &Context<'_>,
+    of: OfAccount,
+    medium: &str,
+) -> Result<(), Failure> {
+    let (session, _opened) = session::open(context, of.account.as_deref()).await?;
+    let addresses = session.addresses().await;
+    let addresses = addresses.map_err(|error| call_failed(context, &session, error))?;
+    let addresses: Vec<ThirdPartyIdentifier> = addresses
+        .into_iter()
+        .filter(|one| one.medium.as_str() == medium)
+        .collect();
+    let words: Vec<String> = addresses.iter().map(|one| quoted(&one.address)).collect();
+    let object = json!({ "addresses": addresses });
+    tell(context, &session, &words.join("\n"), object);
+    Ok(())
+}
+
+pub(crate) async fn add_email(context: &Context<'_>, options: EmailAdd) -> Result<(), Failure> {
+    let command = format!("email add {}", shell_word(&options.address));
+    let address = Address::Email(options.address);
+    add(context, address, &options.authentication, &command).await
+}
+
+pub(crate) async fn add_phone(context: &Context<'_>, options: PhoneAdd) -> Result<(), Failure> {
+    let command = format!("phone add {}", options.number);
+    let address = Address::Phone(options.number);
+    add(context, address, &options.authentication, &command).await
+}
+
+async fn add(
+    context: &Context<'_>,
+    address: Address,
+    authentication: &Authentication,
+    command: &str,
+) -> Result<(), Failure> {
+    let account = authentication.of.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let user_id = &session.account().user_id;
+    let mut addition = AddressAddition::new(session.account(), address.clone());
+    if let Some(pending) = context.home.accounts().pending_address(user_id, &address)? {
+        addition = addition.after(pending);
+    }
+    if let Some(password) = authentication.password()? {
+        addition = addition.with_password(password);
+    }
+    if let Some(session) = &authentication.resume {
+        addition = addition.with_session(session);
+    }
+    if authentication.dry_run {
+        return dry_run::conversation(context, &mut addition);
+    }
+    let mut terminal = Terminal::new(context.report, context.no_input);
+    run_conversation(context, &session, &mut addition, &mut terminal, command).await?;
+    let words = format!("{} has {} now", user_id, quoted(&address.to_string()));
+    let object = json!({ "medium": address.medium(), "address": address.to_string() });
+    tell(context, &session, &words, object);
+    Ok(())
+}
+
+pub(crate) async fn remove_email(
+    context: &Context<'_>,
+    options: EmailRemove,
+) -> Result<(), Failure> {
+    let EmailRemove {
+        address,
+        dry_run,
+        of,
+    } = options;
+    remove(context, of, Medium::Email, address, dry_run).await
+}
+
+pub(crate) async fn remove_phone(
+    context: &Context<'_>,
+    options: PhoneRemove,
+) -> Result<(), Failure> {
+    let PhoneRemove {
+        number,
+        dry_run,
+        of,
+    } = options;
+    // Servers list them without the sign that people write before them.
+    let number = number.trim_start_matches('+').to_owned();
+    remove(context, of, Medium::Msisdn, number, dry_run).await
+}
+
+async fn remove(
+    context: &Context<'_>,
+    of: OfAccount,
+    medium: Medium,
+    address: String,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let (session, _opened) = session::open(context, of.account.as_deref()).await?;
+    if dry_run {
+        let request = Delete3pidFromAccount::new(medium, address);
+        dry_run_of(context, &session, &request);
+        return Ok(());
+    }
+    let removed = session.remove_address(medium.clone(), &address).await;
+    removed.map_err(|error| call_failed(context, &session, error))?;
+    // A message that was sent to it proves nothing any more.
+    let mut patch = Patch::default();
+    let key = PendingAddress::key(&session.account().user_id, &Address::Email(address.clone()));
+    patch.remove(tables::ADDRESS_ADDITIONS, key);
+    context.home.accounts().commit(&patch)?;
+    let words = format!(
+        "{} has {} no more",
+        session.account().user_id,
+        quoted(&address)
+    );
+    let object = json!({ "medium": medium, "address": address });
+    tell(context, &session, &words, object);
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `account deactivate`.
+
+use matricula::{Session, auth::Deactivation};
+use serde_json::json;
+
+use super::{Context, dry_run, run_conversation, session, tell};
+use crate::{args::account::Deactivate, failure::Failure, person::Terminal};
+
+pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<(), Failure> {
+    let authentication = &options.authentication;
+    let account = authentication.of.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let mut deactivation = Deactivation::new(session.account());
+    if options.erase {
+        deactivation = deactivation.erasing();
+    }
+    if let Some(password) = authentication.password()? {
+        deactivation = deactivation.with_password(password);
+    }
+    if let Some(session) = &authentication.resume {
+        deactivation = deactivation.with_session(session);
+    }
+    if authentication.dry_run {
+        return dry_run::conversation(context, &mut deactivation);
+    }
+    let mut terminal = Terminal::new(context.report, context.no_input);
+    // On an account page the person is asked there.
+    if session.account().oauth.is_none() {
+        make_sure(context, &session, &options, &terminal)?;
+    }
+    let command = match options.erase {
+        true => "deactivate --erase",
+        false => "deactivate",
+    };
+    run_conversation(context, &session, &mut deactivation, &mut terminal, command).await?;
+    let words = format!("{} is closed for good", session.account().user_id);
+    let object = json!({ "deactivated": true, "erase": options.erase });
+    tell(context, &session, &words, object);
+    Ok(())
+}
+
+/// Says what will happen, and goes on only where that is wanted.
+fn make_sure(
+    context: &Context<'_>,
+    session: &Session,
+    options: &Deactivate,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let account = session.account();
+    let messages = match options.erase {
+        true => "the server is asked to show its messages to nobody who joins a room later",
+        false => "its messages stay where they are (--erase asks to hide them)",
+    };
+    let lines = [
+        format!(
+            "{} on {} is closed for good:",
+            account.user_id, account.server
+        ),
+        "  nobody can sign in to it any more, and every device is signed out".to_owned(),
+        "  it leaves its rooms, and its email addresses and phone numbers are removed".to_owned(),
+        "  its name cannot be registered again".to_owned(),
+        format!("  {messages}"),
+        format!(
+            "  what is kept of it in {} is removed",
+            context.home.accounts().path().display()
+        ),
+    ];
+    for line in lines {
+        context.report.warn(&line);
+    }
+    if options.yes {
+        return Ok(());
+    }
+    if !terminal.is_there() {
+        return Err(Failure::Usage(
+            "say that you are sure with --yes; nothing was done".into(),
+        ));
+    }
+    match terminal.confirm("Close it for good?")? {
+        true => Ok(()),
+        false => Err(Failure::other("nothing was done")),
+    }
+}

@@ -1,0 +1,102 @@
+//! `account devices`.
+
+use matricula::{
+    api::client::{
+        definitions::ClientDevice,
+        device_management::{DeleteDevices, UpdateDevice},
+    },
+    auth::Authenticated,
+};
+use serde_json::json;
+
+use super::{Context, call_failed, dry_run, dry_run_of, run_conversation, session, tell};
+use crate::{
+    args::{
+        OfAccount,
+        account::{DeviceRename, Devices, DevicesCommand, DevicesDelete},
+    },
+    failure::Failure,
+    person::Terminal,
+    report::{quoted, shell_word},
+};
+
+pub(crate) async fn run(context: &Context<'_>, options: Devices) -> Result<(), Failure> {
+    match options.command {
+        None => list(context, options.of).await,
+        Some(DevicesCommand::List(of)) => list(context, of).await,
+        Some(DevicesCommand::Rename(options)) => rename(context, options).await,
+        Some(DevicesCommand::Delete(options)) => delete(context, options).await,
+    }
+}
+
+async fn list(context: &Context<'_>, of: OfAccount) -> Result<(), Failure> {
+    let (session, _opened) = session::open(context, of.account.as_deref()).await?;
+    let devices = session.devices().await;
+    let devices = devices.map_err(|error| call_failed(context, &session, error))?;
+    let this = session.account().device_id.as_deref();
+    let words: Vec<String> = devices.iter().map(|device| line(device, this)).collect();
+    let object = json!({ "devices": devices, "this_device": this });
+    tell(context, &session, &words.join("\n"), object);
+    Ok(())
+}
+
+fn line(device: &ClientDevice, this: Option<&str>) -> String {
+    let id = quoted(&device.device_id);
+    let name = quoted(device.display_name.as_deref().unwrap_or("(no name)"));
+    let here = match Some(device.device_id.as_str()) == this {
+        true => ", this device",
+        false => "",
+    };
+    format!("{id:12} {name}{here}")
+}
+
+async fn rename(context: &Context<'_>, options: DeviceRename) -> Result<(), Failure> {
+    let (session, _opened) = session::open(context, options.of.account.as_deref()).await?;
+    let (id, name) = (&options.device_id, &options.name);
+    if options.dry_run {
+        let request = UpdateDevice::new(id.as_str()).display_name(name.as_str());
+        dry_run_of(context, &session, &request);
+        return Ok(());
+    }
+    let renamed = session.rename_device(id, name).await;
+    renamed.map_err(|error| call_failed(context, &session, error))?;
+    let words = format!("device {} is called {} now", quoted(id), quoted(name));
+    let object = json!({ "device_id": id, "display_name": name });
+    tell(context, &session, &words, object);
+    Ok(())
+}
+
+async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Failure> {
+    let authentication = &options.authentication;
+    let account = authentication.of.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let ids = &options.device_ids;
+    session
+        .on_account_page(ids)
+        .map_err(matricula::Error::from)?;
+    let request = DeleteDevices::new(ids.clone());
+    let mut conversation = Authenticated::new(session.account(), request);
+    if let Some(password) = authentication.password()? {
+        conversation = conversation.with_password(password);
+    }
+    if let Some(session) = &authentication.resume {
+        conversation = conversation.with_session(session);
+    }
+    if authentication.dry_run {
+        return dry_run::conversation(context, &mut conversation);
+    }
+    let mut terminal = Terminal::new(context.report, context.no_input);
+    let words: Vec<String> = ids.iter().map(|id| shell_word(id)).collect();
+    let command = format!("devices delete {}", words.join(" "));
+    run_conversation(
+        context,
+        &session,
+        &mut conversation,
+        &mut terminal,
+        &command,
+    )
+    .await?;
+    let words = format!("signed out: {}", quoted(&ids.join(", ")));
+    tell(context, &session, &words, json!({ "deleted": ids }));
+    Ok(())
+}

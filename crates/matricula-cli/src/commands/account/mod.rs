@@ -1,0 +1,121 @@
+//! `matricula account`: what is done with an account after it was made.
+
+mod addresses;
+mod deactivate;
+mod devices;
+mod password;
+mod profile;
+
+use matricula::{
+    Error, Session,
+    api::Endpoint,
+    auth::{AuthError, Conversation},
+    job::Secret,
+};
+use serde_json::{Value, json};
+
+use super::{Context, dry_run, read_secret, session};
+use crate::{
+    args::account::{Account, Authentication, Email, PhoneNumber},
+    failure::Failure,
+    person::Terminal,
+    report::shell_word,
+};
+
+pub(crate) async fn run(context: &Context<'_>, command: Account) -> Result<(), Failure> {
+    match command {
+        Account::Show(of) => profile::show(context, of).await,
+        Account::Name(options) => profile::name(context, options).await,
+        Account::Avatar(options) => profile::avatar(context, options).await,
+        Account::Password(options) => password::run(context, options).await,
+        Account::Email(Email::List(of)) => addresses::list(context, of, "email").await,
+        Account::Email(Email::Add(options)) => addresses::add_email(context, options).await,
+        Account::Email(Email::Remove(options)) => addresses::remove_email(context, options).await,
+        Account::Phone(PhoneNumber::List(of)) => addresses::list(context, of, "msisdn").await,
+        Account::Phone(PhoneNumber::Add(options)) => addresses::add_phone(context, options).await,
+        Account::Phone(PhoneNumber::Remove(options)) => {
+            addresses::remove_phone(context, options).await
+        }
+        Account::Devices(options) => devices::run(context, options).await,
+        Account::Deactivate(options) => deactivate::run(context, options).await,
+    }
+}
+
+impl Authentication {
+    /// The account's password, if it was given.
+    fn password(&self) -> Result<Option<Secret>, Failure> {
+        read_secret(
+            self.password_stdin,
+            self.password_file.as_deref(),
+            "password",
+        )
+    }
+}
+
+/// Runs a conversation to its end. `command` is what was typed, for going on with it later.
+async fn run_conversation<C: Conversation>(
+    context: &Context<'_>,
+    session: &Session,
+    conversation: &mut C,
+    terminal: &mut Terminal,
+    command: &str,
+) -> Result<C::Output, Failure> {
+    let mut accounts = context.home.accounts();
+    let result = session.run(conversation, &mut accounts, terminal).await;
+    if terminal.was_interrupted {
+        return Err(Failure::Interrupted);
+    }
+    result.map_err(|error| failed(context, session, error, command))
+}
+
+/// The failure, with how to go on where a person is waited for.
+fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str) -> Failure {
+    let user_id = shell_word(session.account().user_id.as_str());
+    let command = format!("account {command} --account {user_id}");
+    let (details, next) = match &error {
+        Error::Auth(AuthError::StagesNotSupported(left)) => {
+            let resume = match &left.session {
+                Some(session) => format!(" --resume {}", shell_word(session)),
+                None => String::new(),
+            };
+            let details = json!({
+                "session": left.session,
+                "stage": left.stages.first(),
+                "url": left.url,
+                "resume": left.session,
+            });
+            (details, format!("{command}{resume}"))
+        }
+        Error::Auth(AuthError::AddressNotProved { stage, address, .. }) => {
+            let details =
+                json!({ "session": null, "stage": stage, "url": null, "resume": address });
+            (details, command)
+        }
+        Error::Auth(AuthError::PasswordNeeded { .. } | AuthError::WrongPassword { .. }) => {
+            (json!({}), format!("{command} --password-file FILE"))
+        }
+        _ => return session::session_ended(context, session.account(), error),
+    };
+    Failure::Kept {
+        error: Box::new(error),
+        details,
+        next: context.command(&next),
+    }
+}
+
+/// Prints the request that a plain call would send.
+fn dry_run_of<E: Endpoint>(context: &Context<'_>, session: &Session, request: &E) {
+    dry_run::show(context, &[session.job(request)]);
+}
+
+/// A failure of a plain call.
+fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> Failure {
+    session::session_ended(context, session.account(), error)
+}
+
+/// What was done, in words and for programs.
+fn tell(context: &Context<'_>, session: &Session, words: &str, mut object: Value) {
+    object["schema_version"] = json!(1);
+    object["user_id"] = json!(session.account().user_id);
+    context.report.result(words, &object);
+}

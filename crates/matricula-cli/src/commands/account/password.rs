@@ -1,0 +1,77 @@
+//! `account password`.
+
+use matricula::auth::PasswordChange;
+use serde_json::json;
+
+use super::{Context, dry_run, run_conversation, session, tell};
+use crate::{
+    args::account::Password, commands::read_secret, failure::Failure, person::Terminal,
+    report::shell_word,
+};
+
+pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), Failure> {
+    let authentication = &options.authentication;
+    let account = authentication.of.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let mut terminal = Terminal::new(context.report, context.no_input);
+    let is_here = session.account().oauth.is_none();
+    let new = match read_secret(false, options.new_password_file.as_deref(), "new password")? {
+        None if is_here && terminal.is_there() && !authentication.dry_run => {
+            terminal.choose_password()?
+        }
+        given => given,
+    };
+    let is_made = new.is_none();
+    let mut change = match new {
+        Some(new) => PasswordChange::new(session.account(), new),
+        None => PasswordChange::to_a_made_one(session.account()),
+    };
+    let accounts = context.home.accounts();
+    if let Some(pending) = accounts.pending_password(&session.account().user_id)? {
+        change = change.after(pending);
+    }
+    if options.keep_devices {
+        change = change.keeping_devices();
+    }
+    if let Some(password) = authentication.password()? {
+        change = change.with_password(password);
+    }
+    if let Some(session) = &authentication.resume {
+        change = change.with_session(session);
+    }
+    if authentication.dry_run {
+        return dry_run::conversation(context, &mut change);
+    }
+    let command = command(&options);
+    run_conversation(context, &session, &mut change, &mut terminal, &command).await?;
+    let user_id = &session.account().user_id;
+    let words = match is_made {
+        true => format!(
+            "the password of {user_id} is changed; the new one was made here, and is kept in {}",
+            accounts.path().display()
+        ),
+        false => format!("the password of {user_id} is changed"),
+    };
+    let object = json!({
+        "password_made": is_made,
+        "kept_in": is_made.then(|| accounts.path()),
+        "devices_kept": options.keep_devices,
+    });
+    tell(context, &session, &words, object);
+    Ok(())
+}
+
+/// What was typed, without what a server may have been given already.
+fn command(options: &Password) -> String {
+    let mut command = "password".to_owned();
+    if options.keep_devices {
+        command += " --keep-devices";
+    }
+    if let Some(file) = &options.new_password_file {
+        command += &format!(
+            " --new-password-file {}",
+            shell_word(&file.display().to_string())
+        );
+    }
+    command
+}
