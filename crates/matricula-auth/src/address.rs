@@ -25,15 +25,22 @@ impl ServerAddress {
     }
 }
 
-impl FromStr for ServerAddress {
-    type Err = AddressError;
+impl ServerAddress {
+    /// Reads what a person typed who was told that an `http://` address of another machine is not
+    /// encrypted, and wants it all the same. Whatever carries the requests must be told, too.
+    ///
+    /// # Errors
+    /// Where it names no homeserver.
+    pub fn with_plain_http(text: &str) -> Result<Self, AddressError> {
+        Self::read(text, true)
+    }
 
-    fn from_str(text: &str) -> Result<Self, AddressError> {
+    fn read(text: &str, allow_plain_http: bool) -> Result<Self, AddressError> {
         let text = text.trim();
         let error = |reason: String| AddressError { reason };
         if text.contains("://") {
             let url: ServerUrl = text.parse().map_err(|why| error(format!("{why}")))?;
-            if !url.is_https() && !url.is_loopback() {
+            if !url.is_https() && !url.is_this_machine() && !allow_plain_http {
                 return Err(error(format!(
                     "{url} is not encrypted: everyone on the way could read the password; \
                      give its https:// address"
@@ -68,6 +75,16 @@ impl FromStr for ServerAddress {
         } else {
             Self::Name(url)
         })
+    }
+}
+
+/// An `http://` address is taken only where it is this machine's own: see
+/// [`ServerAddress::with_plain_http`].
+impl FromStr for ServerAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::read(text, false)
     }
 }
 

@@ -1,11 +1,14 @@
 //! What can be typed after `matricula`.
 
 pub(crate) mod account;
+mod discover;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use matricula::auth::registration::Phone;
+
+pub(crate) use discover::Discover;
 
 /// An account on any Matrix homeserver.
 #[derive(Debug, Parser)]
@@ -41,6 +44,10 @@ pub(crate) struct Global {
     /// Give a single request this many seconds
     #[arg(long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Send also to other machines' http:// addresses, unencrypted: everyone on the way can read
+    /// passwords and tokens
+    #[arg(long, global = true)]
+    pub(crate) allow_plain_http: bool,
     /// Write what happens to standard error; secrets are never in it
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log: Option<LogLevel>,
@@ -201,13 +208,6 @@ pub(crate) struct OfAccount {
     /// Whose account, like @alice:example.org; without one, the account used last
     #[arg(long, value_name = "USER_ID")]
     pub(crate) account: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(before_help = "Example:\n  matricula discover example.org --json")]
-pub(crate) struct Discover {
-    /// A homeserver, like example.org or https://matrix.example.org
-    pub(crate) server: String,
 }
 
 #[derive(Debug, Subcommand)]

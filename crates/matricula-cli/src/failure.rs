@@ -35,6 +35,13 @@ pub(crate) enum Failure {
         /// The command that helps.
         next: Option<String>,
     },
+    /// The command did what it was asked for and has told the result, which is not a good one.
+    Result {
+        message: String,
+        exit_code: u8,
+        /// The command that helps.
+        next: Option<String>,
+    },
     /// The command was typed in a way that makes no sense.
     Usage(String),
     /// There is no account, or no session in it.
@@ -58,7 +65,7 @@ impl Failure {
         match self {
             Self::Library(error) => exit_code(error),
             Self::Kept { error, .. } => exit_code(error),
-            Self::Told { exit_code, .. } => *exit_code,
+            Self::Told { exit_code, .. } | Self::Result { exit_code, .. } => *exit_code,
             Self::Usage(_) => 2,
             Self::NotSignedIn { .. } => 4,
             Self::Other(_) => 1,
@@ -87,6 +94,7 @@ impl Failure {
             Self::Usage(message)
             | Self::Other(message)
             | Self::Told { message, .. }
+            | Self::Result { message, .. }
             | Self::NotSignedIn { message, .. } => message.clone(),
             Self::Interrupted => "interrupted".to_owned(),
         }
@@ -96,9 +104,14 @@ impl Failure {
     pub(crate) fn next(&self) -> Option<&str> {
         match self {
             Self::Kept { next, .. } | Self::NotSignedIn { next, .. } => Some(next),
-            Self::Told { next, .. } => next.as_deref(),
+            Self::Told { next, .. } | Self::Result { next, .. } => next.as_deref(),
             _ => None,
         }
+    }
+
+    /// Whether standard output has the result already.
+    pub(crate) fn has_result(&self) -> bool {
+        matches!(self, Self::Result { .. })
     }
 
     pub(crate) fn json(&self) -> Value {

@@ -21,8 +21,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(json: bool) -> Self {
-        let colour = std::io::stderr().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = std::io::stderr().is_terminal() && no_colour_is_unset();
         Self { json, colour }
     }
 
@@ -56,6 +55,18 @@ impl Report {
         let _ = writeln!(out, "{text}");
     }
 
+    /// The result as a sheet of labels and what belongs to them, or the JSON object. Where labels are the
+    /// same, the first stands for all.
+    pub(crate) fn sheet(self, rows: &[Row], object: &Value) {
+        if self.json {
+            return self.result("", object);
+        }
+        let has_colour = std::io::stdout().is_terminal() && no_colour_is_unset();
+        let mut out = std::io::stdout().lock();
+        // Whoever closed the other end has read enough.
+        let _ = out.write_all(sheet(rows, has_colour).as_bytes());
+    }
+
     /// The result where it is JSON in words too: laid out for people.
     pub(crate) fn json(self, pretty: &str, object: &Value) {
         self.result(&escaped(pretty), object);
@@ -87,12 +98,70 @@ impl Report {
         } else {
             eprintln!("error: {message}");
         }
-        if self.json {
+        if self.json && !failure.has_result() {
             self.result("", &failure.json());
         } else if let Some(next) = failure.next() {
             self.next(next);
         }
     }
+}
+
+/// A line of a [sheet](Report::sheet).
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    label: &'static str,
+    value: String,
+    tone: Tone,
+}
+
+/// How a line is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Plain,
+    Good,
+    Warning,
+    Bad,
+}
+
+impl Row {
+    pub(crate) fn new(label: &'static str, value: impl Into<String>) -> Self {
+        Self {
+            label,
+            value: value.into(),
+            tone: Tone::Plain,
+        }
+    }
+
+    pub(crate) fn tone(mut self, tone: Tone) -> Self {
+        self.tone = tone;
+        self
+    }
+}
+
+fn sheet(rows: &[Row], has_colour: bool) -> String {
+    let width = rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut last = "";
+    for row in rows {
+        let label = if row.label == last { "" } else { row.label };
+        last = row.label;
+        let value = printable(&quoted(&row.value));
+        let colour = match row.tone {
+            Tone::Plain => "",
+            Tone::Good => "\x1b[32m",
+            Tone::Warning => "\x1b[33m",
+            Tone::Bad => "\x1b[31m",
+        };
+        text += &match has_colour {
+            true => format!("\x1b[1m{label:width$}\x1b[0m  {colour}{value}\x1b[0m\n"),
+            false => format!("{label:width$}  {value}\n"),
+        };
+    }
+    text
+}
+
+fn no_colour_is_unset() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A text of the server's, to stand within a line of ours: in one line, and not for pages.
@@ -180,6 +249,25 @@ mod tests {
     fn a_text_of_the_servers_stays_in_its_line_and_within_bounds() {
         assert_eq!(quoted("T\nnext: curl evil"), "T next: curl evil");
         assert_eq!(quoted(&"é".repeat(5_000)), "é".repeat(1_000) + "…");
+    }
+
+    #[test]
+    fn a_sheet_is_aligned_names_each_label_once_and_has_colours_only_of_its_own() {
+        let rows = [
+            Row::new("server", "https://b.test"),
+            Row::new("warning", "one\u{1b}[7m\nnext: curl evil").tone(Tone::Warning),
+            Row::new("warning", "two").tone(Tone::Bad),
+        ];
+        assert_eq!(
+            sheet(&rows, false),
+            "server   https://b.test\nwarning  one[7m next: curl evil\n         two\n"
+        );
+        let coloured = sheet(&rows, true);
+        assert!(
+            coloured.contains("\u{1b}[33mone[7m next: curl evil\u{1b}[0m\n"),
+            "{coloured:?}"
+        );
+        assert!(coloured.contains("\u{1b}[31mtwo"), "{coloured:?}");
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub struct Options {
     /// How many redirections in a row are followed. Where a request carries a token, a body or
     /// headers of its own, none is, but by one that fetches a file: it goes on without them. 5.
     pub redirects: usize,
+    /// Whether requests may go unencrypted to other machines than this one. `false`: then one to an
+    /// `http://` address that is not this machine's own is refused before a connection is opened.
+    pub allow_plain_http: bool,
     /// How the program names itself to servers.
     pub user_agent: String,
 }
@@ -35,6 +38,7 @@ impl Default for Options {
             file_timeout: Duration::from_secs(60 * 60),
             longest_file: 4 << 30,
             redirects: 5,
+            allow_plain_http: false,
             user_agent: concat!("matricula/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use crate::{
     Options,
     clients::Clients,
-    failure::{failure, host_of},
+    failure::{failure, host_of, server_of},
     files::{Disk, FileBody, FileSource},
     redirect,
 };
@@ -91,7 +91,21 @@ impl Wire {
         Err(redirect::too_many(&url, self.options.redirects))
     }
 
+    /// Here, where every request passes: whoever named the address, and wherever a redirection led.
+    fn check_encryption(&self, url: &Url) -> Result<(), TransportError> {
+        let stays_here = || server_of(url).is_some_and(|server| server.is_this_machine());
+        if url.scheme() == "https" || self.options.allow_plain_http || stays_here() {
+            return Ok(());
+        }
+        Err(unsendable(format!(
+            "{} is not encrypted: everyone on the way could read what is sent there, and it was not \
+             allowed",
+            host_of(url)
+        )))
+    }
+
     fn request(&self, job: &Job, url: Url, own: Own<'_>) -> Result<RequestBuilder, TransportError> {
+        self.check_encryption(&url)?;
         let client = self.clients.towards(&url, &self.options)?;
         let mut request = client.request(job.request_method().into(), url);
         for (name, value) in own.header {

@@ -63,6 +63,13 @@ impl ServerUrl {
                 .is_ok_and(|address| address.is_loopback())
     }
 
+    /// Whether requests stay on this machine: its loopback, or the address `0.0.0.0` or `::` at which a
+    /// server that listens everywhere is named.
+    pub fn is_this_machine(&self) -> bool {
+        let is_unspecified = |address: IpAddr| address.is_unspecified();
+        self.is_loopback() || self.host().parse().is_ok_and(is_unspecified)
+    }
+
     /// Whether only this machine or its own network can mean the host: a loopback, private,
     /// link-local or unspecified address. Names are not resolved, so only literal addresses are seen.
     pub fn is_private(&self) -> bool {

@@ -405,7 +405,7 @@ impl Discovery {
                 message: error.to_string(),
             },
             Ok(_) => RegistrationOffer::Unknown {
-                message: "it registers without any authentication".into(),
+                message: "it made an account of this question, without any authentication".into(),
             },
         });
         Ok(())

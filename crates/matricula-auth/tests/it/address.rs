@@ -60,6 +60,18 @@ fn an_unencrypted_address_beyond_this_machine_is_refused() {
 }
 
 #[test]
+fn an_unencrypted_address_is_taken_from_whoever_knows_that_it_is_one() {
+    for url in ["http://matrix.example.org", "http://192.168.1.5:8008"] {
+        let address = ServerAddress::with_plain_http(url).unwrap();
+        assert_eq!(address.url().as_str(), url);
+    }
+    // A name still stands for an encrypted address, and a wrong one is still wrong.
+    let address = ServerAddress::with_plain_http("example.org").unwrap();
+    assert_eq!(address.url().as_str(), "https://example.org");
+    assert!(ServerAddress::with_plain_http("ftp://example.org").is_err());
+}
+
+#[test]
 fn an_address_is_shown_as_it_was_meant() {
     assert_eq!(
         parse("@alice:Example.org").unwrap().to_string(),

@@ -22,7 +22,7 @@ pub(crate) fn register(
     wishes: Wishes,
 ) -> Result<(), Failure> {
     let address: ServerAddress = match server {
-        Some(server) => server.parse()?,
+        Some(server) => context.address(server)?,
         None => {
             // Where the private one will listen is known only when it does.
             let private: ServerUrl = "http://private.localhost"

@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     if given.is_none() && !terminal.is_there() && !known.as_ref().is_some_and(is_kept) {
         return Err(no_password());
     }
-    let mut discovery = Discovery::new(address(&options, &user, known.as_ref())?);
+    let mut discovery = Discovery::new(address(context, &options, &user, known.as_ref())?);
     let facts = drive(
         &mut discovery,
         &context.runner,
@@ -87,12 +87,13 @@ fn known_account(context: &Context<'_>, options: &args::Login) -> Result<Option<
 }
 
 fn address(
+    context: &Context<'_>,
     options: &args::Login,
     user: &str,
     known: Option<&Account>,
 ) -> Result<ServerAddress, Failure> {
     if let Some(server) = &options.server {
-        return Ok(server.parse()?);
+        return context.address(server);
     }
     if let Some(account) = known {
         return Ok(ServerAddress::Url(account.server.clone()));
@@ -102,7 +103,7 @@ fn address(
             "name the server of {user}: --server example.org, or @{user}:example.org"
         )));
     }
-    Ok(user.parse()?)
+    context.address(user)
 }
 
 fn given_password(options: &args::Login) -> Result<Option<Secret>, Failure> {

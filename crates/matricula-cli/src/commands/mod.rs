@@ -13,6 +13,7 @@ mod upgrade;
 use std::{io::Read, path::Path};
 
 use matricula::{
+    auth::{AddressError, ServerAddress},
     http::{Options, Runner},
     job::Secret,
 };
@@ -34,6 +35,20 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The server that a person named.
+    pub(crate) fn address(&self, text: &str) -> Result<ServerAddress, Failure> {
+        let allowed = ServerAddress::with_plain_http(text);
+        if self.global.allow_plain_http {
+            return Ok(allowed?);
+        }
+        text.parse().map_err(|error: AddressError| match allowed {
+            Ok(_) => Failure::Usage(format!(
+                "{error}, or --allow-plain-http where nobody else is on the way"
+            )),
+            Err(_) => error.into(),
+        })
+    }
+
     /// A command line to type next: this program as it was called, with the options that it takes
     /// to find the same accounts.
     pub(crate) fn command(&self, command: &str) -> String {
@@ -53,6 +68,7 @@ impl Context<'_> {
 pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
     let mut options = Options::default();
     options.timeout = args.global.timeout;
+    options.allow_plain_http = args.global.allow_plain_http;
     options.connect_timeout = options.connect_timeout.min(args.global.timeout);
     let context = Context {
         home: Home::new(args.global.home.as_deref())?,

@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
         ask_for_the_rest(&terminal, &mut options, &mut wishes)?;
     }
     // Whatever is opened here runs until the end of this function.
-    let (opened, facts) = open(context, options.server.as_deref(), &mut terminal).await?;
+    let (opened, facts) = open(context, options.server.as_deref(), &wishes, &mut terminal).await?;
     let private = context.home.private_homeserver();
     let data = match &opened {
         Some(opened) => Some(opened.data()),
@@ -101,11 +101,12 @@ fn ask_for_the_rest(
 async fn open(
     context: &Context<'_>,
     server: Option<&str>,
+    wishes: &Wishes,
     terminal: &mut Terminal,
 ) -> Result<(Option<Opened>, ServerFacts), Failure> {
     let mut accounts = context.home.accounts();
     let (opened, address) = match server {
-        Some(name) => (None, name.parse()?),
+        Some(name) => (None, context.address(name)?),
         None => {
             let opened = server::open_private(&context.home.private_homeserver()).await?;
             let directory = opened.directory().display();
@@ -121,13 +122,12 @@ async fn open(
             (Some(opened), address)
         }
     };
-    let facts = drive(
-        &mut Discovery::new(address),
-        &context.runner,
-        &mut accounts,
-        terminal,
-    )
-    .await?;
+    let mut discovery = Discovery::new(address);
+    // One that is made here is good enough.
+    if wishes.password.is_some() {
+        discovery = discovery.with_password_policy();
+    }
+    let facts = drive(&mut discovery, &context.runner, &mut accounts, terminal).await?;
     Ok((opened, facts))
 }
 

@@ -6,6 +6,7 @@ mod api_call;
 mod asking;
 mod canary;
 mod command;
+mod discover;
 mod dry_run;
 mod guest_upgrade;
 mod hostile;

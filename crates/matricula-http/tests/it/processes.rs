@@ -50,6 +50,7 @@ fn a_process_of_its_own_asks() {
     let mut options = options();
     options.timeout = Duration::from_secs(1);
     options.connect_timeout = options.timeout;
+    options.allow_plain_http = true;
     let job = Job::new(&url.parse().unwrap(), "/a", Method::Get, "test");
     let job = job.with_token("syt_alice".into());
     match run(&runner_with(options, 1), job) {

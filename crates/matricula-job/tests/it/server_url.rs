@@ -76,6 +76,25 @@ fn loopback_is_recognised_and_nothing_else_taken_for_it() {
 }
 
 #[test]
+fn requests_to_the_loopback_and_to_the_address_of_everywhere_stay_on_this_machine() {
+    for yes in [
+        "http://localhost:1",
+        "http://127.0.0.1",
+        "http://0.0.0.0:8008",
+        "http://[::]:1",
+    ] {
+        assert!(parse(yes).unwrap().is_this_machine(), "{yes}");
+    }
+    for no in [
+        "http://192.168.1.1",
+        "http://example.org",
+        "http://localhost.example.org",
+    ] {
+        assert!(!parse(no).unwrap().is_this_machine(), "{no}");
+    }
+}
+
+#[test]
 fn an_origin_is_scheme_host_and_port() {
     let server = parse("https://matrix.org/base").unwrap();
     assert_eq!(server.origin(), "https://matrix.org");

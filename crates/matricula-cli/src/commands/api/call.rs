@@ -4,7 +4,7 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use matricula::{
     Person, Session,
-    auth::{Account, ServerAddress},
+    auth::Account,
     job::{
         Api, Auth, Body, CredentialRef, FileDesc, Job, OperationAuth, ReturnType, Secret,
         ServerUrl, scheduler::Event,
@@ -131,7 +131,7 @@ fn caller(
     let operation = &endpoint.operation;
     let called = name(operation);
     if let Some(server) = &options.server {
-        let address: ServerAddress = server.parse()?;
+        let address = context.address(server)?;
         let token = read_secret(options.token_stdin, options.token_file.as_deref(), "token")?;
         return match (operation.auth, &token) {
             (

@@ -1,0 +1,220 @@
+//! What was found out about a server, as a sheet for people and as JSON.
+
+use matricula::{
+    Error,
+    auth::{
+        Attempt, OAuthOffer, PasswordPolicy, RegistrationOffer, ServerFacts, Warning, Way,
+        WellKnown,
+    },
+};
+use serde_json::{Value, json};
+
+use super::walk::{Guest, Walk};
+use crate::{
+    failure::{Failure, exit_code},
+    report::{Report, Row, Tone, link},
+};
+
+/// What is printed: the facts, the warnings, and what was tried.
+pub(super) struct Sheet {
+    rows: Vec<Row>,
+    warnings: Vec<Warning>,
+    tried: Vec<Row>,
+    object: Value,
+}
+
+impl Sheet {
+    pub(super) fn of(facts: &ServerFacts) -> Self {
+        let ways: Vec<Value> = facts.ways().iter().map(way).collect();
+        let object = json!({
+            "schema_version": 1,
+            "server": facts.server,
+            "well_known": facts.well_known,
+            "identity_server": facts.identity_server,
+            "versions": facts.versions,
+            "login_flows": facts.login_flows,
+            "oauth_issuer": facts.oauth_issuer,
+            "oauth": facts.oauth,
+            "registration": facts.registration,
+            "ways": ways,
+            "password_policy": facts.password_policy,
+            "capabilities": facts.capabilities,
+            "tried": facts.tried,
+        });
+        Self {
+            rows: rows(facts),
+            warnings: facts.warnings(),
+            tried: facts.tried.iter().map(attempt).collect(),
+            object,
+        }
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
+    pub(super) fn add_tries(&mut self, walks: &[Walk], guest: &Guest, exit_code: u8) {
+        self.rows.extend(walks.iter().flat_map(Walk::rows));
+        self.rows.extend(guest.rows());
+        let walks: Vec<Value> = walks.iter().map(Walk::json).collect();
+        self.object["tries"] = json!({ "ways": walks, "guest": guest.json() });
+        self.object["exit_code"] = json!(exit_code);
+    }
+
+    pub(super) fn print(mut self, report: Report) {
+        let warning =
+            |warning: &Warning| json!({ "code": warning.code(), "message": warning.to_string() });
+        let warnings: Vec<Value> = self.warnings.iter().map(warning).collect();
+        self.object["warnings"] = json!(warnings);
+        let warnings = self.warnings.iter();
+        self.rows.extend(
+            warnings.map(|warning| Row::new("warning", warning.to_string()).tone(Tone::Warning)),
+        );
+        self.rows.append(&mut self.tried);
+        report.sheet(&self.rows, &self.object);
+    }
+}
+
+/// The failure of a discovery, with what was tried.
+pub(super) fn failure(error: Error, facts: &ServerFacts) -> Failure {
+    Failure::Told {
+        message: error.to_string(),
+        exit_code: exit_code(&error),
+        details: json!({ "tried": facts.tried }),
+        next: None,
+    }
+}
+
+fn way(way: &Way) -> Value {
+    let (kind, stages) = match way {
+        Way::Register(flow) => ("register", json!(flow.stages)),
+        Way::OAuth { .. } => ("oauth", Value::Null),
+        _ => ("sso", Value::Null),
+    };
+    json!({ "kind": kind, "stages": stages, "asks": way.demands() })
+}
+
+fn rows(facts: &ServerFacts) -> Vec<Row> {
+    let mut rows = vec![Row::new("server", facts.server.as_str())];
+    match &facts.well_known {
+        WellKnown::Found => rows.push(Row::new("found", "by the well-known document of its name")),
+        WellKnown::Missing => rows.push(Row::new("found", "by its name alone")),
+        WellKnown::GivenInstead { why } => {
+            rows.push(Row::new("found", format!("as you said, for {why}")))
+        }
+        _ => {}
+    }
+    if let Some(url) = &facts.identity_server {
+        rows.push(Row::new("identity", url.as_str()));
+    }
+    rows.push(Row::new("versions", facts.versions.join(" ")));
+    let flows: Vec<&str> = facts
+        .login_flows
+        .iter()
+        .map(|flow| flow.kind.as_str())
+        .collect();
+    rows.push(match flows.is_empty() {
+        true => Row::new("sign-in", "none of Matrix's own"),
+        false => Row::new("sign-in", flows.join(", ")),
+    });
+    if let Some(issuer) = &facts.oauth_issuer {
+        rows.push(Row::new("OAuth 2.0", issuer));
+    }
+    rows.extend(facts.oauth.iter().flat_map(oauth));
+    rows.extend(registration(facts));
+    rows.extend(facts.password_policy.iter().map(passwords));
+    if let Some(capabilities) = &facts.capabilities {
+        let may = |what: &'static str, is_allowed: Option<bool>| {
+            (is_allowed == Some(false)).then(|| Row::new("you may not", what))
+        };
+        let change = |one: &Option<matricula::api::client::capabilities::BooleanCapability>| {
+            one.as_ref().map(|one| one.enabled)
+        };
+        rows.extend(may(
+            "change your password",
+            change(&capabilities.change_password),
+        ));
+        rows.extend(may(
+            "change your addresses",
+            change(&capabilities.three_pid_changes),
+        ));
+        rows.extend(may(
+            "change your name",
+            change(&capabilities.set_displayname),
+        ));
+        rows.extend(may(
+            "change your picture",
+            change(&capabilities.set_avatar_url),
+        ));
+    }
+    rows
+}
+
+fn oauth(offer: &OAuthOffer) -> Vec<Row> {
+    let mut rows = vec![Row::new(
+        "OAuth 2.0",
+        format!("grants {}", offer.grants.join(", ")),
+    )];
+    if !offer.prompts.is_empty() {
+        rows.push(Row::new(
+            "OAuth 2.0",
+            format!("prompts {}", offer.prompts.join(", ")),
+        ));
+    }
+    if let Some(page) = offer.account_management.as_deref().and_then(link) {
+        rows.push(Row::new("accounts", format!("are managed at {page}")));
+    }
+    rows
+}
+
+fn registration(facts: &ServerFacts) -> Vec<Row> {
+    let mut rows: Vec<Row> = facts
+        .ways()
+        .iter()
+        .map(|way| Row::new("register", format!("{way}: {}", way.demands())))
+        .collect();
+    match &facts.registration {
+        Some(RegistrationOffer::Closed { message }) => {
+            rows.push(Row::new(
+                "register",
+                format!("closed to strangers: {message}"),
+            ));
+        }
+        Some(RegistrationOffer::Unknown { message }) => {
+            rows.push(Row::new("register", format!("unclear: {message}")).tone(Tone::Warning));
+        }
+        Some(_) => {}
+        None => rows.push(Row::new("register", "by single sign-on alone")),
+    }
+    rows
+}
+
+fn passwords(policy: &PasswordPolicy) -> Row {
+    let mut rules = Vec::new();
+    if policy.minimum_length > 0 {
+        rules.push(format!("{} characters", policy.minimum_length));
+    }
+    for (is_wanted, what) in [
+        (policy.digit, "a digit"),
+        (policy.symbol, "a symbol"),
+        (policy.uppercase, "a capital letter"),
+        (policy.lowercase, "a small letter"),
+    ] {
+        rules.extend(is_wanted.then(|| what.to_owned()));
+    }
+    Row::new("passwords", format!("at least {}", rules.join(", ")))
+}
+
+fn attempt(attempt: &Attempt) -> Row {
+    let mut line = format!("{} {}", attempt.method, attempt.url);
+    if let Some(status) = attempt.status {
+        line += &format!(": {status}");
+    }
+    if let Some(code) = &attempt.errcode {
+        line += &format!(" {}", code.as_str());
+    }
+    if let Some(error) = &attempt.error {
+        line += &format!(": {error}");
+    }
+    Row::new("asked", line)
+}

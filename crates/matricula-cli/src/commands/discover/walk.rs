@@ -1,0 +1,392 @@
+//! `discover --try`: walks each way with a throw-away account.
+
+use matricula::{
+    Error, Keeper, Session,
+    api::{
+        Endpoint, UserId,
+        client::whoami::GetTokenOwner,
+        uia::{Flow, Stage},
+    },
+    auth::{
+        Account, AuthError, Deactivation, Login, Registration, ServerFacts, Way, Wishes,
+        registration::AccountKind, tables,
+    },
+    drive,
+    http::SystemEntropy,
+    job::{Entropy, Patch, Secret},
+    send,
+};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::{
+    failure::Failure,
+    person::Terminal,
+    report::{Row, Tone},
+};
+
+/// What was said in advance, so that no person is needed for it.
+pub(super) struct Answers {
+    pub(super) token: Option<Secret>,
+    pub(super) accepts_terms: bool,
+}
+
+/// What came of one way.
+pub(super) struct Walk {
+    way: Way,
+    /// Why it was not tried.
+    not_tried: Option<String>,
+    steps: Vec<Step>,
+    account: Option<UserId>,
+    left_behind: bool,
+}
+
+/// One thing that was done with the throw-away account.
+struct Step {
+    name: &'static str,
+    result: Result<(), String>,
+}
+
+impl Walk {
+    fn new(way: Way) -> Self {
+        Self {
+            way,
+            not_tried: None,
+            steps: Vec::new(),
+            account: None,
+            left_behind: false,
+        }
+    }
+
+    pub(super) fn was_tried(&self) -> bool {
+        self.not_tried.is_none()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.steps.iter().any(|step| step.result.is_err())
+    }
+
+    /// Who is still there and should not be.
+    pub(super) fn left_behind(&self) -> Option<&UserId> {
+        self.account.as_ref().filter(|_| self.left_behind)
+    }
+
+    /// Writes down how a step went; gives what came of it.
+    fn note<T>(&mut self, name: &'static str, result: Result<T, String>) -> Option<T> {
+        let (result, value) = match result {
+            Ok(value) => (Ok(()), Some(value)),
+            Err(error) => (Err(error), None),
+        };
+        self.steps.push(Step { name, result });
+        value
+    }
+
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        match &self.not_tried {
+            Some(why) => rows.push(Row::new("try", format!("{}: not tried: {why}", self.way))),
+            None => rows.push(Row::new("try", self.way.to_string())),
+        }
+        rows.extend(self.steps.iter().map(|step| match &step.result {
+            Ok(()) => Row::new("try", format!("  {:<10}  passed", step.name)).tone(Tone::Good),
+            Err(why) => {
+                Row::new("try", format!("  {:<10}  failed: {why}", step.name)).tone(Tone::Bad)
+            }
+        }));
+        if let Some(user_id) = self.left_behind() {
+            let words = format!("  {user_id} was left behind, and is kept here");
+            rows.push(Row::new("try", words).tone(Tone::Bad));
+        }
+        rows
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let stages = match &self.way {
+            Way::Register(flow) => json!(flow.stages),
+            _ => Value::Null,
+        };
+        let state = match (&self.not_tried, self.has_failed()) {
+            (Some(_), _) => "not_tried",
+            (None, true) => "failed",
+            (None, false) => "passed",
+        };
+        let step = |step: &Step| {
+            json!({
+                "step": step.name,
+                "passed": step.result.is_ok(),
+                "error": step.result.as_ref().err(),
+            })
+        };
+        json!({
+            "way": self.way.to_string(),
+            "stages": stages,
+            "asks": self.way.demands(),
+            "state": state,
+            "why_not_tried": self.not_tried,
+            "steps": self.steps.iter().map(step).collect::<Vec<_>>(),
+            "account": self.account,
+            "left_behind": self.left_behind,
+        })
+    }
+}
+
+/// Walks every way that needs no person, one after the other.
+pub(super) async fn every_way(
+    context: &Context<'_>,
+    facts: &ServerFacts,
+    answers: &Answers,
+) -> Result<Vec<Walk>, Failure> {
+    let mut walks = Vec::new();
+    for way in facts.ways() {
+        let mut walk = Walk::new(way.clone());
+        match way {
+            Way::Register(flow) => match needs(&flow, answers) {
+                None => walk_through(context, facts, flow, answers, &mut walk).await?,
+                Some(why) => walk.not_tried = Some(why),
+            },
+            _ => walk.not_tried = Some("it needs a person with a browser".to_owned()),
+        }
+        walks.push(walk);
+    }
+    Ok(walks)
+}
+
+/// Why the way cannot be walked without a person.
+fn needs(flow: &Flow, answers: &Answers) -> Option<String> {
+    let need = |stage: &Stage| match stage {
+        Stage::Dummy => None,
+        Stage::RegistrationToken if answers.token.is_some() => None,
+        Stage::RegistrationToken => Some("it needs a token: give one with --token-file FILE"),
+        Stage::Terms if answers.accepts_terms => None,
+        Stage::Terms => Some("its terms must be accepted: read them, and give --accept-terms"),
+        Stage::EmailIdentity => Some("it needs a person who reads an email"),
+        Stage::Msisdn => Some("it needs a person with a phone"),
+        Stage::Recaptcha => Some("it needs a person who solves a captcha"),
+        _ => Some("it needs a person with a browser"),
+    };
+    flow.stages.iter().find_map(need).map(str::to_owned)
+}
+
+async fn walk_through(
+    context: &Context<'_>,
+    facts: &ServerFacts,
+    flow: Flow,
+    answers: &Answers,
+    walk: &mut Walk,
+) -> Result<(), Failure> {
+    let name = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
+    let wishes = Wishes {
+        username: Some(format!("matricula-try-{name}")),
+        token: answers.token.clone(),
+        accept_terms: answers.accepts_terms,
+        ..throw_away()
+    };
+    let registration = Registration::new(facts, wishes).with_only_way(flow);
+    let Some(account) = register(context, registration, walk).await? else {
+        return Ok(());
+    };
+    walk.account = Some(account.user_id.clone());
+    walk.left_behind = true;
+    let session = Session::new(account, context.runner.clone());
+    walk.note("whoami", who_am_i(&session).await);
+    let has_password = facts
+        .login_flows
+        .iter()
+        .any(|flow| flow.kind == "m.login.password");
+    let account = match has_password {
+        true => out_and_in(context, facts, session, walk).await,
+        // Whoever signs out would not get in again to clean up.
+        false => Some(session.account().clone()),
+    };
+    let Some(account) = account else {
+        return Ok(());
+    };
+    // The token of the new session is to be known.
+    let session = Session::new(account, context.runner.clone());
+    let mut deactivation = Deactivation::new(session.account());
+    let end = drive(
+        &mut deactivation,
+        &context.runner,
+        &mut context.home.accounts(),
+        &mut nobody(context),
+    )
+    .await;
+    let is_gone = walk.note("deactivate", end.map_err(|error| error.to_string()));
+    walk.left_behind = is_gone.is_none();
+    Ok(())
+}
+
+fn throw_away() -> Wishes {
+    Wishes {
+        device_name: Some("matricula discover --try".to_owned()),
+        ..Wishes::default()
+    }
+}
+
+/// Tells how it goes, and answers nothing.
+fn nobody(context: &Context<'_>) -> Terminal {
+    Terminal::new(context.report, true)
+}
+
+async fn register(
+    context: &Context<'_>,
+    mut registration: Registration,
+    walk: &mut Walk,
+) -> Result<Option<Account>, Failure> {
+    let mut accounts = context.home.accounts();
+    let account = drive(
+        &mut registration,
+        &context.runner,
+        &mut accounts,
+        &mut nobody(context),
+    )
+    .await;
+    // Where nobody knows whether there is an account, what is kept is how to find out.
+    if account.is_err() && !is_in_doubt(&account) {
+        let mut patch = Patch::default();
+        patch.remove(tables::REGISTRATIONS, registration.id());
+        accounts.commit(&patch)?;
+    }
+    Ok(walk.note("register", account.map_err(|error| error.to_string())))
+}
+
+fn is_in_doubt(account: &Result<Account, Error>) -> bool {
+    matches!(account, Err(Error::Auth(AuthError::InDoubt { .. })))
+}
+
+async fn who_am_i(session: &Session) -> Result<(), String> {
+    let me = session.call(GetTokenOwner::default()).await;
+    let me = me.map_err(|error| error.to_string())?;
+    match &session.account().user_id {
+        user_id if *user_id == me.user_id => Ok(()),
+        user_id => Err(format!(
+            "the token of {user_id} is said to be {}'s",
+            me.user_id
+        )),
+    }
+}
+
+/// Signs out, sees that the token is dead, and signs in again. Whoever is still signed in, if anyone.
+async fn out_and_in(
+    context: &Context<'_>,
+    facts: &ServerFacts,
+    session: Session,
+    walk: &mut Walk,
+) -> Option<Account> {
+    let mut accounts = context.home.accounts();
+    let before = session.account().clone();
+    let account = match session.log_out(&mut accounts).await {
+        Ok(account) => account,
+        Err(error) => {
+            walk.note::<()>("logout", Err(error.to_string()));
+            return Some(before);
+        }
+    };
+    let is_dead = match is_dead(context, &before).await {
+        true => Ok(()),
+        false => Err("the server still takes the token".to_owned()),
+    };
+    walk.note("logout", is_dead);
+    let password = account.password.clone().unwrap_or_default();
+    let mut login = Login::new(facts, account.user_id.as_str(), password.clone())
+        .with_made_password(password)
+        .with_device_name("matricula discover --try");
+    let account = drive(
+        &mut login,
+        &context.runner,
+        &mut accounts,
+        &mut nobody(context),
+    )
+    .await;
+    walk.note("login", account.map_err(|error| error.to_string()))
+}
+
+async fn is_dead(context: &Context<'_>, account: &Account) -> bool {
+    let Some(token) = account.access_token.clone() else {
+        return true;
+    };
+    let job = GetTokenOwner::default()
+        .job(&account.server)
+        .with_token(token);
+    let response = send(&context.runner, job, |_| {}).await;
+    response.is_ok_and(|response| response.status_code() == 401)
+}
+
+/// Whether there are guests, found out by becoming one.
+pub(super) enum Guest {
+    /// Nobody is let in as a guest, in the server's words.
+    Refused(String),
+    /// There is one more, and it stays: nobody can deactivate a guest.
+    Allowed(UserId),
+    /// It went wrong in another way.
+    Failed(String),
+}
+
+impl Guest {
+    pub(super) fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allowed(_))
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+
+    pub(super) fn rows(&self) -> Vec<Row> {
+        vec![match self {
+            Self::Refused(_) => Row::new("try", "guest: not let in"),
+            Self::Failed(why) => Row::new("try", format!("guest: failed: {why}")).tone(Tone::Bad),
+            Self::Allowed(user_id) => Row::new(
+                "try",
+                format!(
+                    "guest: let in as {user_id}, who was left behind: guests cannot be deactivated"
+                ),
+            )
+            .tone(Tone::Warning),
+        }]
+    }
+
+    pub(super) fn json(&self) -> Value {
+        match self {
+            Self::Refused(why) => json!({ "state": "refused", "error": why }),
+            Self::Failed(why) => json!({ "state": "failed", "error": why }),
+            Self::Allowed(user_id) => {
+                json!({ "state": "allowed", "account": user_id, "left_behind": true })
+            }
+        }
+    }
+}
+
+/// Tries to become a guest, and keeps nothing of it.
+pub(super) async fn guest(context: &Context<'_>, facts: &ServerFacts) -> Result<Guest, Failure> {
+    let wishes = Wishes {
+        kind: AccountKind::Guest,
+        ..throw_away()
+    };
+    let mut registration = Registration::new(facts, wishes);
+    let guest = drive(
+        &mut registration,
+        &context.runner,
+        &mut matricula::Forgetful,
+        &mut nobody(context),
+    )
+    .await;
+    Ok(match guest {
+        Ok(account) => {
+            let user_id = account.user_id.clone();
+            let session = Session::new(account, context.runner.clone());
+            // Its token is of no use to anybody; whether the server lets guests sign out or not.
+            let _ = session.log_out(&mut matricula::Forgetful).await;
+            Guest::Allowed(user_id)
+        }
+        Err(Error::Auth(
+            error @ (AuthError::Unreachable { .. }
+            | AuthError::NotMatrix { .. }
+            | AuthError::InDoubt { .. }
+            | AuthError::RateLimited { .. }
+            | AuthError::Endless { .. }),
+        )) => Guest::Failed(error.to_string()),
+        // It wants more of a guest than being there.
+        Err(Error::Auth(error)) => Guest::Refused(error.to_string()),
+        Err(error) => Guest::Failed(error.to_string()),
+    })
+}

@@ -1,0 +1,53 @@
+//! Nothing leaves this machine unencrypted unless that is allowed, as it is where a proxy is asked for
+//! far servers in `processes`.
+
+use matricula_job::{Processed, ServerUrl, TransportKind};
+
+use crate::{
+    error, get, post, response, run, runner,
+    server::{Server, bytes, ok},
+};
+
+#[test]
+fn what_would_leave_this_machine_unencrypted_is_refused_before_a_connection_is_opened() {
+    for url in [
+        "http://matrix.example.org",
+        "http://192.168.1.5:8008",
+        "http://10.0.0.1",
+        "http://[fd00::1]:8008",
+        "http://localhost.example.org",
+    ] {
+        let server: ServerUrl = url.parse().unwrap();
+        for job in [get(&server), post(&server)] {
+            let error = error(run(&runner(), job));
+            assert_eq!(
+                (error.kind, error.processed),
+                (TransportKind::Request, Processed::No),
+                "{url}: {error}"
+            );
+            let start = format!("{url} is not encrypted: ");
+            assert!(error.message.starts_with(&start), "{error}");
+        }
+    }
+}
+
+#[test]
+fn this_machine_is_reached_unencrypted() {
+    let server = Server::start([ok(), ok()]);
+    assert_eq!(
+        response(run(&runner(), get(&server.url))).status_code(),
+        200
+    );
+    let everywhere = server.url.as_str().replace("127.0.0.1", "0.0.0.0");
+    let job = get(&everywhere.parse().unwrap());
+    assert_eq!(response(run(&runner(), job)).status_code(), 200);
+}
+
+#[test]
+fn a_redirection_does_not_lead_out_of_this_machine_unencrypted() {
+    let to = "HTTP/1.1 307 -\r\nlocation: http://matrix.example.org/\r\ncontent-length: 0\r\n\r\n";
+    let server = Server::start([bytes(to)]);
+    let error = error(run(&runner(), get(&server.url)));
+    let start = "http://matrix.example.org is not encrypted: ";
+    assert!(error.message.starts_with(start), "{error}");
+}
