@@ -11,14 +11,12 @@ use std::{env, error::Error, time::Duration};
 
 use matricula::api::client::{joining::JoinRoom, room_send::SendMessage, sync::Sync};
 use matricula::api::events::{RoomEvent, RoomMessage};
-use matricula::{AccountStore, Session, http::Runner};
+use matricula::{AccountStore, Session};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let dir = env::args().nth(1).ok_or("name the account's directory")?;
-    let account = AccountStore::new(dir).account(None)?;
-    let account = account.ok_or("no account is kept there")?;
-    let bot = Session::new(account, Runner::default());
+    let bot = Session::from_store(AccountStore::new(dir), None)?;
 
     // What was said before it came is not answered.
     let mut news = bot.call(Sync::default()).await?;

@@ -52,6 +52,13 @@ pub enum ApiError {
     },
 }
 
+impl ApiError {
+    /// The failure that `response` stands for; `None` for a success.
+    pub fn of(response: &Response) -> Option<Self> {
+        read(response)
+    }
+}
+
 fn wait_text(retry_after: &Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |wait| {
         format!("; the next one in {:.1} s", wait.as_secs_f64())

@@ -45,6 +45,14 @@ pub struct Account {
     pub refresh_token: Option<Secret>,
     /// When the token expires; none if the server named no time.
     pub expires_at: Option<Timestamp>,
+    /// From when on the next token is to be got, before this one expires.
+    #[serde(default)]
+    pub renew_at: Option<Timestamp>,
+    /// The refresh token before this one. A server takes it until it has seen a token of the pair that
+    /// it was exchanged for: it is what is left where a request that was given up arrived late, and
+    /// the pair was replaced again.
+    #[serde(with = "exposed", default)]
+    pub replaced: Option<Secret>,
     /// The password, where it was made for the person and nobody else knows it.
     #[serde(with = "exposed", default)]
     pub password: Option<Secret>,
@@ -68,18 +76,67 @@ impl Account {
 
     /// Takes over what the server gave for the refresh token. One that it did not replace stays.
     pub fn renew(&mut self, now: Timestamp, answer: RefreshResponse) {
-        self.access_token = Some(answer.access_token);
-        self.expires_at = expiry(now, answer.expires_in_ms);
-        self.refresh_token = answer.refresh_token.or(self.refresh_token.take());
+        let lifetime = answer.expires_in_ms;
+        self.take_tokens(now, answer.access_token, answer.refresh_token, lifetime);
+    }
+
+    /// Takes over the tokens that were given at `now`, the access token for this long.
+    pub(crate) fn take_tokens(
+        &mut self,
+        now: Timestamp,
+        access: Secret,
+        refresh: Option<Secret>,
+        lifetime: Option<Duration>,
+    ) {
+        self.access_token = Some(access);
+        self.expires_at = expiry(now, lifetime);
+        self.renew_at = renewal(now, lifetime);
+        if refresh.is_some() && refresh != self.refresh_token {
+            self.replaced = self.refresh_token.take();
+            self.refresh_token = refresh;
+        }
+    }
+
+    /// Whether it is time for the next token, and there is something to get it with.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.refresh_token.is_some()
+            && self
+                .renew_at
+                .or(self.expires_at)
+                .is_some_and(|at| at <= now)
+    }
+
+    /// Whether the token has expired, as far as this clock knows.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Takes over the session of the same account as another process left it.
+    pub(crate) fn adopt(&mut self, other: Self) {
+        // Where it is reached may be another address in each process, and is not a matter of the session.
+        let (server, data) = (self.server.clone(), std::mem::take(&mut self.data));
+        *self = Self {
+            server,
+            data,
+            ..other
+        };
+    }
+
+    /// Forgets the tokens and keeps the device: whoever signs in again takes its place, with all that
+    /// is kept for it.
+    pub fn lose_tokens(&mut self) {
+        self.access_token = None;
+        self.refresh_token = None;
+        self.replaced = None;
+        self.expires_at = None;
+        self.renew_at = None;
+        self.oauth = None;
     }
 
     /// Forgets the session: its tokens and its device.
     pub fn end_session(&mut self) {
-        self.access_token = None;
-        self.refresh_token = None;
-        self.expires_at = None;
+        self.lose_tokens();
         self.device_id = None;
-        self.oauth = None;
     }
 
     /// Adds "keep this account" to what is to be stored.
@@ -93,6 +150,16 @@ impl Account {
 /// When a token expires that was given at `now` for this long.
 pub(crate) fn expiry(now: Timestamp, expires_in: Option<Duration>) -> Option<Timestamp> {
     Some(now.plus(expires_in?))
+}
+
+/// The longest time before its end at which a token is renewed.
+const LONGEST_MARGIN: Duration = Duration::from_secs(60);
+
+/// From when on a token is renewed that was given at `now` for this long: a tenth of its life before
+/// its end, so that one that lives a second is not renewed with every request.
+pub(crate) fn renewal(now: Timestamp, expires_in: Option<Duration>) -> Option<Timestamp> {
+    let lifetime = expires_in?;
+    Some(now.plus(lifetime - (lifetime / 10).min(LONGEST_MARGIN)))
 }
 
 /// A password of 24 characters with about 130 bits of entropy, that has what password policies

@@ -336,12 +336,68 @@ pub enum AuthError {
         /// Which OAuth 2.0 server.
         issuer: String,
     },
-    /// The session is over: its refresh token is not accepted any more.
-    #[error("{issuer} ended the session ({what}); sign in again")]
+    /// The session is over: the server takes its tokens no more.
+    #[error("{by} ended the session ({what}); sign in again")]
     SignedOut {
-        /// Which OAuth 2.0 server.
-        issuer: String,
+        /// Which server: the homeserver, or its OAuth 2.0 server.
+        by: String,
         /// What it said.
+        what: String,
+    },
+    /// The tokens are good no more, and the device is kept: see [soft logout].
+    ///
+    /// [soft logout]: https://spec.matrix.org/v1.19/client-server-api/#soft-logout
+    #[error("{server} asks {user_id} to sign in again{}; what is kept for the device stays", on_device(.device_id))]
+    SoftLogout {
+        /// Which server.
+        server: ServerUrl,
+        /// Who.
+        user_id: UserId,
+        /// Whose place the new session is to take.
+        device_id: Option<String>,
+    },
+    /// The account is [locked]: its session is kept, and nothing can be done in it until it is unlocked.
+    ///
+    /// [locked]: https://spec.matrix.org/v1.19/client-server-api/#account-locking
+    #[error("{server} has locked {user_id}{}; the session is kept: ask its administrators, and try again later", says(.message))]
+    UserLocked {
+        /// Which server.
+        server: ServerUrl,
+        /// Who.
+        user_id: UserId,
+        /// The server's words.
+        message: String,
+    },
+    /// The account is [suspended]: it may read, leave rooms and little more.
+    ///
+    /// [suspended]: https://spec.matrix.org/v1.19/client-server-api/#account-suspension
+    #[error("{server} has suspended {user_id}, who may not do this{}; ask its administrators", says(.message))]
+    UserSuspended {
+        /// Which server.
+        server: ServerUrl,
+        /// Who.
+        user_id: UserId,
+        /// The server's words.
+        message: String,
+    },
+    /// There is no session to do it in.
+    #[error("{user_id} is not signed in; sign in first")]
+    NotSignedIn {
+        /// Who.
+        user_id: UserId,
+    },
+    /// The token cannot be renewed, for the server gave none that renews it.
+    #[error("{user_id} has no refresh token; sign in again")]
+    NoRefreshToken {
+        /// Who.
+        user_id: UserId,
+    },
+    /// The tokens were not renewed, for the new ones could not be stored, and are therefore not used.
+    #[error("the tokens of {user_id} are not renewed, for they could not be stored: {what}")]
+    NotStored {
+        /// Whose.
+        user_id: UserId,
+        /// What happened.
         what: String,
     },
     /// The account has nothing to renew its session with.
@@ -370,6 +426,12 @@ pub struct StagesNotSupported {
     pub session: Option<String>,
     /// The page on which a person can do the first of the stages.
     pub url: String,
+}
+
+fn on_device(device_id: &Option<String>) -> String {
+    device_id.as_ref().map_or_else(String::new, |device_id| {
+        format!(" on the device {device_id}")
+    })
 }
 
 fn advice(refusal: &Refusal) -> &'static str {

@@ -2,8 +2,8 @@
 //!
 //! Each is a [`Machine`](matricula_job::Machine): [`Discovery`] finds out what a server is and
 //! offers, [`Registration`] makes an account there, [`Login`] signs in to one. Where the server delegates
-//! its accounts to an OAuth 2.0 server, [`OAuthLogin`] does both, [`OAuthRefresh`] renews the session and
-//! [`OAuthLogout`] ends it. None does any I/O: they say what to [send](Effect::Send), what to
+//! its accounts to an OAuth 2.0 server, [`OAuthLogin`] does both, and [`OAuthLogout`] ends the
+//! session. A [`session`] stays signed in on either side. None does any I/O: they say what to [send](Effect::Send), what to
 //! [ask](Effect::Ask) and until when to [wait](Effect::Wait), and are told what came of it.
 //!
 //! After every step its `commit` is to be stored, and only then are its effects to be carried out. A
@@ -50,6 +50,7 @@ mod login;
 mod management;
 mod oauth;
 pub mod registration;
+pub mod session;
 mod uia;
 
 pub use account::{Account, tables};
@@ -64,6 +65,6 @@ pub use login::Login;
 pub use management::{
     Address, AddressAddition, Deactivation, PasswordChange, PendingAddress, PendingPassword,
 };
-pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthRefresh, OAuthSession};
+pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthSession};
 pub use registration::{Registration, Wishes};
 pub use uia::Authenticated;

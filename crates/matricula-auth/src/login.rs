@@ -135,6 +135,8 @@ pub(crate) fn account(
         access_token: Some(answer.access_token),
         refresh_token: answer.refresh_token,
         expires_at: crate::account::expiry(now, answer.expires_in_ms),
+        renew_at: crate::account::renewal(now, answer.expires_in_ms),
+        replaced: None,
         password: None,
         is_guest: false,
         oauth: None,

@@ -179,7 +179,8 @@ pub(crate) fn exit_code(error: &Error) -> u8 {
             _ => 1,
         },
         Error::Transport(error) | Error::InDoubt(error) => transport_exit_code(error),
-        Error::NoSession { .. } | Error::NoRefreshToken { .. } => 4,
+        Error::NoAccount { .. } => 4,
+        Error::NoHome => 2,
         _ => 1,
     }
 }
@@ -187,7 +188,11 @@ pub(crate) fn exit_code(error: &Error) -> u8 {
 fn auth_exit_code(error: &AuthError) -> u8 {
     match error {
         AuthError::Unreachable { error, .. } => transport_exit_code(error),
-        AuthError::WrongPassword { .. } => 4,
+        AuthError::WrongPassword { .. }
+        | AuthError::SignedOut { .. }
+        | AuthError::SoftLogout { .. }
+        | AuthError::NotSignedIn { .. }
+        | AuthError::NoRefreshToken { .. } => 4,
         AuthError::RateLimited { .. } => 5,
         AuthError::TokenNeeded { .. }
         | AuthError::PasswordNeeded { .. }
@@ -210,7 +215,9 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         | AuthError::ServerFull { .. }
         | AuthError::TokenWrong { .. }
         | AuthError::AddressRefused { .. }
-        | AuthError::StageFailed { .. } => 7,
+        | AuthError::StageFailed { .. }
+        | AuthError::UserLocked { .. }
+        | AuthError::UserSuspended { .. } => 7,
         AuthError::Refused { error, .. } if error.status == 403 => 7,
         AuthError::Cancelled => 130,
         _ => 1,

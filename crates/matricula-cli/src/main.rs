@@ -3,7 +3,6 @@
 mod args;
 mod commands;
 mod failure;
-mod home;
 mod person;
 mod report;
 mod server;

@@ -1,5 +1,7 @@
 //! How the facade can fail.
 
+use std::path::PathBuf;
+
 use matricula_api::ApiError;
 use matricula_auth::{AddressError, AuthError};
 use matricula_job::TransportError;
@@ -28,16 +30,15 @@ pub enum Error {
     /// Something could not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no session to do it in.
-    #[error("{user_id} is not signed in; sign in first")]
-    NoSession {
-        /// Whose account.
-        user_id: String,
+    /// No such account is kept.
+    #[error("no account {}is kept in {}; register or sign in first", .user_id.as_ref().map_or_else(String::new, |user_id| format!("{user_id} ")), .path.display())]
+    NoAccount {
+        /// Whose; none where none was named.
+        user_id: Option<String>,
+        /// Where it was looked for.
+        path: PathBuf,
     },
-    /// The token cannot be renewed, for the server gave none that renews it.
-    #[error("{user_id} has no refresh token; sign in again")]
-    NoRefreshToken {
-        /// Whose account.
-        user_id: String,
-    },
+    /// It is not known where this user's data is.
+    #[error("no home directory is known; name one with --home DIR or MATRICULA_HOME")]
+    NoHome,
 }

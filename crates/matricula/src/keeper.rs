@@ -1,8 +1,10 @@
 //! Stores what a step commits, before its effects run.
 
+use matricula_api::UserId;
+use matricula_auth::Account;
 use matricula_job::Patch;
 
-use crate::StoreError;
+use crate::{StoreError, Turn};
 
 /// Stores what a conversation commits.
 ///
@@ -14,6 +16,24 @@ pub trait Keeper {
     /// # Errors
     /// Where they could not be stored; the conversation then stops before it sends anything.
     fn commit(&mut self, patch: &Patch) -> Result<(), StoreError>;
+
+    /// The account as it is kept now; none where nobody else changes what is kept here.
+    ///
+    /// # Errors
+    /// Where it could not be read.
+    fn kept(&self, _: &UserId) -> Result<Option<Account>, StoreError> {
+        Ok(None)
+    }
+
+    /// Takes the turn at renewing the tokens of this account, or at ending its session, and keeps
+    /// other processes from doing so until the turn is dropped. It must not wait. Where nobody else
+    /// changes what is kept here, there is nothing to do.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] where another process has the turn; anything else ends the waiting.
+    fn try_turn(&self, _: &UserId) -> Result<Turn, StoreError> {
+        Ok(Turn::default())
+    }
 }
 
 /// Keeps nothing: what is made here is lost with the process.

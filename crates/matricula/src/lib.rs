@@ -2,14 +2,17 @@
 
 mod drive;
 mod error;
+mod home;
 mod keeper;
 mod management;
 mod register;
+mod renew;
 mod session;
 mod store;
 
 pub use drive::{Person, drive};
 pub use error::Error;
+pub use home::Home;
 pub use keeper::{Forgetful, Keeper};
 pub use register::{Register, register, upgrade};
 pub use session::{Session, send};

@@ -40,7 +40,7 @@ impl Session {
         request: E,
         person: &mut (impl Person + ?Sized),
     ) -> Result<E::Response, Error> {
-        let mut conversation = Authenticated::new(self.account(), request);
+        let mut conversation = Authenticated::new(&self.account(), request);
         self.run(&mut conversation, &mut Forgetful, person).await
     }
 
@@ -49,14 +49,13 @@ impl Session {
     /// [`Authenticated`].
     ///
     /// After a change of password an [`AccountStore`](crate::AccountStore) keeps the new password with
-    /// the account, where it was made here. [`Session::account`] still says what the account was when
-    /// the session began.
+    /// the account, where it was made here. [`Session::account`] still has the old one.
     ///
     /// ```no_run
     /// # async fn example(session: matricula::Session) -> Result<(), matricula::Error> {
     /// use matricula::{AccountStore, auth::{PasswordChange, Question, Reply}};
     ///
-    /// let mut change = PasswordChange::to_a_made_one(session.account()).keeping_devices();
+    /// let mut change = PasswordChange::to_a_made_one(&session.account()).keeping_devices();
     /// let mut person = |_: &Question| Reply::Text("the old password".into());
     /// session.run(&mut change, &mut AccountStore::new("/var/lib/bot"), &mut person).await?;
     /// # Ok(())
@@ -71,6 +70,8 @@ impl Session {
         keeper: &mut (impl Keeper + ?Sized),
         person: &mut (impl Person + ?Sized),
     ) -> Result<C::Output, Error> {
+        // The conversation's requests name the token, and are not sent again where it is refused.
+        self.renew_if_due().await?;
         drive(conversation, self.runner(), keeper, person).await
     }
 
@@ -159,7 +160,7 @@ impl Session {
     /// # Errors
     /// As [`Session::call`].
     pub async fn profile(&self) -> Result<GetUserProfileResponse, Error> {
-        let user_id = self.account().user_id.clone();
+        let user_id = self.account().user_id;
         match self.call(GetUserProfile::new(user_id)).await {
             Err(Error::Api(ApiError::Matrix(error))) if error.code == ErrorCode::NotFound => {
                 Ok(GetUserProfileResponse::default())
@@ -185,7 +186,7 @@ impl Session {
     }
 
     async fn set_profile(&self, field: &str, value: Option<&str>) -> Result<(), Error> {
-        let user_id = self.account().user_id.clone();
+        let user_id = self.account().user_id;
         let set = |value: Value| SetProfileField::new(user_id.clone(), field, value);
         let Some(value) = value else {
             let removal = DeleteProfileField::new(user_id.clone(), field);

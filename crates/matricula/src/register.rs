@@ -50,7 +50,7 @@ pub struct Register<'a> {
     server: &'a str,
     wishes: Wishes,
     runner: Runner,
-    keeper: Box<dyn Keeper + Send + 'a>,
+    keeper: Box<dyn Keeper + Send>,
     person: Box<dyn Person + Send + 'a>,
     browser: Option<(ClientMetadata, String)>,
     data: Value,
@@ -103,8 +103,8 @@ impl<'a> Register<'a> {
         self
     }
 
-    /// Stores there what must not be lost, before it is sent.
-    pub fn keep_in(mut self, keeper: impl Keeper + Send + 'a) -> Self {
+    /// Stores there what must not be lost, before it is sent; the session then keeps its tokens there.
+    pub fn keep_in(mut self, keeper: impl Keeper + Send + 'static) -> Self {
         self.keeper = Box::new(keeper);
         self
     }
@@ -167,7 +167,7 @@ impl<'a> Register<'a> {
             }
             (registered, _) => registered?,
         };
-        Ok(Session::new(account, self.runner))
+        Ok(Session::kept_in(account, self.runner, self.keeper))
     }
 }
 

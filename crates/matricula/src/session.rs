@@ -1,50 +1,126 @@
-//! A signed-in account that answers calls.
+//! A signed-in account that answers calls and stays signed in.
 
-use matricula_api::{
-    ApiError, Endpoint, ErrorCode,
-    client::{logout::Logout, refresh::Refresh},
+use std::sync::{Arc, Mutex, PoisonError};
+
+use matricula_api::{ApiError, Endpoint, ErrorCode, client::logout::Logout};
+use matricula_auth::{
+    Account, AuthError, OAuthLogout, Question, Reply,
+    session::{Call, CallEffect, CallEvent, CallInput, Reason, Standing},
 };
-use matricula_auth::{Account, AuthError, OAuthLogout, OAuthRefresh, Question, Reply};
-use matricula_http::{Runner, now};
+use matricula_http::{Runner, SystemEntropy, now};
 use matricula_job::{
-    Auth, Job, OperationAuth, Patch, Response,
+    Auth, Cx, Job, Machine, OperationAuth, Patch, Response,
     scheduler::{Event, Outcome},
 };
 
-use crate::{Error, Keeper, drive};
+use crate::{AccountStore, Error, Forgetful, Home, Keeper, drive, renew};
 
 /// Sends a job and waits for the answer, whatever it says; `watch` is told what happens meanwhile.
 ///
 /// # Errors
 /// Where no answer came.
 pub async fn send(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Result<Response, Error> {
-    match runner.run(job, watch).await {
+    answer(runner.run(job, watch).await)
+}
+
+fn answer(outcome: Outcome) -> Result<Response, Error> {
+    match outcome {
         Outcome::Done(response) => Ok(response),
         Outcome::Failed(error) => Err(Error::Transport(error)),
         Outcome::InDoubt(error) => Err(Error::InDoubt(error)),
-        // Nobody cancels a job that only this future knows.
-        other => unreachable!("{other:?}"),
+        _ => Err(AuthError::Cancelled.into()),
     }
 }
 
-/// An account, ready to call any operation.
+/// A signed-in account, ready to call any operation. Clones are the same session.
+///
+/// It stays signed in: a token that expires soon is renewed before a call, one that the server refuses
+/// is renewed after it, and the call is sent again. The new tokens are [kept](Session::keep_in) before
+/// they are used. Of many calls that need it, in this process or in others that keep their accounts in
+/// the same [`AccountStore`], one renews and the others go on with what it got. How that is done:
+/// [`matricula_auth::session`].
+///
+/// What can end it, or stand in its way, are [`AuthError`]s: [`SignedOut`](AuthError::SignedOut),
+/// [`SoftLogout`](AuthError::SoftLogout) (sign in again, on the same device),
+/// [`UserLocked`](AuthError::UserLocked) and [`UserSuspended`](AuthError::UserSuspended).
 #[derive(Clone, Debug)]
 pub struct Session {
-    account: Account,
     runner: Runner,
+    shared: Arc<Shared>,
+}
+
+/// What clones share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    standing: Mutex<Standing>,
+    /// Held by whoever renews the tokens, or ends the session.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    keeper: Mutex<BoxedKeeper>,
+}
+
+struct BoxedKeeper(Box<dyn Keeper + Send>);
+
+impl std::fmt::Debug for BoxedKeeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keeper")
+    }
 }
 
 impl Session {
-    /// A session for this account over this runner.
+    /// A session in this account over this runner. Renewed tokens are lost with the process, unless you
+    /// say where to [keep](Session::keep_in) them.
     pub fn new(account: Account, runner: Runner) -> Self {
-        let session = Self { account, runner };
+        Self::kept_in(account, runner, Box::new(Forgetful))
+    }
+
+    /// The session of this account, like `@bot:example.org`, that the `matricula` command keeps.
+    ///
+    /// # Errors
+    /// Where no such account is kept, or what is kept cannot be read.
+    pub fn from_account(user_id: &str) -> Result<Self, Error> {
+        Self::from_store(Home::of_user()?.accounts(), Some(user_id))
+    }
+
+    /// The session of an account in this store; without a user id, of the default account.
+    ///
+    /// # Errors
+    /// Where no such account is kept, or what is kept cannot be read.
+    pub fn from_store(store: AccountStore, user_id: Option<&str>) -> Result<Self, Error> {
+        let account = store.account(user_id)?.ok_or_else(|| Error::NoAccount {
+            user_id: user_id.map(str::to_owned),
+            path: store.path(),
+        })?;
+        Ok(Self::new(account, Runner::default()).keep_in(store))
+    }
+
+    pub(crate) fn kept_in(
+        account: Account,
+        runner: Runner,
+        keeper: Box<dyn Keeper + Send>,
+    ) -> Self {
+        let shared = Shared {
+            standing: Mutex::new(Standing::new(account)),
+            turn: tokio::sync::Mutex::new(()),
+            keeper: Mutex::new(BoxedKeeper(keeper)),
+        };
+        let session = Self {
+            runner,
+            shared: Arc::new(shared),
+        };
         session.hand_over_token();
         session
     }
 
-    /// The account.
-    pub fn account(&self) -> &Account {
-        &self.account
+    /// The same account, its new tokens kept there before they are used. Clones made before are not
+    /// the same session any more.
+    #[must_use]
+    pub fn keep_in(self, keeper: impl Keeper + Send + 'static) -> Self {
+        Self::kept_in(self.account(), self.runner, Box::new(keeper))
+    }
+
+    /// The account, as it is now.
+    pub fn account(&self) -> Account {
+        self.standing(|standing| standing.account().clone())
     }
 
     /// What carries its requests.
@@ -52,21 +128,37 @@ impl Session {
         &self.runner
     }
 
-    fn hand_over_token(&self) {
-        if let Some(token) = &self.account.access_token {
-            let server = self.account.server.clone();
-            self.runner
-                .credentials()
-                .insert(self.account.credential(), server, token.clone());
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn standing<T>(&self, work: impl FnOnce(&mut Standing) -> T) -> T {
+        let standing = self.shared.standing.lock();
+        work(&mut standing.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn keeper<T>(&self, work: impl FnOnce(&mut (dyn Keeper + Send)) -> T) -> T {
+        let keeper = self.shared.keeper.lock();
+        work(&mut *keeper.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Makes the token known to those who run jobs of this account themselves.
+    pub(crate) fn hand_over_token(&self) {
+        let account = self.account();
+        let (credentials, credential) = (self.runner.credentials(), account.credential());
+        match account.access_token {
+            Some(token) => credentials.insert(credential, account.server, token),
+            None => credentials.remove(&credential),
         }
     }
 
     /// The request as a job of this account.
     pub fn job<E: Endpoint>(&self, request: &E) -> Job {
-        let job = request.job(&self.account.server);
+        let account = self.account();
+        let job = request.job(&account.server);
         match E::OPERATION.auth {
-            OperationAuth::Required => job.with_auth(Auth::Required(self.account.credential())),
-            OperationAuth::Optional => job.with_auth(Auth::Optional(self.account.credential())),
+            OperationAuth::Required => job.with_auth(Auth::Required(account.credential())),
+            OperationAuth::Optional => job.with_auth(Auth::Optional(account.credential())),
             _ => job,
         }
     }
@@ -74,54 +166,71 @@ impl Session {
     /// Sends a request and reads the answer.
     ///
     /// # Errors
-    /// Where there is no session, no answer, or another than hoped for.
+    /// Where the session has ended, there is no answer, or another than hoped for.
     pub async fn call<E: Endpoint>(&self, request: E) -> Result<E::Response, Error> {
-        if E::OPERATION.auth == OperationAuth::Required && self.account.access_token.is_none() {
-            return Err(Error::NoSession {
-                user_id: self.account.user_id.to_string(),
-            });
-        }
-        let response = send(&self.runner, self.job(&request), |_| {}).await?;
+        let response = self.send(self.job(&request), |_| {}).await?;
         Ok(E::read(&response)?)
     }
 
-    /// Renews the token, where it was issued. The new pair is stored before it is used.
+    /// Sends a [job](Session::job) of this account and waits for the answer, whatever it says; `watch`
+    /// is told what happens meanwhile.
+    ///
+    /// # Errors
+    /// Where the session has ended, or there is no answer.
+    pub async fn send(&self, job: Job, mut watch: impl FnMut(&Event)) -> Result<Response, Error> {
+        let mut call = Call::new(job);
+        let mut input = CallInput::Start(Box::new(self.standing(|one| one.clone())));
+        loop {
+            let step = call.step(&mut Cx::new(now(), &mut SystemEntropy), input);
+            for event in step.events {
+                match event {
+                    CallEvent::Locked => self.standing(|standing| standing.lock(now())),
+                    CallEvent::Unlocked => self.standing(Standing::unlock),
+                    CallEvent::Finished(result) => return answer((*result)?),
+                    _ => {}
+                }
+            }
+            input = match step.effects.into_iter().next() {
+                Some(CallEffect::Renew(reason, token)) => {
+                    let result = renew::renew(self, reason, Some(token)).await;
+                    let standing = self.standing(|standing| standing.clone());
+                    CallInput::Renewed(Box::new(standing), result)
+                }
+                Some(CallEffect::Send(job)) => {
+                    CallInput::Outcome(self.runner.run(*job, &mut watch).await)
+                }
+                _ => return Err(AuthError::Cancelled.into()),
+            };
+        }
+    }
+
+    /// Renews the token now. Calls do it by themselves when it is time.
     ///
     /// # Errors
     /// Where there is nothing to renew it with, the server refuses, or it could not be stored.
-    pub async fn refresh(&mut self, keeper: &mut (impl Keeper + ?Sized)) -> Result<(), Error> {
-        let Some(refresh_token) = self.account.refresh_token.clone() else {
-            return Err(Error::NoRefreshToken {
-                user_id: self.account.user_id.to_string(),
-            });
-        };
-        if self.account.oauth.is_some() {
-            return self.refresh_by_oauth(keeper).await;
+    pub async fn refresh(&self) -> Result<(), Error> {
+        let account = self.account();
+        let user_id = account.user_id;
+        match (account.access_token, account.refresh_token) {
+            (None, _) => Err(AuthError::NotSignedIn { user_id }.into()),
+            (_, None) => Err(AuthError::NoRefreshToken { user_id }.into()),
+            (token, _) => Ok(renew::renew(self, Reason::Wanted, token).await?),
         }
-        let answer = self.call(Refresh::new(refresh_token)).await?;
-        self.account.renew(now(), answer);
-        let mut patch = Patch::default();
-        self.account.put_into(&mut patch);
-        keeper.commit(&patch)?;
-        self.hand_over_token();
-        Ok(())
     }
 
-    async fn refresh_by_oauth(&mut self, keeper: &mut (impl Keeper + ?Sized)) -> Result<(), Error> {
-        let mut refresh = OAuthRefresh::new(self.account.clone());
-        match drive(&mut refresh, &self.runner, keeper, &mut nobody).await {
-            Ok(account) => {
-                self.account = account;
-                self.hand_over_token();
-                Ok(())
-            }
-            Err(error) => {
-                if matches!(error, Error::Auth(AuthError::SignedOut { .. })) {
-                    self.runner.credentials().remove(&self.account.credential());
-                    self.account.end_session();
-                }
-                Err(error)
-            }
+    /// Renews a token that expires soon. Where that fails, it is still good for a while.
+    ///
+    /// # Errors
+    /// Where another process has ended the session.
+    pub(crate) async fn renew_if_due(&self) -> Result<(), Error> {
+        let account = self.account();
+        if !account.is_due(now()) {
+            return Ok(());
+        }
+        let renewed = renew::renew(self, Reason::Due, account.access_token).await;
+        match renewed {
+            Err(error) if self.account().access_token.is_none() => Err(error.into()),
+            _ => Ok(()),
         }
     }
 
@@ -130,27 +239,46 @@ impl Session {
     /// # Errors
     /// Where the server could not be told. A server that does not know the token any more is no
     /// error, nor one that lets no guest sign out: a guest's token is forgotten all the same.
-    pub async fn log_out(mut self, keeper: &mut (impl Keeper + ?Sized)) -> Result<Account, Error> {
-        if self.account.oauth.is_some() {
-            let credential = self.account.credential();
-            let mut logout = OAuthLogout::new(self.account);
-            let account = drive(&mut logout, &self.runner, keeper, &mut nobody).await?;
-            self.runner.credentials().remove(&credential);
-            return Ok(account);
+    pub async fn log_out(&self) -> Result<Account, Error> {
+        let _turn = self.shared.turn.lock().await;
+        let user_id = self.account().user_id;
+        let _lock = renew::lock(self, &user_id).await?;
+        // Another process may have renewed them.
+        if let Some(mut stored) = self.keeper(|keeper| keeper.kept(&user_id))? {
+            stored.server = self.account().server;
+            self.standing(|standing| standing.replace(stored));
+            self.hand_over_token();
         }
-        match self.call(Logout::default()).await {
-            Ok(_) => {}
-            Err(Error::Api(ApiError::Matrix(error)))
-                if error.code == ErrorCode::UnknownToken
-                    || self.account.is_guest && error.code == ErrorCode::GuestAccessForbidden => {}
-            Err(error) => return Err(error),
-        }
-        self.runner.credentials().remove(&self.account.credential());
-        self.account.end_session();
+        let before = self.account();
+        let account = self.end_on_server(before.clone()).await?;
         let mut patch = Patch::default();
-        self.account.put_into(&mut patch);
-        keeper.commit(&patch)?;
-        Ok(self.account)
+        account.put_into(&mut patch);
+        self.keeper(|keeper| keeper.commit(&patch))?;
+        self.runner.credentials().remove(&before.credential());
+        self.standing(|standing| standing.replace(account.clone()));
+        Ok(account)
+    }
+
+    async fn end_on_server(&self, mut account: Account) -> Result<Account, Error> {
+        if account.access_token.is_none() {
+            let user_id = account.user_id;
+            return Err(AuthError::NotSignedIn { user_id }.into());
+        }
+        if account.oauth.is_some() {
+            let mut logout = OAuthLogout::new(account);
+            // What it commits is committed with the rest.
+            return drive(&mut logout, &self.runner, &mut Forgetful, &mut nobody).await;
+        }
+        let response = send(&self.runner, self.job(&Logout::default()), |_| {}).await?;
+        match Logout::read(&response) {
+            Ok(_) => {}
+            Err(ApiError::Matrix(error))
+                if error.code == ErrorCode::UnknownToken
+                    || account.is_guest && error.code == ErrorCode::GuestAccessForbidden => {}
+            Err(error) => return Err(error.into()),
+        }
+        account.end_session();
+        Ok(account)
     }
 }
 

@@ -11,4 +11,4 @@ mod tokens;
 
 pub use client::OAuthClient;
 pub use login::OAuthLogin;
-pub use session::{OAuthLogout, OAuthRefresh, OAuthSession};
+pub use session::{OAuthLogout, OAuthSession};

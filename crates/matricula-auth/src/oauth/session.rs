@@ -1,15 +1,14 @@
-//! A session of an OAuth 2.0 server: renewed, and given back.
+//! A session of an OAuth 2.0 server, and how it is given back.
 
 use matricula_api::oauth::{
-    AccountPage, AddressError, OAuthEndpoint, OAuthErrorCode, RefreshTokenGrant, RevokeToken,
-    TokenResponse, TokenType,
+    AccountPage, AddressError, OAuthEndpoint, OAuthErrorCode, RevokeToken, TokenType,
 };
 use matricula_job::{
-    Cx, EffectId, Job, Machine, Response, Secret, Step, scheduler::Outcome, secret::exposed,
+    Cx, EffectId, Machine, Response, Secret, Step, scheduler::Outcome, secret::exposed,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AuthError, Conversation, Effect, Event, Input, account::expiry};
+use crate::{Account, AuthError, Conversation, Effect, Event, Input};
 
 /// Where an account's tokens are renewed and given back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,104 +64,6 @@ fn unusable(account: &Account, error: &AddressError) -> AuthError {
         server: account.server.clone(),
         what: error.to_string(),
     }
-}
-
-/// Renews an account's tokens; ends in the [`Account`] with the new ones, durable before their first
-/// use.
-///
-/// Only a refusal ends the session, with [`AuthError::SignedOut`]. Where the server fails or cannot
-/// be reached nothing is changed, and it may be tried again with the same tokens.
-///
-/// Specification: <https://spec.matrix.org/v1.19/client-server-api/#refresh-token-grant>.
-#[derive(Clone, Debug)]
-pub struct OAuthRefresh {
-    account: Account,
-    is_sent: bool,
-}
-
-impl OAuthRefresh {
-    /// Renews the tokens of this account.
-    pub fn new(account: Account) -> Self {
-        Self {
-            account,
-            is_sent: false,
-        }
-    }
-
-    fn job(&self) -> Result<Job, AuthError> {
-        let (Some(oauth), Some(token)) = (&self.account.oauth, &self.account.refresh_token) else {
-            let user_id = self.account.user_id.clone();
-            return Err(AuthError::NoOAuthSession { user_id });
-        };
-        let grant = RefreshTokenGrant {
-            client_secret: oauth.client_secret.clone(),
-            ..RefreshTokenGrant::new(token.clone(), oauth.client_id.clone())
-        };
-        let job = grant.job(&oauth.token_endpoint);
-        job.map_err(|error| unusable(&self.account, &error))
-    }
-
-    fn on_answer(&mut self, cx: &Cx<'_>, response: &Response, turn: &mut Turn) {
-        let (status, error) = match RefreshTokenGrant::read(response) {
-            Ok(tokens) => {
-                self.renew(cx, tokens);
-                return finish(Ok(self.account.clone()), turn);
-            }
-            Err(error) => (response.status_code(), error),
-        };
-        // Too slow or too often is no verdict on the token.
-        let is_final = (400..500).contains(&status) && !matches!(status, 407 | 408 | 425 | 429);
-        let oauth = self.account.oauth.as_ref();
-        let issuer = oauth.map(|oauth| oauth.issuer.clone()).unwrap_or_default();
-        if is_final {
-            self.account.end_session();
-            self.account.put_into(&mut turn.commit);
-            let what = error.to_string();
-            return finish(Err(AuthError::SignedOut { issuer, what }), turn);
-        }
-        let error = AuthError::from_oauth(&self.account.server, issuer, error);
-        finish(Err(error), turn);
-    }
-
-    fn renew(&mut self, cx: &Cx<'_>, tokens: TokenResponse) {
-        let account = &mut self.account;
-        account.access_token = Some(tokens.access_token);
-        account.expires_at = expiry(cx.now, tokens.expires_in);
-        account.refresh_token = tokens.refresh_token.or(account.refresh_token.take());
-    }
-}
-
-impl Machine for OAuthRefresh {
-    type Input = Input;
-    type Effect = Effect;
-    type Event = Event<Account>;
-
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
-        let mut turn = Step::default();
-        match input {
-            Input::Start => match self.job() {
-                Ok(job) => {
-                    self.is_sent = true;
-                    let send = Effect::Send(EffectId(1), Box::new(job));
-                    turn.effects.push(send);
-                }
-                Err(error) => finish(Err(error), &mut turn),
-            },
-            Input::Outcome(EffectId(1), outcome) if self.is_sent => {
-                self.is_sent = false;
-                match no_answer(&self.account, outcome) {
-                    Ok(response) => self.on_answer(cx, &response, &mut turn),
-                    Err(error) => finish(Err(error), &mut turn),
-                }
-            }
-            _ => {}
-        }
-        turn
-    }
-}
-
-impl Conversation for OAuthRefresh {
-    type Output = Account;
 }
 
 /// Gives an account's tokens back, which ends its session; ends in the [`Account`] without one.

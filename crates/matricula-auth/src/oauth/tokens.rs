@@ -10,7 +10,10 @@ use super::{
     login::{OAuthLogin, Phase, Turn},
     session::OAuthSession,
 };
-use crate::{Account, AuthError, account::expiry};
+use crate::{
+    Account, AuthError,
+    account::{expiry, renewal},
+};
 
 /// What the OAuth 2.0 server gave, before it is known whose it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,8 @@ pub(super) struct Tokens {
     #[serde(with = "exposed", default)]
     refresh_token: Option<Secret>,
     expires_at: Option<Timestamp>,
+    #[serde(default)]
+    renew_at: Option<Timestamp>,
 }
 
 impl OAuthLogin {
@@ -35,6 +40,7 @@ impl OAuthLogin {
             access_token: answer.access_token,
             refresh_token: answer.refresh_token,
             expires_at: expiry(now, answer.expires_in),
+            renew_at: renewal(now, answer.expires_in),
         };
         self.ask_who(tokens, turn);
     }
@@ -74,6 +80,8 @@ impl OAuthLogin {
                     access_token: Some(tokens.access_token),
                     refresh_token: tokens.refresh_token,
                     expires_at: tokens.expires_at,
+                    renew_at: tokens.renew_at,
+                    replaced: None,
                     password: None,
                     is_guest: owner.is_guest.unwrap_or_default(),
                     oauth,

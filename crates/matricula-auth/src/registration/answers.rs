@@ -97,6 +97,8 @@ impl Registration {
             access_token: answer.access_token,
             refresh_token: answer.refresh_token,
             expires_at: account::expiry(now, answer.expires_in_ms),
+            renew_at: account::renewal(now, answer.expires_in_ms),
+            replaced: None,
             password: None,
             is_guest: false,
             oauth: None,

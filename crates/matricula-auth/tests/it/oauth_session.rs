@@ -1,13 +1,12 @@
-//! Renewing and giving back what an OAuth 2.0 server issued.
+//! Giving back what an OAuth 2.0 server issued.
 
 use matricula_api::oauth::{AccountAction, AccountPage};
-use matricula_auth::{Account, AuthError, OAuthLogout, OAuthRefresh};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{Account, AuthError, OAuthLogout};
 use serde_json::json;
 
 use crate::{
     oauth::{form, owner, redeeming, refusal, tokens},
-    talk::{Talk, transport_error},
+    talk::Talk,
 };
 
 fn account() -> Account {
@@ -37,68 +36,9 @@ fn an_account_without_the_part_of_oauth_is_still_read() {
 }
 
 #[test]
-fn new_tokens_are_stored_when_it_ends_and_an_old_refresh_token_goes_on() {
-    let mut talk = Talk::start(OAuthRefresh::new(account()));
-    assert_eq!(talk.requests, ["POST /token"]);
-    assert_eq!(form(talk.job(), "refresh_token").as_deref(), Some("ref"));
-    assert_eq!(form(talk.job(), "client_id").as_deref(), Some("c1"));
-    talk.answer(
-        200,
-        &json!({ "access_token": "acc2", "token_type": "Bearer", "expires_in": 10 }),
-    );
-    let renewed = talk.ok().clone();
-    assert_eq!(renewed.access_token, Some("acc2".into()));
-    assert_eq!(renewed.refresh_token, Some("ref".into()));
-    assert_eq!(renewed.expires_at.unwrap().as_millis(), talk.now + 10_000);
-    assert_eq!(stored(&talk), renewed);
-}
-
-#[test]
-fn only_a_refusal_signs_out() {
-    for (status, body) in [
-        (400, refusal("invalid_grant")),
-        (401, refusal("invalid_client")),
-        (403, json!({ "errcode": "M_FORBIDDEN" })),
-    ] {
-        let mut talk = Talk::start(OAuthRefresh::new(account()));
-        talk.answer(status, &body);
-        assert!(
-            matches!(talk.error(), AuthError::SignedOut { .. }),
-            "{status}"
-        );
-        assert_eq!(
-            (stored(&talk).access_token, stored(&talk).oauth),
-            (None, None)
-        );
-    }
-    for status in [408, 429, 500, 502, 503] {
-        let mut talk = Talk::start(OAuthRefresh::new(account()));
-        talk.answer(status, &refusal("server_error"));
-        assert!(
-            !matches!(talk.error(), AuthError::SignedOut { .. }),
-            "{status}"
-        );
-        assert!(talk.commits.is_empty(), "{status}: the old token is kept");
-    }
-    let outcomes = [
-        Outcome::Failed(transport_error(TransportKind::Connect)),
-        Outcome::InDoubt(transport_error(TransportKind::Cut)),
-        Outcome::Cancelled,
-    ];
-    for outcome in outcomes {
-        let mut talk = Talk::start(OAuthRefresh::new(account()));
-        talk.outcome(outcome);
-        talk.error();
-        assert!(talk.commits.is_empty());
-    }
-}
-
-#[test]
-fn an_account_of_another_kind_is_not_renewed_or_given_back_here() {
+fn an_account_of_another_kind_is_not_given_back_here() {
     let mut other = account();
     other.oauth = None;
-    let talk = Talk::start(OAuthRefresh::new(other.clone()));
-    assert!(matches!(talk.error(), AuthError::NoOAuthSession { .. }));
     let talk = Talk::start(OAuthLogout::new(other));
     assert!(matches!(talk.error(), AuthError::NoOAuthSession { .. }));
 }

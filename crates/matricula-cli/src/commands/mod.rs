@@ -13,6 +13,7 @@ mod upgrade;
 use std::{io::Read, path::Path};
 
 use matricula::{
+    Home,
     auth::{AddressError, ServerAddress},
     http::{Options, Runner},
     job::Secret,
@@ -21,7 +22,6 @@ use matricula::{
 use crate::{
     args::{Args, Command, Global},
     failure::{Failure, program},
-    home::Home,
     report::{Report, shell_word},
 };
 
@@ -71,7 +71,10 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
     options.allow_plain_http = args.global.allow_plain_http;
     options.connect_timeout = options.connect_timeout.min(args.global.timeout);
     let context = Context {
-        home: Home::new(args.global.home.as_deref())?,
+        home: match &args.global.home {
+            Some(dir) => Home::at(dir)?,
+            None => Home::of_user()?,
+        },
         runner: Runner::new(options),
         report: *report,
         no_input: args.global.no_input,

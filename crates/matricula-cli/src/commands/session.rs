@@ -3,7 +3,7 @@
 use matricula::{
     Error, Session,
     api::{ApiError, ErrorCode, client::whoami::GetTokenOwner},
-    auth::Account,
+    auth::{Account, AuthError},
 };
 use serde_json::json;
 
@@ -18,8 +18,8 @@ use crate::{
 pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
     let (session, _opened) = open(context, options.account.as_deref()).await?;
     let me = session.call(GetTokenOwner::default()).await;
-    let me = me.map_err(|error| session_ended(context, session.account(), error))?;
-    let server = &session.account().server;
+    let me = me.map_err(|error| session_ended(context, &session.account(), error))?;
+    let server = session.account().server;
     let device = me.device_id.as_deref().unwrap_or("no device");
     let guest = if me.is_guest == Some(true) {
         ", a guest"
@@ -41,10 +41,9 @@ pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Resul
 }
 
 pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
-    // Of two that renew a token at once, one would be left with a dead one.
-    let _turn = context.home.accounts().take_turn()?;
-    let (mut session, _opened) = open(context, options.account.as_deref()).await?;
-    session.refresh(&mut context.home.accounts()).await?;
+    let (session, _opened) = open(context, options.account.as_deref()).await?;
+    let renewed = session.refresh().await;
+    renewed.map_err(|error| session_ended(context, &session.account(), error))?;
     let account = session.account();
     let until = account
         .expires_at
@@ -58,15 +57,13 @@ pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result
     };
     context
         .report
-        .result(&words, &describe(account, &account.server));
+        .result(&words, &describe(&account, &account.server));
     Ok(())
 }
 
 pub(crate) async fn log_out(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
-    // Of two that renew a token at once, one would be left with a dead one.
-    let _turn = context.home.accounts().take_turn()?;
     let (session, _opened) = open(context, options.account.as_deref()).await?;
-    let account = session.log_out(&mut context.home.accounts()).await?;
+    let account = session.log_out().await?;
     context.report.result(
         &format!("signed out of {}", account.user_id),
         &describe(&account, &account.server),
@@ -83,20 +80,41 @@ fn sign_in(context: &Context<'_>, account: &Account) -> String {
 
 /// Says what to do about a token that the server does not take any more.
 pub(crate) fn session_ended(context: &Context<'_>, account: &Account, error: Error) -> Failure {
-    match &error {
-        Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::UnknownToken => {
-            let user_id = &account.user_id;
-            let next = match account.refresh_token {
-                Some(_) => context.command("refresh"),
-                None => sign_in(context, account),
-            };
-            Failure::NotSignedIn {
-                message: format!("the session of {user_id} has ended"),
-                next,
-            }
-        }
-        _ => error.into(),
+    let has_ended = match &error {
+        Error::Api(ApiError::Matrix(refusal)) => refusal.code == ErrorCode::UnknownToken,
+        Error::Auth(auth) => matches!(
+            auth,
+            AuthError::SignedOut { .. }
+                | AuthError::SoftLogout { .. }
+                | AuthError::NotSignedIn { .. }
+                | AuthError::NoRefreshToken { .. }
+        ),
+        _ => false,
+    };
+    if !has_ended {
+        return error.into();
     }
+    let user_id = &account.user_id;
+    let message = match &error {
+        Error::Auth(error) => error.to_string(),
+        _ => format!("the session of {user_id} has ended"),
+    };
+    // Who signs in with the password takes the place of the device.
+    let device = match (&error, &account.device_id) {
+        (Error::Auth(AuthError::SoftLogout { .. }), Some(id)) => {
+            format!(" --device-id {}", shell_word(id))
+        }
+        _ => String::new(),
+    };
+    Failure::NotSignedIn {
+        message,
+        next: sign_in(context, account) + &device,
+    }
+}
+
+/// A session in this account, which keeps its tokens where the account is kept.
+pub(crate) fn in_account(context: &Context<'_>, account: Account) -> Session {
+    Session::new(account, context.runner.clone()).keep_in(context.home.accounts())
 }
 
 /// The account of this user id, or the one used last, with its server running if it is a private one.
@@ -109,7 +127,7 @@ pub(crate) async fn open(
         return Err(not_signed_in(context, &account));
     }
     let (account, opened) = reach(account).await?;
-    Ok((Session::new(account, context.runner.clone()), opened))
+    Ok((in_account(context, account), opened))
 }
 
 pub(crate) fn not_signed_in(context: &Context<'_>, account: &Account) -> Failure {

@@ -1,7 +1,7 @@
 //! Files that only their owner can read, locked across processes and replaced whole.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::Path,
 };
@@ -23,6 +23,17 @@ pub(super) fn lock(dir: &Path, name: &str) -> Result<File, StoreError> {
     let file = private_file(&path).map_err(failed(&path, "make"))?;
     file.lock().map_err(failed(&path, "lock"))?;
     Ok(file)
+}
+
+/// Takes the lock of this name in the directory, if nobody has it.
+pub(super) fn try_lock(dir: &Path, name: &str) -> Result<File, StoreError> {
+    let path = dir.join(name);
+    let file = private_file(&path).map_err(failed(&path, "make"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy { path }),
+        Err(TryLockError::Error(error)) => Err(failed(&path, "lock")(error)),
+    }
 }
 
 /// What the file holds; nothing where there is none.

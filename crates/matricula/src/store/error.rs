@@ -16,6 +16,12 @@ pub enum StoreError {
         /// Its words.
         error: io::Error,
     },
+    /// Another process is at it.
+    #[error("another process has held {} for too long; end it, or wait for it", path.display())]
+    Busy {
+        /// The lock.
+        path: PathBuf,
+    },
     /// A server gave the name of an account that is kept for another server.
     #[error("an account {user_id} of another server, {server}, is kept in {}; sign out of it first, or name another directory", path.display())]
     OtherServer {

@@ -149,16 +149,6 @@ impl AccountStore {
             .collect())
     }
 
-    /// Waits until no other process does what must not be done twice at once, such as renewing a
-    /// token, and keeps the others waiting until the turn is dropped. Read the account after this.
-    ///
-    /// # Errors
-    /// Where the lock file cannot be made or locked.
-    pub fn take_turn(&self) -> Result<Turn, StoreError> {
-        disk::make_dir(&self.dir)?;
-        disk::lock(&self.dir, "session.lock").map(Turn)
-    }
-
     /// Makes this the account that is used unless told otherwise.
     ///
     /// # Errors
@@ -246,6 +236,15 @@ impl AccountStore {
 }
 
 impl Keeper for AccountStore {
+    fn kept(&self, user_id: &UserId) -> Result<Option<Account>, StoreError> {
+        self.account(Some(user_id.as_str()))
+    }
+
+    fn try_turn(&self, user_id: &UserId) -> Result<Turn, StoreError> {
+        disk::make_dir(&self.dir)?;
+        disk::try_lock(&self.dir, &lock_name(user_id)).map(|file| Turn(Some(file)))
+    }
+
     fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
         self.change(|content| {
             for change in patch.changes() {
@@ -298,7 +297,19 @@ fn settle_passwords(tables: &mut BTreeMap<String, BTreeMap<String, Value>>) {
     }
 }
 
-/// A turn at what processes must do one after the other: see [`AccountStore::take_turn`].
-#[derive(Debug)]
+/// A turn at what must not be done twice at once: see [`Keeper::try_turn`]. The system ends it where
+/// the process does.
+#[derive(Debug, Default)]
 #[must_use = "the turn is over when this is dropped"]
-pub struct Turn(#[expect(dead_code, reason = "the lock is held as long as this is")] File);
+pub struct Turn(#[expect(dead_code, reason = "the lock is held as long as this is")] Option<File>);
+
+/// A file for each account. That two accounts may share one, for only some characters of their names
+/// are in it, makes them wait and does no harm.
+fn lock_name(user_id: &UserId) -> String {
+    let plain = |c: char| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '=' => c,
+        _ => '_',
+    };
+    let name: String = user_id.as_str().chars().map(plain).take(200).collect();
+    format!("session{name}.lock")
+}

@@ -1,7 +1,7 @@
 //! A server that makes accounts at its OAuth 2.0 server: registering, renewing, signing out.
 
 use matricula::{
-    AccountStore, Error, Forgetful,
+    AccountStore, Error,
     api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
     auth::{AuthError, Question, Reply},
     http::Runner,
@@ -74,8 +74,8 @@ fn allows(question: &Question) -> Reply {
 async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made() {
     let server = delegating(tokens);
     let dir = TempDir::new().unwrap();
-    let mut store = AccountStore::new(dir.path());
-    let mut session = register(server.url.as_str())
+    let store = AccountStore::new(dir.path());
+    let session = register(server.url.as_str())
         .in_browser(about(), BACK)
         .keep_in(store.clone())
         .ask(allows)
@@ -86,15 +86,15 @@ async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made
     let issuer = format!("{}/", server.url);
     let kept = store.oauth_client(&issuer).unwrap().unwrap();
     assert_eq!(kept.client_id, "c1");
-    session.refresh(&mut store).await.unwrap();
+    session.refresh().await.unwrap();
     let stored = store.account(Some(&user)).unwrap().unwrap();
     assert_eq!(stored.access_token, Some("access-1".into()));
-    assert_eq!(stored, *session.account());
+    assert_eq!(stored, session.account());
     session.call(GetTokenOwner::default()).await.unwrap();
     let asked = server.requests();
     assert_eq!(asked.last().unwrap().token.as_deref(), Some("access-1"));
     let (runner, credential) = (session.runner().clone(), session.account().credential());
-    session.log_out(&mut store).await.unwrap();
+    session.log_out().await.unwrap();
     let token = runner
         .credentials()
         .token_for(&credential, server.url.as_str());
@@ -149,15 +149,15 @@ async fn a_refused_renewal_signs_out_and_the_server_is_not_asked_again() {
         0 => tokens(0),
         _ => (400, json!({ "error": "invalid_grant" })),
     });
-    let mut session = register(server.url.as_str())
+    let session = register(server.url.as_str())
         .in_browser(about(), BACK)
         .ask(allows)
         .await
         .unwrap();
-    let error = session.refresh(&mut Forgetful).await.unwrap_err();
+    let error = session.refresh().await.unwrap_err();
     let over = matches!(error, Error::Auth(AuthError::SignedOut { .. }));
     assert!(over, "{error:?}");
     let sent = server.requests().len();
-    session.refresh(&mut Forgetful).await.unwrap_err();
+    session.refresh().await.unwrap_err();
     assert_eq!(server.requests().len(), sent);
 }

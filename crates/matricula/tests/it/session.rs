@@ -1,9 +1,9 @@
 //! A signed-in account: calls, renewed tokens, signing out.
 
 use matricula::{
-    AccountStore, Error, Forgetful, Keeper, Session,
+    AccountStore, Error, Keeper, Session,
     api::client::whoami::GetTokenOwner,
-    auth::Account,
+    auth::{Account, AuthError},
     http::{Runner, now},
     job::{Patch, ServerUrl},
 };
@@ -54,12 +54,12 @@ async fn a_renewed_pair_is_stored_and_then_used() {
         "access_token": "new", "refresh_token": "renew-2", "expires_in_ms": 60_000
     }));
     let dir = TempDir::new().unwrap();
-    let mut store = AccountStore::new(dir.path());
-    let mut session = session_at(&server);
+    let store = AccountStore::new(dir.path());
+    let session = session_at(&server).keep_in(store.clone());
     let before = now();
-    session.refresh(&mut store).await.unwrap();
+    session.refresh().await.unwrap();
     let stored = store.account(Some("@alice:example.org")).unwrap().unwrap();
-    assert_eq!(stored, *session.account());
+    assert_eq!(stored, session.account());
     assert_eq!(stored.access_token, Some("new".into()));
     assert_eq!(stored.refresh_token, Some("renew-2".into()));
     let life = stored.expires_at.unwrap().since(before).as_secs();
@@ -80,9 +80,12 @@ async fn a_renewed_pair_is_stored_and_then_used() {
 #[tokio::test]
 async fn a_pair_that_cannot_be_stored_is_not_used() {
     let server = renewing(json!({ "access_token": "new", "refresh_token": "renew-2" }));
-    let mut session = session_at(&server);
-    let error = session.refresh(&mut Full).await.unwrap_err();
-    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    let session = session_at(&server).keep_in(Full);
+    let error = session.refresh().await.unwrap_err();
+    assert!(
+        matches!(error, Error::Auth(AuthError::NotStored { .. })),
+        "{error:?}"
+    );
     session.call(GetTokenOwner::default()).await.unwrap();
     // The server keeps the old pair alive until the new one is used, so nothing is lost.
     assert_eq!(server.requests()[1].token.as_deref(), Some("old"));
@@ -91,8 +94,8 @@ async fn a_pair_that_cannot_be_stored_is_not_used() {
 #[tokio::test]
 async fn a_refresh_token_that_is_not_replaced_stays() {
     let server = renewing(json!({ "access_token": "new" }));
-    let mut session = session_at(&server);
-    session.refresh(&mut Forgetful).await.unwrap();
+    let session = session_at(&server);
+    session.refresh().await.unwrap();
     assert_eq!(session.account().refresh_token, Some("renew-1".into()));
     assert_eq!(session.account().access_token, Some("new".into()));
     assert_eq!(session.account().expires_at, None);
@@ -106,10 +109,10 @@ async fn a_server_in_trouble_signs_nobody_out() {
     let mut patch = Patch::default();
     account(&server.url).put_into(&mut patch);
     store.commit(&patch).unwrap();
-    let mut session = session_at(&server);
-    session.refresh(&mut store).await.unwrap_err();
-    assert_eq!(*session.account(), account(&server.url));
-    session.log_out(&mut store).await.unwrap_err();
+    let session = session_at(&server).keep_in(store.clone());
+    session.refresh().await.unwrap_err();
+    assert_eq!(session.account(), account(&server.url));
+    session.log_out().await.unwrap_err();
     assert_eq!(store.accounts().unwrap(), [account(&server.url)]);
 }
 
@@ -118,19 +121,22 @@ async fn without_a_session_nothing_is_sent() {
     let server = Server::start(|request| panic!("{request:?}"));
     let mut account = account(&server.url);
     account.end_session();
-    let mut session = Session::new(account, Runner::default());
+    let session = Session::new(account, Runner::default());
     let error = session.call(GetTokenOwner::default()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "@alice:example.org is not signed in; sign in first"
     );
-    let error = session.refresh(&mut Forgetful).await.unwrap_err();
+    let error = session.refresh().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "@alice:example.org has no refresh token; sign in again"
+        "@alice:example.org is not signed in; sign in first"
     );
-    let error = session.log_out(&mut Forgetful).await.unwrap_err();
-    assert!(matches!(error, Error::NoSession { .. }), "{error:?}");
+    let error = session.log_out().await.unwrap_err();
+    assert!(
+        matches!(error, Error::Auth(AuthError::NotSignedIn { .. })),
+        "{error:?}"
+    );
     assert!(server.requests().is_empty());
 }
 
@@ -145,11 +151,11 @@ async fn who_signs_out_keeps_the_account_and_no_token() {
     ] {
         let server = Server::start(move |_| answer.clone());
         let dir = TempDir::new().unwrap();
-        let mut store = AccountStore::new(dir.path());
-        let session = session_at(&server);
+        let store = AccountStore::new(dir.path());
+        let session = session_at(&server).keep_in(store.clone());
         let runner = session.runner().clone();
         let credential = session.account().credential();
-        let account = session.log_out(&mut store).await.unwrap();
+        let account = session.log_out().await.unwrap();
         assert_eq!(store.accounts().unwrap(), std::slice::from_ref(&account));
         let tokens = [&account.access_token, &account.refresh_token];
         assert_eq!(tokens, [&None, &None]);

@@ -302,16 +302,14 @@ fn a_half_done_registration_of_another_version_does_not_hide_the_others() {
 }
 
 #[test]
-fn turns_are_taken_one_after_the_other() {
+fn one_has_the_turn_of_an_account_and_the_turns_of_others_are_free() {
     let (_dir, store) = store();
-    let turn = store.take_turn().unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn({
-        let store = store.clone();
-        move || tell.send(store.take_turn().map(drop))
-    });
-    let soon = std::time::Duration::from_millis(50);
-    assert!(told.recv_timeout(soon).is_err(), "two at once");
+    let user = |text: &str| text.parse().unwrap();
+    let (alice, bob) = (user("@alice:example.org"), user("@bob:example.org"));
+    let turn = store.try_turn(&alice).unwrap();
+    let second = store.try_turn(&alice).unwrap_err();
+    assert!(matches!(second, StoreError::Busy { .. }), "{second:?}");
+    drop(store.try_turn(&bob).unwrap());
     drop(turn);
-    told.recv().unwrap().unwrap();
+    drop(store.try_turn(&alice).unwrap());
 }

@@ -61,7 +61,7 @@ async fn add(
     let account = authentication.of.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
     let user_id = &session.account().user_id;
-    let mut addition = AddressAddition::new(session.account(), address.clone());
+    let mut addition = AddressAddition::new(&session.account(), address.clone());
     if let Some(pending) = context.home.accounts().pending_address(user_id, &address)? {
         addition = addition.after(pending);
     }

@@ -10,7 +10,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
     let authentication = &options.authentication;
     let account = authentication.of.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
-    let mut deactivation = Deactivation::new(session.account());
+    let mut deactivation = Deactivation::new(&session.account());
     if options.erase {
         deactivation = deactivation.erasing();
     }

@@ -33,7 +33,8 @@ async fn list(context: &Context<'_>, of: OfAccount) -> Result<(), Failure> {
     let (session, _opened) = session::open(context, of.account.as_deref()).await?;
     let devices = session.devices().await;
     let devices = devices.map_err(|error| call_failed(context, &session, error))?;
-    let this = session.account().device_id.as_deref();
+    let this = session.account().device_id;
+    let this = this.as_deref();
     let words: Vec<String> = devices.iter().map(|device| line(device, this)).collect();
     let object = json!({ "devices": devices, "this_device": this });
     tell(context, &session, &words.join("\n"), object);
@@ -75,7 +76,7 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Fai
         .on_account_page(ids)
         .map_err(matricula::Error::from)?;
     let request = DeleteDevices::new(ids.clone());
-    let mut conversation = Authenticated::new(session.account(), request);
+    let mut conversation = Authenticated::new(&session.account(), request);
     if let Some(password) = authentication.password()? {
         conversation = conversation.with_password(password);
     }

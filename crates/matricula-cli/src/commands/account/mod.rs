@@ -94,7 +94,7 @@ fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str)
         Error::Auth(AuthError::PasswordNeeded { .. } | AuthError::WrongPassword { .. }) => {
             (json!({}), format!("{command} --password-file FILE"))
         }
-        _ => return session::session_ended(context, session.account(), error),
+        _ => return session::session_ended(context, &session.account(), error),
     };
     Failure::Kept {
         error: Box::new(error),
@@ -110,7 +110,7 @@ fn dry_run_of<E: Endpoint>(context: &Context<'_>, session: &Session, request: &E
 
 /// A failure of a plain call.
 fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> Failure {
-    session::session_ended(context, session.account(), error)
+    session::session_ended(context, &session.account(), error)
 }
 
 /// What was done, in words and for programs.

@@ -23,8 +23,8 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
     };
     let is_made = new.is_none();
     let mut change = match new {
-        Some(new) => PasswordChange::new(session.account(), new),
-        None => PasswordChange::to_a_made_one(session.account()),
+        Some(new) => PasswordChange::new(&session.account(), new),
+        None => PasswordChange::to_a_made_one(&session.account()),
     };
     let accounts = context.home.accounts();
     if let Some(pending) = accounts.pending_password(&session.account().user_id)? {

@@ -138,7 +138,7 @@ fn show_field(context: &Context<'_>, session: &Session, field: &str, value: Opti
 }
 
 fn would_set(context: &Context<'_>, session: &Session, field: &str, value: Option<&str>) {
-    let user_id = session.account().user_id.clone();
+    let user_id = session.account().user_id;
     match value {
         Some(value) => {
             let value = Value::from(value);

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use matricula::{
-    Person, Session,
+    Person,
     auth::Account,
     job::{
         Api, Auth, Body, CredentialRef, FileDesc, Job, OperationAuth, ReturnType, Secret,
@@ -57,7 +57,13 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), F
             terminal.waiting(*until, why);
         }
     };
-    let sent = matricula::send(&context.runner, job, watch).await;
+    let sent = match &caller {
+        Caller::Account(account) => {
+            let session = session::in_account(context, (**account).clone());
+            session.send(job, watch).await
+        }
+        Caller::Server(..) => matricula::send(&context.runner, job, watch).await,
+    };
     let answer = sent.and_then(|response| {
         Ok(Answer {
             status: response.status_code(),
@@ -88,8 +94,8 @@ impl Caller {
         }
     }
 
-    /// The job with the name of the token that it takes. The token itself is handed to the runner,
-    /// bound to this server's origin.
+    /// The job with the name of the token that it takes. An account's session knows the token; one that
+    /// was given is handed to the runner, bound to this server's origin.
     fn authorize(
         &self,
         context: &Context<'_>,
@@ -105,8 +111,7 @@ impl Caller {
             // An account's token is not what it takes.
             (Self::Account(_), Wants::AppserviceOptional) => job,
             (Self::Account(account), wants) => {
-                let session = Session::new((**account).clone(), context.runner.clone());
-                let credential = session.account().credential();
+                let credential = account.credential();
                 match wants {
                     Wants::Optional | Wants::None => job.with_auth(Auth::Optional(credential)),
                     _ => job.with_auth(Auth::Required(credential)),

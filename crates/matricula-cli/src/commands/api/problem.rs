@@ -37,8 +37,10 @@ pub(super) fn explain(
     caller: &Caller,
     error: Error,
 ) -> Failure {
-    let Error::Api(api) = &error else {
-        return error.into();
+    let api = match (&error, caller) {
+        (Error::Api(api), _) => api,
+        (_, Caller::Account(account)) => return session::session_ended(context, account, error),
+        _ => return error.into(),
     };
     if let (Caller::Account(account), ApiError::Matrix(refusal)) = (caller, api)
         && refusal.code == ErrorCode::UnknownToken

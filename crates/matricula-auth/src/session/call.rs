@@ -1,0 +1,210 @@
+//! Sends one request in a session, with a token that works.
+
+use matricula_api::{ApiError, ErrorCode, MatrixError};
+use matricula_job::{Auth, Cx, Job, Machine, Response, Secret, Step, scheduler::Outcome};
+
+use super::{Reason, Standing};
+use crate::AuthError;
+
+/// What can happen to a [`Call`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CallInput {
+    /// Begin; this is what the process knows.
+    Start(Box<Standing>),
+    /// The renewal is over: what the process knows now, and how it went.
+    Renewed(Box<Standing>, Result<(), AuthError>),
+    /// What became of the request.
+    Outcome(Outcome),
+}
+
+/// What a [`Call`] wants done, one at a time.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum CallEffect {
+    /// Run a [`Renewal`](super::Renewal) of this token.
+    Renew(Reason, Secret),
+    /// Send this request.
+    Send(Box<Job>),
+}
+
+/// What a [`Call`] tells.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum CallEvent {
+    /// The server says that the account is locked: [`Standing::lock`].
+    Locked,
+    /// It is locked no more: [`Standing::unlock`].
+    Unlocked,
+    /// It is over.
+    Finished(Box<Result<Outcome, AuthError>>),
+}
+
+/// Sends one request in a session: renews a token that expires soon before it, and one that the server
+/// refuses after it, and then sends the request again, once. That is safe: a request whose token is
+/// refused has not been processed.
+#[derive(Clone, Debug)]
+pub struct Call {
+    job: Job,
+    standing: Option<Box<Standing>>,
+    /// The token that went out last.
+    sent: Option<Secret>,
+    /// Whether the server refused a token already.
+    was_refused: bool,
+    is_over: bool,
+}
+
+type Turn = Step<CallEffect, CallEvent>;
+
+impl Call {
+    /// A call of this job, which is to [name](Job::auth) the account's credential, as required or as
+    /// optional. A job that names none is sent as it is.
+    pub fn new(job: Job) -> Self {
+        Self {
+            job,
+            standing: None,
+            sent: None,
+            was_refused: false,
+            is_over: false,
+        }
+    }
+
+    fn start(&mut self, cx: &Cx<'_>, standing: Box<Standing>, turn: &mut Turn) {
+        let account = standing.account().clone();
+        let user_id = account.user_id.clone();
+        let is_due = account.is_due(cx.now) && standing.trouble(cx.now).is_none();
+        let is_left_alone = standing.is_left_alone(cx.now);
+        self.standing = Some(standing);
+        match (self.job.auth(), account.access_token) {
+            (Auth::Required(_), None) => {
+                self.finish(Err(AuthError::NotSignedIn { user_id }), turn);
+            }
+            (Auth::Required(_) | Auth::Optional(_), Some(_)) if is_left_alone => {
+                let error = AuthError::UserLocked {
+                    server: account.server,
+                    user_id,
+                    message: String::new(),
+                };
+                self.finish(Err(error), turn);
+            }
+            (Auth::Required(_) | Auth::Optional(_), Some(token)) if is_due => {
+                turn.effects.push(CallEffect::Renew(Reason::Due, token));
+            }
+            _ => self.send(turn),
+        }
+    }
+
+    fn send(&mut self, turn: &mut Turn) {
+        let names_one = matches!(self.job.auth(), Auth::Required(_) | Auth::Optional(_));
+        let account = self.standing.as_ref().map(|standing| standing.account());
+        let token = account.and_then(|account| account.access_token.clone());
+        let job = match token.clone().filter(|_| names_one) {
+            Some(token) => self.job.clone().with_token(token),
+            None => self.job.clone(),
+        };
+        self.sent = token.filter(|_| names_one);
+        turn.effects.push(CallEffect::Send(Box::new(job)));
+    }
+
+    fn on_renewed(
+        &mut self,
+        standing: Box<Standing>,
+        result: Result<(), AuthError>,
+        turn: &mut Turn,
+    ) {
+        let has_token = standing.account().access_token.is_some();
+        self.standing = Some(standing);
+        match result {
+            Err(error) if self.was_refused || !has_token => self.finish(Err(error), turn),
+            // It may be good for a while; the server is who knows.
+            _ => self.send(turn),
+        }
+    }
+
+    fn on_outcome(&mut self, outcome: Outcome, turn: &mut Turn) {
+        let (Some(token), Outcome::Done(response)) = (self.sent.clone(), &outcome) else {
+            return self.finish(Ok(outcome), turn);
+        };
+        let refusal = refusal(response);
+        let code = refusal.as_ref().map(|error| &error.code);
+        match (code, refusal.as_ref()) {
+            (Some(ErrorCode::UnknownToken), Some(error)) if !self.was_refused => {
+                self.was_refused = true;
+                let soft_logout = error.extra.get("soft_logout") == Some(&true.into());
+                let reason = Reason::Refused { soft_logout };
+                turn.effects.push(CallEffect::Renew(reason, token));
+            }
+            (Some(ErrorCode::UserLocked), Some(error)) => {
+                turn.events.push(CallEvent::Locked);
+                let message = error.message.clone();
+                self.finish_refused(turn, |server, user_id| AuthError::UserLocked {
+                    server,
+                    user_id,
+                    message,
+                });
+            }
+            (Some(ErrorCode::UserSuspended), Some(error)) => {
+                let message = error.message.clone();
+                self.finish_refused(turn, |server, user_id| AuthError::UserSuspended {
+                    server,
+                    user_id,
+                    message,
+                });
+            }
+            _ => {
+                let was_locked = self.standing.as_ref().is_some_and(|one| one.is_locked());
+                if was_locked && response.status_code() < 500 {
+                    turn.events.push(CallEvent::Unlocked);
+                }
+                self.finish(Ok(outcome), turn);
+            }
+        }
+    }
+
+    fn finish_refused(
+        &mut self,
+        turn: &mut Turn,
+        error: impl FnOnce(matricula_job::ServerUrl, matricula_api::UserId) -> AuthError,
+    ) {
+        if let Some(standing) = &self.standing {
+            let account = standing.account();
+            let error = error(account.server.clone(), account.user_id.clone());
+            self.finish(Err(error), turn);
+        }
+    }
+
+    fn finish(&mut self, result: Result<Outcome, AuthError>, turn: &mut Turn) {
+        self.is_over = true;
+        turn.events.push(CallEvent::Finished(Box::new(result)));
+    }
+}
+
+/// What a server says in Matrix's form, where it refuses.
+fn refusal(response: &Response) -> Option<MatrixError> {
+    match ApiError::of(response)? {
+        ApiError::Matrix(error) => Some(error),
+        _ => None,
+    }
+}
+
+impl Machine for Call {
+    type Input = CallInput;
+    type Effect = CallEffect;
+    type Event = CallEvent;
+
+    fn step(&mut self, cx: &mut Cx<'_>, input: CallInput) -> Turn {
+        let mut turn = Step::default();
+        if self.is_over {
+            return turn;
+        }
+        match input {
+            CallInput::Start(standing) if self.standing.is_none() => {
+                self.start(cx, standing, &mut turn);
+            }
+            CallInput::Renewed(standing, result) => self.on_renewed(standing, result, &mut turn),
+            CallInput::Outcome(outcome) => self.on_outcome(outcome, &mut turn),
+            CallInput::Start(_) => {}
+        }
+        turn
+    }
+}

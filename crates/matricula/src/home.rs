@@ -1,0 +1,62 @@
+//! Where this user's accounts and private homeservers are kept.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use etcetera::BaseStrategy;
+
+use crate::{AccountStore, Error};
+
+/// The variable that names another directory than the usual ones.
+const VARIABLE: &str = "MATRICULA_HOME";
+
+/// The directories of this user's data, as the `matricula` command uses them.
+#[derive(Clone, Debug)]
+pub struct Home {
+    data: PathBuf,
+    state: PathBuf,
+}
+
+impl Home {
+    /// What `MATRICULA_HOME` names, else where the [XDG base directory specification] says.
+    ///
+    /// [XDG base directory specification]: https://specifications.freedesktop.org/basedir-spec/latest/
+    ///
+    /// # Errors
+    /// Where no home directory is known.
+    pub fn of_user() -> Result<Self, Error> {
+        if let Some(dir) = env::var_os(VARIABLE).filter(|dir| !dir.is_empty()) {
+            return Self::at(Path::new(&dir));
+        }
+        let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome)?;
+        let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+        Ok(Self {
+            data: base.data_dir().join("matricula"),
+            state: state.join("matricula"),
+        })
+    }
+
+    /// Everything below this directory.
+    ///
+    /// # Errors
+    /// Where a relative path leads nowhere, for there is no current directory.
+    pub fn at(dir: &Path) -> Result<Self, Error> {
+        let dir = std::path::absolute(dir).map_err(|_| Error::NoHome)?;
+        Ok(Self {
+            data: dir.clone(),
+            state: dir,
+        })
+    }
+
+    /// The accounts.
+    pub fn accounts(&self) -> AccountStore {
+        AccountStore::new(&self.data)
+    }
+
+    /// The private homeserver's directory.
+    pub fn private_homeserver(&self) -> PathBuf {
+        self.state.join("homeserver")
+    }
+}

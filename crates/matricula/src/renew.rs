@@ -1,0 +1,102 @@
+//! Drives a renewal: the turn in this process, the lock across processes, the store, the server.
+
+use std::time::Duration;
+
+use matricula_api::UserId;
+use matricula_auth::{
+    AuthError,
+    session::{Reason, Renewal, RenewalEffect, RenewalEvent, RenewalInput},
+};
+use matricula_http::{SystemEntropy, now};
+use matricula_job::{Cx, Machine, Secret};
+
+use crate::{Session, StoreError, Turn};
+
+/// The longest time that a renewal asks to wait: a clock that was set back must not make it longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How long another process may hold the lock: as long as a renewal may take.
+const LONGEST_LOCK: Duration = Duration::from_secs(120);
+/// How soon the lock is looked at again; doubled with each look.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+/// The longest time between two looks.
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
+
+/// Replaces this token. It goes on when whoever waits for it gives up: a pair that the server has made
+/// is not thrown away.
+pub(crate) async fn renew(
+    session: &Session,
+    reason: Reason,
+    token: Option<Secret>,
+) -> Result<(), AuthError> {
+    let session = session.clone();
+    let renewed = tokio::spawn(async move { drive(&session, Renewal::new(reason, token)).await });
+    match renewed.await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(AuthError::Cancelled),
+    }
+}
+
+async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError> {
+    let user_id = session.account().user_id;
+    let (mut _turn, mut _lock) = (None, None);
+    let mut input = RenewalInput::Start;
+    loop {
+        let step = renewal.step(&mut Cx::new(now(), &mut SystemEntropy), input);
+        if !step.commit.is_empty()
+            && let Err(error) = session.keeper(|keeper| keeper.commit(&step.commit))
+        {
+            input = RenewalInput::StoreFailed(error.to_string());
+            continue;
+        }
+        if let Some(RenewalEvent::Finished(settled)) = step.events.into_iter().next() {
+            let before = session.account().credential();
+            session.standing(|standing| standing.settle(&settled));
+            if settled.account().credential() != before {
+                session.runner().credentials().remove(&before);
+            }
+            session.hand_over_token();
+            return settled.result;
+        }
+        input = match step.effects.into_iter().next() {
+            Some(RenewalEffect::TakeTurn) => {
+                _turn = Some(session.shared().turn.lock().await);
+                let standing = session.standing(|standing| standing.clone());
+                RenewalInput::TurnTaken(Box::new(standing))
+            }
+            Some(RenewalEffect::Lock) => match lock(session, &user_id).await {
+                Ok(lock) => {
+                    _lock = Some(lock);
+                    RenewalInput::Locked
+                }
+                Err(error) => RenewalInput::StoreFailed(error.to_string()),
+            },
+            Some(RenewalEffect::Read) => match session.keeper(|keeper| keeper.kept(&user_id)) {
+                Ok(stored) => RenewalInput::Stored(stored.map(Box::new)),
+                Err(error) => RenewalInput::StoreFailed(error.to_string()),
+            },
+            Some(RenewalEffect::Send(job)) => {
+                RenewalInput::Outcome(session.runner().run(*job, |_| {}).await)
+            }
+            Some(RenewalEffect::Wait(until)) => {
+                tokio::time::sleep(until.since(now()).min(LONGEST_WAIT)).await;
+                RenewalInput::Waited
+            }
+            _ => return Err(AuthError::Cancelled),
+        };
+    }
+}
+
+/// Takes the lock of this account, looking again and again, so that no thread is blocked.
+pub(crate) async fn lock(session: &Session, user_id: &UserId) -> Result<Turn, StoreError> {
+    let (mut look, mut waited) = (FIRST_LOOK, Duration::ZERO);
+    loop {
+        match session.keeper(|keeper| keeper.try_turn(user_id)) {
+            Err(StoreError::Busy { .. }) if waited < LONGEST_LOCK => {}
+            result => return result,
+        }
+        tokio::time::sleep(look).await;
+        waited += look;
+        look = (look * 2).min(LONGEST_LOOK);
+    }
+}
