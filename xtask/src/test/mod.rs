@@ -1,5 +1,6 @@
 //! Runs every test, in stages, and says what was skipped and why.
 
+mod browser;
 mod output;
 mod servers;
 
@@ -41,6 +42,18 @@ pub(crate) fn run(filter: Option<&str>, strict: bool) -> Result<bool> {
         None => {
             let why = "there is no specification: set MATRIX_SPEC, or run `cargo xtask spec`";
             report.skip(spec_tests, why);
+        }
+    }
+
+    let browser_tests = take(&mut ignored, "chromium");
+    if !browser_tests.is_empty() {
+        match browser::find() {
+            Ok(()) => {
+                report.stage("browser", || {
+                    run_ignored(&browser_tests, spec.as_deref(), None)
+                });
+            }
+            Err(why) => report.skip(browser_tests, &why),
         }
     }
 

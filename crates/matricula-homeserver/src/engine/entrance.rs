@@ -270,17 +270,11 @@ impl Call<'_> {
         }
         .html(lack);
         if way == Way::Up && self.asks_for(REGISTRATION_TOKEN) {
-            fields += &Field {
-                name: "token",
-                label: "Registration token",
-                hint: "You were given it by whoever runs this server.",
-                kind: "text",
-                more: &format!("maxlength=\"64\" autocomplete=\"off\" {plain}"),
-            }
-            .html(lack);
+            fields += &Field::registration_token().html(lack);
         }
         if way == Way::Up && self.asks_for(TERMS) {
-            fields += &self.home.terms_fields();
+            let error = lack.filter(|it| it.0 == "accept");
+            fields += &self.home.terms_fields(error.map(|it| it.1.as_str()));
         }
         fields
     }
@@ -300,6 +294,13 @@ impl Lack {
     }
 }
 
+/// The words as a sentence: refusals are written to stand within one.
+pub(super) fn sentence(words: &str) -> String {
+    let mut rest = words.chars();
+    let first = rest.next().map(|first| first.to_ascii_uppercase());
+    format!("{}{}.", String::from_iter(first), rest.as_str())
+}
+
 /// One field of a form, with its label, and what is wrong with it beside it.
 pub(super) struct Field<'a> {
     pub(super) name: &'static str,
@@ -312,6 +313,16 @@ pub(super) struct Field<'a> {
 }
 
 impl Field<'_> {
+    pub(super) fn registration_token() -> Self {
+        Self {
+            name: "token",
+            label: "Registration token",
+            hint: "You were given it by whoever runs this server.",
+            kind: "text",
+            more: "maxlength=\"64\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"",
+        }
+    }
+
     fn html(&self, lack: Option<&Lack>) -> String {
         let error = lack.filter(|it| it.0 == self.name).map(|it| it.1.as_str());
         self.with_error(error)
@@ -341,7 +352,7 @@ impl Field<'_> {
         let mut invalid = "";
         if let Some(error) = error {
             described.push(format!("{name}-error"));
-            notes += &note("error", &format!("{error}."));
+            notes += &note("error", &sentence(error));
             invalid = " aria-invalid=\"true\" autofocus";
         }
         let described = match described.is_empty() {

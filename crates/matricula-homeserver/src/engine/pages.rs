@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     Homeserver,
+    entrance::{Field, sentence},
     layout::{Sources, escape, html, page, refused},
     refusal::{Fault, Refusal},
     routes::{Call, wrong_method},
@@ -140,13 +141,14 @@ impl Homeserver {
 
     fn form(&self, stage: &str, failure: Option<Refusal>) -> Reply {
         let (title, fields, button) = match stage {
-            TERMS => ("Accept the terms", self.terms_fields(), "Accept"),
+            TERMS => (
+                "Accept the terms",
+                self.terms_fields(failure.as_ref().map(|it| &*it.error)),
+                "Accept",
+            ),
             REGISTRATION_TOKEN => (
                 "Registration token",
-                "<p><label for=\"token\">The token that you were given</label></p>\n\
-                 <input type=\"text\" id=\"token\" name=\"token\" required maxlength=\"64\" \
-                 autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\">"
-                    .to_owned(),
+                Field::registration_token().with_error(failure.as_ref().map(|it| &*it.error)),
                 "Continue",
             ),
             stage => (
@@ -172,7 +174,17 @@ impl Homeserver {
         html(status, "en", title, &body)
     }
 
-    pub(super) fn terms_fields(&self) -> String {
+    pub(super) fn terms_fields(&self, error: Option<&str>) -> String {
+        let (note, described) = match error {
+            Some(error) => (
+                format!(
+                    "<p class=\"error\" id=\"accept-error\">{}</p>\n",
+                    escape(&sentence(error))
+                ),
+                " aria-describedby=\"accept-error\" aria-invalid=\"true\"",
+            ),
+            None => (String::new(), ""),
+        };
         let mut items = String::new();
         for (id, policy) in &self.config.policies {
             let english = policy.translations.get_key_value("en");
@@ -180,16 +192,17 @@ impl Homeserver {
             else {
                 continue;
             };
+            let name = escape(&document.name);
             items += &format!(
-                "<li><label><input type=\"checkbox\" name=\"accept\" value=\"{}\" required> \
-                 I accept</label> <a href=\"{}\" target=\"_blank\">{}</a> (version {})</li>\n",
+                "<li><label><input type=\"checkbox\" name=\"accept\" value=\"{}\" required{described}> \
+                 I accept {name} (version {})</label><br><a href=\"{}\" target=\"_blank\">Read \
+                 {name}</a></li>\n",
                 escape(id),
-                escape(&document_path(id, language)),
-                escape(&document.name),
                 escape(&policy.version),
+                escape(&document_path(id, language)),
             );
         }
-        format!("<ul>\n{items}</ul>")
+        format!("{note}<ul>\n{items}</ul>")
     }
 }
 

@@ -1,6 +1,7 @@
 //! What `matricula-homeserver` promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod chromium;
 mod database;
 mod dir;
 mod discovery;

@@ -20,7 +20,7 @@ pub(super) fn page(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
     let hint = call.request.query("login_hint").unwrap_or_default();
     let door = Door {
         about: ACCOUNT,
-        purpose: "to see the devices that are signed in to your account",
+        purpose: "To see the devices that are signed in to your account.",
         username: hint.strip_prefix("mxid:").unwrap_or_default(),
         sign_up_first: false,
         leads_to: "",

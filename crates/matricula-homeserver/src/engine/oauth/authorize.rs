@@ -58,7 +58,7 @@ pub(super) fn answer(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
     };
     let leads_to = back.target.source();
     let purpose = format!(
-        "to go on to <strong>{}</strong> ({})",
+        "To go on to <strong>{}</strong> ({}).",
         escape(back.client.name()),
         escape(&back.target.name())
     );

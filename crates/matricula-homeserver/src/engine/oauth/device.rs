@@ -188,7 +188,7 @@ pub(super) fn page(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
         bucket.take(call.tx, cx.now)?;
         return Ok(ask(
             typed,
-            Some("no device waits with this code; is it the newest?"),
+            Some("no device waits with this code; type the newest that it shows"),
         ));
     };
     let Some(client) = Client::find(call.tx, &client)? else {
@@ -203,7 +203,7 @@ pub(super) fn page(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
         &letters[letters.len() / 2..]
     );
     let purpose = format!(
-        "to let in the device that shows the code <strong>{shown}</strong> ({})",
+        "To let in the device that shows the code <strong>{shown}</strong> ({}).",
         escape(client.name())
     );
     let door = Door {
@@ -281,7 +281,7 @@ fn ask(typed: &str, error: Option<&str>) -> Reply {
         ),
     };
     let alert = error.map_or(String::new(), |error| {
-        format!("<p role=\"alert\">Not yet: {}</p>\n", escape(error))
+        format!("<p role=\"alert\">Not yet: {}.</p>\n", escape(error))
     });
     let body = format!(
         "{alert}<form method=\"{}\">\n{}<button>Continue</button>\n</form>",

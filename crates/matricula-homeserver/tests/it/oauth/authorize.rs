@@ -153,7 +153,7 @@ fn signing_up_obeys_the_rules_of_the_server() {
         ("username", "12345", "username-error"),
         ("password", "short", "password-error"),
         ("token", "barley", "token-error"),
-        ("accept", "other", "all of them must be accepted"),
+        ("accept", "other", "id=\"accept-error\">All of them must"),
     ] {
         let fields = good.map(|(name, ok)| (name, if name == field { value } else { ok }));
         page_now = press(&mut home, &address, &page_now, "sign-up", &fields);
