@@ -44,6 +44,13 @@ impl Login {
         }
     }
 
+    /// The same with another password.
+    #[must_use]
+    pub fn with_password(mut self, password: Secret) -> Self {
+        self.password = password;
+        self
+    }
+
     /// Signs in as this device, taking its place.
     #[must_use]
     pub fn with_device_id(mut self, device_id: impl Into<String>) -> Self {

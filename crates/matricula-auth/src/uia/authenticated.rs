@@ -349,7 +349,9 @@ impl<E: Interactive + Clone> Authenticated<E> {
             Err(ApiError::Uia(info)) => self.on_uia(now, stage, *info, turn),
             // Not every server says with its flows that a password is wrong.
             Err(ApiError::Matrix(error))
-                if stage == Some(Stage::Password) && error.code == ErrorCode::Forbidden =>
+                if stage == Some(Stage::Password)
+                    && error.status == 401
+                    && error.code == ErrorCode::Forbidden =>
             {
                 self.on_wrong_password(error.message, turn);
             }

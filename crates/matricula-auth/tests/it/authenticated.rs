@@ -114,16 +114,17 @@ fn each_password_that_is_known_is_tried_once_before_the_person_is_asked() {
 }
 
 #[test]
-fn a_refusal_without_flows_is_a_wrong_password_where_one_was_given_and_else_a_refusal() {
+fn a_401_without_flows_is_a_wrong_password_where_one_was_given_and_a_403_is_a_refusal() {
     let mut talk = delete(Some("kept"));
     talk.answer(401, &password())
-        .answer(403, &refused("M_FORBIDDEN"));
+        .answer(401, &refused("M_FORBIDDEN"));
     assert!(matches!(talk.question(), Question::CurrentPassword { .. }));
     talk.reply(Reply::Nobody);
     assert!(matches!(talk.error(), AuthError::WrongPassword { .. }));
 
     let mut talk = delete(Some("kept"));
-    talk.answer(403, &refused("M_FORBIDDEN"));
+    talk.answer(401, &password())
+        .answer(403, &refused("M_FORBIDDEN"));
     assert!(matches!(talk.error(), AuthError::Refused { .. }));
 }
 

@@ -1,9 +1,10 @@
 //! `matricula login`.
 
 use matricula::{
-    auth::{Account, Discovery, Login, ServerAddress},
+    Error, Keeper,
+    auth::{Account, AuthError, Discovery, Login, ServerAddress, tables},
     drive,
-    job::Secret,
+    job::{Patch, Secret},
 };
 
 use super::{Context, read_secret, register::describe, session};
@@ -67,7 +68,10 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     if let Some(made) = made {
         login = login.with_made_password(made);
     }
-    let account = drive(&mut login, &context.runner, &mut accounts, &mut terminal).await?;
+    let account = match drive(&mut login, &context.runner, &mut accounts, &mut terminal).await {
+        Err(error) => after_a_change(context, login, known.as_ref(), &mut terminal, error).await?,
+        Ok(account) => account,
+    };
     accounts.set_default(account.user_id.as_str())?;
     let device = account.device_id.as_deref().unwrap_or_default();
     context.report.result(
@@ -76,6 +80,34 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     );
     context.report.next(&context.command("whoami"));
     Ok(())
+}
+
+/// Where the password that is kept is wrong, the account may have the one of a change whose answer
+/// was lost.
+async fn after_a_change(
+    context: &Context<'_>,
+    login: Login,
+    known: Option<&Account>,
+    terminal: &mut Terminal,
+    error: Error,
+) -> Result<Account, Failure> {
+    let mut accounts = context.home.accounts();
+    let is_wrong = matches!(error, Error::Auth(AuthError::WrongPassword { .. }));
+    let pending = match known {
+        Some(account) if is_wrong => accounts.pending_password(&account.user_id)?,
+        _ => None,
+    };
+    let Some(password) = pending.and_then(|pending| pending.password) else {
+        return Err(error.into());
+    };
+    let mut login = login
+        .with_password(password.clone())
+        .with_made_password(password);
+    let account = drive(&mut login, &context.runner, &mut accounts, terminal).await?;
+    let mut patch = Patch::default();
+    patch.remove(tables::PASSWORD_CHANGES, account.user_id.as_str());
+    accounts.commit(&patch)?;
+    Ok(account)
 }
 
 /// The account that is meant, if it is kept here; where no one is named, the one used last.

@@ -1,6 +1,7 @@
 //! What the built command promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod account;
 mod api_answers;
 mod api_call;
 mod asking;
