@@ -19,6 +19,7 @@ use matricula::{
 use serde_json::{Value, json};
 
 use super::Context;
+use crate::commands::session;
 use crate::{
     failure::Failure,
     person::Terminal,
@@ -187,7 +188,7 @@ async fn walk_through(
     };
     walk.account = Some(account.user_id.clone());
     walk.left_behind = true;
-    let session = Session::new(account, context.runner.clone());
+    let session = session::in_account(context, account);
     walk.note("whoami", who_am_i(&session).await);
     let has_password = facts
         .login_flows
@@ -196,14 +197,14 @@ async fn walk_through(
     let account = match has_password {
         true => out_and_in(context, facts, session, walk).await,
         // Whoever signs out would not get in again to clean up.
-        false => Some(session.account().clone()),
+        false => Some(session.account()),
     };
     let Some(account) = account else {
         return Ok(());
     };
     // The token of the new session is to be known.
-    let session = Session::new(account, context.runner.clone());
-    let mut deactivation = Deactivation::new(session.account());
+    let session = session::in_account(context, account);
+    let mut deactivation = Deactivation::new(&session.account());
     let end = drive(
         &mut deactivation,
         &context.runner,
@@ -274,8 +275,8 @@ async fn out_and_in(
     walk: &mut Walk,
 ) -> Option<Account> {
     let mut accounts = context.home.accounts();
-    let before = session.account().clone();
-    let account = match session.log_out(&mut accounts).await {
+    let before = session.account();
+    let account = match session.log_out().await {
         Ok(account) => account,
         Err(error) => {
             walk.note::<()>("logout", Err(error.to_string()));
@@ -375,7 +376,7 @@ pub(super) async fn guest(context: &Context<'_>, facts: &ServerFacts) -> Result<
             let user_id = account.user_id.clone();
             let session = Session::new(account, context.runner.clone());
             // Its token is of no use to anybody; whether the server lets guests sign out or not.
-            let _ = session.log_out(&mut matricula::Forgetful).await;
+            let _ = session.log_out().await;
             Guest::Allowed(user_id)
         }
         Err(Error::Auth(
