@@ -14,7 +14,11 @@ use crate::{
 
 /// What each format of the database adds to the one before. A database's `user_version` says how
 /// many of them it has had: this list only ever grows at its end.
-const FORMATS: [&str; 2] = [SCHEMA, include_str!("browser.sql")];
+const FORMATS: [&str; 3] = [
+    SCHEMA,
+    include_str!("formats/browser.sql"),
+    include_str!("formats/account.sql"),
+];
 
 /// Tokens and sessions are kept as SHA-256 digests: who reads the file cannot use them. Times are
 /// milliseconds since the Unix epoch.

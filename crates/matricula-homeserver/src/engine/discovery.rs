@@ -48,16 +48,18 @@ impl Serve for GetLoginFlows {
     }
 }
 
-/// What this server cannot do and a client would otherwise take for possible.
+/// What this server can do, and what it cannot and a client would otherwise take for possible.
 impl Serve for GetCapabilities {
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetCapabilitiesResponse, Fault> {
         call.authenticate(cx.now)?;
+        let yes = || BooleanCapability::new(true);
         let no = || BooleanCapability::new(false);
+        let has_passwords = !call.home.config.is_oauth_alone();
         let capabilities = Capabilities::default()
-            .change_password(no())
-            .set_displayname(no())
-            .set_avatar_url(no())
-            .profile_fields(ProfileFieldsCapability::new(false))
+            .change_password(BooleanCapability::new(has_passwords))
+            .set_displayname(yes())
+            .set_avatar_url(yes())
+            .profile_fields(ProfileFieldsCapability::new(true))
             .three_pid_changes(no())
             .get_login_token(no());
         Ok(GetCapabilitiesResponse::new(capabilities))

@@ -2,12 +2,10 @@
 
 use matricula_api::{ErrorCode, server::Reply};
 use matricula_job::{Cx, Method};
-use rusqlite::OptionalExtension;
 
 use super::{
     layout::{Sources, escape, page},
-    limits::Bucket,
-    names, passwords,
+    login, names, passwords,
     refusal::{Fault, Refusal},
     register::Account,
     routes::Call,
@@ -119,26 +117,17 @@ impl Call<'_> {
     }
 
     fn sign_in(&self, cx: &mut Cx<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
-        let bucket = Bucket {
-            kind: "login",
-            limit: self.home.config.limits.login,
-            peer: &self.request.peer,
-        };
-        bucket.check_and_take(self.tx, cx.now)?;
+        self.login_bucket().check_and_take(self.tx, cx.now)?;
         let username = form.value("username").trim();
         let localpart = names::existing_localpart(&self.home.config, username);
-        let account: Option<(i64, Option<String>)> = self
-            .tx
-            .query_row(
-                "SELECT id, password_hash FROM users WHERE localpart = ?1",
-                [localpart],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        let stored = account.as_ref().and_then(|(_, hash)| hash.as_deref());
+        let account = match &localpart {
+            Some(localpart) => login::account(self.tx, localpart)?,
+            None => None,
+        };
+        let stored = account.as_ref().and_then(|it| it.password_hash.as_deref());
         let right = passwords::verify(cx, stored, form.value("password"))?;
         Ok(match (account, right) {
-            (Some((user, _)), true) => Ok(user),
+            (Some(account), true) => Ok(account.id),
             // One sentence for both, so that it does not tell which usernames exist.
             _ => Err(Lack(
                 "password",

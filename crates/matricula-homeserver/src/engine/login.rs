@@ -9,7 +9,7 @@ use matricula_api::{
     uia::UserIdentifier,
 };
 use matricula_job::{Cx, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 
 use super::{
@@ -17,17 +17,12 @@ use super::{
     login_tokens, names, passwords,
     refusal::{Fault, Refusal},
     routes::{Call, Serve},
-    tokens::{Bearer, Wish},
+    tokens::Wish,
 };
 
 impl Serve for Login {
     fn admit(call: &Call<'_>, now: Timestamp) -> Result<(), Fault> {
-        let bucket = Bucket {
-            kind: "login",
-            limit: call.home.config.limits.login,
-            peer: &call.request.peer,
-        };
-        bucket.check_and_take(call.tx, now)
+        call.login_bucket().check_and_take(call.tx, now)
     }
 
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LoginResponse, Fault> {
@@ -60,22 +55,58 @@ fn by_password(login: &Login, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<(i64, 
         return Err(Refusal::missing("password").into());
     };
     let localpart = user.and_then(|user| names::existing_localpart(&call.home.config, user));
-    let account: Option<(i64, Option<String>)> = call
-        .tx
-        .query_row(
-            "SELECT id, password_hash FROM users WHERE localpart = ?1",
-            [&localpart],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    let stored = account.as_ref().and_then(|(_, hash)| hash.as_deref());
+    let account = match &localpart {
+        Some(localpart) => account(call.tx, localpart)?,
+        None => None,
+    };
+    if account.as_ref().is_some_and(|it| it.is_deactivated) {
+        let error = "this account was deactivated";
+        return Err(Refusal::new(403, ErrorCode::UserDeactivated, error).into());
+    }
+    let stored = account.as_ref().and_then(|it| it.password_hash.as_deref());
     let right = passwords::verify(cx, stored, password.expose())?;
-    let (Some((id, _)), Some(localpart), true) = (account, localpart, right) else {
+    let (Some(account), Some(localpart), true) = (account, localpart, right) else {
         // One sentence for both, so that it does not tell which usernames exist.
         let error = "there is no such user, or the password is wrong";
         return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
     };
-    Ok((id, localpart))
+    Ok((account.id, localpart))
+}
+
+/// What is known of an account before anybody has signed in to it.
+pub(super) struct Known {
+    pub(super) id: i64,
+    pub(super) password_hash: Option<String>,
+    pub(super) is_deactivated: bool,
+}
+
+/// The account with this localpart.
+pub(super) fn account(tx: &Transaction<'_>, localpart: &str) -> Result<Option<Known>, Fault> {
+    let found = tx
+        .query_row(
+            "SELECT id, password_hash, is_deactivated FROM users WHERE localpart = ?1",
+            [localpart],
+            |row| {
+                Ok(Known {
+                    id: row.get(0)?,
+                    password_hash: row.get(1)?,
+                    is_deactivated: row.get(2)?,
+                })
+            },
+        )
+        .optional()?;
+    Ok(found)
+}
+
+impl Call<'_> {
+    /// Attempts to guess a password, wherever one is asked for.
+    pub(super) fn login_bucket(&self) -> Bucket<'_> {
+        Bucket {
+            kind: "login",
+            limit: self.home.config.limits.login,
+            peer: &self.request.peer,
+        }
+    }
 }
 
 fn by_token(login: &Login, call: &Call<'_>, cx: &Cx<'_>) -> Result<(i64, String), Fault> {
@@ -94,7 +125,7 @@ fn by_token(login: &Login, call: &Call<'_>, cx: &Cx<'_>) -> Result<(i64, String)
 /// An expired token may log out too: whoever holds it wants it gone.
 impl Serve for Logout {
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LogoutResponse, Fault> {
-        let bearer = not_a_guest(call.bearer(cx.now)?)?;
+        let bearer = call.bearer(cx.now)?.not_a_guest()?;
         call.tx.execute(
             "DELETE FROM devices WHERE user = ?1 AND id = ?2",
             params![bearer.user, bearer.device],
@@ -105,33 +136,28 @@ impl Serve for Logout {
 
 impl Serve for LogoutAll {
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LogoutAllResponse, Fault> {
-        let bearer = not_a_guest(call.bearer(cx.now)?)?;
+        let bearer = call.bearer(cx.now)?.not_a_guest()?;
         call.tx
             .execute("DELETE FROM devices WHERE user = ?1", [bearer.user])?;
         Ok(LogoutAllResponse::default())
     }
 }
 
-/// Logging out is not among the
-/// [endpoints for guests](https://spec.matrix.org/v1.19/client-server-api/#guest-access).
-fn not_a_guest(bearer: Bearer) -> Result<Bearer, Refusal> {
-    if bearer.is_guest {
-        let error = "guests cannot do this; register first";
-        return Err(Refusal::new(403, ErrorCode::GuestAccessForbidden, error));
-    }
-    Ok(bearer)
-}
-
 /// The localpart or user id that the request names in the new way or the old one; none where it is
 /// somebody's email address or telephone number, for nobody here has one.
 fn user_of(login: &Login) -> Result<Option<&str>, Refusal> {
-    let Some(UserIdentifier { kind, extra }) = &login.identifier else {
-        if login.user.is_none() && login.address.is_none() {
-            return Err(Refusal::missing("identifier"));
+    match &login.identifier {
+        Some(identifier) => named(identifier),
+        None if login.user.is_none() && login.address.is_none() => {
+            Err(Refusal::missing("identifier"))
         }
-        return Ok(login.user.as_deref());
-    };
-    match (kind.as_str(), extra.get("user")) {
+        None => Ok(login.user.as_deref()),
+    }
+}
+
+/// The localpart or user id in an identifier; none where it is somebody's address.
+pub(super) fn named(identifier: &UserIdentifier) -> Result<Option<&str>, Refusal> {
+    match (identifier.kind.as_str(), identifier.extra.get("user")) {
         ("m.id.user", Some(Value::String(user))) => Ok(Some(user)),
         ("m.id.user", None | Some(Value::Null)) => Err(Refusal::missing("identifier/user")),
         ("m.id.user", Some(_)) => {

@@ -1,7 +1,9 @@
 //! The homeserver itself: one request in, one answer out, no clock, no randomness, no sockets.
 
+mod account;
 mod discovery;
 mod entrance;
+mod identity;
 mod layout;
 mod limits;
 mod login;
@@ -40,6 +42,8 @@ use crate::{Config, Error};
 pub struct Homeserver {
     config: Config,
     base_url: String,
+    /// The ways in which a signed-in user proves again who they are.
+    deed_flows: Vec<Vec<String>>,
 }
 
 impl Homeserver {
@@ -53,7 +57,11 @@ impl Homeserver {
             Some(url) => url.as_str().to_owned(),
             None => format!("http://{}", config.server_name),
         };
-        Ok(Self { config, base_url })
+        Ok(Self {
+            config,
+            base_url,
+            deed_flows: vec![vec![uia::PASSWORD.to_owned()]],
+        })
     }
 
     /// What it was configured to be.

@@ -64,7 +64,7 @@ impl Call<'_> {
 
     fn fallback(&self, cx: &mut Cx<'_>, stage: &str) -> Result<Reply, Fault> {
         let Call { home, tx, request } = *self;
-        if !home.has_stage(stage) {
+        if !home.registration_has(stage) {
             let error = "no flow of this server has such a stage";
             return Err(Refusal::new(404, ErrorCode::Unrecognized, error).into());
         }

@@ -99,7 +99,7 @@ impl Call<'_> {
         if let Some(auth) = auth
             && let Some(stage) = &auth.stage
         {
-            failure = self.attempt(cx.now, &mut session, stage.as_str(), auth)?;
+            failure = self.attempt(cx, &mut session, stage.as_str(), auth)?;
         }
         if !home.is_authenticated(&session) {
             let info = home.unfinished(tx, cx.now, &mut session, failure)?;

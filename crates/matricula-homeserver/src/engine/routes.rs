@@ -4,10 +4,14 @@ use std::borrow::Cow;
 
 use matricula_api::{
     client::{
+        account_deactivation::DeactivateAccount,
         capabilities::GetCapabilities,
+        device_management::{DeleteDevice, DeleteDevices, GetDevice, GetDevices, UpdateDevice},
         login::{GetLoginFlows, Login},
         logout::{Logout, LogoutAll},
         oauth_server_metadata::GetAuthMetadata,
+        password_management::ChangePassword,
+        profile::{DeleteProfileField, GetProfileField, GetUserProfile, SetProfileField},
         refresh::Refresh,
         registration::{CheckUsernameAvailability, Register},
         registration_tokens::RegistrationTokenValidity,
@@ -43,6 +47,17 @@ const ROUTES: &[Route] = &[
     Route::of::<GetAuthMetadata>(),
     Route::of::<RedirectToSso>(),
     Route::of::<RedirectToIdP>(),
+    Route::of::<ChangePassword>(),
+    Route::of::<DeactivateAccount>(),
+    Route::of::<GetDevices>(),
+    Route::of::<GetDevice>(),
+    Route::of::<UpdateDevice>(),
+    Route::of::<DeleteDevice>(),
+    Route::of::<DeleteDevices>(),
+    Route::of::<GetUserProfile>(),
+    Route::of::<GetProfileField>(),
+    Route::of::<SetProfileField>(),
+    Route::of::<DeleteProfileField>(),
 ];
 
 /// The operations that a [`Homeserver`] serves. To any other it answers `M_UNRECOGNIZED`.

@@ -54,6 +54,10 @@ impl<'a> Wish<'a> {
     }
 }
 
+/// How long it may lag behind when a device was last seen: a request that is one of many then writes
+/// nothing.
+const SEEN_EVERY_MILLIS: i64 = 60_000;
+
 /// The longest text of a request that is kept, in bytes.
 const MAX_TEXT: usize = 512;
 
@@ -82,6 +86,17 @@ pub(super) struct Bearer {
     pub(super) is_guest: bool,
     pub(super) expires_at: Option<i64>,
     pub(super) expired: bool,
+}
+
+impl Bearer {
+    /// Refuses a [guest](https://spec.matrix.org/v1.19/client-server-api/#guest-access).
+    pub(super) fn not_a_guest(self) -> Result<Self, Refusal> {
+        if self.is_guest {
+            let error = "guests cannot do this; register first";
+            return Err(Refusal::new(403, ErrorCode::GuestAccessForbidden, error));
+        }
+        Ok(self)
+    }
 }
 
 /// How a token or session is kept: who reads the database cannot use it.
@@ -170,6 +185,11 @@ impl Call<'_> {
         Ok(bearer)
     }
 
+    /// Whose access token comes with the request, if it is still good and no guest's.
+    pub(super) fn user(&self, now: Timestamp) -> Result<Bearer, Fault> {
+        Ok(self.authenticate(now)?.not_a_guest()?)
+    }
+
     /// Whose access token comes with the request, expired or not.
     pub(super) fn bearer(&self, now: Timestamp) -> Result<Bearer, Fault> {
         let in_header = self.request.bearer.as_ref().map(Secret::expose);
@@ -184,7 +204,26 @@ impl Call<'_> {
         if let (Some(id), false) = (refresh_id, bearer.expired) {
             confirm(self.tx, id)?;
         }
+        self.saw(now, &bearer)?;
         Ok(bearer)
+    }
+
+    /// Remembers, not to the second, when and where a device called from.
+    fn saw(&self, now: Timestamp, bearer: &Bearer) -> Result<(), Fault> {
+        let (now, peer) = (millis(now), &self.request.peer);
+        self.tx.execute(
+            "UPDATE devices SET last_seen_at = ?3, last_seen_ip = ?4
+             WHERE user = ?1 AND id = ?2
+                 AND (last_seen_at IS NULL OR last_seen_ip IS NOT ?4 OR last_seen_at <= ?5)",
+            params![
+                bearer.user,
+                bearer.device,
+                now,
+                peer,
+                now - SEEN_EVERY_MILLIS
+            ],
+        )?;
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{
     Homeserver,
     limits::Bucket,
-    millis, pages,
+    login, millis, names, pages, passwords,
     refusal::{Fault, Refusal},
     routes::{Call, Serve},
     tokens::{ALPHANUMERIC, digest},
@@ -27,6 +27,7 @@ use crate::{
 };
 
 const DUMMY: &str = "m.login.dummy";
+pub(super) const PASSWORD: &str = "m.login.password";
 
 /// How long a session may take, and how long a finished one may be asked for its outcome again.
 const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -48,10 +49,20 @@ pub(super) struct Wanted {
     pub(super) guest: Option<i64>,
 }
 
-/// One attempt to register, over as many requests as it takes.
+/// What a signed-in user proves again who they are for.
+#[derive(Clone, PartialEq)]
+pub(super) struct Deed {
+    pub(super) owner: i64,
+    /// The request's method and path.
+    pub(super) operation: String,
+}
+
+/// One authentication, over as many requests as it takes: to register, or for a deed.
 pub(super) struct Session {
     id: String,
     is_stored: bool,
+    /// None where somebody registers.
+    deed: Option<Deed>,
     completed: Vec<String>,
     /// The version of each policy that the person was shown.
     presented_policies: Option<String>,
@@ -67,6 +78,7 @@ impl Session {
         Self {
             id: cx.entropy.text(ALPHANUMERIC, 32),
             is_stored: false,
+            deed: None,
             completed: Vec::new(),
             presented_policies: None,
             registration_token: None,
@@ -75,31 +87,71 @@ impl Session {
         }
     }
 
+    /// A session for a deed, not stored yet.
+    pub(super) fn for_deed(cx: &mut Cx<'_>, deed: Deed) -> Self {
+        Self {
+            deed: Some(deed),
+            ..Self::new(cx)
+        }
+    }
+
+    /// A session in which somebody registers.
     pub(super) fn load(tx: &Transaction<'_>, now: Timestamp, id: &str) -> Result<Self, Fault> {
+        match Self::find(tx, now, id)? {
+            Some(session) if session.deed.is_none() => Ok(session),
+            _ => Err(unknown_session()),
+        }
+    }
+
+    /// A session for this deed.
+    pub(super) fn load_for_deed(
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        id: &str,
+        deed: &Deed,
+    ) -> Result<Self, Fault> {
+        let session = Self::find(tx, now, id)?;
+        let found = session.as_ref().and_then(|it| it.deed.as_ref());
+        match (found.map(|it| (it.owner, it == deed)), session) {
+            (Some((_, true)), Some(session)) => Ok(session),
+            (Some((owner, false)), _) if owner == deed.owner => {
+                let error = "this session was begun for something else; begin again";
+                Err(Refusal::new(403, ErrorCode::Unknown, error).into())
+            }
+            _ => Err(unknown_session()),
+        }
+    }
+
+    fn find(tx: &Transaction<'_>, now: Timestamp, id: &str) -> Result<Option<Self>, Fault> {
         let row = tx
             .query_row(
-                "SELECT wanted, completed, presented_policies, registration_token, user
+                "SELECT wanted, completed, presented_policies, registration_token, user, owner,
+                     operation
                  FROM uia_sessions WHERE digest = ?1 AND expires_at > ?2",
                 params![digest(id), millis(now)],
                 |row| {
                     let texts: (String, String) = (row.get(0)?, row.get(1)?);
-                    Ok((texts, row.get(2)?, row.get(3)?, row.get(4)?))
+                    let deed: (Option<i64>, Option<String>) = (row.get(5)?, row.get(6)?);
+                    Ok((texts, row.get(2)?, row.get(3)?, row.get(4)?, deed))
                 },
             )
             .optional()?;
-        let Some(((wanted, completed), presented_policies, registration_token, user)) = row else {
-            let error = "this session is not known or has expired; begin again";
-            return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
+        let Some(((wanted, completed), presented_policies, registration_token, user, deed)) = row
+        else {
+            return Ok(None);
         };
-        Ok(Self {
+        let (owner, operation) = deed;
+        let deed = owner.zip(operation);
+        Ok(Some(Self {
             id: id.to_owned(),
             is_stored: true,
+            deed: deed.map(|(owner, operation)| Deed { owner, operation }),
             completed: serde_json::from_str(&completed)?,
             presented_policies,
             registration_token,
             wanted: serde_json::from_str(&wanted)?,
             user,
-        })
+        }))
     }
 
     pub(super) fn save(&mut self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
@@ -109,7 +161,8 @@ impl Session {
         }
         tx.execute(
             "INSERT INTO uia_sessions (digest, wanted, completed, presented_policies,
-                 registration_token, user, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 registration_token, user, expires_at, owner, operation)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT DO UPDATE SET wanted = excluded.wanted, completed = excluded.completed,
                  presented_policies = excluded.presented_policies,
                  registration_token = excluded.registration_token, user = excluded.user",
@@ -120,7 +173,9 @@ impl Session {
                 self.presented_policies,
                 self.registration_token,
                 self.user,
-                millis(now.plus(SESSION_LIFETIME))
+                millis(now.plus(SESSION_LIFETIME)),
+                self.deed.as_ref().map(|it| it.owner),
+                self.deed.as_ref().map(|it| &it.operation),
             ],
         )?;
         Ok(())
@@ -170,22 +225,40 @@ fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
     Ok(())
 }
 
+fn unknown_session() -> Fault {
+    let error = "this session is not known or has expired; begin again";
+    Refusal::new(400, ErrorCode::Unknown, error).into()
+}
+
 impl Homeserver {
-    /// Whether some flow has this stage.
-    pub(super) fn has_stage(&self, stage: &str) -> bool {
+    /// The ways through a session.
+    fn flows(&self, session: &Session) -> &[Vec<String>] {
+        match session.deed {
+            Some(_) => &self.deed_flows,
+            None => &self.config.flows,
+        }
+    }
+
+    /// Whether some way to register has this stage.
+    pub(super) fn registration_has(&self, stage: &str) -> bool {
         self.config.flows.iter().flatten().any(|it| it == stage)
+    }
+
+    /// Whether some way through the session has this stage.
+    fn has_stage(&self, session: &Session, stage: &str) -> bool {
+        self.flows(session).iter().flatten().any(|it| it == stage)
     }
 
     /// Whether all stages of some flow are complete.
     pub(super) fn is_authenticated(&self, session: &Session) -> bool {
-        let mut flows = self.config.flows.iter();
+        let mut flows = self.flows(session).iter();
         flows.any(|flow| flow.iter().all(|stage| session.has_completed(stage)))
     }
 
     /// A flow's stages come in order.
     pub(super) fn out_of_order(&self, session: &Session, stage: &str) -> Option<Refusal> {
         let mut missing = Vec::new();
-        for flow in &self.config.flows {
+        for flow in self.flows(session) {
             let Some(at) = flow.iter().position(|it| it == stage) else {
                 continue;
             };
@@ -207,10 +280,10 @@ impl Homeserver {
         failure: Option<Refusal>,
     ) -> Result<UiaInfo, Fault> {
         let stages = |names: &[String]| names.iter().map(|it| Stage::from(it.as_str())).collect();
-        let flows = self.config.flows.iter();
+        let flows = self.flows(session).iter();
         let mut info = UiaInfo::default();
         info.flows = flows.map(|it| Flow::new(stages(it))).collect();
-        if self.has_stage(TERMS) {
+        if self.has_stage(session, TERMS) {
             self.present_policies(session)?;
             let policies = json!({ "policies": self.policies() });
             info.params.insert(Stage::Terms, Raw::from(&policies));
@@ -253,12 +326,12 @@ impl Call<'_> {
     /// made again in the same session.
     pub(super) fn attempt(
         &self,
-        now: Timestamp,
+        cx: &mut Cx<'_>,
         session: &mut Session,
         stage: &str,
         auth: &AuthData,
     ) -> Result<Option<Refusal>, Fault> {
-        if !self.home.has_stage(stage) {
+        if !self.home.has_stage(session, stage) {
             let error = "no flow of this server has such a stage";
             return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
         }
@@ -274,13 +347,49 @@ impl Call<'_> {
                 let Some(token) = &auth.token else {
                     return Ok(Some(Refusal::missing("auth/token")));
                 };
-                return self.attempt_token(now, session, token.expose());
+                return self.attempt_token(cx.now, session, token.expose());
+            }
+            PASSWORD if session.deed.is_some() => {
+                return self.attempt_password(cx, session, auth);
             }
             _ => {
                 let error = "this stage is completed on its fallback page";
                 return Ok(Some(Refusal::new(401, ErrorCode::Unauthorized, error)));
             }
         }
+        Ok(None)
+    }
+
+    /// The password stage: the user of the access token, and nobody else.
+    fn attempt_password(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        auth: &AuthData,
+    ) -> Result<Option<Refusal>, Fault> {
+        let Some(password) = &auth.password else {
+            return Ok(Some(Refusal::missing("auth/password")));
+        };
+        let bucket = self.login_bucket();
+        bucket.check(self.tx, cx.now)?;
+        let old_way = auth.extra.get("user").and_then(Value::as_str);
+        let named = match &auth.identifier {
+            Some(identifier) => login::named(identifier)?,
+            None => old_way,
+        };
+        let found = match named.and_then(|it| names::existing_localpart(&self.home.config, it)) {
+            Some(localpart) => login::account(self.tx, &localpart)?,
+            None => None,
+        };
+        let owner = session.deed.as_ref().map(|it| it.owner);
+        let theirs = found.filter(|it| Some(it.id) == owner);
+        let stored = theirs.and_then(|it| it.password_hash);
+        if !passwords::verify(cx, stored.as_deref(), password.expose())? {
+            bucket.take(self.tx, cx.now)?;
+            let error = "this is not the name and password of the account";
+            return Ok(Some(Refusal::new(401, ErrorCode::Forbidden, error)));
+        }
+        session.complete(PASSWORD);
         Ok(None)
     }
 
@@ -327,7 +436,7 @@ impl Serve for RegistrationTokenValidity {
         call: &Call<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<RegistrationTokenValidityResponse, Fault> {
-        let valid = call.home.has_stage(REGISTRATION_TOKEN)
+        let valid = call.home.registration_has(REGISTRATION_TOKEN)
             && token_is_valid(call.tx, cx.now, self.token.expose())?;
         Ok(RegistrationTokenValidityResponse::new(valid))
     }

@@ -2,9 +2,9 @@
 
 use matricula_homeserver::Config;
 use matricula_job::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{Home, LOGIN, REGISTER, get, text};
+use crate::{Home, LOGIN, REGISTER, get};
 
 #[test]
 fn versions_name_the_specification() {
@@ -30,15 +30,22 @@ fn one_logs_in_with_a_password() {
 }
 
 #[test]
-fn capabilities_need_a_token_and_promise_nothing() {
+fn capabilities_need_a_token_and_tell_what_can_be_done() {
     let mut home = Home::open();
     let path = "/_matrix/client/v3/capabilities";
     home.get(path).err(401, "M_MISSING_TOKEN");
-    let token = text(&home.register_named("alice").ok(), "access_token");
-    let json = home.get_as(&token, path).ok();
-    let all: Vec<&Value> = json["capabilities"].as_object().unwrap().values().collect();
-    assert!(!all.is_empty());
-    assert!(all.iter().all(|it| **it == json!({ "enabled": false })));
+    let me = home.sign_up("alice");
+    let json = home.get_as(&me.token, path).ok();
+    let enabled = |name: &str| json["capabilities"][name]["enabled"].as_bool().unwrap();
+    for name in [
+        "m.change_password",
+        "m.set_displayname",
+        "m.set_avatar_url",
+        "m.profile_fields",
+    ] {
+        assert!(enabled(name), "{name}");
+    }
+    assert!(!enabled("m.get_login_token"));
 }
 
 #[test]

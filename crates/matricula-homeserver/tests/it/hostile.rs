@@ -40,6 +40,13 @@ fn path() -> impl Strategy<Value = String> {
         WHOAMI,
         VALIDITY,
         "/_matrix/client/v3/logout/all",
+        "/_matrix/client/v3/account/password",
+        "/_matrix/client/v3/account/deactivate",
+        "/_matrix/client/v3/devices",
+        "/_matrix/client/v3/devices/D",
+        "/_matrix/client/v3/delete_devices",
+        "/_matrix/client/v3/profile/@1:private.localhost",
+        "/_matrix/client/v3/profile/@alice:private.localhost/displayname",
         "/_matrix/client/v3/register/available",
         "/_matrix/client/v3/auth/m.login.terms/fallback/web",
         "/_matrix/client/v3/auth/m.login.registration_token/fallback/web",
@@ -79,7 +86,8 @@ fn value() -> impl Strategy<Value = Value> {
             4 => select(vec![
                 "auth", "type", "session", "token", "username", "password", "device_id",
                 "initial_device_display_name", "inhibit_login", "refresh_token", "identifier",
-                "user", "address", "guest_access_token",
+                "user", "address", "guest_access_token", "new_password", "logout_devices", "erase",
+                "devices", "displayname",
             ])
             .prop_map(str::to_owned),
             1 => any::<String>(),

@@ -3,6 +3,8 @@
 
 mod chromium;
 mod database;
+mod deactivation;
+mod devices;
 mod dir;
 mod discovery;
 mod flows;
@@ -15,7 +17,9 @@ mod login;
 mod names;
 mod oauth;
 mod pages;
+mod password;
 mod person;
+mod profile;
 mod refresh;
 mod register;
 mod registration_tokens;
@@ -87,6 +91,31 @@ impl Home {
         self.send(request)
     }
 
+    fn call_as(&mut self, token: &str, method: Method, address: &str, body: Value) -> Reply {
+        let mut request = post(address, body);
+        request.method = method;
+        request.bearer = Some(Secret::from(token));
+        self.send(request)
+    }
+
+    /// Does as a signed-in user what takes the password again, which for these users is `PASSWORD`.
+    fn prove(&mut self, me: &Me, method: Method, address: &str, mut body: Value) -> Reply {
+        let asked = self
+            .call_as(&me.token, method, address, body.clone())
+            .more();
+        body["auth"] = me.auth(&text(&asked, "session"), PASSWORD);
+        self.call_as(&me.token, method, address, body)
+    }
+
+    /// Signs somebody with the password `PASSWORD` up.
+    fn sign_up(&mut self, username: &str) -> Me {
+        Me::of(&self.register_named(username).ok())
+    }
+
+    fn sign_in(&mut self, username: &str) -> Me {
+        Me::of(&self.login(username, json!({})).ok())
+    }
+
     /// Registers by the dummy stage alone.
     fn register(&mut self, mut body: Value) -> Reply {
         body["auth"] = json!({ "type": "m.login.dummy" });
@@ -111,6 +140,28 @@ impl Home {
 
     fn wait(&mut self, by: Duration) {
         self.now = self.now.plus(by);
+    }
+}
+
+/// Somebody signed in.
+struct Me {
+    user_id: String,
+    token: String,
+}
+
+impl Me {
+    fn of(answer: &Value) -> Self {
+        Self {
+            user_id: text(answer, "user_id"),
+            token: text(answer, "access_token"),
+        }
+    }
+
+    /// What does the password stage.
+    fn auth(&self, session: &str, password: &str) -> Value {
+        let identifier = json!({ "type": "m.id.user", "user": self.user_id });
+        json!({ "type": "m.login.password", "session": session, "identifier": identifier,
+            "password": password })
     }
 }
 

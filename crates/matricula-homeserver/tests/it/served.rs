@@ -7,7 +7,7 @@ use matricula_homeserver::{Config, Limit, Limits, OAuth, RegistrationToken, Requ
 use matricula_job::{Body, Method, OperationAuth, Response, Secret};
 use serde_json::{Value, json};
 
-use crate::{Home, PASSWORD, Reply, post, text};
+use crate::{Home, Me, PASSWORD, Reply, post, text};
 
 const METHODS: [Method; 4] = [Method::Get, Method::Post, Method::Put, Method::Delete];
 
@@ -71,20 +71,53 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
         ),
         "redirectToSSO" | "redirectToIdP" => ("?redirectUrl=https://app.example.com/", Value::Null),
         "refresh" => ("", json!({ "refresh_token": refresh_token })),
+        "changePassword" => ("", json!({ "new_password": "another" })),
+        "deleteDevices" => ("", json!({ "devices": ["x"] })),
+        "setProfileField" => ("", json!({ "displayname": "Alice" })),
+        "deactivateAccount" | "deleteDevice" | "updateDevice" => ("", json!({})),
         _ => ("", Value::Null),
     }
 }
+
+/// Those that take the password again.
+const PROVED: [&str; 4] = [
+    "changePassword",
+    "deactivateAccount",
+    "deleteDevice",
+    "deleteDevices",
+];
 
 #[test]
 fn what_is_served_answers_as_its_type() {
     for operation in served() {
         let mut home = Home::new(everything());
-        let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
+        let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true,
+            "device_id": "x" });
         let alice = home.register(body).ok();
-        let (query, body) = example(operation.id, &text(&alice, "refresh_token"));
-        let mut request = post(&format!("{}{query}", filled(operation.path)), body);
+        let me = Me::of(&alice);
+        let name = format!("/_matrix/client/v3/profile/{}/displayname", me.user_id);
+        home.call_as(
+            &me.token,
+            Method::Put,
+            &name,
+            json!({ "displayname": "Alice" }),
+        )
+        .ok();
+        let (query, mut body) = example(operation.id, &text(&alice, "refresh_token"));
+        let path = operation.path.replace("{userId}", &me.user_id);
+        let path = filled(&path.replace("{keyName}", "displayname"));
+        if PROVED.contains(&operation.id) {
+            let asked = home
+                .call_as(&me.token, operation.method, &path, body.clone())
+                .more();
+            body["auth"] = me.auth(&text(&asked, "session"), PASSWORD);
+        }
+        let mut request = post(&format!("{path}{query}"), body);
         request.method = operation.method;
-        if operation.auth == OperationAuth::Required {
+        if matches!(
+            operation.auth,
+            OperationAuth::Required | OperationAuth::Optional
+        ) {
             request.bearer = Some(Secret::from(text(&alice, "access_token")));
         }
         let reply = home.send(request);

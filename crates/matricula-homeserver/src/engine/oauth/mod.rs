@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{Delegation, config::OAuth};
 
-pub(super) use sessions::is_oauth;
+pub(super) use sessions::{end_device, is_oauth};
 
 const AUTHORIZE: &str = "/oauth2/authorize";
 const TOKEN: &str = "/oauth2/token";
@@ -45,7 +45,7 @@ const ACCOUNT: &str = "/account";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 /// What is not to be had where OAuth 2.0 stands instead of it.
-const REPLACED: [&str; 9] = [
+const REPLACED: [&str; 11] = [
     "checkUsernameAvailability",
     "getLoginFlows",
     "login",
@@ -54,6 +54,8 @@ const REPLACED: [&str; 9] = [
     "refresh",
     "changePassword",
     "deactivateAccount",
+    "deleteDevice",
+    "deleteDevices",
     "requestTokenToResetPasswordEmail",
 ];
 

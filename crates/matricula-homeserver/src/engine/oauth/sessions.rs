@@ -96,7 +96,7 @@ impl Session {
 }
 
 /// Signs a device out, whoever signed it in.
-pub(super) fn end_device(call: &Call<'_>, user: i64, device: &str) -> Result<(), Fault> {
+pub(in crate::engine) fn end_device(call: &Call<'_>, user: i64, device: &str) -> Result<(), Fault> {
     let localpart = call.localpart_of(user)?;
     call.tx.execute(
         "DELETE FROM devices WHERE user = ?1 AND id = ?2",

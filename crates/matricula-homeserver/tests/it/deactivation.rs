@@ -1,0 +1,88 @@
+//! Ending an account.
+
+use matricula_homeserver::{Config, OAuth};
+use matricula_job::Method;
+use serde_json::json;
+
+use crate::{Home, Me, PASSWORD, REFRESH, text};
+
+const DEACTIVATE: &str = "/_matrix/client/v3/account/deactivate";
+
+#[test]
+fn everything_of_the_user_ends() {
+    let mut home = Home::open();
+    let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
+    let first = home.register(body).ok();
+    let me = Me::of(&first);
+    let other = home.sign_in("alice");
+    let answer = home.prove(&me, Method::Post, DEACTIVATE, json!({})).ok();
+    assert_eq!(answer["id_server_unbind_result"], "success");
+    for token in [&me.token, &other.token] {
+        home.whoami(token).err(401, "M_UNKNOWN_TOKEN");
+    }
+    let refresh = json!({ "refresh_token": text(&first, "refresh_token") });
+    home.post(REFRESH, refresh).err(401, "M_UNKNOWN_TOKEN");
+    home.login("alice", json!({}))
+        .err(403, "M_USER_DEACTIVATED");
+}
+
+#[test]
+fn the_name_stays_taken() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    home.prove(&me, Method::Post, DEACTIVATE, json!({})).ok();
+    home.register_named("alice").err(400, "M_USER_IN_USE");
+    home.get("/_matrix/client/v3/register/available?username=alice")
+        .err(400, "M_USER_IN_USE");
+}
+
+#[test]
+fn a_registration_that_is_asked_for_again_does_not_revive_the_account() {
+    let mut home = Home::open();
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    let session = text(&home.post(crate::REGISTER, body).more(), "session");
+    let auth = json!({ "auth": { "type": "m.login.dummy", "session": session } });
+    let me = Me::of(&home.post(crate::REGISTER, auth.clone()).ok());
+    home.prove(&me, Method::Post, DEACTIVATE, json!({})).ok();
+    home.post(crate::REGISTER, auth).err(400, "M_UNKNOWN");
+}
+
+#[test]
+fn erasing_hides_the_profile() {
+    for (erase, left) in [(false, 200), (true, 404)] {
+        let mut home = Home::open();
+        let me = home.sign_up("alice");
+        let name = format!("/_matrix/client/v3/profile/{}/displayname", me.user_id);
+        let body = json!({ "displayname": "Alice" });
+        home.call_as(&me.token, Method::Put, &name, body).ok();
+        let body = json!({ "erase": erase });
+        home.prove(&me, Method::Post, DEACTIVATE, body).ok();
+        assert_eq!(home.get(&name).0.status, left);
+    }
+}
+
+#[test]
+fn nothing_ends_without_the_password() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    let asked = home.post_as(&me.token, DEACTIVATE, json!({})).more();
+    let body = json!({ "auth": me.auth(&text(&asked, "session"), "guess") });
+    home.post_as(&me.token, DEACTIVATE, body)
+        .err(401, "M_FORBIDDEN");
+    home.post(DEACTIVATE, json!({})).err(401, "M_MISSING_TOKEN");
+    home.whoami(&me.token).ok();
+}
+
+#[test]
+fn where_oauth_stands_instead_of_it_accounts_and_devices_end_elsewhere() {
+    let mut home = Home::new(Config::default().with_oauth(OAuth::instead()));
+    for (method, path) in [
+        (Method::Post, DEACTIVATE),
+        (Method::Post, "/_matrix/client/v3/account/password"),
+        (Method::Post, "/_matrix/client/v3/delete_devices"),
+        (Method::Delete, "/_matrix/client/v3/devices/D"),
+    ] {
+        home.call_as("any", method, path, json!({}))
+            .err(404, "M_UNRECOGNIZED");
+    }
+}

@@ -1,0 +1,149 @@
+//! Devices: listing, naming and ending them.
+
+use std::time::Duration;
+
+use matricula_homeserver::Request;
+use matricula_job::Method;
+use serde_json::{Value, json};
+
+use crate::{Home, Me, text};
+
+const DEVICES: &str = "/_matrix/client/v3/devices";
+const DELETE_MANY: &str = "/_matrix/client/v3/delete_devices";
+
+fn named(device: &str) -> String {
+    format!("{DEVICES}/{device}")
+}
+
+fn list(home: &mut Home, me: &Me) -> Vec<Value> {
+    let json = home.get_as(&me.token, DEVICES).ok();
+    json["devices"].as_array().unwrap().clone()
+}
+
+fn ids(home: &mut Home, me: &Me) -> Vec<String> {
+    list(home, me)
+        .iter()
+        .map(|it| text(it, "device_id"))
+        .collect()
+}
+
+/// Alice on the devices `A`, `B` and `C`, a second apart.
+fn three() -> (Home, [Me; 3]) {
+    let mut home = Home::open();
+    home.sign_up("bob");
+    let first = home.register(json!({ "username": "alice", "password": crate::PASSWORD,
+        "device_id": "A", "initial_device_display_name": "Phone" }));
+    let first = Me::of(&first.ok());
+    let [second, third] = ["B", "C"].map(|id| {
+        home.wait(Duration::from_secs(1));
+        Me::of(&home.login("alice", json!({ "device_id": id })).ok())
+    });
+    (home, [first, second, third])
+}
+
+#[test]
+fn all_of_ones_own_are_listed() {
+    let (mut home, [me, ..]) = three();
+    assert_eq!(ids(&mut home, &me), ["A", "B", "C"]);
+    assert_eq!(list(&mut home, &me)[0]["display_name"], "Phone");
+    assert_eq!(list(&mut home, &me)[1].get("display_name"), None);
+}
+
+#[test]
+fn one_tells_when_and_where_it_was_last_seen() {
+    let (mut home, [me, other, _]) = three();
+    let device = home.get_as(&other.token, &named("A")).ok();
+    assert_eq!(device["device_id"], "A");
+    assert_eq!(device.get("last_seen_ts"), None);
+    let seen = home.now.as_millis();
+    home.whoami(&me.token).ok();
+    let device = home.get_as(&other.token, &named("A")).ok();
+    assert_eq!(device["last_seen_ts"], seen);
+    assert_eq!(device["last_seen_ip"], "127.0.0.1");
+    // Not to the second, but to the minute, and at once where the address is another.
+    home.wait(Duration::from_secs(59));
+    home.whoami(&me.token).ok();
+    let device = home.get_as(&other.token, &named("A")).ok();
+    assert_eq!(device["last_seen_ts"], seen);
+    let mut request = Request::new(Method::Get, crate::WHOAMI);
+    request.bearer = Some(me.token.as_str().into());
+    request.peer = "192.0.2.1".to_owned();
+    home.send(request).ok();
+    let device = home.get_as(&other.token, &named("A")).ok();
+    assert_eq!(device["last_seen_ip"], "192.0.2.1");
+    home.wait(Duration::from_secs(60));
+    home.whoami(&me.token).ok();
+    let device = home.get_as(&other.token, &named("A")).ok();
+    assert_eq!(device["last_seen_ts"], home.now.as_millis());
+}
+
+#[test]
+fn one_can_be_given_another_name() {
+    let (mut home, [me, ..]) = three();
+    let body = json!({ "display_name": "Old phone" });
+    home.call_as(&me.token, Method::Put, &named("B"), body).ok();
+    let device = home.get_as(&me.token, &named("B")).ok();
+    assert_eq!(device["display_name"], "Old phone");
+    home.call_as(&me.token, Method::Put, &named("B"), json!({}))
+        .ok();
+    let device = home.get_as(&me.token, &named("B")).ok();
+    assert_eq!(device["display_name"], "Old phone");
+    let long = json!({ "display_name": "x".repeat(513) });
+    home.call_as(&me.token, Method::Put, &named("B"), long)
+        .err(400, "M_INVALID_PARAM");
+}
+
+#[test]
+fn others_devices_are_not_there() {
+    let (mut home, [me, ..]) = three();
+    let bob = home.sign_in("bob");
+    home.get_as(&bob.token, &named("A")).err(404, "M_NOT_FOUND");
+    home.call_as(&bob.token, Method::Put, &named("A"), json!({}))
+        .err(404, "M_NOT_FOUND");
+    home.prove(&bob, Method::Delete, &named("A"), json!({}))
+        .ok();
+    home.whoami(&me.token).ok();
+}
+
+#[test]
+fn one_is_ended_with_its_tokens_once_the_password_was_given() {
+    let (mut home, [me, other, third]) = three();
+    home.prove(&me, Method::Delete, &named("B"), json!({})).ok();
+    home.whoami(&other.token).err(401, "M_UNKNOWN_TOKEN");
+    home.whoami(&third.token).ok();
+    assert_eq!(ids(&mut home, &me), ["A", "C"]);
+    // Whoever did not get the answer asks again.
+    home.prove(&me, Method::Delete, &named("B"), json!({})).ok();
+}
+
+#[test]
+fn a_session_for_one_device_ends_no_other() {
+    let (mut home, [me, _, third]) = three();
+    let asked = home.call_as(&me.token, Method::Delete, &named("B"), json!({}));
+    let session = text(&asked.more(), "session");
+    let body = json!({ "auth": me.auth(&session, crate::PASSWORD) });
+    home.call_as(&me.token, Method::Delete, &named("C"), body)
+        .err(403, "M_UNKNOWN");
+    home.whoami(&third.token).ok();
+}
+
+#[test]
+fn many_are_ended_at_once() {
+    let (mut home, [me, second, third]) = three();
+    let body = json!({ "devices": ["B", "C", "nowhere"] });
+    home.prove(&me, Method::Post, DELETE_MANY, body).ok();
+    for other in [second, third] {
+        home.whoami(&other.token).err(401, "M_UNKNOWN_TOKEN");
+    }
+    assert_eq!(ids(&mut home, &me), ["A"]);
+    let body = json!({ "devices": vec!["x"; 1_001] });
+    home.post_as(&me.token, DELETE_MANY, body)
+        .err(400, "M_INVALID_PARAM");
+}
+
+#[test]
+fn one_can_end_itself() {
+    let (mut home, [me, ..]) = three();
+    home.prove(&me, Method::Delete, &named("A"), json!({})).ok();
+    home.whoami(&me.token).err(401, "M_UNKNOWN_TOKEN");
+}

@@ -1,0 +1,163 @@
+//! Changing a password, and proving again who one is.
+
+use std::time::Duration;
+
+use matricula_homeserver::{Config, Limit, Limits, PasswordCodes, PasswordPolicy};
+use matricula_job::Method;
+use serde_json::{Value, json};
+
+use crate::{Home, LOGIN, Me, PASSWORD, REGISTER, text};
+
+const CHANGE: &str = "/_matrix/client/v3/account/password";
+const NEW: &str = "staple battery";
+
+fn change() -> Value {
+    json!({ "new_password": NEW })
+}
+
+fn begin(home: &mut Home, me: &Me) -> String {
+    text(&home.post_as(&me.token, CHANGE, change()).more(), "session")
+}
+
+fn finish(home: &mut Home, me: &Me, auth: Value) -> crate::Reply {
+    let mut body = change();
+    body["auth"] = auth;
+    home.post_as(&me.token, CHANGE, body)
+}
+
+#[test]
+fn the_new_password_works_and_the_old_one_does_not() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    home.prove(&me, Method::Post, CHANGE, change()).ok();
+    home.login("alice", json!({})).err(403, "M_FORBIDDEN");
+    let body = json!({ "type": "m.login.password", "password": NEW,
+        "identifier": { "type": "m.id.user", "user": "alice" } });
+    home.post(LOGIN, body).ok();
+    home.whoami(&me.token).ok();
+}
+
+#[test]
+fn it_asks_for_the_old_password_and_nothing_else() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    let asked = home.post_as(&me.token, CHANGE, change()).more();
+    assert_eq!(asked["flows"], json!([{ "stages": ["m.login.password"] }]));
+    assert_eq!(asked["params"], json!({}));
+    home.login("alice", json!({})).ok();
+}
+
+#[test]
+fn other_devices_are_signed_out_unless_told_not_to() {
+    for (logout, left) in [(Value::Null, 401), (json!(true), 401), (json!(false), 200)] {
+        let mut home = Home::open();
+        let me = home.sign_up("alice");
+        let other = home.sign_in("alice");
+        let body = json!({ "new_password": NEW, "logout_devices": logout });
+        home.prove(&me, Method::Post, CHANGE, body).ok();
+        assert_eq!(home.whoami(&other.token).0.status, left);
+        home.whoami(&me.token).ok();
+    }
+}
+
+#[test]
+fn a_wrong_password_can_be_tried_again_in_the_same_session() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    let session = begin(&mut home, &me);
+    let json = finish(&mut home, &me, me.auth(&session, "guess")).err(401, "M_FORBIDDEN");
+    assert_eq!(json["session"], session);
+    finish(&mut home, &me, me.auth(&session, PASSWORD)).ok();
+}
+
+#[test]
+fn somebody_elses_password_proves_nothing() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    let mallory = home.sign_up("mallory");
+    let session = begin(&mut home, &me);
+    finish(&mut home, &me, mallory.auth(&session, PASSWORD)).err(401, "M_FORBIDDEN");
+    let nobody = json!({ "type": "m.login.password", "session": session, "password": PASSWORD });
+    finish(&mut home, &me, nobody).err(401, "M_FORBIDDEN");
+}
+
+#[test]
+fn the_user_may_be_named_in_the_old_way() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    let auth = json!({ "type": "m.login.password", "user": "alice", "password": PASSWORD });
+    finish(&mut home, &me, auth).ok();
+}
+
+#[test]
+fn a_session_is_its_users_and_its_deeds_alone() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    let mallory = home.sign_up("mallory");
+    let session = begin(&mut home, &me);
+    finish(&mut home, &mallory, mallory.auth(&session, PASSWORD)).err(400, "M_UNKNOWN");
+    let body = json!({ "auth": me.auth(&session, PASSWORD) });
+    let path = "/_matrix/client/v3/account/deactivate";
+    home.post_as(&me.token, path, body.clone())
+        .err(403, "M_UNKNOWN");
+    // Nor does it register anybody, and a registration's proves nothing.
+    home.post(REGISTER, body).err(400, "M_UNKNOWN");
+    let registration = text(&home.post(REGISTER, json!({})).more(), "session");
+    finish(&mut home, &me, me.auth(&registration, PASSWORD)).err(400, "M_UNKNOWN");
+    finish(&mut home, &me, me.auth("none", PASSWORD)).err(400, "M_UNKNOWN");
+    home.whoami(&me.token).ok();
+}
+
+#[test]
+fn the_same_request_again_has_the_same_outcome() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    let session = begin(&mut home, &me);
+    let auth = me.auth(&session, PASSWORD);
+    finish(&mut home, &me, auth.clone()).ok();
+    // The old password is not the password any more: that the stage is complete is what counts.
+    finish(&mut home, &me, auth).ok();
+    finish(&mut home, &me, json!({ "session": session })).ok();
+}
+
+#[test]
+fn a_session_expires() {
+    let mut home = Home::open();
+    let me = home.sign_up("alice");
+    let session = begin(&mut home, &me);
+    home.wait(Duration::from_secs(24 * 60 * 60));
+    finish(&mut home, &me, me.auth(&session, PASSWORD)).err(400, "M_UNKNOWN");
+}
+
+#[test]
+fn guesses_are_limited() {
+    let limits = Limits::default().with_login(Limit::new(0.1, 2));
+    let mut home = Home::new(Config::default().with_limits(limits));
+    let me = home.sign_up("alice");
+    let session = begin(&mut home, &me);
+    for _ in 0..2 {
+        finish(&mut home, &me, me.auth(&session, "guess")).err(401, "M_FORBIDDEN");
+    }
+    finish(&mut home, &me, me.auth(&session, PASSWORD)).err(429, "M_LIMIT_EXCEEDED");
+    home.wait(Duration::from_secs(10));
+    finish(&mut home, &me, me.auth(&session, PASSWORD)).ok();
+}
+
+#[test]
+fn a_password_that_lacks_something_is_refused_before_anything_is_asked() {
+    let policy = PasswordPolicy::strict(PasswordCodes::Named);
+    let mut home = Home::new(Config::default().with_password_policy(policy));
+    let body = json!({ "username": "alice", "password": "Passw0rd!" });
+    let me = Me::of(&home.register(body).ok());
+    home.post_as(&me.token, CHANGE, json!({ "new_password": "short" }))
+        .err(400, "M_PASSWORD_TOO_SHORT");
+}
+
+#[test]
+fn a_stranger_and_a_guest_have_no_password_to_change() {
+    let mut home = Home::new(Config::default().with_guests(true));
+    home.post(CHANGE, change()).err(401, "M_MISSING_TOKEN");
+    let guest = home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok();
+    home.post_as(&text(&guest, "access_token"), CHANGE, change())
+        .err(403, "M_GUEST_ACCESS_FORBIDDEN");
+}
