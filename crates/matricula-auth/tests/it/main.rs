@@ -20,5 +20,6 @@ mod oauth_session;
 mod password;
 mod registration;
 mod rules;
+mod session_races;
 mod talk;
 mod told;

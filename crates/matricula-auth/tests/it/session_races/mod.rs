@@ -1,0 +1,58 @@
+//! Processes that renew the same session at once, while answers are lost, servers fail and programs
+//! end: nobody is signed out, and no pair of tokens is lost.
+
+mod server;
+mod world;
+
+use world::{Mistake, World};
+
+const ACTIONS: usize = 100;
+
+fn run(seed: u64, mistake: Option<Mistake>) -> Result<World, String> {
+    let mut world = World::new(seed, mistake);
+    world.run(ACTIONS).map(|()| world)
+}
+
+#[test]
+fn ten_thousand_races_sign_nobody_out_and_lose_no_pair() {
+    let (mut answered, mut failed, mut crashes) = (0, 0, 0);
+    for seed in 0..10_000 {
+        match run(seed, None) {
+            Ok(world) => {
+                answered += world.answered;
+                failed += world.failed;
+                crashes += world.crashes;
+            }
+            Err(why) => panic!("seed {seed}: {why}"),
+        }
+    }
+    println!("10000 races: {answered} calls answered, {failed} failed, {crashes} crashes");
+    // The races were some: calls came through, and much went wrong.
+    assert!(answered > 50_000, "{answered}");
+    assert!(failed > 5_000, "{failed}");
+    assert!(crashes > 10_000, "{crashes}");
+}
+
+/// The first seed that shows the mistake, and what it shows.
+fn shown(mistake: Mistake) -> (u64, String) {
+    let mut runs = (0..2_000).map(|seed| (seed, run(seed, Some(mistake))));
+    runs.find_map(|(seed, result)| Some((seed, result.err()?)))
+        .unwrap_or_else(|| panic!("{mistake:?} goes unseen"))
+}
+
+#[test]
+fn a_mistake_in_driving_or_storing_is_seen() {
+    for (mistake, expected) in [
+        (Mistake::NoLock, "two refreshes at once"),
+        (Mistake::NoReading, "signed out"),
+        (Mistake::StoredLate, "a token was used that is not stored"),
+        (Mistake::UsedUnstored, "a token was used that is not stored"),
+        (Mistake::TroubleIsRefusal, "signed out"),
+        (Mistake::RefreshTokenDropped, "the pair is lost"),
+        (Mistake::ReplacedDropped, "the pair is lost"),
+    ] {
+        let (seed, why) = shown(mistake);
+        println!("{mistake:?}: seed {seed}: {why}");
+        assert!(why.contains(expected), "{mistake:?}: seed {seed}: {why}");
+    }
+}
