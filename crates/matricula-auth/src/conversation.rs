@@ -172,6 +172,8 @@ pub enum Question {
         url: Secret,
         /// What the address it leads back to begins with.
         redirect_uri: String,
+        /// What that address must hold as its `state`: others can lead a browser there too.
+        state: Secret,
         /// Why the last answer was no good.
         why: Option<String>,
     },

@@ -46,11 +46,14 @@ mod address;
 mod conversation;
 mod discovery;
 mod error;
+mod half_done;
 mod login;
 mod management;
+mod method;
 mod oauth;
 pub mod registration;
 pub mod session;
+mod sign_up;
 mod uia;
 
 pub use account::{Account, tables};
@@ -61,10 +64,13 @@ pub use discovery::{
     Warning, Way, WellKnown,
 };
 pub use error::{AuthError, StagesNotSupported};
+pub use half_done::HalfDone;
 pub use login::Login;
 pub use management::{
     Address, AddressAddition, Deactivation, PasswordChange, PendingAddress, PendingPassword,
 };
+pub use method::AuthMethod;
 pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthSession};
 pub use registration::{Registration, Wishes};
+pub use sign_up::SignUp;
 pub use uia::Authenticated;

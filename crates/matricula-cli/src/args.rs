@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 mod discover;
+mod method;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,6 +10,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use matricula::auth::registration::Phone;
 
 pub(crate) use discover::Discover;
+pub(crate) use method::{Paste, RegisterMethod};
 
 /// An account on any Matrix homeserver.
 #[derive(Debug, Parser)]
@@ -151,7 +153,7 @@ pub(crate) struct Register {
     #[arg(long)]
     pub(crate) guest: bool,
     /// Make a user of a guest whose account is kept here; the user id stays
-    #[arg(long, conflicts_with_all = ["server", "username", "guest", "resume"])]
+    #[arg(long, conflicts_with_all = ["server", "username", "guest", "resume", "method", "paste"])]
     pub(crate) upgrade_guest: bool,
     /// Which guest, like @17:example.org; without one, the account used last
     #[arg(long, value_name = "USER_ID", requires = "upgrade_guest")]
@@ -168,8 +170,18 @@ pub(crate) struct Register {
     /// The name of this device, for people
     #[arg(long, value_name = "NAME")]
     pub(crate) device_name: Option<String>,
+    /// In which way; pages are opened in a browser
+    #[arg(
+        long,
+        value_name = "METHOD",
+        default_value = "auto",
+        conflicts_with = "guest"
+    )]
+    pub(crate) method: RegisterMethod,
+    #[command(flatten)]
+    pub(crate) paste: Paste,
     /// Go on with a registration that waited for you
-    #[arg(long, value_name = "ID", conflicts_with_all = ["server", "guest", "inhibit_login", "refresh_token", "device_id", "device_name"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["server", "guest", "inhibit_login", "refresh_token", "device_id", "device_name", "method"])]
     pub(crate) resume: Option<String>,
     /// Print the requests instead of sending them, secrets masked
     #[arg(long, conflicts_with = "resume")]

@@ -6,7 +6,7 @@ use matricula::{
     job::TransportError,
 };
 use matricula::{
-    api::{ApiError, ErrorCode},
+    api::{ApiError, ErrorCode, oauth::OAuthErrorCode},
     job::TransportKind,
 };
 use serde_json::{Value, json};
@@ -203,6 +203,7 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         | AuthError::AccountPageNeeded { .. }
         | AuthError::OAuthNeeded { .. }
         | AuthError::SsoNeeded { .. }
+        | AuthError::BrowserNeeded { .. }
         | AuthError::NoPasswordLogin { .. } => 6,
         AuthError::NameTaken { .. }
         | AuthError::NameInvalid { .. }
@@ -219,6 +220,14 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         | AuthError::UserLocked { .. }
         | AuthError::UserSuspended { .. } => 7,
         AuthError::Refused { error, .. } if error.status == 403 => 7,
+        AuthError::OAuthRefused { refusal, .. } => match refusal.code {
+            // The server may think otherwise in a while.
+            OAuthErrorCode::ServerError | OAuthErrorCode::TemporarilyUnavailable => 1,
+            _ => 7,
+        },
+        AuthError::NoOAuth { .. } => 7,
+        AuthError::CodeExpired { .. } => 6,
+        AuthError::NoOAuthSession { .. } => 4,
         AuthError::Cancelled => 130,
         _ => 1,
     }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use matricula::{
-    Person,
+    Later, Person,
     auth::{Notice, Question, Reply},
     job::{Secret, Timestamp, scheduler::Wait},
 };
@@ -12,6 +12,7 @@ use inquire::InquireError;
 
 use crate::{
     failure::Failure,
+    pages::Pages,
     report::{Report, link, printable},
 };
 
@@ -20,6 +21,8 @@ use crate::{
 pub(crate) struct Terminal {
     report: Report,
     is_there: bool,
+    /// How pages are opened.
+    pub(crate) pages: Pages,
     /// Until when it was said that requests wait.
     waiting_until: Timestamp,
     /// What was chosen and why, for the JSON report.
@@ -34,6 +37,7 @@ impl Terminal {
         Self {
             report,
             is_there: terminal && !no_input && !report.is_json(),
+            pages: Pages::default(),
             waiting_until: Timestamp::default(),
             route: None,
             was_interrupted: false,
@@ -187,6 +191,10 @@ impl Terminal {
 }
 
 impl Person for Terminal {
+    fn answer_later(&mut self, question: &Question) -> Option<Later> {
+        self.pages.answer_later(self.report, question)
+    }
+
     fn ask(&mut self, question: &Question) -> Reply {
         if !self.is_there {
             return Reply::Nobody;

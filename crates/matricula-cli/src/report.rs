@@ -36,10 +36,20 @@ impl Report {
 
     /// Talk that should not be overlooked.
     pub(crate) fn warn(self, text: &str) {
+        self.warn_in_full(&quoted(text));
+    }
+
+    /// Talk of our own in several lines, with an address in it, which is longer than other texts.
+    pub(crate) fn say_in_full(self, text: &str) {
+        eprintln!("{}", printable(text));
+    }
+
+    /// The same, not to be overlooked.
+    pub(crate) fn warn_in_full(self, text: &str) {
         if self.colour {
-            eprintln!("\x1b[33m{}\x1b[0m", printable(&quoted(text)));
+            eprintln!("\x1b[33m{}\x1b[0m", printable(text));
         } else {
-            self.say(text);
+            self.say_in_full(text);
         }
     }
 

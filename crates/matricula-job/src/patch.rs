@@ -43,6 +43,11 @@ impl Patch {
         });
     }
 
+    /// Adds the changes of another patch after these.
+    pub fn append(&mut self, mut other: Self) {
+        self.changes.append(&mut other.changes);
+    }
+
     /// The changes, in the order they are to be applied.
     pub fn changes(&self) -> &[Change] {
         &self.changes

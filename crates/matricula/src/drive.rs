@@ -1,5 +1,7 @@
 //! The loop that brings a conversation, a server, a person and a store together.
 
+use std::pin::Pin;
+
 use matricula_auth::{Conversation, Effect, Event, Input, Notice, Question, Reply};
 use matricula_http::{Runner, SystemEntropy, now};
 use matricula_job::{
@@ -10,12 +12,21 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{Error, Keeper};
 
+/// An answer that takes its time.
+pub type Later = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
 /// Whoever can be asked, and told how it goes.
 ///
 /// Any `FnMut(&Question) -> Reply` is one that watches nothing.
 pub trait Person {
     /// Answers a question; [`Reply::Nobody`] where there is no one.
     fn ask(&mut self, question: &Question) -> Reply;
+
+    /// Begins to answer a question that takes its time, such as one that is answered in a browser or
+    /// a chat, without holding anything up; `None` where [`Person::ask`] answers it.
+    fn answer_later(&mut self, _: &Question) -> Option<Later> {
+        None
+    }
 
     /// Hears how the conversation goes.
     fn notice(&mut self, _: &Notice) {}
@@ -69,9 +80,12 @@ pub async fn drive<C: Conversation>(
                             Input::Outcome(id, runner.run(*job, watch).await)
                         });
                     }
-                    Effect::Ask(id, question) => {
-                        inputs.push(Input::Reply(id, person.ask(&question)))
-                    }
+                    Effect::Ask(id, question) => match person.answer_later(&question) {
+                        Some(later) => {
+                            on_their_way.spawn(async move { Input::Reply(id, later.await) });
+                        }
+                        None => inputs.push(Input::Reply(id, person.ask(&question))),
+                    },
                     Effect::Wait(id, until) => {
                         on_their_way.spawn(async move {
                             tokio::time::sleep(until.since(now())).await;

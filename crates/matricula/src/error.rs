@@ -30,6 +30,9 @@ pub enum Error {
     /// Something could not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// No browser could be led back here.
+    #[error("nobody may listen on 127.0.0.1 ({0}); a browser could not be led back here")]
+    Browser(std::io::Error),
     /// No such account is kept.
     #[error("no account {}is kept in {}; register or sign in first", .user_id.as_ref().map_or_else(String::new, |user_id| format!("{user_id} ")), .path.display())]
     NoAccount {

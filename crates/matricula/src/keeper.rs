@@ -1,7 +1,7 @@
 //! Stores what a step commits, before its effects run.
 
 use matricula_api::UserId;
-use matricula_auth::Account;
+use matricula_auth::{Account, OAuthClient};
 use matricula_job::Patch;
 
 use crate::{StoreError, Turn};
@@ -33,6 +33,15 @@ pub trait Keeper {
     /// [`StoreError::Busy`] where another process has the turn; anything else ends the waiting.
     fn try_turn(&self, _: &UserId) -> Result<Turn, StoreError> {
         Ok(Turn::default())
+    }
+
+    /// What the OAuth 2.0 server of this issuer named this program, if that was stored; a program
+    /// need not introduce itself twice.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    fn oauth_client(&self, _issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
+        Ok(None)
     }
 }
 

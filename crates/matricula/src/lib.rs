@@ -1,5 +1,6 @@
 #![doc = include_str!("lib.md")]
 
+mod browser;
 mod drive;
 mod error;
 mod home;
@@ -10,7 +11,8 @@ mod renew;
 mod session;
 mod store;
 
-pub use drive::{Person, drive};
+pub use browser::{Browser, Expected};
+pub use drive::{Later, Person, drive};
 pub use error::Error;
 pub use home::Home;
 pub use keeper::{Forgetful, Keeper};

@@ -4,15 +4,14 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_api::oauth::ClientMetadata;
 use matricula_auth::{
-    Account, AuthError, Discovery, OAuthLogin, Question, Registration, Reply, ServerAddress,
-    Wishes,
+    Account, Discovery, OAuthClient, Question, Reply, ServerAddress, ServerFacts, SignUp, Wishes,
     registration::{AccountKind, Guest},
 };
 use matricula_http::Runner;
 use matricula_job::Secret;
 use serde_json::Value;
 
-use crate::{Error, Forgetful, Keeper, Person, Session, drive};
+use crate::{Browser, Error, Forgetful, Keeper, Person, Session, browser::WithBrowser, drive};
 
 /// Makes an account on `server`: a name like `example.org`, or an address like
 /// `https://matrix.example.org`.
@@ -26,7 +25,7 @@ pub fn register(server: &str) -> Register<'_> {
         runner: Runner::default(),
         keeper: Box::new(Forgetful),
         person: Box::new(|_: &Question| Reply::Nobody),
-        browser: None,
+        page: None,
         data: Value::Null,
     }
 }
@@ -36,7 +35,7 @@ pub fn register(server: &str) -> Register<'_> {
 /// The guest's session is over once it is done. What is said of [`register`] holds here too.
 ///
 /// # Errors
-/// [`AuthError::NotAGuest`] where the account is a user's, or has no session.
+/// [`AuthError::NotAGuest`](matricula_auth::AuthError::NotAGuest) where the account is a user's, or has no session.
 pub fn upgrade(guest: &Account) -> Result<Register<'_>, Error> {
     let mut upgrade = register(guest.server.as_str());
     upgrade.wishes.upgrade = Some(Guest::of(guest)?);
@@ -52,8 +51,14 @@ pub struct Register<'a> {
     runner: Runner,
     keeper: Box<dyn Keeper + Send>,
     person: Box<dyn Person + Send + 'a>,
-    browser: Option<(ClientMetadata, String)>,
+    page: Option<(ClientMetadata, Back)>,
     data: Value,
+}
+
+/// Where a page leads back to.
+enum Back {
+    ToThisMachine,
+    To(String),
 }
 
 impl<'a> Register<'a> {
@@ -115,14 +120,21 @@ impl<'a> Register<'a> {
         self
     }
 
-    /// Where the server makes accounts at an OAuth 2.0 server, opens its page: the person of
-    /// [`Register::ask`] is asked to [open it](Question::OpenPage).
+    /// Where the server makes accounts on a page, opens it in this machine's browser and waits until
+    /// it leads back: see [`Browser`]. Name and password are chosen on the page.
     ///
-    /// `about` is what the program says of itself; `redirect_uri` is where the browser leads back to,
-    /// such as `http://127.0.0.1:PORT/` where the program listens. Name and password are chosen on
-    /// the page.
-    pub fn in_browser(mut self, about: ClientMetadata, redirect_uri: impl Into<String>) -> Self {
-        self.browser = Some((about, redirect_uri.into()));
+    /// `about` is what the program says of itself to the server.
+    pub fn in_browser(mut self, about: ClientMetadata) -> Self {
+        self.page = Some((about, Back::ToThisMachine));
+        self
+    }
+
+    /// Where the server makes accounts on a page, asks the person of [`Register::ask`] to [open
+    /// it](Question::OpenPage), with a browser of yours, on a web page or in a chat.
+    ///
+    /// `redirect_uri` is where it leads back to, such as an address of your own.
+    pub fn on_page(mut self, about: ClientMetadata, redirect_uri: impl Into<String>) -> Self {
+        self.page = Some((about, Back::To(redirect_uri.into())));
         self
     }
 
@@ -142,32 +154,38 @@ impl<'a> Register<'a> {
             &mut *self.person,
         )
         .await?;
-        let device_id = self.wishes.device_id.clone();
-        let mut registration = Registration::new(&facts, self.wishes).with_data(self.data);
-        let registered = drive(
-            &mut registration,
-            &self.runner,
-            &mut *self.keeper,
-            &mut *self.person,
-        )
-        .await;
-        let account = match (registered, self.browser) {
-            (Err(Error::Auth(AuthError::OAuthNeeded { .. })), Some((about, redirect_uri))) => {
-                let mut sign_up = OAuthLogin::sign_up(&facts, about, redirect_uri);
-                if let Some(device_id) = device_id {
-                    sign_up = sign_up.with_device_id(device_id);
+        let mut sign_up = SignUp::new(&facts, self.wishes).with_data(self.data);
+        let mut browser = None;
+        if let Some((about, back)) = self.page {
+            let redirect_uri = match back {
+                Back::To(address) => address,
+                Back::ToThisMachine => {
+                    let listening = Browser::listen().await.map_err(Error::Browser)?;
+                    browser.insert(listening).redirect_uri()
                 }
-                drive(
-                    &mut sign_up,
-                    &self.runner,
-                    &mut *self.keeper,
-                    &mut *self.person,
-                )
-                .await?
+            };
+            sign_up = sign_up.in_browser(about, redirect_uri);
+            if let Some(client) = kept_client(&facts, &*self.keeper)? {
+                sign_up = sign_up.with_client(client);
             }
-            (registered, _) => registered?,
+        }
+        let person: &mut (dyn Person + Send) = &mut *self.person;
+        let account = match &browser {
+            Some(browser) => {
+                let mut person = WithBrowser { browser, person };
+                drive(&mut sign_up, &self.runner, &mut *self.keeper, &mut person).await?
+            }
+            None => drive(&mut sign_up, &self.runner, &mut *self.keeper, person).await?,
         };
         Ok(Session::kept_in(account, self.runner, self.keeper))
+    }
+}
+
+/// What the server's OAuth 2.0 server named this program before.
+fn kept_client(facts: &ServerFacts, keeper: &dyn Keeper) -> Result<Option<OAuthClient>, Error> {
+    match &facts.oauth_issuer {
+        Some(issuer) => Ok(keeper.oauth_client(issuer)?),
+        None => Ok(None),
     }
 }
 

@@ -52,10 +52,14 @@ impl OAuthLogin {
             Err(error) => return self.end(Err(error), turn),
         };
         let redirect_uri = self.redirect_uri().unwrap_or_default().to_owned();
-        self.phase = Phase::Page { state, verifier };
+        self.phase = Phase::Page {
+            state: state.clone(),
+            verifier,
+        };
         let question = Question::OpenPage {
             url,
             redirect_uri,
+            state,
             why,
         };
         let id = self.next_effect();

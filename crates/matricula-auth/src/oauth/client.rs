@@ -108,6 +108,11 @@ pub(super) fn device(about: &ClientMetadata) -> ClientMetadata {
         .token_endpoint_auth_method("none")
 }
 
+/// Whether both are one address to a server that registers it.
+pub(super) fn is_same_redirect(one: &str, other: &str) -> bool {
+    one == other || redirect(one).is_some_and(|one| Some(one) == redirect(other))
+}
+
 /// The address as it is registered: on loopback without the port, which is another each time.
 fn redirect(address: &str) -> Option<(ApplicationType, String)> {
     let (scheme, rest) = address.split_once(':')?;

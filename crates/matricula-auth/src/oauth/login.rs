@@ -164,6 +164,23 @@ impl OAuthLogin {
         self
     }
 
+    /// Leads the browser back here instead, where it has not come back yet: another process listens
+    /// at another port.
+    #[must_use]
+    pub fn with_redirect_uri(mut self, address: impl Into<String>) -> Self {
+        // A code is good only with the address that it was handed out for.
+        let is_bound = matches!(self.phase, Phase::Redeeming { .. });
+        if let (Way::Browser { redirect_uri, .. }, false) = (&mut self.way, is_bound) {
+            let address = address.into();
+            let is_known = client::is_same_redirect(redirect_uri, &address);
+            if !is_known && matches!(self.phase, Phase::Ready | Phase::Page { .. }) {
+                self.phase = Phase::Introducing;
+            }
+            *redirect_uri = address;
+        }
+        self
+    }
+
     /// Reads a sign-in back that was stored half-done; step it with [`Input::Start`].
     ///
     /// # Errors
@@ -188,6 +205,11 @@ impl OAuthLogin {
             Way::Browser { redirect_uri, .. } => Some(redirect_uri),
             Way::Device => None,
         }
+    }
+
+    /// What it was begun with.
+    pub fn data(&self) -> &Value {
+        &self.data
     }
 
     fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {

@@ -1,6 +1,6 @@
 //! `matricula register --upgrade-guest`: a guest becomes a user.
 
-use matricula::auth::{Discovery, Registration, ServerAddress, registration::Guest};
+use matricula::auth::{Discovery, HalfDone, Registration, ServerAddress, registration::Guest};
 use matricula::drive;
 
 use super::{Context, dry_run, register, session};
@@ -8,7 +8,7 @@ use crate::{args::Register, failure::Failure, person::Terminal};
 
 pub(crate) async fn run(context: &Context<'_>, options: &Register) -> Result<(), Failure> {
     let account = session::account(context, options.account.as_deref())?;
-    let mut wishes = register::wishes(options)?;
+    let mut wishes = register::wishes::of(options)?;
     wishes.upgrade = Some(Guest::of(&account).map_err(matricula::Error::from)?);
     if options.dry_run {
         return dry_run::register(context, Some(account.server.as_str()), wishes);
@@ -28,6 +28,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Register) -> Result<(),
         &mut terminal,
     )
     .await?;
-    let mut registration = Registration::new(&facts, wishes).with_data(account.data);
-    register::finish(context, &mut registration, terminal).await
+    let registration = Registration::new(&facts, wishes).with_data(account.data);
+    let registration = HalfDone::Registration(Box::new(registration));
+    register::half_done::finish(context, registration, terminal).await
 }

@@ -21,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) headers: BTreeMap<String, String>,
     /// The JSON body; null where there is none.
     pub(crate) body: Value,
+    /// The fields of a form.
+    pub(crate) form: BTreeMap<String, String>,
 }
 
 impl Request {
@@ -44,6 +46,7 @@ impl Request {
         let length = headers.get("content-length").map_or("0", |length| length);
         let mut body = vec![0; length.parse().ok()?];
         from.read_exact(&mut body).ok()?;
+        let form = form_urlencoded::parse(&body).into_owned().collect();
         let body = serde_json::from_slice(&body).unwrap_or_default();
         Some(Self {
             method,
@@ -51,6 +54,7 @@ impl Request {
             query,
             headers,
             body,
+            form,
         })
     }
 

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
 use matricula_api::UserId;
 use matricula_auth::{
-    Account, Address, OAuthClient, OAuthLogin, PendingAddress, PendingPassword, Registration,
-    tables,
+    Account, Address, HalfDone, OAuthClient, OAuthLogin, PendingAddress, PendingPassword,
+    Registration, tables,
 };
 use matricula_job::Patch;
 use serde::Deserialize;
@@ -134,6 +134,42 @@ impl AccountStore {
         stored.map(|value| self.parse(value)).transpose()
     }
 
+    /// The half-done registration or sign-in of this id, whichever it is.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn half_done(&self, id: &str) -> Result<Option<HalfDone>, StoreError> {
+        if let Some(registration) = self.registration(id)? {
+            return Ok(Some(HalfDone::Registration(Box::new(registration))));
+        }
+        let login = self.oauth_login(id)?;
+        Ok(login.map(|login| HalfDone::OAuth(Box::new(login))))
+    }
+
+    /// All half-done registrations and sign-ins but those that only another version can read.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn all_half_done(&self) -> Result<Vec<HalfDone>, StoreError> {
+        let content = self.read()?;
+        let table = |name| {
+            content
+                .tables
+                .get(name)
+                .into_iter()
+                .flat_map(BTreeMap::values)
+        };
+        let registrations = table(tables::REGISTRATIONS).filter_map(|value| {
+            let registration = Registration::deserialize(value).ok()?;
+            Some(HalfDone::Registration(Box::new(registration)))
+        });
+        let logins = table(tables::OAUTH_LOGINS).filter_map(|value| {
+            let login = OAuthLogin::deserialize(value).ok()?;
+            Some(HalfDone::OAuth(Box::new(login)))
+        });
+        Ok(registrations.chain(logins).collect())
+    }
+
     /// All half-done registrations but those that only another version can read.
     ///
     /// # Errors
@@ -243,6 +279,10 @@ impl Keeper for AccountStore {
     fn try_turn(&self, user_id: &UserId) -> Result<Turn, StoreError> {
         disk::make_dir(&self.dir)?;
         disk::try_lock(&self.dir, &lock_name(user_id)).map(|file| Turn(Some(file)))
+    }
+
+    fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
+        Self::oauth_client(self, issuer)
     }
 
     fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {

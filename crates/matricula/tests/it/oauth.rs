@@ -76,7 +76,7 @@ async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let session = register(server.url.as_str())
-        .in_browser(about(), BACK)
+        .on_page(about(), BACK)
         .keep_in(store.clone())
         .ask(allows)
         .await
@@ -127,7 +127,7 @@ async fn a_page_that_nobody_opened_waits_in_the_store() {
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
     let error = register(server.url.as_str())
-        .in_browser(about(), BACK)
+        .on_page(about(), BACK)
         .keep_in(store.clone())
         .await
         .unwrap_err();
@@ -150,7 +150,7 @@ async fn a_refused_renewal_signs_out_and_the_server_is_not_asked_again() {
         _ => (400, json!({ "error": "invalid_grant" })),
     });
     let session = register(server.url.as_str())
-        .in_browser(about(), BACK)
+        .on_page(about(), BACK)
         .ask(allows)
         .await
         .unwrap();

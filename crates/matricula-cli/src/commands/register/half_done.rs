@@ -1,0 +1,162 @@
+//! Registrations and sign-ins that wait for a person: told of, gone on with, and how they end.
+
+use matricula::{
+    Error,
+    api::uia::Stage,
+    auth::{Account, AuthError, HalfDone, Wishes},
+    drive,
+};
+use serde_json::json;
+
+use super::super::Context;
+use crate::{failure::Failure, pages::Pages, person::Terminal, report::link, server};
+
+/// What a crash or Ctrl-C cut off is not forgotten, nor gone on with unasked.
+pub(crate) fn tell(context: &Context<'_>) -> Result<(), Failure> {
+    for half_done in context.home.accounts().all_half_done()? {
+        let what = match half_done {
+            HalfDone::Registration(_) => "a registration",
+            _ => "a sign-in",
+        };
+        let command = context.command(&format!("register --resume {}", half_done.id()));
+        context.report.say(&format!(
+            "{what} on {} is half done: {command}",
+            half_done.server()
+        ));
+    }
+    Ok(())
+}
+
+/// Goes on with what waits under this id.
+pub(crate) async fn resume(
+    context: &Context<'_>,
+    id: &str,
+    answers: Wishes,
+    paste: bool,
+    mut terminal: Terminal,
+) -> Result<(), Failure> {
+    let mut half_done = find(context, id)?;
+    // Runs until the end of this function.
+    let opened = server::reopen(half_done.data()).await?;
+    if let HalfDone::Registration(registration) = half_done {
+        let mut registration = registration.with_answers(answers);
+        if let Some(opened) = &opened {
+            registration = registration.with_server(opened.url().clone());
+        }
+        half_done = HalfDone::Registration(Box::new(registration));
+    }
+    if let Some(before) = half_done.redirect_uri().map(str::to_owned) {
+        // To go on with it is to ask for its page.
+        let may_open = !context.no_input;
+        let (pages, back) = Pages::open(context.report, paste, may_open, Some(&before)).await;
+        terminal.pages = pages;
+        half_done = half_done.with_redirect_uri(back);
+    }
+    finish(context, half_done, terminal).await
+}
+
+/// Brings it to its end, and tells what came of it.
+pub(crate) async fn finish(
+    context: &Context<'_>,
+    mut half_done: HalfDone,
+    mut terminal: Terminal,
+) -> Result<(), Failure> {
+    let mut accounts = context.home.accounts();
+    let account = drive(
+        &mut half_done,
+        &context.runner,
+        &mut accounts,
+        &mut terminal,
+    )
+    .await;
+    let account = end(context, &terminal, Some(&half_done), account)?;
+    super::tell(context, &terminal, half_done.server(), &account)
+}
+
+fn find(context: &Context<'_>, id: &str) -> Result<HalfDone, Failure> {
+    let accounts = context.home.accounts();
+    if let Some(half_done) = accounts.half_done(id)? {
+        return Ok(half_done);
+    }
+    let waiting: Vec<String> = accounts
+        .all_half_done()?
+        .iter()
+        .map(|one| one.id().to_owned())
+        .collect();
+    Err(Failure::Usage(match waiting.is_empty() {
+        true => format!("no registration {id} waits here, nor any other"),
+        false => format!(
+            "no registration {id} waits here; these do: {}",
+            waiting.join(", ")
+        ),
+    }))
+}
+
+/// The account; or the failure, with how to go on if what failed is kept.
+pub(crate) fn end(
+    context: &Context<'_>,
+    terminal: &Terminal,
+    half_done: Option<&HalfDone>,
+    account: Result<Account, Error>,
+) -> Result<Account, Failure> {
+    if terminal.was_interrupted {
+        return Err(Failure::Interrupted);
+    }
+    account.map_err(|error| match half_done {
+        Some(half_done) => kept(context, half_done, error),
+        None => error.into(),
+    })
+}
+
+fn kept(context: &Context<'_>, half_done: &HalfDone, error: Error) -> Failure {
+    let id = half_done.id();
+    if !matches!(context.home.accounts().half_done(id), Ok(Some(_))) {
+        return error.into();
+    }
+    let (stage, answer) = missing(&error, half_done);
+    let url = match (&error, half_done) {
+        (Error::Auth(AuthError::BrowserNeeded { url, .. }), _) => {
+            let page = link(url.expose());
+            if let (Some(page), false) = (&page, context.report.is_json()) {
+                context.report.say_in_full(&format!("the page:\n  {page}"));
+            }
+            page
+        }
+        (_, HalfDone::Registration(registration)) => stage
+            .as_ref()
+            .map(|stage| registration.fallback_page(stage)),
+        _ => None,
+    };
+    Failure::Kept {
+        error: Box::new(error),
+        details: json!({
+            "resume": id,
+            "session": half_done.session(),
+            "url": url,
+            "stage": stage,
+        }),
+        next: context.command(&format!("register --resume {id}{answer}")),
+    }
+}
+
+/// What it waits for, and the option that gives it.
+fn missing(error: &Error, half_done: &HalfDone) -> (Option<Stage>, &'static str) {
+    let Error::Auth(error) = error else {
+        return (None, "");
+    };
+    match error {
+        AuthError::TokenNeeded { .. } => (Some(Stage::RegistrationToken), " --token-file FILE"),
+        AuthError::AddressNeeded { stage, .. } => {
+            let answer = match stage {
+                Stage::Msisdn => " --phone COUNTRY:NUMBER",
+                _ => " --email ADDRESS",
+            };
+            (Some(stage.clone()), answer)
+        }
+        AuthError::AddressNotProved { stage, .. } => (Some(stage.clone()), ""),
+        AuthError::TermsNotAccepted { .. } => (Some(Stage::Terms), " --accept-terms"),
+        AuthError::StagesNotSupported(missing) => (missing.stages.first().cloned(), ""),
+        AuthError::BrowserNeeded { .. } => (half_done.stage(), ""),
+        _ => (None, ""),
+    }
+}

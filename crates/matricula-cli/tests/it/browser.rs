@@ -1,0 +1,112 @@
+//! A person with a browser: what `$BROWSER` is asked to open is visited by the test.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    time::Duration,
+};
+
+use crate::command::{Ended, Home, Line};
+
+/// A page as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Page {
+    /// A header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    /// Where it leads on to.
+    pub(crate) fn location(&self) -> &str {
+        self.header("location")
+            .unwrap_or_else(|| panic!("{self:?}"))
+    }
+}
+
+/// Fetches one page, and follows nothing.
+pub(crate) fn visit(url: &str) -> Page {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let request = format!(
+        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(host).unwrap();
+    let patience = Some(Duration::from_secs(30));
+    stream.set_read_timeout(patience).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Page {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+/// Fetches a page, and follows where it leads to the end.
+pub(crate) fn follow(url: &str) -> Page {
+    let mut page = visit(url);
+    for _ in 0..5 {
+        if page.status / 100 != 3 {
+            return page;
+        }
+        page = visit(page.location());
+    }
+    panic!("{url} leads on and on")
+}
+
+/// A program for `$BROWSER` that writes down what it is asked to open.
+pub(crate) struct Browser {
+    program: PathBuf,
+    opened: PathBuf,
+}
+
+impl Browser {
+    pub(crate) fn new(home: &Home) -> Self {
+        let program = home.root().join("browser");
+        let opened = home.root().join("opened");
+        // The line break at the end says that all of it is there.
+        let script = format!(
+            "#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\n",
+            opened.display()
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        Self { program, opened }
+    }
+
+    pub(crate) fn program(&self) -> &str {
+        self.program.to_str().unwrap()
+    }
+
+    /// What it was asked to open, in order.
+    pub(crate) fn opened(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.opened).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(str::to_owned).collect()
+    }
+
+    /// Runs a command line; `person` is handed each address that it opens.
+    pub(crate) fn run(&self, line: Line, mut person: impl FnMut(&str)) -> Ended {
+        let mut seen = self.opened().len();
+        line.env("BROWSER", self.program()).run_while(|_| {
+            for url in self.opened().iter().skip(seen) {
+                seen += 1;
+                person(url);
+            }
+        })
+    }
+}
