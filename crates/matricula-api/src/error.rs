@@ -106,7 +106,13 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
             Ok(failure) => failure,
             Err(error) => return Some(unreadable(response, &error)),
         };
-    if status == 401 && has_flows {
+    // Some servers ask with 403, where an empty list would be no offer but a refusal.
+    let asks = match status {
+        401 => has_flows,
+        403 => !info.flows.is_empty(),
+        _ => false,
+    };
+    if asks {
         return Some(ApiError::Uia(Box::new(info)));
     }
     match info.errcode.clone() {

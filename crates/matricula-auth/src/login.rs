@@ -5,7 +5,7 @@ use matricula_api::{
     client::login::{Login as LoginRequest, LoginResponse},
 };
 use matricula_job::{
-    Cx, EffectId, Machine, Secret, ServerUrl, Step, Timestamp, scheduler::Outcome,
+    Body, Cx, EffectId, Machine, Response, Secret, ServerUrl, Step, Timestamp, scheduler::Outcome,
 };
 use serde_json::{Value, json};
 
@@ -104,7 +104,7 @@ impl Login {
             }
             _ => return Err(AuthError::Cancelled),
         };
-        match LoginRequest::read(&response) {
+        match read(&response) {
             Ok(answer) => {
                 let mut account = account(&self.server, now, answer, self.data.clone());
                 account.password = self.made_password.clone();
@@ -116,9 +116,34 @@ impl Login {
                     message: error.message,
                 })
             }
+            // The same in words alone.
+            Err(ApiError::UnexpectedStatus { status: 401 | 403 })
+                if !response.error_message().is_empty() =>
+            {
+                let message = response.error_message();
+                Err(AuthError::WrongPassword { server, message })
+            }
             Err(error) => Err(AuthError::from_api(&server, error)),
         }
     }
+}
+
+/// Reads the answer to a sign-in. A server may leave the device out, which the specification does not
+/// foresee: then it has no name.
+pub(crate) fn read(response: &Response) -> Result<LoginResponse, ApiError> {
+    let answer = LoginRequest::read(response);
+    let Err(ApiError::Malformed { .. }) = answer else {
+        return answer;
+    };
+    let nameless = response
+        .json_body()
+        .filter(|body| body["device_id"].is_null());
+    let Some(Value::Object(mut body)) = nameless else {
+        return answer;
+    };
+    body.insert("device_id".to_owned(), Value::from(""));
+    let body = Body::Json(Value::Object(body).to_string());
+    LoginRequest::read(&Response::new(response.status_code(), Vec::new(), body))
 }
 
 /// A sign-in by password.
@@ -138,7 +163,7 @@ pub(crate) fn account(
     Account {
         user_id: answer.user_id,
         server: server.clone(),
-        device_id: Some(answer.device_id),
+        device_id: Some(answer.device_id).filter(|id| !id.is_empty()),
         access_token: Some(answer.access_token),
         refresh_token: answer.refresh_token,
         expires_at: crate::account::expiry(now, answer.expires_in_ms),

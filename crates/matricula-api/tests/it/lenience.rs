@@ -191,6 +191,19 @@ fn authentication_may_be_no_more_than_flows() {
 }
 
 #[test]
+fn authentication_may_be_asked_for_with_403() {
+    let body = r#"{"flows":[{"stages":["m.login.dummy"]}],"session":"s"}"#;
+    let ApiError::Uia(info) = read::<Register>(403, body).unwrap_err() else {
+        panic!("no authentication");
+    };
+    assert_eq!(info.session.as_deref(), Some("s"));
+    // Without a way through it is a refusal.
+    let body = r#"{"flows":[],"errcode":"M_FORBIDDEN","error":"closed"}"#;
+    let refused = read::<Register>(403, body).unwrap_err();
+    assert!(matches!(refused, ApiError::Matrix(_)), "{refused:?}");
+}
+
+#[test]
 fn a_failed_stage_is_no_failed_request() {
     let info = uia(
         r#"{"errcode": "M_UNAUTHORIZED", "error": "no", "flows": [{"stages": []}], "session": "s"}"#,

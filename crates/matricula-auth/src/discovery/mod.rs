@@ -376,7 +376,13 @@ impl Discovery {
         }
         match GetLoginFlows::read(response) {
             // No such API: the server delegates to OAuth 2.0.
-            Ok(_) | Err(ApiError::Matrix(_)) => Ok(()),
+            Ok(_)
+            | Err(
+                ApiError::Matrix(_)
+                | ApiError::UnexpectedStatus {
+                    status: 404 | 405 | 501,
+                },
+            ) => Ok(()),
             Err(error) => Err(AuthError::from_api(&self.facts.server, error)),
         }
     }
@@ -399,6 +405,13 @@ impl Discovery {
             {
                 RegistrationOffer::Closed {
                     message: error.message,
+                }
+            }
+            Err(ApiError::UnexpectedStatus { status: 403 })
+                if !response.error_message().is_empty() =>
+            {
+                RegistrationOffer::Closed {
+                    message: response.error_message(),
                 }
             }
             Err(error) => RegistrationOffer::Unknown {

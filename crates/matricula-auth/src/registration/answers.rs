@@ -25,6 +25,7 @@ impl Registration {
             Err(ApiError::Matrix(error)) => match error.code {
                 // Servers need not offer the check, and some that are closed to strangers do not.
                 ErrorCode::Unrecognized | ErrorCode::Forbidden => self.go_on(turn),
+                _ if is_missing(error.status) => self.go_on(turn),
                 ErrorCode::UserInUse
                 | ErrorCode::InvalidUsername
                 | ErrorCode::Exclusive
@@ -35,6 +36,8 @@ impl Registration {
                     self.end(Err(AuthError::Refused { server, error }), turn);
                 }
             },
+            // The same without a code.
+            Err(ApiError::UnexpectedStatus { status }) if is_missing(status) => self.go_on(turn),
             Err(error) => {
                 let error = AuthError::from_api(&self.server, error);
                 self.end(Err(error), turn);
@@ -81,6 +84,14 @@ impl Registration {
                     false => Phase::Paused { elsewhere: false },
                 };
                 self.pause(phase, error, turn);
+            }
+            // A refusal in words alone. What has none is a page of whatever stands before the server.
+            Err(ApiError::UnexpectedStatus { status: 403 })
+                if !response.error_message().is_empty() =>
+            {
+                let server = self.server.clone();
+                let message = response.error_message();
+                self.end(Err(AuthError::Closed { server, message }), turn);
             }
             Err(error) => {
                 let error = AuthError::from_api(&self.server, error);
@@ -236,4 +247,9 @@ fn is_about_the_guest(error: &MatrixError) -> bool {
         | ErrorCode::Exclusive => true,
         _ => error.status == 403,
     }
+}
+
+/// Whether a server says that it has no such endpoint.
+fn is_missing(status: u16) -> bool {
+    matches!(status, 404 | 405 | 501)
 }

@@ -2,7 +2,6 @@
 
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError,
-    client::login::Login,
     uia::{Stage, UiaInfo},
 };
 use matricula_job::{Response, Timestamp};
@@ -134,7 +133,7 @@ impl Registration {
 
     pub(super) fn on_sign_in(&mut self, now: Timestamp, response: &Response, turn: &mut Turn) {
         let phase = self.phase.clone();
-        match Login::read(response) {
+        match login::read(response) {
             Ok(answer) => {
                 let account = login::account(&self.server, now, answer, self.data.clone());
                 self.finish(account, turn);

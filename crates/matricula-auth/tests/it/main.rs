@@ -17,6 +17,7 @@ mod oauth;
 mod oauth_crash;
 mod oauth_device;
 mod oauth_session;
+mod other_servers;
 mod password;
 mod registration;
 mod rules;

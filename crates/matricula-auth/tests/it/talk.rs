@@ -82,6 +82,18 @@ impl<C: Conversation> Talk<C> {
         }
     }
 
+    /// The request that has waited longest for an answer.
+    pub(crate) fn any_job(&self) -> &Job {
+        let mut jobs = self
+            .waiting
+            .iter()
+            .filter_map(|(_, waiting)| match waiting {
+                Waiting::Answer(job) => Some(&**job),
+                _ => None,
+            });
+        jobs.next().expect("a request waits")
+    }
+
     /// The request to this path that waits, among several.
     pub(crate) fn job_to(&self, path: &str) -> &Job {
         let jobs = self

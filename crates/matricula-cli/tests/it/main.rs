@@ -20,6 +20,7 @@ mod live;
 mod not_matrix;
 mod oauth;
 mod operations;
+mod other_servers;
 mod secrets;
 mod server;
 mod shapes;

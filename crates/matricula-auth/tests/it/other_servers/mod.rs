@@ -1,0 +1,231 @@
+//! Homeservers whose answers have other shapes than Synapse's: what each conversation makes of them.
+//!
+//! The shapes are data, which the tests of the command read, too. An answer is for the first line that
+//! fits: method, path, the stage that is done (with its token), status, body.
+
+use matricula_auth::{
+    AuthError, Conversation, Discovery, Login, Question, Registration, RegistrationOffer, Reply,
+    ServerFacts, Wishes,
+};
+use matricula_job::Job;
+use serde_json::{Value, json};
+
+use crate::{
+    registration::{alice, facts, register},
+    talk::Talk,
+};
+
+const SHAPES: &str = include_str!("shapes.json");
+
+struct Shape(Value);
+
+impl Shape {
+    fn all() -> Vec<Self> {
+        let shapes: Vec<Value> = serde_json::from_str(SHAPES).unwrap();
+        shapes.into_iter().map(Self).collect()
+    }
+
+    fn name(&self) -> &str {
+        self.0["name"].as_str().unwrap()
+    }
+
+    fn answer(&self, job: &Job) -> (u16, String) {
+        let body: Value = serde_json::from_slice(job.request_body().as_bytes()).unwrap_or_default();
+        let auth = &body["auth"];
+        let stage = format!(
+            "{} {}",
+            auth["type"].as_str().unwrap_or_default(),
+            auth["token"].as_str().unwrap_or_default()
+        );
+        let path = job.url().splitn(4, '/').nth(3).unwrap_or_default();
+        let lines = self.0["answers"].as_array().unwrap();
+        let line = lines.iter().find(|line| {
+            let fits = |at: usize, text: &str| line[at] == "*" || line[at] == text;
+            fits(0, job.request_method().as_str())
+                && fits(1, &format!("/{path}"))
+                && stage.starts_with(line[2].as_str().unwrap())
+        });
+        let line = line.unwrap_or_else(|| panic!("{}: no answer to {path}", self.name()));
+        let body = match &line[4] {
+            Value::String(text) => text.clone(),
+            body => body.to_string(),
+        };
+        (line[3].as_u64().unwrap() as u16, body)
+    }
+
+    /// Lets the conversation talk to this server to its end.
+    fn talk<C: Conversation>(&self, conversation: C) -> Talk<C> {
+        let mut talk = Talk::start(conversation);
+        while talk.result.is_none() {
+            assert!(
+                talk.requests.len() < 20,
+                "{}: {:?}",
+                self.name(),
+                talk.requests
+            );
+            match talk.is_asking() {
+                true => {
+                    talk.reply(Reply::Nobody);
+                }
+                false => {
+                    let job = talk.any_job().clone();
+                    let (status, body) = self.answer(&job);
+                    let path = job.url().splitn(4, '/').nth(3).unwrap().to_owned();
+                    talk.answer_path(&path, status, &body);
+                }
+            }
+        }
+        talk
+    }
+
+    fn facts(&self) -> ServerFacts {
+        let address = "https://matrix.example.org".parse().unwrap();
+        let discovery = Discovery::new(address)
+            .with_registration()
+            .with_password_policy();
+        self.talk(discovery).ok().clone()
+    }
+}
+
+fn wishes() -> Wishes {
+    Wishes {
+        token: Some("right".into()),
+        ..alice()
+    }
+}
+
+#[test]
+fn each_is_discovered_with_its_ways_to_register() {
+    for shape in Shape::all() {
+        let facts = shape.facts();
+        assert_eq!(facts.oauth_issuer, None, "{}", shape.name());
+        assert_eq!(
+            facts.login_flows[0].kind,
+            "m.login.password",
+            "{}",
+            shape.name()
+        );
+        assert_eq!(facts.password_policy, None, "{}", shape.name());
+        match (&facts.registration, shape.name()) {
+            (Some(RegistrationOffer::Open(info)), _) => assert_eq!(info.flows.len(), 1),
+            (Some(RegistrationOffer::Unknown { message }), "no authentication at all") => {
+                assert!(message.contains("made an account"), "{message}");
+            }
+            (offer, name) => panic!("{name}: {offer:?}"),
+        }
+    }
+}
+
+#[test]
+fn each_is_registered_on_in_as_few_requests_as_it_takes() {
+    for shape in Shape::all() {
+        let talk = shape.talk(Registration::new(&shape.facts(), wishes()));
+        let account = talk.ok();
+        assert_eq!(account.user_id.as_str(), "@a:b.test", "{}", shape.name());
+        assert!(account.access_token.is_some(), "{}", shape.name());
+        assert_eq!((&account.refresh_token, account.expires_at), (&None, None));
+        let most = match shape.name() {
+            "no authentication at all" => 2,
+            _ => 3,
+        };
+        assert_eq!(
+            talk.requests.len(),
+            most,
+            "{}: {:?}",
+            shape.name(),
+            talk.requests
+        );
+    }
+}
+
+#[test]
+fn each_is_signed_in_to() {
+    for shape in Shape::all() {
+        let login = Login::new(&shape.facts(), "alice", "wordpass".into());
+        let talk = shape.talk(login);
+        let account = talk.ok();
+        let device = match shape.name() {
+            "null for whatever is absent" => None,
+            _ => Some("D2"),
+        };
+        assert_eq!(account.device_id.as_deref(), device, "{}", shape.name());
+    }
+}
+
+#[test]
+fn a_wrong_token_is_asked_for_again_although_the_status_is_another() {
+    let shape = Shape::all().into_iter().nth(1).unwrap();
+    let wrong = Wishes {
+        token: Some("wrong".into()),
+        ..Wishes::default()
+    };
+    let mut talk = Talk::start(Registration::new(&shape.facts(), wrong));
+    for _ in 0..2 {
+        let job = talk.any_job().clone();
+        let (status, body) = shape.answer(&job);
+        talk.answer_text(status, &body);
+    }
+    let Question::RegistrationToken { why } = talk.question() else {
+        panic!("{:?}", talk.question());
+    };
+    assert_eq!(why.as_deref(), Some("Invalid registration token"));
+    talk.reply(Reply::Text("right".into()));
+    let (status, body) = shape.answer(&talk.any_job().clone());
+    talk.answer_text(status, &body);
+    assert_eq!(talk.ok().user_id.as_str(), "@a:b.test");
+}
+
+#[test]
+fn a_closed_server_without_codes_is_closed_in_its_words() {
+    let mut talk = register(Wishes::default());
+    talk.answer(403, &json!({ "error": "Registration is disabled" }));
+    let AuthError::Closed { message, .. } = talk.error() else {
+        panic!("{}", talk.error());
+    };
+    assert_eq!(message, "Registration is disabled");
+}
+
+#[test]
+fn a_wrong_password_without_a_code_is_one() {
+    for status in [401, 403] {
+        let mut talk = Talk::start(Login::new(&facts(), "alice", "wrong".into()));
+        talk.answer(status, &json!({ "error": "Bad password" }));
+        let AuthError::WrongPassword { message, .. } = talk.error() else {
+            panic!("{}", talk.error());
+        };
+        assert_eq!(message, "Bad password");
+    }
+}
+
+/// Pages and empty bodies at every point: an error that names the server, never a success.
+#[test]
+fn what_no_homeserver_says_is_an_error_in_words_wherever_it_comes() {
+    for body in [
+        "",
+        "<html><body>Bad gateway</body></html>",
+        "null",
+        "[]",
+        "\"no\"",
+    ] {
+        for status in [200, 400, 403, 404, 500, 502] {
+            let mut talk = register(Wishes::default());
+            talk.answer_text(status, body);
+            while talk.result.is_none() && talk.requests.len() < 10 {
+                talk.answer_text(status, body);
+            }
+            let error = talk.error().to_string();
+            assert!(
+                error.starts_with("https://matrix.example.org "),
+                "{status} {body}: {error}"
+            );
+            assert!(!error.contains("<html>"), "{error}");
+            let mut talk = Talk::start(Login::new(&facts(), "alice", "wordpass".into()));
+            talk.answer_text(status, body);
+            let error = talk.error().to_string();
+            assert!(
+                error.starts_with("https://matrix.example.org "),
+                "{status} {body}: {error}"
+            );
+        }
+    }
+}
