@@ -38,7 +38,7 @@ fn fetch(url: &str, form: Option<&str>) -> String {
 }
 
 /// Clicks the link in the one message to this address.
-fn follow_link(server: &Synapse, address: &str) {
+pub(crate) fn follow_link(server: &Synapse, address: &str) {
     let messages = fs::read_dir(server.told("/smtp/messages")).unwrap();
     let mut messages = messages
         .map(|message| fs::read(message.unwrap().path()).unwrap())
@@ -58,7 +58,7 @@ fn follow_link(server: &Synapse, address: &str) {
 }
 
 /// A person who does all that is asked.
-fn person(server: &Synapse) -> impl FnMut(&Question) -> Reply {
+pub(crate) fn person(server: &Synapse) -> impl FnMut(&Question) -> Reply {
     move |question| match question {
         Question::FollowLink { address, .. } => {
             follow_link(server, address);
@@ -97,7 +97,7 @@ fn with_email() -> Wishes {
 }
 
 /// With ten digits that no other test has.
-fn with_phone() -> Wishes {
+pub(crate) fn with_phone() -> Wishes {
     let nanos = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()

@@ -4,6 +4,7 @@
 mod changes;
 mod driving;
 mod live;
+mod live_account;
 mod live_addresses;
 mod live_bot;
 mod live_sliding_sync;

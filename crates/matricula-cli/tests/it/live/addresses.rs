@@ -9,7 +9,7 @@ use crate::{
     http::call,
 };
 
-fn server(profile: &str) -> Value {
+pub(super) fn server(profile: &str) -> Value {
     let file = env::var("MATRICULA_SYNAPSE")
         .expect("MATRICULA_SYNAPSE names the file of the servers; cargo xtask test sets it");
     let servers: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
@@ -17,7 +17,7 @@ fn server(profile: &str) -> Value {
 }
 
 /// Clicks the link in the only message to this address.
-fn follow_link(server: &Value, address: &str) {
+pub(super) fn follow_link(server: &Value, address: &str) {
     let messages = fs::read_dir(server["smtp"]["messages"].as_str().unwrap()).unwrap();
     let messages: Vec<Value> = messages
         .map(|message| fs::read(message.unwrap().path()).unwrap())

@@ -1,5 +1,6 @@
 //! The built command against real Synapse servers.
 
+mod account;
 mod addresses;
 mod journeys;
 mod operations;

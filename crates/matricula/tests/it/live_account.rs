@@ -1,0 +1,225 @@
+//! What is done with an account after it was made, on real Synapse servers.
+
+use matricula::{
+    AccountStore, Error, Forgetful, Keeper, Session,
+    api::{
+        ApiError, ErrorCode,
+        client::{definitions::Medium, whoami::GetTokenOwner},
+    },
+    auth::{
+        Address, AddressAddition, AuthError, Deactivation, Discovery, Login, PasswordChange,
+        Question, Reply, ServerAddress, ServerFacts,
+    },
+    drive,
+    http::Runner,
+    job::{Patch, Secret},
+    register,
+};
+use tempfile::TempDir;
+
+use crate::{
+    live::{Synapse, unique},
+    live_addresses::{follow_link, person, with_phone},
+};
+
+fn nobody(_: &Question) -> Reply {
+    Reply::Nobody
+}
+
+/// An account with a password that was made, kept in a store.
+async fn account(profile: &str) -> (Session, AccountStore, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let store = AccountStore::new(dir.path());
+    let server = Synapse::of(profile);
+    let session = register(server.url())
+        .username(unique())
+        .keep_in(store.clone())
+        .await
+        .unwrap();
+    (session, store, dir)
+}
+
+async fn sign_in(session: &Session, password: Secret) -> Result<Session, Error> {
+    let account = session.account();
+    let address = ServerAddress::Url(account.server.clone());
+    let runner = Runner::default();
+    let mut discovery = Discovery::new(address);
+    let facts: ServerFacts = drive(&mut discovery, &runner, &mut Forgetful, &mut nobody).await?;
+    let mut login = Login::new(&facts, account.user_id.as_str(), password);
+    let account = drive(&mut login, &runner, &mut Forgetful, &mut nobody).await?;
+    Ok(Session::new(account, runner))
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_password_is_changed_twice_and_the_store_knows_the_one_that_was_made() {
+    let (session, mut store, _dir) = account("open").await;
+    let first = session.account().password.clone().unwrap();
+    let mut change = PasswordChange::to_a_made_one(&session.account());
+    let made = session.run(&mut change, &mut store, &mut nobody).await;
+    let made = made.unwrap().unwrap();
+    let kept = || store.account(None).unwrap().unwrap().password;
+    assert_eq!(kept(), Some(made.clone()));
+    assert!(matches!(
+        sign_in(&session, first).await,
+        Err(Error::Auth(AuthError::WrongPassword { .. }))
+    ));
+    let other = sign_in(&session, made.clone()).await.unwrap();
+
+    // The other device is signed out with the next change, this one is not.
+    let mut asked = 0;
+    let mut person = |question: &Question| {
+        asked += 1;
+        match (asked, question) {
+            (1, Question::CurrentPassword { .. }) => Reply::Text("wrong".into()),
+            (2, Question::CurrentPassword { why: Some(_), .. }) => Reply::Text(made.clone()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut bare = session.account();
+    bare.password = None;
+    let mut change = PasswordChange::new(&bare, "Given-1-by-a-person".into());
+    let mut keeper = store.clone();
+    let kept_by_us = session.run(&mut change, &mut keeper, &mut person).await;
+    assert_eq!(kept_by_us.unwrap(), None);
+    assert_eq!(store.account(None).unwrap().unwrap().password, None);
+    session.call(GetTokenOwner::default()).await.unwrap();
+    other.call(GetTokenOwner::default()).await.unwrap_err();
+    sign_in(&session, "Given-1-by-a-person".into())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn devices_are_named_and_signed_out_one_and_many() {
+    let (session, _store, _dir) = account("open").await;
+    let password = session.account().password.unwrap();
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let other = sign_in(&session, password.clone()).await.unwrap();
+        others.push(other.account().device_id.unwrap());
+    }
+    session
+        .rename_device(&others[0], "old phone")
+        .await
+        .unwrap();
+    let devices = session.devices().await.unwrap();
+    let named = devices
+        .iter()
+        .find(|device| device.device_id == others[0])
+        .unwrap();
+    assert_eq!(named.display_name.as_deref(), Some("old phone"));
+    let last = others.pop().unwrap();
+    for ids in [vec![last.clone()], others, vec![last]] {
+        session.delete_devices(ids, &mut nobody).await.unwrap();
+    }
+    assert_eq!(session.devices().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_deactivated_account_is_gone_there_and_here() {
+    let (session, mut store, _dir) = account("open").await;
+    let password = session.account().password.unwrap();
+    let mut deactivation = Deactivation::new(&session.account()).erasing();
+    session
+        .run(&mut deactivation, &mut store, &mut nobody)
+        .await
+        .unwrap();
+    assert_eq!(store.accounts().unwrap(), []);
+    sign_in(&session, password).await.unwrap_err();
+    // A change that was on its way does not bring it back.
+    store.commit(&Patch::default()).unwrap();
+    assert_eq!(store.accounts().unwrap(), []);
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn an_email_address_is_added_by_a_click_and_taken_away() {
+    let (session, mut store, _dir) = account("email-optional").await;
+    let server = Synapse::of("email-optional");
+    let address = format!("{}@example.org", unique());
+    let email = Address::Email(address.clone());
+    // Nobody is there, and then another process goes on.
+    let mut first = AddressAddition::new(&session.account(), email.clone());
+    let left = session.run(&mut first, &mut store, &mut nobody).await;
+    assert!(matches!(
+        left,
+        Err(Error::Auth(AuthError::AddressNotProved { .. }))
+    ));
+    follow_link(&server, &address);
+    let pending = store.pending_address(&session.account().user_id, &email);
+    let mut second =
+        AddressAddition::new(&session.account(), email.clone()).after(pending.unwrap().unwrap());
+    session
+        .run(&mut second, &mut store, &mut nobody)
+        .await
+        .unwrap();
+    let listed = session.addresses().await.unwrap();
+    assert_eq!(listed[0].address, address);
+    session
+        .remove_address(Medium::Email, &address)
+        .await
+        .unwrap();
+    assert_eq!(session.addresses().await.unwrap(), []);
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_phone_number_is_added_by_its_code() {
+    let server = Synapse::of("msisdn");
+    let session = register(server.url())
+        .wishes(with_phone())
+        .ask(person(&server))
+        .await
+        .unwrap();
+    let phone = Address::Phone(with_phone().phone.unwrap());
+    let mut addition = AddressAddition::new(&session.account(), phone);
+    let mut asks = person(&server);
+    session
+        .run(&mut addition, &mut Forgetful, &mut asks)
+        .await
+        .unwrap();
+    assert_eq!(session.addresses().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_name_and_a_picture_are_shown_and_taken_away() {
+    let (session, _store, _dir) = account("open").await;
+    session.set_display_name(Some("Alice")).await.unwrap();
+    let picture = "mxc://example.org/abc".parse().unwrap();
+    session.set_avatar(Some(&picture)).await.unwrap();
+    let profile = session.profile().await.unwrap();
+    assert_eq!(profile.displayname.as_deref(), Some("Alice"));
+    assert_eq!(profile.avatar_url.as_deref(), Some(picture.as_str()));
+    session.set_display_name(None).await.unwrap();
+    session.set_avatar(None).await.unwrap();
+    let profile = session.profile().await.unwrap();
+    assert_ne!(profile.displayname.as_deref(), Some("Alice"));
+    assert_eq!(profile.avatar_url.filter(|url| !url.is_empty()), None);
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_dead_session_is_no_proof_that_an_account_is_gone() {
+    let (session, mut store, _dir) = account("open").await;
+    let mut deactivation = Deactivation::new(&session.account());
+    let password = session.account().password.unwrap();
+    let other = sign_in(&session, password).await.unwrap();
+    let this = session.account().device_id.unwrap();
+    let mut asks = |_: &Question| Reply::Text(session.account().password.unwrap());
+    other.delete_devices(vec![this], &mut asks).await.unwrap();
+    let failed = session
+        .run(&mut deactivation, &mut store, &mut nobody)
+        .await
+        .unwrap_err();
+    match failed {
+        Error::Auth(AuthError::Refused { error, .. }) | Error::Api(ApiError::Matrix(error)) => {
+            assert_eq!(error.code, ErrorCode::UnknownToken);
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(store.accounts().unwrap().len(), 1);
+}
