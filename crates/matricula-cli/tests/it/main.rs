@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod account_life;
 mod api_answers;
 mod api_call;
 mod asking;
