@@ -198,8 +198,28 @@ pub(crate) fn nowhere(profile: &str, sites: fn(&str) -> Site) {
     if profile == "guests" {
         assert_eq!(watched.run(&format!("register {url} --guest"), ""), Some(0));
     }
+    if profile == "open" {
+        changes(&format!("@{name}:{}", site.name), &mut watched);
+    }
     refusals(profile, &site, &mut watched);
     watched.assert_clean();
+}
+
+/// New passwords are secrets like the first one: those that were typed, those that were made, and those
+/// that were refused.
+fn changes(user_id: &str, watched: &mut Watched) {
+    let change = format!("account password --no-input --account {user_id}");
+    let new = watched.password();
+    watched.home.file("new", &new);
+    let line = format!("{change} --password-file password --new-password-file new");
+    assert_eq!(watched.run(&format!("{line} --dry-run"), ""), Some(0));
+    assert_eq!(watched.run(&line, ""), Some(0), "{}", watched.seen);
+    let wrong = watched.password();
+    let line = format!("{change} --password-stdin");
+    assert_eq!(watched.run(&line, &wrong), Some(4), "{}", watched.seen);
+    assert_eq!(watched.run(&line, &new), Some(0), "{}", watched.seen);
+    // The one that was made is kept, and lets itself be changed.
+    assert_eq!(watched.run(&change, ""), Some(0), "{}", watched.seen);
 }
 
 /// What is refused is a secret too.
@@ -292,6 +312,9 @@ fn are_nowhere_in_the_private_homeserver() {
     assert_eq!(watched.run("register --json", ""), Some(0));
     assert_eq!(watched.run("logout", ""), Some(0));
     assert_eq!(watched.run("login", ""), Some(0));
+    assert_eq!(watched.run("account password --no-input", ""), Some(0));
+    let line = "account deactivate --no-input --yes";
+    assert_eq!(watched.run(line, ""), Some(0), "{}", watched.seen);
     watched.assert_clean();
 }
 
