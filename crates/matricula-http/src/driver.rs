@@ -111,24 +111,12 @@ impl Driver {
         self.carry_out(effects);
     }
 
-    fn carry_out(self: &Arc<Self>, mut effects: Vec<Effect>) {
-        loop {
-            let mut refused = Vec::new();
-            for effect in effects {
-                match effect {
-                    Effect::Send(id, job) => self.lock().unsent.push((id, job)),
-                    Effect::CallBack(id) => drop(self.lock().on_the_wire.remove(&id)),
-                    // Whoever renews credentials does so before the job is handed in again.
-                    Effect::NeedCredential(credential) => refused.push(credential),
-                    _ => {}
-                }
-            }
-            if refused.is_empty() {
-                break;
-            }
-            effects = Vec::new();
-            for credential in refused {
-                effects.extend(self.lock().step(Input::CredentialRefused(credential)));
+    fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send(id, job) => self.lock().unsent.push((id, job)),
+                Effect::CallBack(id) => drop(self.lock().on_the_wire.remove(&id)),
+                _ => {}
             }
         }
         // Without a runtime it waits for the next one that comes along.

@@ -32,7 +32,7 @@ impl Default for Runner {
 impl Runner {
     /// A runner with these bounds and no credentials.
     pub fn new(options: Options) -> Self {
-        let scheduler = Scheduler::default();
+        let scheduler = Scheduler::default().without_parking();
         Self {
             driver: Driver::new(Wire::new(options), Credentials::default(), scheduler),
         }
@@ -43,7 +43,7 @@ impl Runner {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
-        let scheduler = Scheduler::new(limits);
+        let scheduler = Scheduler::new(limits).without_parking();
         Self {
             driver: Driver::new(wire.clone(), credentials.clone(), scheduler),
         }
@@ -56,7 +56,8 @@ impl Runner {
     #[must_use]
     pub fn with_files(self, files: Arc<dyn FileSource>) -> Self {
         let wire = self.driver.wire().clone().with_files(files);
-        let scheduler = Scheduler::new(self.scheduler().limits().clone());
+        let limits = self.scheduler().limits().clone();
+        let scheduler = Scheduler::new(limits).without_parking();
         Self {
             driver: Driver::new(wire, self.driver.credentials().clone(), scheduler),
         }

@@ -66,6 +66,9 @@ impl Scheduler {
         let Answer::Response(response) = answer else {
             return false;
         };
+        if !self.parks {
+            return false;
+        }
         if response.status_code() != 401 || response.error_code() != "M_UNKNOWN_TOKEN" {
             return false;
         }

@@ -48,6 +48,8 @@ pub struct Scheduler {
     limits: Arc<Limits>,
     /// Whether the jobs of queues are kept in a store.
     keeps: bool,
+    /// Whether jobs wait for another credential where the server does not take theirs.
+    parks: bool,
     online: bool,
     /// The time of the last step: a clock that was set back is noticed by it.
     now: Timestamp,
@@ -122,6 +124,7 @@ impl Scheduler {
         Self {
             limits: Arc::new(limits),
             keeps: false,
+            parks: true,
             online: true,
             now: Timestamp::from_millis(0),
             last_ticket: 0,
@@ -143,6 +146,16 @@ impl Scheduler {
             parked: OrdMap::new(),
             renewed: OrdMap::new(),
             ended: Vector::new(),
+        }
+    }
+
+    /// The same, for whoever renews credentials without its help: a job whose credential the server
+    /// does not take ends with the server's answer, and no other waits for it.
+    #[must_use]
+    pub fn without_parking(self) -> Self {
+        Self {
+            parks: false,
+            ..self
         }
     }
 

@@ -96,3 +96,16 @@ fn a_queue_waits_for_its_parked_head() {
     wire.answer(&mut world, status(200));
     assert_eq!(wire.ends(), "x+");
 }
+
+#[test]
+fn whoever_renews_credentials_alone_gets_each_answer_as_it_came() {
+    let scheduler = matricula_job::Scheduler::default().without_parking();
+    let (mut world, mut wire) = (World::of(scheduler), Wire::default());
+    for _ in 0..20 {
+        wire.give(&mut world, of_alice(named("a")));
+    }
+    while !wire.sent.is_empty() {
+        wire.answer(&mut world, unknown_token());
+    }
+    assert_eq!(wire.ends(), "-".repeat(20), "each was sent, and none waits");
+}
