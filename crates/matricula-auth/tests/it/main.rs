@@ -21,6 +21,7 @@ mod other_servers;
 mod password;
 mod registration;
 mod rules;
+mod session;
 mod session_races;
 mod talk;
 mod told;

@@ -1,0 +1,373 @@
+//! A session that stays: what ends it, what does not, and what is told.
+
+use matricula_auth::{
+    Account, AuthError,
+    session::{
+        Call, CallEffect, CallEvent, CallInput, Reason, Renewal, RenewalEffect, RenewalEvent,
+        RenewalInput, Settled, Standing,
+    },
+};
+use matricula_job::{
+    Auth, Body, CredentialRef, Cx, Job, Machine, Method, Patch, Response, SeededEntropy, ServerUrl,
+    Timestamp, scheduler::Outcome,
+};
+use serde_json::{Value, json};
+
+const NOW: u64 = 1_700_000_000_000;
+
+fn account(change: Value) -> Account {
+    let mut account = json!({
+        "user_id": "@a:e.org", "server": "https://e.org", "device_id": "D", "access_token": "old",
+        "refresh_token": "ref", "expires_at": null,
+    });
+    for (key, value) in change.as_object().unwrap() {
+        account[key] = value.clone();
+    }
+    serde_json::from_value(account).unwrap()
+}
+
+fn of_oauth() -> Account {
+    account(json!({ "oauth": {
+        "issuer": "https://i.org/", "client_id": "c", "token_endpoint": "https://i.org/token",
+        "revocation_endpoint": "https://i.org/revoke",
+    }}))
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn done(status: u16, body: &Value) -> Outcome {
+    let body = Body::Json(body.to_string().into());
+    Outcome::Done(Response::new(status, vec![], body))
+}
+
+fn unknown_token(soft_logout: bool) -> Outcome {
+    let body = json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "", "soft_logout": soft_logout });
+    done(401, &body)
+}
+
+/// Runs a renewal; each request for tokens is answered by the next of `answers`, or the last again.
+fn renew(standing: &Standing, reason: Reason, answers: &[Outcome]) -> (Settled, Vec<Patch>, usize) {
+    let token = standing.account().access_token.clone();
+    let mut renewal = Renewal::new(reason, token);
+    let (mut now, mut entropy) = (NOW, SeededEntropy::new(1));
+    let (mut commits, mut requests) = (Vec::new(), 0);
+    let mut input = RenewalInput::Start;
+    loop {
+        let step = renewal.step(&mut Cx::new(at(now), &mut entropy), input);
+        if !step.commit.is_empty() {
+            commits.push(step.commit);
+        }
+        if let Some(RenewalEvent::Finished(settled)) = step.events.into_iter().next() {
+            return (*settled, commits, requests);
+        }
+        input = match step.effects.into_iter().next().unwrap() {
+            RenewalEffect::TakeTurn => RenewalInput::TurnTaken(Box::new(standing.clone())),
+            RenewalEffect::Lock => RenewalInput::Locked,
+            RenewalEffect::Read => RenewalInput::Stored(None),
+            RenewalEffect::Send(_) => {
+                requests += 1;
+                let last = answers.len() - 1;
+                RenewalInput::Outcome(answers[last.min(requests - 1)].clone())
+            }
+            RenewalEffect::Wait(until) => {
+                now = until.as_millis();
+                RenewalInput::Waited
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
+/// What one call did: how it ended, with which tokens it was sent, why it asked for renewals.
+struct Called {
+    result: Result<Outcome, AuthError>,
+    sent: Vec<String>,
+    renewals: Vec<Reason>,
+}
+
+/// Runs a call at this time; requests and renewals are answered in order.
+fn call(
+    standing: &mut Standing,
+    now: u64,
+    answers: &[Outcome],
+    mut renewed: impl FnMut(&mut Standing) -> Result<(), AuthError>,
+) -> Called {
+    let server: ServerUrl = "https://e.org".parse().unwrap();
+    let job = Job::new(&server, "/sync", Method::Get, "sync")
+        .with_auth(Auth::Required(CredentialRef::new("@a:e.org/D")));
+    let (mut call, mut entropy) = (Call::new(job), SeededEntropy::new(1));
+    let (mut sent, mut renewals) = (Vec::new(), Vec::new());
+    let mut input = CallInput::Start(Box::new(standing.clone()));
+    loop {
+        let step = call.step(&mut Cx::new(at(now), &mut entropy), input);
+        for event in step.events {
+            match event {
+                CallEvent::Locked => standing.lock(at(now)),
+                CallEvent::Unlocked => standing.unlock(),
+                CallEvent::Finished(result) => {
+                    let result = *result;
+                    return Called {
+                        result,
+                        sent,
+                        renewals,
+                    };
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        input = match step.effects.into_iter().next().unwrap() {
+            CallEffect::Send(job) => {
+                let Auth::Token(token) = job.auth() else {
+                    panic!("{:?}", job.auth())
+                };
+                sent.push(token.expose().to_owned());
+                CallInput::Outcome(answers[sent.len() - 1].clone())
+            }
+            CallEffect::Renew(reason, _) => {
+                renewals.push(reason);
+                let result = renewed(standing);
+                CallInput::Renewed(Box::new(standing.clone()), result)
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
+fn no_renewal(_: &mut Standing) -> Result<(), AuthError> {
+    panic!("nothing is to be renewed")
+}
+
+#[test]
+fn only_a_refusal_that_is_about_the_token_signs_out() {
+    let wanted = Reason::Wanted;
+    for (account, status, body) in [
+        (
+            account(json!({})),
+            401,
+            json!({ "errcode": "M_UNKNOWN_TOKEN" }),
+        ),
+        (account(json!({})), 403, json!({ "errcode": "M_FORBIDDEN" })),
+        (of_oauth(), 400, json!({ "error": "invalid_grant" })),
+        (of_oauth(), 401, json!({ "error": "invalid_client" })),
+    ] {
+        let (settled, commits, requests) =
+            renew(&Standing::new(account), wanted, &[done(status, &body)]);
+        let error = settled.result.clone().unwrap_err();
+        assert!(
+            matches!(error, AuthError::SignedOut { .. }),
+            "{body}: {error:?}"
+        );
+        assert_eq!((commits.len(), requests), (1, 1), "{body}");
+        let account = settled.account();
+        assert_eq!((&account.access_token, &account.device_id), (&None, &None));
+    }
+    for (account, status, body) in [
+        (
+            account(json!({})),
+            404,
+            json!({ "errcode": "M_UNRECOGNIZED" }),
+        ),
+        (account(json!({})), 403, json!("<html>a wall</html>")),
+        (account(json!({})), 400, json!({ "errcode": "M_BAD_JSON" })),
+        (
+            account(json!({})),
+            401,
+            json!({ "errcode": "M_USER_LOCKED", "soft_logout": true }),
+        ),
+        (of_oauth(), 400, json!({ "error": "invalid_request" })),
+        (of_oauth(), 403, json!("<html>a wall</html>")),
+    ] {
+        let standing = Standing::new(account);
+        let (settled, commits, requests) = renew(&standing, wanted, &[done(status, &body)]);
+        assert!(settled.result.is_err());
+        assert_eq!(settled.account(), standing.account(), "{body}");
+        assert_eq!((commits.len(), requests), (0, 1), "{body}");
+    }
+}
+
+#[test]
+fn trouble_is_tried_again_within_a_bound_and_changes_nothing() {
+    for account in [account(json!({})), of_oauth()] {
+        for status in [408, 425, 429, 500, 502, 503, 504, 520] {
+            let standing = Standing::new(account.clone());
+            let answers = [done(status, &json!({}))];
+            let (settled, commits, requests) = renew(&standing, Reason::Wanted, &answers);
+            assert!(settled.result.is_err(), "{status}");
+            assert_eq!(settled.account(), standing.account(), "{status}");
+            assert_eq!((commits.len(), requests), (0, 4), "{status}");
+        }
+    }
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again_with_the_old_token() {
+    let answers = [
+        done(502, &json!({})),
+        done(
+            200,
+            &json!({ "access_token": "new", "refresh_token": "ref2", "expires_in_ms": 5000 }),
+        ),
+    ];
+    let refused = Reason::Refused { soft_logout: true };
+    let (settled, commits, requests) = renew(&Standing::new(account(json!({}))), refused, &answers);
+    settled.result.clone().unwrap();
+    assert_eq!((commits.len(), requests), (1, 2));
+    let account = settled.account();
+    assert_eq!(account.access_token, Some("new".into()));
+    assert_eq!(account.refresh_token, Some("ref2".into()));
+    assert_eq!(account.replaced, Some("ref".into()));
+    assert!(account.is_due(at(NOW + 10_000)));
+}
+
+#[test]
+fn a_token_is_due_a_tenth_of_its_life_before_its_end_and_a_minute_at_most() {
+    for (lifetime, due) in [
+        (1000, 900),
+        (10_000, 9000),
+        (300_000, 270_000),
+        (3_600_000, 3_540_000),
+    ] {
+        let answer =
+            json!({ "access_token": "new", "refresh_token": "r", "expires_in_ms": lifetime });
+        let standing = Standing::new(account(json!({})));
+        let (settled, ..) = renew(&standing, Reason::Wanted, &[done(200, &answer)]);
+        let account = settled.account();
+        assert!(!account.is_due(at(NOW + due - 1)), "{lifetime}");
+        assert!(account.is_due(at(NOW + due)), "{lifetime}");
+        assert!(!account.has_expired(at(NOW + lifetime - 1)));
+    }
+    assert!(!account(json!({})).is_due(at(u64::MAX)), "it has no end");
+    let without = account(json!({ "refresh_token": null, "expires_at": NOW }));
+    assert!(
+        !without.is_due(at(NOW)),
+        "there is nothing to renew it with"
+    );
+}
+
+#[test]
+fn a_soft_logout_keeps_the_device_and_another_one_does_not() {
+    for (soft_logout, device) in [(true, Some("D")), (false, None)] {
+        for refresh_token in [Value::Null, json!("ref")] {
+            let standing = Standing::new(account(json!({ "refresh_token": refresh_token })));
+            let reason = Reason::Refused { soft_logout };
+            let answers = [done(403, &json!({ "errcode": "M_FORBIDDEN" }))];
+            let (settled, commits, _) = renew(&standing, reason, &answers);
+            assert_eq!(commits.len(), 1);
+            assert_eq!(settled.account().device_id.as_deref(), device);
+            assert_eq!(settled.account().access_token, None);
+            match settled.result.unwrap_err() {
+                AuthError::SoftLogout { device_id, .. } => assert_eq!(device_id.as_deref(), device),
+                AuthError::SignedOut { .. } => assert_eq!(device, None),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn as_long_as_the_access_token_is_good_a_refused_refresh_token_ends_nothing() {
+    let due = json!({ "expires_at": NOW + 100, "renew_at": NOW });
+    let mut standing = Standing::new(account(due));
+    let refusal = [done(403, &json!({ "errcode": "M_FORBIDDEN" }))];
+    let ok = done(200, &json!({}));
+    let mut requests = 0;
+    let called = call(&mut standing, NOW, std::slice::from_ref(&ok), |standing| {
+        let (settled, commits, sent) = renew(standing, Reason::Due, &refusal);
+        assert!(commits.is_empty());
+        requests += sent;
+        standing.settle(&settled);
+        settled.result
+    });
+    assert_eq!(called.result.unwrap(), ok);
+    assert_eq!((called.sent, requests), (vec!["old".to_owned()], 1));
+    // The next call does not ask for it again.
+    let called = call(&mut standing, NOW + 10, &[ok], no_renewal);
+    assert_eq!(called.sent, ["old"]);
+    assert!(called.result.is_ok());
+}
+
+#[test]
+fn what_failed_is_left_alone_for_a_while_and_longer_each_time() {
+    let mut standing = Standing::new(account(json!({})));
+    let refused = Reason::Refused { soft_logout: false };
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        let (settled, _, requests) = renew(&standing, refused, &[done(404, &json!({}))]);
+        standing.settle(&settled);
+        // All renewals here begin at the same moment: only the first one asks.
+        pauses.push(requests);
+    }
+    assert_eq!(pauses, [1, 0, 0, 0, 0, 0, 0, 0]);
+    let (settled, _, requests) = renew(&standing, Reason::Wanted, &[done(404, &json!({}))]);
+    assert!(settled.result.is_err());
+    assert_eq!(requests, 1, "who asks for it gets it");
+}
+
+#[test]
+fn a_refused_call_is_sent_again_once_with_the_new_token() {
+    let renewed = |standing: &mut Standing| {
+        standing.replace(account(json!({ "access_token": "new" })));
+        Ok(())
+    };
+    let mut standing = Standing::new(account(json!({})));
+    let ok = done(200, &json!({}));
+    let answers = [unknown_token(true), ok.clone()];
+    let called = call(&mut standing, NOW, &answers, renewed);
+    assert_eq!(called.sent, ["old", "new"]);
+    assert_eq!(called.renewals, [Reason::Refused { soft_logout: true }]);
+    assert_eq!(called.result.unwrap(), ok);
+    let mut standing = Standing::new(account(json!({})));
+    let answers = [unknown_token(true), unknown_token(false)];
+    let called = call(&mut standing, NOW, &answers, renewed);
+    assert_eq!(called.sent, ["old", "new"]);
+    assert_eq!(called.result.unwrap(), unknown_token(false));
+}
+
+#[test]
+fn a_locked_account_keeps_its_session_and_is_probed_slowly() {
+    let mut standing = Standing::new(account(json!({})));
+    let body = json!({ "errcode": "M_USER_LOCKED", "error": "locked", "soft_logout": true });
+    let locked = [done(401, &body)];
+    let is_locked = |called: &Called| matches!(called.result, Err(AuthError::UserLocked { .. }));
+    let mut probes = Vec::new();
+    for second in 0..3600 {
+        let called = call(&mut standing, NOW + second * 1000, &locked, no_renewal);
+        assert!(is_locked(&called));
+        if !called.sent.is_empty() {
+            probes.push(second);
+        }
+    }
+    assert_eq!(
+        probes,
+        [0, 10, 30, 70, 150, 310, 630, 1230, 1830, 2430, 3030]
+    );
+    assert_eq!(standing.account(), &account(json!({})));
+    let ok = [done(200, &json!({}))];
+    let after = NOW + 4000 * 1000;
+    assert!(call(&mut standing, after, &ok, no_renewal).result.is_ok());
+    // It is locked no more.
+    assert_eq!(call(&mut standing, after, &ok, no_renewal).sent, ["old"]);
+}
+
+#[test]
+fn a_suspended_account_is_told_as_such_and_stays() {
+    let mut standing = Standing::new(account(json!({})));
+    let body = json!({ "errcode": "M_USER_SUSPENDED", "error": "be good" });
+    let called = call(&mut standing, NOW, &[done(403, &body)], no_renewal);
+    let error = called.result.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "https://e.org has suspended @a:e.org, who may not do this: \"be good\"; ask its administrators"
+    );
+    assert_eq!(standing.account(), &account(json!({})));
+}
+
+#[test]
+fn a_session_that_has_ended_sends_nothing() {
+    let mut standing = Standing::new(account(json!({ "access_token": null })));
+    let called = call(&mut standing, NOW, &[], no_renewal);
+    assert!(matches!(called.result, Err(AuthError::NotSignedIn { .. })));
+    assert!(called.sent.is_empty());
+}
