@@ -11,5 +11,6 @@ mod live_sliding_sync;
 mod oauth;
 mod server;
 mod session;
+mod staying;
 mod store;
 mod writers;

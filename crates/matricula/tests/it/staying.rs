@@ -1,0 +1,270 @@
+//! Staying signed in: many calls at once, many processes at once, over tokens that expire.
+
+use std::{
+    env,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use matricula::{
+    AccountStore, Error, Keeper, Session,
+    api::client::whoami::GetTokenOwner,
+    auth::{Account, AuthError, Wishes},
+    http::Runner,
+    job::{Patch, ServerUrl},
+    register,
+};
+use matricula_homeserver::{Config, Options, Server as Homeserver};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::server::{Request, Server};
+
+const USER: &str = "MATRICULA_TEST_STAYING";
+const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
+/// How long tokens of the homeserver live here: long enough for a slow machine to use one.
+const LIFETIME: Duration = Duration::from_secs(2);
+const REFRESH: &str = "/_matrix/client/v3/refresh";
+
+fn account(server: &ServerUrl) -> Account {
+    serde_json::from_value(json!({
+        "user_id": "@alice:example.org", "server": server, "device_id": "LAPTOP",
+        "access_token": "old", "refresh_token": "renew-1", "expires_at": null,
+    }))
+    .unwrap()
+}
+
+/// A store with this account in it.
+fn store(account: &Account) -> (TempDir, AccountStore) {
+    let dir = TempDir::new().unwrap();
+    let mut store = AccountStore::new(dir.path());
+    let mut patch = Patch::default();
+    account.put_into(&mut patch);
+    store.commit(&patch).unwrap();
+    (dir, store)
+}
+
+/// Takes the new token alone, once it was renewed.
+fn rotating() -> Server {
+    Server::start(|request| match (&*request.path, request.token.as_deref()) {
+        (WHOAMI, Some("new")) => (200, json!({ "user_id": "@alice:example.org" })),
+        (WHOAMI, _) => (
+            401,
+            json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "expired", "soft_logout": true }),
+        ),
+        (REFRESH, None) if request.body["refresh_token"] == "renew-1" => (
+            200,
+            json!({ "access_token": "new", "refresh_token": "renew-2" }),
+        ),
+        other => panic!("{other:?}"),
+    })
+}
+
+fn count(requests: &[Request], path: &str) -> usize {
+    requests.iter().filter(|one| one.path == path).count()
+}
+
+#[test]
+fn a_session_can_be_shared_among_threads() {
+    fn is_shared<T: Clone + Send + Sync + 'static>() {}
+    is_shared::<Session>();
+}
+
+#[tokio::test]
+async fn many_calls_and_many_sessions_renew_a_refused_token_once() {
+    let server = rotating();
+    let (_dir, store) = store(&account(&server.url));
+    let mut calls = JoinSet::new();
+    for _ in 0..3 {
+        // As three processes would open it.
+        let session = Session::from_store(store.clone(), None).unwrap();
+        for _ in 0..8 {
+            let session = session.clone();
+            calls.spawn(async move { session.call(GetTokenOwner::default()).await });
+        }
+    }
+    let answers = calls.join_all().await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(count(&server.requests(), REFRESH), 1);
+    let kept = store.account(None).unwrap().unwrap();
+    assert_eq!(kept.refresh_token, Some("renew-2".into()));
+}
+
+#[tokio::test]
+async fn a_renewal_waits_for_the_lock_of_another_process_and_holds_nothing_else_up() {
+    let server = rotating();
+    let (_dir, store) = store(&account(&server.url));
+    let session = Session::from_store(store.clone(), None).unwrap();
+    let turn = store.try_turn(&session.account().user_id).unwrap();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.refresh().await }
+    });
+    // On one thread: were it blocked, this would never come back.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!waiting.is_finished());
+    // The other process has renewed it.
+    let mut renewed = account(&server.url);
+    renewed.access_token = Some("new".into());
+    let mut patch = Patch::default();
+    renewed.put_into(&mut patch);
+    store.clone().commit(&patch).unwrap();
+    drop(turn);
+    waiting.await.unwrap().unwrap();
+    assert_eq!(session.account().access_token, Some("new".into()));
+    assert_eq!(server.requests().len(), 0, "there was nothing to ask for");
+}
+
+#[tokio::test]
+async fn a_renewal_goes_on_when_the_call_that_needed_it_is_given_up() {
+    let server = rotating();
+    let (_dir, store) = store(&account(&server.url));
+    let session = Session::from_store(store.clone(), None).unwrap();
+    let turn = store.try_turn(&session.account().user_id).unwrap();
+    let call = session.call(GetTokenOwner::default());
+    let given_up = tokio::time::timeout(Duration::from_millis(200), call).await;
+    assert!(given_up.is_err());
+    drop(turn);
+    let new = Some("new".into());
+    while session.account().access_token != new {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(store.account(None).unwrap().unwrap().access_token, new);
+}
+
+#[tokio::test]
+async fn a_session_that_ended_softly_keeps_its_device_and_sends_nothing_more() {
+    let server = Server::start(|_| {
+        (
+            401,
+            json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "gone", "soft_logout": true }),
+        )
+    });
+    let mut account = account(&server.url);
+    account.refresh_token = None;
+    let (_dir, store) = store(&account);
+    let session = Session::from_store(store.clone(), None).unwrap();
+    let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+    let Error::Auth(AuthError::SoftLogout { device_id, .. }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(device_id.as_deref(), Some("LAPTOP"));
+    let kept = store.account(None).unwrap().unwrap();
+    assert_eq!(kept.device_id.as_deref(), Some("LAPTOP"));
+    assert_eq!(kept.access_token, None);
+    let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Auth(AuthError::NotSignedIn { .. })),
+        "{error:?}"
+    );
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn an_account_that_is_not_kept_is_told_with_where_it_was_looked_for() {
+    let dir = TempDir::new().unwrap();
+    let store = AccountStore::new(dir.path());
+    let error = Session::from_store(store.clone(), Some("@bot:example.org")).unwrap_err();
+    let path = store.path().display().to_string();
+    assert_eq!(
+        error.to_string(),
+        format!("no account @bot:example.org is kept in {path}; register or sign in first")
+    );
+}
+
+/// An account on a homeserver whose tokens live this long.
+async fn short_lived(lifetime: Duration, store: &AccountStore) -> (Homeserver, String) {
+    let config = Config::default().with_access_token_lifetime(lifetime);
+    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
+    let mut wishes = Wishes::default();
+    wishes.refresh_token = true;
+    let session = register(homeserver.url().as_str())
+        .wishes(wishes)
+        .keep_in(store.clone())
+        .await
+        .unwrap();
+    let user_id = session.account().user_id.to_string();
+    (homeserver, user_id)
+}
+
+/// Calls until that many tokens have been seen, again and again from several clones.
+async fn call_over_tokens(session: Session, tokens: usize) {
+    let mut seen = vec![session.account().access_token];
+    while seen.len() < tokens {
+        let calls: JoinSet<_> = (0..4)
+            .map(|_| {
+                let session = session.clone();
+                async move { session.call(GetTokenOwner::default()).await }
+            })
+            .collect();
+        for answer in calls.join_all().await {
+            answer.unwrap();
+        }
+        let token = session.account().access_token;
+        if !seen.contains(&token) {
+            seen.push(token);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_share_an_account_call_over_tokens_that_expire() {
+    let dir = TempDir::new().unwrap();
+    let store = AccountStore::new(dir.path());
+    let (_homeserver, user_id) = short_lived(LIFETIME, &store).await;
+    let mut sessions = JoinSet::new();
+    for _ in 0..3 {
+        let session = Session::from_store(store.clone(), Some(&user_id)).unwrap();
+        sessions.spawn(call_over_tokens(session, 3));
+    }
+    sessions.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_of_its_own_opens_the_account_and_stays_signed_in() {
+    if let Ok(user_id) = env::var(USER) {
+        return call_over_tokens(Session::from_account(&user_id).unwrap(), 2).await;
+    }
+    let dir = TempDir::new().unwrap();
+    let store = AccountStore::new(dir.path());
+    let (_homeserver, user_id) = short_lived(LIFETIME, &store).await;
+    let before = store.account(None).unwrap();
+    let mut child = spawn(&dir, &user_id);
+    let ended = tokio::task::block_in_place(|| child.wait()).unwrap();
+    assert!(ended.success());
+    assert_ne!(store.account(None).unwrap(), before);
+}
+
+fn spawn(dir: &TempDir, user_id: &str) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([
+            "staying::a_process_of_its_own_opens_the_account_and_stays_signed_in",
+            "--exact",
+        ])
+        .env("MATRICULA_HOME", dir.path())
+        .env(USER, user_id)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_share_an_account_stay_signed_in_and_one_that_is_killed_frees_its_lock() {
+    let dir = TempDir::new().unwrap();
+    let store = AccountStore::new(dir.path());
+    let (_homeserver, user_id) = short_lived(LIFETIME, &store).await;
+    let mut killed = spawn(&dir, &user_id);
+    let mut children = [(); 2].map(|()| spawn(&dir, &user_id));
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    for child in &mut children {
+        let ended = tokio::task::block_in_place(|| child.wait()).unwrap();
+        assert!(ended.success());
+    }
+    let kept = store.account(Some(&user_id)).unwrap().unwrap();
+    let session = Session::new(kept, Runner::default()).keep_in(store);
+    session.call(GetTokenOwner::default()).await.unwrap();
+}
