@@ -8,6 +8,7 @@ use matricula_job::{Cx, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
+    bounds::Bound,
     millis,
     refusal::Fault,
     tokens::{ALPHANUMERIC, digest},
@@ -16,8 +17,13 @@ use super::{
 /// How long a token may take from the browser to the client and back.
 const LIFETIME: Duration = Duration::from_secs(2 * 60);
 
-/// How many may be under way; beyond it the oldest is forgotten.
-const MAX_TOKENS: i64 = 5_000;
+/// Tokens under way: the oldest is forgotten first.
+const BOUND: Bound = Bound {
+    table: "login_tokens",
+    max: 5_000,
+    may_go: "true",
+    first: "expires_at",
+};
 
 /// A new token for this user.
 pub(super) fn issue(cx: &mut Cx<'_>, tx: &Transaction<'_>, user: i64) -> Result<String, Fault> {
@@ -25,11 +31,7 @@ pub(super) fn issue(cx: &mut Cx<'_>, tx: &Transaction<'_>, user: i64) -> Result<
         "DELETE FROM login_tokens WHERE expires_at <= ?1",
         [millis(cx.now)],
     )?;
-    tx.execute(
-        "DELETE FROM login_tokens WHERE rowid IN
-             (SELECT rowid FROM login_tokens ORDER BY expires_at DESC LIMIT -1 OFFSET ?1)",
-        [MAX_TOKENS - 1],
-    )?;
+    BOUND.make_room(tx)?;
     let token = format!("mtl_{}", cx.entropy.text(ALPHANUMERIC, 43));
     tx.execute(
         "INSERT INTO login_tokens (digest, user, expires_at) VALUES (?1, ?2, ?3)",

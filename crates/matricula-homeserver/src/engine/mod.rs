@@ -1,6 +1,7 @@
 //! The homeserver itself: one request in, one answer out, no clock, no randomness, no sockets.
 
 mod account;
+mod bounds;
 mod discovery;
 mod entrance;
 mod identity;

@@ -6,6 +6,7 @@ use matricula_job::{Cx, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
+    bounds::Bound,
     millis,
     refusal::Fault,
     tokens::{ALPHANUMERIC, digest},
@@ -14,8 +15,13 @@ use super::{
 /// How long a page may lie open.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// How many pages may lie open; beyond it the oldest on which nobody has signed in is forgotten.
-const MAX_VISITS: i64 = 5_000;
+/// Pages that lie open: the oldest on which nobody has signed in is forgotten first.
+const BOUND: Bound = Bound {
+    table: "visits",
+    max: 5_000,
+    may_go: "true",
+    first: "user IS NOT NULL, expires_at",
+};
 
 /// Somebody's page: the token that its form brings back. It proves that the form was not made up by
 /// another site, and carries who has signed in.
@@ -29,11 +35,7 @@ pub(super) fn open(
         "DELETE FROM visits WHERE expires_at <= ?1",
         [millis(cx.now)],
     )?;
-    tx.execute(
-        "DELETE FROM visits WHERE rowid IN (SELECT rowid FROM visits
-             ORDER BY user IS NULL, expires_at DESC LIMIT -1 OFFSET ?1)",
-        [MAX_VISITS - 1],
-    )?;
+    BOUND.make_room(tx)?;
     let token = cx.entropy.text(ALPHANUMERIC, 43);
     tx.execute(
         "INSERT INTO visits (digest, about, user, expires_at) VALUES (?1, ?2, ?3, ?4)",

@@ -3,14 +3,19 @@
 use std::{fs, path::Path};
 
 use matricula_homeserver::{
-    Config, Database, Error, Homeserver, Limit, Limits, Policy, RegistrationToken,
+    Config, Database, Delegation, Error, Homeserver, Limit, Limits, OAuth, Policy,
+    RegistrationToken, Sso,
 };
 use matricula_job::{SeededEntropy, Timestamp};
 use serde_json::json;
 
-use crate::{Home, PASSWORD, REGISTER, VALIDITY, text};
+use crate::{
+    Home, PASSWORD, REGISTER, VALIDITY,
+    person::{self, Led},
+    text,
+};
 
-fn open(path: &Path, config: Config) -> Result<Home, Error> {
+pub(crate) fn open(path: &Path, config: Config) -> Result<Home, Error> {
     let server = Homeserver::new(config)?;
     Ok(Home {
         database: Database::file(path, &server)?,
@@ -77,6 +82,83 @@ fn a_newer_database_is_left_alone() {
     drop(newer);
     let error = open(&path, Config::default()).err().unwrap();
     assert!(matches!(error, Error::Newer { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_database_of_the_first_format_is_brought_up_to_date_with_its_accounts() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let mut home = open(&path, Config::default()).unwrap();
+    home.register_named("alice").ok();
+    drop(home);
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.pragma_update(None, "foreign_keys", false).unwrap();
+    for table in LATER_TABLES {
+        database
+            .execute_batch(&format!("DROP TABLE {table}"))
+            .unwrap();
+    }
+    database.pragma_update(None, "user_version", 1).unwrap();
+    drop(database);
+    let mut home = open(&path, Config::default().with_oauth(OAuth::beside())).unwrap();
+    home.login("alice", json!({})).ok();
+    let metadata = crate::oauth::metadata();
+    let client = home.send(crate::post("/oauth2/registration", metadata));
+    assert_eq!(client.0.status, 201);
+}
+
+/// What formats after the first added.
+const LATER_TABLES: [&str; 7] = [
+    "visits",
+    "login_tokens",
+    "oauth_codes",
+    "oauth_device_codes",
+    "oauth_sessions",
+    "oauth_clients",
+    "provisions",
+];
+
+#[test]
+fn the_file_tells_no_code_or_token_of_oauth_and_single_sign_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let config = Config::default()
+        .with_oauth(OAuth::beside())
+        .with_sso(Sso::default());
+    let mut home = open(&path, config).unwrap();
+    home.register_named("alice").ok();
+    let client = crate::oauth::client(&mut home);
+    let address = crate::oauth::url(&crate::oauth::sign_up_request(&client));
+    let consent = person::sign_in(&mut home, &address, "alice", PASSWORD);
+    let open_visit = person::visit(home.send(person::link(&address)).text());
+    let led = Led::of(&person::press(&mut home, &address, &consent, "allow", &[]));
+    let code = led.parameter("code").unwrap();
+    let tokens = crate::oauth::redeem(&mut home, &client, code).ok();
+    let scope = tokens["scope"].as_str().unwrap();
+    let fields = [("client_id", client.as_str()), ("scope", scope)];
+    let begun = home.send(person::form("/oauth2/device", &fields)).ok();
+    let address = "/_matricula/sso?redirectUrl=https://app.example.com/";
+    let consent = person::sign_in(&mut home, address, "alice", PASSWORD);
+    let led = Led::of(&person::press(&mut home, address, &consent, "allow", &[]));
+    let secrets = [
+        open_visit,
+        code.to_owned(),
+        text(&tokens, "access_token"),
+        text(&tokens, "refresh_token"),
+        text(&begun, "device_code"),
+        text(&begun, "user_code"),
+        text(&begun, "user_code").replace('-', ""),
+        led.parameter("loginToken").unwrap().to_owned(),
+    ];
+    let mut content = Vec::new();
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        content.extend(fs::read(entry.unwrap().path()).unwrap());
+    }
+    let holds = |text: &str| content.windows(text.len()).any(|it| it == text.as_bytes());
+    assert!(holds(&client), "the files are where this test looks");
+    for secret in secrets {
+        assert!(!holds(&secret), "{secret}");
+    }
 }
 
 #[test]
@@ -166,6 +248,10 @@ fn a_tokens_uses_and_expiry_follow_the_configuration() {
 #[test]
 fn a_configuration_that_cannot_be_is_refused_in_words() {
     let limits = Limits::default().with_login(Limit::new(0.0, 1));
+    let delegated = |url: &str| {
+        let delegation = Delegation::new(url.parse().unwrap(), "secret");
+        Config::default().with_oauth(OAuth::instead().with_delegation(delegation))
+    };
     for (config, word) in [
         (Config::default().with_server_name("no name"), "server name"),
         (
@@ -200,6 +286,16 @@ fn a_configuration_that_cannot_be_is_refused_in_words() {
             "64",
         ),
         (Config::default().with_limits(limits), "let nothing through"),
+        (delegated("http://192.0.2.1:8008"), "loopback"),
+        (delegated("https://127.0.0.1:8448"), "loopback"),
+        (
+            Config::default().with_sso(Sso::default().with_provider("a b", "A")),
+            "identity provider",
+        ),
+        (
+            Config::default().with_sso(Sso::default().with_provider("a", "")),
+            "identity provider",
+        ),
         (Config::default().with_exclusive(""), "every username"),
         (
             Config::default().with_access_token_lifetime(std::time::Duration::ZERO),

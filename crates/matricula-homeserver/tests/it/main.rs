@@ -4,6 +4,7 @@
 mod chromium;
 mod database;
 mod deactivation;
+mod delegation;
 mod devices;
 mod dir;
 mod discovery;

@@ -8,8 +8,10 @@ use crate::{Home, Reply};
 /// A request for an address as a link holds it.
 pub(crate) fn link(address: &str) -> Request {
     let path = match address.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-        None => address,
+        Some((_, rest)) if !address.starts_with('/') => {
+            rest.find('/').map_or("/", |at| &rest[at..])
+        }
+        _ => address,
     };
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut request = Request::new(Method::Get, path);

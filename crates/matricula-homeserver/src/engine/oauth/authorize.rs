@@ -15,6 +15,7 @@ use rusqlite::params;
 
 use super::{AUTHORIZE, Consent, Failure, clients::Client, sessions};
 use crate::engine::{
+    bounds::Bound,
     entrance::{Door, Turn},
     layout::{escape, lead_to},
     millis,
@@ -30,8 +31,13 @@ const LIFETIME: Duration = Duration::from_secs(60);
 /// How long a code is remembered after that, to notice that somebody uses it again.
 const MEMORY: Duration = Duration::from_secs(10 * 60);
 
-/// How many codes are remembered; beyond it the oldest is forgotten.
-const MAX_CODES: i64 = 5_000;
+/// Codes: the oldest is forgotten first.
+const BOUND: Bound = Bound {
+    table: "oauth_codes",
+    max: 5_000,
+    may_go: "true",
+    first: "expires_at",
+};
 
 /// How to answer a client by way of the browser.
 struct Back<'a> {
@@ -194,11 +200,7 @@ impl Back<'_> {
             "DELETE FROM oauth_codes WHERE expires_at <= ?1",
             [forgotten],
         )?;
-        call.tx.execute(
-            "DELETE FROM oauth_codes WHERE rowid IN
-                 (SELECT rowid FROM oauth_codes ORDER BY expires_at DESC LIMIT -1 OFFSET ?1)",
-            [MAX_CODES - 1],
-        )?;
+        BOUND.make_room(call.tx)?;
         let code = cx.entropy.text(ALPHANUMERIC, 43);
         call.tx.execute(
             "INSERT INTO oauth_codes (digest, client, user, redirect_uri, challenge, scope, expires_at)

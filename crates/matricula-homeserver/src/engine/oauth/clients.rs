@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{Failure, unstored};
 use crate::engine::{
+    bounds::Bound,
     millis,
     redirect::{Target, is_loopback},
     refusal::Fault,
@@ -26,9 +27,14 @@ pub(super) const GRANT_TYPES: [GrantType; 3] = [
     GrantType::DeviceCode,
 ];
 
-/// How many clients are kept; beyond it the one without a session that was heard of least recently
-/// is forgotten.
-const MAX_CLIENTS: i64 = 5_000;
+/// Clients: the one that was heard of least recently is forgotten first, but none that [has a
+/// session](https://spec.matrix.org/v1.19/client-server-api/#dynamic-client-registration-flow).
+const BOUND: Bound = Bound {
+    table: "oauth_clients",
+    max: 5_000,
+    may_go: "id NOT IN (SELECT client FROM oauth_sessions)",
+    first: "used_at",
+};
 
 /// The longest text among a client's metadata, in bytes.
 const MAX_TEXT: usize = 2048;
@@ -119,12 +125,7 @@ fn known(tx: &Transaction<'_>, now: Timestamp, metadata: &str) -> Result<Option<
 }
 
 fn insert(tx: &Transaction<'_>, cx: &mut Cx<'_>, metadata: &str) -> Result<String, Fault> {
-    tx.execute(
-        "DELETE FROM oauth_clients WHERE id IN (SELECT id FROM oauth_clients
-             WHERE id NOT IN (SELECT client FROM oauth_sessions)
-             ORDER BY used_at DESC LIMIT -1 OFFSET ?1)",
-        [MAX_CLIENTS - 1],
-    )?;
+    BOUND.make_room(tx)?;
     let id = cx.entropy.text(ALPHANUMERIC, 26);
     tx.execute(
         "INSERT INTO oauth_clients (id, metadata, used_at) VALUES (?1, ?2, ?3)",

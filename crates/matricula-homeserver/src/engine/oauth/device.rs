@@ -13,6 +13,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Consent, Failure, LINK, clients::Client, sessions, token::grant_error, unstored};
 use crate::engine::{
+    bounds::Bound,
     entrance::{Door, Field, Form, Turn},
     layout::{escape, html},
     limits::Bucket,
@@ -31,8 +32,13 @@ const MEMORY: Duration = Duration::from_secs(10 * 60);
 /// How long a client waits between two questions, and by how much longer once it was too fast.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How many codes are remembered; beyond it the oldest is forgotten.
-const MAX_CODES: i64 = 5_000;
+/// Codes: the oldest is forgotten first.
+const BOUND: Bound = Bound {
+    table: "oauth_device_codes",
+    max: 5_000,
+    may_go: "true",
+    first: "expires_at",
+};
 
 /// Letters that are not mistaken for others, and that make no words.
 const LETTERS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
@@ -78,12 +84,7 @@ fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
         "DELETE FROM oauth_device_codes WHERE expires_at <= ?1",
         [forgotten],
     )?;
-    tx.execute(
-        "DELETE FROM oauth_device_codes WHERE rowid IN
-             (SELECT rowid FROM oauth_device_codes ORDER BY expires_at DESC LIMIT -1 OFFSET ?1)",
-        [MAX_CODES - 1],
-    )?;
-    Ok(())
+    BOUND.make_room(tx)
 }
 
 /// A device code as a client asks about it.

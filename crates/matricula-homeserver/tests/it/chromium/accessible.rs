@@ -192,7 +192,7 @@ async fn every_page_can_be_used_without_seeing_it_in_light_and_dark_and_narrow()
     assert_accessible(&browser, "code");
     browser.open(&format!("{}?code=BCDF", begun.verification_uri));
     assert_accessible(&browser, "code-wrong");
-    browser.open(&begun.verification_uri_complete.as_deref().unwrap());
+    browser.open(begun.verification_uri_complete.as_deref().unwrap());
     browser.fill("Username", "anna");
     browser.fill("Password", "p");
     browser.press("Sign in");

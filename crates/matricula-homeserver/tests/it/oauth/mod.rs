@@ -4,6 +4,7 @@ mod authorize;
 mod clients;
 mod code;
 mod device;
+mod hostile;
 mod metadata;
 mod tokens;
 
@@ -18,10 +19,10 @@ use crate::{
 };
 
 const TOKEN: &str = "/oauth2/token";
-const REDIRECT: &str = "http://127.0.0.1:4567/callback";
-const DEVICE_ID: &str = "ABCDEFGHIJ";
+pub(crate) const REDIRECT: &str = "http://127.0.0.1:4567/callback";
+pub(crate) const DEVICE_ID: &str = "ABCDEFGHIJ";
 /// The pair that RFC 7636 gives as its example.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A home with OAuth 2.0 beside its own ways, where alice has an account.
@@ -31,7 +32,7 @@ fn home() -> Home {
     home
 }
 
-fn metadata() -> Value {
+pub(crate) fn metadata() -> Value {
     json!({
         "client_uri": "https://example.com/",
         "client_name": "Example <Client>",
@@ -49,7 +50,7 @@ fn register_client(home: &mut Home, metadata: Value) -> Reply {
 }
 
 #[track_caller]
-fn client(home: &mut Home) -> String {
+pub(crate) fn client(home: &mut Home) -> String {
     let reply = register_client(home, metadata());
     assert_eq!(reply.0.status, 201, "{}", reply.text());
     text(&reply.json(), "client_id")
@@ -61,7 +62,7 @@ fn request(client: &str) -> AuthorizationRequest {
     AuthorizationRequest::new(client, REDIRECT, scope, "the state", challenge)
 }
 
-fn url(request: &AuthorizationRequest) -> String {
+pub(crate) fn url(request: &AuthorizationRequest) -> String {
     request.url("https://h/oauth2/authorize").unwrap()
 }
 
@@ -80,7 +81,7 @@ fn code(home: &mut Home, client: &str) -> String {
     led.parameter("code").unwrap().to_owned()
 }
 
-fn redeem(home: &mut Home, client: &str, code: &str) -> Reply {
+pub(crate) fn redeem(home: &mut Home, client: &str, code: &str) -> Reply {
     redeem_with(home, client, code, REDIRECT, VERIFIER)
 }
 
@@ -132,6 +133,6 @@ fn refused(reply: &Reply, status: u16, error: &str) {
     assert!(json["error_description"].is_string(), "{json}");
 }
 
-fn sign_up_request(client: &str) -> AuthorizationRequest {
+pub(crate) fn sign_up_request(client: &str) -> AuthorizationRequest {
     request(client).prompt(Prompt::Create)
 }
