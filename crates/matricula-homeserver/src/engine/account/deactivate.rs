@@ -32,7 +32,12 @@ impl Call<'_> {
             "UPDATE users SET password_hash = NULL, is_deactivated = 1 WHERE id = ?1",
             [user],
         )?;
-        for table in ["login_tokens", "visits", "oauth_codes"] {
+        for table in [
+            "login_tokens",
+            "visits",
+            "oauth_codes",
+            "oauth_device_codes",
+        ] {
             let sql = format!("DELETE FROM {table} WHERE user = ?1");
             self.tx.execute(&sql, [user])?;
         }

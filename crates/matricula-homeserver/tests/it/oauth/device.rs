@@ -124,6 +124,21 @@ fn a_device_code_is_its_clients_alone() {
 }
 
 #[test]
+fn a_device_that_was_allowed_is_not_let_in_once_the_account_has_ended() {
+    let mut home = home();
+    let client = client(&mut home);
+    let begun = begin(&mut home, &client);
+    decide(&mut home, &begun, "allow");
+    let own = home.login("alice", json!({})).ok();
+    let auth = json!({ "type": "m.login.password", "password": PASSWORD,
+        "identifier": { "type": "m.id.user", "user": "alice" } });
+    let token = text(&own, "access_token");
+    let path = "/_matrix/client/v3/account/deactivate";
+    home.post_as(&token, path, json!({ "auth": auth })).ok();
+    refused(&poll(&mut home, &client, &begun), 400, "invalid_grant");
+}
+
+#[test]
 fn a_client_must_be_known_and_registered_and_name_its_device() {
     let mut home = home();
     let known = client(&mut home);
