@@ -7,8 +7,9 @@ use super::is_opaque;
 
 /// An [OAuth 2.0] authorization server on the same port, with pages to sign in and up on.
 ///
-/// It asks who signs up what the first of [`Config::flows`](crate::Config::flows) asks: a
-/// registration token, the terms. Access tokens live for
+/// It asks who signs up what [`Config::flows`](crate::Config::flows) ask: a registration token, the
+/// terms. Of several it takes the first without an email address, telephone number or captcha; where
+/// each has one of those, nobody signs up here. Access tokens live for
 /// [`Config::access_token_lifetime`](crate::Config::access_token_lifetime), or else five minutes.
 ///
 /// [OAuth 2.0]: https://spec.matrix.org/v1.19/client-server-api/#oauth-20-api

@@ -17,6 +17,13 @@ use crate::{
     config::{REGISTRATION_TOKEN, TERMS},
 };
 
+/// Stages that a form cannot complete.
+const ELSEWHERE: [&str; 3] = [
+    "m.login.email.identity",
+    "m.login.msisdn",
+    "m.login.recaptcha",
+];
+
 /// What a person is to come in for.
 pub(super) struct Door<'a> {
     /// All that the page is about: a form of another page is not taken.
@@ -180,13 +187,20 @@ impl Call<'_> {
     }
 
     fn may_sign_up(&self) -> bool {
-        self.home.config.registration == Registration::Open
+        self.home.config.registration == Registration::Open && self.flow().is_some()
     }
 
-    /// Whether the first way to register has this stage.
+    /// The first way to register that goes on one page: what is proved elsewhere does not.
+    fn flow(&self) -> Option<&[String]> {
+        let mut flows = self.home.config.flows.iter();
+        let flow = flows.find(|flow| !flow.iter().any(|it| ELSEWHERE.contains(&it.as_str())));
+        flow.map(Vec::as_slice)
+    }
+
+    /// Whether that way has this stage.
     fn asks_for(&self, stage: &str) -> bool {
-        let first = self.home.config.flows.first();
-        first.is_some_and(|flow| flow.iter().any(|it| it == stage))
+        self.flow()
+            .is_some_and(|flow| flow.iter().any(|it| it == stage))
     }
 
     fn ask(

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use matricula_homeserver::{Config, Error, Options, Policy, Registration, Server};
+use matricula_homeserver::{Config, Error, OAuth, Options, Policy, Registration, Server};
 use matricula_job::Timestamp;
 use serde_json::json;
 
@@ -262,4 +262,22 @@ async fn a_port_in_use_is_named() {
     let options = Options::new(Config::default()).listening_on(address);
     let error = Server::start(options).await.unwrap_err().to_string();
     assert!(error.contains(port), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_of_other_sites_reach_endpoints_and_not_pages() {
+    let config = Config::default().with_oauth(OAuth::beside());
+    let server = Server::start(Options::new(config)).await.unwrap();
+    for (method, path, is_open) in [
+        ("POST", "/oauth2/token", true),
+        ("POST", "/oauth2/registration", true),
+        ("GET", "/_matrix/client/v1/auth_metadata", true),
+        ("GET", "/oauth2/authorize", false),
+        ("GET", "/link", false),
+        ("GET", "/account", false),
+    ] {
+        let answer = send(server.url(), method, path, &[], b"").unwrap();
+        let allowed = answer.header("access-control-allow-origin");
+        assert_eq!(allowed.is_some(), is_open, "{path}");
+    }
 }

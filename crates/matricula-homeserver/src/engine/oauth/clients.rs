@@ -167,16 +167,9 @@ fn checked(asked: ClientMetadata) -> Result<ClientMetadata, Failure> {
         .into_iter()
         .filter(|known| grants.contains(known))
         .collect();
-    let redirect_uris = asked.redirect_uris.unwrap_or_default();
     let by_browser = grants.contains(&GrantType::AuthorizationCode);
-    if by_browser && redirect_uris.is_empty() || redirect_uris.len() > MAX_REDIRECT_URIS {
-        let description = format!("redirect_uris has 1 to {MAX_REDIRECT_URIS} addresses");
-        let code = OAuthErrorCode::InvalidRedirectUri;
-        return Err(Failure::new(code, description));
-    }
-    for uri in &redirect_uris {
-        check_redirect_uri(uri, &base_host, is_native)?;
-    }
+    let redirect_uris = asked.redirect_uris.unwrap_or_default();
+    check_redirect_uris(&redirect_uris, by_browser, &base_host, is_native)?;
     let types = asked.response_types.unwrap_or(vec!["code".to_owned()]);
     if by_browser && !types.iter().any(|it| it == "code") {
         return Err(metadata_error("response_types does not have code"));
@@ -218,6 +211,21 @@ fn is_below(url: &Url, base_host: &str) -> bool {
     let host = url.host_str().unwrap_or_default();
     let above = host.strip_suffix(base_host);
     above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
+fn check_redirect_uris(
+    uris: &[String],
+    are_needed: bool,
+    base_host: &str,
+    is_native: bool,
+) -> Result<(), Failure> {
+    if are_needed && uris.is_empty() || uris.len() > MAX_REDIRECT_URIS {
+        let description = format!("redirect_uris has 1 to {MAX_REDIRECT_URIS} addresses");
+        let code = OAuthErrorCode::InvalidRedirectUri;
+        return Err(Failure::new(code, description));
+    }
+    let mut uris = uris.iter();
+    uris.try_for_each(|uri| check_redirect_uri(uri, base_host, is_native))
 }
 
 /// [Where a browser may be led back to][rules].

@@ -192,6 +192,26 @@ fn where_registration_is_closed_nobody_is_offered_it() {
 }
 
 #[test]
+fn the_page_is_no_way_round_an_email_address_telephone_number_or_captcha() {
+    for stage in ["email.identity", "msisdn", "recaptcha"] {
+        let stage = format!("m.login.{stage}");
+        let page_of = |flows: Vec<Vec<&str>>| {
+            let config = Config::default().with_oauth(OAuth::beside());
+            let mut home = Home::new(config.with_flows(flows));
+            let client = client(&mut home);
+            let page = home.send(link(&url(&sign_up_request(&client))));
+            page.text().to_owned()
+        };
+        let closed = page_of(vec![vec![&stage, "m.login.dummy"]]);
+        assert!(!closed.contains("Create an account"), "{stage}: {closed}");
+        let token = "m.login.registration_token";
+        let open = page_of(vec![vec![&stage], vec![token]]);
+        assert!(open.contains("Create an account"), "{stage}: {open}");
+        assert!(open.contains("for=\"token\""), "{stage}: {open}");
+    }
+}
+
+#[test]
 fn who_cancels_is_led_back_with_access_denied() {
     let mut home = home();
     let client = client(&mut home);
