@@ -7,6 +7,7 @@ mod live;
 mod live_account;
 mod live_addresses;
 mod live_bot;
+mod live_session;
 mod live_sliding_sync;
 mod oauth;
 mod server;

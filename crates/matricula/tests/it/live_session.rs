@@ -1,0 +1,148 @@
+//! Staying signed in on a real Synapse: expiring tokens, lost answers, soft logout, locked and suspended
+//! accounts.
+
+use std::time::Duration;
+
+use matricula::{
+    AccountStore, Error, Forgetful, Session,
+    api::{
+        Endpoint,
+        client::{create_room::CreateRoom, refresh::Refresh, whoami::GetTokenOwner},
+    },
+    auth::{AuthError, Login, Question, Reply, ServerFacts, Wishes},
+    drive,
+    http::Runner,
+    job::{Body, Job, Method, Secret},
+    register, send,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::live::{Synapse, unique};
+
+/// Longer than tokens live that are not to live long.
+const TOKEN_LIFE: Duration = Duration::from_millis(5_200);
+
+fn nobody(_: &Question) -> Reply {
+    Reply::Nobody
+}
+
+/// A session with a refresh token, and the store that it is kept in.
+async fn refreshable(server: &Synapse) -> (TempDir, AccountStore, Session) {
+    let dir = TempDir::new().unwrap();
+    let store = AccountStore::new(dir.path());
+    let mut wishes = Wishes::default();
+    wishes.refresh_token = true;
+    let session = register(server.url()).wishes(wishes).keep_in(store.clone());
+    let session = session.await.unwrap();
+    (dir, store, session)
+}
+
+async fn as_admin(server: &Synapse, path: String, body: Value) {
+    let token = Secret::from(server.told("/admin/access_token"));
+    let job = Job::new(&server.url().parse().unwrap(), &path, Method::Put, "admin")
+        .with_token(token)
+        .with_body(Body::Json(body.to_string().into()));
+    let answer = send(&Runner::default(), job, |_| {}).await.unwrap();
+    assert!(answer.success(), "{:?}", answer.json_body());
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn sessions_of_one_account_call_over_tokens_that_expire() {
+    let server = Synapse::of("refresh");
+    let (_dir, store, session) = refreshable(&server).await;
+    let other = Session::from_store(store.clone(), None).unwrap();
+    let first = session.account();
+    for _ in 0..2 {
+        tokio::time::sleep(TOKEN_LIFE).await;
+        for session in [&session, &other, &other, &session] {
+            let me = session.call(GetTokenOwner::default()).await.unwrap();
+            assert_eq!(me.device_id, first.device_id);
+        }
+        assert_eq!(store.account(None).unwrap(), Some(session.account()));
+    }
+    assert_ne!(session.account().access_token, first.access_token);
+    assert_eq!(session.account().access_token, other.account().access_token);
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn answers_that_were_lost_are_asked_for_again() {
+    let server = Synapse::of("refresh");
+    let (_dir, store, session) = refreshable(&server).await;
+    let account = session.account();
+    let lost = || Refresh::new(account.refresh_token.clone().unwrap()).job(&account.server);
+    send(session.runner(), lost(), |_| {}).await.unwrap();
+    session.refresh().await.unwrap();
+    session.call(GetTokenOwner::default()).await.unwrap();
+    // One that arrives late replaces a pair that is stored and was not used yet.
+    session.refresh().await.unwrap();
+    let before = session.account();
+    let late = before.replaced.clone().unwrap();
+    let late = Refresh::new(late).job(&before.server);
+    send(session.runner(), late, |_| {}).await.unwrap();
+    session.call(GetTokenOwner::default()).await.unwrap();
+    assert_ne!(session.account().access_token, before.access_token);
+    assert_eq!(store.account(None).unwrap(), Some(session.account()));
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_token_that_expired_is_a_soft_logout_and_the_device_is_signed_in_again() {
+    let server = Synapse::of("shortlived");
+    let session = register(server.url()).username(unique()).await.unwrap();
+    let before = session.account();
+    tokio::time::sleep(TOKEN_LIFE).await;
+    let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+    let Error::Auth(AuthError::SoftLogout { device_id, .. }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(device_id, before.device_id);
+    let facts = ServerFacts::of(before.server.clone());
+    let password = before.password.clone().unwrap();
+    let mut login =
+        Login::new(&facts, before.user_id.to_string(), password).with_device_id(device_id.unwrap());
+    let account = drive(&mut login, session.runner(), &mut Forgetful, &mut nobody).await;
+    let session = Session::new(account.unwrap(), Runner::default());
+    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    assert_eq!(me.device_id, before.device_id);
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_locked_account_keeps_its_session() {
+    let server = Synapse::of("open");
+    let session = register(server.url()).username(unique()).await.unwrap();
+    let before = session.account();
+    let user = format!("/_synapse/admin/v2/users/{}", before.user_id);
+    as_admin(&server, user.clone(), json!({ "locked": true })).await;
+    for _ in 0..2 {
+        let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Auth(AuthError::UserLocked { .. })),
+            "{error:?}"
+        );
+    }
+    assert_eq!(session.account(), before);
+    as_admin(&server, user, json!({ "locked": false })).await;
+    // What a program would do that starts anew.
+    let session = Session::new(before, Runner::default());
+    session.call(GetTokenOwner::default()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn a_suspended_account_reads_and_is_told_why_it_may_not_do_more() {
+    let server = Synapse::of("open");
+    let session = register(server.url()).username(unique()).await.unwrap();
+    let user_id = session.account().user_id;
+    let path = format!("/_synapse/admin/v1/suspend/{user_id}");
+    as_admin(&server, path, json!({ "suspend": true })).await;
+    session.call(GetTokenOwner::default()).await.unwrap();
+    let error = session.call(CreateRoom::default()).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Auth(AuthError::UserSuspended { .. })),
+        "{error:?}"
+    );
+}
