@@ -180,7 +180,10 @@ pub(crate) struct Register {
     pub(crate) method: RegisterMethod,
     #[command(flatten)]
     pub(crate) paste: Paste,
-    /// Go on with a registration that waited for you
+    /// Read the code of the message that the server has sent from a file
+    #[arg(long, value_name = "FILE", requires = "resume")]
+    pub(crate) code_file: Option<PathBuf>,
+    /// Go on with a registration that waited for you; with --email or --phone the server writes again
     #[arg(long, value_name = "ID", conflicts_with_all = ["server", "guest", "inhibit_login", "refresh_token", "device_id", "device_name", "method"])]
     pub(crate) resume: Option<String>,
     /// Print the requests instead of sending them, secrets masked

@@ -112,6 +112,7 @@ pub struct AddressAddition {
     validation: Option<Validation>,
     known: Vec<Secret>,
     session: Option<String>,
+    code: Option<Secret>,
     patience: Option<Patience>,
     tries: u32,
     times: u32,
@@ -152,6 +153,7 @@ impl AddressAddition {
             validation: None,
             known: Vec::new(),
             session: None,
+            code: None,
             patience: None,
             tries: 0,
             times: 0,
@@ -176,6 +178,13 @@ impl AddressAddition {
         self
     }
 
+    /// Sends this code on, where the message that an earlier run asked for had one.
+    #[must_use]
+    pub fn with_code(mut self, code: Secret) -> Self {
+        self.code = Some(code);
+        self
+    }
+
     /// Goes on in a session of the server's: see [`Authenticated::with_session`].
     #[must_use]
     pub fn with_session(mut self, session: impl Into<String>) -> Self {
@@ -185,7 +194,12 @@ impl AddressAddition {
 
     fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
         match &self.validation {
-            Some(validation) if validation.is_sent() => self.add(cx, turn),
+            Some(validation) if validation.is_sent() => {
+                match self.code.take_if(|_| validation.has_code()) {
+                    Some(code) => self.submit(&code, turn),
+                    None => self.add(cx, turn),
+                }
+            }
             Some(_) => self.request_message(turn),
             None => {
                 let secret = cx.entropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 32);

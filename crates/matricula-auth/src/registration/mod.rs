@@ -209,7 +209,8 @@ impl Registration {
         &self.data
     }
 
-    /// The same registration with what the person has to add or change, for going on later.
+    /// The same registration with what the person has to add or change, for going on later. An address
+    /// that is given again is written to again.
     #[must_use]
     pub fn with_answers(mut self, mut answers: Wishes) -> Self {
         if self.wishes.upgrade.is_some() {
@@ -223,6 +224,15 @@ impl Registration {
         }
         if answers.password.is_some() {
             self.password_made = false;
+        }
+        let written_to = [
+            answers.email.clone(),
+            answers.phone.as_ref().map(ToString::to_string),
+        ];
+        for one in &mut self.validations {
+            if one.is_sent() && written_to.iter().flatten().any(|text| *text == one.address) {
+                one.again();
+            }
         }
         self.wishes.answer(answers);
         self

@@ -29,7 +29,10 @@ impl Registration {
         let is_it = |one: &&mut Validation| one.stage == stage && one.address == address;
         let sent = self.validations.iter_mut().find(is_it);
         match sent {
-            Some(one) if one.is_sent() => self.register(Some(stage), turn),
+            Some(one) if one.is_sent() => match self.wishes.code.take_if(|_| one.has_code()) {
+                Some(code) => self.submit(stage, &code, turn),
+                None => self.register(Some(stage), turn),
+            },
             Some(_) => self.request_message(stage, turn),
             None => {
                 self.validations.retain(|one| one.stage != stage);

@@ -30,6 +30,9 @@ pub struct Wishes {
     /// The phone number that the account is to have; then ways that prove it are preferred.
     #[serde(default)]
     pub phone: Option<Phone>,
+    /// The code of the message that was sent to one of the two, where it is known already.
+    #[serde(with = "exposed", default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Secret>,
     /// Whether the person accepts whatever terms the server has.
     pub accept_terms: bool,
     /// The id of the new device; without one it is made.
@@ -50,6 +53,7 @@ impl Wishes {
         self.token = answers.token.or(self.token.take());
         self.email = answers.email.or(self.email.take());
         self.phone = answers.phone.or(self.phone.take());
+        self.code = answers.code.or(self.code.take());
         self.accept_terms |= answers.accept_terms;
     }
 }

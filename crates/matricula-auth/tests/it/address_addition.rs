@@ -321,3 +321,21 @@ fn whatever_the_server_answers_it_ends_within_a_bound() {
         }
     }
 }
+
+#[test]
+fn a_code_that_is_known_is_sent_on_without_asking() {
+    let mut first = adding(phone());
+    let url = "https://id.example.org/submit";
+    first
+        .answer(200, &json!({ "sid": "sid1", "submit_url": url }))
+        .reply(Reply::Nobody);
+    let later = AddressAddition::new(&account(Some("kept")), phone())
+        .after(stored(&first).unwrap())
+        .with_code("123456".into());
+    let mut talk = Talk::start(later);
+    assert_eq!(talk.requests, ["POST /submit"]);
+    assert_eq!(talk.body()["token"], "123456");
+    talk.answer(200, &json!({ "success": true }))
+        .answer(200, &json!({}));
+    talk.ok();
+}

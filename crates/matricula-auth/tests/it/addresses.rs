@@ -402,3 +402,54 @@ fn a_page_is_looked_at_until_the_server_says_that_it_is_done() {
         talk.ok();
     }
 }
+
+#[test]
+fn days_later_the_same_address_given_again_is_written_to_again() {
+    let mut talk = offered(with_email(), &email());
+    let secret = talk.body()["client_secret"].clone();
+    talk.answer(200, &json!({ "sid": "sid1" }))
+        .reply(Reply::Nobody);
+    let answers = Wishes {
+        email: with_email().email,
+        ..Wishes::default()
+    };
+    let later = Talk::start(reload(&talk).with_answers(answers));
+    assert_eq!(later.requests, [EMAIL]);
+    let asked = later.body();
+    assert_eq!(
+        (&asked["send_attempt"], &asked["client_secret"]),
+        (&json!(2), &secret)
+    );
+    // Going on without it writes to nobody.
+    let later = Talk::start(reload(&talk).with_answers(Wishes::default()));
+    assert_eq!(later.requests, ["POST /_matrix/client/v3/register"]);
+}
+
+#[test]
+fn a_code_that_is_known_is_sent_on_without_asking_and_only_once() {
+    let mut talk = with_code("https://id.example.org/submit");
+    talk.reply(Reply::Nobody);
+    let answers = Wishes {
+        code: Some("123456".into()),
+        ..Wishes::default()
+    };
+    let later = || Talk::start(reload(&talk).with_answers(answers.clone()));
+    let mut right = later();
+    assert_eq!(right.requests, ["POST /submit"]);
+    assert_eq!(right.body()["token"], "123456");
+    right.answer(200, &json!({ "success": true }));
+    right.answer(200, &success());
+    right.ok();
+    let mut wrong = later();
+    wrong.answer(400, &refused("M_TOKEN_INCORRECT"));
+    assert!(matches!(
+        wrong.question(),
+        Question::Code { why: Some(_), .. }
+    ));
+    wrong.reply(Reply::Nobody);
+    // It is not sent again with the next run.
+    assert_eq!(
+        Talk::start(reload(&wrong)).requests,
+        ["POST /_matrix/client/v3/register"]
+    );
+}

@@ -151,7 +151,7 @@ pub(crate) struct EmailRemove {
 pub(crate) enum PhoneNumber {
     /// List them
     List(OfAccount),
-    /// Add one: the server sends it a code
+    /// Add one: the server sends it a code; the same command again goes on where it waited for you
     Add(PhoneAdd),
     /// Remove one
     Remove(PhoneRemove),
@@ -162,6 +162,9 @@ pub(crate) struct PhoneAdd {
     /// The number with its country, like GB:07700900001
     #[arg(value_name = "COUNTRY:NUMBER")]
     pub(crate) number: Phone,
+    /// Read the code that the server has sent from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) code_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) authentication: Authentication,
 }

@@ -7,11 +7,13 @@ use matricula::{
         definitions::Medium,
     },
     auth::{Address, AddressAddition, PendingAddress, tables},
-    job::Patch,
+    job::{Patch, Secret},
 };
 use serde_json::json;
 
-use super::{Context, call_failed, dry_run, dry_run_of, run_conversation, session, tell};
+use super::{
+    Context, call_failed, dry_run, dry_run_of, read_secret, run_conversation, session, tell,
+};
 use crate::{
     args::{
         OfAccount,
@@ -43,18 +45,20 @@ pub(crate) async fn list(
 pub(crate) async fn add_email(context: &Context<'_>, options: EmailAdd) -> Result<(), Failure> {
     let command = format!("email add {}", shell_word(&options.address));
     let address = Address::Email(options.address);
-    add(context, address, &options.authentication, &command).await
+    add(context, address, None, &options.authentication, &command).await
 }
 
 pub(crate) async fn add_phone(context: &Context<'_>, options: PhoneAdd) -> Result<(), Failure> {
     let command = format!("phone add {}", options.number);
     let address = Address::Phone(options.number);
-    add(context, address, &options.authentication, &command).await
+    let code = read_secret(false, options.code_file.as_deref(), "code")?;
+    add(context, address, code, &options.authentication, &command).await
 }
 
 async fn add(
     context: &Context<'_>,
     address: Address,
+    code: Option<Secret>,
     authentication: &Authentication,
     command: &str,
 ) -> Result<(), Failure> {
@@ -64,6 +68,9 @@ async fn add(
     let mut addition = AddressAddition::new(&session.account(), address.clone());
     if let Some(pending) = context.home.accounts().pending_address(user_id, &address)? {
         addition = addition.after(pending);
+    }
+    if let Some(code) = code {
+        addition = addition.with_code(code);
     }
     if let Some(password) = authentication.password()? {
         addition = addition.with_password(password);

@@ -8,7 +8,7 @@ mod profile;
 
 use matricula::{
     Error, Session,
-    api::Endpoint,
+    api::{Endpoint, uia::Stage},
     auth::{AuthError, Conversation},
     job::Secret,
 };
@@ -89,7 +89,11 @@ fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str)
         Error::Auth(AuthError::AddressNotProved { stage, address, .. }) => {
             let details =
                 json!({ "session": null, "stage": stage, "url": null, "resume": address });
-            (details, command)
+            let code = match stage {
+                Stage::Msisdn => " --code-file FILE",
+                _ => "",
+            };
+            (details, format!("{command}{code}"))
         }
         Error::Auth(AuthError::PasswordNeeded { .. } | AuthError::WrongPassword { .. }) => {
             (json!({}), format!("{command} --password-file FILE"))

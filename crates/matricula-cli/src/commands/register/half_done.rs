@@ -153,7 +153,13 @@ fn missing(error: &Error, half_done: &HalfDone) -> (Option<Stage>, &'static str)
             };
             (Some(stage.clone()), answer)
         }
-        AuthError::AddressNotProved { stage, .. } => (Some(stage.clone()), ""),
+        AuthError::AddressNotProved { stage, .. } => {
+            let answer = match stage {
+                Stage::Msisdn => " --code-file FILE",
+                _ => "",
+            };
+            (Some(stage.clone()), answer)
+        }
         AuthError::TermsNotAccepted { .. } => (Some(Stage::Terms), " --accept-terms"),
         AuthError::StagesNotSupported(missing) => (missing.stages.first().cloned(), ""),
         AuthError::BrowserNeeded { .. } => (half_done.stage(), ""),

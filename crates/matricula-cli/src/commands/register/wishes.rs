@@ -33,6 +33,7 @@ pub(crate) fn of(options: &Register) -> Result<Wishes, Failure> {
         options.token_file.as_deref(),
         "registration token",
     )?;
+    wishes.code = read_secret(false, options.code_file.as_deref(), "code")?;
     Ok(wishes)
 }
 

@@ -103,3 +103,58 @@ fn a_captcha_is_left_to_a_browser() {
     let page = waits["error"]["url"].as_str().unwrap();
     assert!(page.contains("/fallback/web?session="), "{page}");
 }
+
+#[test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+fn a_phone_number_whose_code_is_handed_in_later() {
+    let (server, home) = (server("msisdn"), Home::new());
+    let url = server["base_url"].as_str().unwrap();
+    let code = server["identity_server"]["code"].as_str().unwrap();
+    home.file("code", code);
+    home.file("wrong", "000000");
+    let phone = phone();
+    let waits = home
+        .run(&format!("register {url} --json --no-input --phone {phone}"))
+        .exit(6)
+        .json();
+    assert_eq!(waits["error"]["stage"], "m.login.msisdn");
+    let next = waits["next"].as_str().unwrap();
+    assert!(next.ends_with("--code-file FILE"), "{next}");
+    let line = format!("register --resume {} --no-input", home.registration());
+    home.run(&format!("{line} --code-file wrong")).exit(6);
+    home.run(&format!("{line} --code-file code")).exit(0);
+
+    // Another number for the same account.
+    let phone = self::phone();
+    let line = format!("account phone add {phone} --no-input");
+    let waits = home.run(&format!("{line} --json")).exit(6).json();
+    assert!(
+        waits["next"]
+            .as_str()
+            .unwrap()
+            .ends_with("--code-file FILE")
+    );
+    home.run(&format!("{line} --code-file wrong")).exit(6);
+    home.run(&format!("{line} --code-file code")).exit(0);
+    let listed = home.run("account phone list").exit(0).stdout;
+    let number = format!("44{}", &phone["GB:0".len()..]);
+    assert!(listed.lines().any(|line| line == number), "{listed}");
+    home.run(&format!("account phone remove {number}")).exit(0);
+    assert_eq!(
+        home.run("account phone list")
+            .exit(0)
+            .stdout
+            .lines()
+            .count(),
+        1
+    );
+}
+
+/// With ten digits that no other test has.
+fn phone() -> String {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
+    format!("GB:0{:010}", nanos / 1_000 % 10_000_000_000)
+}
