@@ -1,9 +1,11 @@
-//! Conversations with a Matrix homeserver that end in a session.
+//! Conversations with a Matrix homeserver that end in a session, and those that look after its account.
 //!
 //! Each is a [`Machine`](matricula_job::Machine): [`Discovery`] finds out what a server is and
 //! offers, [`Registration`] makes an account there, [`Login`] signs in to one. Where the server delegates
 //! its accounts to an OAuth 2.0 server, [`OAuthLogin`] does both, and [`OAuthLogout`] ends the
-//! session. A [`session`] stays signed in on either side. None does any I/O: they say what to [send](Effect::Send), what to
+//! session. A [`session`] stays signed in on either side. What comes after is [`PasswordChange`],
+//! [`AddressAddition`], [`Deactivation`], and [`Authenticated`] for every other operation that asks
+//! who is there. None does any I/O: they say what to [send](Effect::Send), what to
 //! [ask](Effect::Ask) and until when to [wait](Effect::Wait), and are told what came of it.
 //!
 //! After every step its `commit` is to be stored, and only then are its effects to be carried out. A
