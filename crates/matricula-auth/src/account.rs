@@ -19,6 +19,8 @@ pub mod tables {
     pub const PASSWORD_CHANGES: &str = "password_changes";
     /// [`PendingAddress`](crate::PendingAddress)es by account and address, as JSON.
     pub const ADDRESS_ADDITIONS: &str = "address_additions";
+    /// [`PendingUser`](crate::PendingUser)s by their [key](crate::PendingUser::key), as JSON.
+    pub const NEW_USERS: &str = "new_users";
     /// Half-done [`OAuthLogin`](crate::OAuthLogin)s by their id, as JSON.
     pub const OAUTH_LOGINS: &str = "oauth_logins";
     /// [`OAuthClient`](crate::OAuthClient)s by issuer, as JSON.
@@ -68,6 +70,21 @@ pub struct Account {
 }
 
 impl Account {
+    pub(crate) fn without_session(user_id: UserId, server: ServerUrl, data: Value) -> Self {
+        Self {
+            user_id,
+            server,
+            device_id: None,
+            access_token: None,
+            refresh_token: None,
+            expires_at: None,
+            password: None,
+            is_guest: false,
+            oauth: None,
+            data,
+        }
+    }
+
     /// The name of the session's credential: one for each user and device.
     pub fn credential(&self) -> CredentialRef {
         let device = self.device_id.as_deref().unwrap_or_default();
@@ -145,6 +162,12 @@ impl Account {
         let json = serde_json::to_vec(self).unwrap_or_default();
         patch.put(tables::ACCOUNTS, self.user_id.as_str(), json);
     }
+}
+
+/// An id for a new device, made here and not by the server, so that signing in after a lost answer does
+/// not make a second one.
+pub(crate) fn make_device_id(entropy: &mut dyn Entropy) -> String {
+    entropy.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10)
 }
 
 /// When a token expires that was given at `now` for this long.

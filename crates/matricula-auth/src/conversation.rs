@@ -72,6 +72,8 @@ pub enum Notice {
         /// The address.
         server: ServerUrl,
     },
+    /// The server gives no session here: the account is made without one.
+    NoSession,
     /// A request may or may not have been processed; this is how it is settled.
     Settling(String),
     /// The person is to type this code into this page, in any browser. Nothing waits for an answer.

@@ -111,6 +111,62 @@ pub enum AuthError {
         /// The server's words.
         message: String,
     },
+    /// The name is in none of the namespaces of the application service.
+    #[error(
+        "the name {username:?} is in no namespace of this application service on {server}; take one that is, or add a namespace to its registration there"
+    )]
+    OutsideNamespace {
+        /// On which server.
+        server: ServerUrl,
+        /// Which name.
+        username: String,
+    },
+    /// The server knows no application service with this token.
+    #[error("{server} knows no application service with this token{}; take the as_token of its registration there", says(.message))]
+    ServiceUnknown {
+        /// Which server.
+        server: ServerUrl,
+        /// The server's words.
+        message: String,
+    },
+    /// The server signs in no users of application services.
+    #[error(
+        "{server} gives the users of application services no sessions; act as them with the token of the service"
+    )]
+    NoServiceLogin {
+        /// Which server.
+        server: ServerUrl,
+    },
+    /// The server makes no accounts by a shared secret.
+    #[error("{server} makes no accounts by a shared secret{}; set one in its configuration, if it can have one", says(.message))]
+    NoSharedSecret {
+        /// Which server.
+        server: ServerUrl,
+        /// The server's words.
+        message: String,
+    },
+    /// The shared secret is another one.
+    #[error("{server} has another shared secret{}; take the one in its configuration", says(.message))]
+    SharedSecretWrong {
+        /// Which server.
+        server: ServerUrl,
+        /// The server's words.
+        message: String,
+    },
+    /// Only administrators may do this.
+    #[error("{user_id} is no administrator of {server}; do this with the account of one")]
+    NotAnAdministrator {
+        /// Which server.
+        server: ServerUrl,
+        /// Who is none.
+        user_id: UserId,
+    },
+    /// The server has no such administration.
+    #[error("{server} cannot be administered as Synapse can; do this with its own tools")]
+    NoAdministration {
+        /// Which server.
+        server: ServerUrl,
+    },
     /// The server takes no more accounts for now.
     #[error("{server} takes no more accounts for now{}{}", says(.message), contact(.admin_contact))]
     ServerFull {

@@ -45,6 +45,8 @@
 
 mod account;
 mod address;
+mod administration;
+mod appservice;
 mod conversation;
 mod discovery;
 mod error;
@@ -60,6 +62,8 @@ mod uia;
 
 pub use account::{Account, tables};
 pub use address::{AddressError, ServerAddress};
+pub use administration::{NewUser, PendingUser, SharedSecretRegistration, UserCreation};
+pub use appservice::{AppserviceLogin, AppserviceRegistration};
 pub use conversation::{Conversation, Effect, Event, Input, Notice, Question, Reply};
 pub use discovery::{
     Attempt, Discovery, LoginFlow, OAuthOffer, PasswordPolicy, RegistrationOffer, ServerFacts,

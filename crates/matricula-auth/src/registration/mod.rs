@@ -33,7 +33,7 @@ pub use wishes::{AccountKind, Guest, Phone, PhoneError, Wishes};
 
 use crate::{
     Account, AuthError, Conversation, Effect, Event, Input, PasswordPolicy, ServerFacts,
-    account::{make_password, tables},
+    account::{make_device_id, make_password, tables},
     uia::{Known, Patience, Progress, Validation},
 };
 
@@ -280,9 +280,7 @@ impl Registration {
             self.password_made = true;
         }
         if self.wishes.device_id.is_none() && !self.wishes.inhibit_login {
-            // Made here and not by the server, so that signing in after a lost answer does not make
-            // a second device.
-            self.wishes.device_id = Some(cx.entropy.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10));
+            self.wishes.device_id = Some(make_device_id(cx.entropy));
         }
         if let Some(guest) = &self.wishes.upgrade {
             self.wishes.username = Some(guest.user_id().localpart().to_owned());
