@@ -1,6 +1,7 @@
 //! What can be typed after `matricula`.
 
 pub(crate) mod account;
+pub(crate) mod admin;
 mod discover;
 mod method;
 
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     Account(account::Account),
     /// Show what a server is and offers
     Discover(Discover),
+    /// Make accounts, users and registration tokens on a server that you run
+    #[command(subcommand)]
+    Admin(admin::Admin),
     /// The operations of the Matrix specification
     #[command(subcommand)]
     Api(Api),
@@ -146,6 +150,9 @@ pub(crate) struct Register {
     /// The phone number of the account with its country, like GB:07700900001
     #[arg(long, value_name = "COUNTRY:NUMBER", conflicts_with = "guest")]
     pub(crate) phone: Option<Phone>,
+    /// Register a user of an application service, with the as_token in this file
+    #[arg(long, value_name = "FILE", requires = "server", requires = "username", conflicts_with_all = ["password_stdin", "password_file", "token_file", "token_stdin", "email", "phone", "refresh_token", "guest", "upgrade_guest", "resume"])]
+    pub(crate) appservice_token_file: Option<PathBuf>,
     /// Accept the server's terms
     #[arg(long)]
     pub(crate) accept_terms: bool,
@@ -207,6 +214,9 @@ pub(crate) struct Login {
     /// Read the password from a file
     #[arg(long, value_name = "FILE", conflicts_with = "password_stdin")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Sign in as a user of an application service, with the as_token in this file
+    #[arg(long, value_name = "FILE", requires = "user", conflicts_with_all = ["password_stdin", "password_file", "refresh_token"])]
+    pub(crate) appservice_token_file: Option<PathBuf>,
     /// Get a token that expires, and one that renews it
     #[arg(long)]
     pub(crate) refresh_token: bool,

@@ -213,6 +213,13 @@ fn auth_exit_code(error: &AuthError) -> u8 {
         | AuthError::GuestsNotAllowed { .. }
         | AuthError::NotAGuest { .. }
         | AuthError::GuestNotUpgraded { .. }
+        | AuthError::OutsideNamespace { .. }
+        | AuthError::ServiceUnknown { .. }
+        | AuthError::NoServiceLogin { .. }
+        | AuthError::NoSharedSecret { .. }
+        | AuthError::SharedSecretWrong { .. }
+        | AuthError::NotAnAdministrator { .. }
+        | AuthError::NoAdministration { .. }
         | AuthError::ServerFull { .. }
         | AuthError::TokenWrong { .. }
         | AuthError::AddressRefused { .. }

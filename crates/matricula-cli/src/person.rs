@@ -220,6 +220,9 @@ impl Person for Terminal {
                 "{name} has no well-known document: taking {server} as the homeserver's address"
             )),
             Notice::StageDone(stage) => self.report.say(&format!("done: {stage}")),
+            Notice::NoSession => self
+                .report
+                .say("the server gives this user no session; it is made without one"),
             Notice::Settling(how) => self.report.warn(&format!("the answer was lost: {how}")),
             _ => {}
         }

@@ -4,7 +4,8 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_api::oauth::ClientMetadata;
 use matricula_auth::{
-    Account, Discovery, OAuthClient, Question, Reply, ServerAddress, ServerFacts, SignUp, Wishes,
+    Account, AppserviceRegistration, Discovery, OAuthClient, Question, Reply, ServerAddress,
+    ServerFacts, SharedSecretRegistration, SignUp, Wishes,
     registration::{AccountKind, Guest},
 };
 use matricula_http::Runner;
@@ -26,6 +27,7 @@ pub fn register(server: &str) -> Register<'_> {
         keeper: Box::new(Forgetful),
         person: Box::new(|_: &Question| Reply::Nobody),
         page: None,
+        way: Way::Stranger,
         data: Value::Null,
     }
 }
@@ -52,7 +54,20 @@ pub struct Register<'a> {
     keeper: Box<dyn Keeper + Send>,
     person: Box<dyn Person + Send + 'a>,
     page: Option<(ClientMetadata, Back)>,
+    way: Way,
     data: Value,
+}
+
+/// Who asks for the account.
+enum Way {
+    Stranger,
+    /// An application service, with its token.
+    Service(Secret),
+    /// Whoever runs the server, with the secret that it shares.
+    Runs {
+        secret: Secret,
+        is_admin: bool,
+    },
 }
 
 /// Where a page leads back to.
@@ -108,6 +123,39 @@ impl<'a> Register<'a> {
         self
     }
 
+    /// Registers a user of an application service, with the `as_token` of the service. The name must be
+    /// in its namespace.
+    ///
+    /// Some servers give such users no session: then the account has no token, and the service
+    /// [acts as](matricula_api::acting_as) the user with its own.
+    pub fn as_service(mut self, token: impl Into<Secret>, username: impl Into<String>) -> Self {
+        self.way = Way::Service(token.into());
+        self.username(username)
+    }
+
+    /// Registers with the secret that Synapse and Dendrite share with whoever runs them, on a server
+    /// that is open or closed. Of the wishes, the name and the password count.
+    pub fn by_shared_secret(
+        mut self,
+        secret: impl Into<Secret>,
+        username: impl Into<String>,
+    ) -> Self {
+        self.way = Way::Runs {
+            secret: secret.into(),
+            is_admin: false,
+        };
+        self.username(username)
+    }
+
+    /// Makes the account an administrator's, where it is made [with the shared
+    /// secret](Self::by_shared_secret); nobody else can have one made.
+    pub fn administrator(mut self) -> Self {
+        if let Way::Runs { is_admin, .. } = &mut self.way {
+            *is_admin = true;
+        }
+        self
+    }
+
     /// Stores there what must not be lost, before it is sent; the session then keeps its tokens there.
     pub fn keep_in(mut self, keeper: impl Keeper + Send + 'static) -> Self {
         self.keeper = Box::new(keeper);
@@ -154,7 +202,24 @@ impl<'a> Register<'a> {
             &mut *self.person,
         )
         .await?;
-        let mut sign_up = SignUp::new(&facts, self.wishes).with_data(self.data);
+        let account = match &self.way {
+            Way::Stranger => return self.as_stranger(&facts).await,
+            Way::Service(token) => {
+                let mut service = service_registration(&facts, token, &self.wishes);
+                let (keeper, person) = (&mut *self.keeper, &mut *self.person);
+                drive(&mut service, &self.runner, keeper, person).await?
+            }
+            Way::Runs { secret, is_admin } => {
+                let mut by_secret = secret_registration(&facts, secret, *is_admin, &self.wishes);
+                let (keeper, person) = (&mut *self.keeper, &mut *self.person);
+                drive(&mut by_secret, &self.runner, keeper, person).await?
+            }
+        };
+        Ok(Session::kept_in(account, self.runner, self.keeper))
+    }
+
+    async fn as_stranger(mut self, facts: &ServerFacts) -> Result<Session, Error> {
+        let mut sign_up = SignUp::new(facts, self.wishes).with_data(self.data);
         let mut browser = None;
         if let Some((about, back)) = self.page {
             let redirect_uri = match back {
@@ -165,7 +230,7 @@ impl<'a> Register<'a> {
                 }
             };
             sign_up = sign_up.in_browser(about, redirect_uri);
-            if let Some(client) = kept_client(&facts, &*self.keeper)? {
+            if let Some(client) = kept_client(facts, &*self.keeper)? {
                 sign_up = sign_up.with_client(client);
             }
         }
@@ -179,6 +244,42 @@ impl<'a> Register<'a> {
         };
         Ok(Session::kept_in(account, self.runner, self.keeper))
     }
+}
+
+fn service_registration(
+    facts: &ServerFacts,
+    token: &Secret,
+    wishes: &Wishes,
+) -> AppserviceRegistration {
+    let name = wishes.username.clone().unwrap_or_default();
+    let mut registration = AppserviceRegistration::new(facts, token.clone(), name);
+    if let Some(id) = &wishes.device_id {
+        registration = registration.with_device_id(id.clone());
+    }
+    if let Some(name) = &wishes.device_name {
+        registration = registration.with_device_name(name.clone());
+    }
+    if wishes.inhibit_login {
+        registration = registration.without_session();
+    }
+    registration
+}
+
+fn secret_registration(
+    facts: &ServerFacts,
+    secret: &Secret,
+    is_admin: bool,
+    wishes: &Wishes,
+) -> SharedSecretRegistration {
+    let name = wishes.username.clone().unwrap_or_default();
+    let mut registration = SharedSecretRegistration::new(facts, secret.clone(), name);
+    if let Some(password) = &wishes.password {
+        registration = registration.with_password(password.clone());
+    }
+    if is_admin {
+        registration = registration.administrator();
+    }
+    registration
 }
 
 /// What the server's OAuth 2.0 server named this program before.

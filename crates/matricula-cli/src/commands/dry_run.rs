@@ -4,11 +4,11 @@ use matricula::{
     Error,
     api::{Endpoint, client::registration::CheckUsernameAvailability},
     auth::{
-        Conversation, Discovery, Effect, Event, Input, Registration, ServerAddress, ServerFacts,
-        Wishes,
+        AppserviceRegistration, Conversation, Discovery, Effect, Event, Input, Registration,
+        ServerAddress, ServerFacts, SharedSecretRegistration, Wishes,
     },
     http::{SystemEntropy, now},
-    job::{Body, Cx, Job, Response, ServerUrl, scheduler::Outcome},
+    job::{Body, Cx, EffectId, Job, Response, ServerUrl, scheduler::Outcome},
 };
 use serde_json::{Value, json};
 
@@ -46,9 +46,42 @@ pub(crate) fn register(
         next.extend(more);
     }
     jobs.extend(next);
+    print(context, jobs);
+    Ok(())
+}
+
+/// Prints what registering a user of an application service would send.
+pub(crate) fn appservice(
+    context: &Context<'_>,
+    address: ServerAddress,
+    registration: &mut AppserviceRegistration,
+) {
+    let mut jobs = sends(&mut Discovery::new(address), Input::Start);
+    jobs.extend(sends(registration, Input::Start));
+    print(context, jobs);
+}
+
+/// Prints what registering with a shared secret would send.
+pub(crate) fn admin_register(
+    context: &Context<'_>,
+    address: ServerAddress,
+    mut registration: SharedSecretRegistration,
+) {
+    let mut jobs = sends(&mut Discovery::new(address), Input::Start);
+    let mut next = sends(&mut registration, Input::Start);
+    if let Some((job, id)) = next.first() {
+        let nonce = Response::new(200, Vec::new(), Body::Json(r#"{"nonce":"NONCE"}"#.into()));
+        let input = Input::Outcome(*id, Outcome::Done(job.gen_response(nonce)));
+        let more = sends(&mut registration, input);
+        next.extend(more);
+    }
+    jobs.extend(next);
+    print(context, jobs);
+}
+
+fn print(context: &Context<'_>, jobs: Vec<(Job, EffectId)>) {
     let jobs: Vec<Job> = jobs.into_iter().map(|(job, _)| job).collect();
     show(context, &jobs);
-    Ok(())
 }
 
 /// Prints what a conversation would send before the first answer.
@@ -85,10 +118,7 @@ pub(super) fn show(context: &Context<'_>, jobs: &[Job]) {
         .say("nothing was sent; what comes after these depends on the server's answers");
 }
 
-fn sends<C: Conversation>(
-    conversation: &mut C,
-    input: Input,
-) -> Vec<(Job, matricula::job::EffectId)> {
+fn sends<C: Conversation>(conversation: &mut C, input: Input) -> Vec<(Job, EffectId)> {
     let step = conversation.step(&mut Cx::new(now(), &mut SystemEntropy), input);
     let jobs = step.effects.into_iter().filter_map(|effect| match effect {
         Effect::Send(id, job) => Some((*job, id)),

@@ -7,10 +7,14 @@ use matricula::{
     job::{Patch, Secret},
 };
 
-use super::{Context, read_secret, register::describe, session};
+use super::{Context, appservice, read_secret, register::describe, session};
 use crate::{args, failure::Failure, person::Terminal, server::Opened};
 
 pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(), Failure> {
+    let file = options.appservice_token_file.as_deref();
+    if let Some(token) = read_secret(false, file, "application service's token")? {
+        return appservice::log_in(context, &options, token).await;
+    }
     let mut terminal = Terminal::new(context.report, context.no_input);
     let mut accounts = context.home.accounts();
     let known = known_account(context, &options)?;
@@ -118,7 +122,7 @@ fn known_account(context: &Context<'_>, options: &args::Login) -> Result<Option<
     Ok(context.home.accounts().account(options.user.as_deref())?)
 }
 
-fn address(
+pub(super) fn address(
     context: &Context<'_>,
     options: &args::Login,
     user: &str,

@@ -1,7 +1,9 @@
 //! One module a command.
 
 mod account;
+mod admin;
 mod api;
+mod appservice;
 mod discover;
 mod dry_run;
 mod homeserver;
@@ -88,6 +90,7 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
         Command::Refresh(options) => session::refresh(&context, options).await,
         Command::Account(command) => account::run(&context, command).await,
         Command::Discover(options) => discover::run(&context, options).await,
+        Command::Admin(options) => admin::run(&context, options).await,
         Command::Api(options) => api::run(&context, options).await,
         Command::Homeserver(options) => homeserver::run(&context, options).await,
     }

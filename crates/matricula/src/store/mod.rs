@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs::File, path::PathBuf};
 use matricula_api::UserId;
 use matricula_auth::{
     Account, Address, HalfDone, OAuthClient, OAuthLogin, PendingAddress, PendingPassword,
-    Registration, tables,
+    PendingUser, Registration, tables,
 };
 use matricula_job::Patch;
 use serde::Deserialize;
@@ -86,6 +86,18 @@ impl AccountStore {
         let content = self.read()?;
         let table = content.tables.get(tables::OAUTH_LOGINS);
         let stored = table.and_then(|table| table.get(id));
+        stored.map(|value| self.parse(value)).transpose()
+    }
+
+    /// What was to be set for a new user of whom it is not known whether the server has made it, by its
+    /// [key](matricula_auth::PendingUser::key).
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn new_user(&self, key: &str) -> Result<Option<PendingUser>, StoreError> {
+        let content = self.read()?;
+        let table = content.tables.get(tables::NEW_USERS);
+        let stored = table.and_then(|table| table.get(key));
         stored.map(|value| self.parse(value)).transpose()
     }
 

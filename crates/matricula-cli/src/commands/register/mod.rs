@@ -29,6 +29,10 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
         return half_done::resume(context, id, wishes, options.paste.paste, terminal).await;
     }
     half_done::tell(context)?;
+    let file = options.appservice_token_file.as_deref();
+    if let Some(token) = super::read_secret(false, file, "application service's token")? {
+        return super::appservice::register(context, &options, token).await;
+    }
     if options.upgrade_guest {
         return super::upgrade::run(context, &options).await;
     }
@@ -149,7 +153,7 @@ fn tell(
     Ok(())
 }
 
-fn words(account: &Account) -> String {
+pub(crate) fn words(account: &Account) -> String {
     let what = if account.is_guest { "a guest " } else { "" };
     match &account.device_id {
         Some(device) => format!("registered {what}{} on device {device}", account.user_id),

@@ -1,0 +1,55 @@
+//! `matricula admin`: what those who run a server do, one module a part.
+
+mod register;
+mod token;
+mod user;
+
+use matricula::{
+    Error, Session,
+    api::{ApiError, ErrorCode},
+    auth::AuthError,
+};
+
+use super::{Context, read_secret, session};
+use crate::{
+    args::admin::{Admin, AdminToken, AdminUser, NewUser},
+    failure::Failure,
+};
+
+pub(crate) async fn run(context: &Context<'_>, options: Admin) -> Result<(), Failure> {
+    match options {
+        Admin::Register(options) => register::run(context, *options).await,
+        Admin::User(AdminUser::Create(options)) => user::create(context, options).await,
+        Admin::User(AdminUser::Show(options)) => user::show(context, options).await,
+        Admin::Token(AdminToken::Create(options)) => token::create(context, options).await,
+        Admin::Token(AdminToken::List(options)) => token::list(context, options).await,
+        Admin::Token(AdminToken::Revoke(options)) => token::revoke(context, options).await,
+    }
+}
+
+/// The password that was given for a new user.
+fn password(user: &NewUser) -> Result<Option<matricula::job::Secret>, Failure> {
+    read_secret(
+        user.password_stdin,
+        user.password_file.as_deref(),
+        "password",
+    )
+}
+
+/// Says what a refusal of a request means that only an administrator may make.
+fn refused(context: &Context<'_>, session: &Session, error: Error) -> Failure {
+    let account = session.account();
+    let server = account.server.clone();
+    let code = match &error {
+        Error::Api(ApiError::Matrix(error)) => error.code.clone(),
+        _ => return error.into(),
+    };
+    match code {
+        ErrorCode::Forbidden => {
+            let user_id = account.user_id.clone();
+            Error::from(AuthError::NotAnAdministrator { server, user_id }).into()
+        }
+        ErrorCode::Unrecognized => Error::from(AuthError::NoAdministration { server }).into(),
+        _ => session::session_ended(context, account, error),
+    }
+}

@@ -1,0 +1,92 @@
+//! `matricula admin register`: an account made with the server's shared secret.
+
+use matricula::{
+    auth::{Discovery, ServerFacts, SharedSecretRegistration},
+    drive,
+    job::Secret,
+};
+use serde_json::json;
+
+use super::{Context, password, read_secret};
+use crate::{
+    args::admin::AdminRegister,
+    commands::{
+        dry_run,
+        register::{describe, words},
+    },
+    failure::Failure,
+    person::Terminal,
+    report::shell_word,
+};
+
+pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result<(), Failure> {
+    let secret = read_secret(
+        options.shared_secret_stdin,
+        options.shared_secret_file.as_deref(),
+        "shared secret",
+    )?;
+    // The arguments ask for one of the two.
+    let secret = secret.unwrap_or_default();
+    let address = context.address(&options.server)?;
+    let password = password(&options.user)?;
+    if options.dry_run {
+        let facts = ServerFacts::of(address.url().clone());
+        let registration = registration(&facts, secret, password, &options);
+        dry_run::admin_register(context, address, registration);
+        return Ok(());
+    }
+    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut accounts = context.home.accounts();
+    let mut discovery = Discovery::new(address);
+    let facts = drive(
+        &mut discovery,
+        &context.runner,
+        &mut accounts,
+        &mut terminal,
+    )
+    .await?;
+    let mut registration = registration(&facts, secret, password, &options);
+    if let Some(pending) = accounts.new_user(&registration.key())? {
+        registration = registration.after(pending);
+    }
+    let is_first = accounts.account(None)?.is_none();
+    let account = drive(
+        &mut registration,
+        &context.runner,
+        &mut accounts,
+        &mut terminal,
+    )
+    .await?;
+    // Whoever makes accounts for others goes on as before.
+    if is_first {
+        accounts.set_default(account.user_id.as_str())?;
+    }
+    let next = format!("whoami --account {}", shell_word(account.user_id.as_str()));
+    let next = context.command(&next);
+    let mut object = describe(&account, &account.server);
+    object["admin"] = json!(options.user.admin);
+    object["password_made"] = json!(account.password.is_some());
+    object["next"] = json!(next);
+    context.report.result(&words(&account), &object);
+    context.report.next(&next);
+    Ok(())
+}
+
+fn registration(
+    facts: &ServerFacts,
+    secret: Secret,
+    password: Option<Secret>,
+    options: &AdminRegister,
+) -> SharedSecretRegistration {
+    let mut registration = SharedSecretRegistration::new(facts, secret, options.username.as_str());
+    if let Some(password) = password {
+        registration = registration.with_password(password);
+    }
+    if options.user.admin {
+        registration = registration.administrator();
+    }
+    if let Some(name) = &options.user.display_name {
+        registration = registration.with_display_name(name.as_str());
+    }
+    registration
+}

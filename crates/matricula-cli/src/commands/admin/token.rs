@@ -1,0 +1,140 @@
+//! `matricula admin token`: what people register with where a server asks for a token.
+
+use matricula::{
+    Error,
+    api::{
+        ApiError, ErrorCode,
+        synapse::{
+            CreateRegistrationToken, DeleteRegistrationToken, ListRegistrationTokens,
+            RegistrationToken,
+        },
+    },
+    http::now,
+};
+use serde_json::{Value, json};
+
+use super::{Context, read_secret, refused, session};
+use crate::{
+    args::admin::{AdminTokenCreate, AdminTokenList, AdminTokenRevoke},
+    failure::Failure,
+    report::quoted,
+};
+
+pub(super) async fn create(
+    context: &Context<'_>,
+    options: AdminTokenCreate,
+) -> Result<(), Failure> {
+    let token = read_secret(false, options.token_file.as_deref(), "registration token")?;
+    let account = options.administrator.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let request = CreateRegistrationToken {
+        token,
+        length: options.length,
+        uses_allowed: options.uses,
+        expiry_time: options.expires_in.map(|time| now().plus(time).as_millis()),
+        ..CreateRegistrationToken::default()
+    };
+    let made = session.call(request).await;
+    let token = made.map_err(|error| refused(context, &session, error))?;
+    let mut object = shown(&token);
+    object["schema_version"] = json!(1);
+    context.report.result(token.token.expose(), &object);
+    context.report.say(&about(&token));
+    let register = format!("register {} --token-file FILE", session.account().server);
+    context.report.next(&context.command(&register));
+    Ok(())
+}
+
+pub(super) async fn list(context: &Context<'_>, options: AdminTokenList) -> Result<(), Failure> {
+    let account = options.administrator.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let request = ListRegistrationTokens {
+        valid: options.valid.then_some(true),
+    };
+    let answer = session.call(request).await;
+    let tokens = answer
+        .map_err(|error| refused(context, &session, error))?
+        .registration_tokens;
+    let lines: Vec<String> = tokens
+        .iter()
+        .map(|token| format!("{}  {}", quoted(token.token.expose()), about(token)))
+        .collect();
+    let tokens: Vec<Value> = tokens.iter().map(shown).collect();
+    if lines.is_empty() {
+        context.report.say("there are none");
+    }
+    let object = json!({ "schema_version": 1, "tokens": tokens });
+    if context.report.is_json() || !lines.is_empty() {
+        context.report.result(&lines.join("\n"), &object);
+    }
+    Ok(())
+}
+
+pub(super) async fn revoke(
+    context: &Context<'_>,
+    options: AdminTokenRevoke,
+) -> Result<(), Failure> {
+    let token = read_secret(
+        options.token_stdin,
+        options.token_file.as_deref(),
+        "registration token",
+    )?;
+    let account = options.administrator.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let server = &session.account().server;
+    // The arguments ask for one of the two.
+    let token = token.unwrap_or_default();
+    let answer = session.call(DeleteRegistrationToken { token }).await;
+    answer.map_err(|error| match &error {
+        Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::NotFound => {
+            Failure::other(format!("{server} has no such registration token"))
+        }
+        _ => refused(context, &session, error),
+    })?;
+    let object = json!({ "schema_version": 1, "revoked": true, "server": server });
+    context
+        .report
+        .result("nobody can register with this token any more", &object);
+    Ok(())
+}
+
+fn about(token: &RegistrationToken) -> String {
+    let made = token.completed.unwrap_or(0);
+    let mut words = match token.uses_allowed {
+        Some(uses) => format!("{made} of {uses} accounts made"),
+        None => format!("{made} accounts made, any number allowed"),
+    };
+    match token.pending {
+        Some(pending) if pending > 0 => words += &format!(", {pending} under way"),
+        _ => {}
+    }
+    if let Some(expiry) = token.expiry_time {
+        let now = now().as_millis();
+        words += &match expiry.checked_sub(now) {
+            Some(left) => format!(", good for {} more", span(left / 1_000)),
+            None => ", expired".to_owned(),
+        };
+    }
+    words
+}
+
+/// A time in its largest units.
+fn span(seconds: u64) -> String {
+    match (seconds / 86_400, seconds / 3_600, seconds / 60) {
+        (days, ..) if days >= 2 => format!("{days} days"),
+        (_, hours, _) if hours >= 2 => format!("{hours} hours"),
+        (_, _, minutes) if minutes >= 2 => format!("{minutes} minutes"),
+        _ => format!("{seconds} s"),
+    }
+}
+
+/// A token is what is asked for here, and so is not masked.
+fn shown(token: &RegistrationToken) -> Value {
+    json!({
+        "token": token.token.expose(),
+        "uses_allowed": token.uses_allowed,
+        "pending": token.pending.unwrap_or(0),
+        "completed": token.completed.unwrap_or(0),
+        "expires_at": token.expiry_time,
+    })
+}

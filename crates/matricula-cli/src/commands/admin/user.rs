@@ -1,0 +1,128 @@
+//! `matricula admin user`: users, as administrators make and see them.
+
+use matricula::{
+    Error,
+    api::{
+        ApiError, ErrorCode, UserId,
+        synapse::{GetUser, User},
+    },
+    auth::{NewUser, UserCreation},
+    drive,
+};
+use serde_json::{Value, json};
+
+use super::{Context, password, refused, session};
+use crate::{
+    args::admin::{AdminUserCreate, AdminUserShow},
+    commands::register::describe,
+    failure::Failure,
+    person::Terminal,
+    report::shell_word,
+};
+
+pub(super) async fn create(context: &Context<'_>, options: AdminUserCreate) -> Result<(), Failure> {
+    let user_id = parse(&options.user_id)?;
+    let password = password(&options.user)?;
+    let account = options.administrator.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let mut creation = UserCreation::new(session.account(), user_id);
+    if let Some(password) = password {
+        creation = creation.with_password(password);
+    }
+    if options.user.admin {
+        creation = creation.administrator();
+    }
+    if let Some(name) = options.user.display_name {
+        creation = creation.with_display_name(name);
+    }
+    let mut accounts = context.home.accounts();
+    if let Some(pending) = accounts.new_user(&creation.key())? {
+        creation = creation.after(pending);
+    }
+    let mut terminal = Terminal::new(context.report, context.no_input);
+    let made = drive(&mut creation, &context.runner, &mut accounts, &mut terminal)
+        .await
+        .map_err(|error| session::session_ended(context, session.account(), error))?;
+    match made {
+        NewUser::Made(account) => {
+            let mut object = describe(&account, &account.server);
+            object["created"] = json!(true);
+            object["admin"] = json!(options.user.admin);
+            object["password_made"] = json!(account.password.is_some());
+            let next = format!("login {}", shell_word(account.user_id.as_str()));
+            let next = context.command(&next);
+            object["next"] = json!(next);
+            if account.password.is_some() {
+                context
+                    .report
+                    .say("a password was made; it is kept with the account");
+            }
+            let words = format!("made {}", account.user_id);
+            context.report.result(&words, &object);
+            context.report.next(&next);
+        }
+        NewUser::Exists(user) => {
+            let mut object = shown(&user);
+            object["created"] = json!(false);
+            let words = format!("{} is there already; nothing was changed", user.name);
+            context.report.result(&words, &object);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+pub(super) async fn show(context: &Context<'_>, options: AdminUserShow) -> Result<(), Failure> {
+    let user_id = parse(&options.user_id)?;
+    let account = options.administrator.account.as_deref();
+    let (session, _opened) = session::open(context, account).await?;
+    let request = GetUser {
+        user_id: user_id.clone(),
+    };
+    let user = session.call(request).await.map_err(|error| match &error {
+        Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::NotFound => {
+            Failure::other(format!(
+                "{} has no user {user_id}",
+                session.account().server
+            ))
+        }
+        _ => refused(context, &session, error),
+    })?;
+    let mut words = user.name.to_string();
+    if let Some(name) = &user.displayname {
+        words += &format!(" ({})", crate::report::quoted(name));
+    }
+    for (is_so, what) in [
+        (user.admin, "an administrator"),
+        (user.locked, "locked"),
+        (user.suspended, "suspended"),
+        (user.deactivated, "deactivated"),
+    ] {
+        if is_so == Some(true) {
+            words += &format!(", {what}");
+        }
+    }
+    context.report.result(&words, &shown(&user));
+    Ok(())
+}
+
+fn parse(user_id: &str) -> Result<UserId, Failure> {
+    user_id.parse().map_err(|_| {
+        Failure::Usage(format!(
+            "{user_id:?} is no user id; give one like @bob:example.org"
+        ))
+    })
+}
+
+fn shown(user: &User) -> Value {
+    json!({
+        "schema_version": 1,
+        "user_id": user.name,
+        "display_name": user.displayname,
+        "admin": user.admin.unwrap_or(false),
+        "locked": user.locked.unwrap_or(false),
+        "suspended": user.suspended.unwrap_or(false),
+        "deactivated": user.deactivated.unwrap_or(false),
+        "created_at": user.creation_ts,
+    })
+}
