@@ -88,8 +88,9 @@ fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
             config["recaptcha_siteverify_api"] = json!(url);
         }
         Profile::Appservice => {
-            let file = setting.run_dir.join(fakes::APPSERVICE_FILE);
-            config["app_service_config_files"] = json!([file]);
+            let files = [fakes::APPSERVICE_FILE, fakes::SESSIONLESS_FILE]
+                .map(|file| setting.run_dir.join(file));
+            config["app_service_config_files"] = json!(files);
         }
         Profile::Logintoken => {
             config["login_via_existing_session"] = json!({ "enabled": true });
@@ -226,6 +227,7 @@ mod tests {
                 oauth_secret: "oauth".to_owned(),
                 as_token: "as".to_owned(),
                 hs_token: "hs".to_owned(),
+                sessionless_as_token: "sessionless".to_owned(),
             },
         })
     }

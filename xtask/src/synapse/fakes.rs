@@ -16,12 +16,15 @@ use crate::workspace::random_hex;
 pub(super) const CAPTCHA_PUBLIC_KEY: &str = "captcha-of-a-test-server";
 pub(super) const CAPTCHA_SECRET: &str = "captcha-secret-of-a-test-server";
 pub(super) const APPSERVICE_FILE: &str = "appservice.json";
+/// A second one, whose users get no sessions: <https://github.com/matrix-org/matrix-spec-proposals/pull/4190>.
+pub(super) const SESSIONLESS_FILE: &str = "sessionless-appservice.json";
 pub(super) const OPENID_ID: &str = "loopback";
 pub(super) const OPENID_CLIENT: &str = "synapse";
 
 const CAPTCHA_RESPONSE: &str = "i-am-human";
 const PHONE_CODE: &str = "123456";
 const NAMESPACE: &str = "@bridge_.*";
+const SESSIONLESS_NAMESPACE: &str = "@phantom_.*";
 const SENDER: &str = "bridge_bot";
 const HOW_TO_SIGN_IN: &str = "at the provider's page add user=NAME to the query: it sends NAME back \
     signed in; refuse=yes: it sends them back refused; neither: it shows a form. Cookies are to be \
@@ -37,6 +40,7 @@ pub(super) struct Fakes {
     pub(super) oauth_secret: String,
     pub(super) as_token: String,
     pub(super) hs_token: String,
+    pub(super) sessionless_as_token: String,
 }
 
 impl Fakes {
@@ -48,6 +52,7 @@ impl Fakes {
             oauth_secret: random_hex(24)?,
             as_token: random_hex(24)?,
             hs_token: random_hex(24)?,
+            sessionless_as_token: random_hex(24)?,
         })
     }
 
@@ -104,6 +109,19 @@ impl Fakes {
         })
     }
 
+    /// What introduces the application service whose users get no sessions.
+    pub(super) fn sessionless_registration(&self) -> Value {
+        json!({
+            "id": "phantom",
+            "url": null,
+            "as_token": self.sessionless_as_token,
+            "hs_token": format!("{}-phantom", self.hs_token),
+            "sender_localpart": "phantom_bot",
+            "io.element.msc4190": true,
+            "namespaces": { "users": [{ "regex": SESSIONLESS_NAMESPACE, "exclusive": true }] },
+        })
+    }
+
     /// Adds to what `up` prints all that a test needs to be the person, or the other program.
     pub(super) fn describe(&self, info: &mut Value, profiles: &Profiles, run_dir: &Path) {
         if sends_mail(profiles) {
@@ -127,6 +145,10 @@ impl Fakes {
                 "hs_token": self.hs_token,
                 "namespace": NAMESPACE,
                 "sender": format!("@{SENDER}:{}", profiles.server_name()),
+                "sessionless": {
+                    "as_token": self.sessionless_as_token,
+                    "namespace": SESSIONLESS_NAMESPACE,
+                },
             });
         }
         if profiles.has(Profile::Oauth) {

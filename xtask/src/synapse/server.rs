@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::configuration::{Setting, TERMS, configuration};
-use super::fakes::{APPSERVICE_FILE, Fakes, free_ports};
+use super::fakes::{APPSERVICE_FILE, Fakes, SESSIONLESS_FILE, free_ports};
 use super::profile::{Profile, Profiles};
 use super::run::{self, Run};
 use super::{accounts, delegate, http};
@@ -113,11 +113,12 @@ impl Starting {
             write(&self.dir.join(delegate::FILE), &format!("{config:#}\n"))?;
         }
         if profiles.has(Profile::Appservice) {
-            let registration = self.fakes.registration();
-            write(
-                &self.dir.join(APPSERVICE_FILE),
-                &format!("{registration:#}\n"),
-            )?;
+            for (file, registration) in [
+                (APPSERVICE_FILE, self.fakes.registration()),
+                (SESSIONLESS_FILE, self.fakes.sessionless_registration()),
+            ] {
+                write(&self.dir.join(file), &format!("{registration:#}\n"))?;
+            }
         }
         if profiles.has(Profile::Terms) {
             for (name, page) in TERMS {

@@ -37,7 +37,7 @@ object! {
             locked: bool = "locked",
             /// Whether the account may do little for now.
             suspended: bool = "suspended",
-            /// When it was made, in milliseconds since 1970.
+            /// When it was made, in seconds since 1970.
             creation_ts: u64 = "creation_ts",
         }
     }

@@ -207,7 +207,7 @@ impl SharedSecretRegistration {
         let server = self.server.clone();
         match GetNonce::read(response) {
             Ok(answer) => self.register(&answer.nonce, turn),
-            Err(ApiError::Matrix(error)) => {
+            Err(ApiError::Matrix(error)) if error.status < 500 => {
                 let message = error.message;
                 self.fail(AuthError::NoSharedSecret { server, message }, turn);
             }

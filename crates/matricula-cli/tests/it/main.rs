@@ -3,8 +3,10 @@
 
 mod account;
 mod account_life;
+mod admin;
 mod api_answers;
 mod api_call;
+mod appservice;
 mod asking;
 mod browser;
 mod canary;

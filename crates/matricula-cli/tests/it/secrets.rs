@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::{
     canary::Canary,
     command::{Home, unique},
+    server,
     site::{PROFILES, Site},
 };
 
@@ -315,6 +316,49 @@ fn are_nowhere_in_the_private_homeserver() {
     assert_eq!(watched.run("account password --no-input", ""), Some(0));
     let line = "account deactivate --no-input --yes";
     assert_eq!(watched.run(line, ""), Some(0), "{}", watched.seen);
+    watched.assert_clean();
+}
+
+/// A server that shares a secret, and one that knows an application service.
+#[test]
+fn of_administrators_and_application_services_are_nowhere() {
+    let server =
+        server::Server::start(
+            |request| match (request.method.as_str(), request.path.as_str()) {
+                ("GET", "/_synapse/admin/v1/register") => {
+                    server::object(200, serde_json::json!({ "nonce": "n" }))
+                }
+                ("POST", "/_synapse/admin/v1/register") => server::registered("@boss:b.test"),
+                ("POST", server::REGISTER) => server::registered("@_bridge_a:b.test"),
+                ("POST", server::LOGIN) => server::registered("@_bridge_a:b.test"),
+                _ => server::matrix(request),
+            },
+        );
+    let url = &server.url;
+    let mut watched = Watched::new();
+    for (file, name) in [
+        ("shared", "shared secret"),
+        ("as", "token of an application service"),
+    ] {
+        let secret = unique(&format!("{file}-\"Pä55\"/\\\\+&=?% ~"));
+        watched.canaries.push(Canary::new(name, &secret));
+        watched.home.file(file, &secret);
+    }
+    for line in [
+        "admin register URL --username boss --shared-secret-file shared",
+        "admin register URL --username boss --shared-secret-file shared --dry-run --json",
+        "register URL --username _bridge_a --appservice-token-file as --json",
+        "register URL --username _bridge_a --appservice-token-file as --dry-run",
+        "login @_bridge_a:b.test --server URL --appservice-token-file as",
+    ] {
+        let code = watched.run(&line.replace("URL", url), "");
+        assert_eq!(code, Some(0), "{line}: {}", watched.seen);
+    }
+    let requests = server.requests();
+    let bearers = requests
+        .iter()
+        .filter(|request| request.headers.contains_key("authorization"));
+    assert_eq!(bearers.count(), 2, "to whom it belongs, the token was sent");
     watched.assert_clean();
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) name: String,
     /// Registration tokens: `unlimited`, `once`, `spent`, `expired`.
     pub(crate) tokens: BTreeMap<String, String>,
+    /// What else is known of a real one, such as its shared secret; null of the embedded one.
+    told: Value,
     /// Stops the embedded one when dropped.
     _stop: Option<oneshot::Sender<()>>,
 }
@@ -68,6 +70,7 @@ impl Site {
             url,
             name: site["server_name"].as_str().unwrap().to_owned(),
             tokens,
+            told: site.clone(),
             _stop: None,
         }
     }
@@ -100,8 +103,15 @@ impl Site {
             url,
             name,
             tokens,
+            told: Value::Null,
             _stop: Some(stop),
         }
+    }
+
+    /// What else is known of a real one, by a JSON pointer.
+    pub(crate) fn told(&self, pointer: &str) -> &str {
+        let told = self.told.pointer(pointer).and_then(Value::as_str);
+        told.unwrap_or_else(|| panic!("{pointer} is not known of {}", self.url))
     }
 }
 

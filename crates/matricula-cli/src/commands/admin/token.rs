@@ -118,9 +118,10 @@ fn about(token: &RegistrationToken) -> String {
     words
 }
 
-/// A time in its largest units.
+/// A time in the largest unit of which it has two.
 fn span(seconds: u64) -> String {
-    match (seconds / 86_400, seconds / 3_600, seconds / 60) {
+    let round = |unit: u64| seconds.saturating_add(unit / 2) / unit;
+    match (round(86_400), round(3_600), round(60)) {
         (days, ..) if days >= 2 => format!("{days} days"),
         (_, hours, _) if hours >= 2 => format!("{hours} hours"),
         (_, _, minutes) if minutes >= 2 => format!("{minutes} minutes"),

@@ -123,6 +123,6 @@ fn shown(user: &User) -> Value {
         "locked": user.locked.unwrap_or(false),
         "suspended": user.suspended.unwrap_or(false),
         "deactivated": user.deactivated.unwrap_or(false),
-        "created_at": user.creation_ts,
+        "created_at": user.creation_ts.map(|seconds| seconds.saturating_mul(1_000)),
     })
 }

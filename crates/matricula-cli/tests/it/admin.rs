@@ -1,0 +1,380 @@
+//! `matricula admin`: what those who run a server do.
+//!
+//! The journeys are run on real Synapse servers in `live::ways_in`; here a scripted server answers.
+
+use serde_json::{Value, json};
+
+use crate::{
+    command::{Home, unique},
+    http::call,
+    server::{self, LOGIN, Reply, Request, Server},
+    site::Site,
+};
+
+const SECRET: &str = "/_synapse/admin/v1/register";
+const USERS: &str = "/_synapse/admin/v2/users/";
+const TOKENS: &str = "/_synapse/admin/v1/registration_tokens";
+
+/// Makes an administrator of the site with its shared secret.
+fn administrator(site: &Site, home: &Home) -> String {
+    home.file("secret", site.told("/shared_secret"));
+    let (name, url) = (unique("boss"), &site.url);
+    let line =
+        format!("admin register {url} --username {name} --admin --shared-secret-file secret");
+    let registered = home.run(&format!("{line} --json")).exit(0).json();
+    assert_eq!(registered["user_id"], format!("@{name}:{}", site.name));
+    assert_eq!(registered["admin"], true);
+    assert_eq!(registered["password_made"], true);
+    name
+}
+
+pub(crate) fn the_shared_secret_opens_a_closed_server(sites: fn(&str) -> Site) {
+    let (site, home) = (sites("closed"), Home::new());
+    let url = &site.url;
+    home.run(&format!("register {url} --username stranger"))
+        .exit(7);
+    let name = administrator(&site, &home);
+    let me = home.run("whoami --json").exit(0).json();
+    assert_eq!(me["user_id"], format!("@{name}:{}", site.name));
+    let shown = home
+        .run(&format!("admin user show @{name}:{} --json", site.name))
+        .exit(0)
+        .json();
+    assert_eq!(shown["admin"], true);
+    // The made password signs in again.
+    home.run("logout").exit(0);
+    home.run("login").exit(0);
+    // Not an administrator, with a password of one's own, and the default account stays.
+    home.file("password", "a-Good-1-for-all");
+    let plain = unique("plain");
+    let line = format!("admin register {url} --shared-secret-file secret --username");
+    home.run(&format!("{line} {plain} --password-file password"))
+        .exit(0);
+    let me = home.run("whoami --json").exit(0).json();
+    assert_eq!(me["user_id"], format!("@{name}:{}", site.name));
+    let user_id = format!("@{plain}:{}", site.name);
+    let ended = home
+        .run(&format!("admin token list --account {user_id}"))
+        .exit(7);
+    assert!(ended.stderr.contains("is no administrator of"), "{ended}");
+    let ended = home.run(&format!("{line} {plain}")).exit(7);
+    assert!(ended.stderr.contains("is taken"), "{ended}");
+    home.file("secret", "another");
+    let ended = home.run(&format!("{line} {}", unique("n"))).exit(7);
+    assert!(
+        ended.stderr.contains("has another shared secret"),
+        "{ended}"
+    );
+}
+
+pub(crate) fn users_are_made_and_never_changed(sites: fn(&str) -> Site) {
+    let (site, home) = (sites("closed"), Home::new());
+    administrator(&site, &home);
+    let user_id = format!("@{}:{}", unique("bob"), site.name);
+    home.file("password", "a-Good-1-for-all");
+    let line = format!("admin user create {user_id} --json");
+    let made = home
+        .run(&format!(
+            "{line} --password-file password --display-name Bob"
+        ))
+        .exit(0)
+        .json();
+    assert_eq!(
+        (&made["created"], &made["signed_in"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(sign_in(&site, &user_id), 200);
+    home.file("other", "another-Good-1");
+    let again = home
+        .run(&format!(
+            "{line} --password-file other --display-name Robert --admin"
+        ))
+        .exit(0)
+        .json();
+    assert_eq!(again["created"], false);
+    assert_eq!(
+        (&again["display_name"], &again["admin"]),
+        (&json!("Bob"), &json!(false))
+    );
+    assert_eq!(sign_in(&site, &user_id), 200, "the password is as before");
+    let nobody = format!("admin user show @{}:{}", unique("nobody"), site.name);
+    home.run(&nobody).exit(1);
+    // Made and kept, the password signs in.
+    let user_id = format!("@{}:{}", unique("eve"), site.name);
+    let made = home
+        .run(&format!("admin user create {user_id} --json"))
+        .exit(0)
+        .json();
+    assert_eq!(made["password_made"], true);
+    home.run(&format!("login {user_id}")).exit(0);
+}
+
+fn sign_in(site: &Site, user_id: &str) -> u16 {
+    let body = json!({
+        "type": "m.login.password",
+        "identifier": { "type": "m.id.user", "user": user_id },
+        "password": "a-Good-1-for-all",
+    });
+    call(&site.url, "POST", LOGIN, None, Some(&body)).0
+}
+
+pub(crate) fn tokens_are_handed_out_and_taken_back(sites: fn(&str) -> Site) {
+    let (site, home) = (sites("token"), Home::new());
+    administrator(&site, &home);
+    let created = home
+        .run("admin token create --uses 1 --expires-in 1h --length 12")
+        .exit(0);
+    let token = created.stdout.trim_end().to_owned();
+    assert_eq!(token.len(), 12, "only the token is printed: {created}");
+    let find = || {
+        let list = home.run("admin token list --json").exit(0).json();
+        let tokens = list["tokens"].as_array().unwrap().clone();
+        tokens.into_iter().find(|one| one["token"] == token)
+    };
+    let found = find().unwrap();
+    assert_eq!(
+        (&found["uses_allowed"], &found["completed"]),
+        (&json!(1), &json!(0))
+    );
+    assert!(found["expires_at"].is_u64());
+    let other = Home::new();
+    other.file("token", &token);
+    let line = format!("register {} --token-file token", site.url);
+    other.run(&line).exit(0);
+    other.run(&line).exit(7);
+    assert_eq!(find().unwrap()["completed"], 1);
+    let valid = home.run("admin token list --valid").exit(0);
+    assert!(!valid.stdout.contains(&token), "{valid}");
+    home.command("admin token revoke --token-stdin")
+        .stdin(&token)
+        .run()
+        .exit(0);
+    assert_eq!(find(), None);
+    home.command("admin token revoke --token-stdin")
+        .stdin(&token)
+        .run()
+        .exit(1);
+    // One that was chosen.
+    let chosen = unique("chosen");
+    home.file("chosen", &chosen);
+    let created = home
+        .run("admin token create --token-file chosen --json")
+        .exit(0)
+        .json();
+    assert_eq!(created["token"], chosen);
+    assert_eq!(created["uses_allowed"], Value::Null);
+}
+
+/// A server with a shared secret and an administrator, that answers the rest so.
+fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Server, Home) {
+    let server =
+        Server::start(
+            move |request| match (request.method.as_str(), request.path.as_str()) {
+                ("GET", SECRET) => server::object(200, json!({ "nonce": "n0nce" })),
+                ("POST", SECRET) if request.body["username"] == "a" => {
+                    server::registered("@a:b.test")
+                }
+                (_, path)
+                    if path.starts_with("/_synapse/")
+                        || path == LOGIN && request.method == "POST" =>
+                {
+                    answer(request)
+                }
+                _ => server::matrix(request),
+            },
+        );
+    let home = Home::new();
+    home.file("secret", "secret-canary\n");
+    let line = format!(
+        "admin register {} --username a --shared-secret-file secret",
+        server.url
+    );
+    home.run(&line).exit(0);
+    (server, home)
+}
+
+#[test]
+fn the_request_is_signed_and_the_secret_is_not_sent() {
+    let (server, home) = start(|_| panic!("nothing else is asked"));
+    let sent = server.requests();
+    assert!(
+        sent.iter()
+            .all(|request| !request.body.to_string().contains("canary"))
+    );
+    let request = sent
+        .iter()
+        .find(|request| request.method == "POST")
+        .unwrap();
+    assert_eq!(request.body["nonce"], "n0nce");
+    assert_eq!(request.body["mac"].as_str().unwrap().len(), 40);
+    assert_eq!(request.body["password"], home.account()["password"]);
+    assert!(!home.store().to_string().contains("canary"));
+    assert_eq!(home.store()["tables"]["new_users"], json!({}));
+}
+
+#[test]
+fn a_dry_run_shows_both_requests_and_sends_none() {
+    let (server, home) = start(|_| panic!("nothing is sent"));
+    let before = server.requests().len();
+    home.file("password", "password-canary");
+    let line = format!(
+        "admin register {} --username b --admin --shared-secret-file secret --password-file password --dry-run --json",
+        server.url
+    );
+    let ended = home.run(&line).exit(0);
+    assert!(!ended.stdout.contains("canary"), "{ended}");
+    let requests = ended.json()["requests"].clone();
+    let requests = requests.as_array().unwrap();
+    let [.., nonce, register] = &requests[..] else {
+        panic!("{requests:?}")
+    };
+    assert_eq!(nonce["operation"], "synapseGetNonce");
+    assert_eq!(register["body"]["password"], "***");
+    assert_eq!(register["body"]["mac"], "***");
+    assert_eq!(register["body"]["admin"], true);
+    assert_eq!(server.requests().len(), before);
+}
+
+#[test]
+fn a_server_that_shares_no_secret_says_so() {
+    let server = Server::start(server::matrix);
+    let home = Home::new();
+    home.file("secret", "s");
+    let line = format!(
+        "admin register {} --username a --shared-secret-file secret",
+        server.url
+    );
+    let ended = home.run(&line).exit(7);
+    assert!(
+        ended
+            .stderr
+            .contains("makes no accounts by a shared secret"),
+        "{ended}"
+    );
+}
+
+/// The answer to the registration is lost, and then what became of it cannot be found out.
+#[test]
+fn what_is_in_doubt_is_kept_and_found_out_the_next_time() {
+    let (server, home) = start(
+        |request| match (request.method.as_str(), request.path.as_str()) {
+            ("POST", SECRET) => server::bytes(""),
+            _ => server::error(500, "M_UNKNOWN", "words"),
+        },
+    );
+    let line = format!(
+        "admin register {} --username b --shared-secret-file secret",
+        server.url
+    );
+    let ended = home.run(&line).exit(1);
+    assert!(
+        ended.stderr.contains("may have made the account"),
+        "{ended}"
+    );
+    let pending = home.store()["tables"]["new_users"][format!("{} b", server.url)].clone();
+    assert_eq!(pending["made"], true);
+    home.run(&line).exit(1);
+    let logins = server.requests();
+    let logins: Vec<_> = logins
+        .iter()
+        .filter(|one| one.path == LOGIN && one.method == "POST")
+        .collect();
+    assert!(logins.len() >= 2);
+    assert!(
+        logins
+            .iter()
+            .all(|login| login.body["password"] == pending["password"])
+    );
+}
+
+#[test]
+fn users_are_shown_with_what_the_server_says_made_harmless() {
+    let (_server, home) = start(|request| {
+        assert_eq!(request.path, format!("{USERS}%40bob%3Ab.test"));
+        assert_eq!(request.headers["authorization"], "Bearer syt_token");
+        let name = "Bob\u{1b}[31m\nnext: evil";
+        server::object(
+            200,
+            json!({ "name": "@bob:b.test", "displayname": name, "admin": true, "locked": true }),
+        )
+    });
+    let ended = home.run("admin user show @bob:b.test").exit(0);
+    assert_eq!(
+        ended.stdout,
+        "@bob:b.test (Bob[31m next: evil), an administrator, locked\n"
+    );
+}
+
+#[test]
+fn an_empty_list_of_tokens_is_told_as_such() {
+    let (_server, home) = start(|_| server::object(200, json!({ "registration_tokens": [] })));
+    let ended = home.run("admin token list").exit(0);
+    assert_eq!(
+        (
+            ended.stdout.as_str(),
+            ended.stderr.contains("there are none")
+        ),
+        ("", true)
+    );
+    let json = home.run("admin token list --json").exit(0).json();
+    assert_eq!(json, json!({ "schema_version": 1, "tokens": [] }));
+}
+
+#[test]
+fn each_refusal_tells_what_to_do_by_its_code() {
+    for (status, code, exit, words) in [
+        (403, "M_FORBIDDEN", 7, "is no administrator of"),
+        (
+            404,
+            "M_UNRECOGNIZED",
+            7,
+            "cannot be administered as Synapse can",
+        ),
+        (401, "M_UNKNOWN_TOKEN", 4, "has ended"),
+        (500, "M_UNKNOWN", 1, "words"),
+    ] {
+        let (_server, home) = start(move |_| server::error(status, code, "words"));
+        home.file("token", "t");
+        for line in [
+            "admin token list",
+            "admin token create",
+            "admin token revoke --token-file token",
+            "admin user show @b:b.test",
+            "admin user create @b:b.test",
+        ] {
+            // A conversation knows less of sessions than a call does.
+            let is_creation = line.starts_with("admin user create") && code == "M_UNKNOWN_TOKEN";
+            let (exit, words) = if is_creation {
+                (1, "refused")
+            } else {
+                (exit, words)
+            };
+            let ended = home.run(line).exit(exit);
+            assert!(ended.stderr.contains(words), "{line}: {ended}");
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_sent() {
+    let (server, home) = start(|_| panic!("nothing is sent"));
+    let before = server.requests().len();
+    for line in [
+        "admin user create bob",
+        "admin user show bob",
+        "admin token create --expires-in 7",
+        "admin token create --length 65",
+        "admin token revoke",
+        "admin register b.test --username a",
+        "admin register b.test --shared-secret-file secret",
+    ] {
+        home.run(line).exit(2);
+    }
+    assert_eq!(server.requests().len(), before);
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.path != TOKENS)
+    );
+}
