@@ -322,18 +322,22 @@ fn are_nowhere_in_the_private_homeserver() {
 /// A server that shares a secret, and one that knows an application service.
 #[test]
 fn of_administrators_and_application_services_are_nowhere() {
-    let server =
-        server::Server::start(
-            |request| match (request.method.as_str(), request.path.as_str()) {
-                ("GET", "/_synapse/admin/v1/register") => {
-                    server::object(200, serde_json::json!({ "nonce": "n" }))
-                }
-                ("POST", "/_synapse/admin/v1/register") => server::registered("@boss:b.test"),
-                ("POST", server::REGISTER) => server::registered("@_bridge_a:b.test"),
-                ("POST", server::LOGIN) => server::registered("@_bridge_a:b.test"),
-                _ => server::matrix(request),
-            },
-        );
+    let registered = |user_id: &str| {
+        let token = "syt_token-that-is-not-short";
+        let answer =
+            serde_json::json!({ "user_id": user_id, "access_token": token, "device_id": "D" });
+        server::object(200, answer)
+    };
+    let server = server::Server::start(move |request| {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/_synapse/admin/v1/register") => {
+                server::object(200, serde_json::json!({ "nonce": "n" }))
+            }
+            ("POST", "/_synapse/admin/v1/register") => registered("@boss:b.test"),
+            ("POST", server::REGISTER | server::LOGIN) => registered("@_bridge_a:b.test"),
+            _ => server::matrix(request),
+        }
+    });
     let url = &server.url;
     let mut watched = Watched::new();
     for (file, name) in [
