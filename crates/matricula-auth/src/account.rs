@@ -78,6 +78,8 @@ impl Account {
             access_token: None,
             refresh_token: None,
             expires_at: None,
+            renew_at: None,
+            replaced: None,
             password: None,
             is_guest: false,
             oauth: None,

@@ -238,6 +238,7 @@ impl AppserviceRegistration {
             access_token: answer.access_token,
             refresh_token: answer.refresh_token,
             expires_at: account::expiry(now, answer.expires_in_ms),
+            renew_at: account::renewal(now, answer.expires_in_ms),
             ..self.without_tokens(answer.user_id)
         }
     }

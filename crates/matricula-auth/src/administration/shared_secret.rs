@@ -297,6 +297,7 @@ impl SharedSecretRegistration {
             access_token: answer.access_token,
             refresh_token: answer.refresh_token,
             expires_at: account::expiry(now, answer.expires_in_ms),
+            renew_at: account::renewal(now, answer.expires_in_ms),
             ..Account::without_session(answer.user_id, self.server.clone(), self.data.clone())
         }
     }

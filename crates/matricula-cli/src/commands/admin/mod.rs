@@ -39,17 +39,16 @@ fn password(user: &NewUser) -> Result<Option<matricula::job::Secret>, Failure> {
 /// Says what a refusal of a request means that only an administrator may make.
 fn refused(context: &Context<'_>, session: &Session, error: Error) -> Failure {
     let account = session.account();
-    let server = account.server.clone();
+    let (server, user_id) = (account.server.clone(), account.user_id.clone());
     let code = match &error {
         Error::Api(ApiError::Matrix(error)) => error.code.clone(),
         _ => return error.into(),
     };
     match code {
         ErrorCode::Forbidden => {
-            let user_id = account.user_id.clone();
             Error::from(AuthError::NotAnAdministrator { server, user_id }).into()
         }
         ErrorCode::Unrecognized => Error::from(AuthError::NoAdministration { server }).into(),
-        _ => session::session_ended(context, account, error),
+        _ => session::session_ended(context, &account, error),
     }
 }

@@ -81,7 +81,7 @@ pub(super) async fn revoke(
     )?;
     let account = options.administrator.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
-    let server = &session.account().server;
+    let server = session.account().server;
     // The arguments ask for one of the two.
     let token = token.unwrap_or_default();
     let answer = session.call(DeleteRegistrationToken { token }).await;

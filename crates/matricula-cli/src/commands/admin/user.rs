@@ -25,7 +25,7 @@ pub(super) async fn create(context: &Context<'_>, options: AdminUserCreate) -> R
     let password = password(&options.user)?;
     let account = options.administrator.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
-    let mut creation = UserCreation::new(session.account(), user_id);
+    let mut creation = UserCreation::new(&session.account(), user_id);
     if let Some(password) = password {
         creation = creation.with_password(password);
     }
@@ -42,7 +42,7 @@ pub(super) async fn create(context: &Context<'_>, options: AdminUserCreate) -> R
     let mut terminal = Terminal::new(context.report, context.no_input);
     let made = drive(&mut creation, &context.runner, &mut accounts, &mut terminal)
         .await
-        .map_err(|error| session::session_ended(context, session.account(), error))?;
+        .map_err(|error| session::session_ended(context, &session.account(), error))?;
     match made {
         NewUser::Made(account) => {
             let mut object = describe(&account, &account.server);
