@@ -41,6 +41,8 @@ pub struct AppserviceRegistration {
     phase: Phase,
     /// Whether a request was sent whose answer was lost, and why it was.
     lost: Option<String>,
+    /// Whether the server said that it has no session for the user. Synapse has made the user by then.
+    got_no_session: bool,
     last_effect: u64,
 }
 
@@ -72,6 +74,7 @@ impl AppserviceRegistration {
             data: Value::Null,
             phase: Phase::New,
             lost: None,
+            got_no_session: false,
             last_effect: 0,
         }
     }
@@ -184,9 +187,12 @@ impl AppserviceRegistration {
             ErrorCode::AppserviceLoginUnsupported if !self.inhibit_login => {
                 turn.events.push(Event::Notice(Notice::NoSession));
                 self.inhibit_login = true;
+                self.got_no_session = true;
                 self.register(turn);
             }
-            ErrorCode::UserInUse if self.lost.is_some() => self.on_there(turn),
+            ErrorCode::UserInUse if self.lost.is_some() || self.got_no_session => {
+                self.on_there(turn)
+            }
             ErrorCode::UserInUse => self.end(Err(AuthError::NameTaken { server, username }), turn),
             ErrorCode::InvalidUsername => {
                 let error = AuthError::NameInvalid {
@@ -200,7 +206,7 @@ impl AppserviceRegistration {
         }
     }
 
-    /// Nobody but this service makes users in its namespace: the lost request made it.
+    /// Nobody but this service makes users in its namespace: an earlier request made it.
     fn on_there(&mut self, turn: &mut Turn) {
         if self.inhibit_login {
             self.phase = Phase::AskingWho;

@@ -29,3 +29,8 @@ pub use matricula_job as job;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+// The programs in the page on registering compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/registering.md")]
+struct Registering;

@@ -25,6 +25,7 @@ mod served;
 mod sliding_sync;
 mod spec;
 mod spec_events;
+mod synapse;
 mod values;
 mod wire_sample;
 

@@ -240,6 +240,10 @@ impl UserCreation {
                     server,
                     user_id: self.administrator.clone(),
                 },
+                ErrorCode::UnknownToken => AuthError::SignedOut {
+                    by: server.to_string(),
+                    what: error.message,
+                },
                 ErrorCode::Unrecognized => AuthError::NoAdministration { server },
                 ErrorCode::InvalidUsername => self.invalid(error),
                 _ => AuthError::Refused { server, error },

@@ -72,6 +72,18 @@ fn where_the_server_gives_no_session_it_is_made_without_one() {
 }
 
 #[test]
+fn a_server_that_has_made_the_user_before_it_says_so_is_not_told_that_the_name_is_taken() {
+    let mut talk = register();
+    talk.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
+        .answer(400, &refused("M_USER_IN_USE"));
+    assert_eq!(talk.requests[2], "GET /_matrix/client/v3/account/whoami");
+    talk.answer(200, &json!({ "user_id": "@bridge_bot:example.org" }));
+    let account = talk.ok();
+    assert_eq!(account.user_id.as_str(), "@_bridge_alice:example.org");
+    assert_eq!(account.access_token, None);
+}
+
+#[test]
 fn a_server_that_says_so_twice_is_not_asked_for_ever() {
     let mut talk = register();
     talk.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))

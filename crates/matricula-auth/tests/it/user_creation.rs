@@ -132,7 +132,7 @@ fn each_refusal_says_what_to_do() {
             matches!(e, AuthError::NoAdministration { .. })
         }),
         (401, "M_UNKNOWN_TOKEN", |e| {
-            matches!(e, AuthError::Refused { .. })
+            matches!(e, AuthError::SignedOut { .. })
         }),
         (400, "M_INVALID_USERNAME", |e| {
             matches!(e, AuthError::NameInvalid { .. })

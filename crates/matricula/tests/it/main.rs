@@ -9,6 +9,7 @@ mod live_addresses;
 mod live_bot;
 mod live_session;
 mod live_sliding_sync;
+mod live_ways_in;
 mod oauth;
 mod server;
 mod session;

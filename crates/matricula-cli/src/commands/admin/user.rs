@@ -7,7 +7,6 @@ use matricula::{
         synapse::{GetUser, User},
     },
     auth::{NewUser, UserCreation},
-    drive,
 };
 use serde_json::{Value, json};
 
@@ -40,9 +39,9 @@ pub(super) async fn create(context: &Context<'_>, options: AdminUserCreate) -> R
         creation = creation.after(pending);
     }
     let mut terminal = Terminal::new(context.report, context.no_input);
-    let made = drive(&mut creation, &context.runner, &mut accounts, &mut terminal)
-        .await
-        .map_err(|error| session::session_ended(context, &session.account(), error))?;
+    let made = session
+        .run(&mut creation, &mut accounts, &mut terminal)
+        .await?;
     match made {
         NewUser::Made(account) => {
             let mut object = describe(&account, &account.server);

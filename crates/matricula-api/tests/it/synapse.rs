@@ -1,0 +1,139 @@
+//! The requests of a Synapse's administrators: what is sent, what is masked, and what is kept.
+
+use matricula_api::{
+    Endpoint, by_hand,
+    synapse::{
+        CreateRegistrationToken, DeleteRegistrationToken, GetNonce, GetUser,
+        ListRegistrationTokens, PutUser, RegisterBySecret, RegistrationToken, User, UserChange,
+    },
+};
+use matricula_job::{Body, Job, OperationAuth, Response, ServerUrl};
+use serde_json::{Value, json};
+
+const CANARY: &str = "canary";
+
+fn job(request: &impl Endpoint) -> Job {
+    let server: ServerUrl = "https://matrix.example.org".parse().unwrap();
+    request.job(&server)
+}
+
+fn line(request: &impl Endpoint) -> String {
+    let job = job(request);
+    let path = job
+        .url()
+        .strip_prefix("https://matrix.example.org")
+        .unwrap()
+        .to_owned();
+    let query: Vec<_> = job
+        .request_query()
+        .iter()
+        .map(|(name, value)| format!("?{name}={value}"))
+        .collect();
+    format!("{} {path}{}", job.request_method(), query.concat())
+}
+
+#[test]
+fn each_request_goes_where_synapse_serves_it() {
+    let user_id = || "@b/ob:example.org".parse().unwrap();
+    let user = UserChange::default();
+    let lines = [
+        line(&GetNonce),
+        line(&RegisterBySecret::new("n", "u", "p", "m")),
+        line(&GetUser { user_id: user_id() }),
+        line(&PutUser {
+            user_id: user_id(),
+            user,
+        }),
+        line(&CreateRegistrationToken::default()),
+        line(&ListRegistrationTokens::default()),
+        line(&ListRegistrationTokens { valid: Some(false) }),
+        line(&DeleteRegistrationToken {
+            token: "../a".into(),
+        }),
+    ];
+    assert_eq!(
+        lines,
+        [
+            "GET /_synapse/admin/v1/register",
+            "POST /_synapse/admin/v1/register",
+            "GET /_synapse/admin/v2/users/%40b%2Fob%3Aexample.org",
+            "PUT /_synapse/admin/v2/users/%40b%2Fob%3Aexample.org",
+            "POST /_synapse/admin/v1/registration_tokens/new",
+            "GET /_synapse/admin/v1/registration_tokens",
+            "GET /_synapse/admin/v1/registration_tokens?valid=false",
+            "DELETE /_synapse/admin/v1/registration_tokens/..%2Fa",
+        ]
+    );
+}
+
+#[test]
+fn all_but_those_with_the_secret_take_an_administrators_token() {
+    let (_, operations) = by_hand::OPERATIONS
+        .iter()
+        .find(|(name, _)| *name == "synapse")
+        .unwrap();
+    for operation in *operations {
+        let is_by_secret = operation.path.ends_with("/v1/register");
+        let auth = if is_by_secret {
+            OperationAuth::None
+        } else {
+            OperationAuth::Required
+        };
+        assert_eq!(operation.auth, auth, "{}", operation.id);
+    }
+    assert_eq!(operations.len(), 7);
+}
+
+#[test]
+fn secrets_are_masked_and_not_in_any_debug() {
+    let registration = RegisterBySecret::new("n", "u", CANARY, CANARY).admin(true);
+    let user = PutUser {
+        user_id: "@b:example.org".parse().unwrap(),
+        user: UserChange::default().password(CANARY),
+    };
+    let token = CreateRegistrationToken::default().token(CANARY);
+    for (debug, job) in [
+        (format!("{registration:?}"), job(&registration)),
+        (format!("{user:?}"), job(&user)),
+        (format!("{token:?}"), job(&token)),
+    ] {
+        assert!(!debug.contains(CANARY), "{debug}");
+        assert!(
+            job.request_body()
+                .as_bytes()
+                .windows(CANARY.len())
+                .any(|part| part == CANARY.as_bytes())
+        );
+        assert!(!job.masked_body().contains(CANARY), "{}", job.masked_body());
+        assert!(job.holds_secret());
+    }
+    let deletion = DeleteRegistrationToken {
+        token: CANARY.into(),
+    };
+    assert!(!format!("{deletion:?}").contains(CANARY));
+}
+
+#[test]
+fn what_synapse_answers_is_read_and_the_rest_kept() {
+    let answer = json!({
+        "name": "@bob:example.org", "displayname": null, "admin": true, "creation_ts": 1_700_000_000,
+        "threepids": [], "locked": false,
+    });
+    let response = Response::new(200, vec![], Body::Json(answer.to_string()));
+    let user = GetUser::read(&response).unwrap();
+    assert_eq!(
+        (user.admin, user.displayname.as_deref()),
+        (Some(true), None)
+    );
+    assert_eq!(user.extra.get("threepids"), Some(&json!([])));
+    let written: Value = serde_json::to_value(&user).unwrap();
+    assert_eq!(serde_json::from_value::<User>(written).unwrap(), user);
+
+    let answer = r#"{"token":"t","uses_allowed":null,"pending":0,"completed":2,"expiry_time":null,"by":"x"}"#;
+    let token: RegistrationToken = serde_json::from_str(answer).unwrap();
+    assert_eq!(
+        (token.uses_allowed, token.completed, token.expiry_time),
+        (None, Some(2), None)
+    );
+    assert_eq!(token.extra.get("by"), Some(&json!("x")));
+}
