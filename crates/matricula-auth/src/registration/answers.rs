@@ -25,11 +25,11 @@ impl Registration {
             Err(ApiError::Matrix(error)) => match error.code {
                 // Servers need not offer the check, and some that are closed to strangers do not.
                 ErrorCode::Unrecognized | ErrorCode::Forbidden => self.go_on(turn),
-                _ if is_missing(error.status) => self.go_on(turn),
                 ErrorCode::UserInUse
                 | ErrorCode::InvalidUsername
                 | ErrorCode::Exclusive
                 | ErrorCode::ResourceLimitExceeded => self.on_refusal(error, turn),
+                _ if is_missing(error.status) => self.go_on(turn),
                 // Nothing else says anything of the name, and the password is not sent before.
                 _ => {
                     let server = self.server.clone();

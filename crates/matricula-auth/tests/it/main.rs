@@ -9,6 +9,7 @@ mod appservice;
 mod authenticated;
 mod deactivation;
 mod discovery;
+mod discovery_ends;
 mod every_way;
 mod guest_upgrade;
 mod kept;

@@ -94,6 +94,32 @@ impl<C: Conversation> Talk<C> {
         jobs.next().expect("a request waits")
     }
 
+    /// Answers the request that has waited longest.
+    pub(crate) fn answer_first(&mut self, status: u16, body: &str) -> &mut Self {
+        let body = Body::Json(body.into());
+        let response = self
+            .any_job()
+            .gen_response(Response::new(status, vec![], body));
+        self.outcome_of_first(Outcome::Done(response))
+    }
+
+    /// Nothing comes of the request that has waited longest.
+    pub(crate) fn fail(&mut self, error: TransportError) -> &mut Self {
+        self.outcome_of_first(Outcome::Failed(error))
+    }
+
+    fn outcome_of_first(&mut self, outcome: Outcome) -> &mut Self {
+        let is_answer = |(_, waiting): &(_, Waiting)| matches!(waiting, Waiting::Answer(_));
+        let at = self
+            .waiting
+            .iter()
+            .position(is_answer)
+            .expect("a request waits");
+        let (id, _) = self.waiting.remove(at);
+        self.step(Input::Outcome(id, outcome));
+        self
+    }
+
     /// The request to this path that waits, among several.
     pub(crate) fn job_to(&self, path: &str) -> &Job {
         let jobs = self

@@ -2,6 +2,7 @@
 
 mod account;
 mod addresses;
+mod discover;
 mod journeys;
 mod operations;
 mod secrets;

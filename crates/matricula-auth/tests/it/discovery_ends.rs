@@ -1,0 +1,79 @@
+//! Whatever a server answers and a person says, discovery ends, and asks nobody unencrypted.
+
+use matricula_auth::{Discovery, Reply};
+use matricula_job::{ServerUrl, TransportKind};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::talk::{Talk, transport_error};
+
+fn any_address() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        Just("https://matrix.example.org"),
+        Just("http://matrix.example.org"),
+        Just("http://127.0.0.1:8008"),
+        Just("http://192.168.1.5"),
+        Just("ftp://example.org"),
+        Just("example.org"),
+        Just(""),
+    ]
+}
+
+fn any_body() -> impl Strategy<Value = String> {
+    let document = (any_address(), any_address()).prop_map(|(server, identity)| {
+        json!({ "m.homeserver": { "base_url": server }, "m.identity_server": { "base_url": identity } })
+            .to_string()
+    });
+    let metadata = any_address().prop_map(|issuer| json!({ "issuer": issuer }).to_string());
+    prop_oneof![
+        3 => document,
+        1 => metadata,
+        3 => Just(r#"{"versions":["v1.1"],"flows":[{"type":"m.login.password"}],"session":"s"}"#.to_owned()),
+        1 => Just(r#"{"flows":[{"type":"m.login.sso","oauth_aware_preferred":true}]}"#.to_owned()),
+        1 => Just(r#"{"errcode":"M_UNRECOGNIZED"}"#.to_owned()),
+        1 => ".{0,20}",
+    ]
+}
+
+/// What comes of one request, or what the person says.
+fn any_turn() -> impl Strategy<Value = (u16, String, u8, &'static str)> {
+    let status =
+        prop_oneof![4 => Just(200u16), 2 => Just(404u16), 1 => Just(401u16), 1 => 100u16..600];
+    (status, any_body(), 0u8..8, any_address())
+}
+
+proptest! {
+    #[test]
+    fn it_always_ends(
+        turns in prop::collection::vec(any_turn(), 1..12),
+        server in prop_oneof![Just("example.org"), Just("@a:example.org"), Just("https://a.example.org")],
+    ) {
+        let discovery = Discovery::new(server.parse().unwrap())
+            .with_registration()
+            .with_password_policy();
+        let mut talk = Talk::start(discovery);
+        for (status, body, luck, address) in turns.iter().cycle() {
+            if talk.result.is_some() {
+                break;
+            }
+            // The look-up, and six questions for each server: the guess, and what the person says.
+            prop_assert!(talk.requests.len() <= 13, "no end: {:?}", talk.requests);
+            if talk.is_asking() {
+                talk.reply(match luck { 0 => Reply::Nobody, 1 => Reply::No, _ => Reply::Text((*address).into()) });
+                continue;
+            }
+            let job = talk.any_job().clone();
+            let url: ServerUrl = job.url().parse().unwrap();
+            prop_assert!(url.is_https() || url.is_loopback(), "{url}");
+            match luck {
+                0 => talk.fail(transport_error(TransportKind::Connect)),
+                _ => talk.answer_first(*status, body),
+            };
+        }
+        let tried = &talk.conversation.facts().tried;
+        prop_assert_eq!(tried.len(), talk.requests.len(), "every request is written down");
+        if let Some(Ok(facts)) = &talk.result {
+            prop_assert!(facts.server.is_https() || facts.server.is_loopback());
+        }
+    }
+}
