@@ -1,6 +1,7 @@
 //! What a homeserver allows and demands.
 
 mod browser;
+mod people;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,6 +10,7 @@ use matricula_job::{Secret, ServerUrl, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use browser::{Delegation, IdentityProvider, OAuth, OAuthMode, Sso};
+pub use people::{ApplicationService, Captcha, Messages};
 
 use crate::Error;
 
@@ -62,6 +64,12 @@ pub struct Config {
     pub oauth: Option<OAuth>,
     /// Whether people sign in on a page of this server, as if it were somebody else's; not if absent.
     pub sso: Option<Sso>,
+    /// How people prove their addresses; not at all if absent.
+    pub messages: Option<Messages>,
+    /// What `m.login.recaptcha` asks; nothing if absent.
+    pub captcha: Option<Captcha>,
+    /// The programs that register users of their own.
+    pub application_services: Vec<ApplicationService>,
 }
 
 impl Default for Config {
@@ -82,6 +90,9 @@ impl Default for Config {
             rename_users: false,
             oauth: None,
             sso: None,
+            messages: None,
+            captcha: None,
+            application_services: Vec::new(),
         }
     }
 }
@@ -199,6 +210,27 @@ impl Config {
         self
     }
 
+    /// Sets [`Config::messages`].
+    #[must_use]
+    pub fn with_messages(mut self, messages: Messages) -> Self {
+        self.messages = Some(messages);
+        self
+    }
+
+    /// Sets [`Config::captcha`].
+    #[must_use]
+    pub fn with_captcha(mut self, captcha: Captcha) -> Self {
+        self.captcha = Some(captcha);
+        self
+    }
+
+    /// Adds to [`Config::application_services`].
+    #[must_use]
+    pub fn with_application_service(mut self, service: ApplicationService) -> Self {
+        self.application_services.push(service);
+        self
+    }
+
     /// Whether the operations that OAuth 2.0 replaces are not to be had.
     pub(crate) fn is_oauth_alone(&self) -> bool {
         let mode = self.oauth.as_ref().map(|oauth| oauth.mode);
@@ -248,6 +280,26 @@ impl Config {
             return wrong("an empty reserved beginning would reserve every username");
         }
         self.check_browser()?;
+        self.check_people()
+    }
+
+    fn check_people(&self) -> Result<(), Error> {
+        if self.messages.as_ref().is_some_and(|it| !it.is_complete()) {
+            return wrong("mail needs an SMTP server's host:port, a sender's address, and domains");
+        }
+        let services = &self.application_services;
+        if !services.iter().all(ApplicationService::is_complete) {
+            return wrong(
+                "an application service has an id, a token, a sender, and users of its own",
+            );
+        }
+        let is_twice = |(at, one): (usize, &ApplicationService)| {
+            let mut others = services[..at].iter();
+            others.any(|it| it.id == one.id || it.token == one.token)
+        };
+        if services.iter().enumerate().any(is_twice) {
+            return wrong("two application services have the same id or token");
+        }
         Ok(())
     }
 
@@ -421,6 +473,8 @@ pub struct Limits {
     pub login: Option<Limit>,
     /// Registration tokens asked about, or tried and found wrong.
     pub token_validity: Option<Limit>,
+    /// Messages asked for that prove an address.
+    pub messages: Option<Limit>,
 }
 
 impl Limits {
@@ -445,8 +499,20 @@ impl Limits {
         self
     }
 
-    fn all(&self) -> [Option<Limit>; 3] {
-        [self.registration, self.login, self.token_validity]
+    /// Sets [`Limits::messages`].
+    #[must_use]
+    pub fn with_messages(mut self, limit: Limit) -> Self {
+        self.messages = Some(limit);
+        self
+    }
+
+    fn all(&self) -> [Option<Limit>; 4] {
+        [
+            self.registration,
+            self.login,
+            self.token_validity,
+            self.messages,
+        ]
     }
 }
 

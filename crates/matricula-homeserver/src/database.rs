@@ -3,21 +3,22 @@
 use std::{path::Path, time::Duration};
 
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::Cx;
+use matricula_job::{Cx, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
-    Error, Homeserver, Provision, Request,
+    Error, Homeserver, Message, Provision, Request,
     engine::{Refusal, millis},
     files,
 };
 
 /// What each format of the database adds to the one before. A database's `user_version` says how
 /// many of them it has had: this list only ever grows at its end.
-const FORMATS: [&str; 3] = [
+const FORMATS: [&str; 4] = [
     include_str!("formats/first.sql"),
     include_str!("formats/browser.sql"),
     include_str!("formats/account.sql"),
+    include_str!("formats/addresses.sql"),
 ];
 
 /// What a homeserver remembers: accounts, devices, tokens, half-done registrations, limits.
@@ -137,6 +138,34 @@ impl Database {
     pub(crate) fn newest_provision(&self) -> Result<Option<i64>, Error> {
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'provisions'";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
+    }
+
+    /// The mail that is to be sent next.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if it cannot be read.
+    pub fn next_message(&self, now: Timestamp) -> Result<Option<Message>, Error> {
+        let sql = "SELECT id, recipient, subject, body FROM messages WHERE expires_at > ?1
+             ORDER BY id LIMIT 1";
+        let found = self.0.query_row(sql, [millis(now)], |row| {
+            Ok(Message {
+                id: row.get(0)?,
+                recipient: row.get(1)?,
+                subject: row.get(2)?,
+                body: row.get::<_, String>(3)?.into(),
+            })
+        });
+        Ok(found.optional()?)
+    }
+
+    /// It has been sent, or given up.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if that cannot be kept.
+    pub fn sent(&mut self, id: i64) -> Result<(), Error> {
+        let sql = "DELETE FROM messages WHERE id = ?1";
+        self.0.execute(sql, [id])?;
+        Ok(())
     }
 
     fn try_answer(

@@ -1,8 +1,8 @@
 //! A single-process Matrix homeserver without federation, for development, tests and offline use.
 //!
 //! It is not for anything else: nobody on another server can be reached, there are no rooms yet, the
-//! stages of registration that need the outside world (a captcha, an email) are stand-ins that check
-//! nothing, and it speaks plain HTTP. What it does serve, accounts and their sessions, it serves as
+//! stages of registration that need the outside world (a captcha, an email) are stand-ins unless told
+//! how to check them, and it speaks plain HTTP. What it does serve, accounts and their sessions, it serves as
 //! the [specification](https://spec.matrix.org/v1.19/client-server-api/) says.
 //!
 //! It comes in three layers, each usable alone:
@@ -33,15 +33,17 @@ mod dir;
 mod engine;
 mod error;
 mod files;
+mod mail;
 mod shell;
 
 pub use config::{
-    Config, Delegation, Document, IdentityProvider, Limit, Limits, OAuth, OAuthMode, PasswordCodes,
-    PasswordPolicy, Policy, Registration, RegistrationToken, Sso,
+    ApplicationService, Captcha, Config, Delegation, Document, IdentityProvider, Limit, Limits,
+    Messages, OAuth, OAuthMode, PasswordCodes, PasswordPolicy, Policy, Registration,
+    RegistrationToken, Sso,
 };
 pub use database::Database;
 pub use dir::Dir;
-pub use engine::{Homeserver, Provision, Request, served};
+pub use engine::{Homeserver, Message, Provision, Request, served};
 pub use error::Error;
 pub use matricula_api::server::Reply;
 pub use shell::{Options, Server};

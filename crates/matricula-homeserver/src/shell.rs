@@ -19,16 +19,17 @@ use matricula_api::{ErrorCode, server::Reply};
 use matricula_job::{Cx, Entropy, Method, Secret, ServerUrl, Timestamp};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, oneshot},
+    sync::{Notify, Semaphore, oneshot},
     task::JoinHandle,
     time::timeout,
 };
 
 use crate::{
-    Config, Database, Error, Homeserver, Provision, Request,
+    Config, Database, Error, Homeserver, Message, Provision, Request,
     connections::{Connections, Peer},
     delivery::Delivery,
     engine::Refusal,
+    mail,
 };
 
 /// The largest body that is read.
@@ -141,6 +142,7 @@ pub struct Server {
     server_name: String,
     http: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
+    mail: Option<JoinHandle<()>>,
     keeper: Keeper,
 }
 
@@ -167,13 +169,20 @@ impl Server {
             None => Database::memory(&homeserver)?,
         };
         let delivery = homeserver.delegation().cloned().map(Delivery::new);
+        let messages = homeserver.config().messages.clone();
         let keeper = Keeper::start(homeserver, database, options.clock)?;
+        let wake = Arc::new(Notify::new());
+        let mail = messages.map(|messages| {
+            let sending = mail::run(messages, keeper.work.clone(), wake.clone());
+            tokio::spawn(sending)
+        });
         let service = Router::new()
             .fallback(answer)
             .with_state(Work {
                 keeper: keeper.work.clone(),
                 permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
                 delivery: delivery.map(Arc::new),
+                mail: wake.clone(),
             })
             .into_make_service_with_connect_info::<Peer>();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -191,6 +200,7 @@ impl Server {
             server_name,
             http,
             stop: Some(stop),
+            mail,
             keeper,
         })
     }
@@ -219,6 +229,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // What it has not sent is sent by the next to open the database.
+        if let Some(mail) = &self.mail {
+            mail.abort();
+        }
         // The HTTP side stops by itself once `stop` is gone; the database must be closed by then.
         self.keeper.stop();
     }
@@ -235,6 +249,8 @@ pub(crate) enum Order {
     /// To answer, and to say whether something is to be delivered first.
     Answer(Request, oneshot::Sender<(Reply, bool)>),
     NextProvision(oneshot::Sender<Option<Provision>>),
+    NextMessage(oneshot::Sender<Option<Message>>),
+    Sent(i64),
     Delivered(i64),
     Stop,
 }
@@ -267,6 +283,14 @@ impl Keeper {
                     Order::Delivered(id) => {
                         kept(database.delivered(id));
                     }
+                    Order::NextMessage(answer) => {
+                        if let Some(message) = kept(database.next_message(clock())) {
+                            let _ = answer.send(message);
+                        }
+                    }
+                    Order::Sent(id) => {
+                        kept(database.sent(id));
+                    }
                     Order::Stop => break,
                 }
             }
@@ -297,6 +321,8 @@ struct Work {
     keeper: mpsc::Sender<Order>,
     permits: Arc<Semaphore>,
     delivery: Option<Arc<Delivery>>,
+    /// Tells that there may be mail to send.
+    mail: Arc<Notify>,
 }
 
 async fn answer(
@@ -321,6 +347,7 @@ async fn ask(work: &Work, request: Request) -> Reply {
     let (Ok(()), Ok((reply, is_undelivered))) = (sent, answered.await) else {
         return stopping().into_reply();
     };
+    work.mail.notify_one();
     match &work.delivery {
         Some(delivery) if is_undelivered => match delivery.run(&work.keeper).await {
             Ok(()) => reply,

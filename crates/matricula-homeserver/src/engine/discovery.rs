@@ -16,6 +16,7 @@ use matricula_api::{
 use matricula_job::Cx;
 
 use super::{
+    appservice::SERVICE,
     refusal::Fault,
     routes::{Call, Serve},
 };
@@ -44,6 +45,9 @@ impl Serve for GetLoginFlows {
     fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<GetLoginFlowsResponse, Fault> {
         let mut flows = vec![LoginFlow::new(Stage::Password.as_str())];
         flows.extend(call.home.sso_flows());
+        if !call.home.config.application_services.is_empty() {
+            flows.push(LoginFlow::new(SERVICE));
+        }
         Ok(GetLoginFlowsResponse::default().flows(flows))
     }
 }
@@ -54,13 +58,14 @@ impl Serve for GetCapabilities {
         call.authenticate(cx.now)?;
         let yes = || BooleanCapability::new(true);
         let no = || BooleanCapability::new(false);
+        let has_messages = call.home.config.messages.is_some();
         let has_passwords = !call.home.config.is_oauth_alone();
         let capabilities = Capabilities::default()
             .change_password(BooleanCapability::new(has_passwords))
             .set_displayname(yes())
             .set_avatar_url(yes())
             .profile_fields(ProfileFieldsCapability::new(true))
-            .three_pid_changes(no())
+            .three_pid_changes(BooleanCapability::new(has_passwords && has_messages))
             .get_login_token(no());
         Ok(GetCapabilitiesResponse::new(capabilities))
     }

@@ -180,6 +180,7 @@ impl Call<'_> {
             localpart: Some(&localpart),
             password_hash: Some(&password_hash),
             accepted_policies: session.accepted_policies(),
+            is_guest: false,
         };
         let user = account.insert(tx, cx.now)?;
         session.spend_token(tx)?;

@@ -1,10 +1,10 @@
 //! How a signed-in user proves again who they are, before a deed that a stolen token should not do.
 
-use matricula_api::uia::AuthData;
+use matricula_api::{ErrorCode, uia::AuthData};
 use matricula_job::Cx;
 
 use super::{
-    refusal::Fault,
+    refusal::{Fault, Refusal},
     routes::Call,
     tokens::Bearer,
     uia::{Deed, Session},
@@ -19,8 +19,35 @@ impl Call<'_> {
         bearer: &Bearer,
         auth: Option<&AuthData>,
     ) -> Result<(), Fault> {
+        self.authenticated(cx, Some(bearer.user), auth)?;
+        Ok(())
+    }
+
+    /// Goes on once somebody without a token has proved to have an account's address. Whose account
+    /// that is.
+    pub(super) fn confirm_by_address(
+        &self,
+        cx: &mut Cx<'_>,
+        auth: Option<&AuthData>,
+    ) -> Result<i64, Fault> {
+        let session = self.authenticated(cx, None, auth)?;
+        for proved in &session.addresses {
+            if let Some(user) = proved.address.owner(self.tx)? {
+                return Ok(user);
+            }
+        }
+        let error = "no account has this address";
+        Err(Refusal::new(404, ErrorCode::NotFound, error).into())
+    }
+
+    fn authenticated(
+        &self,
+        cx: &mut Cx<'_>,
+        owner: Option<i64>,
+        auth: Option<&AuthData>,
+    ) -> Result<Session, Fault> {
         let deed = Deed {
-            owner: bearer.user,
+            owner,
             operation: format!("{} {}", self.request.method.as_str(), self.request.path),
         };
         let mut session = match auth.and_then(|it| it.session.as_deref()) {
@@ -39,6 +66,7 @@ impl Call<'_> {
                 .unfinished(self.tx, cx.now, &mut session, failure)?;
             return Err(Fault::Unfinished(Box::new(info)));
         }
-        session.save(self.tx, cx.now)
+        session.save(self.tx, cx.now)?;
+        Ok(session)
     }
 }

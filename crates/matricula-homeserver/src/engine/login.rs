@@ -13,6 +13,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 
 use super::{
+    addresses::Address,
+    appservice::SERVICE,
     limits::Bucket,
     login_tokens, names, passwords,
     refusal::{Fault, Refusal},
@@ -33,6 +35,7 @@ impl Serve for Login {
         )?;
         let (id, localpart) = match self.login_type.as_str() {
             "m.login.password" => by_password(&self, call, cx)?,
+            SERVICE => call.login_by_service(user_of(&self)?)?,
             "m.login.token" if call.home.config.sso.is_some() => by_token(&self, call, cx)?,
             _ => {
                 let error = "this server does not log in so; GET /login says how it does";
@@ -50,32 +53,40 @@ impl Serve for Login {
 }
 
 fn by_password(login: &Login, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<(i64, String), Fault> {
-    let user = user_of(login)?;
     let Some(password) = &login.password else {
         return Err(Refusal::missing("password").into());
     };
-    let localpart = user.and_then(|user| names::existing_localpart(&call.home.config, user));
-    let account = match &localpart {
-        Some(localpart) => account(call.tx, localpart)?,
-        None => None,
+    let account = match &login.identifier {
+        Some(identifier) => call.identified(identifier)?,
+        None if login.user.is_some() => call.named(login.user.as_deref())?,
+        None => match login.medium.as_deref().zip(login.address.as_deref()) {
+            Some((medium, address)) => call.addressed(medium, address)?,
+            None if login.address.is_some() => None,
+            None => return Err(Refusal::missing("identifier").into()),
+        },
     };
     if account.as_ref().is_some_and(|it| it.is_deactivated) {
-        let error = "this account was deactivated";
-        return Err(Refusal::new(403, ErrorCode::UserDeactivated, error).into());
+        return Err(deactivated().into());
     }
     let stored = account.as_ref().and_then(|it| it.password_hash.as_deref());
     let right = passwords::verify(cx, stored, password.expose())?;
-    let (Some(account), Some(localpart), true) = (account, localpart, right) else {
+    let (Some(account), true) = (account, right) else {
         // One sentence for both, so that it does not tell which usernames exist.
         let error = "there is no such user, or the password is wrong";
         return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
     };
-    Ok((account.id, localpart))
+    Ok((account.id, account.localpart))
+}
+
+pub(super) fn deactivated() -> Refusal {
+    let error = "this account was deactivated";
+    Refusal::new(403, ErrorCode::UserDeactivated, error)
 }
 
 /// What is known of an account before anybody has signed in to it.
 pub(super) struct Known {
     pub(super) id: i64,
+    pub(super) localpart: String,
     pub(super) password_hash: Option<String>,
     pub(super) is_deactivated: bool,
 }
@@ -84,13 +95,14 @@ pub(super) struct Known {
 pub(super) fn account(tx: &Transaction<'_>, localpart: &str) -> Result<Option<Known>, Fault> {
     let found = tx
         .query_row(
-            "SELECT id, password_hash, is_deactivated FROM users WHERE localpart = ?1",
+            "SELECT id, password_hash, is_deactivated, localpart FROM users WHERE localpart = ?1",
             [localpart],
             |row| {
                 Ok(Known {
                     id: row.get(0)?,
                     password_hash: row.get(1)?,
                     is_deactivated: row.get(2)?,
+                    localpart: row.get(3)?,
                 })
             },
         )
@@ -99,6 +111,48 @@ pub(super) fn account(tx: &Transaction<'_>, localpart: &str) -> Result<Option<Kn
 }
 
 impl Call<'_> {
+    /// The account of a localpart or user id.
+    pub(super) fn named(&self, user: Option<&str>) -> Result<Option<Known>, Fault> {
+        match user.and_then(|it| names::existing_localpart(&self.home.config, it)) {
+            Some(localpart) => account(self.tx, &localpart),
+            None => Ok(None),
+        }
+    }
+
+    /// The account with this address.
+    fn addressed(&self, medium: &str, address: &str) -> Result<Option<Known>, Fault> {
+        let owner = match Address::known(medium, address) {
+            Some(address) => address.owner(self.tx)?,
+            None => None,
+        };
+        let Some(owner) = owner else {
+            return Ok(None);
+        };
+        let sql = "SELECT localpart FROM users WHERE id = ?1";
+        let localpart: String = self.tx.query_row(sql, [owner], |row| row.get(0))?;
+        account(self.tx, &localpart)
+    }
+
+    /// The account that an identifier means.
+    pub(super) fn identified(&self, identifier: &UserIdentifier) -> Result<Option<Known>, Fault> {
+        let field = |name: &str| identifier.extra.get(name).and_then(Value::as_str);
+        let both = |one: &str, other: &str| field(one).zip(field(other));
+        match identifier.kind.as_str() {
+            "m.id.thirdparty" => match both("medium", "address") {
+                Some((medium, address)) => self.addressed(medium, address),
+                None => Ok(None),
+            },
+            "m.id.phone" => match both("country", "phone").or(both("country", "number")) {
+                Some((country, number)) => match Address::msisdn(country, number) {
+                    Ok(it) => self.addressed(it.medium.as_str(), &it.address),
+                    Err(_) => Ok(None),
+                },
+                None => Ok(None),
+            },
+            _ => self.named(named(identifier)?),
+        }
+    }
+
     /// Attempts to guess a password, wherever one is asked for.
     pub(super) fn login_bucket(&self) -> Bucket<'_> {
         Bucket {
@@ -156,7 +210,7 @@ fn user_of(login: &Login) -> Result<Option<&str>, Refusal> {
 }
 
 /// The localpart or user id in an identifier; none where it is somebody's address.
-pub(super) fn named(identifier: &UserIdentifier) -> Result<Option<&str>, Refusal> {
+fn named(identifier: &UserIdentifier) -> Result<Option<&str>, Refusal> {
     match (identifier.kind.as_str(), identifier.extra.get("user")) {
         ("m.id.user", Some(Value::String(user))) => Ok(Some(user)),
         ("m.id.user", None | Some(Value::Null)) => Err(Refusal::missing("identifier/user")),

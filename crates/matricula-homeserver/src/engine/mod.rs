@@ -1,6 +1,8 @@
 //! The homeserver itself: one request in, one answer out, no clock, no randomness, no sockets.
 
 mod account;
+mod addresses;
+mod appservice;
 mod bounds;
 mod discovery;
 mod entrance;
@@ -11,6 +13,7 @@ mod login;
 mod login_tokens;
 mod names;
 mod oauth;
+mod outbox;
 mod pages;
 mod passwords;
 mod provisions;
@@ -30,6 +33,8 @@ use matricula_job::{Cx, Method, Secret, Timestamp};
 use percent_encoding::percent_decode_str;
 use rusqlite::Transaction;
 
+use addresses::Medium;
+pub use outbox::Message;
 pub use provisions::Provision;
 use refusal::Fault;
 pub(crate) use refusal::Refusal;
@@ -45,6 +50,8 @@ pub struct Homeserver {
     base_url: String,
     /// The ways in which a signed-in user proves again who they are.
     deed_flows: Vec<Vec<String>>,
+    /// The ways in which somebody who has forgotten the password does.
+    reset_flows: Vec<Vec<String>>,
 }
 
 impl Homeserver {
@@ -58,10 +65,14 @@ impl Homeserver {
             Some(url) => url.as_str().to_owned(),
             None => format!("http://{}", config.server_name),
         };
+        let proved = [Medium::Email, Medium::Msisdn];
+        let proved = proved.into_iter().filter(|it| config.proves(*it));
+        let reset_flows = proved.map(|it| vec![it.stage().to_owned()]).collect();
         Ok(Self {
             config,
             base_url,
             deed_flows: vec![vec![uia::PASSWORD.to_owned()]],
+            reset_flows,
         })
     }
 

@@ -3,21 +3,52 @@
 use matricula_api::{ErrorCode, IdError, UserId};
 
 use super::refusal::Refusal;
-use crate::Config;
+use crate::{ApplicationService, Config};
 
 /// Maps a username onto the localpart it asks for: capital ASCII letters become small.
 ///
 /// A name that only digits make up is the server's to give; `guest` lets one through that names the
 /// guest who asks.
 pub(crate) fn localpart(config: &Config, username: &str, guest: bool) -> Result<String, Refusal> {
-    let localpart = username.to_ascii_lowercase();
-    let invalid = |why: &str| {
-        Err(Refusal::new(
-            400,
-            ErrorCode::InvalidUsername,
-            why.to_owned(),
-        ))
+    let localpart = spelt(username)?;
+    if localpart.starts_with('_') {
+        return invalid("a username does not begin with _");
+    }
+    if !guest && localpart.bytes().all(|byte| byte.is_ascii_digit()) {
+        return invalid("usernames of digits alone are given by the server");
+    }
+    let mut prefixes = config.exclusive.iter();
+    let mut services = config.application_services.iter();
+    if prefixes.any(|it| localpart.starts_with(it.as_str()))
+        || services.any(|it| it.owns(&localpart))
+    {
+        let why = "this username is reserved for an application service";
+        return Err(Refusal::new(400, ErrorCode::Exclusive, why));
+    }
+    let localpart = match config.rename_users && !guest {
+        true => localpart + "-1",
+        false => localpart,
     };
+    fitting(config, localpart)
+}
+
+/// Maps a username onto the localpart that an application service asks for: one of its own.
+pub(crate) fn service_localpart(
+    config: &Config,
+    service: &ApplicationService,
+    username: &str,
+) -> Result<String, Refusal> {
+    let localpart = spelt(username)?;
+    if !service.owns(&localpart) {
+        let why = "this username is not one of the application service's own";
+        return Err(Refusal::new(400, ErrorCode::Exclusive, why));
+    }
+    fitting(config, localpart)
+}
+
+/// The username as a localpart is spelt.
+fn spelt(username: &str) -> Result<String, Refusal> {
+    let localpart = username.to_ascii_lowercase();
     if localpart.is_empty() {
         return invalid("a username has at least one character");
     }
@@ -26,26 +57,19 @@ pub(crate) fn localpart(config: &Config, username: &str, guest: bool) -> Result<
     if !localpart.bytes().all(allowed) {
         return invalid("a username is made of a-z, 0-9 and . _ = - / + alone");
     }
-    if localpart.starts_with('_') {
-        return invalid("a username does not begin with _");
-    }
-    if !guest && localpart.bytes().all(|byte| byte.is_ascii_digit()) {
-        return invalid("usernames of digits alone are given by the server");
-    }
-    let mut prefixes = config.exclusive.iter();
-    if prefixes.any(|it| localpart.starts_with(it.as_str())) {
-        let why = "this username is reserved for an application service";
-        return Err(Refusal::new(400, ErrorCode::Exclusive, why));
-    }
-    let localpart = match config.rename_users && !guest {
-        true => localpart + "-1",
-        false => localpart,
-    };
+    Ok(localpart)
+}
+
+/// All else that the grammar wants has been looked at.
+fn fitting(config: &Config, localpart: String) -> Result<String, Refusal> {
     if user_id(config, &localpart).is_err() {
-        // All else that the grammar wants has been looked at.
         return invalid("a user id has at most 255 characters");
     }
     Ok(localpart)
+}
+
+fn invalid<T>(why: &'static str) -> Result<T, Refusal> {
+    Err(Refusal::new(400, ErrorCode::InvalidUsername, why))
 }
 
 pub(crate) fn user_id(config: &Config, localpart: &str) -> Result<UserId, IdError> {

@@ -42,6 +42,9 @@ impl Call<'_> {
         if let Some(reply) = self.sso(cx)? {
             return Ok(reply);
         }
+        if let Some(reply) = self.confirmation(cx)? {
+            return Ok(reply);
+        }
         let segments = self.request.segments().unwrap_or_default();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         match (segments.as_slice(), self.request.method) {
@@ -64,7 +67,8 @@ impl Call<'_> {
 
     fn fallback(&self, cx: &mut Cx<'_>, stage: &str) -> Result<Reply, Fault> {
         let Call { home, tx, request } = *self;
-        if !home.registration_has(stage) {
+        // What is really checked is not completed by pressing a button.
+        if !home.registration_has(stage) || home.checks_without_page(stage) {
             let error = "no flow of this server has such a stage";
             return Err(Refusal::new(404, ErrorCode::Unrecognized, error).into());
         }

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::{
     Homeserver, Request,
+    appservice::SERVICE,
     limits::Bucket,
     millis, names, passwords,
     refusal::{Fault, Refusal},
@@ -74,9 +75,16 @@ impl Serve for CheckUsernameAvailability {
 
 impl Call<'_> {
     fn register_user(&self, cx: &mut Cx<'_>, asked: &Register) -> Result<RegisterResponse, Fault> {
-        let Call { home, tx, request } = *self;
-        if asked.login_type.as_deref() == Some("m.login.application_service") {
-            return Err(no_application_service(request).into());
+        let Self { home, tx, .. } = *self;
+        if self.token().is_some_and(|it| home.service(it).is_some())
+            && asked.login_type.as_deref() != Some(SERVICE)
+        {
+            let error = "an application service registers users with the type \
+                         m.login.application_service";
+            return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
+        }
+        if asked.login_type.as_deref() == Some(SERVICE) {
+            return self.register_by_service(cx, asked);
         }
         if home.config.is_oauth_alone() {
             let error = "accounts are made on the page of the authorization server";
@@ -109,16 +117,24 @@ impl Call<'_> {
             session.save(tx, cx.now)?;
             return Err(Refusal::missing("password").into());
         };
+        for proved in &session.addresses {
+            proved.address.check_free(tx)?;
+        }
         self.registration_bucket().take(tx, cx.now)?;
         let account = Account {
             localpart: localpart.as_deref(),
             password_hash: Some(&password_hash),
             accepted_policies: session.accepted_policies(),
+            is_guest: false,
         };
         let user = match session.wanted.guest {
             Some(guest) => account.replace_guest(tx, guest)?,
             None => account.insert(tx, cx.now)?,
         };
+        for proved in &session.addresses {
+            let at = proved.validated_at;
+            proved.address.give_to(tx, cx.now, user, at)?;
+        }
         session.spend_token(tx)?;
         session.user = Some(user);
         session.save(tx, cx.now)?;
@@ -137,7 +153,11 @@ impl Call<'_> {
             ..Wanted::default()
         };
         self.registration_bucket().take(self.tx, cx.now)?;
-        let user = Account::default().insert(self.tx, cx.now)?;
+        let guest = Account {
+            is_guest: true,
+            ..Account::default()
+        };
+        let user = guest.insert(self.tx, cx.now)?;
         self.home.welcome(cx, self.tx, user, &wanted)
     }
 
@@ -242,7 +262,7 @@ impl Homeserver {
     }
 
     /// The answer to a registration that succeeded, now or in an earlier request of its session.
-    fn welcome(
+    pub(super) fn welcome(
         &self,
         cx: &mut Cx<'_>,
         tx: &Transaction<'_>,
@@ -274,12 +294,13 @@ impl Homeserver {
     }
 }
 
-/// An account to be; without a password it is a guest's.
+/// An account to be.
 #[derive(Default)]
 pub(super) struct Account<'a> {
     pub(super) localpart: Option<&'a str>,
     pub(super) password_hash: Option<&'a str>,
     pub(super) accepted_policies: Option<&'a str>,
+    pub(super) is_guest: bool,
 }
 
 impl Account<'_> {
@@ -289,12 +310,13 @@ impl Account<'_> {
         tx.execute(
             "INSERT INTO users (localpart, password_hash, is_guest, accepted_policies, created_at)
              VALUES (ifnull(?1, 1 + ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'users'), 0)),
-                 ?2, ?2 IS NULL, ?3, ?4)",
+                 ?2, ?5, ?3, ?4)",
             params![
                 self.localpart,
                 self.password_hash,
                 self.accepted_policies,
-                millis(now)
+                millis(now),
+                self.is_guest
             ],
         )?;
         Ok(tx.last_insert_rowid())
@@ -318,17 +340,5 @@ fn guest_of(tx: &Transaction<'_>, now: Timestamp, token: &str) -> Result<i64, Fa
             let error = "guest_access_token is not a guest's access token";
             Err(Refusal::new(403, ErrorCode::Forbidden, error).into())
         }
-    }
-}
-
-/// No application service is registered with this server: whatever token comes is not one's.
-fn no_application_service(request: &Request) -> Refusal {
-    match request.bearer {
-        None => Refusal::new(
-            401,
-            ErrorCode::MissingToken,
-            "an application service needs its token",
-        ),
-        Some(_) => Refusal::unknown_token("no application service has this token", false),
     }
 }

@@ -5,15 +5,24 @@ use std::borrow::Cow;
 use matricula_api::{
     client::{
         account_deactivation::DeactivateAccount,
+        administrative_contact::{
+            Add3Pid, Delete3pidFromAccount, GetAccount3Pids, RequestTokenTo3PidEmail,
+            RequestTokenTo3PidMsisdn,
+        },
         capabilities::GetCapabilities,
         device_management::{DeleteDevice, DeleteDevices, GetDevice, GetDevices, UpdateDevice},
         login::{GetLoginFlows, Login},
         logout::{Logout, LogoutAll},
         oauth_server_metadata::GetAuthMetadata,
-        password_management::ChangePassword,
+        password_management::{
+            ChangePassword, RequestTokenToResetPasswordEmail, RequestTokenToResetPasswordMsisdn,
+        },
         profile::{DeleteProfileField, GetProfileField, GetUserProfile, SetProfileField},
         refresh::Refresh,
-        registration::{CheckUsernameAvailability, Register},
+        registration::{
+            CheckUsernameAvailability, Register, RequestTokenToRegisterEmail,
+            RequestTokenToRegisterMsisdn,
+        },
         registration_tokens::RegistrationTokenValidity,
         sso_login_redirect::{RedirectToIdP, RedirectToSso},
         versions::GetVersions,
@@ -58,6 +67,15 @@ const ROUTES: &[Route] = &[
     Route::of::<GetProfileField>(),
     Route::of::<SetProfileField>(),
     Route::of::<DeleteProfileField>(),
+    Route::of::<GetAccount3Pids>(),
+    Route::of::<Add3Pid>(),
+    Route::of::<Delete3pidFromAccount>(),
+    Route::of::<RequestTokenToRegisterEmail>(),
+    Route::of::<RequestTokenToRegisterMsisdn>(),
+    Route::of::<RequestTokenTo3PidEmail>(),
+    Route::of::<RequestTokenTo3PidMsisdn>(),
+    Route::of::<RequestTokenToResetPasswordEmail>(),
+    Route::of::<RequestTokenToResetPasswordMsisdn>(),
 ];
 
 /// The operations that a [`Homeserver`] serves. To any other it answers `M_UNRECOGNIZED`.

@@ -82,13 +82,26 @@ pub(super) struct Tokens {
 pub(super) struct Bearer {
     pub(super) user: i64,
     pub(super) localpart: String,
-    pub(super) device: String,
+    /// None where an application service acts.
+    pub(super) device: Option<String>,
     pub(super) is_guest: bool,
     pub(super) expires_at: Option<i64>,
     pub(super) expired: bool,
 }
 
 impl Bearer {
+    /// A user as whom an application service acts.
+    pub(super) fn of_service(user: i64, localpart: String, device: Option<String>) -> Self {
+        Self {
+            user,
+            localpart,
+            device,
+            is_guest: false,
+            expires_at: None,
+            expired: false,
+        }
+    }
+
     /// Refuses a [guest](https://spec.matrix.org/v1.19/client-server-api/#guest-access).
     pub(super) fn not_a_guest(self) -> Result<Self, Refusal> {
         if self.is_guest {
@@ -190,13 +203,29 @@ impl Call<'_> {
         Ok(self.authenticate(now)?.not_a_guest()?)
     }
 
+    /// The token that comes with the request.
+    pub(super) fn token(&self) -> Option<&str> {
+        let in_header = self.request.bearer.as_ref().map(Secret::expose);
+        in_header.or_else(|| self.request.query("access_token"))
+    }
+
+    /// Whether the user has this device.
+    pub(super) fn has_device(&self, user: i64, device: &str) -> Result<bool, Fault> {
+        let sql = "SELECT count(*) FROM devices WHERE user = ?1 AND id = ?2";
+        Ok(self
+            .tx
+            .query_row(sql, params![user, device], |row| row.get(0))?)
+    }
+
     /// Whose access token comes with the request, expired or not.
     pub(super) fn bearer(&self, now: Timestamp) -> Result<Bearer, Fault> {
-        let in_header = self.request.bearer.as_ref().map(Secret::expose);
-        let Some(token) = in_header.or_else(|| self.request.query("access_token")) else {
+        let Some(token) = self.token() else {
             let error = "this endpoint needs an access token";
             return Err(Refusal::new(401, ErrorCode::MissingToken, error).into());
         };
+        if let Some(service) = self.home.service(token) {
+            return self.bearer_of_service(now, service);
+        }
         let Some((bearer, refresh_id)) = bearer_of(self.tx, now, token)? else {
             let error = "this access token is not known, or was logged out";
             return Err(Refusal::unknown_token(error, false).into());
@@ -311,9 +340,10 @@ impl Serve for GetTokenOwner {
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetTokenOwnerResponse, Fault> {
         let bearer = call.authenticate(cx.now)?;
         let user_id = names::user_id(&call.home.config, &bearer.localpart)?;
-        Ok(GetTokenOwnerResponse::new(user_id)
-            .device_id(bearer.device)
-            .is_guest(bearer.is_guest))
+        Ok(GetTokenOwnerResponse {
+            device_id: bearer.device,
+            ..GetTokenOwnerResponse::new(user_id).is_guest(bearer.is_guest)
+        })
     }
 }
 

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use super::{
     Homeserver,
+    addresses::{Address, Medium, Validation},
     limits::Bucket,
-    login, millis, names, pages, passwords,
+    millis, pages, passwords,
     refusal::{Fault, Refusal},
     routes::{Call, Serve},
     tokens::{ALPHANUMERIC, digest},
@@ -28,6 +29,7 @@ use crate::{
 
 const DUMMY: &str = "m.login.dummy";
 pub(super) const PASSWORD: &str = "m.login.password";
+const RECAPTCHA: &str = "m.login.recaptcha";
 
 /// How long a session may take, and how long a finished one may be asked for its outcome again.
 const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -52,9 +54,17 @@ pub(super) struct Wanted {
 /// What a signed-in user proves again who they are for.
 #[derive(Clone, PartialEq)]
 pub(super) struct Deed {
-    pub(super) owner: i64,
+    /// None where somebody has forgotten the password.
+    pub(super) owner: Option<i64>,
     /// The request's method and path.
     pub(super) operation: String,
+}
+
+/// An address that was proved in a session.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Proved {
+    pub(super) address: Address,
+    pub(super) validated_at: i64,
 }
 
 /// One authentication, over as many requests as it takes: to register, or for a deed.
@@ -67,6 +77,7 @@ pub(super) struct Session {
     /// The version of each policy that the person was shown.
     presented_policies: Option<String>,
     registration_token: Option<String>,
+    pub(super) addresses: Vec<Proved>,
     pub(super) wanted: Wanted,
     /// The account that came of it.
     pub(super) user: Option<i64>,
@@ -82,6 +93,7 @@ impl Session {
             completed: Vec::new(),
             presented_policies: None,
             registration_token: None,
+            addresses: Vec::new(),
             wanted: Wanted::default(),
             user: None,
         }
@@ -126,29 +138,29 @@ impl Session {
         let row = tx
             .query_row(
                 "SELECT wanted, completed, presented_policies, registration_token, user, owner,
-                     operation
+                     operation, addresses
                  FROM uia_sessions WHERE digest = ?1 AND expires_at > ?2",
                 params![digest(id), millis(now)],
                 |row| {
-                    let texts: (String, String) = (row.get(0)?, row.get(1)?);
+                    let texts: (String, String, String) = (row.get(0)?, row.get(1)?, row.get(7)?);
                     let deed: (Option<i64>, Option<String>) = (row.get(5)?, row.get(6)?);
                     Ok((texts, row.get(2)?, row.get(3)?, row.get(4)?, deed))
                 },
             )
             .optional()?;
-        let Some(((wanted, completed), presented_policies, registration_token, user, deed)) = row
-        else {
+        let Some((texts, presented_policies, registration_token, user, deed)) = row else {
             return Ok(None);
         };
+        let (wanted, completed, addresses) = texts;
         let (owner, operation) = deed;
-        let deed = owner.zip(operation);
         Ok(Some(Self {
             id: id.to_owned(),
             is_stored: true,
-            deed: deed.map(|(owner, operation)| Deed { owner, operation }),
+            deed: operation.map(|operation| Deed { owner, operation }),
             completed: serde_json::from_str(&completed)?,
             presented_policies,
             registration_token,
+            addresses: serde_json::from_str(&addresses)?,
             wanted: serde_json::from_str(&wanted)?,
             user,
         }))
@@ -161,11 +173,12 @@ impl Session {
         }
         tx.execute(
             "INSERT INTO uia_sessions (digest, wanted, completed, presented_policies,
-                 registration_token, user, expires_at, owner, operation)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                 registration_token, user, expires_at, owner, operation, addresses)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT DO UPDATE SET wanted = excluded.wanted, completed = excluded.completed,
                  presented_policies = excluded.presented_policies,
-                 registration_token = excluded.registration_token, user = excluded.user",
+                 registration_token = excluded.registration_token, user = excluded.user,
+                 addresses = excluded.addresses",
             params![
                 digest(&self.id),
                 serde_json::to_string(&self.wanted)?,
@@ -174,8 +187,9 @@ impl Session {
                 self.registration_token,
                 self.user,
                 millis(now.plus(SESSION_LIFETIME)),
-                self.deed.as_ref().map(|it| it.owner),
+                self.deed.as_ref().and_then(|it| it.owner),
                 self.deed.as_ref().map(|it| &it.operation),
+                serde_json::to_string(&self.addresses)?,
             ],
         )?;
         Ok(())
@@ -233,8 +247,9 @@ fn unknown_session() -> Fault {
 impl Homeserver {
     /// The ways through a session.
     fn flows(&self, session: &Session) -> &[Vec<String>] {
-        match session.deed {
-            Some(_) => &self.deed_flows,
+        match session.deed.as_ref().map(|it| it.owner) {
+            Some(Some(_)) => &self.deed_flows,
+            Some(None) => &self.reset_flows,
             None => &self.config.flows,
         }
     }
@@ -288,6 +303,12 @@ impl Homeserver {
             let policies = json!({ "policies": self.policies() });
             info.params.insert(Stage::Terms, Raw::from(&policies));
         }
+        if self.has_stage(session, RECAPTCHA)
+            && let Some(captcha) = &self.config.captcha
+        {
+            let shown = json!({ "public_key": captcha.public_key });
+            info.params.insert(Stage::Recaptcha, Raw::from(&shown));
+        }
         info.completed = stages(&session.completed);
         info.session = Some(session.id.clone());
         if let Some(failure) = failure {
@@ -306,6 +327,12 @@ impl Homeserver {
         Ok(())
     }
 
+    /// Whether a stage is one in which an address is really proved.
+    pub(super) fn checks_without_page(&self, stage: &str) -> bool {
+        let mut media = [Medium::Email, Medium::Msisdn].into_iter();
+        media.any(|it| it.stage() == stage && self.config.proves(it))
+    }
+
     fn policies(&self) -> Value {
         let mut policies = json!({});
         for (id, policy) in &self.config.policies {
@@ -319,6 +346,20 @@ impl Homeserver {
         }
         policies
     }
+}
+
+/// The captcha stage, with nobody behind it: whoever says so is human.
+fn attempt_captcha(session: &mut Session, auth: &AuthData) -> Option<Refusal> {
+    let Some(response) = &auth.response else {
+        let error = "auth/response is missing: what the captcha answered";
+        return Some(Refusal::new(401, ErrorCode::CaptchaNeeded, error));
+    };
+    if !response.expose().starts_with("ok") {
+        let error = "this is not what the captcha answers to people";
+        return Some(Refusal::new(401, ErrorCode::Unauthorized, error));
+    }
+    session.complete(RECAPTCHA);
+    None
 }
 
 impl Call<'_> {
@@ -349,6 +390,12 @@ impl Call<'_> {
                 };
                 return self.attempt_token(cx.now, session, token.expose());
             }
+            RECAPTCHA if self.home.config.captcha.is_some() => {
+                return Ok(attempt_captcha(session, auth));
+            }
+            _ if self.home.checks_without_page(stage) => {
+                return self.attempt_address(cx.now, session, stage, auth);
+            }
             PASSWORD if session.deed.is_some() => {
                 return self.attempt_password(cx, session, auth);
             }
@@ -373,15 +420,11 @@ impl Call<'_> {
         let bucket = self.login_bucket();
         bucket.check(self.tx, cx.now)?;
         let old_way = auth.extra.get("user").and_then(Value::as_str);
-        let named = match &auth.identifier {
-            Some(identifier) => login::named(identifier)?,
-            None => old_way,
+        let found = match &auth.identifier {
+            Some(identifier) => self.identified(identifier)?,
+            None => self.named(old_way)?,
         };
-        let found = match named.and_then(|it| names::existing_localpart(&self.home.config, it)) {
-            Some(localpart) => login::account(self.tx, &localpart)?,
-            None => None,
-        };
-        let owner = session.deed.as_ref().map(|it| it.owner);
+        let owner = session.deed.as_ref().and_then(|it| it.owner);
         let theirs = found.filter(|it| Some(it.id) == owner);
         let stored = theirs.and_then(|it| it.password_hash);
         if !passwords::verify(cx, stored.as_deref(), password.expose())? {
@@ -390,6 +433,34 @@ impl Call<'_> {
             return Ok(Some(Refusal::new(401, ErrorCode::Forbidden, error)));
         }
         session.complete(PASSWORD);
+        Ok(None)
+    }
+
+    /// A stage in which an address is proved: the client names the validation in which it was.
+    fn attempt_address(
+        &self,
+        now: Timestamp,
+        session: &mut Session,
+        stage: &str,
+        auth: &AuthData,
+    ) -> Result<Option<Refusal>, Fault> {
+        let Some(creds) = &auth.threepid_creds else {
+            return Ok(Some(Refusal::missing("auth/threepid_creds")));
+        };
+        let found = Validation::find(self.tx, now, &creds.sid, &creds.client_secret)?;
+        let right = found.filter(|it| it.address.medium.stage() == stage);
+        let Some((address, validated_at)) =
+            right.and_then(|it| it.validated_at.map(|at| (it.address, at)))
+        else {
+            let error = "this address is not proved yet; open the mailed link or send the code \
+                         first";
+            return Ok(Some(Refusal::new(401, ErrorCode::Unauthorized, error)));
+        };
+        session.addresses.push(Proved {
+            address,
+            validated_at,
+        });
+        session.complete(stage);
         Ok(None)
     }
 

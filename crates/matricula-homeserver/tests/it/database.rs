@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use matricula_homeserver::{
-    Config, Database, Delegation, Error, Homeserver, Limit, Limits, OAuth, Policy,
-    RegistrationToken, Sso,
+    ApplicationService, Config, Database, Delegation, Error, Homeserver, Limit, Limits, Messages,
+    OAuth, Policy, RegistrationToken, Sso,
 };
 use matricula_job::{SeededEntropy, Timestamp};
 use serde_json::json;
@@ -291,6 +291,24 @@ fn a_configuration_that_cannot_be_is_refused_in_words() {
             "identity provider",
         ),
         (Config::default().with_exclusive(""), "every username"),
+        (
+            Config::default().with_messages(Messages::new("localhost")),
+            "SMTP server",
+        ),
+        (
+            Config::default().with_messages(Messages::new("localhost:25").with_from("<x@y>")),
+            "SMTP server",
+        ),
+        (
+            Config::default().with_application_service(ApplicationService::new("a", "", "b")),
+            "application service",
+        ),
+        (
+            Config::default()
+                .with_application_service(ApplicationService::new("a", "token", "b"))
+                .with_application_service(ApplicationService::new("c", "token", "d")),
+            "same id or token",
+        ),
         (
             Config::default().with_access_token_lifetime(std::time::Duration::ZERO),
             "live",

@@ -1,6 +1,6 @@
 //! Whatever comes in, an answer goes out: no panic, no broken server, and every error has a code.
 
-use matricula_homeserver::{Config, Limit, Limits, Policy, RegistrationToken, Request};
+use matricula_homeserver::{Config, Limit, Limits, Messages, Policy, RegistrationToken, Request};
 use matricula_job::{Method, Secret};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -25,7 +25,8 @@ fn home() -> Home {
             .with_flows(flows)
             .with_guests(true)
             .with_policy("rules", policy)
-            .with_registration_token(RegistrationToken::new("sesame")),
+            .with_registration_token(RegistrationToken::new("sesame"))
+            .with_messages(Messages::new("127.0.0.1:25").with_sms_gateway("sms.invalid")),
     );
     home.register_named("alice").ok();
     home
@@ -45,6 +46,14 @@ fn path() -> impl Strategy<Value = String> {
         "/_matrix/client/v3/devices",
         "/_matrix/client/v3/devices/D",
         "/_matrix/client/v3/delete_devices",
+        "/_matrix/client/v3/account/3pid",
+        "/_matrix/client/v3/account/3pid/add",
+        "/_matrix/client/v3/account/3pid/delete",
+        "/_matrix/client/v3/register/email/requestToken",
+        "/_matrix/client/v3/register/msisdn/requestToken",
+        "/_matrix/client/v3/account/password/email/requestToken",
+        "/_matricula/confirm/email",
+        "/_matricula/confirm/msisdn",
         "/_matrix/client/v3/profile/@1:private.localhost",
         "/_matrix/client/v3/profile/@alice:private.localhost/displayname",
         "/_matrix/client/v3/register/available",
@@ -87,7 +96,8 @@ fn value() -> impl Strategy<Value = Value> {
                 "auth", "type", "session", "token", "username", "password", "device_id",
                 "initial_device_display_name", "inhibit_login", "refresh_token", "identifier",
                 "user", "address", "guest_access_token", "new_password", "logout_devices", "erase",
-                "devices", "displayname",
+                "devices", "displayname", "client_secret", "send_attempt", "email", "country",
+                "phone_number", "sid", "threepid_creds", "medium", "next_link",
             ])
             .prop_map(str::to_owned),
             1 => any::<String>(),

@@ -1,6 +1,9 @@
 //! What `matricula-homeserver` promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod addresses;
+mod appservices;
+mod captcha;
 mod chromium;
 mod database;
 mod deactivation;
@@ -15,11 +18,14 @@ mod http;
 mod kill;
 mod limits;
 mod login;
+mod mail;
 mod names;
 mod oauth;
 mod pages;
 mod password;
+mod password_reset;
 mod person;
+mod phones;
 mod profile;
 mod refresh;
 mod register;
@@ -30,7 +36,7 @@ mod wire;
 
 use std::time::Duration;
 
-use matricula_homeserver::{Config, Database, Homeserver, Request};
+use matricula_homeserver::{Config, Database, Homeserver, Message, Request};
 use matricula_job::{Cx, Method, Secret, SeededEntropy, Timestamp};
 use serde_json::{Value, json};
 
@@ -117,6 +123,25 @@ impl Home {
         Me::of(&self.login(username, json!({})).ok())
     }
 
+    /// The mail that waits; it is sent herewith.
+    fn mail(&mut self) -> Message {
+        let message = self.database.next_message(self.now).unwrap().unwrap();
+        self.database.sent(message.id).unwrap();
+        message
+    }
+
+    fn has_mail(&self) -> bool {
+        self.database.next_message(self.now).unwrap().is_some()
+    }
+
+    /// Opens the page that a mail links to, and presses the button.
+    fn click(&mut self, message: &Message) {
+        let mut request = get(&link_in(message));
+        assert!(self.send(request.clone()).text().contains("<button>"));
+        request.method = Method::Post;
+        assert!(self.send(request).0.status < 400);
+    }
+
     /// Registers by the dummy stage alone.
     fn register(&mut self, mut body: Value) -> Reply {
         body["auth"] = json!({ "type": "m.login.dummy" });
@@ -142,6 +167,13 @@ impl Home {
     fn wait(&mut self, by: Duration) {
         self.now = self.now.plus(by);
     }
+}
+
+/// The address in a mail, without the server's.
+fn link_in(message: &Message) -> String {
+    let mut lines = message.body.expose().lines();
+    let link = lines.find_map(|it| it.strip_prefix("http://private.localhost"));
+    link.unwrap().to_owned()
 }
 
 /// Somebody signed in.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use matricula_api::{ApiError, Endpoint, client, operations, server::AnyEndpoint};
-use matricula_homeserver::{Config, Limit, Limits, OAuth, RegistrationToken, Request, Sso, served};
+use matricula_homeserver::{
+    Config, Limit, Limits, Messages, OAuth, RegistrationToken, Request, Sso, served,
+};
 use matricula_job::{Body, Method, OperationAuth, Response, Secret};
 use serde_json::{Value, json};
 
@@ -26,6 +28,7 @@ fn everything() -> Config {
         .with_oauth(OAuth::beside())
         .with_sso(Sso::default().with_provider("x", "The House"))
         .with_registration_token(RegistrationToken::new("sesame"))
+        .with_messages(Messages::new("127.0.0.1:25").with_sms_gateway("sms.invalid"))
 }
 
 fn of_the_wire(reply: &Reply) -> Response {
@@ -71,6 +74,11 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
         ),
         "redirectToSSO" | "redirectToIdP" => ("?redirectUrl=https://app.example.com/", Value::Null),
         "refresh" => ("", json!({ "refresh_token": refresh_token })),
+        "requestTokenToRegisterEmail" | "requestTokenTo3PIDEmail" => ("", email("a@b.example")),
+        "requestTokenToRegisterMSISDN" | "requestTokenTo3PIDMSISDN" => ("", phone("7700900001")),
+        "requestTokenToResetPasswordEmail" => ("", email("alice@b.example")),
+        "requestTokenToResetPasswordMSISDN" => ("", phone("7700900000")),
+        "delete3pidFromAccount" => ("", json!({ "medium": "email", "address": "a@b.example" })),
         "changePassword" => ("", json!({ "new_password": "another" })),
         "deleteDevices" => ("", json!({ "devices": ["x"] })),
         "setProfileField" => ("", json!({ "displayname": "Alice" })),
@@ -79,8 +87,42 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
     }
 }
 
+fn email(address: &str) -> Value {
+    json!({ "client_secret": "s", "send_attempt": 1, "email": address })
+}
+
+fn phone(number: &str) -> Value {
+    json!({ "client_secret": "s", "send_attempt": 1, "country": "GB", "phone_number": number })
+}
+
+/// Gives alice an address of each kind; the name of a validation that is done.
+fn add_addresses(home: &mut Home, me: &Me) -> String {
+    let add = "/_matrix/client/v3/account/3pid/add";
+    let asked = home.post(
+        "/_matrix/client/v3/account/3pid/email/requestToken",
+        email("alice@b.example"),
+    );
+    let by_mail = text(&asked.ok(), "sid");
+    let mail = home.mail();
+    home.click(&mail);
+    let asked = home.post(
+        "/_matrix/client/v3/account/3pid/msisdn/requestToken",
+        phone("7700900000"),
+    );
+    let by_phone = text(&asked.ok(), "sid");
+    let code = home.mail().body.expose()[..6].to_owned();
+    let body = json!({ "sid": by_phone, "client_secret": "s", "token": code });
+    home.post("/_matricula/confirm/msisdn", body).ok();
+    for sid in [&by_mail, &by_phone] {
+        let body = json!({ "client_secret": "s", "sid": sid });
+        home.prove(me, Method::Post, add, body).ok();
+    }
+    by_mail
+}
+
 /// Those that take the password again.
-const PROVED: [&str; 4] = [
+const PROVED: [&str; 5] = [
+    "add3PID",
     "changePassword",
     "deactivateAccount",
     "deleteDevice",
@@ -103,7 +145,11 @@ fn what_is_served_answers_as_its_type() {
             json!({ "displayname": "Alice" }),
         )
         .ok();
+        let sid = add_addresses(&mut home, &me);
         let (query, mut body) = example(operation.id, &text(&alice, "refresh_token"));
+        if operation.id == "add3PID" {
+            body = json!({ "client_secret": "s", "sid": sid });
+        }
         let path = operation.path.replace("{userId}", &me.user_id);
         let path = filled(&path.replace("{keyName}", "displayname"));
         if PROVED.contains(&operation.id) {

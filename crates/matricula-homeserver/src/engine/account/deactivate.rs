@@ -37,6 +37,7 @@ impl Call<'_> {
             "visits",
             "oauth_codes",
             "oauth_device_codes",
+            "addresses",
         ] {
             let sql = format!("DELETE FROM {table} WHERE user = ?1");
             self.tx.execute(&sql, [user])?;

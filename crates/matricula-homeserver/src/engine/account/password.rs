@@ -1,4 +1,4 @@
-//! Changing a password.
+//! Changing a password, by the old one or, where that is forgotten, by an address.
 
 use matricula_api::client::password_management::{ChangePassword, ChangePasswordResponse};
 use matricula_job::Cx;
@@ -13,17 +13,29 @@ use crate::engine::{
 
 impl Serve for ChangePassword {
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<ChangePasswordResponse, Fault> {
-        let bearer = call.user(cx.now)?;
+        let is_reset = call.token().is_none() && call.home.config.messages.is_some();
+        let bearer = match is_reset {
+            true => None,
+            false => Some(call.user(cx.now)?),
+        };
         let password = self.new_password.expose();
         passwords::check(&call.home.config.password_policy, password)?;
-        call.confirm(cx, &bearer, self.auth.as_ref())?;
+        let auth = self.auth.as_ref();
+        let (user, device) = match bearer {
+            Some(bearer) => {
+                call.confirm(cx, &bearer, auth)?;
+                (bearer.user, bearer.device)
+            }
+            None => (call.confirm_by_address(cx, auth)?, None),
+        };
         let hash = passwords::hash(cx, password)?;
         call.tx.execute(
             "UPDATE users SET password_hash = ?2 WHERE id = ?1",
-            params![bearer.user, hash],
+            params![user, hash],
         )?;
         if self.logout_devices.unwrap_or(true) {
-            end_devices(call, bearer.user, Which::AllBut(&bearer.device))?;
+            let which = device.as_deref().map_or(Which::All, Which::AllBut);
+            end_devices(call, user, which)?;
         }
         Ok(ChangePasswordResponse::default())
     }

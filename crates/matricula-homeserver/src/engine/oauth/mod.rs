@@ -45,7 +45,7 @@ const ACCOUNT: &str = "/account";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 /// What is not to be had where OAuth 2.0 stands instead of it.
-const REPLACED: [&str; 11] = [
+const REPLACED: [&str; 17] = [
     "checkUsernameAvailability",
     "getLoginFlows",
     "login",
@@ -57,6 +57,12 @@ const REPLACED: [&str; 11] = [
     "deleteDevice",
     "deleteDevices",
     "requestTokenToResetPasswordEmail",
+    "requestTokenToResetPasswordMSISDN",
+    "requestTokenToRegisterEmail",
+    "requestTokenToRegisterMSISDN",
+    "requestTokenTo3PIDEmail",
+    "requestTokenTo3PIDMSISDN",
+    "add3PID",
 ];
 
 impl Homeserver {

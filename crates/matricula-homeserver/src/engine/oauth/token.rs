@@ -184,7 +184,8 @@ pub(super) fn revoke(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure>
             "token is missing",
         ));
     }
-    let of_access = bearer_of(call.tx, cx.now, token)?.map(|(it, _)| (it.user, it.device));
+    let of_access =
+        bearer_of(call.tx, cx.now, token)?.and_then(|(it, _)| Some((it.user, it.device?)));
     let device = match of_access {
         Some(device) => Some(device),
         None => RefreshToken::find(call.tx, cx.now, token)?.map(|it| (it.user, it.device)),
@@ -215,7 +216,8 @@ pub(super) fn introspect(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fail
     let Some((bearer, refresh_id)) = bearer_of(call.tx, cx.now, token.expose())? else {
         return inactive();
     };
-    let Some(session) = Session::find(call.tx, bearer.user, &bearer.device)? else {
+    let device = bearer.device.unwrap_or_default();
+    let Some(session) = Session::find(call.tx, bearer.user, &device)? else {
         return inactive();
     };
     if bearer.expired {
@@ -231,7 +233,7 @@ pub(super) fn introspect(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fail
         "client_id": session.client,
         "username": bearer.localpart,
         "sub": bearer.localpart,
-        "device_id": bearer.device,
+        "device_id": device,
         "token_type": "access_token",
         "expires_in": left,
     });

@@ -1,0 +1,196 @@
+//! A validation: somebody is sent something, and shows that it arrived.
+
+use std::time::Duration;
+
+use matricula_api::ErrorCode;
+use matricula_job::{Cx, Secret, Timestamp};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::{Address, Medium};
+use crate::engine::{
+    bounds::Bound,
+    millis,
+    refusal::{Fault, Refusal},
+    tokens::{ALPHANUMERIC, digest},
+};
+
+/// How long somebody may take to look for a message, and the address then counts as proved.
+pub(super) const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Beyond it the oldest is forgotten.
+const VALIDATIONS: Bound = Bound {
+    table: "validations",
+    max: 5_000,
+    may_go: "true",
+    first: "expires_at",
+};
+
+/// How often a code may be guessed. There are a million of them.
+const MAX_WRONG_CODES: i64 = 5;
+
+/// One address, one client that wants it proved.
+pub(in crate::engine) struct Validation {
+    pub(super) sid: String,
+    pub(in crate::engine) address: Address,
+    send_attempt: u64,
+    pub(super) next_link: Option<String>,
+    pub(in crate::engine) validated_at: Option<i64>,
+    wrong_codes: i64,
+    token: Vec<u8>,
+}
+
+/// What a client asks for.
+pub(super) struct Wanted<'a> {
+    pub(super) address: Address,
+    pub(super) client_secret: &'a Secret,
+    pub(super) send_attempt: u64,
+    pub(super) next_link: Option<&'a str>,
+}
+
+const SELECT: &str = "SELECT sid, medium, address, send_attempt, next_link, validated_at, \
+     wrong_codes, token FROM validations";
+
+impl Validation {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let medium: String = row.get(1)?;
+        Ok(Self {
+            sid: row.get(0)?,
+            address: Address {
+                medium: Medium::parse(&medium).unwrap_or(Medium::Email),
+                address: row.get(2)?,
+            },
+            send_attempt: row.get::<_, i64>(3)?.unsigned_abs(),
+            next_link: row.get(4)?,
+            validated_at: row.get(5)?,
+            wrong_codes: row.get(6)?,
+            token: row.get(7)?,
+        })
+    }
+
+    /// The validation that a client names.
+    pub(in crate::engine) fn find(
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        sid: &str,
+        client_secret: &Secret,
+    ) -> Result<Option<Self>, Fault> {
+        let sql = format!("{SELECT} WHERE sid = ?1 AND client_secret = ?2 AND expires_at > ?3");
+        let secret = digest(client_secret.expose());
+        let found = tx.query_row(&sql, params![sid, secret, millis(now)], Self::read);
+        Ok(found.optional()?)
+    }
+
+    /// The validation of a mailed link.
+    pub(super) fn of_link(
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        token: &str,
+    ) -> Result<Option<Self>, Fault> {
+        let sql = format!("{SELECT} WHERE token = ?1 AND medium = 'email' AND expires_at > ?2");
+        let found = tx.query_row(&sql, params![digest(token), millis(now)], Self::read);
+        Ok(found.optional()?)
+    }
+
+    /// Begins one or goes on with it. With it comes what is to be sent, if anything is: a client
+    /// that repeats an attempt did not get the answer, but the message is under way.
+    pub(super) fn request(
+        cx: &mut Cx<'_>,
+        tx: &Transaction<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<(Self, Option<String>), Fault> {
+        let now = millis(cx.now);
+        let secret = digest(wanted.client_secret.expose());
+        let (medium, address) = (wanted.address.medium.as_str(), &wanted.address.address);
+        let sql = format!(
+            "{SELECT} WHERE medium = ?1 AND address = ?2 AND client_secret = ?3 AND expires_at > ?4"
+        );
+        let found = tx
+            .query_row(&sql, params![medium, address, secret, now], Self::read)
+            .optional()?;
+        let sid = match found {
+            Some(it) if it.validated_at.is_some() || it.send_attempt >= wanted.send_attempt => {
+                return Ok((it, None));
+            }
+            Some(it) => it.sid,
+            None => cx.entropy.text(ALPHANUMERIC, 16),
+        };
+        make_room(tx, cx.now)?;
+        let sent = match wanted.address.medium {
+            Medium::Email => cx.entropy.text(ALPHANUMERIC, 43),
+            Medium::Msisdn => cx.entropy.text(b"0123456789", 6),
+        };
+        let token = stored(wanted.address.medium, &sid, &sent);
+        let attempt = i64::try_from(wanted.send_attempt).unwrap_or(i64::MAX);
+        tx.execute(
+            "INSERT OR REPLACE INTO validations (sid, medium, address, client_secret, send_attempt,
+                 token, next_link, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                sid,
+                medium,
+                address,
+                secret,
+                attempt,
+                token,
+                wanted.next_link,
+                millis(cx.now.plus(LIFETIME))
+            ],
+        )?;
+        let begun = Self {
+            sid,
+            address: wanted.address.clone(),
+            send_attempt: wanted.send_attempt,
+            next_link: wanted.next_link.map(str::to_owned),
+            validated_at: None,
+            wrong_codes: 0,
+            token,
+        };
+        Ok((begun, Some(sent)))
+    }
+
+    /// The message has arrived: the address is proved.
+    pub(super) fn validate(&mut self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+        if self.validated_at.is_none() {
+            tx.execute(
+                "UPDATE validations SET validated_at = ?2, expires_at = ?3 WHERE sid = ?1",
+                params![self.sid, millis(now), millis(now.plus(LIFETIME))],
+            )?;
+            self.validated_at = Some(millis(now));
+        }
+        Ok(())
+    }
+
+    /// Whether the code is the one that was sent. After some wrong ones none is any more, until
+    /// another is sent.
+    pub(super) fn try_code(
+        &mut self,
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        code: &str,
+    ) -> Result<bool, Fault> {
+        if self.wrong_codes >= MAX_WRONG_CODES {
+            let error = "too many wrong codes; ask for another";
+            return Err(Refusal::new(400, ErrorCode::NoValidSession, error).into());
+        }
+        if stored(self.address.medium, &self.sid, code.trim()) == self.token {
+            self.validate(tx, now)?;
+            return Ok(true);
+        }
+        let sql = "UPDATE validations SET wrong_codes = wrong_codes + 1 WHERE sid = ?1";
+        tx.execute(sql, [&self.sid])?;
+        Ok(false)
+    }
+}
+
+/// How what was sent is kept.
+fn stored(medium: Medium, sid: &str, sent: &str) -> Vec<u8> {
+    match medium {
+        Medium::Email => digest(sent),
+        Medium::Msisdn => digest(&format!("{sid} {sent}")),
+    }
+}
+
+fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    let sql = "DELETE FROM validations WHERE expires_at <= ?1";
+    tx.execute(sql, [millis(now)])?;
+    VALIDATIONS.make_room(tx)
+}

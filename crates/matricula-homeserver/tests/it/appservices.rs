@@ -1,0 +1,165 @@
+//! Application services: users of their own, and acting as them.
+
+use matricula_homeserver::{ApplicationService, Config, OAuth, Registration};
+use matricula_job::Method;
+use serde_json::{Value, json};
+
+use crate::{Home, LOGIN, Me, REGISTER, Reply, WHOAMI, text};
+
+const TOKEN: &str = "as-token";
+
+fn service() -> ApplicationService {
+    ApplicationService::new("irc", TOKEN, "_irc").with_users("_irc_")
+}
+
+fn home() -> Home {
+    Home::new(Config::default().with_application_service(service()))
+}
+
+fn body(username: &str) -> Value {
+    json!({ "type": "m.login.application_service", "username": username })
+}
+
+fn register(home: &mut Home, username: &str) -> Reply {
+    home.post_as(TOKEN, REGISTER, body(username))
+}
+
+#[test]
+fn it_registers_users_of_its_own_without_being_asked_anything() {
+    let mut home = home();
+    let me = Me::of(&register(&mut home, "_irc_Alice").ok());
+    assert_eq!(me.user_id, "@_irc_alice:private.localhost");
+    home.whoami(&me.token).ok();
+    register(&mut home, "_irc_alice").err(400, "M_USER_IN_USE");
+    let mut quiet = body("_irc_bob");
+    quiet["inhibit_login"] = json!(true);
+    let json = home.post_as(TOKEN, REGISTER, quiet).ok();
+    assert_eq!(json, json!({ "user_id": "@_irc_bob:private.localhost" }));
+}
+
+#[test]
+fn it_registers_nobody_else() {
+    let mut home = home();
+    register(&mut home, "alice").err(400, "M_EXCLUSIVE");
+    register(&mut home, "_irc_Ä").err(400, "M_INVALID_USERNAME");
+    home.post_as(
+        TOKEN,
+        REGISTER,
+        json!({ "type": "m.login.application_service" }),
+    )
+    .err(400, "M_MISSING_PARAM");
+    home.post_as("guess", REGISTER, body("_irc_alice"))
+        .err(401, "M_UNKNOWN_TOKEN");
+    home.post(REGISTER, body("_irc_alice"))
+        .err(401, "M_MISSING_TOKEN");
+    home.post_as(TOKEN, REGISTER, json!({ "username": "_irc_alice" }))
+        .err(400, "M_UNKNOWN");
+}
+
+#[test]
+fn nobody_else_registers_its_users() {
+    let service = ApplicationService::new("irc", TOKEN, "bot").with_users("irc-");
+    let mut home = Home::new(Config::default().with_application_service(service));
+    for name in ["irc-alice", "bot"] {
+        home.register_named(name).err(400, "M_EXCLUSIVE");
+        home.get(&format!(
+            "/_matrix/client/v3/register/available?username={name}"
+        ))
+        .err(400, "M_EXCLUSIVE");
+    }
+    home.register_named("alice").ok();
+}
+
+#[test]
+fn it_registers_where_registration_is_closed() {
+    let config = Config::default()
+        .with_registration(Registration::Closed)
+        .with_application_service(service());
+    register(&mut Home::new(config), "_irc_alice").ok();
+}
+
+#[test]
+fn it_signs_in_as_its_users() {
+    let mut home = home();
+    register(&mut home, "_irc_alice").ok();
+    home.register_named("alice").ok();
+    let mut login = |token: &str, user: &str| {
+        let identifier = json!({ "type": "m.id.user", "user": user });
+        let body = json!({ "type": "m.login.application_service", "identifier": identifier });
+        home.post_as(token, LOGIN, body)
+    };
+    let me = Me::of(&login(TOKEN, "@_irc_alice:private.localhost").ok());
+    login(TOKEN, "alice").err(403, "M_FORBIDDEN");
+    login(TOKEN, "_irc_nobody").err(403, "M_FORBIDDEN");
+    login("guess", "_irc_alice").err(401, "M_UNKNOWN_TOKEN");
+    home.whoami(&me.token).ok();
+    let flows = home.get(LOGIN).ok();
+    let flow = json!({ "type": "m.login.application_service" });
+    assert!(flows["flows"].as_array().unwrap().contains(&flow));
+}
+
+#[test]
+fn its_users_have_no_password() {
+    let mut home = home();
+    register(&mut home, "_irc_alice").ok();
+    home.login("_irc_alice", json!({})).err(403, "M_FORBIDDEN");
+}
+
+#[test]
+fn it_acts_as_itself_and_as_its_users() {
+    let mut home = home();
+    let me = Me::of(&register(&mut home, "_irc_alice").ok());
+    home.register_named("alice").ok();
+    let own = home.whoami(TOKEN).ok();
+    assert_eq!(own["user_id"], "@_irc:private.localhost");
+    assert_eq!(own.get("device_id"), None);
+    let acting = |user: &str| format!("{WHOAMI}?user_id={user}");
+    let json = home.get_as(TOKEN, &acting(&me.user_id)).ok();
+    assert_eq!(json["user_id"], me.user_id);
+    for user in ["@alice:private.localhost", "@_irc_nobody:private.localhost"] {
+        home.get_as(TOKEN, &acting(user)).err(403, "M_FORBIDDEN");
+    }
+    // And it does as them what they could do.
+    let path = format!(
+        "/_matrix/client/v3/profile/{0}/displayname?user_id={0}",
+        me.user_id
+    );
+    let body = json!({ "displayname": "Alice (IRC)" });
+    home.call_as(TOKEN, Method::Put, &path, body).ok();
+}
+
+#[test]
+fn it_acts_on_a_device_that_is_there() {
+    let mut home = home();
+    let json = register(&mut home, "_irc_alice").ok();
+    let (user, device) = (text(&json, "user_id"), text(&json, "device_id"));
+    let acting = |device: &str| format!("{WHOAMI}?user_id={user}&device_id={device}");
+    let me = home.get_as(TOKEN, &acting(&device)).ok();
+    assert_eq!(me["device_id"], device);
+    home.get_as(TOKEN, &acting("NONE"))
+        .err(400, "M_UNKNOWN_DEVICE");
+}
+
+#[test]
+fn one_that_manages_devices_and_any_beside_oauth_does_not_sign_in() {
+    for config in [
+        Config::default().with_application_service(service().managing_devices()),
+        Config::default()
+            .with_application_service(service())
+            .with_oauth(OAuth::instead()),
+    ] {
+        let mut home = Home::new(config);
+        register(&mut home, "_irc_alice").err(400, "M_APPSERVICE_LOGIN_UNSUPPORTED");
+        let mut quiet = body("_irc_alice");
+        quiet["inhibit_login"] = json!(true);
+        home.post_as(TOKEN, REGISTER, quiet).ok();
+        let acting = format!("{WHOAMI}?user_id=@_irc_alice:private.localhost");
+        home.get_as(TOKEN, &acting).ok();
+    }
+    let config = Config::default().with_application_service(service().managing_devices());
+    let identifier = json!({ "type": "m.id.user", "user": "_irc" });
+    let body = json!({ "type": "m.login.application_service", "identifier": identifier });
+    Home::new(config)
+        .post_as(TOKEN, LOGIN, body)
+        .err(400, "M_APPSERVICE_LOGIN_UNSUPPORTED");
+}

@@ -1,0 +1,130 @@
+//! A server that listens hands its mail to an SMTP server.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use matricula_homeserver::{Config, Messages, Options, Server};
+use serde_json::json;
+
+use crate::wire::post;
+
+/// An SMTP server for one mail after the other: what each is told by the client. `refuse` says how
+/// many connections it closes at once.
+fn sink(refuse: usize) -> (String, mpsc::Receiver<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (heard, all) = mpsc::channel();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            if number < refuse {
+                continue;
+            }
+            if heard.send(listen(stream.unwrap())).is_err() {
+                return;
+            }
+        }
+    });
+    (address, all)
+}
+
+fn listen(mut stream: TcpStream) -> Vec<String> {
+    let reader = BufReader::new(stream.try_clone().unwrap());
+    let mut lines = Vec::new();
+    let mut in_data = false;
+    stream.write_all(b"220 sink\r\n").unwrap();
+    for line in reader.lines() {
+        let line = line.unwrap();
+        let answer = match line.as_str() {
+            "." => "250 taken",
+            _ if in_data => "",
+            "DATA" => "354 go on",
+            "QUIT" => "221 bye",
+            it if it.starts_with("EHLO") => "250-sink\r\n250 8BITMIME",
+            _ => "250 well",
+        };
+        in_data = line != "." && (in_data || line == "DATA");
+        if !answer.is_empty() {
+            stream
+                .write_all(format!("{answer}\r\n").as_bytes())
+                .unwrap();
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+fn ask(server: &Server) {
+    let path = "/_matrix/client/v3/register/email/requestToken";
+    let body = json!({ "client_secret": "s", "send_attempt": 1, "email": "alice@example.org" });
+    assert_eq!(post(server.url(), path, &body).unwrap().status, 200);
+}
+
+fn heard(all: &mpsc::Receiver<Vec<String>>) -> Vec<String> {
+    all.recv_timeout(Duration::from_secs(30)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_is_handed_over_whole() {
+    let (address, all) = sink(0);
+    let messages = Messages::new(address).with_from("robot@example.org");
+    let server = Server::start(Options::new(Config::default().with_messages(messages)))
+        .await
+        .unwrap();
+    ask(&server);
+    let lines = heard(&all);
+    assert_eq!(lines[1], "MAIL FROM:<robot@example.org>");
+    assert_eq!(lines[2], "RCPT TO:<alice@example.org>");
+    let has = |start: &str| lines.iter().any(|it| it.starts_with(start));
+    for header in [
+        "From: <robot@example.org>",
+        "To: <alice@example.org>",
+        "Subject: Confirm",
+        "Date: ",
+        "Content-Type: text/plain",
+    ] {
+        assert!(has(header), "{header}: {lines:?}");
+    }
+    assert!(has(&format!(
+        "{}/_matricula/confirm/email?token=",
+        server.url()
+    )));
+    assert_eq!(lines[lines.len() - 2..], [".", "QUIT"]);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_was_not_taken_is_tried_again() {
+    let (address, all) = sink(1);
+    let messages = Messages::new(address);
+    let server = Server::start(Options::new(Config::default().with_messages(messages)))
+        .await
+        .unwrap();
+    ask(&server);
+    assert!(heard(&all).contains(&".".to_owned()));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_a_stopped_server_did_not_send_is_sent_by_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("db");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nowhere = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    let options = |smtp: &str| {
+        let config = Config::default().with_messages(Messages::new(smtp));
+        Options::new(config).with_database(&database)
+    };
+    let server = Server::start(options(&nowhere)).await.unwrap();
+    ask(&server);
+    server.stop().await;
+    let (address, all) = sink(0);
+    let server = Server::start(options(&address)).await.unwrap();
+    assert!(heard(&all).contains(&".".to_owned()));
+    server.stop().await;
+}
