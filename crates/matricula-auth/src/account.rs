@@ -23,6 +23,8 @@ pub mod tables {
     pub const NEW_USERS: &str = "new_users";
     /// Half-done [`OAuthLogin`](crate::OAuthLogin)s by their id, as JSON.
     pub const OAUTH_LOGINS: &str = "oauth_logins";
+    /// Half-done [`SsoLogin`](crate::SsoLogin)s by their id, as JSON.
+    pub const SSO_LOGINS: &str = "sso_logins";
     /// [`OAuthClient`](crate::OAuthClient)s by issuer, as JSON.
     pub const OAUTH_CLIENTS: &str = "oauth_clients";
 }

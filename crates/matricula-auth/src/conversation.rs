@@ -6,7 +6,7 @@ use matricula_api::{
 };
 use matricula_job::{EffectId, Job, Machine, Secret, ServerUrl, Timestamp, scheduler::Outcome};
 
-use crate::AuthError;
+use crate::{AuthError, IdentityProvider};
 
 /// A machine that talks to a server, perhaps to a person, and ends with a result.
 pub trait Conversation:
@@ -164,6 +164,12 @@ pub enum Question {
         url: String,
         /// Why it is asked again.
         why: Option<String>,
+    },
+    /// At which of these the person signs in: the answer is its id. Where nobody says, the server's
+    /// own page asks.
+    IdentityProvider {
+        /// What the server offers.
+        providers: Vec<IdentityProvider>,
     },
     /// Opens this page in a browser; the answer is the whole [address that it leads back to], as
     /// [`Reply::Text`].

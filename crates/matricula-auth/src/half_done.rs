@@ -4,7 +4,7 @@ use matricula_api::uia::Stage;
 use matricula_job::{Cx, Machine, ServerUrl, Step};
 use serde_json::Value;
 
-use crate::{Account, Conversation, Effect, Event, Input, OAuthLogin, Registration};
+use crate::{Account, Conversation, Effect, Event, Input, OAuthLogin, Registration, SsoLogin};
 
 /// A conversation that makes an account or signs in, as it is kept until it is over. It goes on with
 /// [`Input::Start`], in another process too.
@@ -15,6 +15,8 @@ pub enum HalfDone {
     Registration(Box<Registration>),
     /// At an OAuth 2.0 server.
     OAuth(Box<OAuthLogin>),
+    /// By single sign-on.
+    Sso(Box<SsoLogin>),
 }
 
 impl HalfDone {
@@ -23,6 +25,7 @@ impl HalfDone {
         match self {
             Self::Registration(registration) => registration.id(),
             Self::OAuth(login) => login.id(),
+            Self::Sso(login) => login.id(),
         }
     }
 
@@ -31,6 +34,16 @@ impl HalfDone {
         match self {
             Self::Registration(registration) => registration.server(),
             Self::OAuth(login) => login.server(),
+            Self::Sso(login) => login.server(),
+        }
+    }
+
+    /// Whether it makes an account, and does not only sign in to one.
+    pub fn signs_up(&self) -> bool {
+        match self {
+            Self::Registration(_) => true,
+            Self::OAuth(login) => login.signs_up(),
+            Self::Sso(login) => login.signs_up(),
         }
     }
 
@@ -39,6 +52,7 @@ impl HalfDone {
         match self {
             Self::Registration(registration) => registration.data(),
             Self::OAuth(login) => login.data(),
+            Self::Sso(login) => login.data(),
         }
     }
 
@@ -46,7 +60,7 @@ impl HalfDone {
     pub fn session(&self) -> Option<&str> {
         match self {
             Self::Registration(registration) => registration.session(),
-            Self::OAuth(_) => None,
+            Self::OAuth(_) | Self::Sso(_) => None,
         }
     }
 
@@ -55,6 +69,7 @@ impl HalfDone {
         match self {
             Self::Registration(_) => None,
             Self::OAuth(_) => Some(Stage::OAuth),
+            Self::Sso(_) => Some(Stage::Sso),
         }
     }
 
@@ -63,6 +78,7 @@ impl HalfDone {
         match self {
             Self::Registration(_) => None,
             Self::OAuth(login) => login.redirect_uri(),
+            Self::Sso(login) => Some(login.redirect_uri()),
         }
     }
 
@@ -72,6 +88,7 @@ impl HalfDone {
         match self {
             Self::Registration(_) => self,
             Self::OAuth(login) => Self::OAuth(Box::new(login.with_redirect_uri(address))),
+            Self::Sso(login) => Self::Sso(Box::new(login.with_redirect_uri(address))),
         }
     }
 }
@@ -85,6 +102,7 @@ impl Machine for HalfDone {
         match self {
             Self::Registration(registration) => registration.step(cx, input),
             Self::OAuth(login) => login.step(cx, input),
+            Self::Sso(login) => login.step(cx, input),
         }
     }
 }

@@ -58,6 +58,7 @@ mod oauth;
 pub mod registration;
 pub mod session;
 mod sign_up;
+mod sso;
 mod uia;
 
 pub use account::{Account, tables};
@@ -66,8 +67,8 @@ pub use administration::{NewUser, PendingUser, SharedSecretRegistration, UserCre
 pub use appservice::{AppserviceLogin, AppserviceRegistration};
 pub use conversation::{Conversation, Effect, Event, Input, Notice, Question, Reply};
 pub use discovery::{
-    Attempt, Discovery, LoginFlow, OAuthOffer, PasswordPolicy, RegistrationOffer, ServerFacts,
-    Warning, Way, WellKnown,
+    Attempt, Discovery, IdentityProvider, LoginFlow, OAuthOffer, PasswordPolicy, RegistrationOffer,
+    ServerFacts, Warning, Way, WellKnown,
 };
 pub use error::{AuthError, StagesNotSupported};
 pub use half_done::HalfDone;
@@ -79,4 +80,5 @@ pub use method::AuthMethod;
 pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthSession};
 pub use registration::{Registration, Wishes};
 pub use sign_up::SignUp;
+pub use sso::SsoLogin;
 pub use uia::Authenticated;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     Account, AuthError, AuthMethod, Conversation, Effect, Event, HalfDone, Input, OAuthClient,
-    OAuthLogin, Registration, ServerFacts, Wishes, registration::AccountKind,
+    OAuthLogin, Registration, ServerFacts, SsoLogin, Wishes, registration::AccountKind,
 };
 
 /// Makes an account in the way that its server wants it made; ends in an [`Account`].
@@ -92,6 +92,7 @@ impl SignUp {
     fn begin(&self, method: AuthMethod) -> HalfDone {
         match (method, &self.browser) {
             (AuthMethod::OAuth, Some(browser)) => HalfDone::OAuth(Box::new(self.oauth(browser))),
+            (AuthMethod::Sso, Some(browser)) => HalfDone::Sso(Box::new(self.sso(browser))),
             _ => {
                 let registration = Registration::new(&self.facts, self.wishes.clone());
                 HalfDone::Registration(Box::new(registration.with_data(self.data.clone())))
@@ -107,6 +108,21 @@ impl SignUp {
         }
         if let Some(id) = &self.wishes.device_id {
             login = login.with_device_id(id);
+        }
+        login
+    }
+
+    fn sso(&self, browser: &InBrowser) -> SsoLogin {
+        let back = browser.redirect_uri.clone();
+        let mut login = SsoLogin::sign_up(&self.facts, back).with_data(self.data.clone());
+        if let Some(id) = &self.wishes.device_id {
+            login = login.with_device_id(id);
+        }
+        if let Some(name) = &self.wishes.device_name {
+            login = login.with_device_name(name);
+        }
+        if self.wishes.refresh_token {
+            login = login.with_refresh_token();
         }
         login
     }
@@ -135,6 +151,9 @@ impl SignUp {
         match refusal {
             _ if !may_change || self.is_about_guests() => None,
             AuthError::OAuthNeeded { .. } => Some(AuthMethod::OAuth),
+            AuthError::SsoNeeded { .. } => Some(AuthMethod::Sso),
+            // Closed to strangers, but not to whom an identity provider knows.
+            AuthError::Closed { .. } if self.facts.offers("m.login.sso") => Some(AuthMethod::Sso),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use matricula::auth::registration::Phone;
 
 pub(crate) use discover::Discover;
-pub(crate) use method::{Paste, RegisterMethod};
+pub(crate) use method::{LoginMethod, Paste, RegisterMethod};
 
 /// An account on any Matrix homeserver.
 #[derive(Debug, Parser)]
@@ -201,7 +201,8 @@ pub(crate) struct Register {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:\n  \
     matricula login @alice:example.org\n  \
-    matricula login alice --server https://matrix.example.org --password-file password.txt")]
+    matricula login alice --server https://matrix.example.org --password-file password.txt\n  \
+    matricula login --server example.org --method device-code")]
 pub(crate) struct Login {
     /// Who, like @alice:example.org; without one, the account used last
     pub(crate) user: Option<String>,
@@ -226,6 +227,14 @@ pub(crate) struct Login {
     /// The name of this device, for people
     #[arg(long, value_name = "NAME")]
     pub(crate) device_name: Option<String>,
+    /// In which way; pages are opened in a browser
+    #[arg(long, value_name = "METHOD", default_value = "auto", conflicts_with_all = ["password_stdin", "password_file"])]
+    pub(crate) method: LoginMethod,
+    #[command(flatten)]
+    pub(crate) paste: Paste,
+    /// Go on with a sign-in that waited for you
+    #[arg(long, value_name = "ID", conflicts_with_all = ["user", "server", "password_stdin", "password_file", "refresh_token", "device_id", "device_name", "method"])]
+    pub(crate) resume: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

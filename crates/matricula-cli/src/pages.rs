@@ -136,7 +136,8 @@ async fn read_address() -> Reply {
     }
 }
 
-fn minutes(time: Duration) -> String {
+/// A time in words, in whole minutes.
+pub(crate) fn minutes(time: Duration) -> String {
     match time.as_secs().div_ceil(60) {
         1 => "a minute".to_owned(),
         minutes => format!("{minutes} minutes"),

@@ -12,8 +12,8 @@ use inquire::InquireError;
 
 use crate::{
     failure::Failure,
-    pages::Pages,
-    report::{Report, link, printable},
+    pages::{Pages, minutes},
+    report::{Report, link, printable, quoted},
 };
 
 /// Asks on the terminal, or answers for nobody.
@@ -103,6 +103,26 @@ impl Terminal {
         }
     }
 
+    fn show_code(
+        &self,
+        url: &str,
+        url_with_code: Option<&str>,
+        user_code: &str,
+        expires_at: Timestamp,
+    ) {
+        let left = minutes(expires_at.since(matricula::http::now()));
+        let page = link(url).unwrap_or_default();
+        self.report.say_in_full(&format!(
+            "open this page in a browser, on any device, and type in the code {}:\n  {page}",
+            quoted(user_code)
+        ));
+        if let Some(page) = url_with_code.and_then(link) {
+            self.report
+                .say_in_full(&format!("or this one, which has the code in it:\n  {page}"));
+        }
+        self.report.say(&format!("waiting; {left} left"));
+    }
+
     fn done_or(&self, prompt: &str) -> Result<Reply, InquireError> {
         let yes = inquire::Confirm::new(prompt).with_default(true).prompt()?;
         Ok(if yes { Reply::Yes } else { Reply::No })
@@ -174,6 +194,12 @@ impl Terminal {
                 ));
                 self.done_or("Done there?")
             }
+            Question::IdentityProvider { providers } => {
+                let names = providers.iter().map(|provider| printable(&provider.name));
+                let choice = inquire::Select::new("Sign in with:", names.collect());
+                let chosen = choice.raw_prompt()?.index;
+                Ok(Reply::Text(providers[chosen].id.as_str().into()))
+            }
             Question::AcceptTerms { policies } => {
                 for policy in policies {
                     let url = link(&policy.url)
@@ -219,6 +245,12 @@ impl Person for Terminal {
             Notice::NoWellKnown { name, server } => self.report.say(&format!(
                 "{name} has no well-known document: taking {server} as the homeserver's address"
             )),
+            Notice::DeviceCode {
+                url,
+                url_with_code,
+                user_code,
+                expires_at,
+            } => self.show_code(url, url_with_code.as_deref(), user_code, *expires_at),
             Notice::StageDone(stage) => self.report.say(&format!("done: {stage}")),
             Notice::NoSession => self
                 .report

@@ -60,6 +60,21 @@ pub struct LoginFlow {
     pub kind: String,
     /// Whether clients that know OAuth 2.0 must use this one alone.
     pub oauth_aware_preferred: bool,
+    /// Where single sign-on lets people in, as far as the server names it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity_providers: Vec<IdentityProvider>,
+}
+
+/// Where people are let in by single sign-on.
+///
+/// Specification: <https://spec.matrix.org/v1.19/client-server-api/#definition-mloginsso-flow-schema>.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct IdentityProvider {
+    /// What the server knows it by.
+    pub id: String,
+    /// Its name, for people.
+    pub name: String,
 }
 
 /// What the OAuth 2.0 server of a homeserver can do, in its own words.

@@ -19,7 +19,7 @@ use matricula_job::{
 };
 use serde_json::Value;
 
-pub use facts::{Attempt, LoginFlow, OAuthOffer, RegistrationOffer, ServerFacts};
+pub use facts::{Attempt, IdentityProvider, LoginFlow, OAuthOffer, RegistrationOffer, ServerFacts};
 pub use password_policy::PasswordPolicy;
 pub use ways::{Warning, Way};
 pub use well_known::WellKnown;
@@ -436,9 +436,23 @@ fn login_flows(body: Value) -> Vec<LoginFlow> {
         Some(LoginFlow {
             kind: flow.get("type")?.as_str()?.to_owned(),
             oauth_aware_preferred: flow.get("oauth_aware_preferred") == Some(&Value::Bool(true)),
+            identity_providers: identity_providers(&flow),
         })
     };
     flows.into_iter().filter_map(read).collect()
+}
+
+fn identity_providers(flow: &Value) -> Vec<IdentityProvider> {
+    /// More than a person would choose from.
+    const MOST: usize = 50;
+    let providers = flow.get("identity_providers").and_then(Value::as_array);
+    let read = |provider: &Value| {
+        let text = |name: &str| provider.get(name)?.as_str().map(str::to_owned);
+        let (id, name) = (text("id")?, text("name")?);
+        (!id.is_empty()).then_some(IdentityProvider { id, name })
+    };
+    let providers = providers.into_iter().flatten();
+    providers.filter_map(read).take(MOST).collect()
 }
 
 impl Machine for Discovery {

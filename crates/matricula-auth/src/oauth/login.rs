@@ -207,6 +207,11 @@ impl OAuthLogin {
         }
     }
 
+    /// Whether it makes an account, and does not only sign in to one.
+    pub fn signs_up(&self) -> bool {
+        matches!(self.way, Way::Browser { sign_up: true, .. })
+    }
+
     /// What it was begun with.
     pub fn data(&self) -> &Value {
         &self.data

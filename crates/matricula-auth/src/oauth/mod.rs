@@ -12,3 +12,5 @@ mod tokens;
 pub use client::OAuthClient;
 pub use login::OAuthLogin;
 pub use session::{OAuthLogout, OAuthSession};
+
+pub(crate) use pkce::draw;

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// A secret of 43 characters, which are 258 bits: a verifier, or a state.
-pub(super) fn draw(entropy: &mut dyn Entropy) -> Secret {
+pub(crate) fn draw(entropy: &mut dyn Entropy) -> Secret {
     entropy.text(ALPHABET, 43).into()
 }
 

@@ -26,6 +26,7 @@ mod rules;
 mod session;
 mod session_races;
 mod shared_secret;
+mod sso;
 mod talk;
 mod told;
 mod user_creation;

@@ -76,7 +76,7 @@ pub(crate) async fn log_in(
         ));
     };
     let known = context.home.accounts().account(Some(user))?;
-    let address = super::login::address(context, options, user, known.as_ref())?;
+    let address = super::login::address(context, options, Some(user), known.as_ref())?;
     let mut terminal = Terminal::new(context.report, context.no_input);
     let facts = discover(context, address, &mut terminal).await?;
     let mut login = AppserviceLogin::new(&facts, token, user.as_str());

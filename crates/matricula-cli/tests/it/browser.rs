@@ -37,10 +37,68 @@ impl Page {
 
 /// Fetches one page, and follows nothing.
 pub(crate) fn visit(url: &str) -> Page {
+    exchange("GET", url, "")
+}
+
+/// Presses a button of a form of the embedded homeserver's pages.
+pub(crate) fn press(url: &str, page: &Page, step: &str, fields: &[(&str, &str)]) -> Page {
+    let before = "name=\"visit\" value=\"";
+    let (_, rest) = page
+        .body
+        .split_once(before)
+        .unwrap_or_else(|| panic!("{page:?}"));
+    let visit = rest.split('"').next().unwrap();
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("visit", visit), ("step", step)])
+        .extend_pairs(fields)
+        .finish();
+    exchange("POST", url, &form)
+}
+
+/// Makes an account on the embedded homeserver's pages, and lets the program in.
+pub(crate) fn sign_up(way_in: &str, username: &str) -> Page {
+    go_in(way_in, "sign-up", username)
+}
+
+/// Signs in on the embedded homeserver's pages, and lets the program in.
+pub(crate) fn sign_in(way_in: &str, username: &str) -> Page {
+    go_in(way_in, "sign-in", username)
+}
+
+fn go_in(way_in: &str, step: &str, username: &str) -> Page {
+    follow(press_through(way_in, step, username).location())
+}
+
+/// Signs in on the embedded homeserver's page for codes, and lets the other device in.
+pub(crate) fn let_in(way_in: &str, username: &str) -> Page {
+    press_through(way_in, "sign-in", username)
+}
+
+fn press_through(way_in: &str, step: &str, username: &str) -> Page {
+    let mut url = way_in.to_owned();
+    let mut page = visit(&url);
+    while page.status / 100 == 3 {
+        url = page.location().to_owned();
+        page = visit(&url);
+    }
+    assert_eq!(page.status, 200, "{page:?}");
+    let fields = [("username", username), ("password", PASSWORD)];
+    let consent = press(&url, &page, step, &fields);
+    assert_eq!(consent.status, 200, "{consent:?}");
+    press(&url, &consent, "allow", &[])
+}
+
+/// What everybody who comes in through a page has for a password.
+pub(crate) const PASSWORD: &str = "Aa1-wordpass-of-pages";
+
+fn exchange(method: &str, url: &str, form: &str) -> Page {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
     let request = format!(
-        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n\r\n"
+        "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: navigate\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{form}",
+        form.len()
     );
     let mut stream = TcpStream::connect(host).unwrap();
     let patience = Some(Duration::from_secs(30));

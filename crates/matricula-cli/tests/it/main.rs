@@ -16,6 +16,7 @@ mod dry_run;
 mod guest_upgrade;
 mod hostile;
 mod http;
+mod in_browser;
 mod issuer;
 mod journeys;
 mod killed;

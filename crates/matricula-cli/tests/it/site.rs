@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, env, fs, sync::mpsc, thread, time::Duration};
 
 use matricula::job::Timestamp;
 use matricula_homeserver::{
-    Config, Limit, Limits, Options, PasswordCodes, PasswordPolicy, Policy, Registration,
-    RegistrationToken, Server,
+    Config, Limit, Limits, OAuth, Options, PasswordCodes, PasswordPolicy, Policy, Registration,
+    RegistrationToken, Server, Sso,
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -96,7 +96,7 @@ impl Site {
         if let Some(token) = tokens.get("spent") {
             register(&url, "spender", Some(token));
         }
-        if profile != "closed" {
+        if !["closed", "oauth"].contains(&profile) {
             register(&url, "admin", tokens.get("unlimited").map(String::as_str));
         }
         Self {
@@ -133,6 +133,10 @@ fn with_tokens(config: Config, tokens: &BTreeMap<String, String>) -> Config {
 fn configure(config: Config, part: &str) -> Config {
     match part {
         "open" => config,
+        "oauth" => config.with_oauth(OAuth::instead()),
+        "oauth-beside" => config.with_oauth(OAuth::beside()),
+        "sso" => config.with_sso(Sso::default()),
+        "sso-preferred" => config.with_sso(Sso::default().with_preferred(true)),
         "terms" => {
             let name = "Terms of this test server";
             let policy = Policy::new("1.0").with_translation("en", name, "Be kind.");

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs::File, path::PathBuf};
 use matricula_api::UserId;
 use matricula_auth::{
     Account, Address, HalfDone, OAuthClient, OAuthLogin, PendingAddress, PendingPassword,
-    PendingUser, Registration, tables,
+    PendingUser, Registration, SsoLogin, tables,
 };
 use matricula_job::Patch;
 use serde::Deserialize;
@@ -154,8 +154,11 @@ impl AccountStore {
         if let Some(registration) = self.registration(id)? {
             return Ok(Some(HalfDone::Registration(Box::new(registration))));
         }
-        let login = self.oauth_login(id)?;
-        Ok(login.map(|login| HalfDone::OAuth(Box::new(login))))
+        if let Some(login) = self.oauth_login(id)? {
+            return Ok(Some(HalfDone::OAuth(Box::new(login))));
+        }
+        let login = self.entry(tables::SSO_LOGINS, id)?;
+        Ok(login.map(|login| HalfDone::Sso(Box::new(login))))
     }
 
     /// All half-done registrations and sign-ins but those that only another version can read.
@@ -179,7 +182,11 @@ impl AccountStore {
             let login = OAuthLogin::deserialize(value).ok()?;
             Some(HalfDone::OAuth(Box::new(login)))
         });
-        Ok(registrations.chain(logins).collect())
+        let sso_logins = table(tables::SSO_LOGINS).filter_map(|value| {
+            let login = SsoLogin::deserialize(value).ok()?;
+            Some(HalfDone::Sso(Box::new(login)))
+        });
+        Ok(registrations.chain(logins).chain(sso_logins).collect())
     }
 
     /// All half-done registrations but those that only another version can read.

@@ -8,19 +8,19 @@ use matricula::{
 };
 use serde_json::json;
 
-use super::super::Context;
+use super::super::{Context, login};
 use crate::{failure::Failure, pages::Pages, person::Terminal, report::link, server};
 
 /// What a crash or Ctrl-C cut off is not forgotten, nor gone on with unasked.
 pub(crate) fn tell(context: &Context<'_>) -> Result<(), Failure> {
     for half_done in context.home.accounts().all_half_done()? {
-        let what = match half_done {
-            HalfDone::Registration(_) => "a registration",
-            _ => "a sign-in",
+        let (what, command) = match half_done.signs_up() {
+            true => ("registration", "register"),
+            false => ("sign-in", "login"),
         };
-        let command = context.command(&format!("register --resume {}", half_done.id()));
+        let command = context.command(&format!("{command} --resume {}", half_done.id()));
         context.report.say(&format!(
-            "{what} on {} is half done: {command}",
+            "a {what} on {} is half done: {command}",
             half_done.server()
         ));
     }
@@ -70,7 +70,10 @@ pub(crate) async fn finish(
     )
     .await;
     let account = end(context, &terminal, Some(&half_done), account)?;
-    super::tell(context, &terminal, half_done.server(), &account)
+    match half_done.signs_up() {
+        true => super::tell(context, &terminal, half_done.server(), &account),
+        false => login::tell(context, &account),
+    }
 }
 
 fn find(context: &Context<'_>, id: &str) -> Result<HalfDone, Failure> {
@@ -113,6 +116,10 @@ fn kept(context: &Context<'_>, half_done: &HalfDone, error: Error) -> Failure {
     if !matches!(context.home.accounts().half_done(id), Ok(Some(_))) {
         return error.into();
     }
+    let command = match half_done.signs_up() {
+        true => "register",
+        false => "login",
+    };
     let (stage, answer) = missing(&error, half_done);
     let url = match (&error, half_done) {
         (Error::Auth(AuthError::BrowserNeeded { url, .. }), _) => {
@@ -135,7 +142,7 @@ fn kept(context: &Context<'_>, half_done: &HalfDone, error: Error) -> Failure {
             "url": url,
             "stage": stage,
         }),
-        next: context.command(&format!("register --resume {id}{answer}")),
+        next: context.command(&format!("{command} --resume {id}{answer}")),
     }
 }
 

@@ -1,0 +1,90 @@
+//! Signing in on a page: at an OAuth 2.0 server, by single sign-on, or with a code for another device.
+
+use matricula::{
+    auth::{Account, AuthMethod, HalfDone, OAuthLogin, SsoLogin},
+    drive,
+};
+
+use super::{Context, Entrance, half_done};
+use crate::{
+    failure::Failure,
+    pages::{self, Pages},
+    person::Terminal,
+};
+
+pub(super) async fn sign_in(
+    context: &Context<'_>,
+    terminal: &mut Terminal,
+    entrance: Entrance,
+    method: AuthMethod,
+) -> Result<Account, Failure> {
+    // To come here off a terminal is to have asked for a page.
+    let may_open = !context.no_input;
+    let paste = entrance.options.paste.paste;
+    let (pages, back) = Pages::open(context.report, paste, may_open, None).await;
+    terminal.pages = pages;
+    let mut half_done = match method {
+        AuthMethod::Sso => HalfDone::Sso(Box::new(by_sso(&entrance, back))),
+        method => HalfDone::OAuth(Box::new(by_oauth(context, &entrance, method, back)?)),
+    };
+    let mut accounts = context.home.accounts();
+    let account = drive(&mut half_done, &context.runner, &mut accounts, terminal).await;
+    let account = half_done::end(context, terminal, Some(&half_done), account)?;
+    if let Some(user) = entrance.user.filter(|user| !is_named(&account, user)) {
+        context.report.warn(&format!(
+            "the page signed in {}, and not {user}",
+            account.user_id
+        ));
+    }
+    Ok(account)
+}
+
+/// Whether this is the account's user id, or its first part.
+fn is_named(account: &Account, user: &str) -> bool {
+    let whole = account.user_id.as_str();
+    let local = whole.trim_start_matches('@').split(':').next();
+    whole.eq_ignore_ascii_case(user) || local.is_some_and(|local| local.eq_ignore_ascii_case(user))
+}
+
+fn by_sso(entrance: &Entrance, back: String) -> SsoLogin {
+    let options = &entrance.options;
+    let mut login = SsoLogin::new(&entrance.facts, back);
+    if let Some(account) = &entrance.known {
+        login = login.with_data(account.data.clone());
+    }
+    if let Some(id) = &options.device_id {
+        login = login.with_device_id(id);
+    }
+    if let Some(name) = &options.device_name {
+        login = login.with_device_name(name);
+    }
+    if options.refresh_token {
+        login = login.with_refresh_token();
+    }
+    login
+}
+
+fn by_oauth(
+    context: &Context<'_>,
+    entrance: &Entrance,
+    method: AuthMethod,
+    back: String,
+) -> Result<OAuthLogin, Failure> {
+    let facts = &entrance.facts;
+    let mut login = match method {
+        AuthMethod::DeviceCode => OAuthLogin::device(facts, pages::about()),
+        _ => OAuthLogin::browser(facts, pages::about(), back),
+    };
+    if let Some(issuer) = &facts.oauth_issuer
+        && let Some(client) = context.home.accounts().oauth_client(issuer)?
+    {
+        login = login.with_client(client);
+    }
+    if let Some(account) = &entrance.known {
+        login = login.with_data(account.data.clone());
+    }
+    if let Some(id) = &entrance.options.device_id {
+        login = login.with_device_id(id);
+    }
+    Ok(login)
+}
