@@ -197,6 +197,21 @@ async fn where_it_cannot_be_told_the_client_gets_no_tokens_and_it_is_told_later(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_hears_nothing_of_devices_that_there_never_were() {
+    let told = Told::start();
+    let server = Server::start(Options::new(told.config())).await.unwrap();
+    code(&server, &client(&server));
+    let page = send(server.url(), "GET", "/account", &[], b"").unwrap();
+    let fields = [("username", "alice"), ("password", PASSWORD)];
+    let list = step(&server, "/account", &page, "sign-in", &fields);
+    let invented = [("device", "INVENTED")];
+    let after = step(&server, "/account", &list, "sign-out", &invented);
+    assert_eq!(after.status, 200);
+    assert!(told.requests.try_recv().is_err());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_it_does_not_know_is_gone_all_the_same() {
     let told = Told::start();
     let server = Server::start(Options::new(told.config())).await.unwrap();

@@ -98,11 +98,14 @@ impl Session {
 /// Signs a device out, whoever signed it in.
 pub(in crate::engine) fn end_device(call: &Call<'_>, user: i64, device: &str) -> Result<(), Fault> {
     let localpart = call.localpart_of(user)?;
-    call.tx.execute(
+    let ended = call.tx.execute(
         "DELETE FROM devices WHERE user = ?1 AND id = ?2",
         params![user, device],
     )?;
-    call.home.withdraw_device(call.tx, &localpart, device)
+    match ended {
+        0 => Ok(()),
+        _ => call.home.withdraw_device(call.tx, &localpart, device),
+    }
 }
 
 /// Whether OAuth 2.0 gave this device its tokens: then only it renews them.
