@@ -75,6 +75,46 @@ fn for_a_homeserver_a_name_and_a_password() {
 }
 
 #[test]
+fn for_a_new_password_and_the_old_one_and_whether_an_account_is_to_be_closed() {
+    let (home, site, name) = (Home::new(), Site::embedded("open"), unique("n"));
+    home.file("password", "an-Old-1-wordpass");
+    let line = format!(
+        "register {} --username {name} --password-file password --no-input",
+        site.url
+    );
+    home.run(&line).exit(0);
+    let answers = [
+        ("A password", "a-New-1-wordpass\r"),
+        ("The same again:", "a-New-1-wordpass\r"),
+        (
+            &*format!("Password of @{name}:open.test:"),
+            "not-the-1-password\r",
+        ),
+        ("this is not the name and password", ""),
+        ("Password of", "an-Old-1-wordpass\r"),
+    ];
+    let (code, seen) = on_a_terminal(&home, "account password", &answers, &[]);
+    assert_eq!(code, 0, "{seen}");
+    assert!(!seen.contains("wordpass"), "{seen}");
+    let (code, seen) = on_a_terminal(
+        &home,
+        "account deactivate",
+        &[("Close it for good?", "n\r")],
+        &[],
+    );
+    assert_eq!(code, 1, "{seen}");
+    assert!(seen.contains("nothing was done"), "{seen}");
+    home.run("whoami").exit(0);
+    let answers = [
+        ("Close it for good?", "y\r"),
+        ("Password of", "a-New-1-wordpass\r"),
+    ];
+    let (code, seen) = on_a_terminal(&home, "account deactivate", &answers, &[]);
+    assert_eq!(code, 0, "{seen}");
+    assert_eq!(home.store()["tables"]["accounts"], json!({}));
+}
+
+#[test]
 fn and_three_times_return_makes_a_private_account() {
     let home = Home::new();
     let answers = [
