@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     command::{Ended, Home},
     server::{
-        AUTH_METADATA, LOGIN, LOGOUT, REGISTER, Reply, Request, Server, WHOAMI, asks, error,
+        AUTH_METADATA, LOGIN, LOGOUT, REGISTER, Reply, Request, Server, WHOAMI, asks, bytes, error,
         matrix, object,
     },
 };
@@ -296,6 +296,24 @@ fn an_account_that_cannot_be_deactivated_is_said_to_be_left_behind_and_is_kept()
     let next = "account deactivate --account @a:b.test\n";
     assert!(ended.stderr.ends_with(next), "{ended}");
     assert!(home.account()["access_token"].is_string());
+}
+
+#[test]
+fn an_account_that_may_have_been_made_is_said_to_be_in_doubt_and_can_be_looked_for() {
+    let server = Server::start(|request| match request.path.as_str() {
+        REGISTER if request.is_stage() => {
+            bytes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"user_id")
+        }
+        LOGIN if request.method == "POST" => error(500, "M_UNKNOWN", "later"),
+        _ => matrix(request),
+    });
+    let (home, ended) = discover(&server, "--try");
+    let ended = ended.exit(1);
+    let id = home.registration();
+    let words = format!("an account may have been left behind by registration {id}");
+    assert!(ended.stdout.contains(&words), "{ended}");
+    let next = format!("register --resume {id}\n");
+    assert!(ended.stderr.ends_with(&next), "{ended}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use matricula::{
 };
 
 use super::{Context, read_secret};
-use crate::{args, failure::Failure, person::Terminal};
+use crate::{args, failure::Failure, person::Terminal, report::shell_word};
 use walk::{Answers, Guest, Walk};
 
 pub(crate) async fn run(context: &Context<'_>, options: args::Discover) -> Result<(), Failure> {
@@ -72,10 +72,13 @@ fn verdict(
     context: &Context<'_>,
 ) -> Option<Failure> {
     let left_behind = walks.iter().find_map(Walk::left_behind);
-    let next = left_behind.map(|user_id| {
-        let user_id = crate::report::shell_word(user_id.as_str());
-        context.command(&format!("account deactivate --account {user_id}"))
+    let in_doubt = walks.iter().find_map(Walk::in_doubt);
+    let deactivate = left_behind.map(|user_id| {
+        let user_id = shell_word(user_id.as_str());
+        format!("account deactivate --account {user_id}")
     });
+    let next = deactivate.or_else(|| in_doubt.map(|id| format!("register --resume {id}")));
+    let next = next.map(|command| context.command(&command));
     let result = |exit_code, message: String| {
         Some(Failure::Result {
             message,

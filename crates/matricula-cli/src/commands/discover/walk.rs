@@ -40,6 +40,8 @@ pub(super) struct Walk {
     steps: Vec<Step>,
     account: Option<UserId>,
     left_behind: bool,
+    /// The registration that may have made an account, which is kept to find out.
+    in_doubt: Option<String>,
 }
 
 /// One thing that was done with the throw-away account.
@@ -56,6 +58,7 @@ impl Walk {
             steps: Vec::new(),
             account: None,
             left_behind: false,
+            in_doubt: None,
         }
     }
 
@@ -70,6 +73,11 @@ impl Walk {
     /// Who is still there and should not be.
     pub(super) fn left_behind(&self) -> Option<&UserId> {
         self.account.as_ref().filter(|_| self.left_behind)
+    }
+
+    /// The registration that may have left somebody behind.
+    pub(super) fn in_doubt(&self) -> Option<&str> {
+        self.in_doubt.as_deref()
     }
 
     /// Writes down how a step went; gives what came of it.
@@ -96,6 +104,10 @@ impl Walk {
         }));
         if let Some(user_id) = self.left_behind() {
             let words = format!("  {user_id} was left behind, and is kept here");
+            rows.push(Row::new("try", words).tone(Tone::Bad));
+        }
+        if let Some(id) = &self.in_doubt {
+            let words = format!("  an account may have been left behind by registration {id}");
             rows.push(Row::new("try", words).tone(Tone::Bad));
         }
         rows
@@ -127,6 +139,7 @@ impl Walk {
             "steps": self.steps.iter().map(step).collect::<Vec<_>>(),
             "account": self.account,
             "left_behind": self.left_behind,
+            "in_doubt": self.in_doubt,
         })
     }
 }
@@ -243,7 +256,9 @@ async fn register(
     )
     .await;
     // Where nobody knows whether there is an account, what is kept is how to find out.
-    if account.is_err() && !is_in_doubt(&account) {
+    if is_in_doubt(&account) {
+        walk.in_doubt = Some(registration.id().to_owned());
+    } else if account.is_err() {
         let mut patch = Patch::default();
         patch.remove(tables::REGISTRATIONS, registration.id());
         accounts.commit(&patch)?;
