@@ -12,6 +12,7 @@ use matricula_job::{Job, Response, Secret, scheduler::Outcome};
 use crate::{Account, AuthError};
 
 /// What a server gave for a refresh token.
+#[derive(Clone, Debug)]
 pub(super) struct Pair {
     pub(super) access: Secret,
     pub(super) refresh: Option<Secret>,

@@ -98,6 +98,8 @@ pub struct Renewal {
     refused: Vec<Secret>,
     /// What the server said when it refused, and whether the device is to be kept.
     refusal: Option<(String, bool)>,
+    /// What the server gave, and for which refresh token.
+    got: Option<(Secret, Pair)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +129,7 @@ impl Renewal {
             requests: 0,
             refused: Vec::new(),
             refusal: None,
+            got: None,
         }
     }
 
@@ -164,6 +167,9 @@ impl Renewal {
         if account.access_token != self.token {
             return self.settle(account, turn);
         }
+        if let Some((sent, pair)) = self.got.take() {
+            return self.renewed(cx, account, sent, pair, turn);
+        }
         let candidates = [&account.refresh_token, &account.replaced];
         let next = candidates
             .into_iter()
@@ -190,35 +196,50 @@ impl Renewal {
     }
 
     fn on_outcome(&mut self, cx: &mut Cx<'_>, sent: Secret, outcome: Outcome, turn: &mut Turn) {
-        let Some(mut account) = self.account.take() else {
+        let Some(account) = self.account.take() else {
             return;
         };
         match exchange::read(&account, outcome) {
-            Ok(Pair {
-                access,
-                refresh,
-                lifetime,
-            }) => {
-                // The time counts from when the server made it: that was after it was asked.
-                account.refresh_token = Some(sent);
-                account.take_tokens(self.sent_at.min(cx.now), access, refresh, lifetime);
-                account.put_into(&mut turn.commit);
-                self.finish(account, None, Ok(()), turn);
+            Ok(pair) => {
+                self.got = Some((sent, pair));
+                self.read_again(account, turn);
             }
             Err(Failure::Refused { soft_logout, what }) => {
                 let keeps = self.refusal.as_ref().is_some_and(|(_, keeps)| *keeps);
                 self.refusal = Some((what, keeps || soft_logout));
                 self.refused.push(sent);
-                // Whoever does not keep to the lock may have renewed it meanwhile.
-                self.account = Some(account);
-                self.phase = Phase::Reading;
-                turn.effects.push(RenewalEffect::Read);
+                self.read_again(account, turn);
             }
             Err(Failure::Passing(error, wait)) => {
                 self.on_passing_failure(cx, account, sent, error, wait, turn);
             }
             Err(Failure::Lasting(error)) => self.fail(cx, account, error, turn),
         }
+    }
+
+    /// Whoever does not keep to the lock may have renewed it meanwhile, signed in anew, or changed what
+    /// else is kept with the account.
+    fn read_again(&mut self, account: Account, turn: &mut Turn) {
+        self.account = Some(account);
+        self.phase = Phase::Reading;
+        turn.effects.push(RenewalEffect::Read);
+    }
+
+    fn renewed(
+        &mut self,
+        cx: &Cx<'_>,
+        mut account: Account,
+        sent: Secret,
+        pair: Pair,
+        turn: &mut Turn,
+    ) {
+        // The one that worked, which need not be the one that is kept.
+        account.refresh_token = Some(sent);
+        // The time counts from when the server made it: that was after it was asked.
+        let asked_at = self.sent_at.min(cx.now);
+        account.take_tokens(asked_at, pair.access, pair.refresh, pair.lifetime);
+        account.put_into(&mut turn.commit);
+        self.finish(account, None, Ok(()), turn);
     }
 
     fn on_passing_failure(

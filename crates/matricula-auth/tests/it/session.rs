@@ -365,6 +365,42 @@ fn a_suspended_account_is_told_as_such_and_stays() {
 }
 
 #[test]
+fn what_else_is_kept_with_the_account_is_not_undone_and_who_signed_in_anew_stays() {
+    let mut otherwise = account(json!({ "password": "changed meanwhile" }));
+    for device in ["D", "E"] {
+        let before = account(json!({}));
+        let mut renewal = Renewal::new(Reason::Wanted, before.access_token.clone());
+        let mut entropy = SeededEntropy::new(1);
+        let mut step = |input| renewal.step(&mut Cx::new(at(NOW), &mut entropy), input);
+        let mut inputs = vec![
+            RenewalInput::Start,
+            RenewalInput::TurnTaken(Box::new(Standing::new(before.clone()))),
+            RenewalInput::Locked,
+            RenewalInput::Stored(Some(Box::new(before))),
+        ];
+        let answer = json!({ "access_token": "new", "refresh_token": "ref2" });
+        inputs.push(RenewalInput::Outcome(done(200, &answer)));
+        for input in inputs {
+            assert!(step(input).commit.is_empty());
+        }
+        if device == "E" {
+            otherwise.device_id = Some("E".to_owned());
+            otherwise.access_token = Some("signed in anew".into());
+        }
+        let last = step(RenewalInput::Stored(Some(Box::new(otherwise.clone()))));
+        let Some(RenewalEvent::Finished(settled)) = last.events.into_iter().next() else {
+            panic!("it goes on")
+        };
+        assert_eq!(settled.account().password, Some("changed meanwhile".into()));
+        let token = settled.account().access_token.clone();
+        match device {
+            "D" => assert_eq!((token, last.commit.is_empty()), (Some("new".into()), false)),
+            _ => assert_eq!(settled.account(), &otherwise),
+        }
+    }
+}
+
+#[test]
 fn a_session_that_has_ended_sends_nothing() {
     let mut standing = Standing::new(account(json!({ "access_token": null })));
     let called = call(&mut standing, NOW, &[], no_renewal);

@@ -31,8 +31,10 @@ fn nobody(_: &Question) -> Reply {
 async fn refreshable(server: &Synapse) -> (TempDir, AccountStore, Session) {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
-    let mut wishes = Wishes::default();
-    wishes.refresh_token = true;
+    let wishes = Wishes {
+        refresh_token: true,
+        ..Wishes::default()
+    };
     let session = register(server.url()).wishes(wishes).keep_in(store.clone());
     let session = session.await.unwrap();
     (dir, store, session)
@@ -42,7 +44,7 @@ async fn as_admin(server: &Synapse, path: String, body: Value) {
     let token = Secret::from(server.told("/admin/access_token"));
     let job = Job::new(&server.url().parse().unwrap(), &path, Method::Put, "admin")
         .with_token(token)
-        .with_body(Body::Json(body.to_string().into()));
+        .with_body(Body::Json(body.to_string()));
     let answer = send(&Runner::default(), job, |_| {}).await.unwrap();
     assert!(answer.success(), "{:?}", answer.json_body());
 }

@@ -177,8 +177,10 @@ fn an_account_that_is_not_kept_is_told_with_where_it_was_looked_for() {
 async fn short_lived(lifetime: Duration, store: &AccountStore) -> (Homeserver, String) {
     let config = Config::default().with_access_token_lifetime(lifetime);
     let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
-    let mut wishes = Wishes::default();
-    wishes.refresh_token = true;
+    let wishes = Wishes {
+        refresh_token: true,
+        ..Wishes::default()
+    };
     let session = register(homeserver.url().as_str())
         .wishes(wishes)
         .keep_in(store.clone())

@@ -6,7 +6,7 @@ mod world;
 
 use world::{Mistake, World};
 
-const ACTIONS: usize = 100;
+const ACTIONS: usize = 80;
 
 fn run(seed: u64, mistake: Option<Mistake>) -> Result<World, String> {
     let mut world = World::new(seed, mistake);
