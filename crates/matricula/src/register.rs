@@ -53,7 +53,7 @@ pub struct Register<'a> {
     runner: Runner,
     keeper: Box<dyn Keeper + Send>,
     person: Box<dyn Person + Send + 'a>,
-    page: Option<(ClientMetadata, Back)>,
+    page: Option<(ClientMetadata, Back<'a>)>,
     way: Way,
     data: Value,
 }
@@ -71,8 +71,8 @@ enum Way {
 }
 
 /// Where a page leads back to.
-enum Back {
-    ToThisMachine,
+enum Back<'a> {
+    ToThisMachine(Box<dyn FnOnce(Browser) -> Browser + Send + 'a>),
     To(String),
 }
 
@@ -172,8 +172,17 @@ impl<'a> Register<'a> {
     /// it leads back: see [`Browser`]. Name and password are chosen on the page.
     ///
     /// `about` is what the program says of itself to the server.
-    pub fn in_browser(mut self, about: ClientMetadata) -> Self {
-        self.page = Some((about, Back::ToThisMachine));
+    pub fn in_browser(self, about: ClientMetadata) -> Self {
+        self.in_browser_with(about, |browser| browser)
+    }
+
+    /// The same, with a browser that is opened in another way or waited for longer.
+    pub fn in_browser_with(
+        mut self,
+        about: ClientMetadata,
+        change: impl FnOnce(Browser) -> Browser + Send + 'a,
+    ) -> Self {
+        self.page = Some((about, Back::ToThisMachine(Box::new(change))));
         self
     }
 
@@ -224,9 +233,9 @@ impl<'a> Register<'a> {
         if let Some((about, back)) = self.page {
             let redirect_uri = match back {
                 Back::To(address) => address,
-                Back::ToThisMachine => {
+                Back::ToThisMachine(change) => {
                     let listening = Browser::listen().await.map_err(Error::Browser)?;
-                    browser.insert(listening).redirect_uri()
+                    browser.insert(change(listening)).redirect_uri()
                 }
             };
             sign_up = sign_up.in_browser(about, redirect_uri);

@@ -1,6 +1,7 @@
 //! What the facade promises, one module a behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod changes;
 mod driving;
 mod live;

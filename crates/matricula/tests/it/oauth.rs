@@ -16,7 +16,7 @@ use crate::server::{Request, Server};
 const BACK: &str = "http://127.0.0.1:1/";
 
 /// A homeserver that delegates to itself. `token` answers each request for tokens.
-fn delegating(token: impl Fn(usize) -> (u16, Value) + Send + 'static) -> Server {
+pub(crate) fn delegating(token: impl Fn(usize) -> (u16, Value) + Send + 'static) -> Server {
     let asked = std::sync::atomic::AtomicUsize::new(0);
     Server::start(move |request: &Request| {
         let here = |path: &str| format!("http://{}{path}", request.host);
@@ -46,7 +46,7 @@ fn delegating(token: impl Fn(usize) -> (u16, Value) + Send + 'static) -> Server 
     })
 }
 
-fn tokens(number: usize) -> (u16, Value) {
+pub(crate) fn tokens(number: usize) -> (u16, Value) {
     let access = format!("access-{number}");
     let refresh = format!("refresh-{number}");
     (

@@ -1,0 +1,299 @@
+//! The listener that a browser is led back to: what it answers, and what it turns away.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use matricula::{
+    Browser, Error,
+    api::oauth::ClientMetadata,
+    auth::{AuthError, Question, Reply},
+    job::Secret,
+    register,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{oauth, server::Server};
+
+const PAGE: &str = "https://account.example.org/authorize?state=right";
+
+/// Sends these bytes to the listener; all that comes back.
+async fn send(browser: &Browser, request: &str) -> String {
+    let uri = browser.redirect_uri();
+    let host = uri
+        .strip_prefix("http://")
+        .unwrap()
+        .trim_end_matches('/')
+        .to_owned();
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let request = request.replace("HERE", &host);
+    // A listener that has heard enough hangs up.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    answer
+}
+
+async fn get(browser: &Browser, path: &str) -> String {
+    send(
+        browser,
+        &format!("GET {path} HTTP/1.1\r\nHost: HERE\r\n\r\n"),
+    )
+    .await
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or_default()
+}
+
+async fn listening() -> (Browser, matricula::Expected) {
+    let browser = Browser::listen().await.unwrap();
+    let expected = browser.expect(PAGE.into(), "right".into()).unwrap();
+    (browser, expected)
+}
+
+#[tokio::test]
+async fn the_answer_of_the_page_is_taken_once() {
+    let (browser, expected) = listening().await;
+    let answer = get(&browser, "/?code=the-code&state=right").await;
+    assert_eq!(status(&answer), "200");
+    assert!(answer.contains("Your answer has arrived"), "{answer}");
+    let Reply::Text(address) = expected.answer().await else {
+        panic!("no answer");
+    };
+    let uri = browser.redirect_uri();
+    assert_eq!(address.expose(), format!("{uri}?code=the-code&state=right"));
+    // Whoever loads the page again is told so.
+    let again = get(&browser, "/?code=the-code&state=right").await;
+    assert!(again.contains("has had this answer before"), "{again}");
+}
+
+#[tokio::test]
+async fn its_page_shows_no_secret_and_runs_nothing() {
+    let (browser, _expected) = listening().await;
+    let answer = get(&browser, "/?code=the-code&state=right").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        !answer.contains("the-code") && !answer.contains("right"),
+        "{answer}"
+    );
+    for line in [
+        "Referrer-Policy: no-referrer",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "Content-Security-Policy: default-src 'none'; style-src 'nonce-",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(head.contains(line), "{line} is not in {head}");
+    }
+    for part in [
+        "<html lang=\"en\">",
+        "<main>",
+        "<h1>",
+        "color-scheme",
+        "viewport",
+    ] {
+        assert!(body.contains(part), "{part} is not in {body}");
+    }
+    assert!(!body.contains("<script"), "{body}");
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_turned_away_and_the_answer_is_still_waited_for() {
+    let (browser, expected) = listening().await;
+    let host = "Host: HERE";
+    for (request, wanted) in [
+        (
+            format!("GET /favicon.ico HTTP/1.1\r\n{host}\r\n\r\n"),
+            "404",
+        ),
+        (
+            format!("GET /?code=x&state=wrong HTTP/1.1\r\n{host}\r\n\r\n"),
+            "400",
+        ),
+        (format!("GET /?code=x HTTP/1.1\r\n{host}\r\n\r\n"), "400"),
+        (
+            format!("GET /?state=right HTTP/1.1\r\n{host}\r\n\r\n"),
+            "400",
+        ),
+        (format!("GET / HTTP/1.1\r\n{host}\r\n\r\n"), "400"),
+        (
+            format!("GET /x?code=x&state=right HTTP/1.1\r\n{host}\r\n\r\n"),
+            "404",
+        ),
+        (
+            format!("POST /?code=x&state=right HTTP/1.1\r\n{host}\r\n\r\n"),
+            "405",
+        ),
+        // A name of somebody else's that leads here.
+        (
+            "GET /?code=x&state=right HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(),
+            "421",
+        ),
+        ("GET /?code=x&state=right HTTP/1.1\r\n\r\n".into(), "421"),
+        // A picture on somebody else's page.
+        (
+            format!(
+                "GET /?code=x&state=right HTTP/1.1\r\n{host}\r\nSec-Fetch-Mode: no-cors\r\n\r\n"
+            ),
+            "403",
+        ),
+        ("\u{1}\u{2}\u{3}\r\n\r\n".into(), "400"),
+        (
+            format!("GET /{} HTTP/1.1\r\n{host}\r\n\r\n", "a".repeat(20_000)),
+            "431",
+        ),
+    ] {
+        let answer = send(&browser, &request).await;
+        let got = status(&answer);
+        // Who is hung up on with words unread may not see the answer.
+        let is_cut = wanted == "431" && answer.is_empty();
+        assert!(got == wanted || is_cut, "{request:.60}: {answer}");
+        assert!(!answer.contains("evil"), "{answer}");
+    }
+    let answer = get(&browser, "/?code=the-code&state=right").await;
+    assert_eq!(status(&answer), "200");
+    assert!(matches!(expected.answer().await, Reply::Text(_)));
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_answer_too() {
+    let (browser, expected) = listening().await;
+    let answer = get(&browser, "/?error=access_denied&state=right").await;
+    assert!(answer.contains("did not let the program in"), "{answer}");
+    assert!(matches!(expected.answer().await, Reply::Text(_)));
+}
+
+#[tokio::test]
+async fn who_comes_too_late_is_told_so() {
+    let browser = Browser::listen().await.unwrap();
+    let browser = browser.patient_for(Duration::from_millis(1));
+    let expected = browser.expect(PAGE.into(), "right".into()).unwrap();
+    let start = expected.start().to_owned();
+    assert_eq!(expected.answer().await, Reply::Nobody);
+    let answer = get(&browser, "/?code=x&state=right").await;
+    assert_eq!(status(&answer), "410");
+    assert!(answer.contains("stopped waiting"), "{answer}");
+    let path = start.strip_prefix(browser.redirect_uri().as_str()).unwrap();
+    assert_eq!(status(&get(&browser, &format!("/{path}")).await), "410");
+}
+
+#[tokio::test]
+async fn the_address_that_is_opened_holds_no_secret_and_leads_on_once() {
+    let (browser, expected) = listening().await;
+    let start = expected.start();
+    assert!(
+        !start.contains("right") && !start.contains("example"),
+        "{start}"
+    );
+    let path = format!(
+        "/{}",
+        start.strip_prefix(browser.redirect_uri().as_str()).unwrap()
+    );
+    let answer = get(&browser, &path).await;
+    assert_eq!(status(&answer), "303");
+    assert!(
+        answer.contains(&format!("Location: {PAGE}\r\n")),
+        "{answer}"
+    );
+    assert_eq!(status(&get(&browser, &path).await), "410");
+    assert_eq!(status(&get(&browser, "/open/guessed").await), "410");
+}
+
+#[tokio::test]
+async fn requests_without_end_end_the_waiting() {
+    let (browser, expected) = listening().await;
+    for _ in 0..500 {
+        get(&browser, "/favicon.ico").await;
+    }
+    assert_eq!(expected.answer().await, Reply::Nobody);
+}
+
+#[tokio::test]
+async fn only_web_pages_are_opened() {
+    let opened = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&opened);
+    let browser = Browser::listen().await.unwrap().opened_by(move |url| {
+        log.lock().unwrap().push(url.to_owned());
+        Err(io::Error::other("no browser"))
+    });
+    for page in ["file:///etc/passwd", "javascript:alert(1)", "-version", ""] {
+        let question = Question::OpenPage {
+            url: page.into(),
+            redirect_uri: browser.redirect_uri(),
+            state: Secret::from("s"),
+            why: None,
+        };
+        assert_eq!(browser.answer(&question).unwrap().await, Reply::Nobody);
+    }
+    assert!(opened.lock().unwrap().is_empty());
+    assert!(browser.answer(&Question::Username { why: None }).is_none());
+}
+
+#[tokio::test]
+async fn it_listens_where_it_did_before_unless_somebody_else_does() {
+    let first = Browser::listen().await.unwrap();
+    let before = first.redirect_uri();
+    let other = Browser::listen_again(&before).await.unwrap();
+    assert_ne!(other.redirect_uri(), before);
+    drop(first);
+    // The port is free once the runtime has dropped the listener.
+    tokio::task::yield_now().await;
+    let again = Browser::listen_again(&before).await.unwrap();
+    assert_eq!(again.redirect_uri(), before);
+}
+
+/// Without a browser, the account waits, and says which page.
+#[tokio::test]
+async fn one_call_signs_up_in_the_browser() {
+    let server: Server = oauth::delegating(oauth::tokens);
+    let about = ClientMetadata::new("https://app.example/");
+    let error = register(server.url.as_str())
+        .in_browser_with(about.clone(), |browser| {
+            browser.opened_by(|_| Err(io::Error::other("none")))
+        })
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Auth(AuthError::BrowserNeeded { .. })),
+        "{error:?}"
+    );
+    let session = register(server.url.as_str())
+        .in_browser_with(about, |browser| browser.opened_by(|start| allow(start)))
+        .await
+        .unwrap();
+    assert_eq!(session.account().user_id.as_str(), "@new:example.org");
+}
+
+/// Opens the page, and comes back with a code.
+fn allow(start: &str) -> io::Result<()> {
+    let visit = |url: &str| -> io::Result<String> {
+        use std::io::{Read, Write};
+        let (host, path) = url
+            .strip_prefix("http://")
+            .unwrap()
+            .split_once('/')
+            .unwrap();
+        let mut stream = std::net::TcpStream::connect(host)?;
+        stream.write_all(format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = visit(start)?;
+    let page = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("Location: "))
+        .unwrap();
+    let state = page
+        .split(['?', '&'])
+        .find(|pair| pair.starts_with("state="))
+        .unwrap();
+    let back = start.split("open/").next().unwrap();
+    visit(&format!("{back}?code=xyz&{state}")).map(|_| ())
+}
