@@ -64,6 +64,18 @@ impl Form {
         named.next().map_or("", |(_, value)| value)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A name that stands there more than once.
+    pub(super) fn repeated(&self) -> Option<&str> {
+        let names = self.0.iter().enumerate();
+        let again = |at: usize, name: &str| self.0[..at].iter().any(|(before, _)| before == name);
+        let mut repeated = names.filter(|(at, (name, _))| again(*at, name));
+        repeated.next().map(|(_, (name, _))| name.as_str())
+    }
+
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |(key, _)| key == name);
         named.map(|(_, value)| value.as_str())

@@ -44,7 +44,7 @@ const BOUND: Bound = Bound {
 const LETTERS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 pub(super) fn begin(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
-    let form = Form::of(&call.request.body);
+    let form = super::form(call)?;
     let client = Client::of(call, form.value("client_id"))?;
     if !client.may_use(&GrantType::DeviceCode) {
         let code = OAuthErrorCode::UnauthorizedClient;

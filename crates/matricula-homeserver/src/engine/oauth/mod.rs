@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use super::{
     Homeserver,
-    entrance::Door,
+    entrance::{Door, Form},
     layout::{Sources, page, refused},
     refusal::{Fault, Refusal},
     routes::{Call, Serve, wrong_method},
@@ -148,6 +148,21 @@ impl<F: Into<Fault>> From<F> for Failure {
     fn from(fault: F) -> Self {
         Self::Fault(fault.into())
     }
+}
+
+/// How many fields a form has at most.
+const MAX_FIELDS: usize = 32;
+
+/// A client's form, in which no field stands twice: [as OAuth 2.0 has it].
+///
+/// [as OAuth 2.0 has it]: https://datatracker.ietf.org/doc/html/rfc6749#section-3.2
+fn form(call: &Call<'_>) -> Result<Form, Failure> {
+    let form = Form::of(&call.request.body);
+    if form.len() > MAX_FIELDS || form.repeated().is_some() {
+        let description = "the form has a field twice, or too many of them";
+        return Err(Failure::new(OAuthErrorCode::InvalidRequest, description));
+    }
+    Ok(form)
 }
 
 type Answer = fn(&Call<'_>, &mut Cx<'_>) -> Result<Reply, Failure>;

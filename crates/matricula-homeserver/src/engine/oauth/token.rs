@@ -31,7 +31,7 @@ pub(super) fn grant_error(description: &'static str) -> Failure {
 }
 
 pub(super) fn issue(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
-    let form = Form::of(&call.request.body);
+    let form = super::form(call)?;
     let client = Client::of(call, form.value("client_id"))?;
     let grant = GrantType::from(form.value("grant_type"));
     let redeem = match &grant {
@@ -176,7 +176,7 @@ fn refresh(
 
 /// Ends the session of a token, whichever of its two it is.
 pub(super) fn revoke(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
-    let form = Form::of(&call.request.body);
+    let form = super::form(call)?;
     let token = form.value("token");
     if token.is_empty() {
         return Err(Failure::new(
@@ -210,7 +210,7 @@ pub(super) fn introspect(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fail
             description.into(),
         ));
     }
-    let form = Form::of(&call.request.body);
+    let form = super::form(call)?;
     let inactive = || Ok(unstored(200, &json!({ "active": false })));
     let token: Secret = form.value("token").into();
     let Some((bearer, refresh_id)) = bearer_of(call.tx, cx.now, token.expose())? else {

@@ -116,6 +116,22 @@ fn unknown_grants_and_missing_fields_are_refused() {
 }
 
 #[test]
+fn a_form_with_a_field_twice_is_refused_before_anything_is_done() {
+    let mut home = home();
+    let (_, pair) = session(&mut home);
+    let token = access(&pair);
+    let twice = [("token", token.as_str()), ("token", "x")];
+    for path in ["token", "device", "revoke"] {
+        let reply = home.send(form(&format!("/oauth2/{path}"), &twice));
+        refused(&reply, 400, "invalid_request");
+    }
+    let names: Vec<_> = (0..33).map(|number| number.to_string()).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    refused(&home.send(form(TOKEN, &many)), 400, "invalid_request");
+    home.whoami(&token).ok();
+}
+
+#[test]
 fn either_token_given_back_ends_the_session() {
     for which in ["access_token", "refresh_token"] {
         let mut home = home();
