@@ -21,7 +21,7 @@ use matricula_api::{
 };
 use matricula_job::{Cx, Method, Operation};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Homeserver,
@@ -270,8 +270,4 @@ fn unstored(status: u16, body: &impl Serialize) -> Reply {
     let header = (Cow::Borrowed("cache-control"), "no-store".to_owned());
     reply.headers.push(header);
     reply
-}
-
-fn empty() -> Value {
-    json!({})
 }

@@ -17,7 +17,10 @@ use crate::engine::{
 /// Where nothing else is configured: an access token has to be short-lived.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-const UNRESERVED_DEVICE_ID: std::ops::RangeInclusive<usize> = 10..=255;
+/// In characters; [so many] are enough to be unique.
+///
+/// [so many]: https://spec.matrix.org/v1.19/client-server-api/#device-id-allocation
+const DEVICE_ID_LENGTH: std::ops::RangeInclusive<usize> = 10..=255;
 
 /// What of a scope is granted: the API, and one device. The rest is passed over.
 pub(super) fn granted_scope(asked: &str) -> Result<Scope, Failure> {
@@ -33,7 +36,7 @@ pub(super) fn granted_scope(asked: &str) -> Result<Scope, Failure> {
     };
     let id = scope.device_id().unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    if !UNRESERVED_DEVICE_ID.contains(&id.len()) || !id.bytes().all(fits) {
+    if !DEVICE_ID_LENGTH.contains(&id.len()) || !id.bytes().all(fits) {
         return refused("a device id is at least ten of the characters A-Z a-z 0-9 - . _ ~");
     }
     let known = |token: &str| {

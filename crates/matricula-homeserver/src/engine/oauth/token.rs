@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Failure,
     clients::Client,
-    device, empty,
+    device,
     sessions::{self, Session},
     unstored,
 };
@@ -196,7 +196,7 @@ pub(super) fn revoke(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure>
     {
         session.end(call)?;
     }
-    Ok(unstored(200, &empty()))
+    Ok(unstored(200, &json!({})))
 }
 
 /// Tells the homeserver that delegates to this one what a token is worth.
