@@ -212,7 +212,7 @@ impl<'a> Register<'a> {
         )
         .await?;
         let account = match &self.way {
-            Way::Stranger => return self.as_stranger(&facts).await,
+            Way::Stranger => return self.of_stranger(&facts).await,
             Way::Service(token) => {
                 let mut service = service_registration(&facts, token, &self.wishes);
                 let (keeper, person) = (&mut *self.keeper, &mut *self.person);
@@ -227,7 +227,7 @@ impl<'a> Register<'a> {
         Ok(Session::kept_in(account, self.runner, self.keeper))
     }
 
-    async fn as_stranger(mut self, facts: &ServerFacts) -> Result<Session, Error> {
+    async fn of_stranger(mut self, facts: &ServerFacts) -> Result<Session, Error> {
         let mut sign_up = SignUp::new(facts, self.wishes).with_data(self.data);
         let mut browser = None;
         if let Some((about, back)) = self.page {

@@ -1,6 +1,7 @@
 //! `--appservice-token-file`: the users of an application service.
 //!
-//! The journeys are run on a real Synapse in `live::ways_in`; here a scripted server answers.
+//! The journeys are run on the embedded homeserver here, and on a real Synapse in `live::ways_in`;
+//! what a server can say besides, a scripted one says.
 
 use serde_json::{Value, json};
 
@@ -99,6 +100,16 @@ fn line(server: &Server) -> String {
         "register {} --username _bridge_a --appservice-token-file as",
         server.url
     )
+}
+
+#[test]
+fn on_the_embedded_homeserver() {
+    a_service_makes_its_users_and_signs_in_as_them(Site::embedded);
+}
+
+#[test]
+fn on_the_embedded_homeserver_without_sessions() {
+    where_users_get_no_sessions_they_are_made_without(Site::embedded);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, env, fs, sync::mpsc, thread, time::Duration};
 
 use matricula::job::Timestamp;
 use matricula_homeserver::{
-    Config, Limit, Limits, OAuth, Options, PasswordCodes, PasswordPolicy, Policy, Registration,
-    RegistrationToken, Server, Sso,
+    ApplicationService, Config, Limit, Limits, OAuth, Options, PasswordCodes, PasswordPolicy,
+    Policy, Registration, RegistrationToken, Server, Sso,
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -37,7 +37,7 @@ pub(crate) struct Site {
     pub(crate) name: String,
     /// Registration tokens: `unlimited`, `once`, `spent`, `expired`.
     pub(crate) tokens: BTreeMap<String, String>,
-    /// What else is known of a real one, such as its shared secret; null of the embedded one.
+    /// What else is known of it, such as the shared secret of a real one.
     told: Value,
     /// Stops the embedded one when dropped.
     _stop: Option<oneshot::Sender<()>>,
@@ -103,12 +103,12 @@ impl Site {
             url,
             name,
             tokens,
-            told: Value::Null,
+            told: application_services(),
             _stop: Some(stop),
         }
     }
 
-    /// What else is known of a real one, by a JSON pointer.
+    /// What else is known of it, by a JSON pointer.
     pub(crate) fn told(&self, pointer: &str) -> &str {
         let told = self.told.pointer(pointer).and_then(Value::as_str);
         told.unwrap_or_else(|| panic!("{pointer} is not known of {}", self.url))
@@ -130,9 +130,33 @@ fn with_tokens(config: Config, tokens: &BTreeMap<String, String>) -> Config {
         .fold(config, Config::with_registration_token)
 }
 
+/// What is known of the embedded one's, as `synapse up` tells it of a real one's.
+fn application_services() -> Value {
+    json!({
+        "appservice": {
+            "as_token": "as-token-of-a-bridge",
+            "sessionless": { "as_token": "as-token-of-a-phantom" },
+        },
+    })
+}
+
+fn with_application_services(config: Config) -> Config {
+    let told = application_services();
+    let token = |pointer: &str| told.pointer(pointer).and_then(Value::as_str).unwrap();
+    let bridge = token("/appservice/as_token");
+    let phantom = token("/appservice/sessionless/as_token");
+    let bridge = ApplicationService::new("bridge", bridge, "bridge_bot").with_users("bridge_");
+    let phantom = ApplicationService::new("phantom", phantom, "phantom_bot").with_users("phantom_");
+    config
+        .with_application_service(bridge)
+        .with_application_service(phantom.managing_devices())
+}
+
 fn configure(config: Config, part: &str) -> Config {
     match part {
-        "open" => config,
+        // What else the one of a real server brings leaves application services as they are.
+        "open" | "logintoken" => config,
+        "appservice" => with_application_services(config),
         "oauth" => config.with_oauth(OAuth::instead()),
         "oauth-beside" => config.with_oauth(OAuth::beside()),
         "sso" => config.with_sso(Sso::default()),
