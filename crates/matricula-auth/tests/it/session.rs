@@ -38,7 +38,7 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn done(status: u16, body: &Value) -> Outcome {
-    let body = Body::Json(body.to_string().into());
+    let body = Body::Json(body.to_string());
     Outcome::Done(Response::new(status, vec![], body))
 }
 

@@ -176,7 +176,9 @@ fn a_lost_answer_is_asked_for_again_and_a_token_that_was_used_up_begins_anew() {
 fn it_goes_on_after_a_crash_at_any_point() {
     let read = |talk: &Talk<SsoLogin>| {
         let changes = talk.commits.iter().flat_map(|commit| commit.changes());
-        let kept = changes.filter_map(|change| change.value.clone()).last();
+        let kept = changes
+            .filter_map(|change| change.value.clone())
+            .next_back();
         SsoLogin::from_stored(&kept.unwrap()).unwrap()
     };
     let talk = Talk::start(SsoLogin::new(&sso(), BACK));

@@ -264,7 +264,7 @@ async fn one_call_signs_up_in_the_browser() {
         "{error:?}"
     );
     let session = register(server.url.as_str())
-        .in_browser_with(about, |browser| browser.opened_by(|start| allow(start)))
+        .in_browser_with(about, |browser| browser.opened_by(allow))
         .await
         .unwrap();
     assert_eq!(session.account().user_id.as_str(), "@new:example.org");

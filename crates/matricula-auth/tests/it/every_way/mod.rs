@@ -50,18 +50,16 @@ fn demands(stage: &str, wishes: &Wishes) -> (bool, usize) {
     }
 }
 
+/// All subsets of up to three stages.
 fn ways() -> Vec<Vec<&'static str>> {
-    let mut ways = vec![vec![]];
-    for one in 0..8 {
-        ways.push(vec![STAGES[one]]);
-        for two in one + 1..8 {
-            ways.push(vec![STAGES[one], STAGES[two]]);
-            for three in two + 1..8 {
-                ways.push(vec![STAGES[one], STAGES[two], STAGES[three]]);
-            }
-        }
-    }
-    ways
+    let subsets = 0..1_u32 << STAGES.len();
+    let few = subsets.filter(|subset| subset.count_ones() <= 3);
+    few.map(|subset| {
+        let stages = STAGES.iter().enumerate();
+        let chosen = stages.filter(|(place, _)| subset >> place & 1 == 1);
+        chosen.map(|(_, stage)| *stage).collect()
+    })
+    .collect()
 }
 
 fn wishes() -> [(&'static str, Wishes); 6] {

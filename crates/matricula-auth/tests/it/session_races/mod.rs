@@ -13,7 +13,9 @@ fn run(seed: u64, mistake: Option<Mistake>) -> Result<World, String> {
     world.run(ACTIONS).map(|()| world)
 }
 
+/// Prints its figures where they can be seen with `--nocapture`.
 #[test]
+#[allow(clippy::print_stdout)]
 fn ten_thousand_races_sign_nobody_out_and_lose_no_pair() {
     let (mut answered, mut failed, mut crashes) = (0, 0, 0);
     for seed in 0..10_000 {
@@ -41,6 +43,7 @@ fn shown(mistake: Mistake) -> (u64, String) {
 }
 
 #[test]
+#[allow(clippy::print_stdout)]
 fn a_mistake_in_driving_or_storing_is_seen() {
     for (mistake, expected) in [
         (Mistake::NoLock, "two refreshes at once"),

@@ -118,5 +118,5 @@ impl Server {
 }
 
 pub(super) fn answer(status: u16, body: &Value) -> Response {
-    Response::new(status, vec![], Body::Json(body.to_string().into()))
+    Response::new(status, vec![], Body::Json(body.to_string()))
 }

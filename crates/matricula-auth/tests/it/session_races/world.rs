@@ -391,7 +391,6 @@ impl World {
     }
 
     /// What came of an effect, or the effect again where it has to wait.
-    #[expect(clippy::type_complexity, reason = "named once")]
     fn carry_out(
         &mut self,
         at: usize,
