@@ -92,12 +92,45 @@ fn press_through(way_in: &str, step: &str, username: &str) -> Page {
 pub(crate) const PASSWORD: &str = "Aa1-wordpass-of-pages";
 
 fn exchange(method: &str, url: &str, form: &str) -> Page {
+    exchange_with(method, url, form, "")
+}
+
+/// Comes in by single sign-on on a Synapse, whose provider says who it is without asking.
+pub(crate) fn through_the_provider(way_in: &str, provider: &str, username: &str) -> Page {
+    let (mut url, mut cookies) = (way_in.to_owned(), String::new());
+    for _ in 0..10 {
+        if url.starts_with(provider) {
+            url += &format!("&user={username}");
+        }
+        let page = exchange_with("GET", &url, "", &cookies);
+        for line in page.head.lines() {
+            if let Some((name, value)) = line.split_once(": ")
+                && name.eq_ignore_ascii_case("set-cookie")
+            {
+                cookies += &format!("{}; ", value.split(';').next().unwrap());
+            }
+        }
+        match page.header("location") {
+            Some(next) => url = next.to_owned(),
+            // The homeserver asks whether this program is meant.
+            None if page.body.contains("loginToken=") => {
+                let links = page.body.split('"');
+                let mut links = links.filter(|text| text.contains("loginToken="));
+                url = links.next().unwrap().replace("&amp;", "&");
+            }
+            None => return page,
+        }
+    }
+    panic!("{way_in} leads on and on")
+}
+
+fn exchange_with(method: &str, url: &str, form: &str, cookies: &str) -> Page {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
     let request = format!(
         "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: navigate\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n{form}",
+         Cookie: {cookies}\r\nConnection: close\r\n\r\n{form}",
         form.len()
     );
     let mut stream = TcpStream::connect(host).unwrap();

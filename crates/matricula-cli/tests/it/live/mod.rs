@@ -3,6 +3,7 @@
 mod account;
 mod addresses;
 mod discover;
+mod in_browser;
 mod journeys;
 mod operations;
 mod secrets;
