@@ -186,7 +186,7 @@ impl Driver {
                         message: format!(
                             "no token for {} towards {}: sign in first",
                             credential.as_str(),
-                            job.url()
+                            job.masked_url()
                         ),
                     });
                 }

@@ -79,7 +79,7 @@ impl Wire {
                 job = job.job_id(),
                 method = job.request_method().as_str(),
                 server = %host_of(&url),
-                path = url.path(),
+                path = %path_of(job, &url),
                 status = answer.status().as_u16(),
                 "answered"
             );
@@ -308,6 +308,14 @@ fn url_of(job: &Job) -> Result<Url, TransportError> {
         url.query_pairs_mut().extend_pairs(pairs);
     }
     Ok(url)
+}
+
+/// The path for people to read. Where a redirection led, nobody knows what is secret in it.
+fn path_of<'a>(job: &'a Job, url: &'a Url) -> Cow<'a, str> {
+    match job.masked_url() {
+        Cow::Owned(masked) => Cow::Owned(masked),
+        Cow::Borrowed(_) => Cow::Borrowed(url.path()),
+    }
 }
 
 /// The request with its body's media type, unless the job names another.

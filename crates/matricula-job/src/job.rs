@@ -35,6 +35,9 @@ pub struct Job {
     retry: Retry,
     request_secrets: Names,
     query_secrets: Names,
+    /// Whether the last segment of the path is a secret.
+    #[serde(skip)]
+    secret_path: bool,
     /// Whether the answer to the operation holds secrets.
     #[serde(skip)]
     answers_secrets: bool,
@@ -70,6 +73,7 @@ impl Job {
             retry: Retry::by_method(method),
             request_secrets: Names::default(),
             query_secrets: Names::default(),
+            secret_path: false,
             answers_secrets: false,
         }
     }
@@ -96,6 +100,14 @@ impl Job {
     #[doc(alias("serverUrl", "requestUrl"))]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address for people to read: without the query, and masked where its end is a secret.
+    pub fn masked_url(&self) -> Cow<'_, str> {
+        match self.url.rsplit_once('/') {
+            Some((address, _)) if self.secret_path => Cow::Owned(format!("{address}/{MASK}")),
+            _ => Cow::Borrowed(&self.url),
+        }
     }
 
     /// The HTTP method.
@@ -222,14 +234,14 @@ impl Job {
         self.queue_policy
     }
 
-    /// Whether it carries a token, or a secret in its query or body, and so must not be stored
+    /// Whether it carries a token, or a secret in its path, query or body, and so must not be stored
     /// outside a secret store.
     pub fn holds_secret(&self) -> bool {
         let in_query = self
             .query
             .iter()
             .any(|(name, _)| self.is_query_secret(name));
-        if in_query || matches!(self.auth, Auth::Token(_)) {
+        if in_query || self.secret_path || matches!(self.auth, Auth::Token(_)) {
             return true;
         }
         match &self.body {
@@ -362,6 +374,13 @@ impl Job {
         self
     }
 
+    /// Says that the last segment of the path is a secret.
+    #[inline]
+    pub fn with_secret_path(mut self) -> Self {
+        self.secret_path = true;
+        self
+    }
+
     /// Says which of the query's pairs are secrets, by name.
     #[inline]
     pub fn with_query_secrets(mut self, names: Vec<Cow<'static, str>>) -> Self {
@@ -375,7 +394,7 @@ impl fmt::Debug for Job {
         f.debug_struct("Job")
             .field("job_id", &self.job_id)
             .field("method", &self.method)
-            .field("url", &self.url)
+            .field("url", &self.masked_url())
             .field("auth", &self.auth)
             .field("body", &self.body)
             .field("queue", &self.queue)

@@ -1,6 +1,7 @@
 //! The authorization server to which a Synapse delegates: the embedded homeserver, in a process of
 //! its own.
 
+use std::env;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -25,7 +26,8 @@ pub(super) fn build(profiles: &Profiles) -> Result<()> {
 
 /// Where it is once it is built.
 pub(super) fn program() -> PathBuf {
-    target().join("debug/examples/delegate")
+    let built = env::var_os("CARGO_TARGET_DIR").map_or_else(target, PathBuf::from);
+    built.join("debug/examples/delegate")
 }
 
 /// What it is told.

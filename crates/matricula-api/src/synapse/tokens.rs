@@ -123,7 +123,7 @@ impl Endpoint for ListRegistrationTokens {
 /// [Synapse](https://element-hq.github.io/synapse/latest/usage/administration/admin_api/registration_tokens.html)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeleteRegistrationToken {
-    /// The token. It is part of the address: whoever logs addresses logs it.
+    /// The token. It is part of the address, and masked where the address is shown.
     pub token: Secret,
 }
 
@@ -147,7 +147,7 @@ impl Endpoint for DeleteRegistrationToken {
     fn job(&self, server: &ServerUrl) -> Job {
         let parts = ["/_synapse/admin/v1/registration_tokens/"];
         let url = wire::address(server, &parts, &[self.token.expose()]);
-        Job::for_operation_at(url, &Self::OPERATION)
+        Job::for_operation_at(url, &Self::OPERATION).with_secret_path()
     }
 
     fn read_success(response: &Response) -> Result<DeleteRegistrationTokenResponse, ApiError> {

@@ -136,7 +136,7 @@ pub(super) fn describe(job: &Job) -> Value {
     json!({
         "operation": job.job_id(),
         "method": job.request_method().as_str(),
-        "url": job.url(),
+        "url": job.masked_url(),
         "query": job.masked_query(),
         "body": body(job).and_then(|body| serde_json::from_str::<Value>(&body).ok()),
     })
@@ -144,7 +144,7 @@ pub(super) fn describe(job: &Job) -> Value {
 
 /// The request, secrets masked, for people.
 pub(super) fn words(job: &Job) -> String {
-    let mut line = format!("{:4} {}", job.request_method(), job.url());
+    let mut line = format!("{:4} {}", job.request_method(), job.masked_url());
     for (at, (name, value)) in job.masked_query().iter().enumerate() {
         line += &format!("{}{name}={value}", if at == 0 { '?' } else { '&' });
     }

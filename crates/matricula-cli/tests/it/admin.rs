@@ -145,10 +145,16 @@ pub(crate) fn tokens_are_handed_out_and_taken_back(sites: fn(&str) -> Site) {
     assert_eq!(find().unwrap()["completed"], 1);
     let valid = home.run("admin token list --valid").exit(0);
     assert!(!valid.stdout.contains(&token), "{valid}");
-    home.command("admin token revoke --token-stdin")
-        .stdin(&token)
-        .run()
-        .exit(0);
+    let revoked = home.command("admin token revoke --token-stdin --log trace");
+    let revoked = revoked.stdin(&token).run().exit(0);
+    assert!(
+        revoked.stderr.contains("registration_tokens/***"),
+        "{revoked}"
+    );
+    assert!(
+        !revoked.stderr.contains(&token),
+        "it is in the address alone: {revoked}"
+    );
     assert_eq!(find(), None);
     home.command("admin token revoke --token-stdin")
         .stdin(&token)

@@ -100,7 +100,7 @@ pub(super) fn judge(
         Some(processed) => {
             let message = format!(
                 "{} answered with status {}",
-                job.url(),
+                job.masked_url(),
                 response.status_code()
             );
             let error = TransportError {

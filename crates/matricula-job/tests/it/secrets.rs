@@ -2,7 +2,9 @@
 
 use matricula_job::{Body, Patch, Response, Secret, mask_json};
 
-use crate::job;
+use matricula_job::{Job, Method};
+
+use crate::{job, server};
 
 const CANARY: &str = "canary-5b1f";
 
@@ -69,4 +71,24 @@ fn masking_follows_pointers_through_objects_arrays_and_stars() {
         "***",
         "what is not JSON is hidden whole"
     );
+}
+
+#[test]
+fn a_secret_at_the_end_of_the_path_is_shown_nowhere() {
+    let job = Job::new(
+        &server(),
+        "/_synapse/tokens/wordpass",
+        Method::Delete,
+        "delete",
+    )
+    .with_secret_path();
+    assert!(job.url().ends_with("/wordpass"));
+    assert_eq!(
+        job.masked_url(),
+        "https://matrix.example.org/_synapse/tokens/***"
+    );
+    assert!(!format!("{job:?}").contains("wordpass"));
+    assert!(job.holds_secret());
+    let error = serde_json::to_string(&job).unwrap_err().to_string();
+    assert!(!error.contains("wordpass"), "{error}");
 }
