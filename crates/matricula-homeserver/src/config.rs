@@ -70,6 +70,11 @@ pub struct Config {
     pub captcha: Option<Captcha>,
     /// The programs that register users of their own.
     pub application_services: Vec<ApplicationService>,
+    /// Whoever knows it makes accounts, administrators' too; nobody if absent.
+    #[serde(with = "secret")]
+    pub registration_shared_secret: Option<Secret>,
+    /// The localparts of users who are administrators from the start.
+    pub admins: Vec<String>,
 }
 
 impl Default for Config {
@@ -93,6 +98,8 @@ impl Default for Config {
             messages: None,
             captcha: None,
             application_services: Vec::new(),
+            registration_shared_secret: None,
+            admins: Vec::new(),
         }
     }
 }
@@ -231,6 +238,20 @@ impl Config {
         self
     }
 
+    /// Sets [`Config::registration_shared_secret`].
+    #[must_use]
+    pub fn with_registration_shared_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.registration_shared_secret = Some(secret.into());
+        self
+    }
+
+    /// Adds to [`Config::admins`].
+    #[must_use]
+    pub fn with_admin(mut self, localpart: impl Into<String>) -> Self {
+        self.admins.push(localpart.into());
+        self
+    }
+
     /// Whether the operations that OAuth 2.0 replaces are not to be had.
     pub(crate) fn is_oauth_alone(&self) -> bool {
         let mode = self.oauth.as_ref().map(|oauth| oauth.mode);
@@ -286,6 +307,10 @@ impl Config {
     fn check_people(&self) -> Result<(), Error> {
         if self.messages.as_ref().is_some_and(|it| !it.is_complete()) {
             return wrong("mail needs an SMTP server's host:port, a sender's address, and domains");
+        }
+        let secret = self.registration_shared_secret.as_ref();
+        if secret.is_some_and(|it| it.expose().is_empty()) {
+            return wrong("an empty shared secret would let everybody register");
         }
         let services = &self.application_services;
         if !services.iter().all(ApplicationService::is_complete) {
@@ -346,7 +371,7 @@ pub(crate) const REGISTRATION_TOKEN: &str = "m.login.registration_token";
 pub(crate) const TERMS: &str = "m.login.terms";
 
 /// The [opaque identifier grammar](https://spec.matrix.org/v1.19/appendices/#opaque-identifiers).
-fn is_opaque(text: &str, max: usize) -> bool {
+pub(crate) fn is_opaque(text: &str, max: usize) -> bool {
     (1..=max).contains(&text.len())
         && text
             .bytes()
@@ -589,6 +614,25 @@ pub enum PasswordCodes {
     Named,
     /// `M_WEAK_PASSWORD`, the only code that the specification names.
     Weak,
+}
+
+/// A secret that may be absent, in the open.
+mod secret {
+    use matricula_job::Secret;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Option<Secret>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Secret::expose).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Secret>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::from))
+    }
 }
 
 /// Durations as milliseconds.

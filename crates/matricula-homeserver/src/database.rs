@@ -14,11 +14,12 @@ use crate::{
 
 /// What each format of the database adds to the one before. A database's `user_version` says how
 /// many of them it has had: this list only ever grows at its end.
-const FORMATS: [&str; 4] = [
+const FORMATS: [&str; 5] = [
     include_str!("formats/first.sql"),
     include_str!("formats/browser.sql"),
     include_str!("formats/account.sql"),
     include_str!("formats/addresses.sql"),
+    include_str!("formats/administration.sql"),
 ];
 
 /// What a homeserver remembers: accounts, devices, tokens, half-done registrations, limits.

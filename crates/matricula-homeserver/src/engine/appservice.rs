@@ -120,26 +120,26 @@ impl Call<'_> {
                 own.ok_or_else(not_its_own)?
             }
         };
-        let user = match login::account(self.tx, &localpart)? {
+        if localpart == service.sender && login::account(self.tx, &localpart)?.is_none() {
+            let account = Account {
+                localpart: Some(&localpart),
+                ..Account::default()
+            };
+            account.insert(self.tx, now)?;
+        }
+        let known = match login::account(self.tx, &localpart)? {
             Some(account) if account.is_deactivated => return Err(login::deactivated().into()),
-            Some(account) => account.id,
-            None if localpart == service.sender => {
-                let account = Account {
-                    localpart: Some(&localpart),
-                    ..Account::default()
-                };
-                account.insert(self.tx, now)?
-            }
+            Some(account) => account,
             None => return Err(unregistered().into()),
         };
         let device = self.request.query("device_id").map(str::to_owned);
         if let Some(device) = &device
-            && !self.has_device(user, device)?
+            && !self.has_device(known.id, device)?
         {
             let error = "the user has no such device";
             return Err(Refusal::new(400, ErrorCode::UnknownDevice, error).into());
         }
-        Ok(Bearer::of_service(user, localpart, device))
+        Ok(Bearer::of_service(known, device))
     }
 }
 

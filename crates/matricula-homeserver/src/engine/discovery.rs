@@ -3,8 +3,8 @@
 use matricula_api::{
     client::{
         capabilities::{
-            BooleanCapability, Capabilities, GetCapabilities, GetCapabilitiesResponse,
-            ProfileFieldsCapability,
+            AccountModerationCapability, BooleanCapability, Capabilities, GetCapabilities,
+            GetCapabilitiesResponse, ProfileFieldsCapability,
         },
         definitions::{HomeserverInformation, Wellknown},
         login::{GetLoginFlows, GetLoginFlowsResponse, LoginFlow},
@@ -55,7 +55,7 @@ impl Serve for GetLoginFlows {
 /// What this server can do, and what it cannot and a client would otherwise take for possible.
 impl Serve for GetCapabilities {
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetCapabilitiesResponse, Fault> {
-        call.authenticate(cx.now)?;
+        let bearer = call.authenticate(cx.now)?;
         let yes = || BooleanCapability::new(true);
         let no = || BooleanCapability::new(false);
         let has_messages = call.home.config.messages.is_some();
@@ -67,6 +67,15 @@ impl Serve for GetCapabilities {
             .profile_fields(ProfileFieldsCapability::new(true))
             .three_pid_changes(BooleanCapability::new(has_passwords && has_messages))
             .get_login_token(no());
+        // Nobody else can do it.
+        let capabilities = match call.home.is_admin(&bearer) {
+            true => capabilities.account_moderation(
+                AccountModerationCapability::default()
+                    .lock(true)
+                    .suspend(true),
+            ),
+            false => capabilities,
+        };
         Ok(GetCapabilitiesResponse::new(capabilities))
     }
 }

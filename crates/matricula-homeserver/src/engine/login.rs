@@ -89,13 +89,16 @@ pub(super) struct Known {
     pub(super) localpart: String,
     pub(super) password_hash: Option<String>,
     pub(super) is_deactivated: bool,
+    pub(super) is_locked: bool,
+    pub(super) is_suspended: bool,
 }
 
 /// The account with this localpart.
 pub(super) fn account(tx: &Transaction<'_>, localpart: &str) -> Result<Option<Known>, Fault> {
     let found = tx
         .query_row(
-            "SELECT id, password_hash, is_deactivated, localpart FROM users WHERE localpart = ?1",
+            "SELECT id, password_hash, is_deactivated, localpart, is_locked, is_suspended
+             FROM users WHERE localpart = ?1",
             [localpart],
             |row| {
                 Ok(Known {
@@ -103,6 +106,8 @@ pub(super) fn account(tx: &Transaction<'_>, localpart: &str) -> Result<Option<Kn
                     password_hash: row.get(1)?,
                     is_deactivated: row.get(2)?,
                     localpart: row.get(3)?,
+                    is_locked: row.get(4)?,
+                    is_suspended: row.get(5)?,
                 })
             },
         )

@@ -2,6 +2,7 @@
 
 mod account;
 mod addresses;
+mod admin;
 mod appservice;
 mod bounds;
 mod discovery;

@@ -60,6 +60,11 @@ fn spelt(username: &str) -> Result<String, Refusal> {
     Ok(localpart)
 }
 
+/// Maps a username onto the localpart that an administrator gives somebody: reserved names, too.
+pub(crate) fn made_by_admin(config: &Config, username: &str) -> Result<String, Refusal> {
+    fitting(config, spelt(username)?)
+}
+
 /// All else that the grammar wants has been looked at.
 fn fitting(config: &Config, localpart: String) -> Result<String, Refusal> {
     if user_id(config, &localpart).is_err() {

@@ -42,6 +42,9 @@ impl Call<'_> {
         if let Some(reply) = self.sso(cx)? {
             return Ok(reply);
         }
+        if let Some(reply) = self.admin(cx)? {
+            return Ok(reply);
+        }
         if let Some(reply) = self.confirmation(cx)? {
             return Ok(reply);
         }
@@ -57,6 +60,9 @@ impl Call<'_> {
             },
             (["_matrix", "client", "v3", "auth", _, "fallback", "web"], _) => {
                 Ok(wrong_method(&[Method::Get, Method::Post]))
+            }
+            (["_matrix", "client", "r0", "password_policy"], Method::Get) => {
+                Ok(Reply::json(&self.home.password_policy()))
             }
             (["_matricula", "terms", policy, language], Method::Get) => {
                 self.home.document(policy, language)

@@ -4,7 +4,10 @@ use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVe
 use matricula_api::ErrorCode;
 use matricula_job::Cx;
 
+use serde_json::{Value, json};
+
 use super::{
+    Homeserver,
     refusal::{Fault, Refusal},
     tokens::bounded,
 };
@@ -39,6 +42,25 @@ pub(crate) fn verify(cx: &mut Cx<'_>, stored: Option<&str>, password: &str) -> R
     Ok(argon2()?
         .verify_password(password.as_bytes(), &stored)
         .is_ok())
+}
+
+impl Homeserver {
+    /// The policy as Synapse [tells it], which is nothing where there is none.
+    ///
+    /// [tells it]: https://github.com/matrix-org/matrix-spec-proposals/pull/2000
+    pub(super) fn password_policy(&self) -> Value {
+        let policy = &self.config.password_policy;
+        if *policy == PasswordPolicy::default() {
+            return json!({});
+        }
+        json!({
+            "m.minimum_length": policy.min_length,
+            "m.require_digit": policy.digit,
+            "m.require_symbol": policy.symbol,
+            "m.require_uppercase": policy.uppercase,
+            "m.require_lowercase": policy.lowercase,
+        })
+    }
 }
 
 /// Refuses a password that lacks something.

@@ -51,6 +51,14 @@ impl Refusal {
         refusal
     }
 
+    /// An account that is locked for now: a client keeps what it has.
+    pub(crate) fn locked(error: &'static str) -> Self {
+        let mut refusal = Self::new(401, ErrorCode::UserLocked, error);
+        let extra = &mut refusal.extra;
+        extra.insert("soft_logout".to_owned(), true.into());
+        refusal
+    }
+
     pub(crate) fn limited(wait: Duration) -> Self {
         let error = "too many requests; wait a while";
         let mut refusal = Self::new(429, ErrorCode::LimitExceeded, error);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use matricula_api::{
     client::{
         account_deactivation::DeactivateAccount,
+        admin::{GetAdminLockUser, GetAdminSuspendUser, SetAdminLockUser, SetAdminSuspendUser},
         administrative_contact::{
             Add3Pid, Delete3pidFromAccount, GetAccount3Pids, RequestTokenTo3PidEmail,
             RequestTokenTo3PidMsisdn,
@@ -67,6 +68,10 @@ const ROUTES: &[Route] = &[
     Route::of::<GetProfileField>(),
     Route::of::<SetProfileField>(),
     Route::of::<DeleteProfileField>(),
+    Route::of::<GetAdminLockUser>(),
+    Route::of::<SetAdminLockUser>(),
+    Route::of::<GetAdminSuspendUser>(),
+    Route::of::<SetAdminSuspendUser>(),
     Route::of::<GetAccount3Pids>(),
     Route::of::<Add3Pid>(),
     Route::of::<Delete3pidFromAccount>(),

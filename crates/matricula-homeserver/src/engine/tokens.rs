@@ -14,7 +14,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Homeserver, millis, names, oauth,
+    Homeserver,
+    login::Known,
+    millis, names, oauth,
     refusal::{Fault, Refusal},
     routes::{Call, Serve},
 };
@@ -85,18 +87,24 @@ pub(super) struct Bearer {
     /// None where an application service acts.
     pub(super) device: Option<String>,
     pub(super) is_guest: bool,
+    pub(super) is_admin: bool,
+    pub(super) is_locked: bool,
+    pub(super) is_suspended: bool,
     pub(super) expires_at: Option<i64>,
     pub(super) expired: bool,
 }
 
 impl Bearer {
     /// A user as whom an application service acts.
-    pub(super) fn of_service(user: i64, localpart: String, device: Option<String>) -> Self {
+    pub(super) fn of_service(known: Known, device: Option<String>) -> Self {
         Self {
-            user,
-            localpart,
+            user: known.id,
+            localpart: known.localpart,
             device,
             is_guest: false,
+            is_admin: false,
+            is_locked: known.is_locked,
+            is_suspended: known.is_suspended,
             expires_at: None,
             expired: false,
         }
@@ -194,6 +202,10 @@ impl Call<'_> {
         if bearer.expired {
             let error = "this access token has expired; refresh it or log in again";
             return Err(Refusal::unknown_token(error, true).into());
+        }
+        if bearer.is_locked {
+            let error = "this account is locked; it may be opened again later";
+            return Err(Refusal::locked(error).into());
         }
         Ok(bearer)
     }
@@ -355,7 +367,8 @@ pub(super) fn bearer_of(
 ) -> Result<Option<(Bearer, Option<i64>)>, Fault> {
     let found = tx
         .query_row(
-            "SELECT users.id, localpart, is_guest, device, refresh_token, expires_at
+            "SELECT users.id, localpart, is_guest, device, refresh_token, expires_at, is_admin,
+                 is_locked, is_suspended
              FROM access_tokens JOIN users ON users.id = user WHERE digest = ?1",
             [digest(token)],
             |row| {
@@ -364,6 +377,9 @@ pub(super) fn bearer_of(
                     localpart: row.get(1)?,
                     is_guest: row.get(2)?,
                     device: row.get(3)?,
+                    is_admin: row.get(6)?,
+                    is_locked: row.get(7)?,
+                    is_suspended: row.get(8)?,
                     expires_at: row.get(5)?,
                     expired: is_past(row.get(5)?, now),
                 };

@@ -26,6 +26,8 @@ fn home() -> Home {
             .with_guests(true)
             .with_policy("rules", policy)
             .with_registration_token(RegistrationToken::new("sesame"))
+            .with_registration_shared_secret("shared")
+            .with_admin("1")
             .with_messages(Messages::new("127.0.0.1:25").with_sms_gateway("sms.invalid")),
     );
     home.register_named("alice").ok();
@@ -53,6 +55,13 @@ fn path() -> impl Strategy<Value = String> {
         "/_matrix/client/v3/register/msisdn/requestToken",
         "/_matrix/client/v3/account/password/email/requestToken",
         "/_matricula/confirm/email",
+        "/_matrix/client/v1/admin/lock/@1:private.localhost",
+        "/_synapse/admin/v1/register",
+        "/_synapse/admin/v1/registration_tokens",
+        "/_synapse/admin/v1/registration_tokens/new",
+        "/_synapse/admin/v1/registration_tokens/sesame",
+        "/_synapse/admin/v2/users/@1:private.localhost",
+        "/_synapse/admin/v2/users/@alice:private.localhost",
         "/_matricula/confirm/msisdn",
         "/_matrix/client/v3/profile/@1:private.localhost",
         "/_matrix/client/v3/profile/@alice:private.localhost/displayname",
@@ -97,7 +106,8 @@ fn value() -> impl Strategy<Value = Value> {
                 "initial_device_display_name", "inhibit_login", "refresh_token", "identifier",
                 "user", "address", "guest_access_token", "new_password", "logout_devices", "erase",
                 "devices", "displayname", "client_secret", "send_attempt", "email", "country",
-                "phone_number", "sid", "threepid_creds", "medium", "next_link",
+                "phone_number", "nonce", "mac", "admin", "locked", "deactivated", "length",
+                "uses_allowed", "expiry_time", "sid", "threepid_creds", "medium", "next_link",
             ])
             .prop_map(str::to_owned),
             1 => any::<String>(),

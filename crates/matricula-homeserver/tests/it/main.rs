@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod addresses;
+mod admin;
 mod appservices;
 mod captcha;
 mod chromium;
@@ -19,6 +20,7 @@ mod kill;
 mod limits;
 mod login;
 mod mail;
+mod moderation;
 mod names;
 mod oauth;
 mod pages;

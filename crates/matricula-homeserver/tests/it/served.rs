@@ -28,6 +28,7 @@ fn everything() -> Config {
         .with_oauth(OAuth::beside())
         .with_sso(Sso::default().with_provider("x", "The House"))
         .with_registration_token(RegistrationToken::new("sesame"))
+        .with_admin("alice")
         .with_messages(Messages::new("127.0.0.1:25").with_sms_gateway("sms.invalid"))
 }
 
@@ -79,6 +80,8 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
         "requestTokenToResetPasswordEmail" => ("", email("alice@b.example")),
         "requestTokenToResetPasswordMSISDN" => ("", phone("7700900000")),
         "delete3pidFromAccount" => ("", json!({ "medium": "email", "address": "a@b.example" })),
+        "setAdminLockUser" => ("", json!({ "locked": true })),
+        "setAdminSuspendUser" => ("", json!({ "suspended": true })),
         "changePassword" => ("", json!({ "new_password": "another" })),
         "deleteDevices" => ("", json!({ "devices": ["x"] })),
         "setProfileField" => ("", json!({ "displayname": "Alice" })),
@@ -150,7 +153,11 @@ fn what_is_served_answers_as_its_type() {
         if operation.id == "add3PID" {
             body = json!({ "client_secret": "s", "sid": sid });
         }
-        let path = operation.path.replace("{userId}", &me.user_id);
+        let whose = match operation.path.contains("/admin/") {
+            true => home.sign_up("bob").user_id,
+            false => me.user_id.clone(),
+        };
+        let path = operation.path.replace("{userId}", &whose);
         let path = filled(&path.replace("{keyName}", "displayname"));
         if PROVED.contains(&operation.id) {
             let asked = home

@@ -25,13 +25,17 @@ use crate::engine::{
 const MAX_NAMED: usize = 1_000;
 
 /// Which devices of a user.
-pub(super) enum Which<'a> {
+pub(in crate::engine) enum Which<'a> {
     All,
     AllBut(&'a str),
 }
 
 /// Ends devices, and with each its tokens.
-pub(super) fn end_devices(call: &Call<'_>, user: i64, which: Which<'_>) -> Result<(), Fault> {
+pub(in crate::engine) fn end_devices(
+    call: &Call<'_>,
+    user: i64,
+    which: Which<'_>,
+) -> Result<(), Fault> {
     let mut statement = call.tx.prepare("SELECT id FROM devices WHERE user = ?1")?;
     let ids = statement.query_map([user], |row| row.get::<_, String>(0))?;
     for id in ids.collect::<Result<Vec<_>, _>>()? {

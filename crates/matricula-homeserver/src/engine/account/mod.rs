@@ -1,6 +1,6 @@
 //! What somebody who has an account does with it.
 
 mod deactivate;
-mod devices;
+pub(super) mod devices;
 mod password;
-mod profile;
+pub(super) mod profile;

@@ -58,10 +58,7 @@ impl Serve for SetProfileField {
             let error = format!("a profile has at most {MAX_PROFILE} bytes");
             return Err(Refusal::new(400, ErrorCode::ProfileTooLarge, error).into());
         }
-        call.tx.execute(
-            "INSERT OR REPLACE INTO profile_fields (user, name, value) VALUES (?1, ?2, ?3)",
-            params![user, self.key_name, self.value.to_string()],
-        )?;
+        call.keep_field(user, &self.key_name, &self.value)?;
         Ok(SetProfileFieldResponse::default())
     }
 }
@@ -78,6 +75,19 @@ impl Serve for DeleteProfileField {
 }
 
 impl Call<'_> {
+    /// Sets the display name of a user, once it is [checked](check_display_name).
+    pub(in crate::engine) fn set_display_name(&self, user: i64, name: &str) -> Result<(), Fault> {
+        self.keep_field(user, DISPLAY_NAME, &name.into())
+    }
+
+    fn keep_field(&self, user: i64, name: &str, value: &Value) -> Result<(), Fault> {
+        self.tx.execute(
+            "INSERT OR REPLACE INTO profile_fields (user, name, value) VALUES (?1, ?2, ?3)",
+            params![user, name, value.to_string()],
+        )?;
+        Ok(())
+    }
+
     /// The user of a profile that anybody may look at.
     fn whose_profile(&self, user_id: &UserId) -> Result<i64, Fault> {
         let localpart = names::existing_localpart(&self.home.config, user_id.as_str());
@@ -90,6 +100,10 @@ impl Call<'_> {
     /// The user of a profile that whoever asks may change. Guests may change theirs.
     fn own_profile(&self, now: Timestamp, user_id: &UserId) -> Result<i64, Fault> {
         let bearer = self.authenticate(now)?;
+        if bearer.is_suspended {
+            let error = "this account is suspended; its profile stays as it is";
+            return Err(Refusal::new(403, ErrorCode::UserSuspended, error).into());
+        }
         if names::user_id(&self.home.config, &bearer.localpart)? != *user_id {
             let error = "this is somebody else's profile";
             return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
@@ -97,7 +111,7 @@ impl Call<'_> {
         Ok(bearer.user)
     }
 
-    fn profile(&self, user: i64) -> Result<Map<String, Value>, Fault> {
+    pub(in crate::engine) fn profile(&self, user: i64) -> Result<Map<String, Value>, Fault> {
         let sql = "SELECT name, value FROM profile_fields WHERE user = ?1";
         let mut statement = self.tx.prepare(sql)?;
         let rows = statement.query_map([user], |row| {
@@ -110,6 +124,11 @@ impl Call<'_> {
         }
         Ok(profile)
     }
+}
+
+/// Refuses what is no display name.
+pub(in crate::engine) fn check_display_name(name: &str) -> Result<(), Refusal> {
+    check_field(DISPLAY_NAME, &name.into())
 }
 
 fn check_field(name: &str, value: &Value) -> Result<(), Refusal> {

@@ -1,0 +1,187 @@
+//! Users, as administrators see, make and change them.
+
+use matricula_api::{ErrorCode, server::Reply};
+use matricula_job::{Cx, Secret};
+use rusqlite::params;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::engine::{
+    account::{
+        devices::{Which, end_devices},
+        profile::check_display_name,
+    },
+    login, names, passwords,
+    refusal::{Fault, Refusal},
+    register::Account,
+    routes::Call,
+};
+
+/// What is set; what is not there stays as it is.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Change {
+    #[serde(deserialize_with = "secret::deserialize")]
+    password: Option<Secret>,
+    logout_devices: Option<bool>,
+    displayname: Option<String>,
+    admin: Option<bool>,
+    deactivated: Option<bool>,
+    locked: Option<bool>,
+    suspended: Option<bool>,
+}
+
+mod secret {
+    use matricula_job::Secret;
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Secret>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::from))
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn user_for_admin(&self, cx: &Cx<'_>, user_id: &str) -> Result<Reply, Fault> {
+        self.administrator(cx.now)?;
+        let localpart = self.local(user_id)?;
+        match login::account(self.tx, &localpart)? {
+            Some(account) => Ok(Reply::json(&self.shown(account.id)?)),
+            None => Err(no_such_user().into()),
+        }
+    }
+
+    pub(super) fn put_user(&self, cx: &mut Cx<'_>, user_id: &str) -> Result<Reply, Fault> {
+        let admin = self.administrator(cx.now)?;
+        let change: Change = self.body()?;
+        let localpart = self.local(user_id)?;
+        let found = login::account(self.tx, &localpart)?.map(|it| it.id);
+        self.check(&change, found == Some(admin.user))?;
+        let user = match found {
+            Some(user) => user,
+            None => {
+                let localpart = names::made_by_admin(&self.home.config, &localpart)?;
+                let account = Account {
+                    localpart: Some(&localpart),
+                    ..Account::default()
+                };
+                account.insert(self.tx, cx.now)?
+            }
+        };
+        self.apply(cx, user, &change, found.is_some())?;
+        let mut reply = Reply::json(&self.shown(user)?);
+        if found.is_none() {
+            reply.status = 201;
+        }
+        Ok(reply)
+    }
+
+    /// Before anything is changed.
+    fn check(&self, change: &Change, is_self: bool) -> Result<(), Refusal> {
+        let ends = |flag: Option<bool>, at: bool| is_self && flag == Some(at);
+        if ends(change.admin, false) || ends(change.locked, true) || ends(change.deactivated, true)
+        {
+            let error = "an administrator cannot do this to themselves";
+            return Err(Refusal::new(400, ErrorCode::Unknown, error));
+        }
+        if change.deactivated == Some(false) && change.password.is_none() {
+            let error = "to open an account again, set a password";
+            return Err(Refusal::new(400, ErrorCode::MissingParam, error));
+        }
+        if let Some(name) = &change.displayname {
+            check_display_name(name)?;
+        }
+        match &change.password {
+            Some(it) => passwords::check(&self.home.config.password_policy, it.expose()),
+            None => Ok(()),
+        }
+    }
+
+    fn apply(
+        &self,
+        cx: &mut Cx<'_>,
+        user: i64,
+        change: &Change,
+        was_there: bool,
+    ) -> Result<(), Fault> {
+        if change.deactivated == Some(true) {
+            self.deactivate(user, false)?;
+        }
+        if let Some(password) = &change.password {
+            let hash = passwords::hash(cx, password.expose())?;
+            self.tx.execute(
+                "UPDATE users SET password_hash = ?2 WHERE id = ?1 AND NOT is_deactivated",
+                params![user, hash],
+            )?;
+            if change.deactivated == Some(false) {
+                self.tx.execute(
+                    "UPDATE users SET password_hash = ?2, is_deactivated = 0 WHERE id = ?1",
+                    params![user, hash],
+                )?;
+            }
+            if was_there && change.logout_devices.unwrap_or(true) {
+                end_devices(self, user, Which::All)?;
+            }
+        }
+        if let Some(name) = &change.displayname {
+            self.set_display_name(user, name)?;
+        }
+        for (flag, value) in [
+            ("is_admin", change.admin),
+            ("is_locked", change.locked),
+            ("is_suspended", change.suspended),
+        ] {
+            if let Some(value) = value {
+                self.set_flag(user, flag, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets one of the flags that a user has; `flag` is a column.
+    pub(super) fn set_flag(&self, user: i64, flag: &'static str, value: bool) -> Result<(), Fault> {
+        let sql = format!("UPDATE users SET {flag} = ?2 WHERE id = ?1");
+        self.tx.execute(&sql, params![user, value])?;
+        Ok(())
+    }
+
+    /// The localpart of a user id of this server.
+    pub(super) fn local(&self, user_id: &str) -> Result<String, Refusal> {
+        let localpart = names::existing_localpart(&self.home.config, user_id);
+        localpart
+            .filter(|_| user_id.starts_with('@'))
+            .ok_or_else(|| {
+                let error = "this is not the id of a user of this server";
+                Refusal::new(400, ErrorCode::InvalidParam, error)
+            })
+    }
+
+    fn shown(&self, user: i64) -> Result<Value, Fault> {
+        let sql = "SELECT localpart, is_admin, is_deactivated, is_locked, is_suspended, is_guest,
+                 created_at FROM users WHERE id = ?1";
+        let mut shown = self.tx.query_row(sql, [user], |row| {
+            let localpart: String = row.get(0)?;
+            let is_admin: bool = row.get(1)?;
+            Ok(json!({
+                "name": format!("@{localpart}:{}", self.home.config.server_name),
+                "admin": is_admin || self.home.config.admins.contains(&localpart),
+                "deactivated": row.get::<_, bool>(2)?,
+                "locked": row.get::<_, bool>(3)?,
+                "suspended": row.get::<_, bool>(4)?,
+                "is_guest": row.get::<_, bool>(5)?,
+                "creation_ts": row.get::<_, i64>(6)?,
+            }))
+        })?;
+        let profile = self.profile(user)?;
+        for name in ["displayname", "avatar_url"] {
+            shown[name] = profile.get(name).cloned().unwrap_or_default();
+        }
+        Ok(shown)
+    }
+}
+
+pub(super) fn no_such_user() -> Refusal {
+    let error = "this server has no such user";
+    Refusal::new(404, ErrorCode::NotFound, error)
+}
