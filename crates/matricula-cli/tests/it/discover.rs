@@ -10,6 +10,7 @@ use crate::{
         AUTH_METADATA, LOGIN, LOGOUT, REGISTER, Reply, Request, Server, WHOAMI, asks, bytes, error,
         matrix, object,
     },
+    site::Site,
 };
 
 const DEACTIVATE: &str = "/_matrix/client/v3/account/deactivate";
@@ -214,6 +215,21 @@ fn every_way_that_works_passes_and_nothing_is_left_behind() {
         .map(|request| request.body["auth"]["type"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(stages, ["m.login.dummy", "m.login.registration_token"]);
+}
+
+#[test]
+fn the_embedded_homeserver_keeps_what_it_offers() {
+    for (profile, exit) in [("open", 0), ("token+terms", 0), ("closed", 7)] {
+        let (site, home) = (Site::embedded(profile), Home::new());
+        let token = site.tokens.get("unlimited").cloned();
+        home.file("token", &token.unwrap_or("none".into()));
+        let options = "--try --json --accept-terms --token-file token";
+        let line = format!("discover {} {options}", site.url);
+        let json = home.run(&line).exit(exit).json();
+        for way in json["tries"]["ways"].as_array().unwrap() {
+            assert_eq!(way["state"], "passed", "{profile}: {way}");
+        }
+    }
 }
 
 #[test]
