@@ -1,12 +1,16 @@
-//! What the file of an account store holds.
+//! What the file of an account store holds: tables as they are, or sealed.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A version that is not known is refused, never overwritten.
-const SCHEMA_VERSION: u32 = 1;
+use super::seal::{Key, Sealed};
+
+/// The version of a file that holds everything as it is.
+const PLAIN: u32 = 1;
+/// The version of a file that holds all of that sealed.
+const SEALED: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Content {
@@ -18,15 +22,33 @@ pub(super) struct Content {
     pub(super) tables: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
+/// A file, read as far as that is possible without a key.
+pub(super) enum Read {
+    Plain(Content),
+    Sealed(Sealed),
+}
+
+/// How a file is written.
+pub(super) enum Form {
+    Plain,
+    Sealed(Key),
+}
+
 #[derive(Deserialize)]
 struct Version {
     schema_version: u32,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    schema_version: u32,
+    sealed: Sealed,
+}
+
 impl Default for Content {
     fn default() -> Self {
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version: PLAIN,
             default: None,
             tables: BTreeMap::new(),
         }
@@ -34,21 +56,44 @@ impl Default for Content {
 }
 
 impl Content {
-    /// Reads what [`Content::write`] wrote; the error says where or what it is not, and repeats nothing.
-    pub(super) fn read(text: &[u8]) -> Result<Self, String> {
-        // What a JSON error says about this file could be a piece of a secret: only where it is.
-        let place =
-            |error: serde_json::Error| format!("line {}, column {}", error.line(), error.column());
-        // First, for another version may have another shape.
+    /// Reads what [`Form::write`] wrote; the error says where or what it is not, and repeats nothing.
+    pub(super) fn read(text: &[u8]) -> Result<Read, String> {
+        // First, for another version may have another shape; one that is not known is left alone.
         let Version { schema_version } = serde_json::from_slice(text).map_err(place)?;
-        if schema_version != SCHEMA_VERSION {
-            return Err(format!("it has version {schema_version}"));
+        match schema_version {
+            PLAIN => Self::read_plain(text).map(Read::Plain),
+            SEALED => {
+                let Envelope { sealed, .. } = serde_json::from_slice(text).map_err(place)?;
+                Ok(Read::Sealed(sealed))
+            }
+            other => Err(format!("it has version {other}")),
         }
-        serde_json::from_slice(text).map_err(place)
     }
 
-    pub(super) fn write(&self) -> Vec<u8> {
-        // Texts and JSON values always have a JSON form.
-        serde_json::to_vec_pretty(self).unwrap_or_default()
+    /// Reads what was sealed, or is not.
+    pub(super) fn read_plain(text: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(text).map_err(place)
     }
+}
+
+impl Form {
+    pub(super) fn write(&self, content: &Content) -> Vec<u8> {
+        // Texts and JSON values always have a JSON form.
+        match self {
+            Self::Plain => serde_json::to_vec_pretty(content).unwrap_or_default(),
+            Self::Sealed(key) => {
+                let sealed = key.seal(serde_json::to_vec(content).unwrap_or_default());
+                let envelope = Envelope {
+                    schema_version: SEALED,
+                    sealed,
+                };
+                serde_json::to_vec_pretty(&envelope).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// What a JSON error says about this file could be a piece of a secret: only where it is.
+fn place(error: serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
 }

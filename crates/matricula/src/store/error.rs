@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::KeyringError;
+
 /// Why something could not be kept or read back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,5 +41,21 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong.
         what: String,
+    },
+    /// What is kept is sealed, and the key could not be had.
+    #[error("the accounts in {} are sealed with a key in the system's keyring: {error}", path.display())]
+    Sealed {
+        /// Which file.
+        path: PathBuf,
+        /// Why there is no key.
+        error: KeyringError,
+    },
+    /// They were to be sealed, and the keyring did not take the key. Nothing was changed.
+    #[error("the accounts in {} stay in a file that only you can read: {error}", path.display())]
+    NotSealed {
+        /// Which file.
+        path: PathBuf,
+        /// Why the key was not kept.
+        error: KeyringError,
     },
 }

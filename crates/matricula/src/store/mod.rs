@@ -3,8 +3,15 @@
 mod content;
 mod disk;
 mod error;
+mod seal;
+mod sealing;
 
-use std::{collections::BTreeMap, fs::File, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use matricula_api::UserId;
 use matricula_auth::{
@@ -15,24 +22,43 @@ use matricula_job::Patch;
 use serde::Deserialize;
 use serde_json::Value;
 
-use content::Content;
+use content::{Content, Form, Read};
 pub use error::StoreError;
+use seal::Key;
 
-use crate::Keeper;
+use crate::{Keeper, Keyring};
 
 /// A secret store: one file that only its owner can read, written whole and renamed into place.
 ///
 /// Each write takes a lock that processes share and reads the file anew, so that two writers do not
 /// undo each other. It is meant for dozens of accounts, not for thousands.
+///
+/// With a [`Keyring`], a new file is sealed with a key that the keyring keeps: without it, the file
+/// tells nothing. Where the keyring does not take the key, the file stays as it is, and so does one
+/// that is there already: [`AccountStore::seal`] and [`AccountStore::unseal`] change that.
 #[derive(Clone, Debug)]
 pub struct AccountStore {
     dir: PathBuf,
+    keyring: Option<Arc<dyn Keyring>>,
+    /// The key that was used last: the keyring is asked once.
+    key: Arc<Mutex<Option<Key>>>,
 }
 
 impl AccountStore {
     /// The store in this directory, which is made with the first write.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self {
+            dir: dir.into(),
+            keyring: None,
+            key: Arc::default(),
+        }
+    }
+
+    /// The same store, which keeps the key of its seal in this keyring.
+    #[must_use]
+    pub fn with_keyring(mut self, keyring: Arc<dyn Keyring>) -> Self {
+        self.keyring = Some(keyring);
+        self
     }
 
     /// The file with the secrets.
@@ -53,7 +79,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn account(&self, user_id: Option<&str>) -> Result<Option<Account>, StoreError> {
-        let content = self.read()?;
+        let (content, _) = self.read()?;
         let wanted = user_id.or(content.default.as_deref());
         let Some(accounts) = content.tables.get(tables::ACCOUNTS) else {
             return Ok(None);
@@ -70,7 +96,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn registration(&self, id: &str) -> Result<Option<Registration>, StoreError> {
-        let content = self.read()?;
+        let (content, _) = self.read()?;
         let stored = content
             .tables
             .get(tables::REGISTRATIONS)
@@ -83,7 +109,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn oauth_login(&self, id: &str) -> Result<Option<OAuthLogin>, StoreError> {
-        let content = self.read()?;
+        let (content, _) = self.read()?;
         let table = content.tables.get(tables::OAUTH_LOGINS);
         let stored = table.and_then(|table| table.get(id));
         stored.map(|value| self.parse(value)).transpose()
@@ -106,7 +132,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
-        let content = self.read()?;
+        let (content, _) = self.read()?;
         let table = content.tables.get(tables::OAUTH_CLIENTS);
         let stored = table.and_then(|table| table.get(issuer));
         stored.map(|value| self.parse(value)).transpose()
@@ -141,7 +167,7 @@ impl AccountStore {
         table: &str,
         key: &str,
     ) -> Result<Option<T>, StoreError> {
-        let content = self.read()?;
+        let (content, _) = self.read()?;
         let stored = content.tables.get(table).and_then(|table| table.get(key));
         stored.map(|value| self.parse(value)).transpose()
     }
@@ -194,7 +220,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
-        let content = self.read()?;
+        let (content, _) = self.read()?;
         let stored = content.tables.get(tables::REGISTRATIONS);
         let readable = |value| Registration::deserialize(value).ok();
         Ok(stored
@@ -229,11 +255,20 @@ impl AccountStore {
         })
     }
 
+    /// The user id of the account that is used unless told otherwise.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or was not written by this program.
+    pub fn default_account(&self) -> Result<Option<String>, StoreError> {
+        let account = self.account(None)?;
+        Ok(account.map(|account| account.user_id.to_string()))
+    }
+
     fn read_table<T: serde::de::DeserializeOwned>(
         &self,
         table: &str,
     ) -> Result<Vec<T>, StoreError> {
-        let content = self.read()?;
+        let (content, _) = self.read()?;
         let Some(table) = content.tables.get(table) else {
             return Ok(Vec::new());
         };
@@ -271,10 +306,20 @@ impl AccountStore {
         }
     }
 
-    fn read(&self) -> Result<Content, StoreError> {
-        match disk::read(&self.path())? {
-            Some(text) => Content::read(&text).map_err(|what| self.unreadable(&what)),
-            None => Ok(Content::default()),
+    /// What is kept, and how; a store without a file has no form yet.
+    fn read(&self) -> Result<(Content, Option<Form>), StoreError> {
+        let Some(text) = disk::read(&self.path())? else {
+            return Ok((Content::default(), None));
+        };
+        let unreadable = |what: String| self.unreadable(&what);
+        match Content::read(&text).map_err(unreadable)? {
+            Read::Plain(content) => Ok((content, Some(Form::Plain))),
+            Read::Sealed(sealed) => {
+                let key = self.key(&sealed.key)?;
+                let text = key.open(&sealed).map_err(unreadable)?;
+                let content = Content::read_plain(&text).map_err(unreadable)?;
+                Ok((content, Some(Form::Sealed(key))))
+            }
         }
     }
 
@@ -283,10 +328,15 @@ impl AccountStore {
         change: impl FnOnce(&mut Content) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         disk::make_dir(&self.dir)?;
-        let _lock = disk::lock(&self.dir, "accounts.lock")?;
-        let mut content = self.read()?;
+        let _lock = self.lock()?;
+        let (mut content, form) = self.read()?;
         change(&mut content)?;
-        disk::replace(&self.path(), &content.write())
+        let form = form.unwrap_or_else(|| self.first_form());
+        disk::replace(&self.path(), &form.write(&content))
+    }
+
+    fn lock(&self) -> Result<File, StoreError> {
+        disk::lock(&self.dir, "accounts.lock")
     }
 }
 
