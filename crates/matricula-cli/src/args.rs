@@ -1,6 +1,7 @@
 //! What can be typed after `matricula`.
 
 pub(crate) mod account;
+pub(crate) mod accounts;
 pub(crate) mod admin;
 mod discover;
 mod method;
@@ -44,6 +45,15 @@ pub(crate) struct Global {
     /// Keep accounts and private homeservers in this directory
     #[arg(long, global = true, value_name = "DIR", env = "MATRICULA_HOME")]
     pub(crate) home: Option<PathBuf>,
+    /// Whether a new account store is sealed with a key in the system's keyring
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "MATRICULA_KEYRING",
+        default_value = "auto"
+    )]
+    pub(crate) keyring: accounts::KeyringUse,
     /// Give a single request this many seconds
     #[arg(long, global = true, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) timeout: Duration,
@@ -95,7 +105,11 @@ pub(crate) enum Command {
     /// Sign in to an account
     Login(Login),
     /// Sign out
-    Logout(OfAccount),
+    Logout(accounts::Logout),
+    /// List the accounts that are kept here
+    Accounts(accounts::Accounts),
+    /// Choose the account that is used where none is named
+    Switch(accounts::Switch),
     /// Show who you are, as the server says
     Whoami(OfAccount),
     /// Renew the session's token
@@ -103,6 +117,9 @@ pub(crate) enum Command {
     /// Your account: password, addresses, devices, name and picture, its end
     #[command(subcommand)]
     Account(account::Account),
+    /// Where secrets are kept: sealed with a key in the system's keyring, or in a file
+    #[command(subcommand)]
+    Keyring(accounts::Keyring),
     /// Show what a server is and offers
     Discover(Discover),
     /// Make accounts, users and registration tokens on a server that you run

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod failure;
+mod keyring;
 mod pages;
 mod person;
 mod report;

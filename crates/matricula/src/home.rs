@@ -3,11 +3,12 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use etcetera::BaseStrategy;
 
-use crate::{AccountStore, Error};
+use crate::{AccountStore, Error, Keyring, system_keyring};
 
 /// The variable that names another directory than the usual ones.
 const VARIABLE: &str = "MATRICULA_HOME";
@@ -15,7 +16,7 @@ const VARIABLE: &str = "MATRICULA_HOME";
 /// The directories of this user's data, as the `matricula` command uses them.
 #[derive(Clone, Debug)]
 pub struct Home {
-    data: PathBuf,
+    accounts: AccountStore,
     state: PathBuf,
 }
 
@@ -33,7 +34,7 @@ impl Home {
         let base = etcetera::choose_base_strategy().map_err(|_| Error::NoHome)?;
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
         Ok(Self {
-            data: base.data_dir().join("matricula"),
+            accounts: accounts_in(base.data_dir().join("matricula")),
             state: state.join("matricula"),
         })
     }
@@ -45,18 +46,29 @@ impl Home {
     pub fn at(dir: &Path) -> Result<Self, Error> {
         let dir = std::path::absolute(dir).map_err(|_| Error::NoHome)?;
         Ok(Self {
-            data: dir.clone(),
+            accounts: accounts_in(dir.clone()),
             state: dir,
         })
     }
 
-    /// The accounts.
+    /// The accounts. Where they are sealed, the [system's keyring](system_keyring) has the key.
     pub fn accounts(&self) -> AccountStore {
-        AccountStore::new(&self.data)
+        self.accounts.clone()
+    }
+
+    /// The same directories, with the key of the accounts in this keyring.
+    #[must_use]
+    pub fn with_keyring(mut self, keyring: Arc<dyn Keyring>) -> Self {
+        self.accounts = self.accounts.with_keyring(keyring);
+        self
     }
 
     /// The private homeserver's directory.
     pub fn private_homeserver(&self) -> PathBuf {
         self.state.join("homeserver")
     }
+}
+
+fn accounts_in(dir: PathBuf) -> AccountStore {
+    AccountStore::new(dir).with_keyring(system_keyring())
 }

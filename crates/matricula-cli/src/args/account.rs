@@ -25,6 +25,8 @@ pub(crate) enum Account {
     Phone(PhoneNumber),
     /// The devices that are signed in
     Devices(Devices),
+    /// Hand the session's token to another program, in a file
+    Token(Token),
     /// Close the account for good
     Deactivate(Deactivate),
 }
@@ -47,6 +49,19 @@ pub(crate) struct Authentication {
     /// Print the first request instead of sending it, secrets masked
     #[arg(long, conflicts_with = "resume")]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:\n  matricula account token --to-file bot.json")]
+pub(crate) struct Token {
+    /// The file, which is made; only you can read it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to_file: PathBuf,
+    /// Put it in the place of a file that is there
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) of: OfAccount,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,12 +1,14 @@
 //! One module a command.
 
 mod account;
+mod accounts;
 mod admin;
 mod api;
 mod appservice;
 mod discover;
 mod dry_run;
 mod homeserver;
+mod keyring;
 mod login;
 mod register;
 mod session;
@@ -24,6 +26,7 @@ use matricula::{
 use crate::{
     args::{Args, Command, Global},
     failure::{Failure, program},
+    keyring::announced,
     report::{Report, shell_word},
 };
 
@@ -72,11 +75,13 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
     options.timeout = args.global.timeout;
     options.allow_plain_http = args.global.allow_plain_http;
     options.connect_timeout = options.connect_timeout.min(args.global.timeout);
+    let home = match &args.global.home {
+        Some(dir) => Home::at(dir)?,
+        None => Home::of_user()?,
+    };
+    let accounts = home.accounts().path();
     let context = Context {
-        home: match &args.global.home {
-            Some(dir) => Home::at(dir)?,
-            None => Home::of_user()?,
-        },
+        home: home.with_keyring(announced(args.global.keyring, accounts, *report)),
         runner: Runner::new(options),
         report: *report,
         no_input: args.global.no_input,
@@ -86,6 +91,9 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
         Command::Register(options) => register::run(&context, *options).await,
         Command::Login(options) => login::run(&context, options).await,
         Command::Logout(options) => session::log_out(&context, options).await,
+        Command::Accounts(options) => accounts::run(&context, options),
+        Command::Switch(options) => accounts::switch(&context, &options),
+        Command::Keyring(command) => keyring::run(&context, &command),
         Command::Whoami(options) => session::who_am_i(&context, options).await,
         Command::Refresh(options) => session::refresh(&context, options).await,
         Command::Account(command) => account::run(&context, command).await,

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Context, register::describe};
 use crate::{
-    args::OfAccount,
+    args::{OfAccount, accounts::Logout},
     failure::Failure,
     report::shell_word,
     server::{self, Opened},
@@ -61,15 +61,70 @@ pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result
     Ok(())
 }
 
-pub(crate) async fn log_out(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
-    let (session, _opened) = open(context, options.account.as_deref()).await?;
-    let account = session.log_out().await?;
+pub(crate) async fn log_out(context: &Context<'_>, options: Logout) -> Result<(), Failure> {
+    if options.all {
+        return log_out_of_all(context).await;
+    }
+    let account = end_session(context, options.of.account.as_deref()).await?;
     context.report.result(
         &format!("signed out of {}", account.user_id),
         &describe(&account, &account.server),
     );
     context.report.next(&sign_in(context, &account));
     Ok(())
+}
+
+/// Signs out of every account here; what one server does not take keeps no other from being told.
+async fn log_out_of_all(context: &Context<'_>) -> Result<(), Failure> {
+    let accounts = context.home.accounts().accounts()?;
+    let (mut ended, mut left) = (Vec::new(), Vec::new());
+    let mut first: Option<Failure> = None;
+    for account in accounts {
+        if account.access_token.is_none() {
+            continue;
+        }
+        let user_id = account.user_id;
+        match end_session(context, Some(user_id.as_str())).await {
+            Ok(_) => ended.push(user_id),
+            Err(failure) => {
+                let message = failure.message();
+                context
+                    .report
+                    .warn(&format!("{user_id} is still signed in: {message}"));
+                left.push(json!({ "user_id": user_id, "message": message }));
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    let object = json!({ "schema_version": 1, "signed_out": ended, "still_signed_in": left });
+    if let Some(failure) = first {
+        return Err(Failure::Told {
+            message: format!(
+                "signed out of {}, and {} could not be told to its server; try again",
+                count(ended.len()),
+                count(left.len())
+            ),
+            exit_code: failure.exit_code(),
+            details: object,
+            next: Some(context.command("logout --all")),
+        });
+    }
+    let words = format!("signed out of {}", count(ended.len()));
+    context.report.result(&words, &object);
+    Ok(())
+}
+
+fn count(accounts: usize) -> String {
+    match accounts {
+        1 => "1 account".to_owned(),
+        number => format!("{number} accounts"),
+    }
+}
+
+/// Signs out of one account, and returns what is left of it.
+async fn end_session(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Failure> {
+    let (session, _opened) = open(context, user_id).await?;
+    Ok(session.log_out().await?)
 }
 
 /// What to type to sign in to this account.

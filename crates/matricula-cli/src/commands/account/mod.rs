@@ -5,6 +5,7 @@ mod deactivate;
 mod devices;
 mod password;
 mod profile;
+mod token;
 
 use matricula::{
     Error, Session,
@@ -37,6 +38,7 @@ pub(crate) async fn run(context: &Context<'_>, command: Account) -> Result<(), F
             addresses::remove_phone(context, options).await
         }
         Account::Devices(options) => devices::run(context, options).await,
+        Account::Token(options) => token::run(context, &options),
         Account::Deactivate(options) => deactivate::run(context, options).await,
     }
 }
@@ -118,8 +120,17 @@ fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> Failur
 }
 
 /// What was done, in words and for programs.
-fn tell(context: &Context<'_>, session: &Session, words: &str, mut object: Value) {
+fn tell(context: &Context<'_>, session: &Session, words: &str, object: Value) {
+    tell_of(context, session.account(), words, object);
+}
+
+fn tell_of(
+    context: &Context<'_>,
+    account: &matricula::auth::Account,
+    words: &str,
+    mut object: Value,
+) {
     object["schema_version"] = json!(1);
-    object["user_id"] = json!(session.account().user_id);
+    object["user_id"] = json!(account.user_id);
     context.report.result(words, &object);
 }

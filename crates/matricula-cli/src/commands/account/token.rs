@@ -1,0 +1,111 @@
+//! `matricula account token`: a session's token for another program.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+use matricula::auth::Account;
+use serde_json::json;
+
+use super::tell_of;
+use crate::{
+    args::account::Token,
+    commands::{Context, session},
+    failure::Failure,
+    report::shell_word,
+};
+
+pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), Failure> {
+    let account = session::account(context, options.of.account.as_deref())?;
+    let Some(token) = &account.access_token else {
+        return Err(session::not_signed_in(context, &account));
+    };
+    let user_id = &account.user_id;
+    if account.refresh_token.is_some() {
+        return Err(renewed(context, &account));
+    }
+    let object = json!({
+        "schema_version": 1,
+        "user_id": user_id,
+        "server": account.server,
+        "device_id": account.device_id,
+        "access_token": token.expose(),
+        "expires_at": account.expires_at,
+    });
+    let file = &options.to_file;
+    let text = format!("{object:#}\n");
+    write(file, text.as_bytes(), options.overwrite).map_err(|error| not_written(file, &error))?;
+    if account.data["homeserver"].is_string() {
+        context.report.warn(
+            "its private homeserver is at another address each time, and only there while a command \
+             uses it: keep it running with matricula homeserver --port PORT",
+        );
+    }
+    let words = format!(
+        "the token of {user_id} is in {}, which only you can read; whoever reads it is {user_id} until it signs out",
+        file.display()
+    );
+    tell_of(
+        context,
+        &account,
+        &words,
+        json!({ "file": file, "expires_at": account.expires_at }),
+    );
+    Ok(())
+}
+
+/// Two that renew one session would each leave the other with a dead token.
+fn renewed(context: &Context<'_>, account: &Account) -> Failure {
+    let user_id = &account.user_id;
+    Failure::Told {
+        message: format!(
+            "the session of {user_id} is renewed here every now and then, and another program's copy of its token would end with that; give the other program a session of its own, in another home"
+        ),
+        exit_code: 1,
+        details: json!({ "user_id": user_id }),
+        next: Some(context.command(&format!(
+            "login {} --home DIR",
+            shell_word(user_id.as_str())
+        ))),
+    }
+}
+
+fn not_written(file: &Path, error: &io::Error) -> Failure {
+    let file = file.display();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::Usage(format!(
+            "{file} is there already: name another file, or give --overwrite"
+        )),
+        _ => Failure::other(format!("could not write {file}: {error}")),
+    }
+}
+
+/// Writes a file that only its owner can read: old or new, never half, and nothing that was there
+/// unless that is wished.
+fn write(path: &Path, text: &[u8], overwrite: bool) -> io::Result<()> {
+    if !overwrite {
+        return fill(private_new(path)?, text);
+    }
+    let beside = path.with_added_extension("new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fill(private_new(&beside)?, text)?;
+    fs::rename(&beside, path)
+}
+
+fn fill(mut file: File, text: &[u8]) -> io::Result<()> {
+    file.write_all(text)?;
+    file.sync_all()
+}
+
+fn private_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

@@ -1,0 +1,131 @@
+//! `accounts` and `switch`: the accounts that are kept here, and which of them is meant.
+
+use std::fmt::Write;
+
+use matricula::{auth::Account, http::now};
+use serde_json::{Value, json};
+
+use super::{Context, register::describe, session};
+use crate::{
+    args::accounts::{Accounts, AccountsCommand, Forget, Switch},
+    failure::Failure,
+    report::{quoted, shell_word},
+};
+
+pub(crate) fn run(context: &Context<'_>, options: Accounts) -> Result<(), Failure> {
+    match options.command {
+        None => list(context),
+        Some(AccountsCommand::Forget(options)) => forget(context, &options),
+    }
+}
+
+fn list(context: &Context<'_>) -> Result<(), Failure> {
+    let store = context.home.accounts();
+    let accounts = store.accounts()?;
+    let default = store.default_account()?;
+    let (mut words, mut objects) = (String::new(), Vec::new());
+    for account in &accounts {
+        let is_default = default.as_deref() == Some(account.user_id.as_str());
+        let mark = if is_default { '*' } else { ' ' };
+        // Writing to a text cannot fail.
+        let _ = writeln!(
+            words,
+            "{mark} {}  {}  {}",
+            quoted(account.user_id.as_str()),
+            place(account),
+            state(account)
+        );
+        objects.push(object(account, is_default));
+    }
+    if accounts.is_empty() {
+        context.report.say("no account is kept here yet");
+        context.report.next(&context.command("register"));
+        if !context.report.is_json() {
+            return Ok(());
+        }
+    }
+    let object = json!({ "schema_version": 1, "accounts": objects });
+    context.report.result(words.trim_end(), &object);
+    Ok(())
+}
+
+fn object(account: &Account, is_default: bool) -> Value {
+    let mut object = describe(account, &account.server);
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("schema_version");
+    }
+    object["default"] = json!(is_default);
+    object["private"] = json!(is_private(account));
+    object
+}
+
+fn is_private(account: &Account) -> bool {
+    account.data["homeserver"].is_string()
+}
+
+fn place(account: &Account) -> String {
+    match account.data["homeserver"].as_str() {
+        Some(directory) => format!("private, in {}", quoted(directory)),
+        None => account.server.to_string(),
+    }
+}
+
+fn state(account: &Account) -> String {
+    if account.access_token.is_none() {
+        return "not signed in".to_owned();
+    }
+    let left = match account.expires_at {
+        None => return "signed in".to_owned(),
+        Some(at) => at.since(now()).as_secs(),
+    };
+    match (left, account.refresh_token.is_some()) {
+        (_, true) => "signed in, renewed when needed".to_owned(),
+        (0, false) => "signed in, but the token has expired".to_owned(),
+        (left, false) => format!("signed in, for {left} s more"),
+    }
+}
+
+fn forget(context: &Context<'_>, options: &Forget) -> Result<(), Failure> {
+    let account = session::account(context, Some(&options.user_id))?;
+    let user_id = &account.user_id;
+    if account.access_token.is_some() && !options.with_secrets {
+        return Err(Failure::Told {
+            message: format!(
+                "{user_id} is signed in: sign out first, or give --with-secrets to leave the session open on the server"
+            ),
+            exit_code: 1,
+            details: json!({}),
+            next: Some(context.command(&format!(
+                "logout --account {}",
+                shell_word(user_id.as_str())
+            ))),
+        });
+    }
+    if account.password.is_some() && !options.with_secrets {
+        return Err(Failure::other(format!(
+            "the password of {user_id} was made here and is known nowhere else: give --with-secrets to lose it, and with it the account"
+        )));
+    }
+    context.home.accounts().forget(user_id.as_str())?;
+    let object = json!({ "schema_version": 1, "user_id": user_id, "forgotten": true });
+    context
+        .report
+        .result(&format!("{user_id} is no longer kept here"), &object);
+    Ok(())
+}
+
+pub(crate) fn switch(context: &Context<'_>, options: &Switch) -> Result<(), Failure> {
+    let account = session::account(context, Some(&options.user_id))?;
+    let user_id = &account.user_id;
+    context.home.accounts().set_default(user_id.as_str())?;
+    context.report.result(
+        &format!("{user_id} is used where no account is named"),
+        &describe(&account, &account.server),
+    );
+    let next = match account.access_token {
+        Some(_) => "whoami",
+        None => "login",
+    };
+    context.report.next(&context.command(next));
+    Ok(())
+}
