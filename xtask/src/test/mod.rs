@@ -1,6 +1,7 @@
 //! Runs every test, in stages, and says what was skipped and why.
 
 mod browser;
+mod keyring;
 mod output;
 mod servers;
 
@@ -54,6 +55,18 @@ pub(crate) fn run(filter: Option<&str>, strict: bool) -> Result<bool> {
                 });
             }
             Err(why) => report.skip(browser_tests, &why),
+        }
+    }
+
+    let keyring_tests = take(&mut ignored, "secret_service");
+    if !keyring_tests.is_empty() {
+        match keyring::find() {
+            Ok(()) => {
+                report.stage("keyring", || {
+                    run_ignored(&keyring_tests, spec.as_deref(), None)
+                });
+            }
+            Err(why) => report.skip(keyring_tests, &why),
         }
     }
 

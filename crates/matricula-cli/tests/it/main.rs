@@ -3,6 +3,7 @@
 
 mod account;
 mod account_life;
+mod accounts;
 mod admin;
 mod api_answers;
 mod api_call;
@@ -19,12 +20,14 @@ mod http;
 mod in_browser;
 mod issuer;
 mod journeys;
+mod keyring;
 mod killed;
 mod live;
 mod not_matrix;
 mod oauth;
 mod operations;
 mod other_servers;
+mod secret_service;
 mod secrets;
 mod server;
 mod shapes;

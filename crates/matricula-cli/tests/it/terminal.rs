@@ -8,20 +8,22 @@ use crate::{
 #[test]
 fn words_go_to_stderr_and_data_to_stdout_without_colours_or_questions() {
     let server = Server::start(matrix);
-    let home = Home::new();
     for (name, value) in [
         ("NO_COLOR", "1"),
         ("NO_COLOR", ""),
         ("TERM", "xterm-256color"),
     ] {
+        let home = Home::new();
         let line = home.command(&format!("register {}", server.url));
         let ended = line.env(name, value).run().exit(0);
         assert_eq!(ended.stdout, "registered @a:b.test on device LAPTOP\n");
         let store = home.matricula().join("accounts.json");
         let expected = format!(
-            "route: m.login.dummy (the only way that the server offers: nothing more)\n\
-             a password was made; it is kept with the account in {}\n\
-             next: {} whoami\n",
+            "secrets are kept in {0}, a file that only you can read: no keyring is there (this is no \
+             desktop session: DBUS_SESSION_BUS_ADDRESS is not set)\n\
+             route: m.login.dummy (the only way that the server offers: nothing more)\n\
+             a password was made; it is kept with the account in {0}\n\
+             next: {1} whoami\n",
             store.display(),
             env!("CARGO_BIN_EXE_matricula"),
         );

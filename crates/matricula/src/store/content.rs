@@ -31,7 +31,7 @@ pub(super) enum Read {
 /// How a file is written.
 pub(super) enum Form {
     Plain,
-    Sealed(Key),
+    Sealed(Box<Key>),
 }
 
 #[derive(Deserialize)]

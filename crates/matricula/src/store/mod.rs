@@ -79,7 +79,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn account(&self, user_id: Option<&str>) -> Result<Option<Account>, StoreError> {
-        let (content, _) = self.read()?;
+        let content = self.read()?;
         let wanted = user_id.or(content.default.as_deref());
         let Some(accounts) = content.tables.get(tables::ACCOUNTS) else {
             return Ok(None);
@@ -96,7 +96,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn registration(&self, id: &str) -> Result<Option<Registration>, StoreError> {
-        let (content, _) = self.read()?;
+        let content = self.read()?;
         let stored = content
             .tables
             .get(tables::REGISTRATIONS)
@@ -109,7 +109,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn oauth_login(&self, id: &str) -> Result<Option<OAuthLogin>, StoreError> {
-        let (content, _) = self.read()?;
+        let content = self.read()?;
         let table = content.tables.get(tables::OAUTH_LOGINS);
         let stored = table.and_then(|table| table.get(id));
         stored.map(|value| self.parse(value)).transpose()
@@ -132,7 +132,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
-        let (content, _) = self.read()?;
+        let content = self.read()?;
         let table = content.tables.get(tables::OAUTH_CLIENTS);
         let stored = table.and_then(|table| table.get(issuer));
         stored.map(|value| self.parse(value)).transpose()
@@ -167,7 +167,7 @@ impl AccountStore {
         table: &str,
         key: &str,
     ) -> Result<Option<T>, StoreError> {
-        let (content, _) = self.read()?;
+        let content = self.read()?;
         let stored = content.tables.get(table).and_then(|table| table.get(key));
         stored.map(|value| self.parse(value)).transpose()
     }
@@ -220,7 +220,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
-        let (content, _) = self.read()?;
+        let content = self.read()?;
         let stored = content.tables.get(tables::REGISTRATIONS);
         let readable = |value| Registration::deserialize(value).ok();
         Ok(stored
@@ -268,7 +268,7 @@ impl AccountStore {
         &self,
         table: &str,
     ) -> Result<Vec<T>, StoreError> {
-        let (content, _) = self.read()?;
+        let content = self.read()?;
         let Some(table) = content.tables.get(table) else {
             return Ok(Vec::new());
         };
@@ -306,8 +306,12 @@ impl AccountStore {
         }
     }
 
+    fn read(&self) -> Result<Content, StoreError> {
+        self.read_form().map(|(content, _)| content)
+    }
+
     /// What is kept, and how; a store without a file has no form yet.
-    fn read(&self) -> Result<(Content, Option<Form>), StoreError> {
+    fn read_form(&self) -> Result<(Content, Option<Form>), StoreError> {
         let Some(text) = disk::read(&self.path())? else {
             return Ok((Content::default(), None));
         };
@@ -318,7 +322,7 @@ impl AccountStore {
                 let key = self.key(&sealed.key)?;
                 let text = key.open(&sealed).map_err(unreadable)?;
                 let content = Content::read_plain(&text).map_err(unreadable)?;
-                Ok((content, Some(Form::Sealed(key))))
+                Ok((content, Some(Form::Sealed(Box::new(key)))))
             }
         }
     }
@@ -329,7 +333,7 @@ impl AccountStore {
     ) -> Result<(), StoreError> {
         disk::make_dir(&self.dir)?;
         let _lock = self.lock()?;
-        let (mut content, form) = self.read()?;
+        let (mut content, form) = self.read_form()?;
         change(&mut content)?;
         let form = form.unwrap_or_else(|| self.first_form());
         disk::replace(&self.path(), &form.write(&content))

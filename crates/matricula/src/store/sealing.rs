@@ -39,7 +39,7 @@ impl AccountStore {
     pub fn seal(&self) -> Result<bool, StoreError> {
         disk::make_dir(&self.dir)?;
         let _lock = self.lock()?;
-        let (content, form) = self.read()?;
+        let (content, form) = self.read_form()?;
         if let Some(Form::Sealed(_)) = form {
             return Ok(false);
         }
@@ -47,7 +47,7 @@ impl AccountStore {
             path: self.path(),
             error,
         })?;
-        disk::replace(&self.path(), &Form::Sealed(key).write(&content))?;
+        disk::replace(&self.path(), &Form::Sealed(Box::new(key)).write(&content))?;
         Ok(true)
     }
 
@@ -59,7 +59,7 @@ impl AccountStore {
     pub fn unseal(&self) -> Result<bool, StoreError> {
         disk::make_dir(&self.dir)?;
         let _lock = self.lock()?;
-        let (content, form) = self.read()?;
+        let (content, form) = self.read_form()?;
         let Some(Form::Sealed(key)) = form else {
             return Ok(false);
         };
@@ -74,7 +74,8 @@ impl AccountStore {
         if self.keyring.is_none() {
             return Form::Plain;
         }
-        self.make_key().map_or(Form::Plain, Form::Sealed)
+        self.make_key()
+            .map_or(Form::Plain, |key| Form::Sealed(Box::new(key)))
     }
 
     /// The key of this id, from the keyring unless it was used before.
@@ -102,9 +103,11 @@ impl AccountStore {
         let label = format!("matricula: the key of {}", self.path().display());
         self.keyring().keep(&key.id, &label, &key.secret)?;
         match self.keyring().key(&key.id)? {
-            Some(kept) if kept == key.secret => Ok(key),
-            _ => Err(KeyringError::Lost),
+            Some(kept) if kept == key.secret => {}
+            _ => return Err(KeyringError::Lost),
         }
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+        Ok(key)
     }
 
     fn keyring(&self) -> &dyn Keyring {

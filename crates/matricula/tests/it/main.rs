@@ -12,6 +12,7 @@ mod live_session;
 mod live_sliding_sync;
 mod live_ways_in;
 mod oauth;
+mod sealed;
 mod server;
 mod session;
 mod staying;

@@ -157,12 +157,12 @@ fn a_file_that_is_not_ours_is_refused_unrepeated_and_left_as_it_is() {
         ),
         ("\u{0}\u{0}\u{0}\u{0}", "line 1, column 1"),
         (
-            r#"{"schema_version": 2, "tables": {}, "syt_canary": 1}"#,
-            "it has version 2",
+            r#"{"schema_version": 3, "tables": {}, "syt_canary": 1}"#,
+            "it has version 3",
         ),
         (
-            r#"{"schema_version": 2, "tables": "syt_canary"}"#,
-            "it has version 2",
+            r#"{"schema_version": 3, "tables": "syt_canary"}"#,
+            "it has version 3",
         ),
         (r#"{"schema_version": 0}"#, "it has version 0"),
     ] {

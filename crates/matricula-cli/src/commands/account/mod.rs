@@ -121,7 +121,7 @@ fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> Failur
 
 /// What was done, in words and for programs.
 fn tell(context: &Context<'_>, session: &Session, words: &str, object: Value) {
-    tell_of(context, session.account(), words, object);
+    tell_of(context, &session.account(), words, object);
 }
 
 fn tell_of(

@@ -1,0 +1,17 @@
+//! Whether there is a keyring to keep keys in.
+
+use std::process::Command;
+
+use crate::Result;
+use crate::workspace::output_of;
+
+const PROGRAMS: [&str; 2] = ["dbus-daemon", "gnome-keyring-daemon"];
+
+/// Fails with what is missing, and where it comes from.
+pub(super) fn find() -> Result<()> {
+    for program in PROGRAMS {
+        output_of(Command::new(program).arg("--version"))
+            .map_err(|error| format!("{error}; on Debian: install dbus and gnome-keyring"))?;
+    }
+    Ok(())
+}
