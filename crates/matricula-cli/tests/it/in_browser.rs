@@ -4,10 +4,11 @@
 use serde_json::json;
 
 use crate::{
-    browser::{Browser, let_in, sign_in, sign_up},
+    browser::Browser,
     command::{Ended, Home},
     http::who_am_i,
     site::Site,
+    visits::{let_in, sign_in, sign_up},
 };
 
 /// Runs a command line; on each page that it opens, somebody signs up by this name.

@@ -36,3 +36,4 @@ mod table;
 mod terminal;
 mod unreachable;
 mod usage;
+mod visits;

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::{
-    browser::{Browser, follow, visit},
+    browser::Browser,
     command::Home,
     issuer::{self, Faults, fields},
+    visits::{follow, visit},
 };
 
 #[test]

@@ -8,6 +8,7 @@ mod live;
 mod live_account;
 mod live_addresses;
 mod live_bot;
+mod live_browser;
 mod live_session;
 mod live_sliding_sync;
 mod live_ways_in;
@@ -18,3 +19,8 @@ mod session;
 mod staying;
 mod store;
 mod writers;
+
+/// A person in a browser, as the tests of the command have one.
+#[allow(dead_code, reason = "not all of it is needed here")]
+#[path = "../../../matricula-cli/tests/it/visits.rs"]
+mod visits;

@@ -3,9 +3,10 @@
 
 use super::addresses::server;
 use crate::{
-    browser::{Browser, let_in, sign_in, sign_up, through_the_provider},
+    browser::Browser,
     command::{Home, unique},
     http::who_am_i,
+    visits::{let_in, sign_in, sign_up, through_the_provider},
 };
 
 /// Who the server says the only account's token belongs to.

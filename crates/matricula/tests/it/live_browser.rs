@@ -1,0 +1,87 @@
+//! Ways in that lead through a browser, with the library on real servers: at an OAuth 2.0 server, and
+//! by single sign-on.
+
+use matricula::{
+    Browser, Error, Forgetful, Later, Person, Session,
+    api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
+    auth::{Question, Reply, ServerFacts, SsoLogin},
+    drive,
+    http::Runner,
+    register,
+};
+
+use crate::{
+    live::{Synapse, unique},
+    visits::{sign_up, through_the_provider},
+};
+
+async fn owner(session: &Session) -> String {
+    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    me.user_id.to_string()
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn one_call_makes_an_account_at_an_oauth_server() {
+    let (server, name) = (Synapse::of("oauth"), unique());
+    let user_id = format!("@{name}:{}", server.told("/server_name"));
+    let person = move |way_in: &str| {
+        let end = sign_up(way_in, &name);
+        assert!(end.body.contains("Your answer has arrived"), "{end:?}");
+        Ok(())
+    };
+    let session = register(server.url())
+        .in_browser_with(ClientMetadata::new("https://app.example/"), |browser| {
+            browser.opened_by(person)
+        })
+        .await
+        .unwrap();
+    assert_eq!(owner(&session).await, user_id);
+    let before = session.account();
+    session.refresh().await.unwrap();
+    assert_ne!(session.account().access_token, before.access_token);
+    assert_eq!(owner(&session).await, user_id);
+    let after = session.log_out().await.unwrap();
+    assert_eq!(after.access_token, None);
+}
+
+/// A person whose browser is this one.
+struct InBrowser(Browser);
+
+impl Person for InBrowser {
+    fn ask(&mut self, _: &Question) -> Reply {
+        Reply::Nobody
+    }
+
+    fn answer_later(&mut self, question: &Question) -> Option<Later> {
+        self.0.answer(question)
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a real Synapse: cargo xtask test"]
+async fn single_sign_on_makes_an_account_and_signs_in_to_it() -> Result<(), Error> {
+    let (server, name) = (Synapse::of("appservice+logintoken+sso"), unique());
+    let user_id = format!("@{name}:{}", server.told("/server_name"));
+    let provider = server.told("/sso/issuer").to_owned();
+    let facts = ServerFacts::of(server.url().parse().unwrap());
+    let browser = Browser::listen().await.map_err(Error::Browser)?;
+    let back = browser.redirect_uri();
+    let browser = browser.opened_by(move |way_in| {
+        let end = through_the_provider(way_in, &provider, &name);
+        assert!(end.body.contains("Your answer has arrived"), "{end:?}");
+        Ok(())
+    });
+    let (runner, mut person) = (Runner::default(), InBrowser(browser));
+    let ways = [
+        SsoLogin::sign_up(&facts, &back),
+        SsoLogin::new(&facts, &back),
+    ];
+    for mut way in ways {
+        let account = drive(&mut way, &runner, &mut Forgetful, &mut person).await?;
+        let session = Session::new(account, runner.clone());
+        assert_eq!(owner(&session).await, user_id);
+        session.log_out().await?;
+    }
+    Ok(())
+}
