@@ -1,6 +1,8 @@
 //! What a homeserver allows and demands.
 
 mod browser;
+mod limits;
+mod passwords;
 mod people;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -10,6 +12,8 @@ use matricula_job::{Secret, ServerUrl, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use browser::{Delegation, IdentityProvider, OAuth, OAuthMode, Sso};
+pub use limits::{Limit, Limits};
+pub use passwords::{PasswordCodes, PasswordPolicy};
 pub use people::{ApplicationService, Captcha, Messages};
 
 use crate::Error;
@@ -71,7 +75,7 @@ pub struct Config {
     /// The programs that register users of their own.
     pub application_services: Vec<ApplicationService>,
     /// Whoever knows it makes accounts, administrators' too; nobody if absent.
-    #[serde(with = "secret")]
+    #[serde(with = "matricula_job::secret::exposed")]
     pub registration_shared_secret: Option<Secret>,
     /// The localparts of users who are administrators from the start.
     pub admins: Vec<String>,
@@ -484,154 +488,6 @@ impl RegistrationToken {
     pub fn with_expiry(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
         self
-    }
-}
-
-/// How often one address may do what costs or tells something; as often as it likes where absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Accounts made. While it is exhausted, `POST /register` is refused altogether.
-    pub registration: Option<Limit>,
-    /// Attempts to log in.
-    pub login: Option<Limit>,
-    /// Registration tokens asked about, or tried and found wrong.
-    pub token_validity: Option<Limit>,
-    /// Messages asked for that prove an address.
-    pub messages: Option<Limit>,
-}
-
-impl Limits {
-    /// Sets [`Limits::registration`].
-    #[must_use]
-    pub fn with_registration(mut self, limit: Limit) -> Self {
-        self.registration = Some(limit);
-        self
-    }
-
-    /// Sets [`Limits::login`].
-    #[must_use]
-    pub fn with_login(mut self, limit: Limit) -> Self {
-        self.login = Some(limit);
-        self
-    }
-
-    /// Sets [`Limits::token_validity`].
-    #[must_use]
-    pub fn with_token_validity(mut self, limit: Limit) -> Self {
-        self.token_validity = Some(limit);
-        self
-    }
-
-    /// Sets [`Limits::messages`].
-    #[must_use]
-    pub fn with_messages(mut self, limit: Limit) -> Self {
-        self.messages = Some(limit);
-        self
-    }
-
-    fn all(&self) -> [Option<Limit>; 4] {
-        [
-            self.registration,
-            self.login,
-            self.token_validity,
-            self.messages,
-        ]
-    }
-}
-
-/// So many at once, then so many a second.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    /// How many a second in the long run.
-    pub per_second: f64,
-    /// How many at once.
-    pub burst: u32,
-}
-
-impl Limit {
-    /// So many a second in the long run, and `burst` at once.
-    pub const fn new(per_second: f64, burst: u32) -> Self {
-        Self { per_second, burst }
-    }
-}
-
-/// What a password must have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct PasswordPolicy {
-    /// How many characters at least.
-    pub min_length: usize,
-    /// Whether a digit is needed.
-    pub digit: bool,
-    /// Whether something that is neither letter nor digit is needed.
-    pub symbol: bool,
-    /// Whether a capital letter is needed.
-    pub uppercase: bool,
-    /// Whether a small letter is needed.
-    pub lowercase: bool,
-    /// What the server says of a password that lacks something.
-    pub codes: PasswordCodes,
-}
-
-impl Default for PasswordPolicy {
-    fn default() -> Self {
-        Self {
-            min_length: 1,
-            digit: false,
-            symbol: false,
-            uppercase: false,
-            lowercase: false,
-            codes: PasswordCodes::default(),
-        }
-    }
-}
-
-impl PasswordPolicy {
-    /// What the specification advises: eight characters, and one of each kind.
-    pub const fn strict(codes: PasswordCodes) -> Self {
-        Self {
-            min_length: 8,
-            digit: true,
-            symbol: true,
-            uppercase: true,
-            lowercase: true,
-            codes,
-        }
-    }
-}
-
-/// What a server says of a password that lacks something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum PasswordCodes {
-    /// A code that names the lack, such as `M_PASSWORD_TOO_SHORT`, as Synapse does.
-    #[default]
-    Named,
-    /// `M_WEAK_PASSWORD`, the only code that the specification names.
-    Weak,
-}
-
-/// A secret that may be absent, in the open.
-mod secret {
-    use matricula_job::Secret;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        secret: &Option<Secret>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        secret.as_ref().map(Secret::expose).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Secret>, D::Error> {
-        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::from))
     }
 }
 

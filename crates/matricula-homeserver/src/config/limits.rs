@@ -1,0 +1,74 @@
+//! How often one address may do what costs or tells something.
+
+use serde::{Deserialize, Serialize};
+
+/// How often one address may do what costs or tells something; as often as it likes where absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Accounts made. While it is exhausted, `POST /register` is refused altogether.
+    pub registration: Option<Limit>,
+    /// Attempts to log in.
+    pub login: Option<Limit>,
+    /// Registration tokens asked about, or tried and found wrong.
+    pub token_validity: Option<Limit>,
+    /// Messages asked for that prove an address.
+    pub messages: Option<Limit>,
+}
+
+impl Limits {
+    /// Sets [`Limits::registration`].
+    #[must_use]
+    pub fn with_registration(mut self, limit: Limit) -> Self {
+        self.registration = Some(limit);
+        self
+    }
+
+    /// Sets [`Limits::login`].
+    #[must_use]
+    pub fn with_login(mut self, limit: Limit) -> Self {
+        self.login = Some(limit);
+        self
+    }
+
+    /// Sets [`Limits::token_validity`].
+    #[must_use]
+    pub fn with_token_validity(mut self, limit: Limit) -> Self {
+        self.token_validity = Some(limit);
+        self
+    }
+
+    /// Sets [`Limits::messages`].
+    #[must_use]
+    pub fn with_messages(mut self, limit: Limit) -> Self {
+        self.messages = Some(limit);
+        self
+    }
+
+    pub(super) fn all(&self) -> [Option<Limit>; 4] {
+        [
+            self.registration,
+            self.login,
+            self.token_validity,
+            self.messages,
+        ]
+    }
+}
+
+/// So many at once, then so many a second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How many a second in the long run.
+    pub per_second: f64,
+    /// How many at once.
+    pub burst: u32,
+}
+
+impl Limit {
+    /// So many a second in the long run, and `burst` at once.
+    pub const fn new(per_second: f64, burst: u32) -> Self {
+        Self { per_second, burst }
+    }
+}
