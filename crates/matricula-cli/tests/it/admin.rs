@@ -171,6 +171,21 @@ pub(crate) fn tokens_are_handed_out_and_taken_back(sites: fn(&str) -> Site) {
     assert_eq!(created["uses_allowed"], Value::Null);
 }
 
+#[test]
+fn the_shared_secret_opens_a_closed_embedded_homeserver() {
+    the_shared_secret_opens_a_closed_server(Site::embedded);
+}
+
+#[test]
+fn users_are_made_and_never_changed_on_the_embedded_homeserver() {
+    users_are_made_and_never_changed(Site::embedded);
+}
+
+#[test]
+fn tokens_are_handed_out_and_taken_back_on_the_embedded_homeserver() {
+    tokens_are_handed_out_and_taken_back(Site::embedded);
+}
+
 /// A server with a shared secret and an administrator, that answers the rest so.
 fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Server, Home) {
     let server =

@@ -78,7 +78,11 @@ impl Site {
     /// An embedded homeserver of this profile.
     pub(crate) fn embedded(profile: &str) -> Self {
         let name = format!("{}.test", profile.replace('+', "-"));
-        let mut config = Config::default().with_server_name(&*name);
+        let told = known();
+        let secret = told["shared_secret"].as_str().unwrap();
+        let mut config = Config::default()
+            .with_server_name(&*name)
+            .with_registration_shared_secret(secret);
         let (mut flow, mut tokens) = (Vec::new(), BTreeMap::new());
         for part in profile.split('+') {
             if part == "token" {
@@ -103,7 +107,7 @@ impl Site {
             url,
             name,
             tokens,
-            told: application_services(),
+            told,
             _stop: Some(stop),
         }
     }
@@ -131,8 +135,9 @@ fn with_tokens(config: Config, tokens: &BTreeMap<String, String>) -> Config {
 }
 
 /// What is known of the embedded one's, as `synapse up` tells it of a real one's.
-fn application_services() -> Value {
+fn known() -> Value {
     json!({
+        "shared_secret": "shared-secret-of-the-embedded",
         "appservice": {
             "as_token": "as-token-of-a-bridge",
             "sessionless": { "as_token": "as-token-of-a-phantom" },
@@ -141,7 +146,7 @@ fn application_services() -> Value {
 }
 
 fn with_application_services(config: Config) -> Config {
-    let told = application_services();
+    let told = known();
     let token = |pointer: &str| told.pointer(pointer).and_then(Value::as_str).unwrap();
     let bridge = token("/appservice/as_token");
     let phantom = token("/appservice/sessionless/as_token");
