@@ -104,7 +104,7 @@ pub(crate) fn with_phone() -> Wishes {
         .as_nanos();
     Wishes {
         phone: Some(
-            format!("GB:0{:010}", nanos / 1_000 % 10_000_000_000)
+            format!("GB:07{:09}", nanos / 1_000 % 1_000_000_000)
                 .parse()
                 .unwrap(),
         ),
