@@ -5,7 +5,7 @@
 //! keeps this contract:
 //!
 //! 1. Call [`Machine::step`] with the time and entropy of this moment in a [`Cx`].
-//! 2. Store [`Step::commit`] durably. Only then
+//! 2. Store [`Step::commit`] durably, in a [`Store`]. Only then ([`WriteAhead`] keeps count)
 //! 3. carry out each of [`Step::effects`], in any order, and report [`Step::events`] to whoever watches.
 //! 4. Answer every effect exactly once, by its [`EffectId`], through the machine's input.
 //! 5. If [`Step::wake_at`] is set and nothing else happens before, step again at that time.
@@ -34,9 +34,11 @@ mod response;
 pub mod scheduler;
 pub mod secret;
 mod server_url;
+mod store;
 mod time;
 mod transport;
 mod wire;
+mod write_ahead;
 
 pub use body::{Body, FileDesc};
 pub use entropy::{Entropy, SeededEntropy};
@@ -49,8 +51,10 @@ pub use response::Response;
 pub use scheduler::Scheduler;
 pub use secret::Secret;
 pub use server_url::{ServerUrl, ServerUrlError};
+pub use store::{Store, StoreError};
 pub use time::Timestamp;
 pub use transport::{Answer, Processed, TransportError, TransportKind};
+pub use write_ahead::{Released, WriteAhead};
 
 /// Header names and values in the order they are sent; names are compared without case.
 pub type Header = Vec<(std::borrow::Cow<'static, str>, String)>;

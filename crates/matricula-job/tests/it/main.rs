@@ -13,6 +13,7 @@ mod stored;
 mod values;
 mod wire;
 mod world;
+mod write_ahead;
 
 use matricula_job::{Job, Method, ServerUrl};
 

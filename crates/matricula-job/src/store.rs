@@ -1,0 +1,27 @@
+//! Where patches are made durable.
+
+use crate::Patch;
+
+/// Keeps what machines commit.
+pub trait Store: Send {
+    /// Makes a patch durable: whole or not at all, and before this returns.
+    ///
+    /// # Errors
+    /// Where it could not. What is in the store is then unknown until it is opened again, so whoever
+    /// drives a machine stops there.
+    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError>;
+
+    /// Everything that is kept: table, key and value, in any order.
+    ///
+    /// # Errors
+    /// Where it could not be read.
+    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError>;
+}
+
+/// A store could not be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    /// What happened, to which store, and what to do next.
+    pub message: String,
+}
