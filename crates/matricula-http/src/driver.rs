@@ -1,4 +1,4 @@
-//! Steps one scheduler for all who hand in jobs: sends what it says, wakes it when it says so.
+//! Carries out what the scheduler of a runner says: sends it, writes it, wakes it when it says so.
 
 use std::{
     collections::HashMap,
@@ -7,9 +7,9 @@ use std::{
 };
 
 use matricula_job::{
-    Answer, Auth, Cx, EffectId, Job, Machine, Processed, Scheduler, Step, Timestamp,
+    Answer, Auth, EffectId, Job, Patch, Processed, Scheduler, Store, StoreError, Timestamp,
     TransportError, TransportKind,
-    scheduler::{Effect, Event, Input, Refusal, Ticket},
+    scheduler::{Effect, Event, Input, Ticket},
 };
 use tokio::{
     runtime,
@@ -17,7 +17,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::{Credentials, SystemEntropy, now, wire::Wire};
+use crate::{Credentials, SubmitError, now, stepping::Core, wire::Wire};
 
 /// Events that a slow listener may be behind before it misses some, and is told so.
 const MOST_BEHIND: usize = 256;
@@ -27,40 +27,54 @@ const MOST_BEHIND: usize = 256;
 pub(crate) struct Driver {
     wire: Wire,
     credentials: Credentials,
-    core: Mutex<Core>,
-    /// Told whenever an answer has come.
-    answered: Notify,
+    state: Mutex<State>,
+    /// Where jobs are kept, if they are.
+    store: Option<Mutex<Kept>>,
+    /// Told whenever an answer has come or something was written.
+    moved: Notify,
 }
 
 #[derive(Debug)]
-struct Core {
-    scheduler: Scheduler,
-    watchers: HashMap<Ticket, mpsc::UnboundedSender<Event>>,
+struct State {
+    core: Core,
     listeners: Option<broadcast::Sender<Event>>,
     /// Dropped, the request is given up.
     on_the_wire: HashMap<EffectId, oneshot::Sender<()>>,
     /// What could not be sent, since no runtime was there to send it on.
     unsent: Vec<(EffectId, Arc<Job>)>,
     timer: Option<(Timestamp, AbortHandle)>,
-    wake_at: Option<Timestamp>,
+}
+
+struct Kept(Box<dyn Store>);
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kept")
+    }
 }
 
 impl Driver {
-    pub(crate) fn new(wire: Wire, credentials: Credentials, scheduler: Scheduler) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(wire: Wire, credentials: Credentials, scheduler: Scheduler) -> Self {
+        Self {
             wire,
             credentials,
-            core: Mutex::new(Core {
-                scheduler,
-                watchers: HashMap::new(),
+            state: Mutex::new(State {
+                core: Core::new(scheduler),
                 listeners: None,
                 on_the_wire: HashMap::new(),
                 unsent: Vec::new(),
                 timer: None,
-                wake_at: None,
             }),
-            answered: Notify::new(),
-        })
+            store: None,
+            moved: Notify::new(),
+        }
+    }
+
+    pub(crate) fn keeping_in(self, store: Box<dyn Store>) -> Self {
+        Self {
+            store: Some(Mutex::new(Kept(store))),
+            ..self
+        }
     }
 
     pub(crate) fn wire(&self) -> &Wire {
@@ -72,58 +86,118 @@ impl Driver {
     }
 
     pub(crate) fn snapshot(&self) -> Scheduler {
-        self.lock().scheduler.clone()
+        self.lock().core.scheduler().clone()
+    }
+
+    /// Why the store could not be written, after which nothing goes on.
+    pub(crate) fn broken(&self) -> Option<StoreError> {
+        self.lock().core.broken().cloned()
     }
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
-        let mut core = self.lock();
-        let listeners = core
-            .listeners
-            .get_or_insert_with(|| broadcast::Sender::new(MOST_BEHIND));
-        listeners.subscribe()
+        let mut state = self.lock();
+        if let Some(listeners) = &state.listeners {
+            return listeners.subscribe();
+        }
+        let (sender, receiver) = broadcast::channel(MOST_BEHIND);
+        state.listeners = Some(sender.clone());
+        state.core.listen(Box::new(move |event| {
+            let _ = sender.send(event.clone());
+            true
+        }));
+        receiver
     }
 
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands in a job; what happens to it comes through the channel, its end last.
     pub(crate) fn submit(
         self: &Arc<Self>,
         job: Job,
-    ) -> Result<(Ticket, mpsc::UnboundedReceiver<Event>), Refusal> {
+    ) -> Result<(Ticket, mpsc::UnboundedReceiver<Event>), SubmitError> {
         let (tell, told) = mpsc::unbounded_channel();
-        let step = self.lock().submit(job, tell);
-        let ticket = step.events.iter().find_map(|event| match event {
-            Event::Accepted(ticket) => Some(Ok(*ticket)),
-            Event::Refused(refusal) => Some(Err(*refusal)),
-            _ => None,
-        });
-        self.carry_out(step.effects);
-        // A submitted job is accepted or refused.
-        let full = Refusal::Full { most: 0 };
-        ticket.unwrap_or(Err(full)).map(|ticket| (ticket, told))
+        let (ticket, effects) = self.lock().core.submit(job, to(tell))?;
+        self.carry_out(effects);
+        Ok((ticket, told))
+    }
+
+    /// What happens to a job from now on; none where it has ended.
+    pub(crate) fn watch(&self, ticket: Ticket) -> Option<mpsc::UnboundedReceiver<Event>> {
+        let (tell, told) = mpsc::unbounded_channel();
+        self.lock().core.watch(ticket, to(tell)).map(|()| told)
     }
 
     /// Takes an input, and carries out what follows from it.
     pub(crate) fn input(self: &Arc<Self>, input: Input) {
-        let effects = self.lock().step(input);
+        let effects = self.lock().core.step(input);
         self.carry_out(effects);
     }
 
     fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Send(id, job) => self.lock().unsent.push((id, job)),
-                Effect::CallBack(id) => drop(self.lock().on_the_wire.remove(&id)),
-                _ => {}
+        if !effects.is_empty() {
+            let mut state = self.lock();
+            for effect in effects {
+                state.note(effect);
             }
         }
         // Without a runtime it waits for the next one that comes along.
         if let Ok(runtime) = runtime::Handle::try_current() {
+            self.write_on(&runtime);
             self.send_on(&runtime);
             self.set_timer(&runtime);
         }
+    }
+
+    fn write_on(self: &Arc<Self>, runtime: &runtime::Handle) {
+        let Some(patch) = self.lock().core.next_write() else {
+            return;
+        };
+        let writing = Writing {
+            driver: Arc::clone(self),
+            patch: Some(patch),
+        };
+        // It writes when it is dropped: also where the runtime ends before its turn comes.
+        drop(runtime.spawn_blocking(move || drop(writing)));
+    }
+
+    fn write(self: &Arc<Self>, patch: &Patch) {
+        let result = match &self.store {
+            Some(store) => {
+                let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                store.0.commit(patch)
+            }
+            None => Ok(()),
+        };
+        let effects = self.lock().core.written(result);
+        self.carry_out(effects);
+        self.moved.notify_waiters();
+    }
+
+    /// One key of the store, as it is when everything that was said so far is durable.
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        table: &'static str,
+        key: String,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.until(|state| state.core.is_written()).await;
+        if let Some(error) = self.broken() {
+            return Err(error);
+        }
+        let driver = Arc::clone(self);
+        let reading = tokio::task::spawn_blocking(move || match &driver.store {
+            Some(store) => {
+                let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                store.0.get(table, &key)
+            }
+            None => Ok(None),
+        });
+        reading.await.unwrap_or_else(|_| {
+            Err(StoreError {
+                message: "the runtime ended before the store was read".to_owned(),
+            })
+        })
     }
 
     fn send_on(self: &Arc<Self>, runtime: &runtime::Handle) {
@@ -142,13 +216,13 @@ impl Driver {
     }
 
     fn set_timer(self: &Arc<Self>, runtime: &runtime::Handle) {
-        let mut core = self.lock();
-        let wanted = core.wake_at;
-        if core.timer.as_ref().map(|(at, _)| *at) == wanted {
+        let mut state = self.lock();
+        let wanted = state.core.wake_at();
+        if state.timer.as_ref().map(|(at, _)| *at) == wanted {
             return;
         }
-        let old = core.timer.take();
-        drop(core);
+        let old = state.timer.take();
+        drop(state);
         if let Some((_, old)) = old {
             old.abort();
         }
@@ -162,14 +236,22 @@ impl Driver {
         self.lock().timer = Some((at, task.abort_handle()));
     }
 
-    /// Waits until nothing is on the wire any more.
+    /// Waits until nothing is on the wire any more, and all that was said is durable.
     pub(crate) async fn quiet(&self) {
+        self.until(|state| state.on_the_wire.is_empty() && state.core.is_written())
+            .await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&State) -> bool) {
         loop {
-            let answered = self.answered.notified();
-            if self.lock().on_the_wire.is_empty() {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            // What moves after the look at it must not be missed.
+            moved.as_mut().enable();
+            if is_so(&self.lock()) {
                 return;
             }
-            answered.await;
+            moved.await;
         }
     }
 
@@ -181,7 +263,7 @@ impl Driver {
                 Some(token) => Some(token),
                 None => {
                     return Answer::Failed(TransportError {
-                        kind: TransportKind::Request,
+                        kind: TransportKind::NoToken,
                         processed: Processed::No,
                         message: format!(
                             "no token for {} towards {}: sign in first",
@@ -197,43 +279,37 @@ impl Driver {
     }
 }
 
-impl Core {
-    fn submit(&mut self, job: Job, tell: mpsc::UnboundedSender<Event>) -> Step<Effect, Event> {
-        let input = Input::Submit(Arc::new(job));
-        let step = self
-            .scheduler
-            .step(&mut Cx::new(now(), &mut SystemEntropy), input);
-        if let Some(Event::Accepted(ticket)) = step.events.first() {
-            self.watchers.insert(*ticket, tell);
+fn to(tell: mpsc::UnboundedSender<Event>) -> Box<dyn Fn(Event) + Send> {
+    Box::new(move |event| {
+        // Nobody listens any more: the job goes on all the same.
+        let _ = tell.send(event);
+    })
+}
+
+impl State {
+    fn note(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(id, job) => self.unsent.push((id, job)),
+            Effect::CallBack(id) => {
+                self.unsent.retain(|(unsent, _)| *unsent != id);
+                self.on_the_wire.remove(&id);
+            }
+            // Whoever renews credentials hears of it by `Event::Parked`.
+            _ => {}
         }
-        self.wake_at = step.wake_at;
-        self.tell(&step.events);
-        step
     }
+}
 
-    fn step(&mut self, input: Input) -> Vec<Effect> {
-        let step = self
-            .scheduler
-            .step(&mut Cx::new(now(), &mut SystemEntropy), input);
-        self.wake_at = step.wake_at;
-        self.tell(&step.events);
-        step.effects
-    }
+/// A patch that is written when this is dropped.
+struct Writing {
+    driver: Arc<Driver>,
+    patch: Option<Patch>,
+}
 
-    fn tell(&mut self, events: &[Event]) {
-        for event in events {
-            if let Some(ticket) = event.ticket() {
-                if let Some(watcher) = self.watchers.get(&ticket) {
-                    // Nobody listens any more: the job goes on all the same.
-                    let _ = watcher.send(event.clone());
-                }
-                if matches!(event, Event::Finished(..)) {
-                    self.watchers.remove(&ticket);
-                }
-            }
-            if let Some(listeners) = &self.listeners {
-                let _ = listeners.send(event.clone());
-            }
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Some(patch) = self.patch.take() {
+            self.driver.write(&patch);
         }
     }
 }
@@ -252,14 +328,14 @@ impl Sending {
             // Called back: it needs no answer.
             _ = given_up => {
                 self.is_over = true;
-                self.driver.answered.notify_waiters();
+                self.driver.moved.notify_waiters();
                 return;
             }
         };
         self.is_over = true;
         self.driver.lock().on_the_wire.remove(&self.id);
         self.driver.input(Input::Answer(self.id, answer));
-        self.driver.answered.notify_waiters();
+        self.driver.moved.notify_waiters();
     }
 }
 
@@ -274,18 +350,15 @@ impl Drop for Sending {
             processed: Processed::Maybe,
             message: "the runtime ended before the answer came".to_owned(),
         });
-        let mut core = self.driver.lock();
-        core.on_the_wire.remove(&self.id);
-        let effects = core.step(Input::Answer(self.id, answer));
-        // Nothing more is sent on a runtime that ends.
-        for effect in effects {
-            if let Effect::Send(id, job) = effect {
-                core.unsent.push((id, job));
-            }
+        let mut state = self.driver.lock();
+        state.on_the_wire.remove(&self.id);
+        // Nothing more is sent or written on a runtime that ends.
+        for effect in state.core.step(Input::Answer(self.id, answer)) {
+            state.note(effect);
         }
-        core.timer = None;
-        drop(core);
-        self.driver.answered.notify_waiters();
+        state.timer = None;
+        drop(state);
+        self.driver.moved.notify_waiters();
     }
 }
 

@@ -14,6 +14,8 @@ mod credentials;
 #[cfg(feature = "async")]
 mod driver;
 #[cfg(feature = "async")]
+mod durable;
+#[cfg(feature = "async")]
 mod failure;
 #[cfg(feature = "async")]
 mod files;
@@ -24,10 +26,14 @@ mod redirect;
 #[cfg(feature = "async")]
 mod runner;
 #[cfg(feature = "async")]
+mod stepping;
+#[cfg(feature = "async")]
 mod wire;
 
 pub use clock::{SystemEntropy, now};
 pub use credentials::Credentials;
+#[cfg(feature = "async")]
+pub use durable::{DurableError, SubmitError};
 #[cfg(feature = "async")]
 pub use files::{Disk, FileSource};
 #[cfg(feature = "async")]

@@ -3,14 +3,15 @@
 use std::{future::IntoFuture, pin::Pin, sync::Arc};
 
 use matricula_job::{
-    Job, Processed, Scheduler, TransportError, TransportKind,
-    scheduler::{Event, Input, Limits, Outcome, Refusal, Ticket},
+    CredentialRef, Job, Processed, Scheduler, Store, StoreError, TransportError, TransportKind,
+    scheduler::{Event, Input, Limits, Outcome, Standing, Ticket, tables},
 };
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
-    Credentials, FileSource, Options,
+    Credentials, DurableError, FileSource, Options, SubmitError,
     driver::{Driver, LONGEST_QUIET},
+    durable,
     wire::Wire,
 };
 
@@ -33,9 +34,11 @@ impl Runner {
     /// A runner with these bounds and no credentials.
     pub fn new(options: Options) -> Self {
         let scheduler = Scheduler::default().without_parking();
-        Self {
-            driver: Driver::new(Wire::new(options), Credentials::default(), scheduler),
-        }
+        Self::of(Driver::new(
+            Wire::new(options),
+            Credentials::default(),
+            scheduler,
+        ))
     }
 
     /// A runner with the same bounds and credentials, trying jobs within these limits. It begins
@@ -44,9 +47,7 @@ impl Runner {
     pub fn with_limits(self, limits: Limits) -> Self {
         let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
         let scheduler = Scheduler::new(limits).without_parking();
-        Self {
-            driver: Driver::new(wire.clone(), credentials.clone(), scheduler),
-        }
+        Self::of(Driver::new(wire.clone(), credentials.clone(), scheduler))
     }
 
     /// A runner with the same bounds and credentials, finding there the files that jobs name;
@@ -58,8 +59,40 @@ impl Runner {
         let wire = self.driver.wire().clone().with_files(files);
         let limits = self.scheduler().limits().clone();
         let scheduler = Scheduler::new(limits).without_parking();
+        Self::of(Driver::new(wire, self.credentials().clone(), scheduler))
+    }
+
+    /// A runner with the same bounds, limits and credentials that keeps the jobs of queues in this
+    /// store, and goes on with those that are there. Jobs of no queue are not kept.
+    ///
+    /// - A job is durable before [`submit`](Self::submit) has a handle for it, and its outcome before
+    ///   anybody hears of it. One that holds a secret or asks for one is refused.
+    /// - After a crash, requests that may go twice (they are idempotent, or have a transaction id that
+    ///   is the same again) are sent again; others that may have been processed end in doubt.
+    /// - Outcomes are kept until [`forget`](Self::forget), so that a program that was killed can ask
+    ///   for them by [`outcome`](Self::outcome). [`Limits::outcomes`] bounds them.
+    /// - A job whose credential the server does not take, or that is not there, waits until
+    ///   [`credential_ready`](Self::credential_ready) or [`credential_refused`](Self::credential_refused);
+    ///   [`Event::Parked`] tells.
+    /// - [`Limits::patient`] are limits for queues that outlast a server's absence.
+    ///
+    /// Put the credentials in first: the jobs go at once. The store is read before this returns.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn durable(self, mut store: impl Store + 'static) -> Result<Self, DurableError> {
+        let limits = self.scheduler().limits().clone();
+        let scheduler = durable::restore(&mut store, limits)?;
+        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler);
+        let runner = Self::of(driver.keeping_in(Box::new(store)));
+        runner.driver.input(Input::Start);
+        Ok(runner)
+    }
+
+    fn of(driver: Driver) -> Self {
         Self {
-            driver: Driver::new(wire, self.driver.credentials().clone(), scheduler),
+            driver: Arc::new(driver),
         }
     }
 
@@ -68,26 +101,71 @@ impl Runner {
         self.driver.credentials()
     }
 
-    /// Hands in a job, and gives a handle to await it, to hear how it goes or to call it back. The
-    /// job runs whether or not the handle is kept.
+    /// Hands in a job, which takes its place in its queue with this call; the future gives a handle
+    /// to await the job, to hear how it goes or to call it back. The job runs whether or not the
+    /// future is awaited or the handle kept.
+    ///
+    /// In a [`durable`](Self::durable) runner, the job is on disk when the future is ready. Handing
+    /// many in before the first is awaited lets them share one write.
     ///
     /// # Errors
     /// Where it is not taken.
-    pub fn submit(&self, job: Job) -> Result<Handle, Refusal> {
-        let (ticket, told) = self.driver.submit(job)?;
-        Ok(Handle {
+    pub fn submit(
+        &self,
+        job: Job,
+    ) -> impl Future<Output = Result<Handle, SubmitError>> + Send + 'static + use<> {
+        let submitted = self.driver.submit(job);
+        let driver = Arc::clone(&self.driver);
+        async move {
+            let (ticket, mut told) = submitted?;
+            // Its acceptance is told when it is durable; a broken store tells nothing any more.
+            if told.recv().await.is_none() {
+                return Err(SubmitError::Store(durable::broken(driver.broken())));
+            }
+            Ok(Handle {
+                driver,
+                ticket,
+                told,
+            })
+        }
+    }
+
+    /// A handle of a job that was handed in before, such as by an earlier process; none where it has
+    /// ended.
+    pub fn handle(&self, ticket: Ticket) -> Option<Handle> {
+        let told = self.driver.watch(ticket)?;
+        Some(Handle {
             driver: Arc::clone(&self.driver),
             ticket,
             told,
         })
     }
 
+    /// How a job of a durable queue has ended; none where it has not, or it was forgotten.
+    /// [`Scheduler::ended`] names those that are kept.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn outcome(&self, ticket: Ticket) -> Result<Option<Outcome>, StoreError> {
+        let kept = self.driver.read(tables::OUTCOMES, ticket.key()).await?;
+        let outcome = kept.map(|json| Outcome::from_stored(&json)).transpose();
+        outcome.map_err(|error| StoreError {
+            message: format!("the outcome of job {} is unreadable: {error}", ticket.0),
+        })
+    }
+
+    /// Lets go of the outcome of a job of a durable queue: whoever wanted it has it.
+    pub fn forget(&self, ticket: Ticket) {
+        self.driver.input(Input::Forget(ticket));
+    }
+
     /// Runs one job to its end, and tells `watch` what happens meanwhile.
     ///
     /// Dropping the future calls the job back; whether the server acted on it is then unknown.
     pub async fn run(&self, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
-        let handle = match self.submit(job) {
+        let handle = match self.submit(job).await {
             Ok(handle) => handle,
+            Err(SubmitError::Store(error)) => return durable::in_doubt(error),
             Err(refusal) => {
                 return Outcome::Failed(TransportError {
                     kind: TransportKind::Request,
@@ -141,12 +219,23 @@ impl Runner {
         self.driver.input(Input::Skip(queue.to_owned()));
     }
 
+    /// Lets the jobs go on that wait for this credential: it is good again.
+    pub fn credential_ready(&self, credential: CredentialRef) {
+        self.driver.input(Input::CredentialReady(credential));
+    }
+
+    /// Ends the jobs that wait for this credential: it will not be good again.
+    pub fn credential_refused(&self, credential: CredentialRef) {
+        self.driver.input(Input::CredentialRefused(credential));
+    }
+
     /// Says whether there is a network. Without one nothing is sent, and no failure counts.
     pub fn set_online(&self, online: bool) {
         self.driver.input(Input::Online(online));
     }
 
-    /// Sends nothing more, and waits until what is on the wire has come back, a minute at most.
+    /// Sends nothing more, and waits until what is on the wire has come back and is kept, a minute at
+    /// most. Jobs that were not sent stay where they are, in a durable runner for the next process.
     pub async fn stop(&self) {
         self.set_online(false);
         // What is not back by then is as if the program had ended.
@@ -173,6 +262,11 @@ impl Handle {
         self.told.recv().await
     }
 
+    /// Why it waits, and until when if that is known; none where it has ended.
+    pub fn standing(&self) -> Option<Standing> {
+        self.driver.snapshot().standing(self.ticket)
+    }
+
     /// Calls the job back. It ends as cancelled, or in doubt if it is on the wire.
     pub fn cancel(&self) {
         self.driver.input(Input::Cancel(self.ticket));
@@ -185,8 +279,11 @@ impl Handle {
                 return outcome;
             }
         }
-        // Its end was heard already.
-        Outcome::Cancelled
+        match self.driver.broken() {
+            Some(error) => durable::in_doubt(error),
+            // Its end was heard already.
+            None => Outcome::Cancelled,
+        }
     }
 }
 

@@ -11,6 +11,12 @@ pub trait Store: Send {
     /// drives a machine stops there.
     fn commit(&mut self, patch: &Patch) -> Result<(), StoreError>;
 
+    /// The value of one key; none where there is no such key.
+    ///
+    /// # Errors
+    /// Where it could not be read.
+    fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
     /// Everything that is kept: table, key and value, in any order.
     ///
     /// # Errors

@@ -57,6 +57,8 @@ pub enum TransportKind {
     Redirect,
     /// The request itself cannot be sent, such as a header with a line break.
     Request,
+    /// There is no token to send it with, where it needs one.
+    NoToken,
 }
 
 impl TransportKind {
@@ -76,6 +78,7 @@ impl fmt::Display for TransportKind {
             Self::TooLarge => "the answer is too large",
             Self::Redirect => "the server redirects elsewhere",
             Self::Request => "the request cannot be sent",
+            Self::NoToken => "there is no token to send it with",
         })
     }
 }

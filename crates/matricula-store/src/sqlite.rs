@@ -8,7 +8,7 @@ use std::{
 };
 
 use matricula_job::{Patch, Store, StoreError};
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{OpenError, aside};
 
@@ -26,6 +26,7 @@ const TABLE: &str = "CREATE TABLE entries (
 const PUT: &str = "INSERT INTO entries (collection, key, value) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET value = excluded.value";
 const REMOVE: &str = "DELETE FROM entries WHERE collection = ?1 AND key = ?2";
+const ONE: &str = "SELECT value FROM entries WHERE collection = ?1 AND key = ?2";
 const ALL: &str = "SELECT collection, key, value FROM entries";
 
 /// What to do where another process has the file.
@@ -135,6 +136,15 @@ impl SqliteStore {
         rows.collect()
     }
 
+    fn read_one(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, rusqlite::Error> {
+        let mut one = self.connection.prepare_cached(ONE)?;
+        one.query_row([table, key], |row| row.get(0)).optional()
+    }
+
+    fn unread(&self, error: &rusqlite::Error) -> StoreError {
+        self.error("read", error, "look at the disk, and start again")
+    }
+
     fn error(&self, what: &str, error: &rusqlite::Error, next: &str) -> StoreError {
         StoreError {
             message: format!(
@@ -156,9 +166,13 @@ impl Store for SqliteStore {
         })
     }
 
+    fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read_one(table, key)
+            .map_err(|error| self.unread(&error))
+    }
+
     fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
-        self.read()
-            .map_err(|error| self.error("read", &error, "look at the disk, and start again"))
+        self.read().map_err(|error| self.unread(&error))
     }
 }
 

@@ -57,7 +57,7 @@ fn a_required_token_that_is_not_there_or_belongs_elsewhere_is_missed_before_anyt
         let error = error(run(&runner, job));
         assert_eq!(
             (error.kind, error.processed),
-            (TransportKind::Request, Processed::No)
+            (TransportKind::NoToken, Processed::No)
         );
         for part in [alice().as_str(), server.url.as_str(), "sign in"] {
             assert!(error.message.contains(part), "{error}");

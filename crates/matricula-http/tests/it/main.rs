@@ -3,6 +3,7 @@
 
 mod answers;
 mod credentials;
+mod durable;
 mod encryption;
 mod failures;
 mod files;

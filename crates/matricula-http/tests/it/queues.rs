@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_http::Runner;
+use matricula_http::{Runner, SubmitError};
 use matricula_job::{
     Job, Method, QueuePolicy, ServerUrl,
     scheduler::{Event, Limits, Outcome, Refusal, Standing},
@@ -35,11 +35,11 @@ fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
         let handles: Vec<_> = (0..20)
             .map(|txn| {
                 let job = send(&server.url, &txn.to_string(), "q", CONTINUE);
-                runner.clone().submit(job).unwrap()
+                runner.clone().submit(job)
             })
             .collect();
         for handle in handles {
-            assert!(handle.await.success());
+            assert!(handle.await.unwrap().await.success());
         }
     });
     let expected: Vec<_> = (0..20).map(|txn| txn.to_string()).collect();
@@ -56,7 +56,7 @@ fn a_held_queue_says_so_and_goes_on_when_told() {
         let mut events = runner.events();
         let first = runner.submit(send(&server.url, "a", "q", QueuePolicy::Hold));
         let second = runner.submit(send(&server.url, "b", "q", QueuePolicy::Hold));
-        let (first, second) = (first.unwrap(), second.unwrap());
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
         let held = async {
             loop {
                 if let Event::Held { queue, ticket, .. } = events.recv().await.unwrap() {
@@ -84,11 +84,12 @@ fn a_job_goes_on_without_its_handle_and_ends_when_called_back() {
         drop(
             runner
                 .submit(send(&server.url, "a", "q", CONTINUE))
+                .await
                 .unwrap(),
         );
         let second = runner.submit(send(&server.url, "b", "q", CONTINUE));
         let third = runner.submit(send(&server.url, "c", "q", CONTINUE));
-        let (second, third) = (second.unwrap(), third.unwrap());
+        let (second, third) = (second.await.unwrap(), third.await.unwrap());
         second.cancel();
         assert_eq!(second.await, Outcome::Cancelled);
         assert!(third.await.success());
@@ -104,10 +105,12 @@ fn a_refusal_holds_back_what_comes_after_it_too() {
     runtime().block_on(async {
         let mut first = runner
             .submit(send(&server.url, "a", "q", CONTINUE))
+            .await
             .unwrap();
         while !matches!(first.next().await, Some(Event::Waiting { .. })) {}
         let second = runner
             .submit(send(&server.url, "b", "r", CONTINUE))
+            .await
             .unwrap();
         let standing = runner.scheduler().standing(second.ticket());
         assert!(
@@ -130,11 +133,13 @@ fn what_was_on_the_wire_when_a_runtime_ended_is_tried_on_the_next() {
         drop(
             runner
                 .submit(send(&server.url, "a", "q", CONTINUE))
+                .await
                 .unwrap(),
         );
         drop(
             runner
                 .submit(send(&server.url, "b", "q", CONTINUE))
+                .await
                 .unwrap(),
         );
     });
@@ -162,9 +167,10 @@ fn no_more_is_taken_than_may_wait() {
     runtime().block_on(async {
         let first = runner
             .submit(send(&server.url, "a", "q", CONTINUE))
+            .await
             .unwrap();
-        let refusal = runner.submit(get(&server.url)).unwrap_err();
-        assert_eq!(refusal, Refusal::Full { most: 1 });
+        let refusal = runner.submit(get(&server.url)).await.unwrap_err();
+        assert_eq!(refusal, SubmitError::Refused(Refusal::Full { most: 1 }));
         let outcome = runner.run(get(&server.url), |_| {}).await;
         assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
         assert!(first.await.success());
@@ -178,9 +184,11 @@ fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
     runtime().block_on(async {
         let first = runner
             .submit(send(&server.url, "a", "q", CONTINUE))
+            .await
             .unwrap();
         let second = runner
             .submit(send(&server.url, "b", "q", CONTINUE))
+            .await
             .unwrap();
         runner.stop().await;
         assert!(first.await.success());

@@ -43,14 +43,13 @@ fn whoever_watches_is_told_of_the_start_and_the_end() {
     let outcome =
         runtime().block_on(runner().run(post(&server.url), |event| told.push(event.clone())));
     let [
-        Event::Accepted(accepted),
         Event::Started { ticket, attempt: 1 },
         Event::Finished(finished, told),
     ] = &told[..]
     else {
         panic!("{told:?}")
     };
-    assert_eq!((accepted, ticket, told), (ticket, finished, &outcome));
+    assert_eq!((ticket, told), (finished, &outcome));
 }
 
 #[test]

@@ -16,6 +16,16 @@ pub(super) struct Parked {
     jobs: OrdMap<Ticket, Option<Response>>,
 }
 
+fn is_about_the_credential(answer: &Answer) -> bool {
+    match answer {
+        Answer::Response(response) => {
+            response.status_code() == 401 && response.error_code() == "M_UNKNOWN_TOKEN"
+        }
+        Answer::Failed(error) => error.kind == TransportKind::NoToken,
+        Answer::Cancelled => false,
+    }
+}
+
 fn credential_of(job: &Job) -> Option<&CredentialRef> {
     match job.auth() {
         Auth::Optional(credential) | Auth::Required(credential) => Some(credential),
@@ -63,13 +73,7 @@ impl Scheduler {
         answer: &Answer,
         turn: &mut Turn,
     ) -> bool {
-        let Answer::Response(response) = answer else {
-            return false;
-        };
-        if !self.parks {
-            return false;
-        }
-        if response.status_code() != 401 || response.error_code() != "M_UNKNOWN_TOKEN" {
+        if !self.parks || !is_about_the_credential(answer) {
             return false;
         }
         let Some(entry) = self.jobs.get_mut(ticket.0) else {
@@ -94,8 +98,11 @@ impl Scheduler {
             return true;
         }
         let is_new = !self.parked.contains_key(&credential);
-        let refusal = job.gen_response(response.clone());
-        self.put_aside(ticket, credential.clone(), Some(refusal), turn);
+        let refusal = match answer {
+            Answer::Response(response) => Some(job.gen_response(response.clone())),
+            _ => None,
+        };
+        self.put_aside(ticket, credential.clone(), refusal, turn);
         if is_new {
             turn.effects.push(Effect::NeedCredential(credential));
         }

@@ -43,6 +43,19 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// For jobs that nobody waits for at a terminal: a server may be away for about two days, and
+    /// its pace may hold a job up for one.
+    pub fn patient() -> Self {
+        Self {
+            attempts: 5_000,
+            longest_back_off: Duration::from_secs(60),
+            longest_pace: Duration::from_secs(24 * 60 * 60),
+            ..Self::default()
+        }
+    }
+}
+
 pub(super) enum Verdict {
     End(Outcome),
     Wait { wait: Duration, why: Wait },

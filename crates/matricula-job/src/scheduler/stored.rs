@@ -119,8 +119,11 @@ impl Outcome {
     }
 }
 
-fn key(ticket: Ticket) -> String {
-    format!("{:020}", ticket.0)
+impl Ticket {
+    /// The key of what is kept of this job, in each of the [`tables`] that go by ticket.
+    pub fn key(self) -> String {
+        format!("{:020}", self.0)
+    }
 }
 
 /// Texts, numbers and lists of them always have a JSON form.
@@ -143,20 +146,20 @@ impl Scheduler {
             let reserved = self.reserved.to_string();
             turn.commit.put(tables::COUNTERS, "ticket", reserved);
         }
-        turn.commit.put(tables::JOBS, key(ticket), json(job));
+        turn.commit.put(tables::JOBS, ticket.key(), json(job));
     }
 
     /// Before a request that must not go twice is on the wire, it is known that it may be.
     pub(super) fn keep_sending(&self, ticket: Ticket, job: &Job, turn: &mut Turn) {
         if self.keeps(job) && job.retry() == Retry::NotProcessed {
-            turn.commit.put(tables::SENT, key(ticket), []);
+            turn.commit.put(tables::SENT, ticket.key(), []);
         }
     }
 
     /// It is certain that the request was not processed.
     pub(super) fn keep_unsent(&self, ticket: Ticket, job: &Job, turn: &mut Turn) {
         if self.keeps(job) && job.retry() == Retry::NotProcessed {
-            turn.commit.remove(tables::SENT, key(ticket));
+            turn.commit.remove(tables::SENT, ticket.key());
         }
     }
 
@@ -170,25 +173,25 @@ impl Scheduler {
         if !self.keeps(job) {
             return;
         }
-        turn.commit.remove(tables::JOBS, key(ticket));
+        turn.commit.remove(tables::JOBS, ticket.key());
         self.keep_unsent(ticket, job, turn);
         let stored = json(&StoredOutcome::from(outcome));
-        turn.commit.put(tables::OUTCOMES, key(ticket), stored);
+        turn.commit.put(tables::OUTCOMES, ticket.key(), stored);
         self.ended.push_back(ticket);
         if self.ended.len() > self.limits.outcomes
             && let Some(oldest) = self.ended.pop_front()
         {
-            turn.commit.remove(tables::OUTCOMES, key(oldest));
+            turn.commit.remove(tables::OUTCOMES, oldest.key());
         }
     }
 
     pub(super) fn forget(&mut self, ticket: Ticket, turn: &mut Turn) {
         if let Ok(place) = self.ended.binary_search(&ticket) {
             self.ended.remove(place);
-            turn.commit.remove(tables::OUTCOMES, key(ticket));
+            turn.commit.remove(tables::OUTCOMES, ticket.key());
         } else if let Some(place) = self.ended.iter().position(|ended| *ended == ticket) {
             self.ended.remove(place);
-            turn.commit.remove(tables::OUTCOMES, key(ticket));
+            turn.commit.remove(tables::OUTCOMES, ticket.key());
         }
     }
 

@@ -54,6 +54,11 @@ impl Scheduler {
         self.queue_keys.keys().map(String::as_str)
     }
 
+    /// Jobs that have ended and whose outcomes are kept in the store, oldest first.
+    pub fn ended(&self) -> impl Iterator<Item = Ticket> {
+        self.ended.iter().copied()
+    }
+
     /// Why a job waits, and until when if that is known; none for a job that has ended.
     pub fn standing(&self, ticket: Ticket) -> Option<Standing> {
         let entry = self.jobs.get(ticket.0)?;

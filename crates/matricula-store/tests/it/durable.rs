@@ -22,6 +22,8 @@ fn the_last_word_on_a_key_counts_and_tables_are_apart() {
     changes.put("jobs", "1", "c");
     store.commit(&changes).unwrap();
     store.commit(&Patch::default()).unwrap();
+    assert_eq!(store.get("jobs", "1").unwrap().unwrap(), b"c");
+    assert_eq!(store.get("jobs", "2").unwrap(), None);
     drop(store);
     let kept = [
         ("jobs".into(), "1".into(), "c".into()),

@@ -1,0 +1,405 @@
+//! Jobs of a durable runner are on disk before anybody relies on it, and a restart goes on with them.
+
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{Arc, Condvar, Mutex, mpsc},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use matricula_http::{DurableError, Handle, Runner, SubmitError};
+use matricula_job::{
+    Auth, CredentialRef, Job, Method, Patch, Retry, Secret, ServerUrl, Store, StoreError,
+    scheduler::{Event, Outcome, Refusal, Standing, Ticket, tables},
+};
+use matricula_store::{InUse, SqliteStore};
+
+use crate::{
+    PATIENCE, options, runner, runtime,
+    server::{Reply, Server, Untouched, ok},
+};
+
+/// A disk that outlives the runners on it, and does nothing until it is let.
+#[derive(Clone, Default)]
+struct Disk(Arc<Gated>);
+
+#[derive(Default)]
+struct Gated {
+    kept: Mutex<BTreeMap<(String, String), Vec<u8>>>,
+    gate: Mutex<Gate>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct Gate {
+    is_shut: bool,
+    is_full: bool,
+    /// Commits that have come to the gate, and those that went through.
+    came: usize,
+    went: usize,
+}
+
+impl Disk {
+    fn set(&self, change: impl FnOnce(&mut Gate)) {
+        change(&mut self.0.gate.lock().unwrap());
+        self.0.moved.notify_all();
+    }
+
+    fn commits(&self) -> usize {
+        self.0.gate.lock().unwrap().went
+    }
+
+    /// Waits until somebody waits at the gate.
+    fn wait_for_a_commit(&self) {
+        let mut gate = self.0.gate.lock().unwrap();
+        let is_idle = |gate: &mut Gate| gate.came == gate.went;
+        gate = self
+            .0
+            .moved
+            .wait_timeout_while(gate, PATIENCE, is_idle)
+            .unwrap()
+            .0;
+        assert_ne!(gate.came, gate.went, "nothing is written");
+    }
+
+    /// Another disk, with the same on it.
+    fn copy(&self) -> Self {
+        let copy = Self::default();
+        *copy.0.kept.lock().unwrap() = self.0.kept.lock().unwrap().clone();
+        copy
+    }
+
+    fn keys(&self, table: &str) -> usize {
+        let kept = self.0.kept.lock().unwrap();
+        kept.keys().filter(|(of, _)| of == table).count()
+    }
+}
+
+impl Store for Disk {
+    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
+        let mut gate = self.0.gate.lock().unwrap();
+        gate.came += 1;
+        self.0.moved.notify_all();
+        // A test that fails must not leave its runtime waiting for ever.
+        let gate = self
+            .0
+            .moved
+            .wait_timeout_while(gate, PATIENCE, |gate| gate.is_shut);
+        let mut gate = gate.unwrap().0;
+        if gate.is_full {
+            return Err(full());
+        }
+        gate.went += 1;
+        let mut kept = self.0.kept.lock().unwrap();
+        for change in patch.changes() {
+            let key = (change.table.to_string(), change.key.clone());
+            match &change.value {
+                Some(value) => kept.insert(key, value.clone()),
+                None => kept.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let kept = self.0.kept.lock().unwrap();
+        Ok(kept.get(&(table.to_owned(), key.to_owned())).cloned())
+    }
+
+    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+        let kept = self.0.kept.lock().unwrap().clone().into_iter();
+        Ok(kept
+            .map(|((table, key), value)| (table, key, value))
+            .collect())
+    }
+}
+
+fn full() -> StoreError {
+    StoreError {
+        message: "the disk is full".to_owned(),
+    }
+}
+
+fn durable(disk: &Disk) -> Runner {
+    Runner::new(options()).durable(disk.clone()).unwrap()
+}
+
+/// Sends a message; it has a transaction id.
+fn send(server: &ServerUrl, txn: &str, queue: &str) -> Job {
+    let path = format!("/_matrix/client/v3/rooms/r/send/m.room.message/{txn}");
+    Job::new(server, &path, Method::Put, "sendMessage")
+        .with_retry(Retry::TxnId)
+        .with_queue(queue, Default::default())
+}
+
+/// Makes something; to ask twice makes two.
+fn make(server: &ServerUrl, queue: &str) -> Job {
+    let path = "/_matrix/client/v3/createRoom";
+    Job::new(server, path, Method::Post, "createRoom").with_queue(queue, Default::default())
+}
+
+fn targets(server: &Server) -> Vec<String> {
+    let requests = server.requests();
+    let last = |target: &str| target.rsplit('/').next().unwrap().to_owned();
+    requests.iter().map(|it| last(it.target())).collect()
+}
+
+/// Answers when it is told to; dropping the other half leaves the request without an answer.
+fn when_told(told: mpsc::Receiver<()>) -> Reply {
+    Box::new(move |to| match told.recv() {
+        Ok(()) => ok()(to),
+        Err(_) => Ok(()),
+    })
+}
+
+fn is_ready<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
+    matches!(
+        future.poll(&mut Context::from_waker(Waker::noop())),
+        Poll::Ready(_)
+    )
+}
+
+async fn started(handle: &mut Handle) {
+    while !matches!(handle.next().await, Some(Event::Started { .. })) {}
+}
+
+#[test]
+fn a_job_is_on_disk_before_there_is_a_handle_or_a_request() {
+    let server = Untouched::new();
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let runner = durable(&disk);
+        disk.set(|gate| gate.is_shut = true);
+        let mut submitted = pin!(runner.submit(send(&server.url, "a", "q")));
+        disk.wait_for_a_commit();
+        tokio::task::yield_now().await;
+        assert!(!is_ready(submitted.as_mut()));
+        server.assert();
+        disk.set(|gate| gate.is_shut = false);
+        let handle = submitted.await.unwrap();
+        assert_eq!((disk.commits(), disk.keys(tables::JOBS)), (1, 1));
+        handle.cancel();
+        let _ = handle.await;
+    });
+}
+
+#[test]
+fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start([when_told(told)]);
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let runner = durable(&disk);
+        let mut events = runner.events();
+        let mut handle = runner.submit(send(&server.url, "a", "q")).await.unwrap();
+        started(&mut handle).await;
+        disk.set(|gate| gate.is_shut = true);
+        tell.send(()).unwrap();
+        let ticket = handle.ticket();
+        let mut ended = pin!(handle.into_future());
+        let at_the_gate = tokio::task::spawn_blocking({
+            let disk = disk.clone();
+            move || disk.wait_for_a_commit()
+        });
+        at_the_gate.await.unwrap();
+        assert!(runner.scheduler().is_empty(), "the answer has come");
+        assert!(!is_ready(ended.as_mut()));
+        while let Ok(event) = events.try_recv() {
+            assert!(!matches!(event, Event::Finished(..)), "{event:?}");
+        }
+        disk.set(|gate| gate.is_shut = false);
+        assert!(ended.await.success());
+        assert_eq!(disk.keys(tables::OUTCOMES), 1);
+
+        // It is there for who asks, until it is forgotten.
+        let kept: Vec<_> = runner.scheduler().ended().collect();
+        assert_eq!(kept, [ticket]);
+        assert!(runner.outcome(ticket).await.unwrap().unwrap().success());
+        runner.forget(ticket);
+        assert_eq!(runner.outcome(ticket).await.unwrap(), None);
+        assert_eq!(runner.outcome(Ticket(7)).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn many_that_are_handed_in_at_once_share_a_write() {
+    let server = Server::start((0..100).map(|_| ok()).collect::<Vec<_>>());
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let runner = durable(&disk);
+        disk.set(|gate| gate.is_shut = true);
+        let submitted: Vec<_> = (0..100)
+            .map(|txn| runner.submit(send(&server.url, &txn.to_string(), "q")))
+            .collect();
+        disk.set(|gate| gate.is_shut = false);
+        let mut handles = Vec::new();
+        for handle in submitted {
+            handles.push(handle.await.unwrap());
+        }
+        // The first was being written when the others came.
+        assert!(disk.commits() <= 3, "{}", disk.commits());
+        for handle in handles {
+            assert!(handle.await.success());
+        }
+    });
+    let expected: Vec<_> = (0..100).map(|txn| txn.to_string()).collect();
+    assert_eq!(targets(&server), expected);
+}
+
+#[test]
+fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
+    // It takes connections, and never answers.
+    let server = Untouched::new();
+    let disk = Disk::default();
+    let (crashed, sent, made, behind) = runtime().block_on(async {
+        let runner = durable(&disk);
+        let mut sent = runner.submit(send(&server.url, "a", "q")).await.unwrap();
+        let behind = runner.submit(send(&server.url, "b", "q")).await.unwrap();
+        let mut made = runner.submit(make(&server.url, "r")).await.unwrap();
+        started(&mut sent).await;
+        started(&mut made).await;
+        // The disk at the moment of a crash: what the end of the runtime writes is not on it.
+        let crashed = disk.copy();
+        (crashed, sent.ticket(), made.ticket(), behind.ticket())
+    });
+    runtime().block_on(async {
+        let runner = durable(&crashed);
+        let outcome = runner.outcome(made).await.unwrap().unwrap();
+        assert!(matches!(outcome, Outcome::InDoubt(_)), "{outcome:?}");
+        assert!(runner.handle(made).is_none(), "it has ended");
+        let (sent, behind) = (runner.handle(sent).unwrap(), runner.handle(behind).unwrap());
+        assert_eq!(sent.standing(), Some(Standing::OnTheWire));
+        assert_eq!(behind.standing(), Some(Standing::Behind { others: 1 }));
+        let next = runner.submit(send(&server.url, "c", "z")).await.unwrap();
+        assert!(next.ticket() > behind.ticket(), "no ticket is given twice");
+    });
+}
+
+#[test]
+fn a_second_runner_goes_on_where_the_first_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("queue.db");
+    let open = || SqliteStore::open(&path, InUse::Refuse).unwrap();
+    let server = Server::start([ok(), ok()]);
+    let second = runtime().block_on(async {
+        let runner = runner().durable(open()).unwrap();
+        let first = runner.submit(send(&server.url, "a", "q")).await.unwrap();
+        assert!(first.await.success());
+        runner.stop().await;
+        let second = runner.submit(send(&server.url, "b", "q")).await.unwrap();
+        assert_eq!(second.standing(), Some(Standing::Offline));
+        second.ticket()
+    });
+    runtime().block_on(async {
+        let runner = runner().durable(open()).unwrap();
+        let outcome = match runner.handle(second) {
+            Some(handle) => handle.await,
+            None => runner.outcome(second).await.unwrap().unwrap(),
+        };
+        assert!(outcome.success(), "{outcome:?}");
+        assert_eq!(runner.scheduler().ended().count(), 2);
+    });
+    assert_eq!(targets(&server), ["a", "b"]);
+}
+
+#[test]
+fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
+    let server = Server::start([ok()]);
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let runner = durable(&disk);
+        let job = send(&server.url, "a", "q").with_token(Secret::from("syt_secret"));
+        let refused = runner.submit(job).await.unwrap_err();
+        assert_eq!(refused, SubmitError::Refused(Refusal::Secret));
+        let outcome = runner.run(crate::get(&server.url), |_| {}).await;
+        assert!(outcome.success());
+    });
+    assert_eq!((disk.commits(), targets(&server).len()), (0, 1));
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_stops_everything_aloud() {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start([when_told(told)]);
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let runner = durable(&disk);
+        let mut first = runner.submit(send(&server.url, "a", "q")).await.unwrap();
+        started(&mut first).await;
+        while server.requests().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        disk.set(|gate| gate.is_full = true);
+        let second = runner.submit(send(&server.url, "b", "r")).await;
+        assert_eq!(second.unwrap_err(), SubmitError::Store(full()));
+        // Its answer comes, and cannot be kept.
+        tell.send(()).unwrap();
+        let Outcome::InDoubt(error) = first.await else {
+            panic!("not in doubt")
+        };
+        assert!(error.message.contains("the disk is full"));
+        let third = runner.submit(send(&server.url, "c", "s")).await;
+        assert_eq!(third.unwrap_err(), SubmitError::Store(full()));
+        assert_eq!(runner.outcome(Ticket(1)).await.unwrap_err(), full());
+        runner.stop().await;
+    });
+    assert_eq!(targets(&server), ["a"]);
+    // When there is room again, it goes on with what was kept.
+    disk.set(|gate| gate.is_full = false);
+    assert_eq!(disk.keys(tables::JOBS), 1);
+}
+
+#[test]
+fn what_a_runner_cannot_read_is_named() {
+    let mut disk = Disk::default();
+    let mut patch = Patch::default();
+    patch.put(tables::JOBS, "7", "not a job");
+    disk.commit(&patch).unwrap();
+    let error = Runner::new(options()).durable(disk).unwrap_err();
+    assert!(matches!(error, DurableError::Entry(_)), "{error}");
+    assert!(error.to_string().contains("\"7\" of \"jobs\""), "{error}");
+}
+
+#[test]
+fn a_write_that_waits_is_made_though_the_runtime_ends() {
+    let server = Untouched::new();
+    let disk = Disk::default();
+    runtime().block_on(async {
+        // It is not given the time to be written.
+        drop(durable(&disk).submit(send(&server.url, "a", "q")));
+    });
+    assert_eq!(disk.keys(tables::JOBS), 1);
+}
+
+#[test]
+fn jobs_wait_for_a_token_that_is_not_there_yet() {
+    let server = Server::start([ok(), ok()]);
+    let alice = CredentialRef::new("alice");
+    let disk = Disk::default();
+    runtime().block_on(async {
+        let runner = durable(&disk);
+        let job = |txn| send(&server.url, txn, "q").with_auth(Auth::Required(alice.clone()));
+        let mut first = runner.submit(job("a")).await.unwrap();
+        let second = runner.submit(job("b")).await.unwrap();
+        while !matches!(first.next().await, Some(Event::Parked { .. })) {}
+        let credential = alice.clone();
+        assert_eq!(first.standing(), Some(Standing::Parked { credential }));
+        let token = Secret::from("syt_token");
+        runner
+            .credentials()
+            .insert(alice.clone(), server.url.clone(), token);
+        runner.credential_ready(alice.clone());
+        assert!(first.await.success());
+        assert!(second.await.success());
+
+        runner.credentials().remove(&alice);
+        let mut third = runner.submit(job("c")).await.unwrap();
+        while !matches!(third.next().await, Some(Event::Parked { .. })) {}
+        runner.credential_refused(alice.clone());
+        let Outcome::Failed(error) = third.await else {
+            panic!("not failed")
+        };
+        assert!(error.message.contains("sign in again"), "{error}");
+    });
+}
