@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashMap,
+    fmt,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use matricula_job::{
-    Answer, Auth, EffectId, Job, Patch, Processed, Scheduler, Store, StoreError, Timestamp,
-    TransportError, TransportKind,
+    Answer, Auth, CredentialRef, EffectId, Job, Patch, Processed, Scheduler, Store, StoreError,
+    Timestamp, TransportError, TransportKind,
     scheduler::{Effect, Event, Input, Ticket},
 };
 use tokio::{
@@ -30,8 +32,22 @@ pub(crate) struct Driver {
     state: Mutex<State>,
     /// Where jobs are kept, if they are.
     store: Option<Mutex<Kept>>,
+    /// Gets another token where the server does not take one.
+    renewal: Option<Renewal>,
     /// Told whenever an answer has come or something was written.
     moved: Notify,
+}
+
+/// Gets another token for a credential, and says whether there is one.
+pub(crate) type Renewing = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+#[derive(Clone)]
+pub(crate) struct Renewal(pub(crate) Arc<dyn Fn(CredentialRef) -> Renewing + Send + Sync>);
+
+impl fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renewal")
+    }
 }
 
 #[derive(Debug)]
@@ -42,13 +58,15 @@ struct State {
     on_the_wire: HashMap<EffectId, oneshot::Sender<()>>,
     /// What could not be sent, since no runtime was there to send it on.
     unsent: Vec<(EffectId, Arc<Job>)>,
+    /// Credentials that are not good any more, and that nobody has begun to renew.
+    refused: Vec<CredentialRef>,
     timer: Option<(Timestamp, AbortHandle)>,
 }
 
 struct Kept(Box<dyn Store>);
 
-impl std::fmt::Debug for Kept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Kept")
     }
 }
@@ -63,9 +81,11 @@ impl Driver {
                 listeners: None,
                 on_the_wire: HashMap::new(),
                 unsent: Vec::new(),
+                refused: Vec::new(),
                 timer: None,
             }),
             store: None,
+            renewal: None,
             moved: Notify::new(),
         }
     }
@@ -75,6 +95,14 @@ impl Driver {
             store: Some(Mutex::new(Kept(store))),
             ..self
         }
+    }
+
+    pub(crate) fn renewing(self, renewal: Option<Renewal>) -> Self {
+        Self { renewal, ..self }
+    }
+
+    pub(crate) fn renewal(&self) -> Option<&Renewal> {
+        self.renewal.as_ref()
     }
 
     pub(crate) fn wire(&self) -> &Wire {
@@ -146,6 +174,7 @@ impl Driver {
         if let Ok(runtime) = runtime::Handle::try_current() {
             self.write_on(&runtime);
             self.send_on(&runtime);
+            self.renew_on(&runtime);
             self.set_timer(&runtime);
         }
     }
@@ -212,6 +241,23 @@ impl Driver {
             };
             // Not with the lock held: a runtime that ends drops what it is given.
             runtime.spawn(sending.run(job, given_up));
+        }
+    }
+
+    fn renew_on(self: &Arc<Self>, runtime: &runtime::Handle) {
+        let Some(Renewal(renew)) = &self.renewal else {
+            return;
+        };
+        let refused = std::mem::take(&mut self.lock().refused);
+        for credential in refused {
+            let (driver, renewing) = (Arc::clone(self), renew(credential.clone()));
+            runtime.spawn(async move {
+                driver.input(if renewing.await {
+                    Input::CredentialReady(credential)
+                } else {
+                    Input::CredentialRefused(credential)
+                });
+            });
         }
     }
 
@@ -294,7 +340,7 @@ impl State {
                 self.unsent.retain(|(unsent, _)| *unsent != id);
                 self.on_the_wire.remove(&id);
             }
-            // Whoever renews credentials hears of it by `Event::Parked`.
+            Effect::NeedCredential(credential) => self.refused.push(credential),
             _ => {}
         }
     }

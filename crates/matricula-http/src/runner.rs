@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     Credentials, DurableError, FileSource, Options, SubmitError,
-    driver::{Driver, LONGEST_QUIET},
+    driver::{Driver, LONGEST_QUIET, Renewal},
     durable,
     wire::Wire,
 };
@@ -62,6 +62,22 @@ impl Runner {
         Self::of(Driver::new(wire, self.credentials().clone(), scheduler))
     }
 
+    /// A runner with the same bounds, limits and credentials whose jobs wait for another token where
+    /// the server does not take theirs. `renew` gets it, puts it into
+    /// [`credentials`](Self::credentials), and says whether there is one; without one, the jobs end
+    /// with the server's answer. It is asked once for all jobs of a credential. It begins without jobs.
+    #[must_use]
+    pub fn with_renewal<F>(self, renew: impl Fn(CredentialRef) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let scheduler = Scheduler::new(self.scheduler().limits().clone());
+        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler);
+        let renewal = Renewal(Arc::new(move |credential| Box::pin(renew(credential))));
+        Self::of(driver.renewing(Some(renewal)))
+    }
+
     /// A runner with the same bounds, limits and credentials that keeps the jobs of queues in this
     /// store, and goes on with those that are there. Jobs of no queue are not kept.
     ///
@@ -71,9 +87,10 @@ impl Runner {
     ///   is the same again) are sent again; others that may have been processed end in doubt.
     /// - Outcomes are kept until [`forget`](Self::forget), so that a program that was killed can ask
     ///   for them by [`outcome`](Self::outcome). [`Limits::outcomes`] bounds them.
-    /// - A job whose credential the server does not take, or that is not there, waits until
-    ///   [`credential_ready`](Self::credential_ready) or [`credential_refused`](Self::credential_refused);
-    ///   [`Event::Parked`] tells.
+    /// - A job whose credential the server does not take, or that is not there, waits for another:
+    ///   [`with_renewal`](Self::with_renewal) says how to get it, or whoever hears [`Event::Parked`]
+    ///   calls [`credential_ready`](Self::credential_ready) or
+    ///   [`credential_refused`](Self::credential_refused).
     /// - [`Limits::patient`] are limits for queues that outlast a server's absence.
     ///
     /// Put the credentials in first: the jobs go at once. The store is read before this returns.
@@ -84,8 +101,10 @@ impl Runner {
         let limits = self.scheduler().limits().clone();
         let scheduler = durable::restore(&mut store, limits)?;
         let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
-        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler);
-        let runner = Self::of(driver.keeping_in(Box::new(store)));
+        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler)
+            .renewing(self.driver.renewal().cloned())
+            .keeping_in(Box::new(store));
+        let runner = Self::of(driver);
         runner.driver.input(Input::Start);
         Ok(runner)
     }

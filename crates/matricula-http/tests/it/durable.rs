@@ -17,7 +17,7 @@ use matricula_store::{InUse, SqliteStore};
 
 use crate::{
     PATIENCE, options, runner, runtime,
-    server::{Reply, Server, Untouched, ok},
+    server::{Reply, Server, Untouched, answer, ok},
 };
 
 /// A disk that outlives the runners on it, and does nothing until it is let.
@@ -402,4 +402,50 @@ fn jobs_wait_for_a_token_that_is_not_there_yet() {
         };
         assert!(error.message.contains("sign in again"), "{error}");
     });
+}
+
+#[test]
+fn one_renewal_serves_all_jobs_that_wait_for_it() {
+    let refused = || {
+        let body = r#"{"errcode":"M_UNKNOWN_TOKEN"}"#;
+        answer("401 Unauthorized", &[], body)
+    };
+    let server = Server::start([refused(), ok(), ok(), refused()]);
+    let alice = CredentialRef::new("alice");
+    let renewals = Arc::new(Mutex::new(0));
+    runtime().block_on(async {
+        let runner = Runner::new(options());
+        let credentials = runner.credentials().clone();
+        let (url, count) = (server.url.clone(), Arc::clone(&renewals));
+        credentials.insert(alice.clone(), url.clone(), Secret::from("old"));
+        let runner = runner.with_renewal(move |credential| {
+            let (credentials, url, count) = (credentials.clone(), url.clone(), Arc::clone(&count));
+            async move {
+                *count.lock().unwrap() += 1;
+                credentials.insert(credential, url, Secret::from("new"));
+                *count.lock().unwrap() < 2
+            }
+        });
+        let runner = runner.durable(Disk::default()).unwrap();
+        let job = |txn| send(&server.url, txn, "q").with_auth(Auth::Required(alice.clone()));
+        let first = runner.submit(job("a"));
+        let second = runner.submit(job("b"));
+        assert!(first.await.unwrap().await.success());
+        assert!(second.await.unwrap().await.success());
+        assert_eq!(*renewals.lock().unwrap(), 1);
+        // The next time there is none to be had.
+        let Outcome::Done(third) = runner.submit(job("c")).await.unwrap().await else {
+            panic!("no answer")
+        };
+        assert_eq!(third.error_code(), "M_UNKNOWN_TOKEN");
+    });
+    let requests = server.requests();
+    let tokens: Vec<_> = requests
+        .iter()
+        .map(|request| request.header("authorization")[0])
+        .collect();
+    assert_eq!(
+        tokens,
+        ["Bearer old", "Bearer new", "Bearer new", "Bearer new"]
+    );
 }
