@@ -2,6 +2,7 @@
 
 mod browser;
 mod drive;
+mod durable;
 mod error;
 mod home;
 mod keeper;
