@@ -14,12 +14,13 @@ use crate::{
 
 /// What each format of the database adds to the one before. A database's `user_version` says how
 /// many of them it has had: this list only ever grows at its end.
-const FORMATS: [&str; 5] = [
+const FORMATS: [&str; 6] = [
     include_str!("formats/first.sql"),
     include_str!("formats/browser.sql"),
     include_str!("formats/account.sql"),
     include_str!("formats/addresses.sql"),
     include_str!("formats/administration.sql"),
+    include_str!("formats/rooms.sql"),
 ];
 
 /// What a homeserver remembers: accounts, devices, tokens, half-done registrations, limits.
@@ -139,6 +140,12 @@ impl Database {
     pub(crate) fn newest_provision(&self) -> Result<Option<i64>, Error> {
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'provisions'";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
+    }
+
+    /// The position of the newest event of all rooms; 0 where nothing has happened.
+    pub(crate) fn newest_event(&self) -> Result<i64, Error> {
+        let sql = "SELECT coalesce(max(position), 0) FROM events";
+        Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// The mail that is to be sent next.

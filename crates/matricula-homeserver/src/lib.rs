@@ -1,9 +1,10 @@
 //! A single-process Matrix homeserver without federation, for development, tests and offline use.
 //!
-//! It is not for anything else: nobody on another server can be reached, there are no rooms yet, the
-//! stages of registration that need the outside world (a captcha, an email) are stand-ins unless told
-//! how to check them, and it speaks plain HTTP. What it does serve, accounts and their sessions, it serves as
-//! the [specification](https://spec.matrix.org/v1.19/client-server-api/) says.
+//! It is not for anything else: nobody on another server can be reached, the stages of registration
+//! that need the outside world (a captcha, an email) are stand-ins unless told how to check them, and it
+//! speaks plain HTTP. What it does serve, accounts and their sessions and rooms to talk in, it serves as
+//! the [specification](https://spec.matrix.org/v1.19/client-server-api/) says. Rooms have version 11,
+//! and no aliases, receipts, typing, kept filters or encryption keys.
 //!
 //! It comes in three layers, each usable alone:
 //!

@@ -19,16 +19,16 @@ use matricula_api::{ErrorCode, server::Reply};
 use matricula_job::{Cx, Entropy, Method, Secret, ServerUrl, Timestamp};
 use tokio::{
     net::TcpListener,
-    sync::{Notify, Semaphore, oneshot},
+    sync::{Notify, Semaphore, oneshot, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
     Config, Database, Error, Homeserver, Message, Provision, Request,
     connections::{Connections, Peer},
     delivery::Delivery,
-    engine::Refusal,
+    engine::{Refusal, rooms},
     mail,
 };
 
@@ -142,6 +142,7 @@ pub struct Server {
     server_name: String,
     http: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
+    news: watch::Sender<News>,
     mail: Option<JoinHandle<()>>,
     keeper: Keeper,
 }
@@ -170,7 +171,8 @@ impl Server {
         };
         let delivery = homeserver.delegation().cloned().map(Delivery::new);
         let messages = homeserver.config().messages.clone();
-        let keeper = Keeper::start(homeserver, database, options.clock)?;
+        let news = watch::Sender::new(News::default());
+        let keeper = Keeper::start(homeserver, database, options.clock, news.clone())?;
         let wake = Arc::new(Notify::new());
         let mail = messages.map(|messages| {
             let sending = mail::run(messages, keeper.work.clone(), wake.clone());
@@ -183,6 +185,7 @@ impl Server {
                 permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
                 delivery: delivery.map(Arc::new),
                 mail: wake.clone(),
+                news: news.subscribe(),
             })
             .into_make_service_with_connect_info::<Peer>();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -200,6 +203,7 @@ impl Server {
             server_name,
             http,
             stop: Some(stop),
+            news,
             mail,
             keeper,
         })
@@ -221,6 +225,8 @@ impl Server {
             // If nobody listens any more it has stopped already.
             let _ = stop.send(());
         }
+        // Who waits for news need not wait any longer.
+        self.news.send_modify(|news| news.is_stopping = true);
         if timeout(STOP_TIMEOUT, &mut self.http).await.is_err() {
             tracing::warn!("a request was still in work when the homeserver stopped");
         }
@@ -236,6 +242,14 @@ impl Drop for Server {
         // The HTTP side stops by itself once `stop` is gone; the database must be closed by then.
         self.keeper.stop();
     }
+}
+
+/// What those look at who wait for something to happen in rooms.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    /// The position of the newest event.
+    newest: i64,
+    is_stopping: bool,
 }
 
 /// The thread that owns the database and answers one request after the other.
@@ -256,7 +270,12 @@ pub(crate) enum Order {
 }
 
 impl Keeper {
-    fn start(homeserver: Homeserver, mut database: Database, clock: Clock) -> Result<Self, Error> {
+    fn start(
+        homeserver: Homeserver,
+        mut database: Database,
+        clock: Clock,
+        news: watch::Sender<News>,
+    ) -> Result<Self, Error> {
         let (work, orders) = mpsc::channel();
         let delegates = homeserver.delegation().is_some();
         let run = move || {
@@ -271,6 +290,11 @@ impl Keeper {
                         let mut entropy = SystemEntropy;
                         let mut cx = Cx::new(clock(), &mut entropy);
                         let reply = database.answer(&homeserver, &mut cx, request);
+                        if let Some(newest) = kept(database.newest_event()) {
+                            news.send_if_modified(|news| {
+                                std::mem::replace(&mut news.newest, newest) != newest
+                            });
+                        }
                         // Whoever asked may have gone away.
                         let _ = answer.send((reply, newest(&database) > before));
                     }
@@ -323,6 +347,7 @@ struct Work {
     delivery: Option<Arc<Delivery>>,
     /// Tells that there may be mail to send.
     mail: Arc<Notify>,
+    news: watch::Receiver<News>,
 }
 
 async fn answer(
@@ -335,10 +360,34 @@ async fn answer(
         return on_the_wire(Reply::new(204, Vec::new(), Vec::new()));
     }
     let reply = match read(request, peer.ip(), &work).await {
-        Ok((request, _permit)) => ask(&work, request).await,
+        Ok((request, permit)) => match rooms::patience(&request) {
+            // Who waits keeps nobody else from being answered.
+            Some(patience) => {
+                drop(permit);
+                when_there_is_news(&work, request, patience).await
+            }
+            None => ask(&work, request).await,
+        },
         Err(refusal) => refusal.into_reply(),
     };
     on_the_wire(reply)
+}
+
+/// Asks again whenever something has happened, until it is news to whoever asked.
+async fn when_there_is_news(work: &Work, request: Request, patience: Duration) -> Reply {
+    let deadline = Instant::now() + patience;
+    let mut news = work.news.clone();
+    loop {
+        let is_stopping = news.borrow_and_update().is_stopping;
+        let reply = ask(work, request.clone()).await;
+        if is_stopping || !rooms::is_without_news(&request, &reply) {
+            return reply;
+        }
+        match timeout_at(deadline, news.changed()).await {
+            Ok(Ok(())) => {}
+            _ => return reply,
+        }
+    }
 }
 
 async fn ask(work: &Work, request: Request) -> Reply {

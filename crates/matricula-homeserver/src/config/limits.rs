@@ -15,6 +15,8 @@ pub struct Limits {
     pub token_validity: Option<Limit>,
     /// Messages asked for that prove an address.
     pub messages: Option<Limit>,
+    /// Events that one account sends to rooms.
+    pub sending: Option<Limit>,
 }
 
 impl Limits {
@@ -46,12 +48,20 @@ impl Limits {
         self
     }
 
-    pub(super) fn all(&self) -> [Option<Limit>; 4] {
+    /// Sets [`Limits::sending`].
+    #[must_use]
+    pub fn with_sending(mut self, limit: Limit) -> Self {
+        self.sending = Some(limit);
+        self
+    }
+
+    pub(super) fn all(&self) -> [Option<Limit>; 5] {
         [
             self.registration,
             self.login,
             self.token_validity,
             self.messages,
+            self.sending,
         ]
     }
 }

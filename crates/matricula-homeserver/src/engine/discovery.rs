@@ -4,7 +4,8 @@ use matricula_api::{
     client::{
         capabilities::{
             AccountModerationCapability, BooleanCapability, Capabilities, GetCapabilities,
-            GetCapabilitiesResponse, ProfileFieldsCapability,
+            GetCapabilitiesResponse, ProfileFieldsCapability, RoomVersionStability,
+            RoomVersionsCapability,
         },
         definitions::{HomeserverInformation, Wellknown},
         login::{GetLoginFlows, GetLoginFlowsResponse, LoginFlow},
@@ -18,6 +19,7 @@ use matricula_job::Cx;
 use super::{
     appservice::SERVICE,
     refusal::Fault,
+    rooms::ROOM_VERSION,
     routes::{Call, Serve},
 };
 
@@ -65,6 +67,7 @@ impl Serve for GetCapabilities {
             .set_displayname(yes())
             .set_avatar_url(yes())
             .profile_fields(ProfileFieldsCapability::new(true))
+            .room_versions(room_versions())
             .three_pid_changes(BooleanCapability::new(has_passwords && has_messages))
             .get_login_token(no());
         // Nobody else can do it.
@@ -78,4 +81,9 @@ impl Serve for GetCapabilities {
         };
         Ok(GetCapabilitiesResponse::new(capabilities))
     }
+}
+
+fn room_versions() -> RoomVersionsCapability {
+    let stable = (ROOM_VERSION.to_owned(), RoomVersionStability::Stable);
+    RoomVersionsCapability::new(ROOM_VERSION, [stable].into_iter().collect())
 }

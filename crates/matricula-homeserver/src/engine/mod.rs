@@ -21,6 +21,7 @@ mod provisions;
 mod redirect;
 mod refusal;
 mod register;
+pub(crate) mod rooms;
 mod routes;
 mod sso;
 mod tokens;

@@ -58,7 +58,7 @@ fn what_is_not_there_is_unrecognized() {
         "/_matrix/client/v1/auth_metadata",
         "/_matrix/client/r0/register",
         "/_matrix/client/v3/register/",
-        "/_matrix/client/v3/sync",
+        "/_matrix/client/v3/search",
         "/_matricula/terms/none/en",
         "/%ff",
     ] {

@@ -85,6 +85,14 @@ fn example(id: &str, refresh_token: &str) -> (&'static str, Value) {
         "changePassword" => ("", json!({ "new_password": "another" })),
         "deleteDevices" => ("", json!({ "devices": ["x"] })),
         "setProfileField" => ("", json!({ "displayname": "Alice" })),
+        "getRoomEvents" => ("?dir=b", Value::Null),
+        "createRoom"
+        | "joinRoom"
+        | "joinRoomById"
+        | "leaveRoom"
+        | "sendMessage"
+        | "setRoomStateWithKey" => ("", json!({})),
+        "inviteUser" => ("", json!({ "user_id": "@bob:private.localhost" })),
         "deactivateAccount" | "deleteDevice" | "updateDevice" => ("", json!({})),
         _ => ("", Value::Null),
     }
@@ -123,6 +131,15 @@ fn add_addresses(home: &mut Home, me: &Me) -> String {
     by_mail
 }
 
+/// A room of alice's, with something in it; and what was sent to it.
+fn make_room(home: &mut Home, me: &Me) -> (String, String) {
+    let made = home.post_as(&me.token, "/_matrix/client/v3/createRoom", json!({}));
+    let room = text(&made.ok(), "room_id");
+    let state = format!("/_matrix/client/v3/rooms/{room}/state/x/x");
+    let set = home.call_as(&me.token, Method::Put, &state, json!({ "x": 1 }));
+    (room, text(&set.ok(), "event_id"))
+}
+
 /// Those that take the password again.
 const PROVED: [&str; 5] = [
     "add3PID",
@@ -153,11 +170,18 @@ fn what_is_served_answers_as_its_type() {
         if operation.id == "add3PID" {
             body = json!({ "client_secret": "s", "sid": sid });
         }
-        let whose = match operation.path.contains("/admin/") {
+        let needs_another = operation.path.contains("/admin/") || operation.id == "inviteUser";
+        let whose = match needs_another {
             true => home.sign_up("bob").user_id,
             false => me.user_id.clone(),
         };
-        let path = operation.path.replace("{userId}", &whose);
+        let mut path = operation.path.replace("{userId}", &whose);
+        if path.contains("{roomId") {
+            let (room, event) = make_room(&mut home, &me);
+            path = path.replace("{roomId}", &room);
+            path = path.replace("{roomIdOrAlias}", &room);
+            path = path.replace("{eventId}", &event);
+        }
         let path = filled(&path.replace("{keyName}", "displayname"));
         if PROVED.contains(&operation.id) {
             let asked = home

@@ -1,0 +1,246 @@
+//! [Membership](https://spec.matrix.org/v1.19/client-server-api/#room-membership): invitations, coming
+//! and going.
+
+use matricula_api::Raw;
+use matricula_api::{
+    ErrorCode, RoomId, UserId,
+    client::{
+        inviting::{InviteUser, InviteUserResponse},
+        joining::{JoinRoom, JoinRoomById, JoinRoomByIdResponse, JoinRoomResponse},
+        leaving::{LeaveRoom, LeaveRoomResponse},
+        rooms::{
+            GetJoinedMembersByRoom, GetJoinedMembersByRoomResponse, GetMembersByRoom,
+            GetMembersByRoomResponse,
+        },
+    },
+};
+use matricula_job::Cx;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        login::{Known, account},
+        names,
+        refusal::{Fault, Refusal},
+        routes::{Call, Serve},
+        tokens::Bearer,
+    },
+    Event, MEMBER, New, forbidden,
+};
+
+impl Serve for JoinRoomById {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<JoinRoomByIdResponse, Fault> {
+        call.joins(cx, &self.room_id, self.reason.as_deref())?;
+        Ok(JoinRoomByIdResponse::new(self.room_id))
+    }
+}
+
+impl Serve for JoinRoom {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<JoinRoomResponse, Fault> {
+        let room: RoomId = self
+            .room_id_or_alias
+            .as_str()
+            .parse()
+            .map_err(|_| unknown_room())?;
+        call.joins(cx, &room, self.reason.as_deref())?;
+        Ok(JoinRoomResponse::new(room))
+    }
+}
+
+impl Serve for InviteUser {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<InviteUserResponse, Fault> {
+        let (_, user) = call.participant(cx.now)?;
+        call.must_be_in(&self.room_id, &user)?;
+        call.may_invite(&self.room_id, &user)?;
+        let reason = self.reason.as_deref();
+        call.invites(cx, &self.room_id, &user, &self.user_id, reason, false)?;
+        Ok(InviteUserResponse::default())
+    }
+}
+
+impl Serve for LeaveRoom {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LeaveRoomResponse, Fault> {
+        // A suspended user may leave.
+        let (_, user) = call.reader(cx.now)?;
+        let is = call.membership(self.room_id.as_str(), user.as_str())?;
+        if !matches!(is.as_deref(), Some("join" | "invite")) {
+            return Err(forbidden(format!("{user} is not in the room {}", self.room_id)).into());
+        }
+        call.becomes(
+            cx,
+            &self.room_id,
+            (&user, &user),
+            "leave",
+            self.reason.as_deref(),
+        )?;
+        Ok(LeaveRoomResponse::default())
+    }
+}
+
+impl Serve for GetMembersByRoom {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetMembersByRoomResponse, Fault> {
+        let (bearer, user) = call.reader(cx.now)?;
+        call.must_be_in(&self.room_id, &user)?;
+        let mut chunk = Vec::new();
+        for event in call.members(&bearer, &self.room_id)? {
+            let content = event.content()?;
+            let is = |wanted: &str| content["membership"] == wanted;
+            let wanted = self.membership.as_ref().is_none_or(|it| is(it.as_str()));
+            if wanted
+                && !self
+                    .not_membership
+                    .as_ref()
+                    .is_some_and(|it| is(it.as_str()))
+            {
+                chunk.push(Raw::from_json(event.shown(true)?.to_string())?);
+            }
+        }
+        Ok(GetMembersByRoomResponse::default().chunk(chunk))
+    }
+}
+
+impl Serve for GetJoinedMembersByRoom {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<GetJoinedMembersByRoomResponse, Fault> {
+        let (bearer, user) = call.reader(cx.now)?;
+        call.must_be_in(&self.room_id, &user)?;
+        let mut joined = serde_json::Map::new();
+        for event in call.members(&bearer, &self.room_id)? {
+            let content = event.content()?;
+            if content["membership"] == "join" {
+                let name = content.get("displayname").cloned().unwrap_or(Value::Null);
+                let picture = content.get("avatar_url").cloned().unwrap_or(Value::Null);
+                let member = json!({ "display_name": name, "avatar_url": picture });
+                joined.insert(event.state_key.unwrap_or_default(), member);
+            }
+        }
+        Ok(serde_json::from_value(json!({ "joined": joined }))?)
+    }
+}
+
+fn unknown_room() -> Refusal {
+    Refusal::new(404, ErrorCode::NotFound, "this server has no such room")
+}
+
+impl Call<'_> {
+    fn joins(&self, cx: &mut Cx<'_>, room: &RoomId, reason: Option<&str>) -> Result<(), Fault> {
+        let (_, user) = self.participant(cx.now)?;
+        if !self.is_room(room.as_str())? {
+            return Err(unknown_room().into());
+        }
+        match self.membership(room.as_str(), user.as_str())?.as_deref() {
+            // To join once more changes nothing.
+            Some("join") => return Ok(()),
+            Some("invite") => {}
+            Some("ban") => return Err(forbidden(format!("{user} is banned from {room}")).into()),
+            _ => {
+                let rules = self.state(room.as_str(), "m.room.join_rules", "")?;
+                if rules.is_none_or(|it| it["join_rule"] != "public") {
+                    return Err(forbidden(format!("{user} is not invited to {room}")).into());
+                }
+            }
+        }
+        self.becomes(cx, room, (&user, &user), "join", reason)
+    }
+
+    /// Invites somebody of this server.
+    pub(super) fn invites(
+        &self,
+        cx: &mut Cx<'_>,
+        room: &RoomId,
+        who: &UserId,
+        whom: &UserId,
+        reason: Option<&str>,
+        is_direct: bool,
+    ) -> Result<(), Fault> {
+        match self.membership(room.as_str(), whom.as_str())?.as_deref() {
+            Some("join") => return Err(forbidden(format!("{whom} is in the room already")).into()),
+            Some("ban") => return Err(forbidden(format!("{whom} is banned from {room}")).into()),
+            _ => {}
+        }
+        if self.known(whom)?.is_none() {
+            let error = format!("this server has no user {whom}, and reaches no other server");
+            return Err(Refusal::new(404, ErrorCode::NotFound, error).into());
+        }
+        let mut content = self.member_content("invite", whom, reason)?;
+        if is_direct {
+            content["is_direct"] = true.into();
+        }
+        let new = New {
+            room,
+            kind: MEMBER,
+            state_key: Some(whom.as_str()),
+            content: &content,
+        };
+        self.happens(cx, who, &new).map(drop)
+    }
+
+    fn becomes(
+        &self,
+        cx: &mut Cx<'_>,
+        room: &RoomId,
+        (who, whom): (&UserId, &UserId),
+        membership: &str,
+        reason: Option<&str>,
+    ) -> Result<(), Fault> {
+        let content = self.member_content(membership, whom, reason)?;
+        let new = New {
+            room,
+            kind: MEMBER,
+            state_key: Some(whom.as_str()),
+            content: &content,
+        };
+        self.happens(cx, who, &new).map(drop)
+    }
+
+    /// The content of a membership event, with what the profile says.
+    fn member_content(
+        &self,
+        membership: &str,
+        user: &UserId,
+        reason: Option<&str>,
+    ) -> Result<Value, Fault> {
+        let mut content = json!({ "membership": membership });
+        if let Some(reason) = reason {
+            content["reason"] = reason.into();
+        }
+        if let Some(known) = self.known(user)?
+            && membership != "leave"
+        {
+            for (name, value) in self.profile(known.id)? {
+                if ["displayname", "avatar_url"].contains(&&*name) {
+                    content[name] = value;
+                }
+            }
+        }
+        Ok(content)
+    }
+
+    fn known(&self, user: &UserId) -> Result<Option<Known>, Fault> {
+        match names::existing_localpart(&self.home.config, user.as_str()) {
+            Some(localpart) => account(self.tx, &localpart),
+            None => Ok(None),
+        }
+    }
+
+    /// Everybody's membership of a room, as it is now.
+    fn members(&self, bearer: &Bearer, room: &RoomId) -> Result<Vec<Event>, Fault> {
+        let what = "events.position IN (
+                SELECT max(position) FROM events WHERE room = ?3 AND kind = 'm.room.member'
+                    AND state_key IS NOT NULL GROUP BY state_key
+            ) ORDER BY events.position";
+        self.events(bearer, what, &[&room.as_str()])
+    }
+
+    /// Somebody's membership of each room that they have to do with, as it is now.
+    pub(super) fn memberships(&self, bearer: &Bearer, user: &UserId) -> Result<Vec<Event>, Fault> {
+        let what = "events.position IN (
+                SELECT max(position) FROM events WHERE kind = 'm.room.member' AND state_key = ?3
+                    GROUP BY room
+            ) ORDER BY events.position";
+        self.events(bearer, what, &[&user.as_str()])
+    }
+}

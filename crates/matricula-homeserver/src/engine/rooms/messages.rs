@@ -1,0 +1,110 @@
+//! [Looking at rooms](https://spec.matrix.org/v1.19/client-server-api/#getting-events-for-a-room): their
+//! state, one event, and pages of them.
+
+use matricula_api::{
+    ErrorCode, Raw,
+    client::{
+        definitions::{ClientEvent, Direction},
+        message_pagination::{GetRoomEvents, GetRoomEventsResponse},
+        rooms::{GetOneRoomEvent, GetRoomState, GetRoomStateWithKey, StateFormat},
+    },
+};
+use matricula_job::Cx;
+
+use super::{
+    super::{
+        refusal::{Fault, Refusal},
+        routes::{Call, Serve},
+    },
+    Event, MAX_PAGE, PAGE, position_of, token,
+};
+
+impl Serve for GetRoomState {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Vec<Raw<ClientEvent>>, Fault> {
+        let (bearer, user) = call.reader(cx.now)?;
+        call.must_be_in(&self.room_id, &user)?;
+        shown(&call.state_between(&bearer, self.room_id.as_str(), 0, i64::MAX)?)
+    }
+}
+
+impl Serve for GetRoomStateWithKey {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Raw, Fault> {
+        let (bearer, user) = call.reader(cx.now)?;
+        let room = self.room_id.as_str();
+        call.must_be_in(&self.room_id, &user)?;
+        let what = "events.room = ?3 AND events.kind = ?4 AND events.state_key = ?5
+             ORDER BY events.position DESC LIMIT 1";
+        let found = call.events(&bearer, what, &[&room, &self.event_type, &self.state_key])?;
+        let event = found
+            .first()
+            .ok_or_else(|| not_found("the room has no such state"))?;
+        Ok(Raw::from_json(match self.format {
+            Some(StateFormat::Event) => event.shown(true)?.to_string(),
+            _ => event.content.clone(),
+        })?)
+    }
+}
+
+impl Serve for GetOneRoomEvent {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Raw<ClientEvent>, Fault> {
+        let (bearer, user) = call.reader(cx.now)?;
+        call.must_be_in(&self.room_id, &user)?;
+        let what = "events.room = ?3 AND events.id = ?4";
+        let with = [self.room_id.as_str(), self.event_id.as_str()];
+        let found = call.events(&bearer, what, &[&with[0], &with[1]])?;
+        let event = found
+            .first()
+            .ok_or_else(|| not_found("the room has no such event"))?;
+        Ok(Raw::from_json(event.shown(true)?.to_string())?)
+    }
+}
+
+impl Serve for GetRoomEvents {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetRoomEventsResponse, Fault> {
+        let (bearer, user) = call.reader(cx.now)?;
+        let room = self.room_id.as_str();
+        call.must_be_in(&self.room_id, &user)?;
+        let is_back = self.dir == Direction::B;
+        let end = match is_back {
+            true => call.newest()?,
+            false => 0,
+        };
+        let from = self.from.as_deref().map_or(Ok(end), position_of)?;
+        let to = self.to.as_deref().map(position_of).transpose()?;
+        let limit = self.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let page = match is_back {
+            true => {
+                let what = "events.room = ?3 AND events.position <= ?4 AND events.position > ?5
+                     ORDER BY events.position DESC LIMIT ?6";
+                call.events(&bearer, what, &[&room, &from, &to.unwrap_or(0), &limit])?
+            }
+            false => {
+                let what = "events.room = ?3 AND events.position > ?4 AND events.position <= ?5
+                     ORDER BY events.position LIMIT ?6";
+                call.events(
+                    &bearer,
+                    what,
+                    &[&room, &from, &to.unwrap_or(i64::MAX), &limit],
+                )?
+            }
+        };
+        // Where the page is not full, nothing comes after it.
+        let last = page.last().filter(|_| page.len() as i64 == limit);
+        let end = last.map(|last| token(last.position - i64::from(is_back)));
+        let mut response = GetRoomEventsResponse::new(token(from), shown(&page)?);
+        response.end = end;
+        Ok(response)
+    }
+}
+
+fn shown(events: &[Event]) -> Result<Vec<Raw<ClientEvent>>, Fault> {
+    let shown = events
+        .iter()
+        .map(|event| Ok(Raw::from_json(event.shown(true)?.to_string())?));
+    shown.collect()
+}
+
+fn not_found(error: &'static str) -> Refusal {
+    Refusal::new(404, ErrorCode::NotFound, error)
+}

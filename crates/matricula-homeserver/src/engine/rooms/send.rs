@@ -1,0 +1,136 @@
+//! [Sending](https://spec.matrix.org/v1.19/client-server-api/#sending-events-to-a-room): what happens
+//! in a room because somebody says so, and once only.
+
+use matricula_api::{
+    EventId, RoomId,
+    client::{
+        room_send::{SendMessage, SendMessageResponse},
+        room_state::{SetRoomStateWithKey, SetRoomStateWithKeyResponse},
+    },
+};
+use matricula_job::{Cx, Timestamp};
+use rusqlite::{OptionalExtension, params};
+
+use super::{
+    super::{
+        limits::Bucket,
+        refusal::Fault,
+        routes::{Call, Serve},
+        tokens::Bearer,
+    },
+    MAX_TRANSACTIONS, MEMBER, New,
+    create::object,
+    forbidden,
+};
+
+impl Serve for SendMessage {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SendMessageResponse, Fault> {
+        let (bearer, user) = call.participant(cx.now)?;
+        // https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers: per device and endpoint.
+        let endpoint = format!("{}/{}", self.room_id, self.event_type);
+        if let Some(event) = call.came_of(&bearer, &endpoint, &self.txn_id)? {
+            return Ok(SendMessageResponse::new(event));
+        }
+        call.count_a_message(&bearer, cx.now)?;
+        call.must_be_in(&self.room_id, &user)?;
+        call.may_send(&self.room_id, &user, &self.event_type, false)?;
+        let content = object(Some(self.body.json()))?.into();
+        let new = New {
+            room: &self.room_id,
+            kind: &self.event_type,
+            state_key: None,
+            content: &content,
+        };
+        let event = call.happens(cx, &user, &new)?;
+        call.keep_transaction(&bearer, &endpoint, &self.txn_id)?;
+        Ok(SendMessageResponse::new(event.parse::<EventId>()?))
+    }
+}
+
+impl Serve for SetRoomStateWithKey {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SetRoomStateWithKeyResponse, Fault> {
+        let (bearer, user) = call.participant(cx.now)?;
+        call.count_a_message(&bearer, cx.now)?;
+        let (room, kind, state_key) = (&self.room_id, &*self.event_type, &*self.state_key);
+        call.must_be_in(room, &user)?;
+        call.may_send(room, &user, kind, true)?;
+        if kind == MEMBER || kind == "m.room.create" {
+            let error = format!("{kind} is not set by hand; there are endpoints for it");
+            return Err(forbidden(error).into());
+        }
+        if state_key.starts_with('@') && state_key != user.as_str() {
+            return Err(forbidden("this state key belongs to another user").into());
+        }
+        let content = object(Some(self.body.json()))?.into();
+        let event = match call.same_state(room, kind, state_key, &content)? {
+            Some(event) => event,
+            None => {
+                let new = New {
+                    room,
+                    kind,
+                    state_key: Some(state_key),
+                    content: &content,
+                };
+                call.happens(cx, &user, &new)?
+            }
+        };
+        Ok(SetRoomStateWithKeyResponse::new(event.parse::<EventId>()?))
+    }
+}
+
+impl Call<'_> {
+    /// Refuses who sends too often.
+    fn count_a_message(&self, bearer: &Bearer, now: Timestamp) -> Result<(), Fault> {
+        let bucket = Bucket {
+            kind: "message",
+            limit: self.home.config.limits.sending,
+            peer: &bearer.localpart,
+        };
+        bucket.check_and_take(self.tx, now)
+    }
+
+    /// What came of this transaction of the device, if it was here before.
+    fn came_of(&self, bearer: &Bearer, endpoint: &str, id: &str) -> Result<Option<EventId>, Fault> {
+        let sql = "SELECT events.id FROM transactions JOIN events ON events.position = event
+             WHERE user = ?1 AND device = ?2 AND endpoint = ?3 AND transactions.id = ?4";
+        let device = bearer.device.as_deref().unwrap_or_default();
+        let with = params![bearer.user, device, endpoint, id];
+        let found = self.tx.query_row(sql, with, |row| row.get::<_, String>(0));
+        Ok(found.optional()?.map(|id| id.parse()).transpose()?)
+    }
+
+    /// What has just happened came of this transaction.
+    fn keep_transaction(&self, bearer: &Bearer, endpoint: &str, id: &str) -> Result<(), Fault> {
+        let event = self.newest()?;
+        let device = bearer.device.as_deref().unwrap_or_default();
+        self.tx.execute(
+            "INSERT INTO transactions (event, user, device, endpoint, id) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![event, bearer.user, device, endpoint, id],
+        )?;
+        self.tx.execute(
+            "DELETE FROM transactions WHERE user = ?1 AND device = ?2 AND event <= (
+                 SELECT event FROM transactions WHERE user = ?1 AND device = ?2
+                 ORDER BY event DESC LIMIT 1 OFFSET ?3
+             )",
+            params![bearer.user, device, MAX_TRANSACTIONS],
+        )?;
+        Ok(())
+    }
+
+    /// The event that has set this state as it is to be.
+    fn same_state(
+        &self,
+        room: &RoomId,
+        kind: &str,
+        state_key: &str,
+        content: &serde_json::Value,
+    ) -> Result<Option<String>, Fault> {
+        if self.state(room.as_str(), kind, state_key)?.as_ref() != Some(content) {
+            return Ok(None);
+        }
+        let sql = "SELECT id FROM events
+             WHERE room = ?1 AND kind = ?2 AND state_key = ?3 ORDER BY position DESC LIMIT 1";
+        let with = [room.as_str(), kind, state_key];
+        Ok(self.tx.query_row(sql, with, |row| row.get(0)).optional()?)
+    }
+}

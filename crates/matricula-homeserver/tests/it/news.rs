@@ -1,0 +1,146 @@
+//! Who waits for news is answered when there is some, and keeps nobody else waiting.
+
+use std::{
+    io::Write,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use matricula_homeserver::{Config, Options, Server};
+use matricula_job::ServerUrl;
+use serde_json::{Value, json};
+
+use crate::{
+    text,
+    wire::{Answer, connect, read, register, send},
+};
+
+struct Me {
+    url: ServerUrl,
+    token: String,
+}
+
+impl Me {
+    fn new(server: &Server, name: &str) -> Self {
+        let json = register(server.url(), name).unwrap().json();
+        Self {
+            url: server.url().clone(),
+            token: text(&json, "access_token"),
+        }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let authorization = format!("Bearer {}", self.token);
+        let body = match method {
+            "GET" => Vec::new(),
+            _ => body.to_string().into_bytes(),
+        };
+        send(
+            &self.url,
+            method,
+            path,
+            &[("Authorization", &authorization)],
+            &body,
+        )
+        .unwrap()
+    }
+
+    fn make_room(&self) -> String {
+        let made = self.ask("POST", "/_matrix/client/v3/createRoom", &json!({}));
+        text(&made.json(), "room_id")
+    }
+
+    fn say(&self, room: &str, txn: &str) {
+        let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}");
+        assert_eq!(self.ask("PUT", &path, &json!({ "body": txn })).status, 200);
+    }
+
+    fn sync(&self) -> String {
+        let synced = self.ask("GET", "/_matrix/client/v3/sync", &Value::Null);
+        text(&synced.json(), "next_batch")
+    }
+
+    /// Asks for news, and does not read the answer yet.
+    fn wait(&self, since: &str, timeout: Duration) -> TcpStream {
+        let mut stream = connect(&self.url).unwrap();
+        let path = format!(
+            "/_matrix/client/v3/sync?since={since}&timeout={}",
+            timeout.as_millis()
+        );
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+            self.token
+        )
+        .unwrap();
+        stream
+    }
+}
+
+const LONG: Duration = Duration::from_secs(100);
+
+async fn start() -> Server {
+    Server::start(Options::new(Config::default()))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_ends_the_waiting_of_those_whom_it_concerns() {
+    let server = start().await;
+    let (alice, bob) = (Me::new(&server, "alice"), Me::new(&server, "bob"));
+    let (hers, his) = (alice.make_room(), bob.make_room());
+    let (at, bobs) = (alice.sync(), bob.sync());
+    let begun = Instant::now();
+    let hears = alice.wait(&at, LONG);
+    let does_not = bob.wait(&bobs, Duration::from_millis(300));
+    alice.say(&hers, "hello");
+    let news = read(hears).unwrap().json();
+    let events = &news["rooms"]["join"][&hers]["timeline"]["events"];
+    assert_eq!(events[0]["content"]["body"], "hello");
+    assert!(begun.elapsed() < LONG / 2);
+    let nothing = read(does_not).unwrap().json();
+    assert_eq!(nothing, json!({ "next_batch": bobs }));
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    // What has happened already is not waited for.
+    bob.say(&his, "before");
+    let news = read(bob.wait(&bobs, LONG)).unwrap().json();
+    assert!(news["rooms"]["join"][&his].is_object());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_keeps_nobody_from_being_answered() {
+    let server = start().await;
+    let alice = Me::new(&server, "alice");
+    let room = alice.make_room();
+    let at = alice.sync();
+    // More than are in work at once.
+    let waiting: Vec<_> = (0..100).map(|_| alice.wait(&at, LONG)).collect();
+    alice.say(&room, "hello");
+    for stream in waiting {
+        let news = read(stream).unwrap().json();
+        assert!(news["rooms"]["join"][&room].is_object());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_lets_those_go_who_wait() {
+    let server = start().await;
+    let alice = Me::new(&server, "alice");
+    let at = alice.sync();
+    let waiting = alice.wait(&at, LONG);
+    let begun = Instant::now();
+    // It has been read when another, sent after it on a connection of its own, is answered twice.
+    for _ in 0..2 {
+        alice.sync();
+    }
+    server.stop().await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+    if let Ok(answer) = read(waiting) {
+        assert_eq!(answer.json(), json!({ "next_batch": at }));
+    }
+}

@@ -1,0 +1,514 @@
+//! Rooms: made, joined, written to, looked at and synced.
+
+use std::time::Duration;
+
+use matricula_homeserver::{Config, Limit, Limits};
+use matricula_job::Method;
+use serde_json::{Value, json};
+
+use crate::{Home, Me, Reply, text};
+
+const CREATE: &str = "/_matrix/client/v3/createRoom";
+
+fn create(home: &mut Home, me: &Me, body: Value) -> String {
+    text(&home.post_as(&me.token, CREATE, body).ok(), "room_id")
+}
+
+fn room_path(room: &str, rest: &str) -> String {
+    format!("/_matrix/client/v3/rooms/{room}/{rest}")
+}
+
+fn put(home: &mut Home, me: &Me, room: &str, rest: &str, body: Value) -> Reply {
+    home.call_as(&me.token, Method::Put, &room_path(room, rest), body)
+}
+
+fn say(home: &mut Home, me: &Me, room: &str, txn: &str, said: &str) -> String {
+    let body = json!({ "msgtype": "m.text", "body": said });
+    let rest = format!("send/m.room.message/{txn}");
+    text(&put(home, me, room, &rest, body).ok(), "event_id")
+}
+
+fn look(home: &mut Home, me: &Me, room: &str, rest: &str) -> Reply {
+    home.get_as(&me.token, &room_path(room, rest))
+}
+
+fn enter(home: &mut Home, me: &Me, room: &str, how: &str) -> Reply {
+    home.post_as(&me.token, &room_path(room, how), json!({}))
+}
+
+fn sync(home: &mut Home, me: &Me, query: &str) -> Value {
+    home.get_as(&me.token, &format!("/_matrix/client/v3/sync{query}"))
+        .ok()
+}
+
+fn since(home: &mut Home, me: &Me, batch: &Value) -> Value {
+    let batch = batch["next_batch"].as_str().unwrap().to_owned();
+    sync(home, me, &format!("?since={batch}"))
+}
+
+/// What was said, in order.
+fn said(events: &Value) -> Vec<String> {
+    let bodies = events.as_array().unwrap().iter();
+    let bodies = bodies.filter_map(|event| event["content"]["body"].as_str());
+    bodies.map(str::to_owned).collect()
+}
+
+fn kinds(events: &Value) -> Vec<&str> {
+    let all = events.as_array().unwrap().iter();
+    all.map(|event| event["type"].as_str().unwrap()).collect()
+}
+
+/// Alice's public room, and bob, who is not in it.
+fn public() -> (Home, Me, Me, String) {
+    let mut home = Home::open();
+    let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
+    let room = create(
+        &mut home,
+        &alice,
+        json!({ "preset": "public_chat", "name": "Tea" }),
+    );
+    (home, alice, bob, room)
+}
+
+#[test]
+fn a_room_begins_with_what_was_asked_for() {
+    let mut home = Home::open();
+    let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
+    let room = create(
+        &mut home,
+        &alice,
+        json!({
+            "name": "Tea", "topic": "and biscuits", "preset": "trusted_private_chat",
+            "invite": [bob.user_id], "is_direct": true,
+            "creation_content": { "type": "m.space" },
+            "initial_state": [{ "type": "org.example.a", "content": { "b": 1 } }],
+            "power_level_content_override": { "invite": 50 },
+        }),
+    );
+    let state = look(&mut home, &alice, &room, "state").ok();
+    assert_eq!(
+        kinds(&state),
+        [
+            "m.room.create",
+            "m.room.member",
+            "m.room.power_levels",
+            "m.room.join_rules",
+            "m.room.history_visibility",
+            "m.room.guest_access",
+            "org.example.a",
+            "m.room.name",
+            "m.room.topic",
+            "m.room.member",
+        ]
+    );
+    assert!(state[0]["event_id"].is_string() && state[0]["room_id"] == room);
+    let mut part = |name: &str| look(&mut home, &alice, &room, &format!("state/{name}")).ok();
+    assert_eq!(
+        part("m.room.create/"),
+        json!({ "room_version": "11", "type": "m.space" })
+    );
+    assert_eq!(part("org.example.a/"), json!({ "b": 1 }));
+    let levels = part("m.room.power_levels/");
+    assert_eq!(
+        levels["users"],
+        json!({ alice.user_id.clone(): 100, bob.user_id.clone(): 100 })
+    );
+    assert_eq!(levels["invite"], 50);
+    let invited = part(&format!("m.room.member/{}", bob.user_id));
+    assert_eq!(
+        invited,
+        json!({ "membership": "invite", "is_direct": true })
+    );
+    look(&mut home, &alice, &room, "state/m.room.avatar/").err(404, "M_NOT_FOUND");
+}
+
+#[test]
+fn what_a_new_room_cannot_have_is_refused() {
+    let mut home = Home::open();
+    let alice = home.sign_up("alice");
+    for (body, code) in [
+        (
+            json!({ "room_version": "99" }),
+            "M_UNSUPPORTED_ROOM_VERSION",
+        ),
+        (json!({ "room_alias_name": "tea" }), "M_INVALID_PARAM"),
+        (json!({ "creation_content": 7 }), "M_BAD_JSON"),
+    ] {
+        home.post_as(&alice.token, CREATE, body).err(400, code);
+    }
+    let nobody = json!({ "invite": ["@nobody:private.localhost"] });
+    home.post_as(&alice.token, CREATE, nobody)
+        .err(404, "M_NOT_FOUND");
+    let elsewhere = json!({ "invite": ["@alice:elsewhere.example"] });
+    home.post_as(&alice.token, CREATE, elsewhere)
+        .err(404, "M_NOT_FOUND");
+    // Nothing is left of the rooms that were not made.
+    let joined = home
+        .get_as(&alice.token, "/_matrix/client/v3/joined_rooms")
+        .ok();
+    assert_eq!(joined, json!({ "joined_rooms": [] }));
+}
+
+#[test]
+fn a_transaction_happens_once() {
+    let (mut home, alice, bob, room) = public();
+    enter(&mut home, &bob, &room, "join").ok();
+    let first = say(&mut home, &alice, &room, "1", "hello");
+    assert_eq!(say(&mut home, &alice, &room, "1", "said otherwise"), first);
+    // Another transaction, another endpoint, another person's and another device's are others.
+    assert_ne!(say(&mut home, &alice, &room, "2", "again"), first);
+    put(
+        &mut home,
+        &alice,
+        &room,
+        "send/org.example.other/1",
+        json!({}),
+    )
+    .ok();
+    say(&mut home, &bob, &room, "1", "hello from bob");
+    let phone = home.sign_in("alice");
+    assert_ne!(say(&mut home, &phone, &room, "1", "from the phone"), first);
+
+    let mine = look(&mut home, &alice, &room, &format!("event/{first}")).ok();
+    assert_eq!(mine["unsigned"], json!({ "transaction_id": "1" }));
+    let seen = look(&mut home, &phone, &room, &format!("event/{first}")).ok();
+    assert_eq!(seen.get("unsigned"), None, "it is another device's");
+    let all = look(&mut home, &alice, &room, "messages?dir=f&limit=100").ok();
+    assert_eq!(
+        said(&all["chunk"]),
+        ["hello", "again", "hello from bob", "from the phone"]
+    );
+}
+
+#[test]
+fn a_transaction_outlives_the_token_that_it_was_made_with() {
+    let mut home = Home::open();
+    let body = json!({ "username": "alice", "password": crate::PASSWORD, "refresh_token": true });
+    let answer = home.register(body).ok();
+    let mut alice = Me::of(&answer);
+    let room = create(&mut home, &alice, json!({}));
+    let first = say(&mut home, &alice, &room, "1", "hello");
+    let refresh = json!({ "refresh_token": answer["refresh_token"] });
+    let renewed = home.post("/_matrix/client/v3/refresh", refresh).ok();
+    alice.token = text(&renewed, "access_token");
+    assert_eq!(say(&mut home, &alice, &room, "1", "hello"), first);
+}
+
+#[test]
+fn only_who_is_in_a_room_sees_it_or_speaks_in_it() {
+    let (mut home, alice, bob, room) = public();
+    let spoken = json!({ "body": "x" });
+    for rest in [
+        "state",
+        "members",
+        "joined_members",
+        "messages?dir=b",
+        "state/m.room.name/",
+    ] {
+        look(&mut home, &bob, &room, rest).err(403, "M_FORBIDDEN");
+        look(&mut home, &bob, "!none:private.localhost", rest).err(403, "M_FORBIDDEN");
+    }
+    put(
+        &mut home,
+        &bob,
+        &room,
+        "send/m.room.message/1",
+        spoken.clone(),
+    )
+    .err(403, "M_FORBIDDEN");
+    put(
+        &mut home,
+        &bob,
+        &room,
+        "state/m.room.name/",
+        json!({ "name": "Mine" }),
+    )
+    .err(403, "M_FORBIDDEN");
+    enter(&mut home, &bob, &room, "leave").err(403, "M_FORBIDDEN");
+    enter(&mut home, &bob, &room, "join").ok();
+    enter(&mut home, &bob, &room, "join").ok();
+    put(&mut home, &bob, &room, "send/m.room.message/1", spoken).ok();
+    // He may speak, and not change the room.
+    put(
+        &mut home,
+        &bob,
+        &room,
+        "state/m.room.name/",
+        json!({ "name": "Mine" }),
+    )
+    .err(403, "M_FORBIDDEN");
+    let own = format!("state/m.room.member/{}", alice.user_id);
+    put(
+        &mut home,
+        &alice,
+        &room,
+        &own,
+        json!({ "membership": "join" }),
+    )
+    .err(403, "M_FORBIDDEN");
+    enter(&mut home, &bob, &room, "leave").ok();
+    look(&mut home, &bob, &room, "state").err(403, "M_FORBIDDEN");
+    let members = look(&mut home, &alice, &room, "joined_members").ok();
+    assert_eq!(members, json!({ "joined": { alice.user_id: {} } }));
+}
+
+#[test]
+fn a_private_room_takes_those_who_are_invited() {
+    let mut home = Home::open();
+    let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
+    let room = create(&mut home, &alice, json!({}));
+    enter(&mut home, &bob, &room, "join").err(403, "M_FORBIDDEN");
+    enter(&mut home, &bob, "!none:private.localhost", "join").err(404, "M_NOT_FOUND");
+    home.post_as(
+        &bob.token,
+        "/_matrix/client/v3/join/%23tea:private.localhost",
+        json!({}),
+    )
+    .err(404, "M_NOT_FOUND");
+    let invite = json!({ "user_id": bob.user_id });
+    home.post_as(&bob.token, &room_path(&room, "invite"), invite.clone())
+        .err(403, "M_FORBIDDEN");
+    home.post_as(&alice.token, &room_path(&room, "invite"), invite.clone())
+        .ok();
+    let news = sync(&mut home, &bob, "");
+    let state = &news["rooms"]["invite"][&room]["invite_state"]["events"];
+    let members = state
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["type"] == "m.room.member");
+    let mut members: Vec<_> = members.map(|it| text(it, "state_key")).collect();
+    members.sort();
+    assert_eq!(members, [alice.user_id.clone(), bob.user_id.clone()]);
+    home.post_as(
+        &bob.token,
+        &format!("/_matrix/client/v3/join/{room}"),
+        json!({}),
+    )
+    .ok();
+    home.post_as(&alice.token, &room_path(&room, "invite"), invite)
+        .err(403, "M_FORBIDDEN");
+    let left = enter(&mut home, &bob, &room, "leave");
+    left.ok();
+    let gone = look(&mut home, &alice, &room, "members?membership=leave").ok();
+    assert_eq!(gone["chunk"][0]["state_key"], bob.user_id.as_str());
+    let there = look(&mut home, &alice, &room, "members?not_membership=leave").ok();
+    assert_eq!(there["chunk"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn messages_are_read_page_by_page_in_both_directions() {
+    let (mut home, alice, _, room) = public();
+    for number in 0..25 {
+        say(
+            &mut home,
+            &alice,
+            &room,
+            &number.to_string(),
+            &number.to_string(),
+        );
+    }
+    for (dir, mut expected) in [
+        ("f", (0..25).collect::<Vec<_>>()),
+        ("b", (0..25).rev().collect()),
+    ] {
+        let (mut from, mut read) = (String::new(), Vec::new());
+        let mut pages = 0;
+        loop {
+            let page = look(
+                &mut home,
+                &alice,
+                &room,
+                &format!("messages?dir={dir}&limit=7{from}"),
+            )
+            .ok();
+            read.extend(said(&page["chunk"]));
+            pages += 1;
+            let Some(end) = page["end"].as_str() else {
+                break;
+            };
+            from = format!("&from={end}");
+        }
+        let expected: Vec<_> = expected.drain(..).map(|it| it.to_string()).collect();
+        assert_eq!(read, expected, "{dir}");
+        assert_eq!(pages, 5, "32 events in pages of 7");
+    }
+    look(&mut home, &alice, &room, "messages?dir=b&from=nonsense").err(400, "M_INVALID_PARAM");
+}
+
+#[test]
+fn a_sync_tells_what_is_new_and_no_more() {
+    let (mut home, alice, bob, room) = public();
+    let first = sync(&mut home, &alice, "");
+    let joined = &first["rooms"]["join"][&room];
+    assert_eq!(joined["summary"]["m.joined_member_count"], 1);
+    assert_eq!(joined["timeline"]["limited"], false);
+    assert_eq!(kinds(&joined["timeline"]["events"]).len(), 7);
+
+    // Nothing new is said by the same token.
+    let same = since(&mut home, &alice, &first);
+    assert_eq!(same, json!({ "next_batch": first["next_batch"] }));
+    let other = create(&mut home, &bob, json!({}));
+    assert_eq!(since(&mut home, &alice, &first), same, "it is not her room");
+
+    say(&mut home, &alice, &room, "1", "hello");
+    let second = since(&mut home, &alice, &first);
+    let timeline = &second["rooms"]["join"][&room]["timeline"];
+    assert_eq!(said(&timeline["events"]), ["hello"]);
+    assert_eq!(timeline["events"][0]["unsigned"]["transaction_id"], "1");
+    assert_eq!(second["rooms"]["join"][&room]["state"]["events"], json!([]));
+    assert_eq!(timeline["events"][0].get("room_id"), None);
+
+    // Who comes in sees the room whole.
+    let before = sync(&mut home, &bob, "");
+    enter(&mut home, &bob, &room, "join").ok();
+    let news = since(&mut home, &bob, &before);
+    let mine = &news["rooms"]["join"][&room];
+    assert_eq!(said(&mine["timeline"]["events"]), ["hello"]);
+    assert_eq!(news["rooms"]["join"].get(&other), None, "nothing new there");
+    assert_eq!(mine["summary"]["m.heroes"], json!([alice.user_id]));
+
+    enter(&mut home, &bob, &room, "leave").ok();
+    say(&mut home, &alice, &room, "2", "behind his back");
+    let after = since(&mut home, &bob, &news);
+    let left = &after["rooms"]["leave"][&room]["timeline"]["events"];
+    assert_eq!(kinds(left), ["m.room.member"]);
+    assert_eq!(since(&mut home, &bob, &after).get("rooms"), None);
+    assert_eq!(sync(&mut home, &bob, "")["rooms"].get("leave"), None);
+}
+
+#[test]
+fn a_gap_is_said_and_can_be_filled() {
+    let (mut home, alice, _, room) = public();
+    let first = sync(&mut home, &alice, "");
+    put(
+        &mut home,
+        &alice,
+        &room,
+        "state/m.room.topic/",
+        json!({ "topic": "gaps" }),
+    )
+    .ok();
+    for number in 0..15 {
+        say(
+            &mut home,
+            &alice,
+            &room,
+            &number.to_string(),
+            &number.to_string(),
+        );
+    }
+    let batch = first["next_batch"].as_str().unwrap().to_owned();
+    let filter = r#"{"room":{"timeline":{"limit":5}}}"#;
+    let news = sync(
+        &mut home,
+        &alice,
+        &format!("?since={batch}&filter={filter}"),
+    );
+    let room_news = &news["rooms"]["join"][&room];
+    assert_eq!(room_news["timeline"]["limited"], true);
+    assert_eq!(
+        said(&room_news["timeline"]["events"]),
+        ["10", "11", "12", "13", "14"]
+    );
+    assert_eq!(kinds(&room_news["state"]["events"]), ["m.room.topic"]);
+    let back = text(&room_news["timeline"], "prev_batch");
+    let rest = format!("messages?dir=b&from={back}&to={batch}&limit=100");
+    let gap = look(&mut home, &alice, &room, &rest).ok();
+    let expected: Vec<_> = (0..10).rev().map(|it| it.to_string()).collect();
+    assert_eq!(said(&gap["chunk"]), expected);
+    assert_eq!(gap.get("end"), None);
+    home.get_as(&alice.token, "/_matrix/client/v3/sync?filter=7")
+        .err(400, "M_INVALID_PARAM");
+    home.get_as(&alice.token, "/_matrix/client/v3/sync?since=x")
+        .err(400, "M_INVALID_PARAM");
+}
+
+#[test]
+fn state_that_is_set_as_it_is_makes_no_event() {
+    let (mut home, alice, _, room) = public();
+    let mut set = |topic: &str| {
+        let body = json!({ "topic": topic });
+        text(
+            &put(&mut home, &alice, &room, "state/m.room.topic/", body).ok(),
+            "event_id",
+        )
+    };
+    let first = set("a");
+    assert_eq!(set("a"), first);
+    assert_ne!(set("b"), first);
+    assert_ne!(set("a"), first);
+    let event = look(&mut home, &alice, &room, "state/m.room.topic/?format=event").ok();
+    assert_eq!(event["content"], json!({ "topic": "a" }));
+    assert_eq!(event["state_key"], "");
+}
+
+#[test]
+fn what_is_too_large_is_refused() {
+    let (mut home, alice, _, room) = public();
+    let body = json!({ "body": "x".repeat(65_000) });
+    put(&mut home, &alice, &room, "send/m.room.message/1", body).err(413, "M_TOO_LARGE");
+    let kind = "k".repeat(256);
+    put(
+        &mut home,
+        &alice,
+        &room,
+        &format!("send/{kind}/1"),
+        json!({}),
+    )
+    .err(413, "M_TOO_LARGE");
+    let body = json!({ "body": "x".repeat(63_000) });
+    put(&mut home, &alice, &room, "send/m.room.message/1", body).ok();
+    put(
+        &mut home,
+        &alice,
+        &room,
+        "send/m.room.message/2",
+        json!(["no object"]),
+    )
+    .err(400, "M_BAD_JSON");
+}
+
+#[test]
+fn who_sends_too_often_waits_and_a_repetition_does_not_count() {
+    let limits = Limits::default().with_sending(Limit::new(1.0, 2));
+    let mut home = Home::new(Config::default().with_limits(limits));
+    let alice = home.sign_up("alice");
+    let room = create(&mut home, &alice, json!({}));
+    let first = say(&mut home, &alice, &room, "1", "a");
+    say(&mut home, &alice, &room, "2", "b");
+    let third = put(
+        &mut home,
+        &alice,
+        &room,
+        "send/m.room.message/3",
+        json!({ "body": "c" }),
+    );
+    assert_eq!(third.err(429, "M_LIMIT_EXCEEDED")["retry_after_ms"], 1000);
+    assert_eq!(say(&mut home, &alice, &room, "1", "a"), first);
+    home.wait(Duration::from_secs(1));
+    say(&mut home, &alice, &room, "3", "c");
+}
+
+#[test]
+fn guests_and_the_suspended_have_no_say() {
+    let mut home = Home::new(Config::default().with_guests(true).with_admin("root"));
+    let (root, alice) = (home.sign_up("root"), home.sign_up("alice"));
+    let room = create(&mut home, &alice, json!({ "preset": "public_chat" }));
+    let path = format!("/_matrix/client/v1/admin/suspend/{}", alice.user_id);
+    home.call_as(
+        &root.token,
+        Method::Put,
+        &path,
+        json!({ "suspended": true }),
+    )
+    .ok();
+    put(&mut home, &alice, &room, "send/m.room.message/1", json!({})).err(403, "M_USER_SUSPENDED");
+    look(&mut home, &alice, &room, "state").ok();
+    enter(&mut home, &alice, &room, "leave").ok();
+    let guest = home
+        .post("/_matrix/client/v3/register?kind=guest", json!({}))
+        .ok();
+    home.post_as(&text(&guest, "access_token"), CREATE, json!({}))
+        .err(403, "M_GUEST_ACCESS_FORBIDDEN");
+}
