@@ -1,4 +1,5 @@
-//! The echo bot of `examples/`, as the program that it is, on a real Synapse.
+//! The echo bot of `examples/`, as the program that it is, on a real Synapse and on the embedded
+//! homeserver.
 
 use std::{
     env,
@@ -16,6 +17,7 @@ use matricula::{
     },
     register,
 };
+use matricula_homeserver::{Config, Options, Server};
 use tempfile::TempDir;
 
 use crate::live::{Synapse, unique};
@@ -89,15 +91,27 @@ async fn conversation(person: &Session, until: usize) -> Vec<(String, String, St
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn is_invited_joins_and_echoes_each_message_once() {
-    let server = Synapse::of("open");
+    echoes_each_message_once(Synapse::of("open").url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_does_on_the_embedded_homeserver() {
+    let server = Server::start(Options::new(Config::default()))
+        .await
+        .unwrap();
+    echoes_each_message_once(server.url().as_str()).await;
+    server.stop().await;
+}
+
+async fn echoes_each_message_once(server: &str) {
     let home = tempfile::tempdir().unwrap();
-    let echo = register(server.url())
+    let echo = register(server)
         .username(format!("bot-{}", unique()))
         .keep_in(AccountStore::new(home.path()))
         .await
         .unwrap();
     let echo = echo.account().user_id.clone();
-    let person = register(server.url()).username(unique()).await.unwrap();
+    let person = register(server).username(unique()).await.unwrap();
     let me = person.account().user_id.to_string();
     let _bot = Bot::start(&home);
 

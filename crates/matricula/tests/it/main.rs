@@ -4,6 +4,7 @@
 mod browser;
 mod changes;
 mod driving;
+mod durable_sender;
 mod live;
 mod live_account;
 mod live_addresses;
