@@ -47,6 +47,7 @@ mod account;
 mod address;
 mod administration;
 mod appservice;
+pub mod bulk;
 mod conversation;
 mod discovery;
 mod error;

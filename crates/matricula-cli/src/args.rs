@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod admin;
+pub(crate) mod bulk;
 mod discover;
 mod method;
 
@@ -139,8 +140,12 @@ pub(crate) enum Command {
         matricula register example.org --username alice\n  \
         printf %s \"$PASSWORD\" | matricula register example.org --username alice --password-stdin\n  \
         matricula register example.org --token-file invitation.txt --accept-terms --json\n  \
-        matricula register --upgrade-guest --password-file password.txt",
-    group(ArgGroup::new("from_stdin").args(["password_stdin", "token_stdin"]))
+        matricula register --upgrade-guest --password-file password.txt\n  \
+        matricula register --from users.csv --run autumn        a list, as an administrator",
+    group(ArgGroup::new("from_stdin").args(["password_stdin", "token_stdin"])),
+    group(ArgGroup::new("somewhere").args(["server", "run"]).multiple(true)),
+    group(ArgGroup::new("somebody").args(["username", "from", "run"]).multiple(true)),
+    group(ArgGroup::new("with_account").args(["upgrade_guest", "from", "run"]).multiple(true))
 )]
 pub(crate) struct Register {
     /// A homeserver, like example.org or https://matrix.example.org; without one, a private one on
@@ -168,7 +173,7 @@ pub(crate) struct Register {
     #[arg(long, value_name = "COUNTRY:NUMBER", conflicts_with = "guest")]
     pub(crate) phone: Option<Phone>,
     /// Register a user of an application service, with the as_token in this file
-    #[arg(long, value_name = "FILE", requires = "server", requires = "username", conflicts_with_all = ["password_stdin", "password_file", "token_file", "token_stdin", "email", "phone", "refresh_token", "guest", "upgrade_guest", "resume"])]
+    #[arg(long, value_name = "FILE", requires = "somewhere", requires = "somebody", conflicts_with_all = ["password_stdin", "password_file", "token_file", "token_stdin", "email", "phone", "refresh_token", "guest", "upgrade_guest", "resume"])]
     pub(crate) appservice_token_file: Option<PathBuf>,
     /// Accept the server's terms
     #[arg(long)]
@@ -179,8 +184,9 @@ pub(crate) struct Register {
     /// Make a user of a guest whose account is kept here; the user id stays
     #[arg(long, conflicts_with_all = ["server", "username", "guest", "resume", "method", "paste"])]
     pub(crate) upgrade_guest: bool,
-    /// Which guest, like @17:example.org; without one, the account used last
-    #[arg(long, value_name = "USER_ID", requires = "upgrade_guest")]
+    /// Which guest, or with a list which administrator, like @17:example.org; without one, the account
+    /// used last
+    #[arg(long, value_name = "USER_ID", requires = "with_account")]
     pub(crate) account: Option<String>,
     /// Make the account without signing in to it
     #[arg(long)]
@@ -213,6 +219,8 @@ pub(crate) struct Register {
     /// Print the requests instead of sending them, secrets masked
     #[arg(long, conflicts_with = "resume")]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) bulk: bulk::Bulk,
 }
 
 #[derive(Debug, clap::Args)]

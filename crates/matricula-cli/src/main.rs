@@ -35,12 +35,16 @@ fn run(args: Args, report: &Report) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("no runtime: {error}")))?;
-    // The homeserver is stopped with Ctrl-C, which is then no interruption.
-    let is_homeserver = matches!(args.command, args::Command::Homeserver(_));
+    // The homeserver is stopped with Ctrl-C, which is then no interruption, and so is a run.
+    let stops_itself = match &args.command {
+        args::Command::Homeserver(_) => true,
+        args::Command::Register(options) => options.bulk.is_wanted(),
+        _ => false,
+    };
     let result = runtime.block_on(async {
         tokio::select! {
             result = commands::run(args, report) => result,
-            _ = tokio::signal::ctrl_c(), if !is_homeserver => Err(Failure::Interrupted),
+            _ = tokio::signal::ctrl_c(), if !stops_itself => Err(Failure::Interrupted),
         }
     });
     // What still runs in the background is given up: everything that counts is stored.

@@ -63,6 +63,11 @@ impl Home {
         self
     }
 
+    /// Where runs of bulk registration are kept.
+    pub fn runs(&self) -> PathBuf {
+        self.state.join("runs")
+    }
+
     /// The private homeserver's directory.
     pub fn private_homeserver(&self) -> PathBuf {
         self.state.join("homeserver")

@@ -1,6 +1,8 @@
 #![doc = include_str!("lib.md")]
 
 mod browser;
+#[cfg(feature = "bulk")]
+pub mod bulk;
 mod drive;
 mod durable;
 mod error;

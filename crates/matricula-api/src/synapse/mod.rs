@@ -28,7 +28,9 @@ pub use tokens::{
     CreateRegistrationToken, DeleteRegistrationToken, DeleteRegistrationTokenResponse,
     ListRegistrationTokens, ListRegistrationTokensResponse, RegistrationToken,
 };
-pub use users::{GetUser, PutUser, User, UserChange};
+pub use users::{
+    DeactivateUser, DeactivateUserResponse, GetUser, PutUser, User, UserAddress, UserChange,
+};
 
 /// All of the above.
 pub const OPERATIONS: &[Operation] = &[
@@ -36,6 +38,7 @@ pub const OPERATIONS: &[Operation] = &[
     RegisterBySecret::OPERATION,
     GetUser::OPERATION,
     PutUser::OPERATION,
+    DeactivateUser::OPERATION,
     CreateRegistrationToken::OPERATION,
     ListRegistrationTokens::OPERATION,
     DeleteRegistrationToken::OPERATION,

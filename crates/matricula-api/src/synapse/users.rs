@@ -8,6 +8,7 @@ use crate::{ApiError, Endpoint, UserId, object::object, wire};
 
 const PATH: &str = "/_synapse/admin/v2/users/{userId}";
 const PARTS: &[&str] = &["/_synapse/admin/v2/users/"];
+const DEACTIVATE: &str = "/_synapse/admin/v1/deactivate/{userId}";
 
 /// `GET /_synapse/admin/v2/users/{userId}`: what the server knows of a user.
 ///
@@ -61,6 +62,18 @@ impl Endpoint for GetUser {
 }
 
 object! {
+    /// An address of a user.
+    pub struct UserAddress {
+        required {
+            /// `email` or `msisdn`.
+            medium: String = "medium" as text,
+            /// The address, or the phone number in its international form without the `+`.
+            address: String = "address" as text,
+        }
+    }
+}
+
+object! {
     /// What a [`PutUser`] says of the user.
     pub struct UserChange {
         optional {
@@ -70,6 +83,8 @@ object! {
             displayname: String = "displayname" as text,
             /// Whether it is an administrator.
             admin: bool = "admin",
+            /// The addresses that it has from then on; nobody proves that they are the user's.
+            threepids: Vec<UserAddress> = "threepids",
         }
     }
 }
@@ -101,6 +116,53 @@ impl Endpoint for PutUser {
     }
 
     fn read_success(response: &Response) -> Result<User, ApiError> {
+        wire::read(response)
+    }
+}
+
+/// `POST /_synapse/admin/v1/deactivate/{userId}`: shuts an account for good. Its name stays taken.
+///
+/// Token: an administrator's. 404 where there is no such user.
+/// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#deactivate-account)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeactivateUser {
+    /// Who.
+    pub user_id: UserId,
+    /// Whether what the user has said is hidden from those who join later.
+    pub erase: bool,
+}
+
+object! {
+    /// What the server answers to [`DeactivateUser`].
+    pub struct DeactivateUserResponse {
+        optional {
+            /// Whether the addresses could be taken from the identity server: `success` or
+            /// `no-support`.
+            id_server_unbind_result: String = "id_server_unbind_result" as text,
+        }
+    }
+}
+
+impl Endpoint for DeactivateUser {
+    const OPERATION: Operation = Operation::new(
+        Api::Client,
+        "synapseDeactivateUser",
+        Method::Post,
+        DEACTIVATE,
+    )
+    .with_auth(OperationAuth::Required)
+    .with_retry(Retry::Idempotent);
+
+    type Response = DeactivateUserResponse;
+
+    fn job(&self, server: &ServerUrl) -> Job {
+        let parts = ["/_synapse/admin/v1/deactivate/"];
+        let url = wire::address(server, &parts, &[self.user_id.as_str()]);
+        let body = serde_json::json!({ "erase": self.erase });
+        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(&body))
+    }
+
+    fn read_success(response: &Response) -> Result<DeactivateUserResponse, ApiError> {
         wire::read(response)
     }
 }

@@ -3,7 +3,7 @@
 use matricula_api::{
     Endpoint, by_hand,
     synapse::{
-        CreateRegistrationToken, DeleteRegistrationToken, GetNonce, GetUser,
+        CreateRegistrationToken, DeactivateUser, DeleteRegistrationToken, GetNonce, GetUser,
         ListRegistrationTokens, PutUser, RegisterBySecret, RegistrationToken, User, UserChange,
     },
 };
@@ -44,6 +44,10 @@ fn each_request_goes_where_synapse_serves_it() {
             user_id: user_id(),
             user,
         }),
+        line(&DeactivateUser {
+            user_id: user_id(),
+            erase: false,
+        }),
         line(&CreateRegistrationToken::default()),
         line(&ListRegistrationTokens::default()),
         line(&ListRegistrationTokens { valid: Some(false) }),
@@ -58,6 +62,7 @@ fn each_request_goes_where_synapse_serves_it() {
             "POST /_synapse/admin/v1/register",
             "GET /_synapse/admin/v2/users/%40b%2Fob%3Aexample.org",
             "PUT /_synapse/admin/v2/users/%40b%2Fob%3Aexample.org",
+            "POST /_synapse/admin/v1/deactivate/%40b%2Fob%3Aexample.org",
             "POST /_synapse/admin/v1/registration_tokens/new",
             "GET /_synapse/admin/v1/registration_tokens",
             "GET /_synapse/admin/v1/registration_tokens?valid=false",
@@ -81,7 +86,7 @@ fn all_but_those_with_the_secret_take_an_administrators_token() {
         };
         assert_eq!(operation.auth, auth, "{}", operation.id);
     }
-    assert_eq!(operations.len(), 7);
+    assert_eq!(operations.len(), 8);
 }
 
 #[test]

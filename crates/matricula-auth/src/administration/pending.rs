@@ -22,7 +22,7 @@ impl PendingUser {
         format!("{server} {user}")
     }
 
-    pub(super) fn given(password: Secret) -> Self {
+    pub(crate) fn given(password: Secret) -> Self {
         Self {
             password,
             made: false,

@@ -3,7 +3,7 @@
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError, UserId,
     client::login::Login,
-    synapse::{GetUser, PutUser, User, UserChange},
+    synapse::{GetUser, PutUser, User, UserAddress, UserChange},
 };
 use matricula_job::{
     Auth, Cx, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, Timestamp,
@@ -43,6 +43,7 @@ pub struct UserCreation {
     given: Option<Secret>,
     is_admin: bool,
     display_name: Option<String>,
+    email: Option<String>,
     data: Value,
     /// What is or was to be set, once it is stored.
     pending: Option<PendingUser>,
@@ -76,6 +77,7 @@ impl UserCreation {
             given: None,
             is_admin: false,
             display_name: None,
+            email: None,
             data: administrator.data.clone(),
             pending: None,
             phase: Phase::New,
@@ -102,6 +104,13 @@ impl UserCreation {
     #[must_use]
     pub fn with_display_name(mut self, name: impl Into<String>) -> Self {
         self.display_name = Some(name.into());
+        self
+    }
+
+    /// Gives the user this email address; nobody proves that it is the user's.
+    #[must_use]
+    pub fn with_email(mut self, address: impl Into<String>) -> Self {
+        self.email = Some(address.into());
         self
     }
 
@@ -138,6 +147,8 @@ impl UserCreation {
             .password(pending.password.clone())
             .admin(self.is_admin);
         user.displayname = self.display_name.clone();
+        let email = self.email.clone();
+        user.threepids = email.map(|address| vec![UserAddress::new("email", address)]);
         self.pending = Some(pending);
         self.phase = Phase::Creating;
         let request = PutUser {

@@ -58,6 +58,8 @@ pub struct Registration {
     /// The only way that is to be taken.
     #[serde(default)]
     only_way: Option<Flow>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    no_name_check: bool,
     wishes: Wishes,
     /// Whether the password was made here and must be kept with the account.
     password_made: bool,
@@ -143,6 +145,7 @@ impl Registration {
             prefers_sso: facts.prefers_sso(),
             password_policy: facts.password_policy.clone(),
             only_way: None,
+            no_name_check: false,
             wishes,
             password_made: false,
             data: Value::Null,
@@ -158,6 +161,14 @@ impl Registration {
             tries: 0,
             last_effect: 0,
         }
+    }
+
+    /// Does not ask beforehand whether the name is free: the registration itself tells, and some servers
+    /// answer the question to one at a time.
+    #[must_use]
+    pub fn without_name_check(mut self) -> Self {
+        self.no_name_check = true;
+        self
     }
 
     /// Takes this way through the server's stages and no other; where it is not offered, the
@@ -308,7 +319,7 @@ impl Registration {
     fn begin_with_name(&mut self, turn: &mut Turn) {
         // The name of a guest who becomes a user is taken: by the guest.
         let is_new = self.wishes.kind == AccountKind::User && self.wishes.upgrade.is_none();
-        if self.wishes.username.is_some() && is_new {
+        if self.wishes.username.is_some() && is_new && !self.no_name_check {
             self.check_name(turn);
         } else {
             self.register(None, turn);

@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod api;
 mod appservice;
+mod bulk;
 mod discover;
 mod dry_run;
 mod homeserver;
@@ -88,6 +89,9 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
         global: &args.global,
     };
     match args.command {
+        Command::Register(options) if options.bulk.is_wanted() => {
+            bulk::run(&context, *options).await
+        }
         Command::Register(options) => register::run(&context, *options).await,
         Command::Login(options) => login::run(&context, options).await,
         Command::Logout(options) => session::log_out(&context, options).await,

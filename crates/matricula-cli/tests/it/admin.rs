@@ -16,7 +16,7 @@ const USERS: &str = "/_synapse/admin/v2/users/";
 const TOKENS: &str = "/_synapse/admin/v1/registration_tokens";
 
 /// Makes an administrator of the site with its shared secret.
-fn administrator(site: &Site, home: &Home) -> String {
+pub(crate) fn administrator(site: &Site, home: &Home) -> String {
     home.file("secret", site.told("/shared_secret"));
     let (name, url) = (unique("boss"), &site.url);
     let line =

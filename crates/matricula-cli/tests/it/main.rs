@@ -10,6 +10,7 @@ mod api_call;
 mod appservice;
 mod asking;
 mod browser;
+mod bulk;
 mod canary;
 mod command;
 mod discover;

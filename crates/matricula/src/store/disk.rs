@@ -9,7 +9,7 @@ use std::{
 use super::StoreError;
 
 /// Makes the directory, for its owner alone.
-pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -46,7 +46,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 }
 
 /// Old or new, never half: written beside, made durable, renamed into place.
-pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), StoreError> {
     let beside = path.with_added_extension("new");
     let write = || {
         // One that a crash left behind may have been made by somebody else, with other rights.

@@ -1,7 +1,7 @@
 //! The file that accounts and half-done registrations are kept in.
 
 mod content;
-mod disk;
+pub(crate) mod disk;
 mod error;
 mod seal;
 mod sealing;

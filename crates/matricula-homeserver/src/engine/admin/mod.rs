@@ -33,6 +33,8 @@ impl Call<'_> {
             (["v2", "users", user], Method::Get) => self.user_for_admin(cx, user)?,
             (["v2", "users", user], Method::Put) => self.put_user(cx, user)?,
             (["v2", "users", _], _) => wrong_method(&[Method::Get, Method::Put]),
+            (["v1", "deactivate", user], Method::Post) => self.deactivate_user(cx, user)?,
+            (["v1", "deactivate", _], _) => wrong_method(&[Method::Post]),
             (["v1", "registration_tokens"], Method::Get) => self.list_tokens(cx)?,
             (["v1", "registration_tokens"], _) => wrong_method(&[Method::Get]),
             (["v1", "registration_tokens", "new"], Method::Post) => self.new_token(cx)?,

@@ -31,6 +31,13 @@ struct Change {
     suspended: Option<bool>,
 }
 
+/// How an account is shut.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Deactivation {
+    erase: bool,
+}
+
 mod secret {
     use matricula_job::Secret;
     use serde::{Deserialize, Deserializer};
@@ -75,6 +82,22 @@ impl Call<'_> {
             reply.status = 201;
         }
         Ok(reply)
+    }
+
+    pub(super) fn deactivate_user(&self, cx: &Cx<'_>, user_id: &str) -> Result<Reply, Fault> {
+        let admin = self.administrator(cx.now)?;
+        let how: Deactivation = self.body()?;
+        let localpart = self.local(user_id)?;
+        let user = login::account(self.tx, &localpart)?.ok_or_else(no_such_user)?;
+        let change = Change {
+            deactivated: Some(true),
+            ..Change::default()
+        };
+        self.check(&change, user.id == admin.user)?;
+        self.deactivate(user.id, how.erase)?;
+        Ok(Reply::json(
+            &json!({ "id_server_unbind_result": "success" }),
+        ))
     }
 
     /// Before anything is changed.

@@ -1,0 +1,319 @@
+//! The conversation that makes the account of one row, by the route of the run.
+
+use matricula_api::UserId;
+use matricula_job::{Cx, EffectId, Job, Machine, Patch, Secret, ServerUrl, Step};
+
+use super::{Entry, Route, Stage};
+use crate::{
+    Account, AppserviceRegistration, AuthError, Effect, Event, Input, NewUser, Notice, PendingUser,
+    Registration, Reply, ServerFacts, SharedSecretRegistration, UserCreation, Wishes,
+    account::tables,
+};
+
+/// What opens the server for a run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Access {
+    /// The session of an administrator.
+    Admin(Box<Account>),
+    /// The secret that the server shares with whoever runs it.
+    SharedSecret {
+        /// Where.
+        facts: Box<ServerFacts>,
+        /// It.
+        secret: Secret,
+    },
+    /// A registration token.
+    Token {
+        /// Where.
+        facts: Box<ServerFacts>,
+        /// It.
+        token: Secret,
+        /// Whether the server's terms are accepted in the name of the new users.
+        accept_terms: bool,
+    },
+    /// The token of an application service.
+    Appservice {
+        /// Where.
+        facts: Box<ServerFacts>,
+        /// It.
+        token: Secret,
+    },
+}
+
+impl Access {
+    /// Which way it is.
+    pub fn route(&self) -> Route {
+        match self {
+            Self::Admin(_) => Route::Admin,
+            Self::SharedSecret { .. } => Route::SharedSecret,
+            Self::Token { .. } => Route::Token,
+            Self::Appservice { .. } => Route::Appservice,
+        }
+    }
+
+    /// Where.
+    pub fn server(&self) -> &ServerUrl {
+        match self {
+            Self::Admin(account) => &account.server,
+            Self::SharedSecret { facts, .. }
+            | Self::Token { facts, .. }
+            | Self::Appservice { facts, .. } => &facts.server,
+        }
+    }
+}
+
+/// How the conversation of a row ended.
+#[derive(Debug)]
+pub(super) enum End {
+    Made {
+        user_id: UserId,
+        /// Of the session that came with the account and that nobody wants.
+        token: Option<Secret>,
+    },
+    Exists,
+    Refused(String),
+    InDoubt(String),
+    /// Not for the row's sake: no other row would fare better.
+    OfTheRun(AuthError),
+}
+
+/// What a step of a row asks for.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    pub(super) sends: Vec<(EffectId, Box<Job>)>,
+    /// Whether the account may have been made from now on, and what is needed to go on then.
+    pub(super) begun: Option<Option<Secret>>,
+    /// Whether it is certain again whether there is an account.
+    pub(super) is_certain: bool,
+    pub(super) end: Option<End>,
+}
+
+/// Makes the account of one row.
+#[derive(Debug)]
+pub(super) struct Maker {
+    conversation: Talk,
+    /// Whether an answer was lost, here or in an earlier run.
+    is_lost: bool,
+}
+
+#[derive(Debug)]
+enum Talk {
+    Admin(Box<UserCreation>),
+    SharedSecret(Box<SharedSecretRegistration>),
+    Token(Box<Registration>),
+    Appservice(Box<AppserviceRegistration>),
+}
+
+impl Maker {
+    /// For a row as it stands. Fails where the name and the server make no user id, or where what is kept
+    /// of its conversation cannot be read.
+    pub(super) fn new(access: &Access, entry: &Entry) -> Result<Self, End> {
+        let before = match &entry.stage {
+            Stage::Begun { conversation } | Stage::InDoubt { conversation, .. } => {
+                Some(conversation.as_ref())
+            }
+            _ => None,
+        };
+        let password = entry.password.clone().unwrap_or_default();
+        let pending = before.map(|_| PendingUser::given(password.clone()));
+        let name = entry.row.localpart();
+        let conversation = match access {
+            Access::Admin(account) => {
+                Talk::Admin(Box::new(creation(account, entry, password, pending)?))
+            }
+            Access::SharedSecret { facts, secret } => {
+                let mut made = SharedSecretRegistration::new(facts, secret.clone(), name)
+                    .with_password(password);
+                if entry.row.is_admin {
+                    made = made.administrator();
+                }
+                if let Some(shown) = &entry.row.display_name {
+                    made = made.with_display_name(shown.clone());
+                }
+                if let Some(pending) = pending {
+                    made = made.after(pending);
+                }
+                Talk::SharedSecret(Box::new(made))
+            }
+            Access::Token {
+                facts,
+                token,
+                accept_terms,
+            } => Talk::Token(Box::new(match before.flatten() {
+                Some(stored) => Registration::from_stored(stored.expose().as_bytes())
+                    .map_err(|error| End::InDoubt(format!("what is kept of it: {error}")))?
+                    // The token of the earlier run may have been the wrong one.
+                    .with_answers(Wishes {
+                        token: Some(token.clone()),
+                        accept_terms: *accept_terms,
+                        ..Wishes::default()
+                    }),
+                None => {
+                    let wishes = Wishes {
+                        username: Some(name),
+                        password: Some(password),
+                        token: Some(token.clone()),
+                        accept_terms: *accept_terms,
+                        ..Wishes::default()
+                    };
+                    Registration::new(facts, wishes).without_name_check()
+                }
+            })),
+            Access::Appservice { facts, token } => {
+                let made = AppserviceRegistration::new(facts, token.clone(), name);
+                Talk::Appservice(Box::new(made.without_session()))
+            }
+        };
+        Ok(Self {
+            conversation,
+            is_lost: before.is_some(),
+        })
+    }
+
+    pub(super) fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+        let mut turn = Turn::default();
+        if let (Talk::Appservice(_), Input::Start) = (&self.conversation, &input) {
+            // It keeps nothing, and its first request makes the user.
+            turn.begun = Some(None);
+        }
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let (commit, effects) = match &mut self.conversation {
+                Talk::Admin(one) => take(
+                    one.step(cx, input),
+                    &mut self.is_lost,
+                    &mut turn,
+                    |made| match made {
+                        NewUser::Made(account) => End::made(*account),
+                        NewUser::Exists(_) => End::Exists,
+                    },
+                ),
+                Talk::SharedSecret(one) => {
+                    take(one.step(cx, input), &mut self.is_lost, &mut turn, End::made)
+                }
+                Talk::Token(one) => {
+                    take(one.step(cx, input), &mut self.is_lost, &mut turn, End::made)
+                }
+                Talk::Appservice(one) => {
+                    take(one.step(cx, input), &mut self.is_lost, &mut turn, End::made)
+                }
+            };
+            note(&commit, &mut turn);
+            for effect in effects {
+                match effect {
+                    Effect::Send(id, job) => turn.sends.push((id, job)),
+                    Effect::Ask(id, _) => inputs.push(Input::Reply(id, Reply::Nobody)),
+                    // Only people are waited for, and there are none.
+                    Effect::Wait(id, _) => inputs.push(Input::Waited(id)),
+                }
+            }
+        }
+        if matches!(self.conversation, Talk::Appservice(_)) && self.is_lost {
+            // It has no password to tell its user by.
+            turn.end = turn.end.map(|end| match end {
+                End::Made { .. } | End::Exists => End::InDoubt(
+                    "an answer was lost, and the user is there: made by this run, or before it"
+                        .to_owned(),
+                ),
+                other => other,
+            });
+        }
+        turn.is_certain = match &turn.end {
+            Some(End::Made { .. } | End::Exists | End::Refused(_)) => true,
+            // A server that failed in the middle may have made half of it.
+            Some(End::OfTheRun(AuthError::Refused { error, .. })) if error.status >= 500 => false,
+            Some(End::OfTheRun(_)) => !self.is_lost,
+            Some(End::InDoubt(_)) | None => false,
+        };
+        turn
+    }
+}
+
+fn creation(
+    administrator: &Account,
+    entry: &Entry,
+    password: Secret,
+    pending: Option<PendingUser>,
+) -> Result<UserCreation, End> {
+    let server = administrator.user_id.server_name();
+    let user_id = format!("@{}:{server}", entry.row.localpart());
+    let user_id: UserId = match user_id.parse() {
+        Ok(user_id) => user_id,
+        Err(error) => return Err(End::Refused(format!("{user_id:?} is no user id: {error}"))),
+    };
+    let mut creation = UserCreation::new(administrator, user_id).with_password(password);
+    if entry.row.is_admin {
+        creation = creation.administrator();
+    }
+    if let Some(shown) = &entry.row.display_name {
+        creation = creation.with_display_name(shown.clone());
+    }
+    if let Some(email) = &entry.row.email {
+        creation = creation.with_email(email.clone());
+    }
+    Ok(match pending {
+        Some(pending) => creation.after(pending),
+        None => creation,
+    })
+}
+
+fn take<T>(
+    step: Step<Effect, Event<T>>,
+    is_lost: &mut bool,
+    turn: &mut Turn,
+    end: impl Fn(T) -> End,
+) -> (Patch, Vec<Effect>) {
+    for event in step.events {
+        match event {
+            Event::Notice(Notice::Settling(_)) => *is_lost = true,
+            Event::Notice(_) => {}
+            Event::Finished(Ok(made)) => turn.end = Some(end(made)),
+            Event::Finished(Err(error)) => turn.end = Some(End::of(error)),
+        }
+    }
+    (step.commit, step.effects)
+}
+
+/// Reads from what a conversation wants kept how far it has come. Accounts are not kept: their sessions
+/// are given back.
+fn note(commit: &Patch, turn: &mut Turn) {
+    for change in commit.changes() {
+        let conversation = match (&*change.table, &change.value) {
+            (tables::NEW_USERS, Some(_)) => None,
+            (tables::REGISTRATIONS, Some(value)) => {
+                Some(Secret::from(String::from_utf8_lossy(value).into_owned()))
+            }
+            _ => continue,
+        };
+        turn.begun = Some(conversation);
+    }
+}
+
+impl End {
+    fn made(account: Account) -> Self {
+        Self::Made {
+            user_id: account.user_id,
+            token: account.access_token,
+        }
+    }
+
+    /// What a failure means for the row, or for all of them.
+    fn of(error: AuthError) -> Self {
+        match &error {
+            AuthError::NameTaken { .. } => Self::Exists,
+            AuthError::InDoubt { what, .. } | AuthError::MayBeDone { what, .. } => {
+                Self::InDoubt(what.clone())
+            }
+            AuthError::Refused { error: refusal, .. } if refusal.status >= 500 => {
+                Self::OfTheRun(error)
+            }
+            AuthError::NameInvalid { .. }
+            | AuthError::NameReserved { .. }
+            | AuthError::OutsideNamespace { .. }
+            | AuthError::WeakPassword { .. }
+            | AuthError::Refused { .. } => Self::Refused(error.to_string()),
+            _ => Self::OfTheRun(error),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `--undo`: deactivates what a run has made.
+
+use matricula::{
+    auth::AuthError,
+    bulk::{BulkDeactivation, BulkMachine, Ledger, Run, Stage},
+};
+
+use super::{Context, Ended, access, at_once, drive, interruptible, summary, words};
+use crate::{args::Register, failure::Failure, person::Terminal, report::shell_word};
+
+pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(), Failure> {
+    let name = options.bulk.run.clone().unwrap_or_default();
+    let (mut run, about) = Run::existing(&context.home.runs(), &name)?;
+    let opened = interruptible(access::administrator(context, options)).await?;
+    let Some(session) = &opened.session else {
+        return Err(Failure::Interrupted);
+    };
+    let account = session.account();
+    let ledger = run.ledger().clone();
+    if let Some(other) =
+        user_ids(&ledger).find(|id| id.server_name() != account.user_id.server_name())
+    {
+        let what = format!(
+            "{} has no say over {other}; name an administrator there with --account",
+            account.user_id
+        );
+        return Err(Failure::Usage(what));
+    }
+    make_sure(context, options, &ledger)?;
+    let mut machine = BulkDeactivation::new(&account, ledger, at_once(options));
+    let ended = drive(context, &mut run, &mut machine, &opened, "rows").await?;
+    let counts = machine.ledger().counts();
+    let object = summary(&name, counts, Some(&about.result), ended.traffic);
+    context.report.result(&words(counts), &object);
+    told(context, &name, counts.done, ended)
+}
+
+fn told(context: &Context<'_>, name: &str, left: usize, ended: Ended) -> Result<(), Failure> {
+    let next = context.command(&format!("register --run {} --undo", shell_word(name)));
+    let error = match ended.stopped_by {
+        Some(error) => error,
+        None if ended.was_interrupted && left > 0 => AuthError::Cancelled,
+        None => return Ok(()),
+    };
+    let failure = match error {
+        AuthError::Cancelled => Failure::Interrupted,
+        error => matricula::Error::from(error).into(),
+    };
+    Err(Failure::Result {
+        message: format!(
+            "{left} accounts were not deactivated: {}",
+            failure.message()
+        ),
+        exit_code: failure.exit_code(),
+        next: Some(next),
+    })
+}
+
+fn user_ids(ledger: &Ledger) -> impl Iterator<Item = &matricula::api::UserId> {
+    let made = ledger.entries().iter().map(|entry| &entry.stage);
+    made.filter_map(|stage| match stage {
+        Stage::Done { user_id } => Some(user_id),
+        _ => None,
+    })
+}
+
+/// Lists what will be deactivated, and goes on only where that is wanted.
+fn make_sure(context: &Context<'_>, options: &Register, ledger: &Ledger) -> Result<(), Failure> {
+    let counts = ledger.counts();
+    for user_id in user_ids(ledger) {
+        context.report.say(&format!("  {user_id}"));
+    }
+    context.report.warn(&format!(
+        "these {} accounts, which the run has made, are deactivated for good: nobody can sign in to them \
+         any more, and their names cannot be registered again",
+        counts.done
+    ));
+    if counts.in_doubt > 0 {
+        context.report.warn(&format!(
+            "{} rows are in doubt, and are left as they are; go on with the run first to settle them",
+            counts.in_doubt
+        ));
+    }
+    if options.bulk.yes || counts.done == 0 {
+        return Ok(());
+    }
+    let terminal = Terminal::new(context.report, context.no_input);
+    if !terminal.is_there() {
+        return Err(Failure::Usage(
+            "say that you are sure with --yes; nothing was done".into(),
+        ));
+    }
+    match terminal.confirm("Deactivate them for good?")? {
+        true => Ok(()),
+        false => Err(Failure::other("nothing was done")),
+    }
+}

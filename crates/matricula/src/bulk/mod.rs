@@ -1,0 +1,23 @@
+//! Making the accounts of a list, in runs that survive being killed.
+//!
+//! A [`Run`] is a file: what the [machine](matricula_auth::bulk) commits is in it before anything is sent.
+//! Beside it is a result file for people, which has every password before its request is sent.
+
+mod drive;
+mod error;
+mod list;
+mod lookup;
+mod result;
+mod run;
+
+pub use drive::Traffic;
+pub use error::BulkError;
+pub use list::read_list;
+pub use lookup::{Found, look_up};
+pub use result::Format;
+pub use run::{About, Run};
+
+pub use matricula_auth::bulk::{
+    Access, BulkDeactivation, BulkEvent, BulkMachine, BulkRegistration, Counts, Entry, Estimate,
+    Fault, Ledger, NewRow, Route, Stage, estimate, faults,
+};

@@ -1,0 +1,81 @@
+//! The result file of a run: every row with its password and what became of it.
+
+use std::path::Path;
+
+use matricula_auth::bulk::{Entry, Ledger};
+use matricula_job::Secret;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{StoreError, store::disk};
+
+/// In which form results are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Format {
+    /// A header line, then a line a row.
+    #[default]
+    Csv,
+    /// A JSON object a line.
+    Jsonl,
+}
+
+impl Format {
+    /// By the ending of the file's name: CSV, if it is not `.jsonl`.
+    pub fn of(path: &Path) -> Self {
+        let is_jsonl = path.extension().is_some_and(|ending| ending == "jsonl");
+        if is_jsonl { Self::Jsonl } else { Self::Csv }
+    }
+}
+
+const HEADER: [&str; 6] = ["line", "username", "user_id", "password", "status", "why"];
+
+/// Writes the file anew, for its owner alone: old or new, never half.
+pub(super) fn write(path: &Path, format: Format, ledger: &Ledger) -> Result<(), StoreError> {
+    let text = match format {
+        Format::Csv => csv(ledger.entries()),
+        Format::Jsonl => Ok(jsonl(ledger.entries())),
+    };
+    let text = text.map_err(|error| StoreError::Io {
+        path: path.to_owned(),
+        what: "write",
+        error,
+    })?;
+    disk::replace(path, &text)
+}
+
+fn csv(entries: &[Entry]) -> std::io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(HEADER)?;
+    for entry in entries {
+        let stage = &entry.stage;
+        writer.write_record([
+            entry.row.line.to_string().as_str(),
+            &entry.row.localpart(),
+            stage.user_id().map_or("", |user_id| user_id.as_str()),
+            entry.password.as_ref().map_or("", Secret::expose),
+            stage.status(),
+            stage.why().unwrap_or_default(),
+        ])?;
+    }
+    writer.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+fn jsonl(entries: &[Entry]) -> Vec<u8> {
+    let mut text = String::new();
+    for entry in entries {
+        let stage = &entry.stage;
+        let object = json!({
+            "line": entry.row.line,
+            "username": entry.row.localpart(),
+            "user_id": stage.user_id(),
+            "password": entry.password.as_ref().map(Secret::expose),
+            "status": stage.status(),
+            "why": stage.why(),
+        });
+        text += &object.to_string();
+        text.push('\n');
+    }
+    text.into_bytes()
+}
