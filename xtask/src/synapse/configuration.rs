@@ -60,6 +60,9 @@ fn apply(profile: Profile, config: &mut Value, setting: &Setting<'_>) {
         Profile::Ratelimited => {
             config["rc_registration"] = json!({ "per_second": 0.25, "burst_count": 3 });
         }
+        Profile::Paced => {
+            config["rc_registration"] = json!({ "per_second": 5, "burst_count": 10 });
+        }
         Profile::Closed => config["enable_registration"] = json!(false),
         Profile::Policy => {
             config["password_config"] = json!({ "policy": {

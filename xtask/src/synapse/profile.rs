@@ -14,6 +14,7 @@ pub(crate) enum Profile {
     Refresh,
     Shortlived,
     Ratelimited,
+    Paced,
     Closed,
     Policy,
     Email,
@@ -27,7 +28,7 @@ pub(crate) enum Profile {
 }
 
 /// Those of the first list contradict those of the second.
-const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 3] = [
+const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 4] = [
     (
         &[Profile::Closed],
         &[
@@ -35,6 +36,7 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 3] = [
             Profile::Token,
             Profile::Terms,
             Profile::Ratelimited,
+            Profile::Paced,
             Profile::Email,
             Profile::EmailOptional,
             Profile::Msisdn,
@@ -51,6 +53,7 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 3] = [
             Profile::Guests,
             Profile::Shortlived,
             Profile::Ratelimited,
+            Profile::Paced,
             Profile::Closed,
             Profile::Policy,
             Profile::Email,
@@ -63,6 +66,11 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 3] = [
         "a server that delegates lets nobody in itself",
     ),
     (
+        &[Profile::Ratelimited],
+        &[Profile::Paced],
+        "a server has one limit on registration",
+    ),
+    (
         &[Profile::Email],
         &[Profile::EmailOptional],
         "an address is either needed or not",
@@ -70,7 +78,7 @@ const CONTRADICTIONS: [(&[Profile], &[Profile], &str); 3] = [
 ];
 
 impl Profile {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Open,
         Self::Token,
         Self::Terms,
@@ -78,6 +86,7 @@ impl Profile {
         Self::Refresh,
         Self::Shortlived,
         Self::Ratelimited,
+        Self::Paced,
         Self::Closed,
         Self::Policy,
         Self::Email,
@@ -99,6 +108,7 @@ impl Profile {
             Self::Refresh => "refresh",
             Self::Shortlived => "shortlived",
             Self::Ratelimited => "ratelimited",
+            Self::Paced => "paced",
             Self::Closed => "closed",
             Self::Policy => "policy",
             Self::Email => "email",
@@ -120,6 +130,7 @@ impl Profile {
             Self::Guests => "guests may register too",
             Self::Refresh => "access tokens that can be refreshed live 5 seconds",
             Self::Shortlived => "access tokens that cannot be refreshed live 5 seconds",
+            Self::Paced => "10 accounts at once, then 5 a second",
             Self::Ratelimited => "3 accounts at once, then one every 4 seconds",
             Self::Closed => "nobody may register",
             Self::Policy => "passwords: 12 characters, digit, symbol, lower and upper case",

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::synapse::{Leash, Profiles, Server, start as start_server, sweep};
 use crate::workspace::target;
 
-const PROFILES: [&str; 17] = [
+const PROFILES: [&str; 18] = [
     "open",
     "token",
     "terms",
@@ -20,6 +20,7 @@ const PROFILES: [&str; 17] = [
     "refresh",
     "shortlived",
     "ratelimited",
+    "token+paced",
     "closed",
     "policy",
     "email",

@@ -5,8 +5,8 @@ use matricula_job::{Cx, EffectId, Job, Machine, Patch, Secret, ServerUrl, Step};
 
 use super::{Entry, Route, Stage};
 use crate::{
-    Account, AppserviceRegistration, AuthError, Effect, Event, Input, NewUser, Notice, PendingUser,
-    Registration, Reply, ServerFacts, SharedSecretRegistration, UserCreation, Wishes,
+    Account, AppserviceRegistration, AuthError, Effect, Event, Input, Login, NewUser, Notice,
+    PendingUser, Registration, Reply, ServerFacts, SharedSecretRegistration, UserCreation, Wishes,
     account::tables,
 };
 
@@ -93,6 +93,7 @@ pub(super) struct Turn {
 #[derive(Debug)]
 pub(super) struct Maker {
     conversation: Talk,
+    server: ServerUrl,
     /// Whether an answer was lost, here or in an earlier run.
     is_lost: bool,
 }
@@ -102,6 +103,9 @@ enum Talk {
     Admin(Box<UserCreation>),
     SharedSecret(Box<SharedSecretRegistration>),
     Token(Box<Registration>),
+    /// Whose the account is, if there is one; then the registration that follows where it is not the
+    /// run's.
+    SigningIn(Box<Login>, Option<Box<Registration>>),
     Appservice(Box<AppserviceRegistration>),
 }
 
@@ -140,26 +144,14 @@ impl Maker {
                 facts,
                 token,
                 accept_terms,
-            } => Talk::Token(Box::new(match before.flatten() {
-                Some(stored) => Registration::from_stored(stored.expose().as_bytes())
-                    .map_err(|error| End::InDoubt(format!("what is kept of it: {error}")))?
-                    // The token of the earlier run may have been the wrong one.
-                    .with_answers(Wishes {
-                        token: Some(token.clone()),
-                        accept_terms: *accept_terms,
-                        ..Wishes::default()
-                    }),
-                None => {
-                    let wishes = Wishes {
-                        username: Some(name),
-                        password: Some(password),
-                        token: Some(token.clone()),
-                        accept_terms: *accept_terms,
-                        ..Wishes::default()
-                    };
-                    Registration::new(facts, wishes).without_name_check()
-                }
-            })),
+            } => {
+                let wishes = Wishes {
+                    token: Some(token.clone()),
+                    accept_terms: *accept_terms,
+                    ..Wishes::default()
+                };
+                by_token(facts, entry, name, password, wishes)?
+            }
             Access::Appservice { facts, token } => {
                 let made = AppserviceRegistration::new(facts, token.clone(), name);
                 Talk::Appservice(Box::new(made.without_session()))
@@ -167,6 +159,7 @@ impl Maker {
         };
         Ok(Self {
             conversation,
+            server: access.server().clone(),
             is_lost: before.is_some(),
         })
     }
@@ -194,6 +187,28 @@ impl Maker {
                 }
                 Talk::Token(one) => {
                     take(one.step(cx, input), &mut self.is_lost, &mut turn, End::made)
+                }
+                Talk::SigningIn(one, next) => {
+                    let mut step = one.step(cx, input);
+                    let is_not_ours = |event: &Event<Account>| {
+                        matches!(event, Event::Finished(Err(AuthError::WrongPassword { .. })))
+                    };
+                    if step.events.iter().any(is_not_ours)
+                        && let Some(registration) = next.take()
+                    {
+                        self.conversation = Talk::Token(registration);
+                        self.is_lost = false;
+                        inputs.push(Input::Start);
+                        continue;
+                    }
+                    for event in &mut step.events {
+                        if let Event::Finished(Err(error)) = event {
+                            let server = self.server.clone();
+                            let what = format!("signing in to find out: {error}");
+                            *error = AuthError::InDoubt { server, what };
+                        }
+                    }
+                    take(step, &mut self.is_lost, &mut turn, End::made)
                 }
                 Talk::Appservice(one) => {
                     take(one.step(cx, input), &mut self.is_lost, &mut turn, End::made)
@@ -228,6 +243,39 @@ impl Maker {
         };
         turn
     }
+}
+
+/// A registration by token: a new one, the one that was kept, or, where that one could not find out whether
+/// it had made the account, a look at whose it is.
+fn by_token(
+    facts: &ServerFacts,
+    entry: &Entry,
+    name: String,
+    password: Secret,
+    wishes: Wishes,
+) -> Result<Talk, End> {
+    if let Stage::Begun {
+        conversation: Some(stored),
+    } = &entry.stage
+    {
+        let stored = Registration::from_stored(stored.expose().as_bytes())
+            .map_err(|error| End::InDoubt(format!("what is kept of it: {error}")))?;
+        // The token of the earlier run may have been the wrong one.
+        return Ok(Talk::Token(Box::new(stored.with_answers(wishes))));
+    }
+    let wishes = Wishes {
+        username: Some(name.clone()),
+        password: Some(password.clone()),
+        ..wishes
+    };
+    let registration = Box::new(Registration::new(facts, wishes).without_name_check());
+    Ok(match entry.stage {
+        Stage::InDoubt { .. } => {
+            let login = Login::new(facts, name, password);
+            Talk::SigningIn(Box::new(login), Some(registration))
+        }
+        _ => Talk::Token(registration),
+    })
 }
 
 fn creation(

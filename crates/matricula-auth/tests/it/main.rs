@@ -7,6 +7,7 @@ mod addresses;
 mod always_ends;
 mod appservice;
 mod authenticated;
+mod bulk;
 mod deactivation;
 mod discovery;
 mod discovery_ends;

@@ -357,6 +357,31 @@ pub(crate) fn killed_over_and_over(
     eprintln!("{rows} rows, killed {killed} times, none lost, none doubled");
 }
 
+/// By token, which the server limits, and by an administrator, whom it does not.
+#[allow(clippy::print_stderr, reason = "the figures of a live run")]
+pub(crate) fn at_the_pace_of_the_server(site: &Site, rows: usize) {
+    let home = Home::new();
+    administrator(site, &home);
+    home.file("token", &site.tokens["unlimited"]);
+    for (route, percent) in [("token --token-file token", 10.0), ("admin", 2.0)] {
+        let run = &route[..5];
+        home.file("users.csv", &list(&unique("p"), rows));
+        let line = format!("register {} --from users.csv --json", site.url);
+        let ended = home
+            .run(&format!("{line} --run {run} --route {route}"))
+            .exit(0);
+        let told = ended.json();
+        let count = |what: &str| told[what].as_f64().unwrap();
+        let (requests, limited) = (count("requests"), count("rate_limited"));
+        eprintln!(
+            "{rows} rows by {run}: {requests} requests, {limited} answered with 429, in {:.1} s",
+            ended.took.as_secs_f64()
+        );
+        assert_eq!(count("done"), count("rows"), "{ended}");
+        assert!(limited * 100.0 < percent * requests, "{ended}");
+    }
+}
+
 #[test]
 fn killed_over_and_over_no_row_is_lost_or_doubled() {
     let (site, home) = (Site::embedded("closed"), Home::new());

@@ -2,6 +2,7 @@
 
 mod account;
 mod addresses;
+mod bulk;
 mod discover;
 mod in_browser;
 mod journeys;
