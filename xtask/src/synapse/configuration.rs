@@ -263,6 +263,7 @@ mod tests {
                 json!(["nonrefreshable_access_token_lifetime"]),
             ),
             ("ratelimited", json!(["rc_registration"])),
+            ("paced", json!(["rc_registration"])),
             ("closed", json!(["enable_registration"])),
             ("policy", json!(["password_config"])),
             ("email", json!(["email", "registrations_require_3pid"])),

@@ -290,7 +290,7 @@ fn one_process(
         let (id, job) = wire.pop().expect("it waits for something, or has ended");
         let answer = |model: &mut Model| {
             let (status, body) = model.handle(&job);
-            let body = Body::Json(body.to_string().into());
+            let body = Body::Json(body.to_string());
             Outcome::Done(job.gen_response(Response::new(status, vec![], body)))
         };
         let refused = || transport_error(TransportKind::Connect);
@@ -387,7 +387,7 @@ fn once_stopped_nothing_more_is_sent_and_what_is_on_the_wire_is_waited_for() {
     let stopped = step(BulkInput::Stop);
     assert!(stopped.effects.is_empty() && stopped.events.is_empty());
     let free = || {
-        let body = Body::Json(error("M_NOT_FOUND").to_string().into());
+        let body = Body::Json(error("M_NOT_FOUND").to_string());
         Outcome::Done(job.gen_response(Response::new(404, vec![], body)))
     };
     let answered = step(BulkInput::Outcome(*first, free()));
@@ -414,7 +414,7 @@ fn a_session_that_comes_with_an_account_is_given_back() {
             };
             paths.push(job.url().rsplit('/').next().unwrap_or_default().to_owned());
             let (status, body) = fresh.handle(&job);
-            let body = Body::Json(body.to_string().into());
+            let body = Body::Json(body.to_string());
             let response = job.gen_response(Response::new(status, vec![], body));
             inputs.push(BulkInput::Outcome(id, Outcome::Done(response)));
         }

@@ -319,6 +319,24 @@ fn a_run_belongs_to_one_process_and_to_one_list() {
     home.run("register --run unknown").exit(2);
 }
 
+/// Nothing is in doubt after it, and the command that goes on is told.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_waits_for_what_is_on_the_wire_and_tells_how_to_go_on() {
+    let (site, home) = (Site::embedded("closed"), Home::new());
+    administrator(&site, &home);
+    home.file("users.csv", &list(&unique("a"), 400));
+    let running = home.command("register --from users.csv --run r").start();
+    wait_for(&result_file(&home, "r"));
+    let ended = running.interrupt().exit(130);
+    assert!(ended.stderr.contains("next: "), "{ended}");
+    assert!(ended.stderr.contains("register --run r"), "{ended}");
+    let rows = results(&home, "r");
+    assert!(rows.iter().any(|row| row.status == "not begun"), "{ended}");
+    home.run("register --run r --jobs 16").exit(0);
+    assert_whole(&site, &home, "r", 400);
+}
+
 fn wait_for(path: &std::path::Path) {
     let start = Instant::now();
     while !path.exists() {

@@ -221,6 +221,15 @@ impl Running {
         self.end(0, Duration::ZERO)
     }
 
+    /// Presses Ctrl-C, and waits until it has ended.
+    #[cfg(unix)]
+    pub(crate) fn interrupt(self) -> Ended {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &process]).status();
+        assert!(sent.unwrap().success());
+        self.end(0, Duration::ZERO)
+    }
+
     fn end(mut self, peak_kib: u64, took: Duration) -> Ended {
         let text = |bytes: thread::JoinHandle<Vec<u8>>| {
             String::from_utf8(bytes.join().unwrap()).expect("what is printed is UTF-8")
