@@ -313,6 +313,12 @@ fn a_run_belongs_to_one_process_and_to_one_list() {
         "{second}"
     );
     first.kill();
+    let rows = results(&home, "r");
+    assert!(
+        rows.iter()
+            .all(|row| row.status != "not begun" && row.password.len() >= 24)
+    );
+    assert_eq!(rows.len(), 400);
     home.file("users.csv", "username\nsomebody\n");
     let other = home.run("register --from users.csv --run r").exit(2);
     assert!(other.stderr.contains("another list"), "{other}");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use matricula_auth::bulk::{Entry, Ledger};
+use matricula_auth::bulk::{Entry, Ledger, Stage};
 use matricula_job::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -32,10 +32,18 @@ impl Format {
 const HEADER: [&str; 6] = ["line", "username", "user_id", "password", "status", "why"];
 
 /// Writes the file anew, for its owner alone: old or new, never half.
-pub(super) fn write(path: &Path, format: Format, ledger: &Ledger) -> Result<(), StoreError> {
+///
+/// While a run is not over, the next request goes out before the file is written again: if the process
+/// dies, of no row does it say that it was not begun.
+pub(super) fn write(
+    path: &Path,
+    format: Format,
+    ledger: &Ledger,
+    is_over: bool,
+) -> Result<(), StoreError> {
     let text = match format {
-        Format::Csv => csv(ledger.entries()),
-        Format::Jsonl => Ok(jsonl(ledger.entries())),
+        Format::Csv => csv(ledger.entries(), is_over),
+        Format::Jsonl => Ok(jsonl(ledger.entries(), is_over)),
     };
     let text = text.map_err(|error| StoreError::Io {
         path: path.to_owned(),
@@ -45,7 +53,14 @@ pub(super) fn write(path: &Path, format: Format, ledger: &Ledger) -> Result<(), 
     disk::replace(path, &text)
 }
 
-fn csv(entries: &[Entry]) -> std::io::Result<Vec<u8>> {
+fn status(stage: &Stage, is_over: bool) -> &'static str {
+    match stage {
+        Stage::Waiting if !is_over => "in doubt",
+        stage => stage.status(),
+    }
+}
+
+fn csv(entries: &[Entry], is_over: bool) -> std::io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(HEADER)?;
     for entry in entries {
@@ -55,14 +70,14 @@ fn csv(entries: &[Entry]) -> std::io::Result<Vec<u8>> {
             &entry.row.localpart(),
             stage.user_id().map_or("", |user_id| user_id.as_str()),
             entry.password.as_ref().map_or("", Secret::expose),
-            stage.status(),
+            status(stage, is_over),
             stage.why().unwrap_or_default(),
         ])?;
     }
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-fn jsonl(entries: &[Entry]) -> Vec<u8> {
+fn jsonl(entries: &[Entry], is_over: bool) -> Vec<u8> {
     let mut text = String::new();
     for entry in entries {
         let stage = &entry.stage;
@@ -71,7 +86,7 @@ fn jsonl(entries: &[Entry]) -> Vec<u8> {
             "username": entry.row.localpart(),
             "user_id": stage.user_id(),
             "password": entry.password.as_ref().map(Secret::expose),
-            "status": stage.status(),
+            "status": status(stage, is_over),
             "why": stage.why(),
         });
         text += &object.to_string();

@@ -116,9 +116,9 @@ impl Run {
         self.about = Some(about);
     }
 
-    pub(super) fn write_result(&self, ledger: &Ledger) -> Result<(), BulkError> {
+    pub(super) fn write_result(&self, ledger: &Ledger, is_over: bool) -> Result<(), BulkError> {
         match &self.about {
-            Some(about) => Ok(result::write(&about.result, about.format, ledger)?),
+            Some(about) => Ok(result::write(&about.result, about.format, ledger, is_over)?),
             None => Ok(()),
         }
     }
