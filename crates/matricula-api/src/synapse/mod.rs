@@ -29,7 +29,8 @@ pub use tokens::{
     ListRegistrationTokens, ListRegistrationTokensResponse, RegistrationToken,
 };
 pub use users::{
-    DeactivateUser, DeactivateUserResponse, GetUser, PutUser, User, UserAddress, UserChange,
+    DeactivateUser, DeactivateUserResponse, FindUserByAddress, FindUserByAddressResponse, GetUser,
+    PutUser, User, UserAddress, UserChange,
 };
 
 /// All of the above.
@@ -39,6 +40,7 @@ pub const OPERATIONS: &[Operation] = &[
     GetUser::OPERATION,
     PutUser::OPERATION,
     DeactivateUser::OPERATION,
+    FindUserByAddress::OPERATION,
     CreateRegistrationToken::OPERATION,
     ListRegistrationTokens::OPERATION,
     DeleteRegistrationToken::OPERATION,

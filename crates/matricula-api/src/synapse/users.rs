@@ -8,6 +8,7 @@ use crate::{ApiError, Endpoint, UserId, object::object, wire};
 
 const PATH: &str = "/_synapse/admin/v2/users/{userId}";
 const PARTS: &[&str] = &["/_synapse/admin/v2/users/"];
+const BY_ADDRESS: &str = "/_synapse/admin/v1/threepid/{medium}/users/{address}";
 const DEACTIVATE: &str = "/_synapse/admin/v1/deactivate/{userId}";
 
 /// `GET /_synapse/admin/v2/users/{userId}`: what the server knows of a user.
@@ -163,6 +164,51 @@ impl Endpoint for DeactivateUser {
     }
 
     fn read_success(response: &Response) -> Result<DeactivateUserResponse, ApiError> {
+        wire::read(response)
+    }
+}
+
+/// `GET /_synapse/admin/v1/threepid/{medium}/users/{address}`: who has this address.
+///
+/// Token: an administrator's. 404 where nobody has it.
+/// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html#find-a-user-based-on-their-third-party-id-threepid-or-3pid)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindUserByAddress {
+    /// `email` or `msisdn`.
+    pub medium: String,
+    /// The address, in small letters.
+    pub address: String,
+}
+
+object! {
+    /// What the server answers to [`FindUserByAddress`].
+    pub struct FindUserByAddressResponse {
+        required {
+            /// Who.
+            user_id: UserId = "user_id",
+        }
+    }
+}
+
+impl Endpoint for FindUserByAddress {
+    const OPERATION: Operation = Operation::new(
+        Api::Client,
+        "synapseFindUserByAddress",
+        Method::Get,
+        BY_ADDRESS,
+    )
+    .with_auth(OperationAuth::Required)
+    .with_retry(Retry::Idempotent);
+
+    type Response = FindUserByAddressResponse;
+
+    fn job(&self, server: &ServerUrl) -> Job {
+        let parts = ["/_synapse/admin/v1/threepid/", "/users/"];
+        let url = wire::address(server, &parts, &[&self.medium, &self.address]);
+        Job::for_operation_at(url, &Self::OPERATION)
+    }
+
+    fn read_success(response: &Response) -> Result<FindUserByAddressResponse, ApiError> {
         wire::read(response)
     }
 }

@@ -3,8 +3,9 @@
 use matricula_api::{
     Endpoint, by_hand,
     synapse::{
-        CreateRegistrationToken, DeactivateUser, DeleteRegistrationToken, GetNonce, GetUser,
-        ListRegistrationTokens, PutUser, RegisterBySecret, RegistrationToken, User, UserChange,
+        CreateRegistrationToken, DeactivateUser, DeleteRegistrationToken, FindUserByAddress,
+        GetNonce, GetUser, ListRegistrationTokens, PutUser, RegisterBySecret, RegistrationToken,
+        User, UserChange,
     },
 };
 use matricula_job::{Body, Job, OperationAuth, Response, ServerUrl};
@@ -48,6 +49,10 @@ fn each_request_goes_where_synapse_serves_it() {
             user_id: user_id(),
             erase: false,
         }),
+        line(&FindUserByAddress {
+            medium: "email".to_owned(),
+            address: "b/ob@example.org".to_owned(),
+        }),
         line(&CreateRegistrationToken::default()),
         line(&ListRegistrationTokens::default()),
         line(&ListRegistrationTokens { valid: Some(false) }),
@@ -63,6 +68,7 @@ fn each_request_goes_where_synapse_serves_it() {
             "GET /_synapse/admin/v2/users/%40b%2Fob%3Aexample.org",
             "PUT /_synapse/admin/v2/users/%40b%2Fob%3Aexample.org",
             "POST /_synapse/admin/v1/deactivate/%40b%2Fob%3Aexample.org",
+            "GET /_synapse/admin/v1/threepid/email/users/b%2Fob%40example.org",
             "POST /_synapse/admin/v1/registration_tokens/new",
             "GET /_synapse/admin/v1/registration_tokens",
             "GET /_synapse/admin/v1/registration_tokens?valid=false",
@@ -86,7 +92,7 @@ fn all_but_those_with_the_secret_take_an_administrators_token() {
         };
         assert_eq!(operation.auth, auth, "{}", operation.id);
     }
-    assert_eq!(operations.len(), 8);
+    assert_eq!(operations.len(), 9);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError, UserId,
     client::login::Login,
-    synapse::{GetUser, PutUser, User, UserAddress, UserChange},
+    synapse::{FindUserByAddress, GetUser, PutUser, User, UserAddress, UserChange},
 };
 use matricula_job::{
     Auth, Cx, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, Timestamp,
@@ -57,6 +57,8 @@ pub struct UserCreation {
 enum Phase {
     New,
     LookingUp,
+    /// Has somebody the address already? It would be taken from them.
+    LookingUpAddress,
     Creating,
     /// The user is there: is it the one whose creation's answer was lost?
     SigningIn(Box<User>),
@@ -169,6 +171,9 @@ impl UserCreation {
         let server = self.server.clone();
         match (self.phase.clone(), outcome) {
             (Phase::LookingUp, Outcome::Done(response)) => self.on_user(cx, &response, turn),
+            (Phase::LookingUpAddress, Outcome::Done(response)) => {
+                self.on_address(cx, &response, turn);
+            }
             (Phase::Creating, Outcome::Done(response)) => self.on_created(&response, turn),
             (Phase::SigningIn(user), Outcome::Done(response)) => {
                 self.on_sign_in(cx.now, *user, &response, turn);
@@ -194,6 +199,40 @@ impl UserCreation {
             },
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::NotFound => {
                 // Nothing that was sent before has come to anything.
+                match &self.email {
+                    Some(email) => self.look_up_address(email.to_lowercase(), turn),
+                    None => self.create(cx, turn),
+                }
+            }
+            Err(error) => self.fail(error, turn),
+        }
+    }
+
+    fn look_up_address(&mut self, address: String, turn: &mut Turn) {
+        self.phase = Phase::LookingUpAddress;
+        let request = FindUserByAddress {
+            medium: "email".to_owned(),
+            address,
+        };
+        let job = request.job(&self.server).with_auth(self.auth.clone());
+        self.send(job, turn);
+    }
+
+    fn on_address(&mut self, cx: &mut Cx<'_>, response: &Response, turn: &mut Turn) {
+        match FindUserByAddress::read(response) {
+            Ok(found) => {
+                let error = AuthError::AddressRefused {
+                    server: self.server.clone(),
+                    address: self.email.clone().unwrap_or_default(),
+                    code: ErrorCode::ThreepidInUse,
+                    message: format!("it is {}'s", found.user_id),
+                };
+                self.end(Err(error), turn);
+            }
+            // Nobody has it; or the server cannot be asked, and then it takes addresses from nobody.
+            Err(ApiError::Matrix(error))
+                if [ErrorCode::NotFound, ErrorCode::Unrecognized].contains(&error.code) =>
+            {
                 self.create(cx, turn);
             }
             Err(error) => self.fail(error, turn),

@@ -360,6 +360,7 @@ impl End {
             | AuthError::NameReserved { .. }
             | AuthError::OutsideNamespace { .. }
             | AuthError::WeakPassword { .. }
+            | AuthError::AddressRefused { .. }
             | AuthError::Refused { .. } => Self::Refused(error.to_string()),
             _ => Self::OfTheRun(error),
         }

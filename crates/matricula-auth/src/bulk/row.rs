@@ -129,6 +129,7 @@ impl Fault {
 /// that the route can do nothing with.
 pub fn faults(rows: &[NewRow], route: Route, policy: Option<&PasswordPolicy>) -> Vec<Fault> {
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut addresses: BTreeMap<String, u64> = BTreeMap::new();
     let mut faults = Vec::new();
     for row in rows {
         let mut add = |what: String| faults.push(Fault::new(row.line, what));
@@ -153,6 +154,16 @@ pub fn faults(rows: &[NewRow], route: Route, policy: Option<&PasswordPolicy>) ->
             && !is_email(email)
         {
             add(format!("{email:?} is no email address"));
+        }
+        if let Some(email) = &row.email {
+            match addresses.get(&email.to_lowercase()) {
+                Some(first) => add(format!(
+                    "the address {email:?} is that of line {first} already"
+                )),
+                None => {
+                    addresses.insert(email.to_lowercase(), row.line);
+                }
+            }
         }
         for what in columns_in_vain(row, route) {
             add(what);

@@ -241,3 +241,23 @@ fn another_process_goes_on_after_the_password_was_stored() {
     talk.answer(201, &user());
     made(&talk);
 }
+
+#[test]
+fn an_address_is_taken_from_nobody() {
+    let with_email = || bob().with_email("Bob@example.org");
+    let mut talk = requested(with_email());
+    assert_eq!(
+        talk.requests.last().unwrap(),
+        "GET /_synapse/admin/v1/threepid/email/users/bob%40example.org"
+    );
+    talk.answer(200, &json!({ "user_id": "@ann:example.org" }));
+    assert!(matches!(talk.error(), AuthError::AddressRefused { .. }));
+    assert_eq!(stored(&talk), None);
+    let mut talk = requested(with_email());
+    talk.answer(404, &refused("M_NOT_FOUND"));
+    assert_eq!(talk.requests.last().unwrap(), CREATE);
+    assert_eq!(
+        talk.body()["threepids"],
+        json!([{ "medium": "email", "address": "Bob@example.org" }])
+    );
+}

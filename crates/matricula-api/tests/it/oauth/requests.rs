@@ -368,10 +368,10 @@ fn what_is_by_hand_is_listed_once_and_is_no_generated_operation() {
         .iter()
         .flat_map(|(_, operations)| operations.iter().map(|operation| operation.id))
         .collect();
-    assert_eq!(ids.len(), 19);
+    assert_eq!(ids.len(), 20);
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), 19);
+    assert_eq!(ids.len(), 20);
     let generated = matricula_api::client::OPERATIONS;
     assert!(
         generated
