@@ -164,6 +164,7 @@ async fn killed_at_any_moment_it_loses_doubles_and_reorders_nothing() {
     Sender::start(home.path(), room.as_str(), &told, lines).wait();
 
     let said = said(&session, &room).await;
+    homeserver.stop().await;
     let told = told.lock().unwrap();
     let expected: Vec<_> = (1..=lines).map(|line| format!("message {line}")).collect();
     let processed: BTreeSet<_> = said.iter().collect();
@@ -193,5 +194,4 @@ async fn killed_at_any_moment_it_loses_doubles_and_reorders_nothing() {
     let mut queue = SqliteStore::open(&home.path().join("queue.db"), InUse::Refuse).unwrap();
     let left = queue.entries().unwrap();
     assert_eq!(left.len(), 1, "{left:?}");
-    homeserver.stop().await;
 }
