@@ -14,13 +14,14 @@ use crate::{
 
 /// What each format of the database adds to the one before. A database's `user_version` says how
 /// many of them it has had: this list only ever grows at its end.
-const FORMATS: [&str; 6] = [
+const FORMATS: [&str; 7] = [
     include_str!("formats/first.sql"),
     include_str!("formats/browser.sql"),
     include_str!("formats/account.sql"),
     include_str!("formats/addresses.sql"),
     include_str!("formats/administration.sql"),
     include_str!("formats/rooms.sql"),
+    include_str!("formats/transactions.sql"),
 ];
 
 /// What a homeserver remembers: accounts, devices, tokens, half-done registrations, limits.

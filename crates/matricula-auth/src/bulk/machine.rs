@@ -182,7 +182,8 @@ impl BulkRegistration {
 
     /// Takes over what the conversation of a row wants.
     fn take(&mut self, index: usize, made: maker::Turn, turn: &mut Turn) {
-        if let Some(conversation) = made.begun {
+        let goes_on = !self.is_stopping || made.end.is_some();
+        if let Some(conversation) = made.begun.filter(|_| goes_on) {
             let stage = Stage::Begun { conversation };
             self.ledger.set(index, stage, &mut turn.commit);
         }

@@ -392,8 +392,9 @@ fn once_stopped_nothing_more_is_sent_and_what_is_on_the_wire_is_waited_for() {
     };
     let answered = step(BulkInput::Outcome(*first, free()));
     assert!(answered.effects.is_empty() && answered.events.is_empty());
+    assert!(answered.commit.is_empty(), "what is not sent has not begun");
     let ended = step(BulkInput::Outcome(*second, free()));
-    assert!(ended.effects.is_empty());
+    assert!(ended.effects.is_empty() && ended.commit.is_empty());
     assert_eq!(ended.events, [BulkEvent::Finished(None)]);
 }
 

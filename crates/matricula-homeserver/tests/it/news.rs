@@ -102,6 +102,9 @@ async fn an_event_ends_the_waiting_of_those_whom_it_concerns() {
     let nothing = read(does_not).unwrap().json();
     assert_eq!(nothing, json!({ "next_batch": bobs }));
     assert!(begun.elapsed() >= Duration::from_millis(300));
+    let path = format!("/_matrix/client/v3/sync?since={bobs}&full_state=true&timeout=100000");
+    let whole = bob.ask("GET", &path, &Value::Null).json();
+    assert!(whole["rooms"]["join"][&his].is_object(), "at once");
     // What has happened already is not waited for.
     bob.say(&his, "before");
     let news = read(bob.wait(&bobs, LONG)).unwrap().json();

@@ -512,3 +512,100 @@ fn guests_and_the_suspended_have_no_say() {
     home.post_as(&text(&guest, "access_token"), CREATE, json!({}))
         .err(403, "M_GUEST_ACCESS_FORBIDDEN");
 }
+
+#[test]
+fn a_new_room_puts_nobody_into_it() {
+    let mut home = Home::open();
+    let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
+    let join = json!({ "membership": "join" });
+    for event in [
+        json!({ "type": "m.room.member", "state_key": bob.user_id, "content": join }),
+        json!({ "type": "m.room.create", "content": {} }),
+        json!({ "type": "org.example.a", "state_key": bob.user_id, "content": {} }),
+    ] {
+        let body = json!({ "initial_state": [event] });
+        home.post_as(&alice.token, CREATE, body)
+            .err(403, "M_FORBIDDEN");
+    }
+    assert_eq!(sync(&mut home, &bob, "").get("rooms"), None);
+}
+
+#[test]
+fn who_declines_an_invitation_sees_nothing_of_the_room() {
+    let mut home = Home::open();
+    let (alice, bob) = (home.sign_up("alice"), home.sign_up("bob"));
+    let room = create(&mut home, &alice, json!({ "invite": [bob.user_id] }));
+    let invited = sync(&mut home, &bob, "");
+    say(&mut home, &alice, &room, "1", "among ourselves");
+    enter(&mut home, &bob, &room, "leave").ok();
+    let all = r#"?filter={"room":{"include_leave":true}}"#;
+    for news in [since(&mut home, &bob, &invited), sync(&mut home, &bob, all)] {
+        let left = &news["rooms"]["leave"][&room];
+        assert_eq!(kinds(&left["timeline"]["events"]), ["m.room.member"]);
+        assert_eq!(left["state"]["events"], json!([]));
+    }
+}
+
+#[test]
+fn nobody_gives_or_takes_more_power_than_they_have() {
+    let (mut home, alice, bob, room) = public();
+    enter(&mut home, &bob, &room, "join").ok();
+    let rest = "state/m.room.power_levels/";
+    let levels = look(&mut home, &alice, &room, rest).ok();
+    let with = |name: &str, value: Value| {
+        let mut changed = levels.clone();
+        changed[name] = value;
+        changed
+    };
+    let users = |hers: i64, his: i64| {
+        let users = json!({ alice.user_id.clone(): hers, bob.user_id.clone(): his });
+        let mut changed = with("users", users);
+        changed["events"] = json!({});
+        changed
+    };
+    put(&mut home, &alice, &room, rest, users(100, 101)).err(403, "M_FORBIDDEN");
+    put(&mut home, &alice, &room, rest, with("ban", json!(101))).err(403, "M_FORBIDDEN");
+    put(&mut home, &alice, &room, rest, with("ban", json!("50"))).err(400, "M_BAD_JSON");
+    put(&mut home, &alice, &room, rest, users(100, 50)).ok();
+    put(&mut home, &bob, &room, rest, users(0, 50)).err(403, "M_FORBIDDEN");
+    put(&mut home, &bob, &room, rest, users(100, 100)).err(403, "M_FORBIDDEN");
+    put(&mut home, &bob, &room, rest, users(100, 0)).ok();
+}
+
+#[test]
+fn a_device_that_comes_again_begins_its_transactions_anew() {
+    let mut home = Home::open();
+    let alice = home.sign_up("alice");
+    let room = create(&mut home, &alice, json!({}));
+    let device = json!({ "device_id": "phone" });
+    let phone = Me::of(&home.login("alice", device.clone()).ok());
+    let first = say(&mut home, &phone, &room, "1", "before");
+    home.post_as(&phone.token, "/_matrix/client/v3/logout", json!({}))
+        .ok();
+    let phone = Me::of(&home.login("alice", device).ok());
+    assert_ne!(say(&mut home, &phone, &room, "1", "after"), first);
+}
+
+#[test]
+fn a_token_that_has_not_been_is_none() {
+    let (mut home, alice, ..) = public();
+    for token in ["s9999", "s-1", "s+1", "s", "7"] {
+        let path = format!("/_matrix/client/v3/sync?since={token}");
+        home.get_as(&alice.token, &path).err(400, "M_INVALID_PARAM");
+    }
+}
+
+#[test]
+fn the_whole_state_comes_though_nothing_is_new() {
+    let (mut home, alice, _, room) = public();
+    let first = sync(&mut home, &alice, "");
+    let batch = first["next_batch"].as_str().unwrap().to_owned();
+    let again = sync(
+        &mut home,
+        &alice,
+        &format!("?since={batch}&full_state=true"),
+    );
+    let news = &again["rooms"]["join"][&room];
+    assert_eq!(kinds(&news["state"]["events"]).len(), 7);
+    assert_eq!(news["timeline"]["prev_batch"], batch.as_str());
+}

@@ -3,7 +3,7 @@
 use matricula_api::{
     ErrorCode, RoomId, UserId,
     client::{
-        create_room::{CreateRoom, CreateRoomPreset, CreateRoomResponse},
+        create_room::{CreateRoom, CreateRoomPreset, CreateRoomResponse, StateEvent},
         definitions::Visibility,
         list_joined_rooms::{GetJoinedRooms, GetJoinedRoomsResponse},
     },
@@ -19,7 +19,7 @@ use super::{
         routes::{Call, Serve},
         tokens::{ALPHANUMERIC, Bearer},
     },
-    MAX_ROOMS, MEMBER, New, power,
+    MAX_ROOMS, MEMBER, New, forbidden, power,
 };
 
 /// The version of every room here.
@@ -113,6 +113,19 @@ impl Make for CreateRoom {
         if let Some((_, name)) = unsupported.into_iter().find(|(is_asked, _)| *is_asked) {
             let error = format!("this server does not do {name}; leave it out");
             return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
+        }
+        let is_reserved = |event: &StateEvent| {
+            let state_key = event.state_key.as_deref().unwrap_or_default();
+            [MEMBER, "m.room.create"].contains(&&*event.event_type) || state_key.starts_with('@')
+        };
+        if let Some(event) = self
+            .initial_state
+            .iter()
+            .flatten()
+            .find(|it| is_reserved(it))
+        {
+            let error = format!("initial_state does not set {} of anybody", event.event_type);
+            return Err(forbidden(error));
         }
         let counts = [
             (

@@ -169,13 +169,7 @@ impl Call<'_> {
         if is_direct {
             content["is_direct"] = true.into();
         }
-        let new = New {
-            room,
-            kind: MEMBER,
-            state_key: Some(whom.as_str()),
-            content: &content,
-        };
-        self.happens(cx, who, &new).map(drop)
+        self.is_now(cx, room, (who, whom), &content)
     }
 
     fn becomes(
@@ -187,11 +181,21 @@ impl Call<'_> {
         reason: Option<&str>,
     ) -> Result<(), Fault> {
         let content = self.member_content(membership, whom, reason)?;
+        self.is_now(cx, room, (who, whom), &content)
+    }
+
+    fn is_now(
+        &self,
+        cx: &mut Cx<'_>,
+        room: &RoomId,
+        (who, whom): (&UserId, &UserId),
+        content: &Value,
+    ) -> Result<(), Fault> {
         let new = New {
             room,
             kind: MEMBER,
             state_key: Some(whom.as_str()),
-            content: &content,
+            content,
         };
         self.happens(cx, who, &new).map(drop)
     }

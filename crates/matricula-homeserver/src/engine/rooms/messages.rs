@@ -16,7 +16,7 @@ use super::{
         refusal::{Fault, Refusal},
         routes::{Call, Serve},
     },
-    Event, MAX_PAGE, PAGE, position_of, token,
+    Event, MAX_PAGE, PAGE, token,
 };
 
 impl Serve for GetRoomState {
@@ -69,8 +69,9 @@ impl Serve for GetRoomEvents {
             true => call.newest()?,
             false => 0,
         };
-        let from = self.from.as_deref().map_or(Ok(end), position_of)?;
-        let to = self.to.as_deref().map(position_of).transpose()?;
+        let position = |token| call.position_of(token);
+        let from = self.from.as_deref().map_or(Ok(end), position)?;
+        let to = self.to.as_deref().map(position).transpose()?;
         let limit = self.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let page = match is_back {

@@ -116,14 +116,6 @@ fn token(position: i64) -> String {
     format!("s{position}")
 }
 
-fn position_of(token: &str) -> Result<i64, Refusal> {
-    let position = token.strip_prefix('s').and_then(|it| it.parse().ok());
-    position.ok_or_else(|| {
-        let error = "this is no token that this server gives";
-        Refusal::new(400, ErrorCode::InvalidParam, error)
-    })
-}
-
 fn forbidden(error: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::new(403, ErrorCode::Forbidden, error)
 }
@@ -154,6 +146,19 @@ impl Call<'_> {
     fn newest(&self) -> Result<i64, Fault> {
         let sql = "SELECT coalesce(max(position), 0) FROM events";
         Ok(self.tx.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// The position that a token stands for: one that has been.
+    fn position_of(&self, token: &str) -> Result<i64, Fault> {
+        let digits = token
+            .strip_prefix('s')
+            .filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
+        let position = digits.and_then(|it| it.parse().ok());
+        let newest = self.newest()?;
+        Ok(position.filter(|it| *it <= newest).ok_or_else(|| {
+            let error = "this is no token that this server has given";
+            Refusal::new(400, ErrorCode::InvalidParam, error)
+        })?)
     }
 
     /// Lets something happen. Whether it may is for whoever calls to see.

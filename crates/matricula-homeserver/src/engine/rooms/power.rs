@@ -1,14 +1,19 @@
 //! [Power levels](https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels): who may do what.
 
-use matricula_api::{RoomId, UserId};
+use std::collections::BTreeMap;
+
+use matricula_api::{ErrorCode, RoomId, UserId};
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{refusal::Fault, routes::Call},
+    super::{
+        refusal::{Fault, Refusal},
+        routes::Call,
+    },
     forbidden,
 };
 
-const POWER_LEVELS: &str = "m.room.power_levels";
+pub(super) const POWER_LEVELS: &str = "m.room.power_levels";
 
 /// The power levels of a new room.
 pub(super) fn of_a_new_room(creator: &UserId, equals: &[UserId]) -> Value {
@@ -51,6 +56,35 @@ impl Call<'_> {
         needs(&levels, user, needed, "an invitation")
     }
 
+    /// Refuses new power levels that are none, or that give or take what whoever sends them has not:
+    /// [authorization rules](https://spec.matrix.org/v1.19/rooms/v11/#authorization-rules).
+    pub(super) fn may_set_levels(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        content: &Value,
+    ) -> Result<(), Fault> {
+        let before = self.levels(room)?;
+        let own = level_of(&before, user);
+        let (old, new) = (flat(&before).unwrap_or_default(), flat(content));
+        let new = new.ok_or_else(|| {
+            let error = "power levels are integers";
+            Refusal::new(400, ErrorCode::BadJson, error)
+        })?;
+        for name in old.keys().chain(new.keys()) {
+            let (was, is) = (old.get(name), new.get(name));
+            let is_equal = name.0 == "users" && name.1 != user.as_str() && was >= Some(&own);
+            if was != is && (was.max(is) > Some(&own) || is_equal) {
+                let error = format!(
+                    "{user} has power level {own}, and may not change {}",
+                    name.1
+                );
+                return Err(forbidden(error).into());
+            }
+        }
+        Ok(())
+    }
+
     fn levels(&self, room: &RoomId) -> Result<Value, Fault> {
         let levels = self.state(room.as_str(), POWER_LEVELS, "")?;
         Ok(levels.unwrap_or_else(|| json!({})))
@@ -61,9 +95,29 @@ fn number(of: &Value, name: &str) -> Option<i64> {
     of.get(name)?.as_i64()
 }
 
-fn needs(levels: &Value, user: &UserId, needed: i64, what: &str) -> Result<(), Fault> {
+/// All levels, by where they stand and what they are of; none where one is no integer.
+fn flat(levels: &Value) -> Option<BTreeMap<(String, String), i64>> {
+    let mut all = BTreeMap::new();
+    for (name, value) in levels.as_object()? {
+        match value {
+            Value::Object(inner) => {
+                for (of, level) in inner {
+                    all.insert((name.clone(), of.clone()), level.as_i64()?);
+                }
+            }
+            level => drop(all.insert((String::new(), name.clone()), level.as_i64()?)),
+        }
+    }
+    Some(all)
+}
+
+fn level_of(levels: &Value, user: &UserId) -> i64 {
     let own = levels.get("users").and_then(|it| number(it, user.as_str()));
-    let has = own.or_else(|| number(levels, "users_default")).unwrap_or(0);
+    own.or_else(|| number(levels, "users_default")).unwrap_or(0)
+}
+
+fn needs(levels: &Value, user: &UserId, needed: i64, what: &str) -> Result<(), Fault> {
+    let has = level_of(levels, user);
     if has < needed {
         let error = format!("{user} has power level {has}, and {what} needs {needed}");
         return Err(forbidden(error).into());

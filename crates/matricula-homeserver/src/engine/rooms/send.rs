@@ -21,6 +21,7 @@ use super::{
     MAX_TRANSACTIONS, MEMBER, New,
     create::object,
     forbidden,
+    power::POWER_LEVELS,
 };
 
 impl Serve for SendMessage {
@@ -62,6 +63,9 @@ impl Serve for SetRoomStateWithKey {
             return Err(forbidden("this state key belongs to another user").into());
         }
         let content = object(Some(self.body.json()))?.into();
+        if kind == POWER_LEVELS {
+            call.may_set_levels(room, &user, &content)?;
+        }
         let event = match call.same_state(room, kind, state_key, &content)? {
             Some(event) => event,
             None => {

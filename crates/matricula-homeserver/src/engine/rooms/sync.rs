@@ -18,7 +18,7 @@ use super::{
         routes::{Call, Serve},
         tokens::Bearer,
     },
-    Event, MAX_PAGE, PAGE, position_of, token,
+    Event, MAX_PAGE, PAGE, token,
 };
 
 /// The longest time that a sync waits for news.
@@ -39,7 +39,9 @@ const STRIPPED: [&str; 8] = [
 /// something happens, an answer [without news](is_without_news) may be held back.
 pub(crate) fn patience(request: &Request) -> Option<Duration> {
     let is_sync = request.method == Method::Get && request.path.ends_with("/client/v3/sync");
+    // The whole state is an answer at any time.
     let goes_on = is_sync && request.query("since").is_some();
+    let goes_on = goes_on && request.query("full_state") != Some("true");
     let millis = request.query("timeout")?.parse().ok();
     let patience = millis.filter(|_| goes_on).map(Duration::from_millis)?;
     Some(patience.min(MAX_PATIENCE))
@@ -69,7 +71,11 @@ struct Wish<'a> {
 impl Serve for Sync {
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SyncResponse, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
-        let since = self.since.as_deref().map(position_of).transpose()?;
+        let since = self
+            .since
+            .as_deref()
+            .map(|it| call.position_of(it))
+            .transpose()?;
         let filter = filter(self.filter.as_deref())?;
         let room = &filter["room"];
         let limit = room["timeline"]["limit"]
@@ -137,7 +143,12 @@ impl Call<'_> {
                     );
                 }
                 Some("leave" | "ban") if is_new && (!wish.is_first || wish.include_leave) => {
-                    let left = self.timeline(wish, &event.room, wish.since, event.position)?;
+                    // Who was never in sees no more than that they are not.
+                    let after = match self.has_been_in(wish, &event)? {
+                        true => wish.since,
+                        false => event.position - 1,
+                    };
+                    let left = self.timeline(wish, &event.room, after, event.position)?;
                     put("leave", &event.room, left);
                 }
                 _ => {}
@@ -157,6 +168,23 @@ impl Call<'_> {
         }
         news["summary"] = self.summary(wish, &own.room)?;
         Ok(Some(news))
+    }
+
+    /// Whether somebody was in the room at any time between the event that they have and their leaving.
+    fn has_been_in(&self, wish: &Wish<'_>, left: &Event) -> Result<bool, Fault> {
+        if self.was_in(wish, &left.room)? {
+            return Ok(true);
+        }
+        let what = "events.kind = 'm.room.member' AND events.state_key = ?3 AND events.room = ?4
+             AND events.position > ?5 AND events.position < ?6";
+        let with: [&dyn rusqlite::ToSql; 4] =
+            [&wish.user.as_str(), &left.room, &wish.since, &left.position];
+        for event in self.events(wish.bearer, what, &with)? {
+            if event.content()?["membership"] == "join" {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether somebody was in the room at the event that they have.
@@ -193,6 +221,10 @@ impl Call<'_> {
         }
         last.reverse();
         let first = last.first().map_or(up_to, |event| event.position);
+        let before = match last.first() {
+            Some(event) => event.position - 1,
+            None => self.newest()?.min(up_to),
+        };
         let known = if wish.full_state { 0 } else { after };
         let state = self.state_between(wish.bearer, room, known, first)?;
         Ok(json!({
@@ -200,7 +232,7 @@ impl Call<'_> {
             "timeline": {
                 "events": shown(&last)?,
                 "limited": is_limited,
-                "prev_batch": token(first.saturating_sub(1).max(0)),
+                "prev_batch": token(before),
             },
         }))
     }
