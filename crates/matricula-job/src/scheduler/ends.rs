@@ -32,6 +32,7 @@ impl Scheduler {
             return self.send_what_may_go(turn);
         }
         let is_offline = !self.online && is_unsent(&answer);
+        let may_be_processed = judge::may_be_processed(&answer);
         let pace = self.learn_pace(lane, &answer, sent_at, &tried);
         let verdict = judge(&job, answer, &self.limits, &tried, pace, cx);
         match verdict {
@@ -45,6 +46,7 @@ impl Scheduler {
                 let until = now.plus(wait);
                 self.keep_unsent(ticket, &job, turn);
                 if let Some(entry) = self.jobs.get_mut(ticket.0) {
+                    entry.tried.may_be_processed |= may_be_processed;
                     match why {
                         Wait::RateLimited => {
                             entry.tried.paces += 1;
@@ -105,6 +107,7 @@ impl Scheduler {
         let Some(entry) = self.jobs.get_mut(ticket.0) else {
             return;
         };
+        let outcome = entry.tried.told(&entry.job, outcome);
         let holds = entry.job.queue_policy() == QueuePolicy::Hold && !outcome.success();
         let Some(key) = entry.queue.filter(|_| holds) else {
             return self.end(ticket, outcome, turn);
@@ -128,6 +131,7 @@ impl Scheduler {
         let Some(entry) = self.jobs.remove(ticket.0) else {
             return;
         };
+        let outcome = entry.tried.told(&entry.job, outcome);
         let failed = !outcome.success();
         self.leave_lane(&entry);
         self.keep_outcome(ticket, &entry.job, &outcome, turn);

@@ -66,7 +66,7 @@ pub(super) enum Verdict {
 pub(super) struct Tried {
     /// How often it went on the wire.
     pub(super) sent: u32,
-    /// Whether it was on the wire when an earlier process ended.
+    /// Whether an earlier attempt may have been processed, of an earlier process too.
     pub(super) may_be_processed: bool,
     /// How often its credential was renewed.
     pub(super) renewals: u32,
@@ -76,6 +76,32 @@ pub(super) struct Tried {
     pub(super) paces: u32,
     /// How long those waits were together.
     pub(super) paced: Duration,
+}
+
+impl Tried {
+    /// What may be said of a job that ends so, with all its attempts in mind.
+    pub(super) fn told(&self, job: &Job, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Failed(mut error) if self.may_be_processed => {
+                error.processed = Processed::Maybe;
+                match job.retry() {
+                    Retry::NotProcessed => Outcome::InDoubt(error),
+                    _ => Outcome::Failed(error),
+                }
+            }
+            Outcome::Cancelled if self.may_be_processed => called_back(),
+            outcome => outcome,
+        }
+    }
+}
+
+/// Whether the server may have acted on a request that is answered so and tried again.
+pub(super) fn may_be_processed(answer: &Answer) -> bool {
+    match answer {
+        Answer::Response(response) => processed_by_status(response) == Some(Processed::Maybe),
+        Answer::Failed(error) => error.processed == Processed::Maybe,
+        Answer::Cancelled => true,
+    }
 }
 
 /// What a server that names no time is given after a 429.

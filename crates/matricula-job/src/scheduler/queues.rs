@@ -1,6 +1,6 @@
 //! What a program may do to its queues.
 
-use super::{Scheduler, State, Turn, lines::QueueKey};
+use super::{Scheduler, State, Turn, judge::Tried, lines::QueueKey};
 
 impl Scheduler {
     pub(super) fn pause(&mut self, id: &str, turn: &mut Turn) {
@@ -36,7 +36,10 @@ impl Scheduler {
         let head = queue.line.front().copied();
         if let Some(entry) = head.and_then(|head| self.jobs.get_mut(head.0)) {
             entry.state = State::InLine;
-            entry.tried = Default::default();
+            entry.tried = Tried {
+                may_be_processed: entry.tried.may_be_processed,
+                ..Tried::default()
+            };
         }
         self.keep_queue(key, turn);
         self.go_on_with(key);

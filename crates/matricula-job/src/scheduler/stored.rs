@@ -138,13 +138,14 @@ impl Scheduler {
     }
 
     pub(super) fn keep_job(&mut self, ticket: Ticket, job: &Job, turn: &mut Turn) {
-        if !self.keeps(job) {
-            return;
-        }
-        if ticket.0 > self.reserved {
+        // Also for jobs that are not kept: nobody is to be told one ticket twice.
+        if self.keeps && ticket.0 > self.reserved {
             self.reserved = ticket.0 + RESERVE;
             let reserved = self.reserved.to_string();
             turn.commit.put(tables::COUNTERS, "ticket", reserved);
+        }
+        if !self.keeps(job) {
+            return;
         }
         turn.commit.put(tables::JOBS, ticket.key(), json(job));
     }
@@ -156,9 +157,11 @@ impl Scheduler {
         }
     }
 
-    /// It is certain that the request was not processed.
+    /// It is certain that the request was not processed, unless an earlier attempt may have been.
     pub(super) fn keep_unsent(&self, ticket: Ticket, job: &Job, turn: &mut Turn) {
-        if self.keeps(job) && job.retry() == Retry::NotProcessed {
+        let entry = self.jobs.get(ticket.0);
+        let is_certain = entry.is_none_or(|entry| !entry.tried.may_be_processed);
+        if is_certain && self.keeps(job) && job.retry() == Retry::NotProcessed {
             turn.commit.remove(tables::SENT, ticket.key());
         }
     }
@@ -286,9 +289,16 @@ impl Scheduler {
             }
         }
         for (_, queue) in self.queues.iter() {
-            let head = queue.line.front().filter(|_| queue.held.is_some());
-            if let Some(entry) = head.and_then(|head| self.jobs.get_mut(head.0)) {
+            let head = queue.line.front();
+            let Some(entry) = head.and_then(|head| self.jobs.get_mut(head.0)) else {
+                continue;
+            };
+            if queue.held.is_some() {
                 entry.state = State::Held;
+            }
+            // Of those that may go twice, it is not kept that one was on the wire. Only a head was.
+            if entry.job.retry() != Retry::NotProcessed {
+                entry.tried.may_be_processed = true;
             }
         }
     }
@@ -298,7 +308,11 @@ impl Scheduler {
         let in_doubt: Vec<_> = self
             .jobs
             .iter()
-            .filter(|(_, entry)| entry.tried.may_be_processed && entry.state != State::Held)
+            .filter(|(_, entry)| {
+                entry.tried.may_be_processed
+                    && entry.state != State::Held
+                    && entry.job.retry() == Retry::NotProcessed
+            })
             .map(|(ticket, _)| Ticket(ticket))
             .collect();
         for ticket in in_doubt {

@@ -21,7 +21,8 @@ pub enum Input {
     Submit(Arc<Job>),
     /// The answer to an [`Effect::Send`].
     Answer(EffectId, Answer),
-    /// A job is called back. It ends as cancelled, or in doubt if it is on the wire.
+    /// A job is called back. It ends as cancelled, or in doubt where it may have been processed: it is
+    /// on the wire, or an earlier attempt came back without an answer.
     Cancel(Ticket),
     /// The queue of this id sends nothing more until it is resumed.
     Pause(String),
@@ -148,11 +149,12 @@ pub enum Wait {
 pub enum Outcome {
     /// The server answered; [`Response::success`] tells how.
     Done(Response),
-    /// It was certainly not processed.
+    /// No answer came that says what became of it, and it may be asked again: it was certainly not
+    /// processed, or doing it twice is doing it once. [`TransportError::processed`] tells which.
     Failed(TransportError),
     /// It may have been processed, and asking again could do it twice.
     InDoubt(TransportError),
-    /// It was called back before it was sent, or one that it stood behind has failed.
+    /// It was called back before it may have been processed, or one that it stood behind has failed.
     Cancelled,
 }
 

@@ -9,7 +9,9 @@ use matricula_job::{
 };
 use proptest::prelude::*;
 
-use crate::world::{Wire, World, failed, limited, name_of, named, queued, refused, status};
+use crate::world::{
+    Wire, World, failed, limited, name_of, named, outcome, queued, refused, status,
+};
 
 /// A store as a value.
 #[derive(Clone, Debug, Default)]
@@ -235,11 +237,52 @@ fn what_holds_a_secret_or_asks_for_one_is_not_kept() {
             .step(Input::Submit(job.clone().with_queue("q", CONTINUE).into()));
         assert_eq!(step.events, [Event::Refused(Refusal::Secret)]);
         assert!(step.commit.is_empty());
-        // Outside of a queue nothing is kept of it.
+        // Outside of a queue nothing is kept of it, but that its ticket is given.
         let step = program.world.step(Input::Submit(job.into()));
-        assert!(step.commit.is_empty());
+        let tables = step.commit.changes().iter().map(|change| &*change.table);
+        assert_eq!(tables.collect::<Vec<_>>(), [tables::COUNTERS]);
         assert!(matches!(&step.effects[..], [Effect::Send(..)]));
     }
+}
+
+#[test]
+fn a_ticket_of_a_job_that_is_not_kept_is_not_given_again_after_a_crash() {
+    let mut program = Program::new();
+    let ticket = |program: &Program| program.world.scheduler.pending().last().unwrap().0;
+    program.give(named("a"));
+    let before = ticket(&program);
+    program.restart();
+    program.give(named("b"));
+    assert!(ticket(&program) > before);
+}
+
+#[test]
+fn what_may_have_been_processed_is_not_told_as_untouched() {
+    let cut = || failed(TransportKind::Cut, Processed::Maybe);
+    // It fails without a connection after it may have been processed.
+    let mut limits = Limits::default();
+    limits.attempts = 2;
+    let mut world = World::with(limits);
+    let id = world.submit(queued("a", "q", CONTINUE));
+    let step = world.step(Input::Answer(id, cut()));
+    let id = world.wake(&step);
+    let refused = failed(TransportKind::Connect, Processed::No);
+    let step = world.step(Input::Answer(id, refused));
+    let Outcome::Failed(error) = outcome(&step) else {
+        panic!("it did not fail")
+    };
+    assert_eq!(error.processed, Processed::Maybe);
+    // It is called back while it waits to go again.
+    let id = world.submit(queued("b", "q", CONTINUE));
+    let step = world.step(Input::Answer(id, cut()));
+    let step = world.step(Input::Cancel(step.events[0].ticket().unwrap()));
+    assert!(matches!(outcome(&step), Outcome::InDoubt(_)));
+    // It is called back after a crash, and before it goes again.
+    let mut program = Program::new();
+    program.give(queued("c", "q", CONTINUE));
+    program.world = World::of(program.store.scheduler());
+    let step = program.world.step(Input::Cancel(Ticket(1)));
+    assert!(matches!(outcome(&step), Outcome::InDoubt(_)));
 }
 
 #[test]
