@@ -150,6 +150,6 @@ impl Core {
             }
             self.listeners.retain(|listener| listener(event));
         }
-        released.effects
+        Effect::left_of(released.effects)
     }
 }

@@ -21,9 +21,10 @@ impl Scheduler {
         let Some(ticket) = self.wire.remove(id.0) else {
             return;
         };
-        let Some(entry) = self.jobs.get(ticket.0) else {
+        let Some(entry) = self.jobs.get_mut(ticket.0) else {
             return;
         };
+        entry.tried.may_be_processed |= judge::may_be_processed(&answer);
         let (job, lane, sent_at) = (entry.job.clone(), entry.lane, entry.sent_at);
         let (tried, now) = (entry.tried.clone(), self.now);
         self.off_the_wire(lane);
@@ -32,7 +33,6 @@ impl Scheduler {
             return self.send_what_may_go(turn);
         }
         let is_offline = !self.online && is_unsent(&answer);
-        let may_be_processed = judge::may_be_processed(&answer);
         let pace = self.learn_pace(lane, &answer, sent_at, &tried);
         let verdict = judge(&job, answer, &self.limits, &tried, pace, cx);
         match verdict {
@@ -46,7 +46,6 @@ impl Scheduler {
                 let until = now.plus(wait);
                 self.keep_unsent(ticket, &job, turn);
                 if let Some(entry) = self.jobs.get_mut(ticket.0) {
-                    entry.tried.may_be_processed |= may_be_processed;
                     match why {
                         Wait::RateLimited => {
                             entry.tried.paces += 1;
@@ -226,17 +225,21 @@ impl Scheduler {
         self.send_what_may_go(turn);
     }
 
-    /// Ended jobs of no queue stand in their lane until their turn comes: not more than others do.
-    fn pass_over(&mut self, key: LaneKey) {
+    /// Ended jobs of no queue, and queues that went elsewhere, stand in their lane until their turn
+    /// comes: not more than others do.
+    pub(super) fn pass_over(&mut self, key: LaneKey) {
         let Some(lane) = self.lanes.get_mut(key) else {
             return;
         };
         lane.stale += 1;
         if lane.stale > 64 && lane.stale > lane.ready.len() / 2 {
-            let jobs = &self.jobs;
+            let (jobs, queues) = (&self.jobs, &self.queues);
             lane.ready.retain(|line| match line {
                 Line::Single(ticket) => jobs.get(ticket.0).is_some(),
-                Line::Queue(_) => true,
+                Line::Queue(queue) => {
+                    let queue = queues.get(*queue);
+                    queue.is_some_and(|queue| queue.listed == Some(key))
+                }
             });
             lane.stale = 0;
         }

@@ -12,8 +12,8 @@ pub(super) struct Queue {
     pub(super) paused: bool,
     /// How the head would end, while the queue waits to be told what to do.
     pub(super) held: Option<Outcome>,
-    /// Whether it stands in a lane with its head.
-    pub(super) listed: bool,
+    /// The lane that it stands in with its head. Where it stands in another still, it is passed over.
+    pub(super) listed: Option<LaneKey>,
 }
 
 impl Queue {
@@ -23,7 +23,7 @@ impl Queue {
             line: Vector::new(),
             paused: false,
             held: None,
-            listed: false,
+            listed: None,
         }
     }
 

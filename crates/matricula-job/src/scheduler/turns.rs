@@ -28,15 +28,23 @@ impl Scheduler {
         let Some(queue) = self.queues.get_mut(key) else {
             return;
         };
-        if queue.listed || queue.paused || queue.held.is_some() {
+        if queue.paused || queue.held.is_some() {
             return;
         }
         let head = queue.line.front().and_then(|head| self.jobs.get(head.0));
-        if let Some(entry) = head.filter(|entry| entry.state == State::InLine) {
-            queue.listed = true;
-            let lane = entry.lane;
-            self.list(lane, Line::Queue(key));
+        let Some(entry) = head.filter(|entry| entry.state == State::InLine) else {
+            return;
+        };
+        let lane = entry.lane;
+        let before = queue.listed.replace(lane);
+        if before == Some(lane) {
+            return;
         }
+        // Its head was called back, and the next one goes elsewhere.
+        if let Some(before) = before {
+            self.pass_over(before);
+        }
+        self.list(lane, Line::Queue(key));
     }
 
     fn take_turns(&mut self, key: LaneKey) {
@@ -115,17 +123,19 @@ impl Scheduler {
             }
             Line::Queue(key) => key,
         };
-        let queue = self.queues.get_mut(key)?;
-        queue.listed = false;
+        let queue = self.queues.get_mut(key);
+        let Some(queue) = queue.filter(|queue| queue.listed == Some(lane)) else {
+            if let Some(lane) = self.lanes.get_mut(lane) {
+                lane.stale = lane.stale.saturating_sub(1);
+            }
+            return None;
+        };
+        queue.listed = None;
         if queue.paused || queue.held.is_some() {
             return None;
         }
         let head = *queue.line.front()?;
         let entry = self.jobs.get(head.0)?;
-        if entry.lane != lane {
-            self.list_queue(key);
-            return None;
-        }
         (entry.state == State::InLine).then_some(head)
     }
 
@@ -187,10 +197,10 @@ impl Scheduler {
             let Some(queue) = self.queues.get_mut(key) else {
                 return;
             };
-            if queue.paused || queue.listed {
+            if queue.paused || queue.listed.is_some() {
                 return;
             }
-            queue.listed = true;
+            queue.listed = Some(lane);
         }
         self.list_first(lane, line);
     }

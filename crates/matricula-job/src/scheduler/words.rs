@@ -56,6 +56,31 @@ pub enum Effect {
     NeedCredential(CredentialRef),
 }
 
+impl Effect {
+    /// What is left to carry out of effects that were held back together: a request that is called
+    /// back among them need not be sent at all.
+    pub fn left_of(mut effects: Vec<Self>) -> Vec<Self> {
+        let is_sent = |id: &EffectId, effects: &[Self]| {
+            let mut effects = effects.iter();
+            effects.any(|effect| matches!(effect, Self::Send(sent, _) if sent == id))
+        };
+        let called_back: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Self::CallBack(id) if is_sent(id, &effects) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        if !called_back.is_empty() {
+            effects.retain(|effect| match effect {
+                Self::Send(id, _) | Self::CallBack(id) => !called_back.contains(id),
+                Self::NeedCredential(_) => true,
+            });
+        }
+        effects
+    }
+}
+
 /// What a scheduler tells.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

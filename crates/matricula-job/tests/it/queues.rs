@@ -1,11 +1,11 @@
 //! Jobs in queues go one after the other; queues take turns; what fails is dealt with as asked.
 
 use matricula_job::{
-    Processed, QueuePolicy, Retry, TransportKind,
-    scheduler::{Input, Limits, Outcome, Refusal, Standing, Ticket},
+    Job, Method, Processed, QueuePolicy, Retry, TransportKind,
+    scheduler::{Effect, Input, Limits, Outcome, Refusal, Standing, Ticket},
 };
 
-use crate::world::{Wire, World, failed, named, queued, refused, status};
+use crate::world::{Wire, World, failed, limited, named, queued, refused, status};
 
 const CONTINUE: QueuePolicy = QueuePolicy::AlwaysContinue;
 
@@ -260,4 +260,47 @@ fn one_that_is_called_back_takes_those_with_it_that_depend_on_it() {
     wire.answer(&mut world, status(200));
     assert_eq!(wire.ends(), "+xx");
     assert_eq!(wire.ended[0].1, Outcome::Cancelled);
+}
+
+/// The server asks the first one to wait; what it asked for is no reason for the next one to.
+#[test]
+fn a_queue_goes_on_elsewhere_when_its_head_is_called_back_while_it_is_paced() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    let server = crate::server();
+    let other = Job::new(
+        &server,
+        "/_matrix/client/v3/profile/a",
+        Method::Put,
+        "setProfileField",
+    )
+    .with_data(serde_json::json!({ "name": "profile" }));
+    wire.give(&mut world, other.with_queue("q", CONTINUE));
+    wire.give(&mut world, queued("message", "q", CONTINUE));
+    wire.answer(&mut world, limited(60_000));
+    let step = world.step(Input::Cancel(Ticket(1)));
+    wire.take(step);
+    assert_eq!(wire.names(), ["message"]);
+    assert_eq!(world.scheduler.position(Ticket(2)), Some(0));
+    wire.answer(&mut world, status(200));
+    assert!(world.scheduler.is_empty());
+}
+
+/// What was held back for the disk and is called back before it was let out.
+#[test]
+fn a_request_that_is_called_back_before_it_went_is_not_sent() {
+    let mut world = World::new();
+    let step = world.step(Input::Submit(named("a").into()));
+    let mut effects = step.effects;
+    let step = world.step(Input::Submit(named("b").into()));
+    effects.extend(step.effects);
+    let step = world.step(Input::Cancel(Ticket(1)));
+    effects.extend(step.effects);
+    let left = Effect::left_of(effects);
+    let [Effect::Send(_, job)] = &left[..] else {
+        panic!("{left:?}")
+    };
+    assert_eq!(job.data_str("name"), Some("b"));
+    // One that went before is called back.
+    let step = world.step(Input::Cancel(Ticket(2)));
+    assert_eq!(Effect::left_of(step.effects.clone()), step.effects);
 }

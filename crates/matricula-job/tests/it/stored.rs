@@ -10,7 +10,7 @@ use matricula_job::{
 use proptest::prelude::*;
 
 use crate::world::{
-    Wire, World, failed, limited, name_of, named, outcome, queued, refused, status,
+    Wire, World, failed, limited, name_of, named, outcome, queued, refused, sent, status,
 };
 
 /// A store as a value.
@@ -268,6 +268,21 @@ fn what_may_have_been_processed_is_not_told_as_untouched() {
     let id = world.wake(&step);
     let refused = failed(TransportKind::Connect, Processed::No);
     let step = world.step(Input::Answer(id, refused));
+    let Outcome::Failed(error) = outcome(&step) else {
+        panic!("it did not fail")
+    };
+    assert_eq!(error.processed, Processed::Maybe);
+    // It is held for that, and tried again in vain.
+    let id = world.submit(queued("h", "h", QueuePolicy::Hold));
+    let step = world.step(Input::Answer(id, cut()));
+    let id = world.wake(&step);
+    let refused = || failed(TransportKind::Connect, Processed::No);
+    let _ = world.step(Input::Answer(id, refused()));
+    let id = sent(&world.step(Input::Retry("h".to_owned())));
+    let step = world.step(Input::Answer(id, refused()));
+    let id = world.wake(&step);
+    let _ = world.step(Input::Answer(id, refused()));
+    let step = world.step(Input::Skip("h".to_owned()));
     let Outcome::Failed(error) = outcome(&step) else {
         panic!("it did not fail")
     };
