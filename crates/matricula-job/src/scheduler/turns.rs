@@ -38,7 +38,8 @@ impl Scheduler {
         let lane = entry.lane;
         let before = queue.listed.replace(lane);
         if before == Some(lane) {
-            return;
+            // While no job was for it, nobody looked at the lane.
+            return self.take_turns(lane);
         }
         // Its head was called back, and the next one goes elsewhere.
         if let Some(before) = before {

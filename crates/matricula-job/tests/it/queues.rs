@@ -285,6 +285,23 @@ fn a_queue_goes_on_elsewhere_when_its_head_is_called_back_while_it_is_paced() {
     assert!(world.scheduler.is_empty());
 }
 
+#[test]
+fn a_queue_whose_head_is_called_back_while_it_is_paced_and_paused_goes_on_when_it_is_resumed() {
+    let (mut world, mut wire) = (World::new(), Wire::default());
+    wire.give(&mut world, queued("a", "q", CONTINUE));
+    wire.answer(&mut world, limited(60_000));
+    for input in [Input::Pause("q".into()), Input::Cancel(Ticket(1))] {
+        let step = world.step(input);
+        wire.take(step);
+    }
+    wire.give(&mut world, queued("b", "q", CONTINUE));
+    let step = world.step(Input::Resume("q".into()));
+    wire.take(step);
+    assert!(wire.names().is_empty(), "the server's pace still holds");
+    wire.wait(&mut world);
+    assert_eq!(wire.names(), ["b"]);
+}
+
 /// What was held back for the disk and is called back before it was let out.
 #[test]
 fn a_request_that_is_called_back_before_it_went_is_not_sent() {
