@@ -273,6 +273,20 @@ impl Job {
     pub fn gen_response(&self, response: Response) -> Response {
         response.of_job(self.job_id.clone(), self.data.clone())
     }
+
+    /// What libkazv answers for the server to a job that its queue cancelled
+    /// ([`Outcome::Cancelled`](crate::scheduler::Outcome::Cancelled)), for code that knows answers only.
+    pub fn gen_cancelled_response(&self) -> Response {
+        let body = serde_json::json!({
+            "errcode": "MOE_KAZV_MXC_HEAD_FAILURE_CANCELLED",
+            "error": "This job is cancelled because one before it failed.",
+        });
+        self.gen_response(Response::new(
+            490,
+            Header::new(),
+            Body::Json(body.to_string()),
+        ))
+    }
 }
 
 fn join(server: &ServerUrl, request_url: &str) -> String {

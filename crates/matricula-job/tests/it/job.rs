@@ -128,6 +128,19 @@ fn the_response_carries_job_id_and_data_on() {
 }
 
 #[test]
+fn a_cancelled_job_can_be_answered_as_libkazv_does() {
+    let response = job()
+        .with_data(json!({"for": "alice"}))
+        .gen_cancelled_response();
+    assert!(!response.success());
+    assert_eq!(response.status_code(), 490);
+    assert_eq!(response.error_code(), "MOE_KAZV_MXC_HEAD_FAILURE_CANCELLED");
+    assert!(!response.error_message().is_empty());
+    assert_eq!(response.job_id(), "register");
+    assert_eq!(response.data_str("for"), Some("alice"));
+}
+
+#[test]
 fn a_response_tells_success_and_the_servers_error() {
     let answer = |status, body: &str| Response::new(status, vec![], Body::Json(body.into()));
     let error = answer(400, r#"{"errcode":"M_USER_IN_USE","error":"taken"}"#);
