@@ -1,16 +1,13 @@
 //! HTTP clients, each set up when it is first needed.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::OnceLock};
 
-use matricula_job::{Processed, TransportError, TransportKind};
-use reqwest::{Client, ClientBuilder, Url};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
-use rustls_platform_verifier::BuilderVerifierExt;
+use matricula_job::TransportError;
+use reqwest::{Client, ClientBuilder};
+use rustls::RootCertStore;
+use url::Url;
 
-use crate::{Options, failure::server_of};
+use crate::{Options, address::is_near, failure::unsendable, tls};
 
 type Cell = OnceLock<Result<Client, TransportError>>;
 
@@ -23,9 +20,7 @@ pub(crate) struct Clients {
 impl Clients {
     /// The client for requests to `url`.
     pub(crate) fn towards(&self, url: &Url, options: &Options) -> Result<&Client, TransportError> {
-        let client = if url.scheme() == "http"
-            && server_of(url).is_some_and(|server| server.is_loopback())
-        {
+        let client = if is_near(url) {
             self.near.get_or_init(|| near(options))
         } else {
             self.far.get_or_init(|| far(options))
@@ -43,7 +38,7 @@ impl fmt::Debug for Clients {
 /// For this machine itself: no proxy could reach it, and without TLS there is no need to read the
 /// system's root certificates, which takes some 10 ms.
 fn near(options: &Options) -> Result<Client, TransportError> {
-    let tls = tls()?
+    let tls = tls::builder()?
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
     build(base(options).no_proxy().tls_backend_preconfigured(tls))
@@ -52,23 +47,7 @@ fn near(options: &Options) -> Result<Client, TransportError> {
 /// For every other machine: over TLS where the address says so, through the proxy that the
 /// environment names, if any.
 fn far(options: &Options) -> Result<Client, TransportError> {
-    let mut tls = tls()?
-        .with_platform_verifier()
-        .map_err(|error| {
-            // rustls calls every error without a code of its own unexpected.
-            let reason = match error {
-                rustls::Error::General(reason) => reason,
-                other => other.to_string(),
-            };
-            refused(
-                TransportKind::Tls,
-                format!(
-                    "without root certificates no server can prove who it is: {reason}; \
-                     install the system's package of them, mostly named ca-certificates"
-                ),
-            )
-        })?
-        .with_no_client_auth();
+    let mut tls = tls::trusting_the_system()?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     build(base(options).tls_backend_preconfigured(tls))
 }
@@ -84,23 +63,6 @@ fn base(options: &Options) -> ClientBuilder {
 fn build(builder: ClientBuilder) -> Result<Client, TransportError> {
     builder.build().map_err(|error| {
         let message = format!("the HTTP client cannot be set up: {error}");
-        refused(TransportKind::Request, message)
+        unsendable(message)
     })
-}
-
-/// The provider is handed over here and never installed for the whole process, where it could
-/// clash with that of the program around us.
-fn tls() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TransportError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refused(TransportKind::Tls, format!("TLS cannot be set up: {error}")))
-}
-
-fn refused(kind: TransportKind, message: String) -> TransportError {
-    TransportError {
-        kind,
-        processed: Processed::No,
-        message,
-    }
 }

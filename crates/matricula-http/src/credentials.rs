@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+#[cfg(any(feature = "async", feature = "blocking"))]
+use matricula_job::{Auth, Job, Processed, TransportError, TransportKind};
 use matricula_job::{CredentialRef, Secret, ServerUrl};
 
 /// Tokens by name. Clones share the same tokens.
@@ -33,5 +35,32 @@ impl Credentials {
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
         let (server, token) = tokens.get(credential)?;
         server.is_origin_of(url).then(|| token.clone())
+    }
+
+    /// The token that a job goes with, if it goes with one.
+    ///
+    /// # Errors
+    /// Where it needs one that is not there or belongs elsewhere.
+    #[cfg(any(feature = "async", feature = "blocking"))]
+    pub(crate) fn token_of(&self, job: &Job) -> Result<Option<Secret>, TransportError> {
+        Ok(match job.auth() {
+            Auth::Token(token) => Some(token.clone()),
+            Auth::Optional(credential) => self.token_for(credential, job.url()),
+            Auth::Required(credential) => match self.token_for(credential, job.url()) {
+                Some(token) => Some(token),
+                None => {
+                    return Err(TransportError {
+                        kind: TransportKind::NoToken,
+                        processed: Processed::No,
+                        message: format!(
+                            "no token for {} towards {}: sign in first",
+                            credential.as_str(),
+                            job.masked_url()
+                        ),
+                    });
+                }
+            },
+            _ => None,
+        })
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use matricula_job::{
-    Answer, Auth, CredentialRef, EffectId, Job, Patch, Processed, Scheduler, Store, StoreError,
+    Answer, CredentialRef, EffectId, Job, Patch, Processed, Scheduler, Store, StoreError,
     Timestamp, TransportError, TransportKind,
     scheduler::{Effect, Event, Input, Ticket},
 };
@@ -302,26 +302,10 @@ impl Driver {
     }
 
     async fn send(&self, job: &Job) -> Answer {
-        let token = match job.auth() {
-            Auth::Token(token) => Some(token.clone()),
-            Auth::Optional(credential) => self.credentials.token_for(credential, job.url()),
-            Auth::Required(credential) => match self.credentials.token_for(credential, job.url()) {
-                Some(token) => Some(token),
-                None => {
-                    return Answer::Failed(TransportError {
-                        kind: TransportKind::NoToken,
-                        processed: Processed::No,
-                        message: format!(
-                            "no token for {} towards {}: sign in first",
-                            credential.as_str(),
-                            job.masked_url()
-                        ),
-                    });
-                }
-            },
-            _ => None,
-        };
-        self.wire.send(job, token).await
+        match self.credentials.token_of(job) {
+            Ok(token) => self.wire.send(job, token).await,
+            Err(error) => Answer::Failed(error),
+        }
     }
 }
 

@@ -1,97 +1,62 @@
-//! Says what went wrong on the way, and whether the server may have acted on the request.
+//! Failures that are the same whatever library is on the wire.
 
-use std::{error::Error, io, iter, time::Duration};
+use std::{error::Error, io};
 
-use matricula_job::{Processed, ServerUrl, TransportError, TransportKind};
-use reqwest::Url;
+use matricula_job::{FileDesc, Processed, TransportError, TransportKind};
+use url::Url;
 
-use crate::Options;
+use crate::address::host_of;
 
-/// The failure of a request to `url` that had this `time`, in which nothing of the request but its
-/// origin is repeated.
-pub(crate) fn failure(
-    url: &Url,
-    options: &Options,
-    time: Duration,
-    error: reqwest::Error,
-) -> TransportError {
-    // The address may hold a secret in its query.
-    let error = error.without_url();
-    let causes: Vec<&(dyn Error + 'static)> =
-        iter::successors(error.source(), |cause| (*cause).source()).collect();
-    let http = causes
-        .iter()
-        .find_map(|cause| cause.downcast_ref::<hyper::Error>());
-    // What HTTP calls cancelled was still waiting for its connection.
-    let never_sent =
-        error.is_builder() || error.is_connect() || http.is_some_and(hyper::Error::is_canceled);
-    let (kind, what) = judge(options, time, &error, &causes, http);
+/// The request cannot be sent as it is.
+pub(crate) fn unsendable(message: impl Into<String>) -> TransportError {
+    refused(TransportKind::Request, message.into())
+}
+
+/// Nothing was sent.
+pub(crate) fn refused(kind: TransportKind, message: String) -> TransportError {
     TransportError {
         kind,
-        processed: if never_sent {
-            Processed::No
-        } else {
-            Processed::Maybe
-        },
-        message: format!("{}: {what}", host_of(url)),
+        processed: Processed::No,
+        message,
     }
 }
 
-fn judge(
-    options: &Options,
-    time: Duration,
-    error: &reqwest::Error,
-    causes: &[&(dyn Error + 'static)],
-    http: Option<&hyper::Error>,
-) -> (TransportKind, String) {
-    use TransportKind::{Connect, Cut, Request, Timeout, Tls, TooLarge};
-    // The first of the causes is the last in the row.
-    let reason = causes
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string);
-    if error.is_builder() {
-        (Request, reason)
-    } else if error.is_timeout() && error.is_connect() {
-        let time = options.time_to_connect();
-        (Timeout, format!("no connection within {time:?}"))
-    } else if error.is_timeout() {
-        (Timeout, format!("no complete answer within {time:?}"))
-    } else if let Some(tls) = causes.iter().find_map(|cause| tls_error(*cause)) {
-        (Tls, tls_reason(tls))
-    } else if error.is_dns() {
-        (Connect, format!("its name cannot be looked up: {reason}"))
-    } else if error.is_connect() {
-        (Connect, reason)
-    } else if http.is_some_and(|http| http.to_string().contains("head is too large")) {
-        let what = "its headers are too large or too many";
-        (TooLarge, what.to_owned())
-    } else if http.is_some_and(hyper::Error::is_parse) {
-        (Cut, format!("what it answers is not HTTP: {reason}"))
-    } else {
-        (Cut, reason)
+pub(crate) fn too_long(url: &Url, most: u64) -> TransportError {
+    TransportError {
+        kind: TransportKind::TooLarge,
+        processed: Processed::Maybe,
+        message: format!("{}: its answer is longer than {most} bytes", host_of(url)),
     }
 }
 
-/// Scheme, host and port: path and query are left out, for the query may hold a secret.
-pub(crate) fn host_of(url: &Url) -> String {
-    url.origin().ascii_serialization()
+/// The request's file cannot be opened.
+pub(crate) fn unreadable(file: &FileDesc, error: &io::Error) -> TransportError {
+    unsendable(in_file(file, "read", error))
 }
 
-/// The server that the address leads to, where it is one that a job may name, too.
-pub(crate) fn server_of(url: &Url) -> Option<ServerUrl> {
-    url.as_str().split(['?', '#']).next()?.parse().ok()
+/// The server has done what was asked; its answer could not be kept.
+pub(crate) fn unwritten(file: &FileDesc, error: &io::Error) -> TransportError {
+    TransportError {
+        kind: TransportKind::Request,
+        processed: Processed::Maybe,
+        message: in_file(file, "written", error),
+    }
+}
+
+fn in_file(file: &FileDesc, what: &str, error: &io::Error) -> String {
+    format!("{} cannot be {what}: {error}", file.path.display())
 }
 
 /// Connectors hide a TLS error inside I/O errors, even several deep, which do not name it as their
 /// source.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+pub(crate) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     error.downcast_ref().or_else(|| {
         let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
         tls_error(inner)
     })
 }
 
-fn tls_reason(error: &rustls::Error) -> String {
+pub(crate) fn tls_reason(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidMessage(_) => {
             format!("it does not speak TLS at this port ({error})")

@@ -5,13 +5,9 @@ use std::{
     fs::{self, File},
     io,
     path::PathBuf,
-    pin::Pin,
-    task::{Context, Poll, ready},
 };
 
-use hyper::body::{Body, Bytes, Frame, SizeHint};
 use matricula_job::FileDesc;
-use tokio::io::{AsyncRead, ReadBuf};
 
 /// Opens the files that jobs name.
 ///
@@ -75,55 +71,44 @@ impl FileSource for Disk {
     }
 }
 
-/// The bytes of an open file, as the body of a request: as many as it had when it was opened.
-pub(crate) struct FileBody {
-    file: tokio::fs::File,
-    left: u64,
-    piece: Box<[u8]>,
-}
-
 /// How much of a file is in memory at once.
-const PIECE: usize = 64 << 10;
+pub(crate) const PIECE: usize = 64 << 10;
 
-impl FileBody {
-    pub(crate) fn new(file: File) -> io::Result<Self> {
-        let left = file.metadata()?.len();
-        let piece = vec![0; PIECE].into_boxed_slice();
-        Ok(Self {
-            file: tokio::fs::File::from_std(file),
-            left,
-            piece,
-        })
+/// A file that is sent must have the length that was announced.
+pub(crate) fn has_become_shorter() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter")
+}
+
+/// An answer that is being written to a file; dropped before it is [kept](Self::keep), it leaves
+/// nothing behind.
+pub(crate) struct Unfinished<'a> {
+    files: &'a dyn FileSource,
+    file: &'a FileDesc,
+    is_kept: bool,
+}
+
+impl<'a> Unfinished<'a> {
+    pub(crate) fn begin(files: &'a dyn FileSource, file: &'a FileDesc) -> io::Result<(Self, File)> {
+        let unfinished = Self {
+            files,
+            file,
+            is_kept: false,
+        };
+        let created = files.create(file)?;
+        Ok((unfinished, created))
+    }
+
+    pub(crate) fn keep(mut self) -> io::Result<()> {
+        self.files.keep(self.file)?;
+        self.is_kept = true;
+        Ok(())
     }
 }
 
-impl Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let this = self.get_mut();
-        if this.left == 0 {
-            return Poll::Ready(None);
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.files.discard(self.file);
         }
-        let most = usize::try_from(this.left).unwrap_or(PIECE).min(PIECE);
-        let mut piece = ReadBuf::new(&mut this.piece[..most]);
-        if let Err(error) = ready!(Pin::new(&mut this.file).poll_read(cx, &mut piece)) {
-            return Poll::Ready(Some(Err(error)));
-        }
-        let piece = piece.filled();
-        if piece.is_empty() {
-            let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter");
-            return Poll::Ready(Some(Err(error)));
-        }
-        this.left -= piece.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(piece)))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use matricula_job::{Body, Job};
+
 /// The bounds of every request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -49,5 +51,15 @@ impl Options {
     /// look like an answer that never came.
     pub(crate) fn time_to_connect(&self) -> Duration {
         self.connect_timeout.min(self.timeout - self.timeout / 10)
+    }
+
+    /// How long a request may take.
+    pub(crate) fn time_for(&self, job: &Job) -> Duration {
+        if job.response_file().is_some() || matches!(job.request_body(), Body::File(_)) {
+            return self.file_timeout;
+        }
+        job.asks_to_wait().map_or(self.timeout, |wait| {
+            self.timeout.saturating_add(wait).min(self.file_timeout)
+        })
     }
 }

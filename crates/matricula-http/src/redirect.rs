@@ -1,14 +1,12 @@
 //! Whether and where to follow an answer that leads elsewhere.
 
+use http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION};
 use matricula_job::{
     Body, Job, Method, Processed, ReturnType, Secret, TransportError, TransportKind,
 };
-use reqwest::{
-    Response, Url,
-    header::{HeaderValue, LOCATION},
-};
+use url::Url;
 
-use crate::failure::{host_of, server_of};
+use crate::address::{host_of, server_of};
 
 /// Where to go on, without the token and the job's headers; `None` where the answer is no
 /// redirection but the answer.
@@ -19,14 +17,14 @@ pub(crate) fn follow(
     job: &Job,
     token: Option<&Secret>,
     url: &Url,
-    answer: &Response,
+    (status, headers): (StatusCode, &HeaderMap),
 ) -> Result<Option<Url>, TransportError> {
     if *job.return_type() == ReturnType::Location {
         return Ok(None);
     }
-    let status = answer.status().as_u16();
+    let status = status.as_u16();
     let is_redirection = matches!(status, 301 | 302 | 303 | 307 | 308);
-    let Some(location) = answer.headers().get(LOCATION).filter(|_| is_redirection) else {
+    let Some(location) = headers.get(LOCATION).filter(|_| is_redirection) else {
         return Ok(None);
     };
     let next = target(url, location).and_then(|next| {

@@ -1,0 +1,130 @@
+//! HTTP clients, each set up when it is first needed.
+
+use std::{env, fmt, sync::OnceLock};
+
+use matricula_job::{TransportError, TransportKind};
+use rustls::RootCertStore;
+use ureq::{Agent, Proxy, ProxyProtocol, config::Config};
+use url::Url;
+
+use super::connect::{self, Later};
+use crate::{
+    Options,
+    address::is_near,
+    failure::{refused, unsendable},
+    tls,
+};
+
+type Cell = OnceLock<Result<Agent, TransportError>>;
+
+/// One for this machine, and one for each scheme, for each may have a proxy of its own.
+#[derive(Default)]
+pub(crate) struct Agents {
+    near: Cell,
+    plain: Cell,
+    encrypted: Cell,
+}
+
+impl Agents {
+    /// The client for requests to `url`.
+    pub(crate) fn towards(&self, url: &Url, options: &Options) -> Result<&Agent, TransportError> {
+        let agent = if is_near(url) {
+            self.near.get_or_init(|| near(options))
+        } else if url.scheme() == "https" {
+            self.encrypted.get_or_init(|| far("https", options))
+        } else {
+            self.plain.get_or_init(|| far("http", options))
+        };
+        agent.as_ref().map_err(Clone::clone)
+    }
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agents").finish_non_exhaustive()
+    }
+}
+
+/// For this machine itself: no proxy could reach it, and without TLS there is no need to read the
+/// system's root certificates.
+fn near(options: &Options) -> Result<Agent, TransportError> {
+    let tls = tls::builder()?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(build(config(options, None)?, tls))
+}
+
+/// For every other machine: over TLS where the address says so, through the proxy that the
+/// environment names, if any.
+fn far(scheme: &str, options: &Options) -> Result<Agent, TransportError> {
+    let mut tls = tls::trusting_the_system()?;
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(build(config(options, proxy(scheme)?)?, tls))
+}
+
+fn config(options: &Options, proxy: Option<Proxy>) -> Result<Config, TransportError> {
+    // It panics at a name that no header can carry.
+    if http::HeaderValue::from_str(&options.user_agent).is_err() {
+        return Err(unsendable(format!(
+            "the program's name {:?} has characters that no header can carry",
+            options.user_agent
+        )));
+    }
+    Ok(Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(proxy)
+        .timeout_connect(Some(options.time_to_connect()))
+        .user_agent(&options.user_agent)
+        .build())
+}
+
+fn build(config: Config, tls: rustls::ClientConfig) -> Agent {
+    Agent::with_parts(config, connect::chain(tls), Later)
+}
+
+/// The proxy that the environment names for addresses of this scheme, as most programs read it.
+fn proxy(scheme: &str) -> Result<Option<Proxy>, TransportError> {
+    let lower = format!("{scheme}_proxy");
+    let upper = lower.to_uppercase();
+    // A web server hands a request's header `Proxy` to its CGI programs under this name.
+    let is_cgi = scheme == "http" && env::var_os("REQUEST_METHOD").is_some();
+    let names = [&*lower, &*upper, "all_proxy", "ALL_PROXY"];
+    let mut named = names
+        .into_iter()
+        .filter(|name| !(is_cgi && *name == upper))
+        .filter_map(|name| Some((name, env::var(name).ok()?)));
+    let Some((name, address)) = named.find(|(_, address)| !address.is_empty()) else {
+        return Ok(None);
+    };
+    // The address is not repeated: it may hold a password.
+    let unusable = |what: &str| {
+        let message = format!("the proxy in {name} {what}: name one for http, or none");
+        refused(TransportKind::Connect, message)
+    };
+    let proxy = Proxy::new(&address).map_err(|_| unusable("is no address"))?;
+    if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
+        return Err(unusable("is of a kind that is not spoken here"));
+    }
+    except(&proxy)
+        .map(Some)
+        .map_err(|_| unusable("is no address"))
+}
+
+/// The same proxy, and not for the servers that the environment excepts.
+fn except(proxy: &Proxy) -> Result<Proxy, ureq::Error> {
+    let mut builder = Proxy::builder(proxy.protocol())
+        .host(proxy.host())
+        .port(proxy.port());
+    if let Some(name) = proxy.username() {
+        builder = builder.username(name);
+    }
+    if let Some(password) = proxy.password() {
+        builder = builder.password(password);
+    }
+    let exceptions = env::var("no_proxy").or_else(|_| env::var("NO_PROXY"));
+    for exception in exceptions.unwrap_or_default().split(',') {
+        builder = builder.no_proxy(exception.trim());
+    }
+    builder.build()
+}

@@ -1,0 +1,390 @@
+//! Carries out what the scheduler of a runner says: sends it, writes it, wakes it when it says so.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    time::{Duration, Instant},
+};
+
+use matricula_job::{
+    Answer, CredentialRef, EffectId, Job, Patch, Processed, Scheduler, Store, StoreError,
+    TransportError, TransportKind,
+    scheduler::{Effect, Event, Input, Ticket},
+};
+
+use super::{alarm::Alarm, events::Events, threads::Threads, wire::Wire};
+use crate::{
+    Credentials, SubmitError,
+    failure::refused,
+    stepping::{Core, Watcher},
+};
+
+/// What all clones of a runner share.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    wire: Wire,
+    credentials: Credentials,
+    state: Mutex<State>,
+    /// Where jobs are kept, if they are.
+    store: Option<Mutex<Kept>>,
+    /// Gets another token where the server does not take one.
+    renewal: Option<Renewal>,
+    /// Told whenever an answer has come or something was written.
+    moved: Condvar,
+    threads: Arc<Threads>,
+    alarm: Arc<Alarm>,
+}
+
+/// Gets another token for a credential, and says whether there is one.
+#[derive(Clone)]
+pub(crate) struct Renewal(pub(crate) Arc<dyn Fn(CredentialRef) -> bool + Send + Sync>);
+
+impl fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renewal")
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    core: Core,
+    on_the_wire: HashSet<EffectId>,
+    /// Requests that were called back, whose threads wait for answers that nobody wants.
+    lost: HashSet<EffectId>,
+    /// What no thread has taken yet.
+    unsent: VecDeque<Request>,
+    /// Credentials that are not good any more, and that nobody has begun to renew.
+    refused: Vec<CredentialRef>,
+}
+
+type Request = (EffectId, Arc<Job>);
+
+struct Kept(Box<dyn Store>);
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(wire: Wire, credentials: Credentials, scheduler: Scheduler) -> Self {
+        Self {
+            wire,
+            credentials,
+            state: Mutex::new(State {
+                core: Core::new(scheduler),
+                on_the_wire: HashSet::new(),
+                lost: HashSet::new(),
+                unsent: VecDeque::new(),
+                refused: Vec::new(),
+            }),
+            store: None,
+            renewal: None,
+            moved: Condvar::new(),
+            threads: Arc::default(),
+            alarm: Arc::default(),
+        }
+    }
+
+    pub(crate) fn keeping_in(mut self, store: Box<dyn Store>) -> Self {
+        self.store = Some(Mutex::new(Kept(store)));
+        self
+    }
+
+    pub(crate) fn renewing(mut self, renewal: Option<Renewal>) -> Self {
+        self.renewal = renewal;
+        self
+    }
+
+    pub(crate) fn renewal(&self) -> Option<&Renewal> {
+        self.renewal.as_ref()
+    }
+
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub(crate) fn snapshot(&self) -> Scheduler {
+        self.lock().core.scheduler().clone()
+    }
+
+    /// Why the store could not be written, after which nothing goes on.
+    pub(crate) fn broken(&self) -> Option<StoreError> {
+        self.lock().core.broken().cloned()
+    }
+
+    pub(crate) fn listen(&self) -> Events {
+        let (events, listener) = Events::new();
+        self.lock().core.listen(listener);
+        events
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands in a job; what happens to it comes through the channel, its end last.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        job: Job,
+    ) -> Result<(Ticket, mpsc::Receiver<Event>), SubmitError> {
+        let (tell, told) = mpsc::channel();
+        let (ticket, effects) = self.lock().core.submit(job, to(tell))?;
+        self.carry_out(effects);
+        Ok((ticket, told))
+    }
+
+    /// What happens to a job from now on; none where it has ended.
+    pub(crate) fn watch(&self, ticket: Ticket) -> Option<mpsc::Receiver<Event>> {
+        let (tell, told) = mpsc::channel();
+        self.lock().core.watch(ticket, to(tell)).map(|()| told)
+    }
+
+    /// Takes an input, and carries out what follows from it.
+    pub(crate) fn input(self: &Arc<Self>, input: Input) {
+        let effects = self.lock().core.step(input);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
+        self.note(effects);
+        self.write();
+        self.go_on();
+    }
+
+    /// Lets threads begin with what is there to be done.
+    fn go_on(self: &Arc<Self>) {
+        self.send();
+        self.renew();
+        self.set_alarm();
+    }
+
+    fn note(&self, effects: Vec<Effect>) {
+        if effects.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        for effect in effects {
+            state.note(effect);
+        }
+    }
+
+    /// Writes what is to be written, on this thread. What came in meanwhile is the next one's: whoever
+    /// hands in a job must not be kept writing for others.
+    fn write(self: &Arc<Self>) {
+        if !self.write_one() || self.lock().core.is_written() {
+            return;
+        }
+        let driver = Arc::clone(self);
+        let rest = self.threads.spawn(move || driver.write_on());
+        if rest.is_err() {
+            self.write_on();
+        }
+    }
+
+    fn write_on(self: &Arc<Self>) {
+        while self.write_one() {
+            self.go_on();
+        }
+    }
+
+    /// Whether there was something to write that nobody else was writing.
+    fn write_one(&self) -> bool {
+        let Some(patch) = self.lock().core.next_write() else {
+            return false;
+        };
+        let result = self.commit(&patch);
+        let effects = self.lock().core.written(result);
+        self.note(effects);
+        self.moved.notify_all();
+        true
+    }
+
+    fn commit(&self, patch: &Patch) -> Result<(), StoreError> {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.0.commit(patch)
+    }
+
+    /// One key of the store, as it is when everything that was said so far is durable.
+    pub(crate) fn read(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let is_unwritten = |state: &mut State| !state.core.is_written();
+        let waited = self.moved.wait_while(self.lock(), is_unwritten);
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = state.core.broken() {
+            return Err(error.clone());
+        }
+        drop(state);
+        let Some(store) = &self.store else {
+            return Ok(None);
+        };
+        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.0.get(table, key)
+    }
+
+    fn send(self: &Arc<Self>) {
+        while let Some((id, job)) = self.take() {
+            let driver = Arc::clone(self);
+            if let Err(error) = self.threads.spawn(move || driver.work((id, job))) {
+                let message = format!("the system starts no thread for a request: {error}");
+                self.answered(id, Answer::Failed(refused(TransportKind::Connect, message)));
+                self.write();
+            }
+        }
+    }
+
+    /// The next request that no thread has, which is on the wire from now on.
+    fn take(&self) -> Option<Request> {
+        let mut state = self.lock();
+        let (id, job) = state.unsent.pop_front()?;
+        state.on_the_wire.insert(id);
+        Some((id, job))
+    }
+
+    /// Sends one request after the other, while there are any.
+    fn work(self: Arc<Self>, first: Request) {
+        let mut next = Some(first);
+        while let Some((id, job)) = next {
+            let sending = Sending { driver: &self, id };
+            let answer = self.ask(id, &job);
+            std::mem::forget(sending);
+            self.answered(id, answer);
+            self.write();
+            next = self.take();
+            self.go_on();
+        }
+    }
+
+    fn ask(&self, id: EffectId, job: &Job) -> Answer {
+        if !self.lock().on_the_wire.contains(&id) {
+            let message = "called back before it was sent".to_owned();
+            return Answer::Failed(refused(TransportKind::Request, message));
+        }
+        match self.credentials.token_of(job) {
+            Ok(token) => self.wire.send(job, token),
+            Err(error) => Answer::Failed(error),
+        }
+    }
+
+    /// Hands an answer to the scheduler, unless the request was called back: then nobody wants it.
+    fn answered(&self, id: EffectId, answer: Answer) {
+        let mut state = self.lock();
+        if state.on_the_wire.remove(&id) {
+            let effects = state.core.step(Input::Answer(id, answer));
+            for effect in effects {
+                state.note(effect);
+            }
+        } else {
+            state.lost.remove(&id);
+        }
+        drop(state);
+        self.moved.notify_all();
+    }
+
+    fn renew(self: &Arc<Self>) {
+        let Some(Renewal(renew)) = &self.renewal else {
+            return;
+        };
+        let refused = std::mem::take(&mut self.lock().refused);
+        for credential in refused {
+            let (driver, renew, asked) = (Arc::clone(self), Arc::clone(renew), credential.clone());
+            let started = self.threads.spawn(move || {
+                driver.input(if renew(asked.clone()) {
+                    Input::CredentialReady(asked)
+                } else {
+                    Input::CredentialRefused(asked)
+                });
+            });
+            if let Err(error) = started {
+                tracing::error!(%error, "the system starts no thread to renew a token");
+                self.lock().refused.push(credential);
+            }
+        }
+    }
+
+    fn set_alarm(self: &Arc<Self>) {
+        // It does not keep a runner alive that nobody has any more.
+        let driver = Arc::downgrade(self);
+        // With the lock held: another thread must not set an older time after this one.
+        let state = self.lock();
+        let set = self.alarm.set(state.core.wake_at(), move || {
+            if let Some(driver) = driver.upgrade() {
+                driver.input(Input::Wake);
+            }
+        });
+        if let Err(error) = set {
+            tracing::error!(%error, "the system starts no thread to wait on");
+        }
+    }
+
+    /// Waits until nothing is on the wire any more, all that was said is durable, and the threads
+    /// that did it have let go of the store.
+    pub(crate) fn quiet(&self, time: Duration) {
+        let end = Instant::now() + time;
+        let is_busy = |state: &mut State| !state.on_the_wire.is_empty() || !state.core.is_written();
+        let waited = self.moved.wait_timeout_while(self.lock(), time, is_busy);
+        let lost = waited.unwrap_or_else(PoisonError::into_inner).0.lost.len();
+        let left = end.saturating_duration_since(Instant::now());
+        self.threads.wait_for(lost, left);
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Its thread ends.
+        let _ = self.alarm.set(None, || {});
+    }
+}
+
+fn to(tell: mpsc::Sender<Event>) -> Watcher {
+    Box::new(move |event| {
+        // Nobody listens any more: the job goes on all the same.
+        let _ = tell.send(event);
+    })
+}
+
+impl State {
+    fn note(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(id, job) => self.unsent.push_back((id, job)),
+            Effect::CallBack(id) => {
+                self.unsent.retain(|(unsent, _)| *unsent != id);
+                if self.on_the_wire.remove(&id) {
+                    self.lost.insert(id);
+                }
+            }
+            Effect::NeedCredential(credential) => self.refused.push(credential),
+            _ => {}
+        }
+    }
+}
+
+/// A request on its way. Whatever becomes of its thread, it is answered.
+struct Sending<'a> {
+    driver: &'a Arc<Driver>,
+    id: EffectId,
+}
+
+impl Drop for Sending<'_> {
+    /// The thread panics in the middle of it.
+    fn drop(&mut self) {
+        let answer = Answer::Failed(TransportError {
+            kind: TransportKind::Cut,
+            processed: Processed::Maybe,
+            message: "the request's thread broke down before the answer came".to_owned(),
+        });
+        self.driver.answered(self.id, answer);
+        self.driver.carry_out(Vec::new());
+    }
+}
+
+/// How long is waited for what is on the wire when a runner is told to stop.
+pub(crate) const LONGEST_QUIET: Duration = Duration::from_secs(60);

@@ -1,0 +1,30 @@
+//! Runs jobs over HTTP without a runtime: on threads that are there while there is something to do.
+//!
+//! [`Runner`] has the words of the runner for tokio; where that one gives a future, this one blocks.
+//!
+//! - **Threads.** A request has a thread while it is on the wire, as many as the scheduler lets there
+//!   be; one whose request was answered takes the next. One more sleeps until the time at which the
+//!   scheduler is to be woken, while there is such a time. What is to be kept is written by whoever
+//!   finds that something is, without anybody else waiting for more than that. An idle runner has no
+//!   thread and is never woken.
+//! - **Calling back.** A request that is on the wire cannot be cut short: its job ends at once, and its
+//!   thread when the answer comes, which nobody hears any more, or when its time is over
+//!   ([`Options::timeout`](crate::Options::timeout)). A request that waits for news takes that longer.
+//! - **Proxies.** An `http://` address of another machine is asked for through a tunnel (`CONNECT`),
+//!   too. A proxy of another kind than HTTP's is refused, not passed by.
+//! - **Logs.** At the level `trace`, and at no other, the HTTP library writes addresses with their
+//!   queries into the `log` crate's records. Secrets may be in them: keep `ureq` at `debug`.
+
+mod agents;
+mod alarm;
+mod connect;
+mod driver;
+mod events;
+mod failure;
+mod runner;
+mod threads;
+mod tls;
+mod wire;
+
+pub use events::{Events, Heard};
+pub use runner::{Handle, Runner};

@@ -1,0 +1,295 @@
+//! The runner, and the handles of its jobs.
+
+use std::sync::{Arc, mpsc};
+
+use matricula_job::{
+    CredentialRef, Job, Processed, Scheduler, Store, StoreError, TransportError, TransportKind,
+    scheduler::{Event, Input, Limits, Outcome, Standing, Ticket, tables},
+};
+
+use super::{
+    driver::{Driver, LONGEST_QUIET, Renewal},
+    events::Events,
+    wire::Wire,
+};
+use crate::{Credentials, DurableError, FileSource, Options, SubmitError, durable};
+
+/// Runs jobs over HTTP, on threads. Clones share connections, credentials, queues, and what was learnt
+/// of each server's pace.
+///
+/// While nothing is to be sent or waited for, nothing runs: no timer, no thread. When the last clone
+/// and the last handle are gone, what can be sent still is, and what waits for its time is left; in a
+/// durable runner it is there for the next.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    driver: Arc<Driver>,
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
+impl Runner {
+    /// A runner with these bounds and no credentials.
+    pub fn new(options: Options) -> Self {
+        let scheduler = Scheduler::default().without_parking();
+        Self::of(Driver::new(
+            Wire::new(options),
+            Credentials::default(),
+            scheduler,
+        ))
+    }
+
+    /// A runner with the same bounds and credentials, trying jobs within these limits. It begins
+    /// without jobs.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let scheduler = Scheduler::new(limits).without_parking();
+        Self::of(Driver::new(wire.clone(), credentials.clone(), scheduler))
+    }
+
+    /// A runner with the same bounds and credentials, finding there the files that jobs name;
+    /// without this, on the [`Disk`]. It begins without jobs.
+    ///
+    /// [`Disk`]: crate::Disk
+    #[must_use]
+    pub fn with_files(self, files: Arc<dyn FileSource>) -> Self {
+        let wire = self.driver.wire().clone().with_files(files);
+        let limits = self.scheduler().limits().clone();
+        let scheduler = Scheduler::new(limits).without_parking();
+        Self::of(Driver::new(wire, self.credentials().clone(), scheduler))
+    }
+
+    /// A runner with the same bounds, limits and credentials whose jobs wait for another token where
+    /// the server does not take theirs. `renew` gets it, puts it into
+    /// [`credentials`](Self::credentials), and says whether there is one; without one, the jobs end
+    /// with the server's answer. It is asked once for all jobs of a credential, on
+    /// a thread of its own. It begins without jobs.
+    #[must_use]
+    pub fn with_renewal(
+        self,
+        renew: impl Fn(CredentialRef) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let scheduler = Scheduler::new(self.scheduler().limits().clone());
+        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler);
+        Self::of(driver.renewing(Some(Renewal(Arc::new(renew)))))
+    }
+
+    /// A runner with the same bounds, limits and credentials that keeps the jobs of queues in this
+    /// store, and goes on with those that are there. Jobs of no queue are not kept.
+    ///
+    /// - A job is durable before [`submit`](Self::submit) has a handle for it, and its outcome before
+    ///   anybody hears of it. One that holds a secret or asks for one is refused.
+    /// - After a crash, requests that may go twice (they are idempotent, or have a transaction id that
+    ///   is the same again) are sent again; others that may have been processed end in doubt.
+    /// - Outcomes are kept until [`forget`](Self::forget), so that a program that was killed can ask
+    ///   for them by [`outcome`](Self::outcome). [`Limits::outcomes`] bounds them.
+    /// - A job whose credential the server does not take, or that is not there, waits for another:
+    ///   [`with_renewal`](Self::with_renewal) says how to get it, or whoever hears [`Event::Parked`]
+    ///   calls [`credential_ready`](Self::credential_ready) or
+    ///   [`credential_refused`](Self::credential_refused).
+    /// - [`Limits::patient`] are limits for queues that outlast a server's absence.
+    ///
+    /// Put the credentials in first: the jobs go at once. The store is read before this returns.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn durable(self, mut store: impl Store + 'static) -> Result<Self, DurableError> {
+        let limits = self.scheduler().limits().clone();
+        let scheduler = durable::restore(&mut store, limits)?;
+        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler)
+            .renewing(self.driver.renewal().cloned())
+            .keeping_in(Box::new(store));
+        let runner = Self::of(driver);
+        runner.driver.input(Input::Start);
+        Ok(runner)
+    }
+
+    fn of(driver: Driver) -> Self {
+        Self {
+            driver: Arc::new(driver),
+        }
+    }
+
+    /// The tokens that jobs may name.
+    pub fn credentials(&self) -> &Credentials {
+        self.driver.credentials()
+    }
+
+    /// Hands in a job, and gives a handle to wait for it, to hear how it goes or to call it back. The
+    /// job runs whether or not the handle is kept.
+    ///
+    /// In a [`durable`](Self::durable) runner, the job is on disk when this returns. Jobs that several
+    /// threads hand in share writes.
+    ///
+    /// # Errors
+    /// Where it is not taken.
+    pub fn submit(&self, job: Job) -> Result<Handle, SubmitError> {
+        let (ticket, told) = self.driver.submit(job)?;
+        let driver = Arc::clone(&self.driver);
+        // Its acceptance is told when it is durable; a broken store tells nothing any more.
+        if told.recv().is_err() {
+            return Err(SubmitError::Store(durable::broken(driver.broken())));
+        }
+        Ok(Handle {
+            driver,
+            ticket,
+            told,
+        })
+    }
+
+    /// A handle of a job that was handed in before, such as by an earlier process; none where it has
+    /// ended.
+    pub fn handle(&self, ticket: Ticket) -> Option<Handle> {
+        let told = self.driver.watch(ticket)?;
+        Some(Handle {
+            driver: Arc::clone(&self.driver),
+            ticket,
+            told,
+        })
+    }
+
+    /// How a job of a durable queue has ended; none where it has not, or it was forgotten.
+    /// [`Scheduler::ended`] names those that are kept.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn outcome(&self, ticket: Ticket) -> Result<Option<Outcome>, StoreError> {
+        let kept = self.driver.read(tables::OUTCOMES, &ticket.key())?;
+        let outcome = kept.map(|json| Outcome::from_stored(&json)).transpose();
+        outcome.map_err(|error| StoreError {
+            message: format!("the outcome of job {} is unreadable: {error}", ticket.0),
+        })
+    }
+
+    /// Lets go of the outcome of a job of a durable queue: whoever wanted it has it.
+    pub fn forget(&self, ticket: Ticket) {
+        self.driver.input(Input::Forget(ticket));
+    }
+
+    /// Runs one job to its end, and tells `watch` what happens meanwhile, on this thread.
+    pub fn run(&self, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
+        match self.submit(job) {
+            Ok(mut handle) => handle.watch(&mut watch),
+            Err(SubmitError::Store(error)) => durable::in_doubt(error),
+            Err(refusal) => Outcome::Failed(TransportError {
+                kind: TransportKind::Request,
+                processed: Processed::No,
+                message: refusal.to_string(),
+            }),
+        }
+    }
+
+    /// What happens to all jobs, from now on. A listener that is far behind misses the oldest, and
+    /// is told how many.
+    pub fn events(&self) -> Events {
+        self.driver.listen()
+    }
+
+    /// Where everything stands at this moment: positions, why jobs wait, until when.
+    pub fn scheduler(&self) -> Scheduler {
+        self.driver.snapshot()
+    }
+
+    /// Calls a job back. It ends as cancelled, or in doubt if it is on the wire.
+    pub fn cancel(&self, ticket: Ticket) {
+        self.driver.input(Input::Cancel(ticket));
+    }
+
+    /// Lets a queue send nothing more until it is resumed.
+    pub fn pause(&self, queue: &str) {
+        self.driver.input(Input::Pause(queue.to_owned()));
+    }
+
+    /// Lets a paused queue go on.
+    pub fn resume(&self, queue: &str) {
+        self.driver.input(Input::Resume(queue.to_owned()));
+    }
+
+    /// Lets a held queue try its head again.
+    pub fn retry(&self, queue: &str) {
+        self.driver.input(Input::Retry(queue.to_owned()));
+    }
+
+    /// Lets the head of a held queue end as it stands, and the queue go on.
+    pub fn skip(&self, queue: &str) {
+        self.driver.input(Input::Skip(queue.to_owned()));
+    }
+
+    /// Lets the jobs go on that wait for this credential: it is good again.
+    pub fn credential_ready(&self, credential: CredentialRef) {
+        self.driver.input(Input::CredentialReady(credential));
+    }
+
+    /// Ends the jobs that wait for this credential: it will not be good again.
+    pub fn credential_refused(&self, credential: CredentialRef) {
+        self.driver.input(Input::CredentialRefused(credential));
+    }
+
+    /// Says whether there is a network. Without one nothing is sent, and no failure counts.
+    pub fn set_online(&self, online: bool) {
+        self.driver.input(Input::Online(online));
+    }
+
+    /// Sends nothing more, and waits until what is on the wire has come back and is kept, a minute at
+    /// most. Jobs that were not sent stay where they are, in a durable runner for the next process.
+    pub fn stop(&self) {
+        self.set_online(false);
+        // What is not back by then is as if the program had ended.
+        self.driver.quiet(LONGEST_QUIET);
+    }
+}
+
+/// A job that was handed in: [wait](Self::wait) for its outcome.
+#[derive(Debug)]
+pub struct Handle {
+    driver: Arc<Driver>,
+    ticket: Ticket,
+    told: mpsc::Receiver<Event>,
+}
+
+impl Handle {
+    /// The job's ticket.
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// Waits for the next thing that happens to the job; none after its end.
+    pub fn next(&mut self) -> Option<Event> {
+        self.told.recv().ok()
+    }
+
+    /// Why it waits, and until when if that is known; none where it has ended.
+    pub fn standing(&self) -> Option<Standing> {
+        self.driver.snapshot().standing(self.ticket)
+    }
+
+    /// Calls the job back. It ends as cancelled, or in doubt if it is on the wire.
+    pub fn cancel(&self) {
+        self.driver.input(Input::Cancel(self.ticket));
+    }
+
+    /// Waits for the job's end.
+    pub fn wait(mut self) -> Outcome {
+        self.watch(&mut |_| {})
+    }
+
+    fn watch(&mut self, watch: &mut impl FnMut(&Event)) -> Outcome {
+        while let Some(event) = self.next() {
+            watch(&event);
+            if let Event::Finished(_, outcome) = event {
+                return outcome;
+            }
+        }
+        match self.driver.broken() {
+            Some(error) => durable::in_doubt(error),
+            // Its end was heard already.
+            None => Outcome::Cancelled,
+        }
+    }
+}

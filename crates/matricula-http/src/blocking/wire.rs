@@ -1,0 +1,241 @@
+//! One job becomes one HTTP request, and what comes back an answer, while its thread waits.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    sync::Arc,
+};
+
+use http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
+use matricula_job::{
+    Answer, Body, FileDesc, Job, Method, Response, ReturnType, Secret, TransportError,
+};
+use ureq::{Agent, Error, RequestBuilder, SendBody, typestate::WithBody};
+use url::Url;
+
+use super::{agents::Agents, failure::failure};
+use crate::{
+    Options,
+    address::{check_encryption, host_of, path_of, url_of},
+    failure::{too_long, unreadable, unwritten},
+    files::{Disk, FileSource, PIECE, Unfinished, has_become_shorter},
+    head::{self, Own, text_or_bytes},
+    redirect,
+};
+
+/// Connections, opened as they are needed.
+#[derive(Clone, Debug)]
+pub(crate) struct Wire {
+    options: Arc<Options>,
+    agents: Arc<Agents>,
+    files: Arc<dyn FileSource>,
+}
+
+impl Wire {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            options: Arc::new(options),
+            agents: Arc::default(),
+            files: Arc::new(Disk),
+        }
+    }
+
+    pub(crate) fn with_files(mut self, files: Arc<dyn FileSource>) -> Self {
+        self.files = files;
+        self
+    }
+
+    pub(crate) fn send(&self, job: &Job, token: Option<Secret>) -> Answer {
+        match self.exchange(job, token) {
+            Ok(response) => Answer::Response(response),
+            Err(error) => {
+                tracing::debug!(job = job.job_id(), %error, "no answer");
+                Answer::Failed(error)
+            }
+        }
+    }
+
+    fn exchange(&self, job: &Job, token: Option<Secret>) -> Result<Response, TransportError> {
+        let mut url = url_of(job)?;
+        let mut own = Own::of(job, token.as_ref());
+        for _ in 0..=self.options.redirects {
+            let answer = self.ask(job, &url, own)?;
+            tracing::debug!(
+                job = job.job_id(),
+                method = job.request_method().as_str(),
+                server = %host_of(&url),
+                path = %path_of(job, &url),
+                status = answer.status().as_u16(),
+                "answered"
+            );
+            let head = (answer.status(), answer.headers());
+            match redirect::follow(job, token.as_ref(), &url, head)? {
+                Some(next) => (url, own) = (next, Own::default()),
+                None => return self.read(job, &url, answer),
+            }
+        }
+        Err(redirect::too_many(&url, self.options.redirects))
+    }
+
+    fn ask(
+        &self,
+        job: &Job,
+        url: &Url,
+        own: Own<'_>,
+    ) -> Result<http::Response<ureq::Body>, TransportError> {
+        check_encryption(url, &self.options)?;
+        let agent = self.agents.towards(url, &self.options)?;
+        let mut headers = head::headers(job, own)?;
+        let method = job.request_method();
+        let answer = match job.request_body() {
+            Body::File(file) => {
+                let opened = self.files.open(file).and_then(Whole::of);
+                let mut whole = opened.map_err(|error| unreadable(file, &error))?;
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.left));
+                let request = self.with_head(job, with_body(agent, method, url), headers);
+                request.send(SendBody::from_reader(&mut whole))
+            }
+            body if head::is_empty(body) => match method {
+                Method::Get => self.with_head(job, agent.get(url.as_str()), headers).call(),
+                Method::Delete => {
+                    let request = agent.delete(url.as_str());
+                    self.with_head(job, request, headers).call()
+                }
+                Method::Post | Method::Put => {
+                    let request = with_body(agent, method, url);
+                    self.with_head(job, request, headers).send_empty()
+                }
+            },
+            body => {
+                let request = self.with_head(job, with_body(agent, method, url), headers);
+                request.send(body.as_bytes())
+            }
+        };
+        answer.map_err(|error| self.failure(job, url, error))
+    }
+
+    fn with_head<T>(
+        &self,
+        job: &Job,
+        mut request: RequestBuilder<T>,
+        headers: HeaderMap,
+    ) -> RequestBuilder<T> {
+        // None where the address could not be read, which shows when it is sent.
+        if let Some(all) = request.headers_mut() {
+            all.extend(headers);
+        }
+        let time = self.options.time_for(job);
+        request.config().timeout_global(Some(time)).build()
+    }
+
+    fn read(
+        &self,
+        job: &Job,
+        url: &Url,
+        answer: http::Response<ureq::Body>,
+    ) -> Result<Response, TransportError> {
+        let (head, body) = answer.into_parts();
+        let header = head::header_of(&head.headers);
+        let mut reader = body.into_reader();
+        let body = match job.return_type() {
+            // What went wrong is told in JSON, and is no content of a file.
+            ReturnType::File(file) if head.status.is_success() => {
+                self.write_to(file, job, url, &mut reader)?;
+                Body::File(file.clone())
+            }
+            ReturnType::Bytes => Body::Bytes(self.read_whole(job, url, &mut reader)?),
+            _ => text_or_bytes(self.read_whole(job, url, &mut reader)?),
+        };
+        Ok(Response::new(head.status.as_u16(), header, body))
+    }
+
+    fn read_whole(
+        &self,
+        job: &Job,
+        url: &Url,
+        reader: &mut dyn Read,
+    ) -> Result<Vec<u8>, TransportError> {
+        let longest = self.options.longest_body as u64;
+        let mut bytes = Vec::new();
+        // A byte more than may be, to see whether there is one.
+        let read = reader
+            .take(longest.saturating_add(1))
+            .read_to_end(&mut bytes);
+        read.map_err(|error| self.failure(job, url, error.into()))?;
+        if bytes.len() as u64 > longest {
+            return Err(too_long(url, longest));
+        }
+        Ok(bytes)
+    }
+
+    /// Old or new, never half: whatever ends this early leaves the file as it was.
+    fn write_to(
+        &self,
+        file: &FileDesc,
+        job: &Job,
+        url: &Url,
+        reader: &mut dyn Read,
+    ) -> Result<(), TransportError> {
+        let (unfinished, mut created) =
+            Unfinished::begin(&*self.files, file).map_err(|error| unwritten(file, &error))?;
+        let mut piece = vec![0; PIECE];
+        let mut length = 0;
+        loop {
+            let read = match reader.read(&mut piece) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.failure(job, url, error.into())),
+            };
+            let Some(read) = piece.get(..read).filter(|read| !read.is_empty()) else {
+                break;
+            };
+            length += read.len() as u64;
+            if length > self.options.longest_file {
+                return Err(too_long(url, self.options.longest_file));
+            }
+            created
+                .write_all(read)
+                .map_err(|error| unwritten(file, &error))?;
+        }
+        unfinished.keep().map_err(|error| unwritten(file, &error))
+    }
+
+    fn failure(&self, job: &Job, url: &Url, error: Error) -> TransportError {
+        failure(url, &self.options, self.options.time_for(job), error)
+    }
+}
+
+/// A request with a body, also for methods that seldom have one.
+fn with_body(agent: &Agent, method: Method, url: &Url) -> RequestBuilder<WithBody> {
+    let url = url.as_str();
+    match method {
+        Method::Get => agent.get(url).force_send_body(),
+        Method::Post => agent.post(url),
+        Method::Put => agent.put(url),
+        Method::Delete => agent.delete(url).force_send_body(),
+    }
+}
+
+/// The bytes of an open file: as many as it had when it was opened.
+struct Whole {
+    file: File,
+    left: u64,
+}
+
+impl Whole {
+    fn of(file: File) -> io::Result<Self> {
+        let left = file.metadata()?.len();
+        Ok(Self { file, left })
+    }
+}
+
+impl Read for Whole {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = (&mut self.file).take(self.left).read(to)?;
+        if read == 0 && self.left > 0 && !to.is_empty() {
+            return Err(has_become_shorter());
+        }
+        self.left -= read as u64;
+        Ok(read)
+    }
+}

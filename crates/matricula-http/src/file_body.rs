@@ -1,0 +1,62 @@
+//! An open file as the body of an asynchronous request.
+
+use std::{
+    fs::File,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::files::{PIECE, has_become_shorter};
+
+/// The bytes of an open file, as the body of a request: as many as it had when it was opened.
+pub(crate) struct FileBody {
+    file: tokio::fs::File,
+    left: u64,
+    piece: Box<[u8]>,
+}
+
+impl FileBody {
+    pub(crate) fn new(file: File) -> io::Result<Self> {
+        let left = file.metadata()?.len();
+        let piece = vec![0; PIECE].into_boxed_slice();
+        Ok(Self {
+            file: tokio::fs::File::from_std(file),
+            left,
+            piece,
+        })
+    }
+}
+
+impl Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = self.get_mut();
+        if this.left == 0 {
+            return Poll::Ready(None);
+        }
+        let most = usize::try_from(this.left).unwrap_or(PIECE).min(PIECE);
+        let mut piece = ReadBuf::new(&mut this.piece[..most]);
+        if let Err(error) = ready!(Pin::new(&mut this.file).poll_read(cx, &mut piece)) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let piece = piece.filled();
+        if piece.is_empty() {
+            return Poll::Ready(Some(Err(has_become_shorter())));
+        }
+        this.left -= piece.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(piece)))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -1,0 +1,89 @@
+//! What requests and answers say before their bodies.
+
+use std::borrow::Cow;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE},
+};
+use matricula_job::{Body, Header, Job, Method, Secret, TransportError};
+
+use crate::failure::unsendable;
+
+/// What a request carries to the server that it is for, and to no other.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Own<'a> {
+    header: &'a [(Cow<'static, str>, String)],
+    token: Option<&'a Secret>,
+}
+
+impl<'a> Own<'a> {
+    pub(crate) fn of(job: &'a Job, token: Option<&'a Secret>) -> Self {
+        Self {
+            header: job.request_header(),
+            token,
+        }
+    }
+}
+
+/// The headers of a request, without those that every request of a program has.
+pub(crate) fn headers(job: &Job, own: Own<'_>) -> Result<HeaderMap, TransportError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in own.header {
+        let name: HeaderName = name.parse().map_err(unwritable)?;
+        let value = HeaderValue::from_str(value).map_err(unwritable)?;
+        headers.append(name, value);
+    }
+    if let Some(token) = own.token {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+            .map_err(|_| unsendable("the token has characters that no header can carry"))?;
+        value.set_sensitive(true);
+        headers.append(AUTHORIZATION, value);
+    }
+    if says_it_is_empty(job) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+    } else if let Some(content_type) = job.request_body().content_type()
+        && !has_type(job)
+    {
+        let value = HeaderValue::from_str(content_type).map_err(unwritable)?;
+        headers.insert(CONTENT_TYPE, value);
+    }
+    Ok(headers)
+}
+
+/// Servers and proxies may wait for the body of a method that usually has one.
+fn says_it_is_empty(job: &Job) -> bool {
+    let takes_body = matches!(job.request_method(), Method::Post | Method::Put);
+    takes_body && is_empty(job.request_body())
+}
+
+/// Whether nothing is sent behind the head.
+pub(crate) fn is_empty(body: &Body) -> bool {
+    !matches!(body, Body::File(_)) && body.as_bytes().is_empty()
+}
+
+fn has_type(job: &Job) -> bool {
+    let mut names = job.request_header().iter().map(|(name, _)| name);
+    names.any(|name| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()))
+}
+
+/// The headers of an answer.
+pub(crate) fn header_of(headers: &HeaderMap) -> Header {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| (name.as_str().to_owned().into(), text(value)))
+        .collect()
+}
+
+/// The body of an answer that is to be a text.
+pub(crate) fn text_or_bytes(bytes: Vec<u8>) -> Body {
+    match String::from_utf8(bytes) {
+        Ok(text) => Body::Json(text),
+        Err(error) => Body::Bytes(error.into_bytes()),
+    }
+}
+
+fn unwritable(error: impl std::fmt::Display) -> TransportError {
+    unsendable(error.to_string())
+}
