@@ -8,24 +8,28 @@ use std::{
 };
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use matricula_job::FileDesc;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::files::{PIECE, has_become_shorter};
+use crate::{
+    files::{PIECE, has_become_shorter},
+    progress::{Listener, Upload},
+};
 
 /// The bytes of an open file, as the body of a request: as many as it had when it was opened.
 pub(crate) struct FileBody {
     file: tokio::fs::File,
-    left: u64,
+    upload: Upload,
     piece: Box<[u8]>,
 }
 
 impl FileBody {
-    pub(crate) fn new(file: File) -> io::Result<Self> {
-        let left = file.metadata()?.len();
+    pub(crate) fn new(file: File, desc: &FileDesc, listener: &Listener) -> io::Result<Self> {
+        let upload = Upload::new(desc, file.metadata()?.len(), listener);
         let piece = vec![0; PIECE].into_boxed_slice();
         Ok(Self {
             file: tokio::fs::File::from_std(file),
-            left,
+            upload,
             piece,
         })
     }
@@ -40,10 +44,12 @@ impl Body for FileBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
-        if this.left == 0 {
+        if this.upload.left == 0 {
             return Poll::Ready(None);
         }
-        let most = usize::try_from(this.left).unwrap_or(PIECE).min(PIECE);
+        let most = usize::try_from(this.upload.left)
+            .unwrap_or(PIECE)
+            .min(PIECE);
         let mut piece = ReadBuf::new(&mut this.piece[..most]);
         if let Err(error) = ready!(Pin::new(&mut this.file).poll_read(cx, &mut piece)) {
             return Poll::Ready(Some(Err(error)));
@@ -52,11 +58,11 @@ impl Body for FileBody {
         if piece.is_empty() {
             return Poll::Ready(Some(Err(has_become_shorter())));
         }
-        this.left -= piece.len() as u64;
+        this.upload.took(piece.len());
         Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(piece)))))
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.upload.left)
     }
 }

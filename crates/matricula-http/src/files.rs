@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::{self, File},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use matricula_job::FileDesc;
@@ -35,18 +35,76 @@ pub trait FileSource: fmt::Debug + Send + Sync {
 
     /// The answer has not come whole: what came of it is thrown away.
     fn discard(&self, file: &FileDesc);
+
+    /// Notes beside what [`create`](FileSource::create) began how the server can go on with it, and says
+    /// whether it did: then what came stays where the answer is cut off, also if the program ends there.
+    /// Without this, each attempt begins anew.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn note(&self, file: &FileDesc, note: &str) -> io::Result<bool> {
+        let _ = (file, note);
+        Ok(false)
+    }
+
+    /// What came before the answer was cut off, if it stayed, to be written on at its end.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written.
+    fn begun(&self, file: &FileDesc) -> io::Result<Option<Begun>> {
+        let _ = file;
+        Ok(None)
+    }
+}
+
+/// The beginning of a file.
+#[derive(Debug)]
+pub struct Begun {
+    /// Open for writing, at its end.
+    pub file: File,
+    /// How long it is, in bytes.
+    pub length: u64,
+    /// What was [noted](FileSource::note) beside it.
+    pub note: String,
 }
 
 /// Files on this machine's disk, at the paths that jobs name. An answer is written beside its file,
-/// under the same name with `.part` behind it, and renamed into place.
+/// under the same name with `.part` behind it, and renamed into place. While it is not whole, a file
+/// with `.part.note` behind its name says how to go on with it.
+///
+/// What came before the power was cut is trusted as far as the file system is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
 impl Disk {
     fn part(file: &FileDesc) -> PathBuf {
-        let mut path = file.path.clone().into_os_string();
-        path.push(".part");
-        path.into()
+        beside(&file.path, ".part")
+    }
+
+    fn part_note(file: &FileDesc) -> PathBuf {
+        beside(&file.path, ".part.note")
+    }
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(end);
+    path.into()
+}
+
+/// A name in a directory is durable once the directory is.
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -56,18 +114,38 @@ impl FileSource for Disk {
     }
 
     fn create(&self, file: &FileDesc) -> io::Result<File> {
+        // First: a note must not stand beside what it was not written for.
+        remove(&Self::part_note(file))?;
         File::create(Self::part(file))
     }
 
     fn keep(&self, file: &FileDesc) -> io::Result<()> {
         let part = Self::part(file);
         File::open(&part)?.sync_all()?;
-        fs::rename(part, &file.path)
+        fs::rename(part, &file.path)?;
+        remove(&Self::part_note(file))?;
+        sync_directory_of(&file.path)
     }
 
     fn discard(&self, file: &FileDesc) {
         // One that cannot be removed is overwritten by the next attempt.
-        let _ = fs::remove_file(Self::part(file));
+        let _ = remove(&Self::part_note(file));
+        let _ = remove(&Self::part(file));
+    }
+
+    fn note(&self, file: &FileDesc, note: &str) -> io::Result<bool> {
+        fs::write(Self::part_note(file), note)?;
+        Ok(true)
+    }
+
+    fn begun(&self, file: &FileDesc) -> io::Result<Option<Begun>> {
+        let note = match fs::read_to_string(Self::part_note(file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            note => note?,
+        };
+        let file = File::options().append(true).open(Self::part(file))?;
+        let length = file.metadata()?.len();
+        Ok(Some(Begun { file, length, note }))
     }
 }
 
@@ -77,38 +155,4 @@ pub(crate) const PIECE: usize = 64 << 10;
 /// A file that is sent must have the length that was announced.
 pub(crate) fn has_become_shorter() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter")
-}
-
-/// An answer that is being written to a file; dropped before it is [kept](Self::keep), it leaves
-/// nothing behind.
-pub(crate) struct Unfinished<'a> {
-    files: &'a dyn FileSource,
-    file: &'a FileDesc,
-    is_kept: bool,
-}
-
-impl<'a> Unfinished<'a> {
-    pub(crate) fn begin(files: &'a dyn FileSource, file: &'a FileDesc) -> io::Result<(Self, File)> {
-        let unfinished = Self {
-            files,
-            file,
-            is_kept: false,
-        };
-        let created = files.create(file)?;
-        Ok((unfinished, created))
-    }
-
-    pub(crate) fn keep(mut self) -> io::Result<()> {
-        self.files.keep(self.file)?;
-        self.is_kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            self.files.discard(self.file);
-        }
-    }
 }

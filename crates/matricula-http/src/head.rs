@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use matricula_job::{Body, Header, Job, Method, Secret, TransportError};
 
-use crate::failure::unsendable;
+use crate::{download::Before, failure::unsendable};
 
 /// What a request carries to the server that it is for, and to no other.
 #[derive(Clone, Copy, Default)]
@@ -27,8 +27,19 @@ impl<'a> Own<'a> {
 }
 
 /// The headers of a request, without those that every request of a program has.
-pub(crate) fn headers(job: &Job, own: Own<'_>) -> Result<HeaderMap, TransportError> {
+pub(crate) fn headers(
+    job: &Job,
+    own: Own<'_>,
+    before: Option<&Before>,
+) -> Result<HeaderMap, TransportError> {
     let mut headers = HeaderMap::new();
+    if job.response_file().is_some() {
+        // Its bytes are counted, to go on with them.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    if let Some(before) = before {
+        before.ask(&mut headers);
+    }
     for (name, value) in own.header {
         let name: HeaderName = name.parse().map_err(unwritable)?;
         let value = HeaderValue::from_str(value).map_err(unwritable)?;

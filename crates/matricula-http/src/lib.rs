@@ -19,6 +19,8 @@ pub mod blocking;
 mod clients;
 mod clock;
 mod credentials;
+#[cfg(any(feature = "async", feature = "blocking"))]
+mod download;
 #[cfg(feature = "async")]
 mod driver;
 #[cfg(any(feature = "async", feature = "blocking"))]
@@ -36,6 +38,8 @@ mod hyper_failure;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod options;
 #[cfg(any(feature = "async", feature = "blocking"))]
+mod progress;
+#[cfg(any(feature = "async", feature = "blocking"))]
 mod redirect;
 #[cfg(feature = "async")]
 mod runner;
@@ -51,8 +55,10 @@ pub use credentials::Credentials;
 #[cfg(any(feature = "async", feature = "blocking"))]
 pub use durable::{DurableError, SubmitError};
 #[cfg(any(feature = "async", feature = "blocking"))]
-pub use files::{Disk, FileSource};
+pub use files::{Begun, Disk, FileSource};
 #[cfg(any(feature = "async", feature = "blocking"))]
 pub use options::Options;
+#[cfg(any(feature = "async", feature = "blocking"))]
+pub use progress::Progress;
 #[cfg(feature = "async")]
 pub use runner::{Handle, Runner};

@@ -3,15 +3,17 @@
 use std::{future::IntoFuture, pin::Pin, sync::Arc};
 
 use matricula_job::{
-    CredentialRef, Job, Processed, Scheduler, Store, StoreError, TransportError, TransportKind,
+    CredentialRef, FileDesc, Job, Processed, Scheduler, Store, StoreError, TransportError,
+    TransportKind,
     scheduler::{Event, Input, Limits, Outcome, Standing, Ticket, tables},
 };
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
-    Credentials, DurableError, FileSource, Options, SubmitError,
+    Credentials, DurableError, FileSource, Options, Progress, SubmitError,
     driver::{Driver, LONGEST_QUIET, Renewal},
     durable,
+    progress::Listener,
     wire::Wire,
 };
 
@@ -56,7 +58,21 @@ impl Runner {
     /// [`Disk`]: crate::Disk
     #[must_use]
     pub fn with_files(self, files: Arc<dyn FileSource>) -> Self {
-        let wire = self.driver.wire().clone().with_files(files);
+        self.over(self.driver.wire().clone().with_files(files))
+    }
+
+    /// A runner with the same bounds and credentials that tells how far each file that it sends or
+    /// fetches has come, piece by piece. `listen` must not block. It begins without jobs.
+    #[must_use]
+    pub fn with_progress(
+        self,
+        listen: impl Fn(&FileDesc, Progress) + Send + Sync + 'static,
+    ) -> Self {
+        let wire = self.driver.wire().clone();
+        self.over(wire.telling(Listener::new(listen)))
+    }
+
+    fn over(&self, wire: Wire) -> Self {
         let limits = self.scheduler().limits().clone();
         let scheduler = Scheduler::new(limits).without_parking();
         Self::of(Driver::new(wire, self.credentials().clone(), scheduler))

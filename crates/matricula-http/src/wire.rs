@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use matricula_job::{Answer, Body, FileDesc, Job, Response, ReturnType, Secret, TransportError};
-use reqwest::RequestBuilder;
+use reqwest::{RequestBuilder, StatusCode};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
@@ -12,11 +12,13 @@ use crate::{
     Options,
     address::{check_encryption, host_of, path_of, url_of},
     clients::Clients,
-    failure::{too_long, unreadable, unwritten},
+    download::{Before, Download},
+    failure::{too_long, unreadable},
     file_body::FileBody,
-    files::{Disk, FileSource, Unfinished},
+    files::{Disk, FileSource},
     head::{self, Own, text_or_bytes},
     hyper_failure::failure,
+    progress::Listener,
     redirect,
 };
 
@@ -26,6 +28,7 @@ pub(crate) struct Wire {
     options: Arc<Options>,
     clients: Arc<Clients>,
     files: Arc<dyn FileSource>,
+    listener: Listener,
 }
 
 impl Wire {
@@ -34,11 +37,17 @@ impl Wire {
             options: Arc::new(options),
             clients: Arc::default(),
             files: Arc::new(Disk),
+            listener: Listener::default(),
         }
     }
 
     pub(crate) fn with_files(mut self, files: Arc<dyn FileSource>) -> Self {
         self.files = files;
+        self
+    }
+
+    pub(crate) fn telling(mut self, listener: Listener) -> Self {
+        self.listener = listener;
         self
     }
 
@@ -55,11 +64,12 @@ impl Wire {
     async fn exchange(&self, job: &Job, token: Option<Secret>) -> Result<Response, TransportError> {
         let mut url = url_of(job)?;
         let mut own = Own::of(job, token.as_ref());
+        let mut before = Before::of(job, &*self.files);
         // A runtime of one thread hears of nothing while its thread waits for a person. Here it hears
         // which connections were closed meanwhile: a request on one of those would end in doubt.
         tokio::task::yield_now().await;
         for _ in 0..=self.options.redirects {
-            let request = self.request(job, url.clone(), own)?;
+            let request = self.request(job, url.clone(), own, before.as_ref())?;
             let answer = request
                 .send()
                 .await
@@ -75,22 +85,35 @@ impl Wire {
             let head = (answer.status(), answer.headers());
             match redirect::follow(job, token.as_ref(), &url, head)? {
                 Some(next) => (url, own) = (next, Own::default()),
-                None => return self.read(job, &url, answer).await,
+                // What came before is longer than what the server has now.
+                None if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE
+                    && before.is_some() =>
+                {
+                    before = None;
+                }
+                None => return self.read(job, &url, answer, before).await,
             }
         }
         Err(redirect::too_many(&url, self.options.redirects))
     }
 
-    fn request(&self, job: &Job, url: Url, own: Own<'_>) -> Result<RequestBuilder, TransportError> {
+    fn request(
+        &self,
+        job: &Job,
+        url: Url,
+        own: Own<'_>,
+        before: Option<&Before>,
+    ) -> Result<RequestBuilder, TransportError> {
         check_encryption(&url, &self.options)?;
         let client = self.clients.towards(&url, &self.options)?;
         let request = client
             .request(job.request_method().into(), url)
-            .headers(head::headers(job, own)?)
+            .headers(head::headers(job, own, before)?)
             .timeout(self.options.time_for(job));
         Ok(match job.request_body() {
             Body::File(file) => {
-                let opened = self.files.open(file).and_then(FileBody::new);
+                let opened = self.files.open(file);
+                let opened = opened.and_then(|it| FileBody::new(it, file, &self.listener));
                 let body = opened.map_err(|error| unreadable(file, &error))?;
                 request.body(reqwest::Body::wrap(body))
             }
@@ -104,13 +127,16 @@ impl Wire {
         job: &Job,
         url: &Url,
         answer: reqwest::Response,
+        before: Option<Before>,
     ) -> Result<Response, TransportError> {
-        let status = answer.status();
+        let mut status = answer.status();
         let header = head::header_of(answer.headers());
         let body = match job.return_type() {
             // What went wrong is told in JSON, and is no content of a file.
             ReturnType::File(file) if status.is_success() => {
-                self.write_to(file, job, url, answer).await?;
+                self.write_to(file, job, url, answer, before).await?;
+                // In pieces or not: it is whole now.
+                status = StatusCode::OK;
                 Body::File(file.clone())
             }
             ReturnType::Bytes => Body::Bytes(self.read_whole(job, url, answer).await?),
@@ -135,33 +161,31 @@ impl Wire {
         Ok(bytes)
     }
 
-    /// Old or new, never half: whatever ends this early leaves the file as it was.
     async fn write_to(
         &self,
         file: &FileDesc,
         job: &Job,
         url: &Url,
         mut answer: reqwest::Response,
+        before: Option<Before>,
     ) -> Result<(), TransportError> {
-        let (unfinished, created) =
-            Unfinished::begin(&*self.files, file).map_err(|error| unwritten(file, &error))?;
-        let mut writer = tokio::fs::File::from_std(created);
-        let mut length = 0;
-        while let Some(piece) = self.piece(job, url, &mut answer).await? {
-            length += piece.len() as u64;
-            if length > self.options.longest_file {
-                return Err(too_long(url, self.options.longest_file));
-            }
-            writer
-                .write_all(&piece)
-                .await
-                .map_err(|error| unwritten(file, &error))?;
+        let to = (&*self.files, &self.listener);
+        let head = (answer.status(), answer.headers());
+        let (mut download, file) = Download::begin(to, (job, file), url, head, before)?;
+        let mut writer = tokio::fs::File::from_std(file);
+        loop {
+            let piece = self.piece(job, url, &mut answer).await;
+            // What has come is in the file also where nothing more comes.
+            let Ok(Some(piece)) = &piece else {
+                let flushed = writer.flush().await;
+                piece?;
+                flushed.map_err(|error| download.unwritten(&error))?;
+                return download.keep();
+            };
+            download.came(piece.len(), url, &self.options)?;
+            let written = writer.write_all(piece).await;
+            written.map_err(|error| download.unwritten(&error))?;
         }
-        writer
-            .flush()
-            .await
-            .map_err(|error| unwritten(file, &error))?;
-        unfinished.keep().map_err(|error| unwritten(file, &error))
     }
 
     async fn piece(

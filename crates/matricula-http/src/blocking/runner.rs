@@ -3,7 +3,8 @@
 use std::sync::{Arc, mpsc};
 
 use matricula_job::{
-    CredentialRef, Job, Processed, Scheduler, Store, StoreError, TransportError, TransportKind,
+    CredentialRef, FileDesc, Job, Processed, Scheduler, Store, StoreError, TransportError,
+    TransportKind,
     scheduler::{Event, Input, Limits, Outcome, Standing, Ticket, tables},
 };
 
@@ -12,7 +13,10 @@ use super::{
     events::Events,
     wire::Wire,
 };
-use crate::{Credentials, DurableError, FileSource, Options, SubmitError, durable};
+use crate::{
+    Credentials, DurableError, FileSource, Options, Progress, SubmitError, durable,
+    progress::Listener,
+};
 
 /// Runs jobs over HTTP, on threads. Clones share connections, credentials, queues, and what was learnt
 /// of each server's pace.
@@ -57,7 +61,21 @@ impl Runner {
     /// [`Disk`]: crate::Disk
     #[must_use]
     pub fn with_files(self, files: Arc<dyn FileSource>) -> Self {
-        let wire = self.driver.wire().clone().with_files(files);
+        self.over(self.driver.wire().clone().with_files(files))
+    }
+
+    /// A runner with the same bounds and credentials that tells how far each file that it sends or
+    /// fetches has come, piece by piece. `listen` must not block. It begins without jobs.
+    #[must_use]
+    pub fn with_progress(
+        self,
+        listen: impl Fn(&FileDesc, Progress) + Send + Sync + 'static,
+    ) -> Self {
+        let wire = self.driver.wire().clone();
+        self.over(wire.telling(Listener::new(listen)))
+    }
+
+    fn over(&self, wire: Wire) -> Self {
         let limits = self.scheduler().limits().clone();
         let scheduler = Scheduler::new(limits).without_parking();
         Self::of(Driver::new(wire, self.credentials().clone(), scheduler))

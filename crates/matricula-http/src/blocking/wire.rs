@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_LENGTH, response::Parts};
 use matricula_job::{
     Answer, Body, FileDesc, Job, Method, Response, ReturnType, Secret, TransportError,
 };
@@ -17,9 +17,11 @@ use super::{agents::Agents, failure::failure};
 use crate::{
     Options,
     address::{check_encryption, host_of, path_of, url_of},
-    failure::{too_long, unreadable, unwritten},
-    files::{Disk, FileSource, PIECE, Unfinished, has_become_shorter},
+    download::{Before, Download},
+    failure::{too_long, unreadable},
+    files::{Disk, FileSource, PIECE, has_become_shorter},
     head::{self, Own, text_or_bytes},
+    progress::{Listener, Upload},
     redirect,
 };
 
@@ -29,6 +31,7 @@ pub(crate) struct Wire {
     options: Arc<Options>,
     agents: Arc<Agents>,
     files: Arc<dyn FileSource>,
+    listener: Listener,
 }
 
 impl Wire {
@@ -37,11 +40,17 @@ impl Wire {
             options: Arc::new(options),
             agents: Arc::default(),
             files: Arc::new(Disk),
+            listener: Listener::default(),
         }
     }
 
     pub(crate) fn with_files(mut self, files: Arc<dyn FileSource>) -> Self {
         self.files = files;
+        self
+    }
+
+    pub(crate) fn telling(mut self, listener: Listener) -> Self {
+        self.listener = listener;
         self
     }
 
@@ -58,8 +67,9 @@ impl Wire {
     fn exchange(&self, job: &Job, token: Option<Secret>) -> Result<Response, TransportError> {
         let mut url = url_of(job)?;
         let mut own = Own::of(job, token.as_ref());
+        let mut before = Before::of(job, &*self.files);
         for _ in 0..=self.options.redirects {
-            let answer = self.ask(job, &url, own)?;
+            let answer = self.ask(job, &url, own, before.as_ref())?;
             tracing::debug!(
                 job = job.job_id(),
                 method = job.request_method().as_str(),
@@ -71,7 +81,13 @@ impl Wire {
             let head = (answer.status(), answer.headers());
             match redirect::follow(job, token.as_ref(), &url, head)? {
                 Some(next) => (url, own) = (next, Own::default()),
-                None => return self.read(job, &url, answer),
+                // What came before is longer than what the server has now.
+                None if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE
+                    && before.is_some() =>
+                {
+                    before = None;
+                }
+                None => return self.read(job, &url, answer, before),
             }
         }
         Err(redirect::too_many(&url, self.options.redirects))
@@ -82,16 +98,18 @@ impl Wire {
         job: &Job,
         url: &Url,
         own: Own<'_>,
+        before: Option<&Before>,
     ) -> Result<http::Response<ureq::Body>, TransportError> {
         check_encryption(url, &self.options)?;
         let agent = self.agents.towards(url, &self.options)?;
-        let mut headers = head::headers(job, own)?;
+        let mut headers = head::headers(job, own, before)?;
         let method = job.request_method();
         let answer = match job.request_body() {
             Body::File(file) => {
-                let opened = self.files.open(file).and_then(Whole::of);
+                let opened = self.files.open(file);
+                let opened = opened.and_then(|it| Whole::of(it, file, &self.listener));
                 let mut whole = opened.map_err(|error| unreadable(file, &error))?;
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.left));
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.upload.left));
                 let request = self.with_head(job, with_body(agent, method, url), headers);
                 request.send(SendBody::from_reader(&mut whole))
             }
@@ -133,14 +151,17 @@ impl Wire {
         job: &Job,
         url: &Url,
         answer: http::Response<ureq::Body>,
+        before: Option<Before>,
     ) -> Result<Response, TransportError> {
-        let (head, body) = answer.into_parts();
+        let (mut head, body) = answer.into_parts();
         let header = head::header_of(&head.headers);
         let mut reader = body.into_reader();
         let body = match job.return_type() {
             // What went wrong is told in JSON, and is no content of a file.
             ReturnType::File(file) if head.status.is_success() => {
-                self.write_to(file, job, url, &mut reader)?;
+                self.write_to(file, job, url, (&head, &mut reader), before)?;
+                // In pieces or not: it is whole now.
+                head.status = StatusCode::OK;
                 Body::File(file.clone())
             }
             ReturnType::Bytes => Body::Bytes(self.read_whole(job, url, &mut reader)?),
@@ -168,18 +189,18 @@ impl Wire {
         Ok(bytes)
     }
 
-    /// Old or new, never half: whatever ends this early leaves the file as it was.
     fn write_to(
         &self,
         file: &FileDesc,
         job: &Job,
         url: &Url,
-        reader: &mut dyn Read,
+        (head, reader): (&Parts, &mut dyn Read),
+        before: Option<Before>,
     ) -> Result<(), TransportError> {
-        let (unfinished, mut created) =
-            Unfinished::begin(&*self.files, file).map_err(|error| unwritten(file, &error))?;
+        let to = (&*self.files, &self.listener);
+        let head = (head.status, &head.headers);
+        let (mut download, mut file) = Download::begin(to, (job, file), url, head, before)?;
         let mut piece = vec![0; PIECE];
-        let mut length = 0;
         loop {
             let read = match reader.read(&mut piece) {
                 Ok(read) => read,
@@ -189,15 +210,11 @@ impl Wire {
             let Some(read) = piece.get(..read).filter(|read| !read.is_empty()) else {
                 break;
             };
-            length += read.len() as u64;
-            if length > self.options.longest_file {
-                return Err(too_long(url, self.options.longest_file));
-            }
-            created
-                .write_all(read)
-                .map_err(|error| unwritten(file, &error))?;
+            download.came(read.len(), url, &self.options)?;
+            let written = file.write_all(read);
+            written.map_err(|error| download.unwritten(&error))?;
         }
-        unfinished.keep().map_err(|error| unwritten(file, &error))
+        download.keep()
     }
 
     fn failure(&self, job: &Job, url: &Url, error: Error) -> TransportError {
@@ -219,23 +236,26 @@ fn with_body(agent: &Agent, method: Method, url: &Url) -> RequestBuilder<WithBod
 /// The bytes of an open file: as many as it had when it was opened.
 struct Whole {
     file: File,
-    left: u64,
+    upload: Upload,
 }
 
 impl Whole {
-    fn of(file: File) -> io::Result<Self> {
-        let left = file.metadata()?.len();
-        Ok(Self { file, left })
+    fn of(file: File, desc: &FileDesc, listener: &Listener) -> io::Result<Self> {
+        let upload = Upload::new(desc, file.metadata()?.len(), listener);
+        Ok(Self { file, upload })
     }
 }
 
 impl Read for Whole {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let read = (&mut self.file).take(self.left).read(to)?;
-        if read == 0 && self.left > 0 && !to.is_empty() {
+        let left = self.upload.left;
+        let read = (&mut self.file).take(left).read(to)?;
+        if read == 0 && left > 0 && !to.is_empty() {
             return Err(has_become_shorter());
         }
-        self.left -= read as u64;
+        if read > 0 {
+            self.upload.took(read);
+        }
         Ok(read)
     }
 }

@@ -12,6 +12,7 @@ mod processes;
 mod queues;
 mod redirects;
 mod requests;
+mod resuming;
 mod secrets;
 mod server;
 mod waiting;

@@ -1,0 +1,326 @@
+//! Times the scheduler beside a plain heap, the runner beside a bare loop on the same HTTP client, and
+//! durable queues beside bare SQLite with the same commits.
+
+use std::{
+    collections::HashMap,
+    hint::black_box,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use criterion::measurement::Measurement;
+use matricula_benches::{
+    inputs::SERVER,
+    jobs::{JOBS, ON_THE_WIRE, QUEUES, by_heap, by_scheduler, messages},
+    thread_time::ThreadTime,
+};
+use matricula_http::{Options, Runner};
+use matricula_job::{Job, Patch, ServerUrl, Store, StoreError};
+use matricula_store::{InUse, SqliteStore};
+use rusqlite::{Connection, params};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+/// How often each is measured, in turns; the median counts.
+const ROUNDS: usize = 9;
+/// Requests a round.
+const REQUESTS: usize = 5_000;
+/// Durable submits a round.
+const SUBMITS: usize = 300;
+
+fn main() {
+    schedule();
+    run();
+    keep();
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn row(what: &str, ours: f64, peer: f64, unit: &str, ratio: f64) {
+    println!("{what}\t{ours:.0}\t{peer:.0}\t{unit}\t{ratio:.3}");
+}
+
+fn schedule() {
+    let server: ServerUrl = SERVER.parse().expect("an address");
+    assert_same_end(&server);
+    let time = |work: fn(Vec<Job>, fn(&str)) -> usize| {
+        let jobs = messages(&server, JOBS, QUEUES);
+        let start = ThreadTime.start();
+        assert_eq!(black_box(work(jobs, |_| ())), JOBS);
+        ThreadTime.end(start)
+    };
+    let (mut ours, mut peers) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        ours.push(time(by_scheduler));
+        peers.push(time(by_heap));
+    }
+    let a_job = |times| median(times).as_nanos() as f64 / JOBS as f64;
+    let (ours, peer) = (a_job(ours), a_job(peers));
+    row("scheduler beside a heap", ours, peer, "ns a job", ours / peer);
+}
+
+/// Both send everything, and each queue in order.
+fn assert_same_end(server: &ServerUrl) {
+    let order = |work: fn(Vec<Job>, &mut dyn FnMut(&str)) -> usize| {
+        let mut queues: HashMap<String, Vec<String>> = HashMap::new();
+        let jobs = messages(server, JOBS, QUEUES);
+        let ended = work(jobs, &mut |url| {
+            let (room, name) = url.split_once("/send/").expect("a message");
+            queues.entry(room.to_owned()).or_default().push(name.to_owned());
+        });
+        assert_eq!(ended, JOBS);
+        queues
+    };
+    let ours = order(|jobs, went| by_scheduler(jobs, went));
+    assert_eq!(ours, order(|jobs, went| by_heap(jobs, went)));
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A server on a thread of its own that answers everything alike.
+fn server() -> ServerUrl {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("not blocking");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        runtime().block_on(async {
+            let listener = TcpListener::from_std(listener).expect("a listener");
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream));
+            }
+        });
+    });
+    format!("http://{address}").parse().expect("an address")
+}
+
+async fn serve(mut stream: TcpStream) -> Option<()> {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+        content-length: 17\r\n\r\n{\"event_id\":\"$e\"}";
+    stream.set_nodelay(true).ok()?;
+    let (mut read, mut piece) = (Vec::new(), vec![0; 4096]);
+    loop {
+        let count = stream.read(&mut piece).await.ok().filter(|count| *count > 0)?;
+        read.extend_from_slice(&piece[..count]);
+        while let Some(end) = end_of_request(&read) {
+            read.drain(..end);
+            stream.write_all(ANSWER).await.ok()?;
+        }
+    }
+}
+
+fn end_of_request(read: &[u8]) -> Option<usize> {
+    let head = read.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&read[..head]).ok()?.to_ascii_lowercase();
+    let length = text.split("content-length: ").nth(1)?;
+    let length: usize = length.split("\r\n").next()?.parse().ok()?;
+    (read.len() >= head + length).then_some(head + length)
+}
+
+fn run() {
+    let server = server();
+    let runtime = runtime();
+    let runner = Runner::new(Options::default());
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(30))
+        .tls_backend_preconfigured(no_tls())
+        .build()
+        .expect("a client");
+    let (mut ours, mut peers) = (Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let ours_now = runtime.block_on(by_runner(&runner, &server));
+        let peers_now = runtime.block_on(by_loop(&client, &server));
+        // The first opens the connections.
+        if round > 0 {
+            ours.push(ours_now);
+            peers.push(peers_now);
+        }
+    }
+    let a_second = |times| REQUESTS as f64 / median(times).as_secs_f64();
+    let (ours, peer) = (a_second(ours), a_second(peers));
+    row("runner beside a bare loop", ours, peer, "requests/s", ours / peer);
+}
+
+/// Nothing here is encrypted, and reading the system's certificates is not what is measured.
+fn no_tls() -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth()
+}
+
+/// Messages of no queue, cut into one share a task.
+fn shares(server: &ServerUrl) -> Vec<Vec<String>> {
+    let each = REQUESTS / ON_THE_WIRE;
+    let url = |number: usize| {
+        format!("{}/_matrix/client/v3/rooms/!r/send/m.room.message/{number}", server.as_str())
+    };
+    let share = |task: usize| (0..each).map(|number| url(task * each + number)).collect();
+    (0..ON_THE_WIRE).map(share).collect()
+}
+
+const BODY: &str = r#"{"body":"hello","msgtype":"m.text"}"#;
+
+async fn by_runner(runner: &Runner, server: &ServerUrl) -> Duration {
+    let mut tasks = JoinSet::new();
+    let shares = shares(server);
+    let start = Instant::now();
+    for share in shares {
+        let (runner, server) = (runner.clone(), server.clone());
+        tasks.spawn(async move {
+            for url in share {
+                let path = &url[server.as_str().len()..];
+                let job = Job::new(&server, path, matricula_job::Method::Put, "sendMessage")
+                    .with_body(matricula_job::Body::Json(BODY.to_owned()));
+                let handle = runner.submit(job).await.expect("it is taken");
+                assert!(handle.await.success());
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("a share");
+    }
+    start.elapsed()
+}
+
+async fn by_loop(client: &reqwest::Client, server: &ServerUrl) -> Duration {
+    let mut tasks = JoinSet::new();
+    let shares = shares(server);
+    let start = Instant::now();
+    for share in shares {
+        let client = client.clone();
+        tasks.spawn(async move {
+            for url in share {
+                let request = client
+                    .put(url)
+                    .header("content-type", "application/json")
+                    .body(BODY);
+                let answer = request.send().await.expect("an answer");
+                assert!(answer.status().is_success());
+                let header: Vec<(String, String)> = answer
+                    .headers()
+                    .iter()
+                    .map(|(name, value)| {
+                        let value = String::from_utf8_lossy(value.as_bytes());
+                        (name.to_string(), value.into_owned())
+                    })
+                    .collect();
+                let body = answer.text().await.expect("a body");
+                black_box((header, body));
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("a share");
+    }
+    start.elapsed()
+}
+
+/// Keeps what it commits, so that the same can be committed again.
+struct Recorded {
+    store: SqliteStore,
+    patches: Arc<Mutex<Vec<Patch>>>,
+}
+
+impl Store for Recorded {
+    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
+        self.patches.lock().expect("a list").push(patch.clone());
+        self.store.commit(patch)
+    }
+
+    fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.get(table, key)
+    }
+
+    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+        self.store.entries()
+    }
+}
+
+fn keep() {
+    let (mut ours, mut peers, mut together) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (alone, patches) = submits(1);
+        let (many, shared) = submits(ON_THE_WIRE);
+        assert!(shared.len() <= patches.len());
+        ours.push(alone);
+        peers.push(bare(&patches));
+        together.push(many);
+    }
+    let a_second = |times| SUBMITS as f64 / median(times).as_secs_f64();
+    let (ours, peer, together) = (a_second(ours), a_second(peers), a_second(together));
+    row("durable submits, one by one", ours, peer, "submits/s", ours / peer);
+    row("durable submits, 16 at once", together, peer, "submits/s", together / peer);
+}
+
+/// How long it takes until all are durable, so many of them waited for at once.
+fn submits(at_once: usize) -> (Duration, Vec<Patch>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::open(&dir.path().join("queue.db"), InUse::Refuse).expect("a store");
+    let patches = Arc::default();
+    let store = Recorded { store, patches: Arc::clone(&patches) };
+    let server: ServerUrl = SERVER.parse().expect("an address");
+    let jobs = messages(&server, SUBMITS, 10);
+    let runtime = runtime();
+    let took = runtime.block_on(async {
+        let runner = Runner::new(Options::default()).durable(store).expect("a runner");
+        runner.set_online(false);
+        let start = Instant::now();
+        let mut jobs = jobs.into_iter();
+        loop {
+            let mut waiting = JoinSet::new();
+            for job in jobs.by_ref().take(at_once) {
+                waiting.spawn(runner.submit(job));
+            }
+            if waiting.is_empty() {
+                break;
+            }
+            while let Some(kept) = waiting.join_next().await {
+                kept.expect("a task").expect("it is kept");
+            }
+        }
+        start.elapsed()
+    });
+    drop(runtime);
+    let patches = std::mem::take(&mut *patches.lock().expect("a list"));
+    (took, patches)
+}
+
+/// The same commits, to SQLite by hand.
+fn bare(patches: &[Patch]) -> Duration {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut connection = Connection::open(dir.path().join("bare.db")).expect("a file");
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             CREATE TABLE entries (collection TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+             PRIMARY KEY (collection, key)) STRICT, WITHOUT ROWID",
+        )
+        .expect("a table");
+    let start = Instant::now();
+    for patch in patches {
+        let tx = connection.transaction().expect("a transaction");
+        for change in patch.changes() {
+            let value = change.value.as_deref().unwrap_or_default();
+            tx.prepare_cached("INSERT OR REPLACE INTO entries VALUES (?1, ?2, ?3)")
+                .and_then(|mut put| put.execute(params![change.table, change.key, value]))
+                .expect("an entry");
+        }
+        tx.commit().expect("a commit");
+    }
+    start.elapsed()
+}

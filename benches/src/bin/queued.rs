@@ -1,0 +1,45 @@
+//! Counts the bytes of a queued job, beside a plain heap.
+
+use std::sync::Arc;
+
+use matricula_benches::{
+    counting::{self, Counting},
+    heap::Heap,
+    inputs::SERVER,
+    jobs::{JOBS, QUEUES, messages},
+};
+use matricula_job::{
+    Cx, Machine, Scheduler, SeededEntropy, ServerUrl, Timestamp,
+    scheduler::{Input, Limits},
+};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() {
+    let server: ServerUrl = SERVER.parse().expect("an address");
+    let before = counting::live();
+    let jobs = messages(&server, JOBS, QUEUES);
+    let alone = counting::live() - before;
+    println!("bytes\tjobs alone\t{}", alone / JOBS);
+
+    let before = counting::live() - alone;
+    let mut scheduler = Scheduler::new(Limits::default());
+    let mut entropy = SeededEntropy::new(1);
+    for job in jobs {
+        let mut cx = Cx::new(Timestamp::from_millis(1_000), &mut entropy);
+        drop(scheduler.step(&mut cx, Input::Submit(Arc::new(job))));
+    }
+    println!("bytes\tmatricula\t{}", (counting::live() - before) / JOBS);
+    let (snapshot, before) = (scheduler.clone(), counting::live());
+    println!("bytes\ta snapshot\t{}", counting::live() - before);
+    assert_eq!(snapshot.len(), JOBS);
+    drop((scheduler, snapshot));
+
+    let before = counting::live();
+    let mut heap = Heap::default();
+    for job in messages(&server, JOBS, QUEUES) {
+        heap.submit(1_000, job);
+    }
+    println!("bytes\theap\t{}", (counting::live() - before) / JOBS);
+}

@@ -1,0 +1,263 @@
+//! A download that is cut off goes on where it was, if the server still has the same file.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use matricula_http::{Progress, Runner};
+use matricula_job::{Body, FileDesc, Job, Method, Response, ReturnType};
+use tempfile::TempDir;
+
+use crate::{
+    error, get, options, response, run, runner, runner_with,
+    server::{Reply, Server, answer, bytes},
+};
+
+fn content() -> Vec<u8> {
+    (0..200_003_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+/// How much of it comes before the answer is cut off.
+const BEFORE: usize = 120_001;
+
+/// The first of a whole answer that says which state of the file it is, and no more.
+fn cut(header: &str) -> Reply {
+    let content = content();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n{header}\r\n",
+        content.len()
+    );
+    let mut answer = head.into_bytes();
+    answer.extend_from_slice(&content[..BEFORE]);
+    bytes(answer)
+}
+
+const TAG: &str = "etag: \"one\"\r\n";
+
+fn rest(from: usize) -> Reply {
+    let content = content();
+    let range = format!(
+        "content-range: bytes {from}-{}/{}",
+        content.len() - 1,
+        content.len()
+    );
+    answer(
+        "206 Partial Content",
+        &["etag: \"one\"", &range],
+        &content[from..],
+    )
+}
+
+fn whole() -> Reply {
+    answer("200 OK", &["etag: \"two\""], content())
+}
+
+struct Place {
+    dir: TempDir,
+    path: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("cat.png");
+        Self { dir, path }
+    }
+
+    fn download(&self, server: &Server) -> Job {
+        get(&server.url).with_return_type(ReturnType::File(FileDesc::new(&self.path)))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.dir.path()).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn assert_whole(&self) {
+        assert!(
+            fs::read(&self.path).unwrap() == content(),
+            "not what the server has"
+        );
+        assert_eq!(self.names(), ["cat.png"], "nothing is left beside it");
+    }
+}
+
+/// Both replies are asked for by one job, whose file is whole then.
+fn fetch(replies: [Reply; 2]) -> (Server, Response) {
+    let place = Place::new();
+    let server = Server::start(replies);
+    let answer = response(run(&runner_with(options(), 2), place.download(&server)));
+    place.assert_whole();
+    (server, answer)
+}
+
+fn ranges(server: &Server) -> Vec<(Option<String>, Option<String>)> {
+    let requests = server.requests();
+    let one = |values: Vec<&str>| values.first().map(|value| (*value).to_owned());
+    requests
+        .iter()
+        .map(|request| {
+            (
+                one(request.header("range")),
+                one(request.header("if-range")),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_next_attempt_asks_for_the_rest_alone() {
+    let (server, answer) = fetch([cut(TAG), rest(BEFORE)]);
+    assert_eq!(answer.status_code(), 200, "in pieces or not, it is whole");
+    let asked = (Some(format!("bytes={BEFORE}-")), Some("\"one\"".to_owned()));
+    assert_eq!(ranges(&server), [(None, None), asked]);
+    for request in server.requests() {
+        assert_eq!(request.header("accept-encoding"), ["identity"]);
+    }
+}
+
+#[test]
+fn a_file_that_the_server_has_changed_is_fetched_anew() {
+    let (server, _) = fetch([cut(TAG), whole()]);
+    assert!(ranges(&server)[1].0.is_some());
+}
+
+#[test]
+fn what_the_server_cannot_tell_apart_is_fetched_anew() {
+    // No tag; one that stands for files that are only much alike; one of a text that was compressed.
+    for header in ["", "etag: W/\"one\"\r\n"] {
+        let (server, _) = fetch([cut(header), whole()]);
+        assert_eq!(ranges(&server), [(None, None), (None, None)], "{header}");
+    }
+}
+
+#[test]
+fn where_there_is_no_rest_it_is_fetched_anew_at_once() {
+    let place = Place::new();
+    let range = ["content-range: bytes */5"];
+    let replies = [
+        cut(TAG),
+        answer("416 Range Not Satisfiable", &range, ""),
+        whole(),
+    ];
+    let server = Server::start(replies);
+    response(run(&runner_with(options(), 2), place.download(&server)));
+    place.assert_whole();
+    assert_eq!(ranges(&server)[2], (None, None));
+}
+
+#[test]
+fn another_part_than_was_asked_for_is_not_taken() {
+    let of = |range: &str| answer("206 Partial Content", &["etag: \"one\"", range], "xyz");
+    let other_tag = ["etag: \"two\"", "content-range: bytes 120001-200002/200003"];
+    for wrong in [
+        rest(BEFORE - 1),
+        rest(BEFORE + 1),
+        of("content-range: bytes 120001-200002/200003"),
+        of("content-range: pages 120001-120003/200003"),
+        of("content-type: text/plain"),
+        answer("206 Partial Content", &other_tag, &content()[BEFORE..]),
+    ] {
+        let place = Place::new();
+        let server = Server::start([cut(TAG), wrong, whole()]);
+        response(run(&runner_with(options(), 3), place.download(&server)));
+        place.assert_whole();
+        assert_eq!(
+            ranges(&server)[2],
+            (None, None),
+            "and nothing is gone on with"
+        );
+    }
+}
+
+#[test]
+fn another_program_goes_on_with_it() {
+    let place = Place::new();
+    let server = Server::start([cut(TAG), rest(BEFORE)]);
+    error(run(&runner(), place.download(&server)));
+    assert_eq!(place.names(), ["cat.png.part", "cat.png.part.note"]);
+    response(run(&runner(), place.download(&server)));
+    place.assert_whole();
+    assert!(ranges(&server)[1].0.is_some());
+}
+
+#[test]
+fn what_came_of_one_address_is_not_gone_on_with_at_another() {
+    let place = Place::new();
+    let server = Server::start([cut(TAG), whole()]);
+    error(run(&runner(), place.download(&server)));
+    let other = Job::new(&server.url, "/other", Method::Get, "getContentAuthed")
+        .with_return_type(ReturnType::File(FileDesc::new(&place.path)));
+    response(run(&runner(), other));
+    place.assert_whole();
+    assert_eq!(ranges(&server)[1], (None, None));
+}
+
+#[test]
+fn what_becomes_too_long_is_thrown_away() {
+    let place = Place::new();
+    let mut options = options();
+    options.longest_file = 100_000;
+    let server = Server::start([cut(TAG)]);
+    error(run(&runner_with(options, 1), place.download(&server)));
+    assert!(place.names().is_empty());
+}
+
+/// A runner, and what it tells of how far its files have come.
+fn telling(attempts: u32) -> (Runner, Arc<Mutex<Vec<Progress>>>) {
+    let told: Arc<Mutex<Vec<Progress>>> = Arc::default();
+    let list = Arc::clone(&told);
+    let runner = runner_with(options(), attempts)
+        .with_progress(move |_, progress| list.lock().unwrap().push(progress));
+    (runner, told)
+}
+
+#[test]
+fn how_far_it_has_come_is_told_across_attempts() {
+    let place = Place::new();
+    let server = Server::start([cut(TAG), rest(BEFORE)]);
+    let (runner, told) = telling(2);
+    response(run(&runner, place.download(&server)));
+    let told = told.lock().unwrap();
+    let total = content().len() as u64;
+    assert!(
+        told.windows(2).all(|pair| pair[0].done < pair[1].done),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().all(|progress| progress.total == Some(total)),
+        "{told:?}"
+    );
+    assert_eq!(told.last().map(|progress| progress.done), Some(total));
+}
+
+#[test]
+fn how_much_of_a_file_was_sent_is_told() {
+    let dir = TempDir::new().unwrap();
+    let path: &Path = &dir.path().join("cat.png");
+    fs::write(path, content()).unwrap();
+    let server = Server::start([crate::server::ok()]);
+    let (runner, told) = telling(1);
+    let job = Job::new(
+        &server.url,
+        "/_matrix/media/v3/upload",
+        Method::Post,
+        "uploadContent",
+    );
+    response(run(&runner, job.with_body(Body::File(FileDesc::new(path)))));
+    let told = told.lock().unwrap();
+    let total = content().len() as u64;
+    assert!(told.len() > 1 && told.windows(2).all(|pair| pair[0].done < pair[1].done));
+    assert_eq!(
+        told.last().map(|it| (it.done, it.total)),
+        Some((total, Some(total)))
+    );
+}
