@@ -2,6 +2,7 @@
 
 mod browser;
 mod limits;
+mod media;
 mod passwords;
 mod people;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use browser::{Delegation, IdentityProvider, OAuth, OAuthMode, Sso};
 pub use limits::{Limit, Limits};
+pub use media::Media;
 pub use passwords::{PasswordCodes, PasswordPolicy};
 pub use people::{ApplicationService, Captcha, Messages};
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub refresh_token_lifetime: Option<Duration>,
     /// How often one address may do what costs or tells something.
     pub limits: Limits,
+    /// What files are kept.
+    pub media: Media,
     /// Beginnings of usernames that are reserved, as if for an application service.
     pub exclusive: Vec<String>,
     /// What a password must have.
@@ -94,6 +98,7 @@ impl Default for Config {
             access_token_lifetime: None,
             refresh_token_lifetime: None,
             limits: Limits::default(),
+            media: Media::default(),
             exclusive: Vec::new(),
             password_policy: PasswordPolicy::default(),
             rename_users: false,
@@ -183,6 +188,13 @@ impl Config {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets [`Config::media`].
+    #[must_use]
+    pub fn with_media(mut self, media: Media) -> Self {
+        self.media = media;
         self
     }
 
@@ -300,6 +312,9 @@ impl Config {
             if !limit.per_second.is_finite() || limit.per_second < 1e-6 || limit.burst == 0 {
                 return wrong(format!("{limit:?} would let nothing through"));
             }
+        }
+        if self.media.max_size == 0 || self.media.max_announced == 0 {
+            return wrong("a server that takes no files at all is not configured by their bounds");
         }
         if self.exclusive.iter().any(String::is_empty) {
             return wrong("an empty reserved beginning would reserve every username");

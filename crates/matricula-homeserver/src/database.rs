@@ -2,19 +2,19 @@
 
 use std::{path::Path, time::Duration};
 
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::ErrorCode;
 use matricula_job::{Cx, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
-    Error, Homeserver, Message, Provision, Request,
+    Answer, Error, Homeserver, Message, Provision, Request,
     engine::{Refusal, millis},
     files,
 };
 
 /// What each format of the database adds to the one before. A database's `user_version` says how
 /// many of them it has had: this list only ever grows at its end.
-const FORMATS: [&str; 7] = [
+const FORMATS: [&str; 8] = [
     include_str!("formats/first.sql"),
     include_str!("formats/browser.sql"),
     include_str!("formats/account.sql"),
@@ -22,6 +22,7 @@ const FORMATS: [&str; 7] = [
     include_str!("formats/administration.sql"),
     include_str!("formats/rooms.sql"),
     include_str!("formats/transactions.sql"),
+    include_str!("formats/media.sql"),
 ];
 
 /// What a homeserver remembers: accounts, devices, tokens, half-done registrations, limits.
@@ -102,11 +103,13 @@ impl Database {
     }
 
     /// Answers a request in one transaction, committed before this returns.
-    pub fn answer(&mut self, server: &Homeserver, cx: &mut Cx<'_>, request: Request) -> Reply {
+    pub fn answer(&mut self, server: &Homeserver, cx: &mut Cx<'_>, request: Request) -> Answer {
         self.try_answer(server, cx, request)
             .unwrap_or_else(|error| {
                 tracing::error!(%error, "the homeserver's database failed");
-                Refusal::new(500, ErrorCode::Unknown, "the server's database failed").into_reply()
+                let error = "the server's database failed";
+                let refusal = Refusal::new(500, ErrorCode::Unknown, error);
+                refusal.into_reply().into()
             })
     }
 
@@ -149,6 +152,12 @@ impl Database {
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
+    /// Whether a file of this name belongs to something that was uploaded.
+    pub(crate) fn has_file(&self, name: &str) -> Result<bool, Error> {
+        let sql = "SELECT count(*) FROM media WHERE file = ?1";
+        Ok(self.0.query_row(sql, [name], |row| row.get(0))?)
+    }
+
     /// The mail that is to be sent next.
     ///
     /// # Errors
@@ -182,15 +191,15 @@ impl Database {
         server: &Homeserver,
         cx: &mut Cx<'_>,
         request: Request,
-    ) -> rusqlite::Result<Reply> {
+    ) -> rusqlite::Result<Answer> {
         let tx = self
             .0
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let reply = server.handle(cx, &tx, request);
+        let answer = server.handle(cx, &tx, request);
         // A refusal may have counted something; what broke midway leaves no trace.
-        if reply.status < 500 {
+        if answer.reply.status < 500 {
             tx.commit()?;
         }
-        Ok(reply)
+        Ok(answer)
     }
 }

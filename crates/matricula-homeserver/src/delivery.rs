@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Delegation, Provision, shell::Order};
+use crate::{Delegation, Provision, keeper::Order};
 
 /// How long the homeserver may take over one.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -11,6 +11,21 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     options().create(true).truncate(false).open(path)
 }
 
+/// Makes a new file for writing, with mode 0600 where modes exist.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
+/// Makes what was added to a directory, or renamed in it, outlast a power cut.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    // Elsewhere directories cannot be opened as files.
+    #[cfg(unix)]
+    File::open(path)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 /// Makes a directory and those above it, with mode 0700 where modes exist.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -29,11 +44,10 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(draft, path)?;
-    #[cfg(unix)]
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
+    match path.parent() {
+        Some(directory) => sync_directory(directory),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn options() -> OpenOptions {

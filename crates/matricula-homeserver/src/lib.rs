@@ -34,17 +34,21 @@ mod dir;
 mod engine;
 mod error;
 mod files;
+mod keeper;
 mod mail;
+mod media;
 mod shell;
 
 pub use config::{
     ApplicationService, Captcha, Config, Delegation, Document, IdentityProvider, Limit, Limits,
-    Messages, OAuth, OAuthMode, PasswordCodes, PasswordPolicy, Policy, Registration,
+    Media, Messages, OAuth, OAuthMode, PasswordCodes, PasswordPolicy, Policy, Registration,
     RegistrationToken, Sso,
 };
 pub use database::Database;
 pub use dir::Dir;
-pub use engine::{Homeserver, Message, Provision, Request, served};
+pub use engine::{
+    Answer, Errand, Homeserver, Message, Provision, Received, Request, StoredFile, Upload, served,
+};
 pub use error::Error;
 pub use matricula_api::server::Reply;
 pub use shell::{Options, Server};

@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{Message, Messages, shell::Order};
+use crate::{Message, Messages, keeper::Order};
 
 /// How long a mail may take.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -5,18 +5,17 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, mpsc},
-    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{ConnectInfo, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
 };
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Cx, Entropy, Method, Secret, ServerUrl, Timestamp};
+use matricula_job::{Method, Secret, ServerUrl, Timestamp};
 use tokio::{
     net::TcpListener,
     sync::{Notify, Semaphore, oneshot, watch},
@@ -25,11 +24,13 @@ use tokio::{
 };
 
 use crate::{
-    Config, Database, Error, Homeserver, Message, Provision, Request,
+    Answer, Config, Database, Errand, Error, Homeserver, Request,
     connections::{Connections, Peer},
     delivery::Delivery,
-    engine::{Refusal, rooms},
+    engine::{self, Refusal},
+    keeper::{Keeper, News, Order},
     mail,
+    media::{self, Draft, Shelf},
 };
 
 /// The largest body that is read.
@@ -43,7 +44,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long requests in work may take once the server is to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How a [`Server`] is started: where it listens, what it keeps its data in, and what it allows.
 #[derive(Clone)]
@@ -165,9 +166,13 @@ impl Server {
         config.base_url.get_or_insert_with(|| url.clone());
         let homeserver = Homeserver::new(config)?;
         let server_name = homeserver.config().server_name.clone();
-        let database = match &options.database {
-            Some(path) => Database::file(path, &homeserver)?,
-            None => Database::memory(&homeserver)?,
+        let (database, shelf) = match &options.database {
+            Some(path) => {
+                let database = Database::file(path, &homeserver)?;
+                let shelf = Shelf::beside(path, &database)?;
+                (database, shelf)
+            }
+            None => (Database::memory(&homeserver)?, Shelf::temporary()?),
         };
         let delivery = homeserver.delegation().cloned().map(Delivery::new);
         let messages = homeserver.config().messages.clone();
@@ -186,6 +191,7 @@ impl Server {
                 delivery: delivery.map(Arc::new),
                 mail: wake.clone(),
                 news: news.subscribe(),
+                shelf: Arc::new(shelf),
             })
             .into_make_service_with_connect_info::<Peer>();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -244,102 +250,6 @@ impl Drop for Server {
     }
 }
 
-/// What those look at who wait for something to happen in rooms.
-#[derive(Clone, Copy, Debug, Default)]
-struct News {
-    /// The position of the newest event.
-    newest: i64,
-    is_stopping: bool,
-}
-
-/// The thread that owns the database and answers one request after the other.
-#[derive(Debug)]
-struct Keeper {
-    work: mpsc::Sender<Order>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-pub(crate) enum Order {
-    /// To answer, and to say whether something is to be delivered first.
-    Answer(Request, oneshot::Sender<(Reply, bool)>),
-    NextProvision(oneshot::Sender<Option<Provision>>),
-    NextMessage(oneshot::Sender<Option<Message>>),
-    Sent(i64),
-    Delivered(i64),
-    Stop,
-}
-
-impl Keeper {
-    fn start(
-        homeserver: Homeserver,
-        mut database: Database,
-        clock: Clock,
-        news: watch::Sender<News>,
-    ) -> Result<Self, Error> {
-        let (work, orders) = mpsc::channel();
-        let delegates = homeserver.delegation().is_some();
-        let run = move || {
-            while let Ok(order) = orders.recv() {
-                match order {
-                    Order::Answer(request, answer) => {
-                        let newest = |database: &Database| match delegates {
-                            true => kept(database.newest_provision()).flatten(),
-                            false => None,
-                        };
-                        let before = newest(&database);
-                        let mut entropy = SystemEntropy;
-                        let mut cx = Cx::new(clock(), &mut entropy);
-                        let reply = database.answer(&homeserver, &mut cx, request);
-                        if let Some(newest) = kept(database.newest_event()) {
-                            news.send_if_modified(|news| {
-                                std::mem::replace(&mut news.newest, newest) != newest
-                            });
-                        }
-                        // Whoever asked may have gone away.
-                        let _ = answer.send((reply, newest(&database) > before));
-                    }
-                    Order::NextProvision(answer) => {
-                        // Without an answer the delivery fails.
-                        if let Some(provision) = kept(database.next_provision()) {
-                            let _ = answer.send(provision);
-                        }
-                    }
-                    Order::Delivered(id) => {
-                        kept(database.delivered(id));
-                    }
-                    Order::NextMessage(answer) => {
-                        if let Some(message) = kept(database.next_message(clock())) {
-                            let _ = answer.send(message);
-                        }
-                    }
-                    Order::Sent(id) => {
-                        kept(database.sent(id));
-                    }
-                    Order::Stop => break,
-                }
-            }
-        };
-        let builder = thread::Builder::new().name("matricula-homeserver".to_owned());
-        let thread = Some(builder.spawn(run).map_err(Error::Thread)?);
-        Ok(Self { work, thread })
-    }
-
-    /// Returns once the database is closed.
-    fn stop(&mut self) {
-        // An error says that the thread has ended already.
-        let _ = self.work.send(Order::Stop);
-        if let Some(Err(_)) = self.thread.take().map(thread::JoinHandle::join) {
-            tracing::error!("the homeserver's thread panicked");
-        }
-    }
-}
-
-fn kept<T>(result: Result<T, Error>) -> Option<T> {
-    result
-        .inspect_err(|error| tracing::error!(%error, "a delivery cannot be kept"))
-        .ok()
-}
-
 #[derive(Clone)]
 struct Work {
     keeper: mpsc::Sender<Order>,
@@ -348,6 +258,7 @@ struct Work {
     /// Tells that there may be mail to send.
     mail: Arc<Notify>,
     news: watch::Receiver<News>,
+    shelf: Arc<Shelf>,
 }
 
 async fn answer(
@@ -359,54 +270,113 @@ async fn answer(
     if request.method() == axum::http::Method::OPTIONS {
         return on_the_wire(Reply::new(204, Vec::new(), Vec::new()));
     }
-    let reply = match read(request, peer.ip(), &work).await {
-        Ok((request, permit)) => match rooms::patience(&request) {
-            // Who waits keeps nobody else from being answered.
-            Some(patience) => {
-                drop(permit);
-                when_there_is_news(&work, request, patience).await
-            }
-            None => ask(&work, request).await,
-        },
-        Err(refusal) => refusal.into_reply(),
+    let (head, body) = request.into_parts();
+    let answer = match read(&head, peer.ip()) {
+        Ok(request) if engine::media::is_upload(request.method, &request.path) => {
+            upload(&work, request, &head.headers, body).await
+        }
+        Ok(request) => plain(&work, request, body).await,
+        Err(refusal) => Err(refusal),
     };
-    on_the_wire(reply)
+    let Answer { reply, errand } = answer.unwrap_or_else(|it| it.into_reply().into());
+    match errand {
+        Some(Errand::Send(file)) => {
+            let mut response = on_the_wire(reply);
+            allow_other_sites(response.headers_mut());
+            let sent = media::send(response, &head.headers, &work.shelf, file).await;
+            sent.unwrap_or_else(on_the_wire)
+        }
+        _ => on_the_wire(reply),
+    }
 }
 
-/// Asks again whenever something has happened, until it is news to whoever asked.
-async fn when_there_is_news(work: &Work, request: Request, patience: Duration) -> Reply {
-    let deadline = Instant::now() + patience;
-    let mut news = work.news.clone();
-    loop {
-        let is_stopping = news.borrow_and_update().is_stopping;
-        let reply = ask(work, request.clone()).await;
-        if is_stopping || !rooms::is_without_news(&request, &reply) {
-            return reply;
+/// Answers a request whose body, if it has one, is small.
+async fn plain(work: &Work, mut request: Request, body: Body) -> Result<Answer, Refusal> {
+    let permit = work.permits.acquire().await.map_err(|_| stopping())?;
+    let body = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY))
+        .await
+        .map_err(|_| Refusal::new(408, ErrorCode::Unknown, "the request's body took too long"))?
+        .map_err(|_| {
+            let error = "the request's body was cut short, or is larger than 1 MiB";
+            Refusal::new(413, ErrorCode::TooLarge, error)
+        })?;
+    request.body = body.into();
+    match engine::patience(&request) {
+        // Who waits keeps nobody else from being answered.
+        Some(patience) => {
+            drop(permit);
+            Ok(when_there_is_news(work, request, patience).await)
         }
-        match timeout_at(deadline, news.changed()).await {
-            Ok(Ok(())) => {}
-            _ => return reply,
+        None => Ok(ask(work, request, None).await),
+    }
+}
+
+/// Answers a request whose body is a file, which is not read before it is allowed.
+async fn upload(
+    work: &Work,
+    mut request: Request,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<Answer, Refusal> {
+    let permit = work.permits.acquire().await.map_err(|_| stopping())?;
+    request.announced = body.size_hint().exact();
+    let answer = ask(work, request.clone(), None).await;
+    drop(permit);
+    let Some(Errand::Receive(upload)) = answer.errand else {
+        // To look at it would be to ask for it, where its sender waits for that.
+        if !headers.contains_key(header::EXPECT) {
+            media::leave_unread(body);
+        }
+        return Ok(answer);
+    };
+    match media::receive(&work.shelf, upload, &mut body).await {
+        Ok((received, draft)) => {
+            request.file = Some(received);
+            Ok(ask(work, request, Some(draft)).await)
+        }
+        Err(refusal) => {
+            media::leave_unread(body);
+            Err(refusal)
         }
     }
 }
 
-async fn ask(work: &Work, request: Request) -> Reply {
-    let (answer, answered) = oneshot::channel();
-    let sent = work.keeper.send(Order::Answer(request, answer));
-    let (Ok(()), Ok((reply, is_undelivered))) = (sent, answered.await) else {
-        return stopping().into_reply();
+/// Asks again whenever something has happened, until it is news to whoever asked.
+async fn when_there_is_news(work: &Work, request: Request, patience: Duration) -> Answer {
+    let deadline = Instant::now() + patience;
+    let mut news = work.news.clone();
+    loop {
+        let is_stopping = news.borrow_and_update().is_stopping;
+        let answer = ask(work, request.clone(), None).await;
+        if is_stopping || !engine::is_held_back(&request, &answer.reply) {
+            return answer;
+        }
+        match timeout_at(deadline, news.changed()).await {
+            Ok(Ok(())) => {}
+            _ => return answer,
+        }
+    }
+}
+
+async fn ask(work: &Work, request: Request, draft: Option<Draft>) -> Answer {
+    let (asker, answered) = oneshot::channel();
+    let order = Order::Answer(Box::new(request), draft, asker);
+    let sent = work.keeper.send(order);
+    let (Ok(()), Ok((answer, is_undelivered))) = (sent, answered.await) else {
+        return stopping().into_reply().into();
     };
     work.mail.notify_one();
     match &work.delivery {
         Some(delivery) if is_undelivered => match delivery.run(&work.keeper).await {
-            Ok(()) => reply,
+            Ok(()) => answer,
             Err(error) => {
                 tracing::error!(%error, "the homeserver that delegates was not told");
                 let error = "the homeserver that delegates to this server cannot be reached";
-                Refusal::new(503, ErrorCode::Unknown, error).into_reply()
+                let refusal = Refusal::new(503, ErrorCode::Unknown, error);
+                refusal.into_reply().into()
             }
         },
-        _ => reply,
+        _ => answer,
     }
 }
 
@@ -414,12 +384,8 @@ fn stopping() -> Refusal {
     Refusal::new(503, ErrorCode::Unknown, "the server is stopping")
 }
 
-async fn read<'a>(
-    request: axum::extract::Request,
-    peer: IpAddr,
-    work: &'a Work,
-) -> Result<(Request, tokio::sync::SemaphorePermit<'a>), Refusal> {
-    let (head, body) = request.into_parts();
+/// Reads all of a request but its body.
+fn read(head: &Parts, peer: IpAddr) -> Result<Request, Refusal> {
     let method = match head.method.as_str() {
         // The body of an answer to HEAD is cut off on its way out.
         "GET" | "HEAD" => Method::Get,
@@ -431,24 +397,14 @@ async fn read<'a>(
             return Err(Refusal::unknown_method(error));
         }
     };
-    let permit = work.permits.acquire().await.map_err(|_| stopping())?;
-    let body = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY))
-        .await
-        .map_err(|_| Refusal::new(408, ErrorCode::Unknown, "the request's body took too long"))?
-        .map_err(|_| {
-            let error = "the request's body was cut short, or is larger than 1 MiB";
-            Refusal::new(413, ErrorCode::TooLarge, error)
-        })?;
     let query = head.uri.query().unwrap_or_default().as_bytes();
-    let request = Request {
-        method,
-        path: head.uri.path().to_owned(),
-        query: form_urlencoded::parse(query).into_owned().collect(),
-        bearer: bearer(&head.headers),
-        body: body.into(),
-        peer: peer_key(peer),
-    };
-    Ok((request, permit))
+    let content_type = head.headers.get(header::CONTENT_TYPE);
+    let mut request = Request::new(method, head.uri.path());
+    request.query = form_urlencoded::parse(query).into_owned().collect();
+    request.bearer = bearer(&head.headers);
+    request.content_type = content_type.and_then(|it| Some(it.to_str().ok()?.to_owned()));
+    request.peer = peer_key(peer);
+    Ok(request)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<Secret> {
@@ -488,9 +444,13 @@ fn on_the_wire(reply: Reply) -> axum::response::Response {
         }
     }
     // Other sites' scripts have no business with a page.
-    if is_page {
-        return wire;
+    if !is_page {
+        allow_other_sites(headers);
     }
+    wire
+}
+
+fn allow_other_sites(headers: &mut HeaderMap) {
     // https://spec.matrix.org/v1.19/client-server-api/#web-browser-clients
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -505,7 +465,6 @@ fn on_the_wire(reply: Reply) -> axum::response::Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    wire
 }
 
 fn url_of(address: SocketAddr) -> Result<ServerUrl, Error> {
@@ -528,14 +487,4 @@ fn system_time() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-struct SystemEntropy;
-
-impl Entropy for SystemEntropy {
-    /// Panics where the system has no randomness to give: no token made without it would be safe.
-    #[allow(clippy::expect_used)]
-    fn fill(&mut self, out: &mut [u8]) {
-        getrandom::fill(out).expect("the operating system gives random bytes");
-    }
 }

@@ -17,6 +17,8 @@ pub struct Limits {
     pub messages: Option<Limit>,
     /// Events that one account sends to rooms.
     pub sending: Option<Limit>,
+    /// Files that one account uploads, and addresses that it makes for them.
+    pub uploads: Option<Limit>,
 }
 
 impl Limits {
@@ -55,13 +57,21 @@ impl Limits {
         self
     }
 
-    pub(super) fn all(&self) -> [Option<Limit>; 5] {
+    /// Sets [`Limits::uploads`].
+    #[must_use]
+    pub fn with_uploads(mut self, limit: Limit) -> Self {
+        self.uploads = Some(limit);
+        self
+    }
+
+    pub(super) fn all(&self) -> [Option<Limit>; 6] {
         [
             self.registration,
             self.login,
             self.token_validity,
             self.messages,
             self.sending,
+            self.uploads,
         ]
     }
 }

@@ -3,6 +3,7 @@
 mod account;
 mod addresses;
 mod admin;
+mod answer;
 mod appservice;
 mod bounds;
 mod discovery;
@@ -12,6 +13,7 @@ mod layout;
 mod limits;
 mod login;
 mod login_tokens;
+pub(crate) mod media;
 mod names;
 mod oauth;
 mod outbox;
@@ -21,14 +23,14 @@ mod provisions;
 mod redirect;
 mod refusal;
 mod register;
-pub(crate) mod rooms;
+mod rooms;
 mod routes;
 mod sso;
 mod tokens;
 mod uia;
 mod visits;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use matricula_api::{ErrorCode, server::Reply};
 use matricula_job::{Cx, Method, Secret, Timestamp};
@@ -36,6 +38,7 @@ use percent_encoding::percent_decode_str;
 use rusqlite::Transaction;
 
 use addresses::Medium;
+pub use answer::{Answer, Errand, Received, StoredFile, Upload};
 pub use outbox::Message;
 pub use provisions::Provision;
 use refusal::Fault;
@@ -85,28 +88,42 @@ impl Homeserver {
 
     /// Answers a request. Whoever calls commits the transaction before the answer leaves, unless its
     /// status is 500 or above; [`Database::answer`](crate::Database::answer) does.
-    pub fn handle(&self, cx: &mut Cx<'_>, tx: &Transaction<'_>, request: Request) -> Reply {
+    pub fn handle(&self, cx: &mut Cx<'_>, tx: &Transaction<'_>, request: Request) -> Answer {
         let call = Call {
             home: self,
             tx,
             request: &request,
         };
         let answer = match routes::route(&call, cx) {
-            Ok(None) => call.page(cx),
-            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => call.page(cx).map(Answer::from),
+            Ok(Some(answer)) => Ok(answer),
             Err(fault) => Err(fault),
         };
-        answer.unwrap_or_else(|fault| match fault {
-            Fault::Refused(refusal) => refusal.into_reply(),
-            Fault::Unreadable(error) => error.reply(),
-            Fault::Unfinished(info) => Reply::uia(&info),
-            Fault::Broken(error) => {
-                tracing::error!(%error, path = request.path, "a request could not be answered");
-                let error = "something broke in the server";
-                Refusal::new(500, ErrorCode::Unknown, error).into_reply()
-            }
+        answer.unwrap_or_else(|fault| {
+            let reply = match fault {
+                Fault::Refused(refusal) => refusal.into_reply(),
+                Fault::Unreadable(error) => error.reply(),
+                Fault::Unfinished(info) => Reply::uia(&info),
+                Fault::Broken(error) => {
+                    tracing::error!(%error, path = request.path, "a request could not be answered");
+                    let error = "something broke in the server";
+                    Refusal::new(500, ErrorCode::Unknown, error).into_reply()
+                }
+            };
+            reply.into()
         })
     }
+}
+
+/// How long this request is worth waiting for, if it is one that waits. Until then, or until something
+/// happens, an answer that is [to be held back](is_held_back) may be.
+pub(crate) fn patience(request: &Request) -> Option<Duration> {
+    rooms::patience(request).or_else(|| media::patience(request))
+}
+
+/// Whether this answer to a request with [`patience`] says no more than that nothing has happened.
+pub(crate) fn is_held_back(request: &Request, reply: &Reply) -> bool {
+    rooms::is_without_news(request, reply) || media::is_awaited(reply)
 }
 
 /// A moment as the database keeps it.
@@ -125,8 +142,14 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// The token of the `Authorization: Bearer` header.
     pub bearer: Option<Secret>,
-    /// The body.
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
+    /// The body, unless it is a file.
     pub body: Vec<u8>,
+    /// How long the body is said to be, in bytes, where it is a file that has not been read yet.
+    pub announced: Option<u64>,
+    /// The file that the body was put into, as the [`Errand`] of the same request without it asked.
+    pub file: Option<Received>,
     /// Whom limits apply to: in general the address that the request comes from.
     pub peer: String,
 }
@@ -139,7 +162,10 @@ impl Request {
             path: path.into(),
             query: Vec::new(),
             bearer: None,
+            content_type: None,
             body: Vec::new(),
+            announced: None,
+            file: None,
             peer: String::new(),
         }
     }

@@ -10,7 +10,9 @@ use matricula_api::{
             Add3Pid, Delete3pidFromAccount, GetAccount3Pids, RequestTokenTo3PidEmail,
             RequestTokenTo3PidMsisdn,
         },
+        authed_content_repo::{GetConfigAuthed, GetContentAuthed, GetContentOverrideNameAuthed},
         capabilities::GetCapabilities,
+        content_repo::{CreateContent, GetConfig, UploadContent, UploadContentToMxc},
         create_room::CreateRoom,
         device_management::{DeleteDevice, DeleteDevices, GetDevice, GetDevices, UpdateDevice},
         inviting::InviteUser,
@@ -50,6 +52,7 @@ use rusqlite::Transaction;
 
 use super::{
     Homeserver, Request,
+    answer::Answer,
     refusal::{Fault, Refusal},
 };
 
@@ -109,6 +112,13 @@ const ROUTES: &[Route] = &[
     Route::of::<GetOneRoomEvent>(),
     Route::of::<GetRoomEvents>(),
     Route::of::<Sync>(),
+    Route::of::<CreateContent>(),
+    Route::of_file::<UploadContent>(),
+    Route::of_file::<UploadContentToMxc>(),
+    Route::of_file::<GetContentAuthed>(),
+    Route::of_file::<GetContentOverrideNameAuthed>(),
+    Route::of::<GetConfigAuthed>(),
+    Route::of::<GetConfig>(),
 ];
 
 /// The operations that a [`Homeserver`] serves. To any other it answers `M_UNRECOGNIZED`.
@@ -145,10 +155,16 @@ pub(super) trait Serve: Served {
     fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Self::Response, Fault>;
 }
 
+/// An operation that this server serves, and whose request or answer is a file.
+pub(super) trait ServeFile: Served {
+    /// Does what is asked, as far as that is possible without touching files.
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault>;
+}
+
 /// One operation, and what answers it.
 struct Route {
     operation: Operation,
-    answer: fn(&Call<'_>, &mut Cx<'_>) -> Result<Reply, Fault>,
+    answer: fn(&Call<'_>, &mut Cx<'_>) -> Result<Answer, Fault>,
 }
 
 impl Route {
@@ -156,6 +172,13 @@ impl Route {
         Self {
             operation: E::OPERATION,
             answer: answer::<E>,
+        }
+    }
+
+    const fn of_file<E: ServeFile>() -> Self {
+        Self {
+            operation: E::OPERATION,
+            answer: answer_with_file::<E>,
         }
     }
 }
@@ -166,15 +189,19 @@ impl AsRef<Operation> for Route {
     }
 }
 
-fn answer<E: Serve>(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+fn answer<E: Serve>(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
     E::admit(call, cx.now)?;
-    let request: E = read(call.request)?;
+    let request: E = read(call.request, &E::body(call.request))?;
     let response = request.serve(call, cx)?;
-    Ok(E::write_success(&response))
+    Ok(E::write_success(&response).into())
 }
 
-fn read<E: Serve>(request: &Request) -> Result<E, Fault> {
-    let body = E::body(request);
+fn answer_with_file<E: ServeFile>(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+    let request: E = read(call.request, &[])?;
+    request.serve(call, cx)
+}
+
+fn read<E: Served>(request: &Request, body: &[u8]) -> Result<E, Fault> {
     let mut parameters = E::PARAMETERS.iter();
     let takes_json = parameters.any(|it| it.place == Place::Body && it.shape != Shape::Bytes);
     // https://spec.matrix.org/v1.19/client-server-api/#api-standards: at least an empty object.
@@ -183,15 +210,18 @@ fn read<E: Serve>(request: &Request) -> Result<E, Fault> {
     }
     let pairs = request.query.iter();
     let query = pairs.map(|(name, value)| (Cow::Borrowed(name.as_str()), value.clone()));
+    let content_type = request.content_type.iter();
+    let headers = content_type.map(|value| (Cow::Borrowed("Content-Type"), value.clone()));
     let incoming = Incoming::new(&E::OPERATION, &request.path)
         .ok_or_else(Refusal::unrecognized)?
         .with_query(query.collect())
-        .with_body(&body);
+        .with_headers(headers.collect())
+        .with_body(body);
     Ok(E::read_request(&incoming)?)
 }
 
 /// Answers what is in the table; none where the path is not.
-pub(super) fn route(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Option<Reply>, Fault> {
+pub(super) fn route(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Option<Answer>, Fault> {
     let Request { method, path, .. } = call.request;
     if let Some(route) = find(ROUTES, method.as_str(), path).first() {
         if call.home.is_replaced(&route.operation) {
@@ -201,7 +231,7 @@ pub(super) fn route(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Option<Reply>, F
     }
     let of_path = served().filter(|operation| Incoming::new(operation, path).is_some());
     let others: Vec<_> = of_path.map(|operation| operation.method).collect();
-    Ok((!others.is_empty()).then(|| wrong_method(&others)))
+    Ok((!others.is_empty()).then(|| wrong_method(&others).into()))
 }
 
 /// What is said of a known path with a method that it does not take.

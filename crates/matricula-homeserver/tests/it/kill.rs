@@ -14,7 +14,7 @@ use matricula_job::{Entropy, SeededEntropy, ServerUrl};
 
 use crate::wire::{login, register};
 
-const DIRECTORY: &str = "MATRICULA_HOMESERVER_TEST_DIRECTORY";
+pub(crate) const DIRECTORY: &str = "MATRICULA_HOMESERVER_TEST_DIRECTORY";
 const ROUNDS: u64 = 30;
 
 fn open(path: &Path) -> (tokio::runtime::Runtime, Dir) {
@@ -25,7 +25,7 @@ fn open(path: &Path) -> (tokio::runtime::Runtime, Dir) {
 }
 
 /// What the child process does: serve until it is killed, or its parent is gone.
-fn serve(path: &Path) {
+pub(crate) fn serve(path: &Path) {
     let (_runtime, dir) = open(path);
     let mut out = stdout();
     writeln!(out, "\n{}", dir.url()).unwrap();
@@ -34,7 +34,7 @@ fn serve(path: &Path) {
 }
 
 /// Runs this test once more, as a process of its own that serves `path`.
-fn spawn(test: &str, path: &Path) -> Child {
+pub(crate) fn spawn(test: &str, path: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(DIRECTORY, path)
@@ -45,13 +45,13 @@ fn spawn(test: &str, path: &Path) -> Child {
         .unwrap()
 }
 
-fn url_of(child: &mut Child) -> ServerUrl {
+pub(crate) fn url_of(child: &mut Child) -> ServerUrl {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut urls = lines.map_while(Result::ok).filter_map(|it| it.parse().ok());
     urls.next().unwrap()
 }
 
-fn kill(mut child: Child) {
+pub(crate) fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }

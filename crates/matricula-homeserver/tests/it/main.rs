@@ -20,6 +20,7 @@ mod kill;
 mod limits;
 mod login;
 mod mail;
+mod media;
 mod moderation;
 mod names;
 mod news;
@@ -78,7 +79,7 @@ impl Home {
 
     fn send(&mut self, request: Request) -> Reply {
         let mut cx = Cx::new(self.now, &mut self.entropy);
-        Reply(self.database.answer(&self.server, &mut cx, request))
+        Reply(self.database.answer(&self.server, &mut cx, request).reply)
     }
 
     /// A GET of a path with a query as it stands in an address.

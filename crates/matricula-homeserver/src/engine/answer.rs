@@ -1,0 +1,99 @@
+//! An answer, and what is to be done with files for it.
+
+use std::fmt;
+
+use matricula_api::server::Reply;
+
+/// An answer. Where bytes do not go through the engine, it comes with an [`Errand`].
+#[derive(Debug)]
+#[must_use = "an errand is not run by itself"]
+pub struct Answer {
+    /// The status, the headers and, if there is no errand, the body.
+    pub reply: Reply,
+    /// What is left to whoever keeps the files.
+    pub errand: Option<Errand>,
+}
+
+/// What the engine leaves to whoever keeps the files, for it opens none.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Errand {
+    /// The request's body may come, its status being 100: put it into a file, make it durable, and
+    /// make the same request again with [`Request::file`](crate::Request::file).
+    Receive(Upload),
+    /// This file is the answer's body.
+    Send(StoredFile),
+}
+
+/// An upload that has been allowed. Its request is then not asked again who sends it: a token may
+/// well expire while a large body comes in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Upload {
+    pub(super) name: String,
+    pub(super) max: u64,
+    pub(super) uploader: i64,
+}
+
+impl Upload {
+    /// What the file is to be called: of letters and digits, and like no other.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long the body may be, in bytes.
+    pub fn max(&self) -> u64 {
+        self.max
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Upload({}, {} bytes at most)", self.name, self.max)
+    }
+}
+
+/// A body that was put into a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// What allowed it.
+    pub upload: Upload,
+    /// How long it is, in bytes.
+    pub length: u64,
+}
+
+/// A file that was received before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredFile {
+    /// What it is called: see [`Upload::name`].
+    pub name: String,
+    /// How long it is, in bytes.
+    pub length: u64,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self {
+            reply,
+            errand: None,
+        }
+    }
+}
+
+impl Answer {
+    /// The request's body may come.
+    pub(super) fn receive(upload: Upload) -> Self {
+        Self {
+            reply: Reply::new(100, Vec::new(), Vec::new()),
+            errand: Some(Errand::Receive(upload)),
+        }
+    }
+
+    /// This file, with the headers of `reply`.
+    pub(super) fn send(reply: Reply, file: StoredFile) -> Self {
+        Self {
+            reply,
+            errand: Some(Errand::Send(file)),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! How files go out: to whoever is signed in, as soon as they are here.
+
+use std::time::Duration;
+
+use matricula_api::{
+    ErrorCode, ServerName,
+    client::authed_content_repo::{GetContentAuthed, GetContentOverrideNameAuthed},
+    server::{Incoming, Reply},
+};
+use matricula_job::{Cx, Method, Operation};
+
+use super::{
+    super::{
+        Request,
+        answer::{Answer, StoredFile},
+        millis,
+        refusal::{Fault, Refusal},
+        routes::{Call, ServeFile},
+    },
+    headers, nothing_there,
+};
+
+/// How long a download waits for a file that is announced, where nobody says how long.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest time that it waits.
+const MAX_PATIENCE: Duration = Duration::from_secs(120);
+
+impl ServeFile for GetContentAuthed {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+        call.download(cx, &self.server_name, &self.media_id, None)
+    }
+}
+
+impl ServeFile for GetContentOverrideNameAuthed {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+        let name = Some(self.file_name);
+        call.download(cx, &self.server_name, &self.media_id, name)
+    }
+}
+
+impl Call<'_> {
+    fn download(
+        &self,
+        cx: &mut Cx<'_>,
+        server: &ServerName,
+        id: &str,
+        name: Option<String>,
+    ) -> Result<Answer, Fault> {
+        self.authenticate(cx.now)?;
+        let medium = self.medium(server, id)?;
+        let Some(here) = medium.here else {
+            if medium.expires_at.is_none_or(|at| at <= millis(cx.now)) {
+                return Err(nothing_there().into());
+            }
+            let error = "this file is announced, but not uploaded yet; try again later";
+            return Err(Refusal::new(504, ErrorCode::NotYetUploaded, error).into());
+        };
+        let name = name.filter(|it| !it.is_empty()).or(here.file_name);
+        let headers = headers::of(&medium.id, &here.content_type, name.as_deref());
+        let file = StoredFile {
+            name: here.file,
+            length: here.length,
+        };
+        Ok(Answer::send(Reply::new(200, headers, Vec::new()), file))
+    }
+}
+
+/// How long this request waits for a file, if it is a download. Until then, or until a file has come,
+/// the answer that it [is awaited](is_awaited) may be held back.
+pub(crate) fn patience(request: &Request) -> Option<Duration> {
+    let is = |operation: &Operation| Incoming::new(operation, &request.path).is_some();
+    let is_download = is(&<GetContentAuthed as matricula_api::Endpoint>::OPERATION)
+        || is(&<GetContentOverrideNameAuthed as matricula_api::Endpoint>::OPERATION);
+    if request.method != Method::Get || !is_download {
+        return None;
+    }
+    let wished = request.query("timeout_ms").and_then(|it| it.parse().ok());
+    let patience = wished.map_or(PATIENCE, Duration::from_millis);
+    Some(patience.min(MAX_PATIENCE))
+}
+
+/// Whether the answer to a download says that the file has not come yet.
+pub(crate) fn is_awaited(reply: &Reply) -> bool {
+    reply.status == 504
+}

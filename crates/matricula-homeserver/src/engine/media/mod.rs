@@ -1,0 +1,110 @@
+//! The [content repository](https://spec.matrix.org/v1.19/client-server-api/#content-repository): files
+//! of this server's users, for those who are signed in. There are neither thumbnails nor other servers'
+//! files.
+//!
+//! | bound | |
+//! |---|---|
+//! | [`Media::max_size`](crate::Media::max_size) | bytes of a file |
+//! | [`Media::max_announced`](crate::Media::max_announced) | addresses that one account has made and not used yet |
+//! | [`ANNOUNCED_FOR`] | how long such an address waits |
+//! | [`Limits::uploads`](crate::Limits::uploads) | uploads and new addresses of an account |
+
+mod download;
+mod headers;
+mod upload;
+
+pub(crate) use download::{is_awaited, patience};
+pub(crate) use upload::{is_upload, too_large};
+
+use std::time::Duration;
+
+use matricula_api::{
+    ErrorCode, ServerName,
+    client::{
+        authed_content_repo::{GetConfigAuthed, GetConfigAuthedResponse},
+        content_repo::{GetConfig, GetConfigResponse},
+    },
+};
+use matricula_job::Cx;
+use rusqlite::{OptionalExtension, Row};
+
+use super::{
+    refusal::{Fault, Refusal},
+    routes::{Call, Serve},
+};
+
+/// How long an address that was made waits for its file.
+const ANNOUNCED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest media type and the longest name of a file, in bytes.
+const MAX_NAME: usize = 255;
+
+/// A file that is here, or that is awaited.
+struct Medium {
+    id: String,
+    uploader: i64,
+    expires_at: Option<i64>,
+    here: Option<Here>,
+}
+
+/// What is known of a file that is here.
+struct Here {
+    file: String,
+    length: u64,
+    content_type: String,
+    file_name: Option<String>,
+}
+
+impl Medium {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let here = match row.get(3)? {
+            Some(file) => Some(Here {
+                file,
+                length: row.get::<_, i64>(4)?.unsigned_abs(),
+                content_type: row.get(5)?,
+                file_name: row.get(6)?,
+            }),
+            None => None,
+        };
+        Ok(Self {
+            id: row.get(0)?,
+            uploader: row.get(1)?,
+            expires_at: row.get(2)?,
+            here,
+        })
+    }
+}
+
+impl Call<'_> {
+    /// The file at this address, here or awaited.
+    fn medium(&self, server: &ServerName, id: &str) -> Result<Medium, Fault> {
+        let sql = "SELECT id, uploader, expires_at, file, length, content_type, file_name
+             FROM media WHERE id = ?1";
+        let is_ours = server.as_str() == self.home.config.server_name;
+        let found = match is_ours {
+            true => self.tx.query_row(sql, [id], Medium::read).optional()?,
+            false => None,
+        };
+        Ok(found.ok_or_else(nothing_there)?)
+    }
+}
+
+fn nothing_there() -> Refusal {
+    let error = "this server has no file at this address";
+    Refusal::new(404, ErrorCode::NotFound, error)
+}
+
+impl Serve for GetConfigAuthed {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetConfigAuthedResponse, Fault> {
+        call.authenticate(cx.now)?;
+        let max = call.home.config.media.max_size;
+        Ok(GetConfigAuthedResponse::default().upload_size(max))
+    }
+}
+
+impl Serve for GetConfig {
+    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetConfigResponse, Fault> {
+        call.authenticate(cx.now)?;
+        let max = call.home.config.media.max_size;
+        Ok(GetConfigResponse::default().upload_size(max))
+    }
+}

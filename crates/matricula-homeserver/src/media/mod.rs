@@ -1,0 +1,11 @@
+//! Where uploaded files are, and how their bytes come in and go out: piece by piece, so that the server
+//! stays as small as it is, however large a file.
+
+mod ranges;
+mod receive;
+mod send;
+mod shelf;
+
+pub(crate) use receive::{leave_unread, receive};
+pub(crate) use send::send;
+pub(crate) use shelf::{Draft, Shelf};

@@ -1,0 +1,139 @@
+//! The directory of uploaded files. What the database does not know of does not stay in it.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{Database, Error, files};
+
+/// The directory of uploaded files, made with the first of them.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    directory: PathBuf,
+    is_temporary: bool,
+}
+
+impl Shelf {
+    /// The shelf of the database in this file. What of it no upload was finished with is removed.
+    pub(crate) fn beside(path: &Path, database: &Database) -> Result<Self, Error> {
+        let mut directory = path.as_os_str().to_owned();
+        directory.push("-media");
+        let directory = PathBuf::from(directory);
+        sweep(&directory, database)?;
+        Ok(Self {
+            directory,
+            is_temporary: false,
+        })
+    }
+
+    /// A shelf that is gone with this value.
+    pub(crate) fn temporary() -> Result<Self, Error> {
+        let mut random = [0; 16];
+        let directory = std::env::temp_dir();
+        getrandom::fill(&mut random).map_err(|error| Error::File {
+            path: directory.clone(),
+            source: io::Error::other(error),
+        })?;
+        let name = format!("matricula-media-{:032x}", u128::from_ne_bytes(random));
+        Ok(Self {
+            directory: directory.join(name),
+            is_temporary: true,
+        })
+    }
+
+    /// A new file, to be written, that is removed unless it is kept.
+    pub(crate) fn draft(&self, name: &str) -> io::Result<(Draft, File)> {
+        if !self.directory.exists() {
+            files::make_directory(&self.directory)?;
+            if let Some(above) = self.directory.parent() {
+                files::sync_directory(above)?;
+            }
+        }
+        let path = self.directory.join(name);
+        let draft = Draft {
+            current: self.directory.join(format!("{name}.part")),
+            path,
+            is_kept: false,
+        };
+        let file = files::create(&draft.current)?;
+        Ok((draft, file))
+    }
+
+    /// A file that was kept, to be read.
+    pub(crate) fn open(&self, name: &str) -> io::Result<File> {
+        File::open(self.directory.join(name))
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        if !self.is_temporary {
+            return;
+        }
+        match fs::remove_dir_all(&self.directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "the homeserver's temporary files could not be removed");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A file that no upload is finished with yet: removed when dropped, unless it was kept.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    current: PathBuf,
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl Draft {
+    /// Makes what was written to `file` outlast a power cut, under its name for good.
+    pub(crate) fn finish(&mut self, file: &File) -> io::Result<()> {
+        file.sync_all()?;
+        fs::rename(&self.current, &self.path)?;
+        self.current.clone_from(&self.path);
+        match self.path.parent() {
+            Some(directory) => files::sync_directory(directory),
+            None => Ok(()),
+        }
+    }
+
+    /// The database knows of it.
+    pub(crate) fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        if let Err(error) = fs::remove_file(&self.current) {
+            tracing::warn!(%error, "a file that was not kept could not be removed");
+        }
+    }
+}
+
+/// Removes what a process that was killed has left behind.
+fn sweep(directory: &Path, database: &Database) -> Result<(), Error> {
+    let at = |source| Error::File {
+        path: directory.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(at)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(at)?.path();
+        let name = path.file_name().and_then(|it| it.to_str());
+        if path.is_file() && !name.map_or(Ok(false), |it| database.has_file(it))? {
+            fs::remove_file(&path).map_err(at)?;
+        }
+    }
+    Ok(())
+}
