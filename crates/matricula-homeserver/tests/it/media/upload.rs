@@ -1,0 +1,168 @@
+//! Who may upload, how much, and how.
+
+use std::{
+    io::{Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use matricula_homeserver::{Config, Limit, Limits, Media, Options, Server};
+use matricula_job::{Method, Timestamp};
+use serde_json::json;
+
+use super::{
+    CREATE, Person, UPLOAD, announce, at, files_in, id_of, keep, of, refused, rows, start,
+    start_in, upload,
+};
+use crate::{
+    Home, Me, text,
+    wire::{read, send},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_get_and_leave_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, files) = start_in(directory.path(), Config::default()).await;
+    let url = server.url().clone();
+    let id = Person::new(&server, "alice").up(b"secret");
+    let to_address = format!("{UPLOAD}/private.localhost/{id}");
+    for (method, path) in [
+        ("POST", UPLOAD),
+        ("PUT", &to_address),
+        ("POST", CREATE),
+        ("GET", &at(&id)),
+        ("GET", &format!("{}/x", at(&id))),
+        ("GET", "/_matrix/client/v1/media/config"),
+        ("GET", "/_matrix/media/v3/config"),
+    ] {
+        let answer = send(&url, method, path, &[], b"body").unwrap();
+        refused(&answer, 401, "M_MISSING_TOKEN");
+        let nobody = [("Authorization", "Bearer nobody")];
+        let answer = send(&url, method, path, &nobody, b"body").unwrap();
+        refused(&answer, 401, "M_UNKNOWN_TOKEN");
+    }
+    assert_eq!(files_in(&files).len(), 1);
+}
+
+#[test]
+fn guests_see_files_and_upload_none_and_so_do_the_suspended() {
+    let mut home = Home::new(Config::default().with_guests(true).with_admin("admin"));
+    let [admin, alice] = ["admin", "alice"].map(|name| home.sign_up(name));
+    let id = keep(&mut home, &alice);
+    let guest = home.post(&format!("{}?kind=guest", crate::REGISTER), json!({}));
+    let guest = Me::of(&guest.ok());
+    let path = format!("/_matrix/client/v1/admin/suspend/{}", alice.user_id);
+    let body = json!({ "suspended": true });
+    home.call_as(&admin.token, Method::Put, &path, body).ok();
+    for (me, code) in [
+        (guest, "M_GUEST_ACCESS_FORBIDDEN"),
+        (alice, "M_USER_SUSPENDED"),
+    ] {
+        assert_eq!(home.get_as(&me.token, &at(&id)).0.status, 200);
+        home.post_as(&me.token, CREATE, json!({})).err(403, code);
+        let request = of(&me, Method::Post, UPLOAD);
+        upload(&mut home, request, 3).err(403, code);
+    }
+}
+
+#[test]
+fn how_large_a_file_may_be_is_told_to_those_who_are_signed_in() {
+    for (config, size) in [
+        (Config::default(), 1024 * 1024 * 1024),
+        (
+            Config::default().with_media(Media::default().with_max_size(7)),
+            7,
+        ),
+    ] {
+        let mut home = Home::new(config);
+        let alice = home.sign_up("alice");
+        for path in [
+            "/_matrix/client/v1/media/config",
+            "/_matrix/media/v3/config",
+        ] {
+            let told = home.get_as(&alice.token, path).ok();
+            assert_eq!(told, json!({ "m.upload.size": size }));
+        }
+    }
+    let nothing = Config::default().with_media(Media::default().with_max_size(0));
+    assert!(matricula_homeserver::Homeserver::new(nothing).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_is_refused_before_or_when_it_comes_and_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let max = 100_000;
+    let media = Media::default().with_max_size(max as u64);
+    let (server, files) = start_in(directory.path(), Config::default().with_media(media)).await;
+    let alice = Person::new(&server, "alice");
+    alice.up(&vec![b'x'; max]);
+    // Not a byte of the body is sent.
+    let mut head = format!("Content-Length: {}", max + 1);
+    refused(&read(alice.begin(&head)).unwrap(), 413, "M_TOO_LARGE");
+    // Nor is it asked for.
+    head += "\r\nExpect: 100-continue";
+    refused(&read(alice.begin(&head)).unwrap(), 413, "M_TOO_LARGE");
+    // Who writes it all before reading comes to read.
+    let more = vec![b'x'; 2_000_000];
+    refused(&alice.call("POST", UPLOAD, &[], &more), 413, "M_TOO_LARGE");
+    // Nobody says how much it will be.
+    let mut stream = alice.begin("Transfer-Encoding: chunked");
+    let piece = format!("{:x}\r\n{}\r\n", 60_000, "x".repeat(60_000));
+    for _ in 0..2 {
+        stream.write_all(piece.as_bytes()).unwrap();
+    }
+    refused(&read(stream).unwrap(), 413, "M_TOO_LARGE");
+    assert_eq!(files_in(&files).len(), 1);
+    server.stop().await;
+    assert_eq!(rows(directory.path()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_chunks_is_kept_and_one_that_waits_for_leave_is_let_in() {
+    let server = start(Config::default()).await;
+    let alice = Person::new(&server, "alice");
+    let mut stream = alice.begin("Transfer-Encoding: chunked\r\nExpect: 100-continue");
+    let mut leave = [0; 25];
+    stream.read_exact(&mut leave).unwrap();
+    assert_eq!(&leave, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+        .write_all(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+        .unwrap();
+    let kept = read(stream).unwrap().json();
+    let answer = alice.down(&id_of(&text(&kept, "content_uri")), &[]);
+    assert_eq!(answer.body, b"abcde");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_expires_during_an_upload_does_not_undo_it() {
+    let millis = Arc::new(AtomicU64::new(1_000));
+    let clock = Arc::clone(&millis);
+    let config = Config::default().with_access_token_lifetime(Duration::from_secs(60));
+    let options = Options::new(config)
+        .with_clock(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
+    let server = Server::start(options).await.unwrap();
+    let alice = Person::new(&server, "alice");
+    let mut stream = alice.begin("Content-Length: 3\r\nExpect: 100-continue");
+    stream.read_exact(&mut [0; 25]).unwrap();
+    millis.store(61_000, Ordering::SeqCst);
+    stream.write_all(b"abc").unwrap();
+    assert_eq!(read(stream).unwrap().status, 200);
+    let next = alice.call("POST", UPLOAD, &[], b"abc");
+    refused(&next, 401, "M_UNKNOWN_TOKEN");
+}
+
+#[test]
+fn who_uploads_too_often_is_told_to_wait() {
+    let limits = Limits::default().with_uploads(Limit::new(1.0, 2));
+    let mut home = Home::new(Config::default().with_limits(limits));
+    let alice = home.sign_up("alice");
+    keep(&mut home, &alice);
+    announce(&mut home, &alice);
+    let request = of(&alice, Method::Post, UPLOAD);
+    upload(&mut home, request, 3).err(429, "M_LIMIT_EXCEEDED");
+    home.wait(Duration::from_secs(1));
+    keep(&mut home, &alice);
+}
