@@ -103,6 +103,7 @@ impl Database {
     }
 
     /// Answers a request in one transaction, committed before this returns.
+    /// What the answer leaves to do with a file is the caller's.
     pub fn answer(&mut self, server: &Homeserver, cx: &mut Cx<'_>, request: Request) -> Answer {
         self.try_answer(server, cx, request)
             .unwrap_or_else(|error| {

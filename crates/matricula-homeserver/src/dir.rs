@@ -17,8 +17,8 @@ const PATIENCE: (Duration, u32) = (Duration::from_millis(20), 500);
 
 /// A homeserver that lives in a directory, running: in this process, or in another that was first.
 ///
-/// The directory holds `config.json`, `homeserver.db`, `lock` (locked by the process that serves)
-/// and `address` (where that process listens). A server in another process may stop at any time; its
+/// The directory holds `config.json`, `homeserver.db`, `homeserver.db-media` (uploaded files), `lock`
+/// (locked by the process that serves) and `address` (where that process listens). A server in another process may stop at any time; its
 /// clients then open the directory again.
 #[derive(Debug)]
 pub struct Dir {

@@ -14,8 +14,6 @@ use crate::{
 pub(crate) struct News {
     /// The position of the newest event.
     newest: i64,
-    /// How many files have come.
-    files: u64,
     pub(crate) is_stopping: bool,
 }
 
@@ -60,7 +58,8 @@ impl Keeper {
                         let answer = database.answer(&homeserver, &mut cx, *request);
                         if let (Some(draft), 200) = (draft, answer.reply.status) {
                             draft.keep();
-                            news.send_modify(|news| news.files += 1);
+                            // Whoever waits for it is to look.
+                            news.send_modify(|_| {});
                         }
                         if let Some(newest) = kept(database.newest_event()) {
                             news.send_if_modified(|news| {

@@ -2,15 +2,16 @@
 //!
 //! It is not for anything else: nobody on another server can be reached, the stages of registration
 //! that need the outside world (a captcha, an email) are stand-ins unless told how to check them, and it
-//! speaks plain HTTP. What it does serve, accounts and their sessions and rooms to talk in, it serves as
-//! the [specification](https://spec.matrix.org/v1.19/client-server-api/) says. Rooms have version 11,
-//! and no aliases, receipts, typing, kept filters or encryption keys.
+//! speaks plain HTTP. What it does serve, accounts and their sessions, rooms to talk in, and files, it
+//! serves as the [specification](https://spec.matrix.org/v1.19/client-server-api/) says. Rooms have version
+//! 11, and no aliases, receipts, typing, kept filters or encryption keys; files have no thumbnails.
 //!
 //! It comes in three layers, each usable alone:
 //!
 //! - [`Homeserver`] answers one [`Request`] within one transaction. It has no clock, no randomness
 //!   and no socket: [`Cx`](matricula_job::Cx) hands the first two in. [`Database`] keeps what it
-//!   must remember, in memory or in a file, and commits before the answer leaves.
+//!   must remember, in memory or in a file, and commits before the answer leaves. It opens no files
+//!   either: where one is to be written or read, the [`Answer`] comes with an [`Errand`].
 //! - [`Server`] puts it behind HTTP on a loopback port.
 //! - [`Dir`] keeps one server in one directory and makes sure that only one process serves it.
 //!

@@ -73,7 +73,7 @@ impl Options {
         }
     }
 
-    /// Keeps the data in this file.
+    /// Keeps the data in this file, and what is uploaded in a directory beside it, whose name ends in `-media`.
     pub fn with_database(mut self, path: impl Into<PathBuf>) -> Self {
         self.database = Some(path.into());
         self

@@ -87,15 +87,16 @@ async fn files_outlive_the_process_and_what_was_never_finished_does_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_files_of_a_server_in_memory_are_gone_with_it() {
-    const MARK: &[u8] = b"of a server in memory, and of this test alone";
-
     let server = start(Config::default()).await;
-    Person::new(&server, "alice").up(MARK);
+    let alice = Person::new(&server, "alice");
+    // Like nobody else's.
+    let mark = alice.header.as_bytes();
+    alice.up(mark);
     let is_its_own = |directory: &PathBuf| {
         let files = files_in(directory);
         files
             .iter()
-            .any(|it| fs::read(it).is_ok_and(|it| it == MARK))
+            .any(|it| fs::read(it).is_ok_and(|it| it == mark))
     };
     let found: Vec<_> = files_in(&std::env::temp_dir())
         .into_iter()
