@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use matricula_homeserver::Config;
 use matricula_job::Method;
+use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{DOWNLOAD, Person, UPLOAD, at, id_of, keep, of, refused, start, upload};
 use crate::{Home, text, wire::connect};
@@ -206,4 +207,30 @@ async fn what_is_had_already_is_not_sent_again_and_what_is_another_file_is_sent_
         assert_eq!(answer.header("ETag"), Some(&*etag), "{none_match}");
         assert_eq!(answer.body.is_empty(), status == 304, "{none_match}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_range_gets_the_bytes_that_the_answer_says() {
+    const BYTES: &[u8] = b"0123456789";
+
+    let server = start(Config::default()).await;
+    let alice = Person::new(&server, "alice");
+    let id = alice.up(BYTES);
+    let ranges = "(bytes|Bytes|x)?=?([0-9]{0,2}|[0-9]{20})-?([0-9]{0,2}|[0-9]{20})(,1-2)?";
+    let run = TestRunner::default().run(&ranges, |range| {
+        let answer = alice.down(&id, &[("Range", &range)]);
+        match (answer.status, answer.header("Content-Range")) {
+            (200, None) => prop_assert_eq!(answer.body, BYTES),
+            (206, Some(said)) => {
+                let said = said.strip_prefix("bytes ").unwrap();
+                let (first, last) = said.strip_suffix("/10").unwrap().split_once('-').unwrap();
+                let [first, last] = [first, last].map(|it| it.parse::<usize>().unwrap());
+                prop_assert_eq!(answer.body, &BYTES[first..=last]);
+            }
+            (416, Some("bytes */10")) => {}
+            other => prop_assert!(false, "{:?}", other),
+        }
+        Ok(())
+    });
+    run.unwrap();
 }
