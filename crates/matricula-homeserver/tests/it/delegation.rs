@@ -58,16 +58,17 @@ impl Told {
                 assert!(secret, "it does not show the secret");
                 let mut body = vec![0; length];
                 stream.read_exact(&mut body).unwrap();
-                let status = answer.load(Ordering::SeqCst);
-                let reply = format!("HTTP/1.1 {status} X\r\ncontent-length: 2\r\n\r\n{{}}");
-                stream.get_mut().write_all(reply.as_bytes()).unwrap();
                 let path = first.split(' ').nth(1).unwrap().to_owned();
+                // Before it is answered: whoever sees what comes of the answer finds it told.
                 if sender
                     .send((path, serde_json::from_slice(&body).unwrap()))
                     .is_err()
                 {
                     return;
                 }
+                let status = answer.load(Ordering::SeqCst);
+                let reply = format!("HTTP/1.1 {status} X\r\ncontent-length: 2\r\n\r\n{{}}");
+                stream.get_mut().write_all(reply.as_bytes()).unwrap();
             }
         });
         Self {
