@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matricula_api::{
-    ErrorCode, ServerName,
+    Endpoint, ErrorCode, ServerName,
     client::authed_content_repo::{GetContentAuthed, GetContentOverrideNameAuthed},
     server::{Incoming, Reply},
 };
@@ -69,8 +69,8 @@ impl Call<'_> {
 /// the answer that it [is awaited](is_awaited) may be held back.
 pub(crate) fn patience(request: &Request) -> Option<Duration> {
     let is = |operation: &Operation| Incoming::new(operation, &request.path).is_some();
-    let is_download = is(&<GetContentAuthed as matricula_api::Endpoint>::OPERATION)
-        || is(&<GetContentOverrideNameAuthed as matricula_api::Endpoint>::OPERATION);
+    let is_download =
+        is(&GetContentAuthed::OPERATION) || is(&GetContentOverrideNameAuthed::OPERATION);
     if request.method != Method::Get || !is_download {
         return None;
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matricula_api::{
-    ErrorCode, MxcUri,
+    Endpoint, ErrorCode, MxcUri,
     client::content_repo::{
         CreateContent, CreateContentResponse, UploadContent, UploadContentResponse,
         UploadContentToMxc, UploadContentToMxcResponse,
@@ -35,8 +35,7 @@ pub(crate) fn is_upload(method: Method, path: &str) -> bool {
     let is = |operation: &Operation| {
         operation.method == method && Incoming::new(operation, path).is_some()
     };
-    is(&<UploadContent as matricula_api::Endpoint>::OPERATION)
-        || is(&<UploadContentToMxc as matricula_api::Endpoint>::OPERATION)
+    is(&UploadContent::OPERATION) || is(&UploadContentToMxc::OPERATION)
 }
 
 impl ServeFile for UploadContent {
