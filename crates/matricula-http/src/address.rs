@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use matricula_job::{Job, ServerUrl, ServerUrlError, TransportError};
-use url::Url;
+use url::{Position, Url};
 
 use crate::{Options, failure::unsendable};
 
@@ -57,7 +57,7 @@ pub(crate) fn host_of(url: &Url) -> String {
 
 /// The server that the address leads to, where it is one that a job may name, too.
 pub(crate) fn server_of(url: &Url) -> Option<ServerUrl> {
-    url.as_str().split(['?', '#']).next()?.parse().ok()
+    url[..Position::BeforePath].parse().ok()
 }
 
 /// The path for people to read. Where a redirection led, nobody knows what is secret in it.

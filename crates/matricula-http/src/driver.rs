@@ -15,11 +15,16 @@ use matricula_job::{
 };
 use tokio::{
     runtime,
-    sync::{Notify, broadcast, mpsc, oneshot},
+    sync::{Notify, broadcast, oneshot},
     task::AbortHandle,
 };
 
-use crate::{Credentials, SubmitError, now, stepping::Core, wire::Wire};
+use crate::{
+    Credentials, SubmitError, now,
+    stepping::{Core, Watcher},
+    told::{self, Teller, Told},
+    wire::Wire,
+};
 
 /// Events that a slow listener may be behind before it misses some, and is told so.
 const MOST_BEHIND: usize = 256;
@@ -141,20 +146,17 @@ impl Driver {
     }
 
     /// Hands in a job; what happens to it comes through the channel, its end last.
-    pub(crate) fn submit(
-        self: &Arc<Self>,
-        job: Job,
-    ) -> Result<(Ticket, mpsc::UnboundedReceiver<Event>), SubmitError> {
-        let (tell, told) = mpsc::unbounded_channel();
-        let (ticket, effects) = self.lock().core.submit(job, to(tell))?;
+    pub(crate) fn submit(self: &Arc<Self>, job: Job) -> Result<(Ticket, Told), SubmitError> {
+        let (teller, told) = told::line();
+        let (ticket, effects) = self.lock().core.submit(job, to(teller))?;
         self.carry_out(effects);
         Ok((ticket, told))
     }
 
     /// What happens to a job from now on; none where it has ended.
-    pub(crate) fn watch(&self, ticket: Ticket) -> Option<mpsc::UnboundedReceiver<Event>> {
-        let (tell, told) = mpsc::unbounded_channel();
-        self.lock().core.watch(ticket, to(tell)).map(|()| told)
+    pub(crate) fn watch(&self, ticket: Ticket) -> Option<Told> {
+        let (teller, told) = told::line();
+        self.lock().core.watch(ticket, to(teller)).map(|()| told)
     }
 
     /// Takes an input, and carries out what follows from it.
@@ -309,11 +311,8 @@ impl Driver {
     }
 }
 
-fn to(tell: mpsc::UnboundedSender<Event>) -> Box<dyn Fn(Event) + Send> {
-    Box::new(move |event| {
-        // Nobody listens any more: the job goes on all the same.
-        let _ = tell.send(event);
-    })
+fn to(teller: Teller) -> Watcher {
+    Box::new(move |event| teller.tell(event))
 }
 
 impl State {

@@ -48,6 +48,8 @@ mod stepping;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod tls;
 #[cfg(feature = "async")]
+mod told;
+#[cfg(feature = "async")]
 mod wire;
 
 pub use clock::{SystemEntropy, now};

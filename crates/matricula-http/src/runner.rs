@@ -7,13 +7,14 @@ use matricula_job::{
     TransportKind,
     scheduler::{Event, Input, Limits, Outcome, Standing, Ticket, tables},
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 
 use crate::{
     Credentials, DurableError, FileSource, Options, Progress, SubmitError,
     driver::{Driver, LONGEST_QUIET, Renewal},
     durable,
     progress::Listener,
+    told::Told,
     wire::Wire,
 };
 
@@ -154,7 +155,7 @@ impl Runner {
         async move {
             let (ticket, mut told) = submitted?;
             // Its acceptance is told when it is durable; a broken store tells nothing any more.
-            if told.recv().await.is_none() {
+            if told.next().await.is_none() {
                 return Err(SubmitError::Store(durable::broken(driver.broken())));
             }
             Ok(Handle {
@@ -283,7 +284,7 @@ impl Runner {
 pub struct Handle {
     driver: Arc<Driver>,
     ticket: Ticket,
-    told: mpsc::UnboundedReceiver<Event>,
+    told: Told,
 }
 
 impl Handle {
@@ -294,7 +295,7 @@ impl Handle {
 
     /// The next thing that happens to the job; none after its end.
     pub async fn next(&mut self) -> Option<Event> {
-        self.told.recv().await
+        self.told.next().await
     }
 
     /// Why it waits, and until when if that is known; none where it has ended.

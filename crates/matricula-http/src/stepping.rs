@@ -139,16 +139,23 @@ impl Core {
     }
 
     fn let_out(&mut self, released: Released<Effect, Event>) -> Vec<Effect> {
-        for event in &released.events {
-            if let Some(ticket) = event.ticket() {
-                for watcher in self.watchers.get(&ticket).into_iter().flatten() {
+        for event in released.events {
+            self.listeners.retain(|listener| listener(&event));
+            let Some(ticket) = event.ticket() else {
+                continue;
+            };
+            let is_over = matches!(event, Event::Finished(..));
+            // Nearly always there is one, who gets the event itself.
+            let watchers = self.watchers.get(&ticket).map(Vec::as_slice);
+            if let Some((last, others)) = watchers.unwrap_or_default().split_last() {
+                for watcher in others {
                     watcher(event.clone());
                 }
-                if matches!(event, Event::Finished(..)) {
-                    self.watchers.remove(&ticket);
-                }
+                last(event);
             }
-            self.listeners.retain(|listener| listener(event));
+            if is_over {
+                self.watchers.remove(&ticket);
+            }
         }
         Effect::left_of(released.effects)
     }

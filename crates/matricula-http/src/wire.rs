@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use matricula_job::{Answer, Body, FileDesc, Job, Response, ReturnType, Secret, TransportError};
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Client, Request, StatusCode};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
@@ -69,9 +69,9 @@ impl Wire {
         // which connections were closed meanwhile: a request on one of those would end in doubt.
         tokio::task::yield_now().await;
         for _ in 0..=self.options.redirects {
-            let request = self.request(job, url.clone(), own, before.as_ref())?;
-            let answer = request
-                .send()
+            let (client, request) = self.request(job, url.clone(), own, before.as_ref())?;
+            let answer = client
+                .execute(request)
                 .await
                 .map_err(|error| failure(&url, &self.options, self.options.time_for(job), error))?;
             tracing::debug!(
@@ -103,23 +103,23 @@ impl Wire {
         url: Url,
         own: Own<'_>,
         before: Option<&Before>,
-    ) -> Result<RequestBuilder, TransportError> {
+    ) -> Result<(&Client, Request), TransportError> {
         check_encryption(&url, &self.options)?;
         let client = self.clients.towards(&url, &self.options)?;
-        let request = client
-            .request(job.request_method().into(), url)
-            .headers(head::headers(job, own, before)?)
-            .timeout(self.options.time_for(job));
-        Ok(match job.request_body() {
+        let mut request = Request::new(job.request_method().into(), url);
+        *request.headers_mut() = head::headers(job, own, before)?;
+        *request.timeout_mut() = Some(self.options.time_for(job));
+        *request.body_mut() = match job.request_body() {
             Body::File(file) => {
                 let opened = self.files.open(file);
                 let opened = opened.and_then(|it| FileBody::new(it, file, &self.listener));
                 let body = opened.map_err(|error| unreadable(file, &error))?;
-                request.body(reqwest::Body::wrap(body))
+                Some(reqwest::Body::wrap(body))
             }
-            body if head::is_empty(body) => request,
-            body => request.body(body.as_bytes().to_vec()),
-        })
+            body if head::is_empty(body) => None,
+            body => Some(body.as_bytes().to_vec().into()),
+        };
+        Ok((client, request))
     }
 
     async fn read(
