@@ -3,7 +3,10 @@
 //! Every side starts from the texts and identifiers of [`inputs`], and ends in the same state, which
 //! [`same`] asserts before anything is measured.
 
+pub mod counting;
+pub mod heap;
 pub mod inputs;
+pub mod jobs;
 pub mod ours;
 pub mod plain;
 pub mod rumas;

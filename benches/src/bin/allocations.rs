@@ -1,13 +1,10 @@
 //! Counts what each side allocates for the same work.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    hint::black_box,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::hint::black_box;
 
 use matricula_api::RoomId;
 use matricula_benches::{
+    counting::{self, Counting},
     inputs::{LIMITED, REGISTERED, ROOM, SERVER, TOKEN, UNAUTHENTICATED},
     ours, plain, rumas,
     same::{assert_small, assert_sync},
@@ -16,38 +13,6 @@ use matricula_benches::{
 use matricula_job::{Secret, ServerUrl};
 use ruma::OwnedRoomId;
 
-/// The system's allocator, counting.
-struct Counting;
-
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grown(size: usize) {
-    CALLS.fetch_add(1, Relaxed);
-    let live = LIVE.fetch_add(size, Relaxed) + size;
-    PEAK.fetch_max(live, Relaxed);
-}
-
-// SAFETY: every call is passed on as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grown(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        grown(size);
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
@@ -55,11 +20,11 @@ static ALLOCATOR: Counting = Counting;
 fn count<T>(case: &str, side: &str, work: impl Fn() -> T) {
     // What is made once and kept is not counted.
     drop(black_box(work()));
-    let (calls, live) = (CALLS.load(Relaxed), LIVE.load(Relaxed));
-    PEAK.store(live, Relaxed);
+    let (calls, live) = (counting::calls(), counting::live());
+    counting::begin_peak();
     let result = black_box(work());
-    let calls = CALLS.load(Relaxed) - calls;
-    let peak = PEAK.load(Relaxed) - live;
+    let calls = counting::calls() - calls;
+    let peak = counting::peak() - live;
     drop(result);
     println!("{case}\t{side}\t{calls}\t{peak}");
 }

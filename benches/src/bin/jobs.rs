@@ -11,11 +11,11 @@ use std::{
 use criterion::measurement::Measurement;
 use matricula_benches::{
     inputs::SERVER,
-    jobs::{JOBS, ON_THE_WIRE, QUEUES, by_heap, by_scheduler, messages},
+    jobs::{Ended, JOBS, ON_THE_WIRE, QUEUES, answers, by_heap, by_scheduler, messages},
     thread_time::ThreadTime,
 };
 use matricula_http::{Options, Runner};
-use matricula_job::{Job, Patch, ServerUrl, Store, StoreError};
+use matricula_job::{Job, Patch, Response, ServerUrl, Store, StoreError};
 use matricula_store::{InUse, SqliteStore};
 use rusqlite::{Connection, params};
 use tokio::{
@@ -32,9 +32,14 @@ const REQUESTS: usize = 5_000;
 const SUBMITS: usize = 300;
 
 fn main() {
-    schedule();
-    run();
-    keep();
+    // Those that are named, or all.
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let cases: [(&str, fn()); 3] = [("schedule", schedule), ("run", run), ("keep", keep)];
+    for (name, case) in cases {
+        if named.is_empty() || named.iter().any(|named| named == name) {
+            case();
+        }
+    }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -46,39 +51,58 @@ fn row(what: &str, ours: f64, peer: f64, unit: &str, ratio: f64) {
     println!("{what}\t{ours:.0}\t{peer:.0}\t{unit}\t{ratio:.3}");
 }
 
+type Work = fn(&[Arc<Job>], Vec<Response>, &mut dyn FnMut(&Job)) -> Ended;
+
 fn schedule() {
     let server: ServerUrl = SERVER.parse().expect("an address");
-    assert_same_end(&server);
-    let time = |work: fn(Vec<Job>, fn(&str)) -> usize| {
-        let jobs = messages(&server, JOBS, QUEUES);
+    let ours: Work = |jobs, answers, went| by_scheduler(jobs, answers, went);
+    let peers: Work = |jobs, answers, went| by_heap(jobs, answers, went);
+    assert_eq!(order(&server, ours), order(&server, peers));
+    let time = |work: Work| {
+        let jobs: Vec<_> = messages(&server, JOBS, QUEUES)
+            .into_iter()
+            .map(Arc::new)
+            .collect();
+        let answers = answers(JOBS);
         let start = ThreadTime.start();
-        assert_eq!(black_box(work(jobs, |_| ())), JOBS);
-        ThreadTime.end(start)
+        let ended = black_box(work(&jobs, answers, &mut |_| ()));
+        let took = ThreadTime.end(start);
+        assert_eq!(ended.outcomes.len(), JOBS);
+        took
     };
-    let (mut ours, mut peers) = (Vec::new(), Vec::new());
+    let (mut ours_took, mut peers_took) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(time(by_scheduler));
-        peers.push(time(by_heap));
+        ours_took.push(time(ours));
+        peers_took.push(time(peers));
     }
     let a_job = |times| median(times).as_nanos() as f64 / JOBS as f64;
-    let (ours, peer) = (a_job(ours), a_job(peers));
-    row("scheduler beside a heap", ours, peer, "ns a job", ours / peer);
+    let (ours, peer) = (a_job(ours_took), a_job(peers_took));
+    row(
+        "scheduler beside a heap",
+        ours,
+        peer,
+        "ns a job",
+        ours / peer,
+    );
 }
 
-/// Both send everything, and each queue in order.
-fn assert_same_end(server: &ServerUrl) {
-    let order = |work: fn(Vec<Job>, &mut dyn FnMut(&str)) -> usize| {
-        let mut queues: HashMap<String, Vec<String>> = HashMap::new();
-        let jobs = messages(server, JOBS, QUEUES);
-        let ended = work(jobs, &mut |url| {
-            let (room, name) = url.split_once("/send/").expect("a message");
-            queues.entry(room.to_owned()).or_default().push(name.to_owned());
-        });
-        assert_eq!(ended, JOBS);
+/// What went of each queue, in order. Both send everything.
+fn order(server: &ServerUrl, work: Work) -> HashMap<String, Vec<String>> {
+    let mut queues: HashMap<String, Vec<String>> = HashMap::new();
+    let jobs: Vec<_> = messages(server, JOBS, QUEUES)
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+    let ended = work(&jobs, answers(JOBS), &mut |job| {
+        let (room, name) = job.url().split_once("/send/").expect("a message");
         queues
-    };
-    let ours = order(|jobs, went| by_scheduler(jobs, went));
-    assert_eq!(ours, order(|jobs, went| by_heap(jobs, went)));
+            .entry(room.to_owned())
+            .or_default()
+            .push(name.to_owned());
+    });
+    assert!(ended.outcomes.iter().all(|outcome| outcome.success()));
+    assert_eq!(ended.outcomes.len(), JOBS);
+    queues
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -110,7 +134,11 @@ async fn serve(mut stream: TcpStream) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let (mut read, mut piece) = (Vec::new(), vec![0; 4096]);
     loop {
-        let count = stream.read(&mut piece).await.ok().filter(|count| *count > 0)?;
+        let count = stream
+            .read(&mut piece)
+            .await
+            .ok()
+            .filter(|count| *count > 0)?;
         read.extend_from_slice(&piece[..count]);
         while let Some(end) = end_of_request(&read) {
             read.drain(..end);
@@ -121,7 +149,9 @@ async fn serve(mut stream: TcpStream) -> Option<()> {
 
 fn end_of_request(read: &[u8]) -> Option<usize> {
     let head = read.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&read[..head]).ok()?.to_ascii_lowercase();
+    let text = std::str::from_utf8(&read[..head])
+        .ok()?
+        .to_ascii_lowercase();
     let length = text.split("content-length: ").nth(1)?;
     let length: usize = length.split("\r\n").next()?.parse().ok()?;
     (read.len() >= head + length).then_some(head + length)
@@ -150,7 +180,13 @@ fn run() {
     }
     let a_second = |times| REQUESTS as f64 / median(times).as_secs_f64();
     let (ours, peer) = (a_second(ours), a_second(peers));
-    row("runner beside a bare loop", ours, peer, "requests/s", ours / peer);
+    row(
+        "runner beside a bare loop",
+        ours,
+        peer,
+        "requests/s",
+        ours / peer,
+    );
 }
 
 /// Nothing here is encrypted, and reading the system's certificates is not what is measured.
@@ -167,7 +203,10 @@ fn no_tls() -> rustls::ClientConfig {
 fn shares(server: &ServerUrl) -> Vec<Vec<String>> {
     let each = REQUESTS / ON_THE_WIRE;
     let url = |number: usize| {
-        format!("{}/_matrix/client/v3/rooms/!r/send/m.room.message/{number}", server.as_str())
+        format!(
+            "{}/_matrix/client/v3/rooms/!r/send/m.room.message/{number}",
+            server.as_str()
+        )
     };
     let share = |task: usize| (0..each).map(|number| url(task * each + number)).collect();
     (0..ON_THE_WIRE).map(share).collect()
@@ -263,8 +302,20 @@ fn keep() {
     }
     let a_second = |times| SUBMITS as f64 / median(times).as_secs_f64();
     let (ours, peer, together) = (a_second(ours), a_second(peers), a_second(together));
-    row("durable submits, one by one", ours, peer, "submits/s", ours / peer);
-    row("durable submits, 16 at once", together, peer, "submits/s", together / peer);
+    row(
+        "durable submits, one by one",
+        ours,
+        peer,
+        "submits/s",
+        ours / peer,
+    );
+    row(
+        "durable submits, 16 at once",
+        together,
+        peer,
+        "submits/s",
+        together / peer,
+    );
 }
 
 /// How long it takes until all are durable, so many of them waited for at once.
@@ -272,12 +323,17 @@ fn submits(at_once: usize) -> (Duration, Vec<Patch>) {
     let dir = tempfile::tempdir().expect("a directory");
     let store = SqliteStore::open(&dir.path().join("queue.db"), InUse::Refuse).expect("a store");
     let patches = Arc::default();
-    let store = Recorded { store, patches: Arc::clone(&patches) };
+    let store = Recorded {
+        store,
+        patches: Arc::clone(&patches),
+    };
     let server: ServerUrl = SERVER.parse().expect("an address");
     let jobs = messages(&server, SUBMITS, 10);
     let runtime = runtime();
     let took = runtime.block_on(async {
-        let runner = Runner::new(Options::default()).durable(store).expect("a runner");
+        let runner = Runner::new(Options::default())
+            .durable(store)
+            .expect("a runner");
         runner.set_online(false);
         let start = Instant::now();
         let mut jobs = jobs.into_iter();

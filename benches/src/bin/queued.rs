@@ -39,7 +39,7 @@ fn main() {
     let before = counting::live();
     let mut heap = Heap::default();
     for job in messages(&server, JOBS, QUEUES) {
-        heap.submit(1_000, job);
+        heap.submit(1_000, Arc::new(job));
     }
     println!("bytes\theap\t{}", (counting::live() - before) / JOBS);
 }

@@ -10,6 +10,30 @@ use crate::{Options, failure::unsendable};
 /// The address with its query. Another reader of the address than ours must not see another server
 /// or path in it, so one that can be written more simply is refused.
 pub(crate) fn url_of(job: &Job) -> Result<Url, TransportError> {
+    let mut url = match Url::parse(job.url()) {
+        // Nearly always: written as it would be read, which nobody can read otherwise.
+        Ok(url) if url.as_str() == job.url() && is_plain(&url) => url,
+        _ => read_with_care(job)?,
+    };
+    let pairs = job.request_query();
+    if !pairs.is_empty() {
+        url.query_pairs_mut().extend_pairs(pairs);
+    }
+    Ok(url)
+}
+
+/// Whether it names a server and a path, and nothing else.
+fn is_plain(url: &Url) -> bool {
+    let is_host = |host: &str| !host.is_empty() && !host.ends_with('.');
+    matches!(url.scheme(), "http" | "https")
+        && url.host_str().is_some_and(is_host)
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+fn read_with_care(job: &Job) -> Result<Url, TransportError> {
     if let Some((address, _)) = job.url().split_once(['?', '#']) {
         // What follows is not repeated: it may hold a secret.
         return Err(unsendable(format!(
@@ -20,14 +44,10 @@ pub(crate) fn url_of(job: &Job) -> Result<Url, TransportError> {
         .url()
         .parse()
         .map_err(|error: ServerUrlError| unsendable(error.to_string()))?;
-    let mut url = Url::parse(job.url())
+    let url = Url::parse(job.url())
         .map_err(|error| unsendable(format!("{server} is no address: {error}")))?;
     if url.as_str().trim_end_matches('/') != server.as_str() {
         return Err(unsendable(format!("{server} stands for {url}: use that")));
-    }
-    let pairs = job.request_query();
-    if !pairs.is_empty() {
-        url.query_pairs_mut().extend_pairs(pairs);
     }
     Ok(url)
 }
