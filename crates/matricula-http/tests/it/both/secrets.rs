@@ -1,16 +1,13 @@
 //! No secret is in what is logged, or in what errors and values show of themselves.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use matricula_job::{Auth, Body, CredentialRef, Job, Method, ServerUrl, scheduler::Outcome};
-use tracing_subscriber::fmt::MakeWriter;
 
+use super::{run_watched, runner_with};
 use crate::{
-    options, runner_with, runtime,
+    log::log,
+    options,
     server::{Reply, Server, answer, bytes, nobody},
 };
 
@@ -20,70 +17,6 @@ const PASSWORD: &str = "canarypassword7x";
 const REGISTRATION_TOKEN: &str = "canaryregistrationtoken7x";
 const COOKIE: &str = "canarycookie7x";
 const NEW_TOKEN: &str = "canarynewtoken7x";
-
-/// All that is logged, by whatever crate on the way.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn append(&self, bytes: &[u8]) {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        log.extend_from_slice(bytes);
-    }
-
-    fn text(&self) -> String {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&log).into_owned()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.append(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        self.append(format!("{}: {}\n", record.target(), record.args()).as_bytes());
-    }
-
-    fn flush(&self) {}
-}
-
-/// One for the whole process and for ever: what comes and goes misses events of other threads.
-fn log() -> &'static Log {
-    static LOG: OnceLock<Log> = OnceLock::new();
-    LOG.get_or_init(|| {
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone())
-            .finish();
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-        log::set_boxed_logger(Box::new(log.clone())).unwrap();
-        log::set_max_level(log::LevelFilter::Trace);
-        log
-    })
-}
 
 fn alice() -> CredentialRef {
     CredentialRef::new("alice")
@@ -112,7 +45,7 @@ fn seen(server: &ServerUrl, job: Job) -> String {
         .credentials()
         .insert(alice(), server.clone(), TOKEN.into());
     let mut seen = format!("{runner:?}\n");
-    let outcome = runtime().block_on(runner.run(job, |event| seen += &format!("{event:?}\n")));
+    let outcome = run_watched(&runner, job, |event| seen += &format!("{event:?}\n"));
     if let Outcome::Failed(error) | Outcome::InDoubt(error) = &outcome {
         seen += &format!("{error} {error:?}\n");
     }

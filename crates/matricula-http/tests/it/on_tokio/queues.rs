@@ -1,6 +1,6 @@
 //! Clones of a runner share queues, pace and what is known of them; nothing runs while nothing is to do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use matricula_http::{Runner, SubmitError};
 use matricula_job::{
@@ -8,8 +8,9 @@ use matricula_job::{
     scheduler::{Event, Limits, Outcome, Refusal, Standing},
 };
 
+use super::{both::runner, runtime};
 use crate::{
-    PATIENCE, get, options, runner, runtime,
+    PATIENCE, get, options, post,
     server::{Server, answer, ok},
 };
 
@@ -198,4 +199,18 @@ fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
         );
     });
     assert_eq!(targets(&server), ["a"]);
+}
+
+#[test]
+fn a_job_that_waits_lets_others_run_and_can_be_given_up() {
+    let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5000}"#;
+    let server = Server::start([answer("429 Too Many Requests", &[], limited), ok()]);
+    let start = Instant::now();
+    let runner = runner();
+    let run = runner.run(post(&server.url), |_| {});
+    let given_up =
+        runtime().block_on(async { tokio::time::timeout(Duration::from_millis(200), run).await });
+    assert!(given_up.is_err(), "{given_up:?}");
+    assert!(start.elapsed() < Duration::from_secs(3));
+    assert_eq!(server.requests().len(), 1);
 }

@@ -3,8 +3,9 @@
 
 use matricula_job::{Processed, ServerUrl, TransportKind};
 
+use super::{run, runner};
 use crate::{
-    error, get, post, response, run, runner,
+    error, get, post, response,
     server::{Server, bytes, ok},
 };
 

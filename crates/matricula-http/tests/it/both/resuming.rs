@@ -6,12 +6,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use matricula_http::{Progress, Runner};
+use matricula_http::Progress;
 use matricula_job::{Body, FileDesc, Job, Method, Response, ReturnType};
 use tempfile::TempDir;
 
+use super::{Runner, run, runner, runner_with};
 use crate::{
-    error, get, options, response, run, runner, runner_with,
+    error, get, options, response,
     server::{Reply, Server, answer, bytes},
 };
 

@@ -1,11 +1,11 @@
 //! What goes over the wire for a job.
 
-use matricula_http::Runner;
 use matricula_job::{Body, FileDesc, Job, Method, Processed, ServerUrl, TransportKind};
 use proptest::{prelude::*, test_runner::TestRunner};
 
+use super::{Runner, run, runner, runner_with};
 use crate::{
-    error, get, options, response, run, runner, runner_with, runtime,
+    error, get, options, response,
     server::{Request, Server, Untouched, ok},
 };
 
@@ -122,14 +122,14 @@ fn cases(cases: u32) -> TestRunner {
 #[test]
 fn any_query_arrives_as_it_was_given() {
     let server = Server::start(std::iter::repeat_with(ok));
-    let (runtime, runner) = (runtime(), runner());
+    let runner = runner();
     let pairs = proptest::collection::vec((any::<String>(), any::<String>()), 0..4);
     cases(64)
         .run(&pairs, |pairs| {
             let job = pairs.iter().fold(get(&server.url), |job, (name, value)| {
                 job.with_query(name.clone(), value)
             });
-            response(runtime.block_on(runner.run(job, |_| {})));
+            response(run(&runner, job));
             let request = server.requests().pop().unwrap();
             let target = server.url.as_str().parse::<url::Url>().unwrap();
             let target = target.join(request.target()).unwrap();
@@ -145,13 +145,13 @@ fn any_query_arrives_as_it_was_given() {
 #[test]
 fn any_header_value_arrives_alone_or_is_refused_unsent() {
     let server = Server::start(std::iter::repeat_with(ok));
-    let (runtime, runner) = (runtime(), runner());
+    let runner = runner();
     let value = "[ -~\t\r\n\0ö]{0,12}";
     cases(128)
         .run(&value, |value| {
             let before = server.requests();
             let job = get(&server.url).with_header("x-test", &value);
-            let outcome = runtime.block_on(runner.run(job, |_| {}));
+            let outcome = run(&runner, job);
             let after = server.requests();
             if value.contains(['\r', '\n', '\0']) {
                 prop_assert_eq!(error(outcome).kind, TransportKind::Request);

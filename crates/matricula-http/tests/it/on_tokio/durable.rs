@@ -15,8 +15,9 @@ use matricula_job::{
 };
 use matricula_store::{InUse, SqliteStore};
 
+use super::{both::runner, runtime};
 use crate::{
-    PATIENCE, options, runner, runtime,
+    PATIENCE, options,
     server::{Reply, Server, Untouched, answer, ok},
 };
 

@@ -5,8 +5,9 @@ use std::io::Write;
 use flate2::{Compression, write::GzEncoder};
 use matricula_job::{Body, Response, ReturnType};
 
+use super::{run, runner};
 use crate::{
-    get, response, run, runner,
+    get, response,
     server::{Reply, Server, answer, bytes},
 };
 

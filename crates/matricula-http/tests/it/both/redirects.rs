@@ -4,8 +4,9 @@ use matricula_job::{
     Auth, Body, CredentialRef, Job, Method, Processed, ReturnType, TransportError, TransportKind,
 };
 
+use super::{run, runner};
 use crate::{
-    error, get, post, response, run, runner,
+    error, get, post, response,
     server::{Reply, Server, Untouched, answer, ok},
 };
 

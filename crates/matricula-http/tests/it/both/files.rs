@@ -5,8 +5,9 @@ use std::{fs, path::PathBuf};
 use matricula_job::{Body, FileDesc, Job, Method, Processed, ReturnType, TransportKind};
 use tempfile::TempDir;
 
+use super::{run, runner, runner_with};
 use crate::{
-    error, get, options, response, run, runner, runner_with,
+    error, get, options, response,
     server::{Server, answer, bytes, ok},
 };
 

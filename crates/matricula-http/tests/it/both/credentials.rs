@@ -4,8 +4,9 @@ use matricula_http::Credentials;
 use matricula_job::{Auth, CredentialRef, Processed, Secret, ServerUrl, TransportKind};
 use proptest::prelude::*;
 
+use super::{run, runner};
 use crate::{
-    error, get, response, run, runner,
+    error, get, response,
     server::{Server, Untouched, ok},
 };
 

@@ -7,8 +7,9 @@ use matricula_job::{
     scheduler::{Event, Outcome, Wait},
 };
 
+use super::{run, run_watched, runner, runner_with};
 use crate::{
-    error, get, options, post, response, run, runner, runner_with, runtime,
+    error, get, options, post, response,
     server::{Reply, Server, answer, bytes, nobody, ok},
 };
 
@@ -37,7 +38,7 @@ fn a_refused_connection_carried_nothing_and_is_tried_again() {
     let server = nobody();
     let mut waits = Vec::new();
     let runner = runner_with(options(), 3);
-    let outcome = runtime().block_on(runner.run(post(&server), |event| {
+    let outcome = run_watched(&runner, post(&server), |event| {
         if let Event::Waiting {
             why: Wait::Unreachable(why),
             ..
@@ -45,7 +46,7 @@ fn a_refused_connection_carried_nothing_and_is_tried_again() {
         {
             waits.push(why.clone());
         }
-    }));
+    });
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     let error = error(outcome);
     assert_eq!(
@@ -166,31 +167,4 @@ fn a_question_that_may_be_asked_twice_is_asked_again() {
     let outcome = run(&runner_with(options(), 3), get(&server.url));
     assert_eq!(response(outcome).status_code(), 200);
     assert_eq!(server.requests().len(), 3);
-}
-
-#[test]
-fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
-    let (hang_up, hung_up) = std::sync::mpsc::channel::<()>();
-    let kept_alive: Reply = Box::new(move |to| {
-        to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
-        let _ = hung_up.recv();
-        Ok(())
-    });
-    let server = Server::start([kept_alive, ok()]);
-    let (runtime, runner) = (runtime(), runner());
-    response(runtime.block_on(async {
-        let outcome = runner.run(post(&server.url), |_| {}).await;
-        // Until the connection has come to rest.
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
-        outcome
-    }));
-    // As while a person types a password: nothing runs here, and the server hangs up.
-    drop(hang_up);
-    while server.closed() < 1 {
-        std::thread::yield_now();
-    }
-    response(runtime.block_on(runner.run(post(&server.url), |_| {})));
-    assert_eq!(server.requests().len(), 2);
 }

@@ -1,0 +1,47 @@
+//! Connections that are kept, and those that are not any more.
+
+use std::io::{Read, Write};
+
+use super::both::runner;
+use crate::{
+    get, post, response,
+    server::{Reply, Server, ok},
+};
+
+#[test]
+fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
+    let (hang_up, hung_up) = std::sync::mpsc::channel::<()>();
+    let kept_alive: Reply = Box::new(move |to| {
+        to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
+        let _ = hung_up.recv();
+        Ok(())
+    });
+    let server = Server::start([kept_alive, ok()]);
+    let runner = runner();
+    response(runner.run(post(&server.url), |_| {}));
+    // As while a person types a password: nothing runs here, and the server hangs up.
+    drop(hang_up);
+    while server.closed() < 1 {
+        std::thread::yield_now();
+    }
+    response(runner.run(post(&server.url), |_| {}));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn a_connection_that_is_open_carries_the_next_request() {
+    let server = Server::raw("http", |mut stream| {
+        for _ in 0..3 {
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap();
+            assert!(request[..read].ends_with(b"\r\n\r\n"));
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+            stream.write_all(answer).unwrap();
+        }
+        false
+    });
+    let runner = runner();
+    for _ in 0..3 {
+        response(runner.run(get(&server.url), |_| {}));
+    }
+}

@@ -1,0 +1,21 @@
+//! What the runner for programs without a runtime promises.
+
+#[path = "../both/mod.rs"]
+mod both;
+mod connections;
+
+use matricula_http::blocking::Runner;
+use matricula_job::{
+    Job,
+    scheduler::{Event, Outcome},
+};
+
+const MOST_HEADERS: usize = 128;
+/// What it offers to speak over TLS.
+const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// What a proxy hears that is to get `http://matrix.example.org/a`.
+const PROXIED: &str = "CONNECT matrix.example.org:80 HTTP/1.1";
+
+fn run_watched(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Outcome {
+    runner.run(job, watch)
+}

@@ -1,0 +1,34 @@
+//! Connections that are kept, and those that are not any more.
+
+use super::{both::runner, runtime};
+use crate::{
+    post, response,
+    server::{Reply, Server, ok},
+};
+
+#[test]
+fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
+    let (hang_up, hung_up) = std::sync::mpsc::channel::<()>();
+    let kept_alive: Reply = Box::new(move |to| {
+        to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
+        let _ = hung_up.recv();
+        Ok(())
+    });
+    let server = Server::start([kept_alive, ok()]);
+    let (runtime, runner) = (runtime(), runner());
+    response(runtime.block_on(async {
+        let outcome = runner.run(post(&server.url), |_| {}).await;
+        // Until the connection has come to rest.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        outcome
+    }));
+    // As while a person types a password: nothing runs here, and the server hangs up.
+    drop(hang_up);
+    while server.closed() < 1 {
+        std::thread::yield_now();
+    }
+    response(runtime.block_on(runner.run(post(&server.url), |_| {})));
+    assert_eq!(server.requests().len(), 2);
+}

@@ -1,0 +1,30 @@
+//! What the runner for tokio promises.
+
+#[path = "../both/mod.rs"]
+mod both;
+mod connections;
+mod durable;
+mod queues;
+
+use matricula_http::Runner;
+use matricula_job::{
+    Job,
+    scheduler::{Event, Outcome},
+};
+
+const MOST_HEADERS: usize = 100;
+/// What it offers to speak over TLS.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// What a proxy hears that is to get `http://matrix.example.org/a`.
+const PROXIED: &str = "GET http://matrix.example.org/a HTTP/1.1";
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn run_watched(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Outcome {
+    runtime().block_on(runner.run(job, watch))
+}
