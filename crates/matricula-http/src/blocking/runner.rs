@@ -263,7 +263,8 @@ impl Runner {
     }
 }
 
-/// A job that was handed in: [wait](Self::wait) for its outcome.
+/// A job that was handed in: [wait](Self::wait) for its outcome, or hear all that happens to it, by
+/// its iterator.
 #[derive(Debug)]
 pub struct Handle {
     driver: Arc<Driver>,
@@ -275,11 +276,6 @@ impl Handle {
     /// The job's ticket.
     pub fn ticket(&self) -> Ticket {
         self.ticket
-    }
-
-    /// Waits for the next thing that happens to the job; none after its end.
-    pub fn next(&mut self) -> Option<Event> {
-        self.told.recv().ok()
     }
 
     /// Why it waits, and until when if that is known; none where it has ended.
@@ -309,5 +305,14 @@ impl Handle {
             // Its end was heard already.
             None => Outcome::Cancelled,
         }
+    }
+}
+
+impl Iterator for Handle {
+    type Item = Event;
+
+    /// Waits for the next thing that happens to the job; none after its end.
+    fn next(&mut self) -> Option<Event> {
+        self.told.recv().ok()
     }
 }

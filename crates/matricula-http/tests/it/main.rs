@@ -5,6 +5,7 @@
     reason = "what both runners promise is shown of both"
 )]
 
+mod disk;
 mod log;
 mod on_threads;
 mod on_tokio;
@@ -47,6 +48,20 @@ fn post(server: &ServerUrl) -> Job {
         "register",
     )
     .with_body(Body::Json(r#"{"password":"wordpass"}"#.to_owned()))
+}
+
+/// Sends a message; it has a transaction id.
+fn send(server: &ServerUrl, txn: &str, queue: &str) -> Job {
+    let path = format!("/_matrix/client/v3/rooms/r/send/m.room.message/{txn}");
+    Job::new(server, &path, Method::Put, "sendMessage")
+        .with_retry(Retry::TxnId)
+        .with_queue(queue, Default::default())
+}
+
+/// Makes something; to ask twice makes two.
+fn make(server: &ServerUrl, queue: &str) -> Job {
+    let path = "/_matrix/client/v3/createRoom";
+    Job::new(server, path, Method::Post, "createRoom").with_queue(queue, Default::default())
 }
 
 fn response(outcome: Outcome) -> Response {

@@ -223,6 +223,21 @@ impl Server {
     }
 }
 
+/// The last parts of the paths that were asked for.
+pub(crate) fn targets(server: &Server) -> Vec<String> {
+    let requests = server.requests();
+    let last = |target: &str| target.rsplit('/').next().unwrap().to_owned();
+    requests.iter().map(|it| last(it.target())).collect()
+}
+
+/// Answers when it is told to; dropping the other half leaves the request without an answer.
+pub(crate) fn when_told(told: std::sync::mpsc::Receiver<()>) -> Reply {
+    Box::new(move |to| match told.recv() {
+        Ok(()) => ok()(to),
+        Err(_) => Ok(()),
+    })
+}
+
 /// A server to which nobody may come.
 pub(crate) struct Untouched {
     pub(crate) url: ServerUrl,

@@ -3,6 +3,9 @@
 #[path = "../both/mod.rs"]
 mod both;
 mod connections;
+mod durable;
+mod idle;
+mod queues;
 
 use matricula_http::blocking::Runner;
 use matricula_job::{

@@ -1,157 +1,28 @@
 //! Jobs of a durable runner are on disk before anybody relies on it, and a restart goes on with them.
 
 use std::{
-    collections::BTreeMap,
     pin::pin,
-    sync::{Arc, Condvar, Mutex, mpsc},
+    sync::{Arc, Mutex, mpsc},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use matricula_http::{DurableError, Handle, Runner, SubmitError};
 use matricula_job::{
-    Auth, CredentialRef, Job, Method, Patch, Retry, Secret, ServerUrl, Store, StoreError,
+    Auth, CredentialRef, Patch, Secret, Store,
     scheduler::{Event, Outcome, Refusal, Standing, Ticket, tables},
 };
 use matricula_store::{InUse, SqliteStore};
 
 use super::{both::runner, runtime};
 use crate::{
-    PATIENCE, options,
-    server::{Reply, Server, Untouched, answer, ok},
+    disk::{Disk, full},
+    make, options, send,
+    server::{Server, Untouched, answer, ok, targets, when_told},
 };
-
-/// A disk that outlives the runners on it, and does nothing until it is let.
-#[derive(Clone, Default)]
-struct Disk(Arc<Gated>);
-
-#[derive(Default)]
-struct Gated {
-    kept: Mutex<BTreeMap<(String, String), Vec<u8>>>,
-    gate: Mutex<Gate>,
-    moved: Condvar,
-}
-
-#[derive(Default)]
-struct Gate {
-    is_shut: bool,
-    is_full: bool,
-    /// Commits that have come to the gate, and those that went through.
-    came: usize,
-    went: usize,
-}
-
-impl Disk {
-    fn set(&self, change: impl FnOnce(&mut Gate)) {
-        change(&mut self.0.gate.lock().unwrap());
-        self.0.moved.notify_all();
-    }
-
-    fn commits(&self) -> usize {
-        self.0.gate.lock().unwrap().went
-    }
-
-    /// Waits until somebody waits at the gate.
-    fn wait_for_a_commit(&self) {
-        let mut gate = self.0.gate.lock().unwrap();
-        let is_idle = |gate: &mut Gate| gate.came == gate.went;
-        gate = self
-            .0
-            .moved
-            .wait_timeout_while(gate, PATIENCE, is_idle)
-            .unwrap()
-            .0;
-        assert_ne!(gate.came, gate.went, "nothing is written");
-    }
-
-    /// Another disk, with the same on it.
-    fn copy(&self) -> Self {
-        let copy = Self::default();
-        *copy.0.kept.lock().unwrap() = self.0.kept.lock().unwrap().clone();
-        copy
-    }
-
-    fn keys(&self, table: &str) -> usize {
-        let kept = self.0.kept.lock().unwrap();
-        kept.keys().filter(|(of, _)| of == table).count()
-    }
-}
-
-impl Store for Disk {
-    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
-        let mut gate = self.0.gate.lock().unwrap();
-        gate.came += 1;
-        self.0.moved.notify_all();
-        // A test that fails must not leave its runtime waiting for ever.
-        let gate = self
-            .0
-            .moved
-            .wait_timeout_while(gate, PATIENCE, |gate| gate.is_shut);
-        let mut gate = gate.unwrap().0;
-        if gate.is_full {
-            return Err(full());
-        }
-        gate.went += 1;
-        let mut kept = self.0.kept.lock().unwrap();
-        for change in patch.changes() {
-            let key = (change.table.to_string(), change.key.clone());
-            match &change.value {
-                Some(value) => kept.insert(key, value.clone()),
-                None => kept.remove(&key),
-            };
-        }
-        Ok(())
-    }
-
-    fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let kept = self.0.kept.lock().unwrap();
-        Ok(kept.get(&(table.to_owned(), key.to_owned())).cloned())
-    }
-
-    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
-        let kept = self.0.kept.lock().unwrap().clone().into_iter();
-        Ok(kept
-            .map(|((table, key), value)| (table, key, value))
-            .collect())
-    }
-}
-
-fn full() -> StoreError {
-    StoreError {
-        message: "the disk is full".to_owned(),
-    }
-}
 
 fn durable(disk: &Disk) -> Runner {
     Runner::new(options()).durable(disk.clone()).unwrap()
-}
-
-/// Sends a message; it has a transaction id.
-fn send(server: &ServerUrl, txn: &str, queue: &str) -> Job {
-    let path = format!("/_matrix/client/v3/rooms/r/send/m.room.message/{txn}");
-    Job::new(server, &path, Method::Put, "sendMessage")
-        .with_retry(Retry::TxnId)
-        .with_queue(queue, Default::default())
-}
-
-/// Makes something; to ask twice makes two.
-fn make(server: &ServerUrl, queue: &str) -> Job {
-    let path = "/_matrix/client/v3/createRoom";
-    Job::new(server, path, Method::Post, "createRoom").with_queue(queue, Default::default())
-}
-
-fn targets(server: &Server) -> Vec<String> {
-    let requests = server.requests();
-    let last = |target: &str| target.rsplit('/').next().unwrap().to_owned();
-    requests.iter().map(|it| last(it.target())).collect()
-}
-
-/// Answers when it is told to; dropping the other half leaves the request without an answer.
-fn when_told(told: mpsc::Receiver<()>) -> Reply {
-    Box::new(move |to| match told.recv() {
-        Ok(()) => ok()(to),
-        Err(_) => Ok(()),
-    })
 }
 
 fn is_ready<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {

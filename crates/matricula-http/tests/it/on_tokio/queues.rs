@@ -11,7 +11,7 @@ use matricula_job::{
 use super::{both::runner, runtime};
 use crate::{
     PATIENCE, get, options, post,
-    server::{Server, answer, ok},
+    server::{Server, answer, ok, targets},
 };
 
 fn send(server: &ServerUrl, txn: &str, queue: &str, policy: QueuePolicy) -> Job {
@@ -20,12 +20,6 @@ fn send(server: &ServerUrl, txn: &str, queue: &str, policy: QueuePolicy) -> Job 
 }
 
 const CONTINUE: QueuePolicy = QueuePolicy::AlwaysContinue;
-
-fn targets(server: &Server) -> Vec<String> {
-    let requests = server.requests();
-    let last = |target: &str| target.rsplit('/').next().unwrap().to_owned();
-    requests.iter().map(|it| last(it.target())).collect()
-}
 
 #[test]
 fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {

@@ -1,0 +1,311 @@
+//! Jobs of a durable runner are on disk before anybody relies on it, and a restart goes on with them.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use matricula_http::{
+    SubmitError,
+    blocking::{Handle, Runner},
+};
+use matricula_job::{
+    Auth, CredentialRef, Secret,
+    scheduler::{Event, Outcome, Refusal, Standing, Ticket, tables},
+};
+use matricula_store::{InUse, SqliteStore};
+
+use super::both::runner;
+use crate::{
+    disk::{Disk, full},
+    get, make, options, send,
+    server::{Server, Untouched, answer, ok, targets, when_told},
+};
+
+fn durable(disk: &Disk) -> Runner {
+    Runner::new(options()).durable(disk.clone()).unwrap()
+}
+
+fn wait_until_started(handle: &mut Handle) {
+    assert!(handle.any(|event| matches!(event, Event::Started { .. })));
+}
+
+fn wait_until_parked(handle: &mut Handle) {
+    assert!(handle.any(|event| matches!(event, Event::Parked { .. })));
+}
+
+#[test]
+fn a_job_is_on_disk_before_there_is_a_handle_or_a_request() {
+    let server = Untouched::new();
+    let disk = Disk::default();
+    let runner = durable(&disk);
+    disk.set(|gate| gate.is_shut = true);
+    let submitting = thread::spawn({
+        let (runner, job) = (runner.clone(), send(&server.url, "a", "q"));
+        move || runner.submit(job)
+    });
+    disk.wait_for_a_commit();
+    assert!(!submitting.is_finished());
+    server.assert();
+    disk.set(|gate| gate.is_shut = false);
+    let handle = submitting.join().unwrap().unwrap();
+    assert_eq!((disk.commits(), disk.keys(tables::JOBS)), (1, 1));
+    handle.cancel();
+}
+
+#[test]
+fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start([when_told(told)]);
+    let disk = Disk::default();
+    let runner = durable(&disk);
+    let mut events = runner.events();
+    let mut handle = runner.submit(send(&server.url, "a", "q")).unwrap();
+    wait_until_started(&mut handle);
+    let ticket = handle.ticket();
+    disk.set(|gate| gate.is_shut = true);
+    tell.send(()).unwrap();
+    disk.wait_for_a_commit();
+    assert!(runner.scheduler().is_empty(), "the answer has come");
+    while let Some(heard) = events.try_next() {
+        assert!(!format!("{heard:?}").contains("Finished"), "{heard:?}");
+    }
+    disk.set(|gate| gate.is_shut = false);
+    assert!(handle.wait().success());
+    assert_eq!(disk.keys(tables::OUTCOMES), 1);
+
+    // It is there for who asks, until it is forgotten.
+    let kept: Vec<_> = runner.scheduler().ended().collect();
+    assert_eq!(kept, [ticket]);
+    assert!(runner.outcome(ticket).unwrap().unwrap().success());
+    runner.forget(ticket);
+    assert_eq!(runner.outcome(ticket).unwrap(), None);
+    assert_eq!(runner.outcome(Ticket(7)).unwrap(), None);
+}
+
+#[test]
+fn many_that_are_handed_in_at_once_share_writes() {
+    let server = Server::start((0..50).map(|_| ok()).collect::<Vec<_>>());
+    let disk = Disk::default();
+    let runner = durable(&disk);
+    disk.set(|gate| gate.is_shut = true);
+    let submit = |txn: u32| {
+        let (runner, job) = (runner.clone(), send(&server.url, &txn.to_string(), "q"));
+        thread::spawn(move || runner.submit(job).unwrap())
+    };
+    let mut submitting = vec![submit(0)];
+    disk.wait_for_a_commit();
+    submitting.extend((1..50).map(submit));
+    while runner.scheduler().len() < 50 {
+        thread::yield_now();
+    }
+    disk.set(|gate| gate.is_shut = false);
+    let handles: Vec<_> = submitting
+        .into_iter()
+        .map(|it| it.join().unwrap())
+        .collect();
+    // The first was being written when the others came. What follows are answers.
+    assert!(disk.commits() <= 5, "{}", disk.commits());
+    for handle in handles {
+        assert!(handle.wait().success());
+    }
+    assert_eq!(targets(&server).len(), 50);
+}
+
+#[test]
+fn whoever_hands_a_job_in_is_not_kept_writing_for_others() {
+    let server = Untouched::new();
+    let disk = Disk::default();
+    let runner = durable(&disk);
+    disk.set(|gate| gate.is_shut = true);
+    let submit = |txn: &str| {
+        let (runner, job) = (runner.clone(), send(&server.url, txn, "q"));
+        thread::spawn(move || runner.submit(job).unwrap())
+    };
+    let first = submit("a");
+    disk.wait_for_a_commit();
+    let second = submit("b");
+    while runner.scheduler().len() < 2 {
+        thread::yield_now();
+    }
+    disk.let_one_through();
+    // It has its handle while the second job is still being written.
+    first.join().unwrap();
+    assert!(!second.is_finished());
+    disk.set(|gate| gate.is_shut = false);
+    second.join().unwrap();
+}
+
+#[test]
+fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
+    // It takes connections, and never answers.
+    let server = Untouched::new();
+    let disk = Disk::default();
+    let runner = durable(&disk);
+    let mut sent = runner.submit(send(&server.url, "a", "q")).unwrap();
+    let behind = runner.submit(send(&server.url, "b", "q")).unwrap();
+    let mut made = runner.submit(make(&server.url, "r")).unwrap();
+    wait_until_started(&mut sent);
+    wait_until_started(&mut made);
+    // The disk at the moment of a crash.
+    let crashed = disk.copy();
+    let runner = durable(&crashed);
+    let outcome = runner.outcome(made.ticket()).unwrap().unwrap();
+    assert!(matches!(outcome, Outcome::InDoubt(_)), "{outcome:?}");
+    assert!(runner.handle(made.ticket()).is_none(), "it has ended");
+    let again = runner.handle(sent.ticket()).unwrap();
+    assert_eq!(again.standing(), Some(Standing::OnTheWire));
+    let behind = runner.handle(behind.ticket()).unwrap();
+    assert_eq!(behind.standing(), Some(Standing::Behind { others: 1 }));
+    let next = runner.submit(send(&server.url, "c", "z")).unwrap();
+    assert!(next.ticket() > behind.ticket(), "no ticket is given twice");
+}
+
+#[test]
+fn a_second_runner_goes_on_where_the_first_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("queue.db");
+    let open = || SqliteStore::open(&path, InUse::Refuse).unwrap();
+    let server = Server::start([ok(), ok()]);
+    let before = runner().durable(open()).unwrap();
+    let first = before.submit(send(&server.url, "a", "q")).unwrap();
+    assert!(first.wait().success());
+    before.stop();
+    let second = before.submit(send(&server.url, "b", "q")).unwrap();
+    assert_eq!(second.standing(), Some(Standing::Offline));
+    let ticket = second.ticket();
+    drop((before, second));
+
+    let runner = runner().durable(open()).unwrap();
+    let outcome = match runner.handle(ticket) {
+        Some(handle) => handle.wait(),
+        None => runner.outcome(ticket).unwrap().unwrap(),
+    };
+    assert!(outcome.success(), "{outcome:?}");
+    assert_eq!(runner.scheduler().ended().count(), 2);
+    assert_eq!(targets(&server), ["a", "b"]);
+}
+
+#[test]
+fn a_runner_that_stopped_and_is_gone_has_let_go_of_its_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("queue.db");
+    let server = Server::start((0..20).map(|_| ok()).collect::<Vec<_>>());
+    for txn in 0..20 {
+        let store = SqliteStore::open(&path, InUse::Refuse).unwrap();
+        let runner = runner().durable(store).unwrap();
+        let job = runner.submit(send(&server.url, &txn.to_string(), "q"));
+        assert!(job.unwrap().wait().success());
+        runner.stop();
+    }
+}
+
+#[test]
+fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
+    let server = Server::start([ok()]);
+    let disk = Disk::default();
+    let runner = durable(&disk);
+    let job = send(&server.url, "a", "q").with_token(Secret::from("syt_secret"));
+    let refused = runner.submit(job).unwrap_err();
+    assert_eq!(refused, SubmitError::Refused(Refusal::Secret));
+    assert!(runner.run(get(&server.url), |_| {}).success());
+    // That tickets are given is all that was written.
+    assert_eq!((disk.commits(), targets(&server).len()), (1, 1));
+    assert_eq!(disk.keys(tables::JOBS) + disk.keys(tables::OUTCOMES), 0);
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_stops_everything_aloud() {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start([when_told(told)]);
+    let disk = Disk::default();
+    let runner = durable(&disk);
+    let first = runner.submit(send(&server.url, "a", "q")).unwrap();
+    while server.requests().is_empty() {
+        thread::yield_now();
+    }
+    disk.set(|gate| gate.is_full = true);
+    let second = runner.submit(send(&server.url, "b", "r"));
+    assert_eq!(second.unwrap_err(), SubmitError::Store(full()));
+    // Its answer comes, and cannot be kept.
+    tell.send(()).unwrap();
+    let Outcome::InDoubt(error) = first.wait() else {
+        panic!("not in doubt")
+    };
+    assert!(error.message.contains("the disk is full"));
+    let third = runner.submit(send(&server.url, "c", "s"));
+    assert_eq!(third.unwrap_err(), SubmitError::Store(full()));
+    assert_eq!(runner.outcome(Ticket(1)).unwrap_err(), full());
+    runner.stop();
+    assert_eq!(targets(&server), ["a"]);
+    // When there is room again, it goes on with what was kept.
+    disk.set(|gate| gate.is_full = false);
+    assert_eq!(disk.keys(tables::JOBS), 1);
+}
+
+#[test]
+fn jobs_wait_for_a_token_that_is_not_there_yet() {
+    let server = Server::start([ok(), ok()]);
+    let alice = CredentialRef::new("alice");
+    let runner = durable(&Disk::default());
+    let job = |txn| send(&server.url, txn, "q").with_auth(Auth::Required(alice.clone()));
+    let mut first = runner.submit(job("a")).unwrap();
+    let second = runner.submit(job("b")).unwrap();
+    wait_until_parked(&mut first);
+    let token = Secret::from("syt_token");
+    let credentials = runner.credentials();
+    credentials.insert(alice.clone(), server.url.clone(), token);
+    runner.credential_ready(alice.clone());
+    assert!(first.wait().success());
+    assert!(second.wait().success());
+
+    credentials.remove(&alice);
+    let mut third = runner.submit(job("c")).unwrap();
+    wait_until_parked(&mut third);
+    runner.credential_refused(alice.clone());
+    let Outcome::Failed(error) = third.wait() else {
+        panic!("not failed")
+    };
+    assert!(error.message.contains("sign in again"), "{error}");
+}
+
+#[test]
+fn one_renewal_serves_all_jobs_that_wait_for_it() {
+    let refused = || {
+        let body = r#"{"errcode":"M_UNKNOWN_TOKEN"}"#;
+        answer("401 Unauthorized", &[], body)
+    };
+    let server = Server::start([refused(), ok(), ok(), refused()]);
+    let alice = CredentialRef::new("alice");
+    let renewals = Arc::new(Mutex::new(0));
+    let runner = Runner::new(options());
+    let credentials = runner.credentials().clone();
+    let (url, count) = (server.url.clone(), Arc::clone(&renewals));
+    credentials.insert(alice.clone(), url.clone(), Secret::from("old"));
+    let runner = runner.with_renewal(move |credential| {
+        *count.lock().unwrap() += 1;
+        credentials.insert(credential, url.clone(), Secret::from("new"));
+        *count.lock().unwrap() < 2
+    });
+    let runner = runner.durable(Disk::default()).unwrap();
+    let job = |txn| send(&server.url, txn, "q").with_auth(Auth::Required(alice.clone()));
+    let first = runner.submit(job("a")).unwrap();
+    let second = runner.submit(job("b")).unwrap();
+    assert!(first.wait().success());
+    assert!(second.wait().success());
+    assert_eq!(*renewals.lock().unwrap(), 1);
+    // The next time there is none to be had.
+    let Outcome::Done(third) = runner.submit(job("c")).unwrap().wait() else {
+        panic!("no answer")
+    };
+    assert_eq!(third.error_code(), "M_UNKNOWN_TOKEN");
+    let requests = server.requests();
+    let tokens: Vec<_> = requests
+        .iter()
+        .map(|request| request.header("authorization")[0])
+        .collect();
+    assert_eq!(
+        tokens,
+        ["Bearer old", "Bearer new", "Bearer new", "Bearer new"]
+    );
+}

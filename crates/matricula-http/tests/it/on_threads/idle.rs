@@ -1,0 +1,118 @@
+//! Nothing runs while nothing is to do. Looked at in a process of its own, where no other test runs.
+#![cfg(target_os = "linux")]
+
+use std::{collections::BTreeMap, env, fs, process::Command, thread, time::Duration};
+
+use matricula_job::scheduler::Event;
+
+use super::both::runner;
+use crate::{
+    PATIENCE, get, post, response, send,
+    server::{Server, answer, ok},
+};
+
+const ALONE: &str = "MATRICULA_TEST_ALONE";
+
+/// Whether this is the process of its own; else it is started, and must end well.
+fn is_alone(test: &str) -> bool {
+    if env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let (_crate, module) = module_path!().split_once("::").unwrap();
+    let output = Command::new(env::current_exe().unwrap())
+        .args([&*format!("{module}::{test}"), "--exact", "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    assert!(said.contains("1 passed"), "{said}");
+    false
+}
+
+/// This process's threads but those of the tests' harness: how often each has gone to sleep.
+fn threads() -> BTreeMap<String, u64> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).ok();
+    let value = |status: &str, name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim_start_matches(':').trim().to_owned()
+    };
+    tasks
+        .filter_map(|task| status(task.unwrap()))
+        .map(|status| {
+            let name = value(&status, "Name") + " " + &value(&status, "Pid");
+            let sleeps = value(&status, "voluntary_ctxt_switches");
+            (name, sleeps.parse().unwrap())
+        })
+        .filter(|(name, _)| name.starts_with("matricula-"))
+        .collect()
+}
+
+/// Until there are so many threads: one that has done its work ends a moment later.
+fn wait_for_threads(count: usize) -> BTreeMap<String, u64> {
+    let end = std::time::Instant::now() + PATIENCE;
+    while threads().len() != count {
+        assert!(std::time::Instant::now() < end, "{:?}", threads());
+        thread::yield_now();
+    }
+    threads()
+}
+
+#[test]
+fn an_idle_runner_has_no_threads() {
+    if !is_alone("an_idle_runner_has_no_threads") {
+        return;
+    }
+    let server = Server::start((0..6).map(|_| ok()).collect::<Vec<_>>());
+    let runner = runner();
+    let _events = runner.events();
+    assert!(threads().is_empty());
+    for job in [
+        get(&server.url),
+        post(&server.url),
+        send(&server.url, "a", "q"),
+    ] {
+        response(runner.run(job, |_| {}));
+    }
+    wait_for_threads(0);
+    // It goes on as if nothing had been.
+    response(runner.run(get(&server.url), |_| {}));
+    wait_for_threads(0);
+}
+
+#[test]
+fn a_runner_that_waits_for_a_time_sleeps_until_then() {
+    if !is_alone("a_runner_that_waits_for_a_time_sleeps_until_then") {
+        return;
+    }
+    let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":60000}"#;
+    let server = Server::start([answer("429 Too Many Requests", &[], limited)]);
+    let runner = runner();
+    let mut job = runner.submit(post(&server.url)).unwrap();
+    assert!(job.any(|event| matches!(event, Event::Waiting { .. })));
+    // Once it sleeps. Only time can show that it is not woken.
+    wait_for_threads(1);
+    thread::sleep(Duration::from_millis(50));
+    let before = wait_for_threads(1);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(threads(), before, "it was woken");
+    job.cancel();
+    drop((job, runner));
+    wait_for_threads(0);
+}
+
+#[test]
+fn a_runner_that_nobody_has_any_more_leaves_no_thread() {
+    if !is_alone("a_runner_that_nobody_has_any_more_leaves_no_thread") {
+        return;
+    }
+    let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":60000}"#;
+    let server = Server::start([answer("429 Too Many Requests", &[], limited)]);
+    let runner = runner();
+    let mut job = runner.submit(post(&server.url)).unwrap();
+    assert!(job.any(|event| matches!(event, Event::Waiting { .. })));
+    drop((job, runner));
+    wait_for_threads(0);
+}

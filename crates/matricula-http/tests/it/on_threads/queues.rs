@@ -1,0 +1,247 @@
+//! Clones of a runner share queues, and are told of them.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use matricula_http::{
+    SubmitError,
+    blocking::{Events, Heard},
+};
+use matricula_job::{
+    QueuePolicy,
+    scheduler::{Event, Limits, Outcome, Refusal, Standing},
+};
+
+use super::both::runner;
+use crate::{
+    PATIENCE, get, post, response, send,
+    server::{Server, answer, ok, targets, when_told},
+};
+
+fn wait_for(events: &mut Events, is_it: impl Fn(&Event) -> bool) -> Event {
+    loop {
+        match events.next_within(PATIENCE) {
+            Some(Heard::Event(event)) if is_it(&event) => return event,
+            Some(_) => {}
+            None => panic!("it does not happen"),
+        }
+    }
+}
+
+#[test]
+fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
+    let server = Server::start((0..20).map(|_| ok()).collect::<Vec<_>>());
+    let runner = runner();
+    let handles: Vec<_> = (0..20)
+        .map(|txn| {
+            let job = send(&server.url, &txn.to_string(), "q");
+            runner.clone().submit(job).unwrap()
+        })
+        .collect();
+    for handle in handles {
+        assert!(handle.wait().success());
+    }
+    let expected: Vec<_> = (0..20).map(|txn| txn.to_string()).collect();
+    assert_eq!(targets(&server), expected);
+    assert!(runner.scheduler().is_empty());
+}
+
+#[test]
+fn jobs_of_no_queue_are_on_the_wire_together() {
+    // Each is answered when both have come.
+    let together = Arc::new(std::sync::Barrier::new(2));
+    let server = |together: Arc<std::sync::Barrier>| {
+        Server::start([Box::new(move |to: &mut dyn std::io::Write| {
+            together.wait();
+            ok()(to)
+        }) as crate::server::Reply])
+    };
+    let (one, other) = (server(Arc::clone(&together)), server(together));
+    let runner = runner();
+    let first = runner.submit(get(&one.url)).unwrap();
+    let second = runner.submit(get(&other.url)).unwrap();
+    assert!(first.wait().success());
+    assert!(second.wait().success());
+}
+
+#[test]
+fn a_held_queue_says_so_and_goes_on_when_told() {
+    let refusal = answer("403 Forbidden", &[], r#"{"errcode":"M_FORBIDDEN"}"#);
+    let server = Server::start([refusal, ok(), ok()]);
+    let runner = runner();
+    let mut events = runner.events();
+    let held = |txn| send(&server.url, txn, "q").with_queue("q", QueuePolicy::Hold);
+    let first = runner.submit(held("a")).unwrap();
+    let second = runner.submit(held("b")).unwrap();
+    let event = wait_for(&mut events, |event| matches!(event, Event::Held { .. }));
+    assert_eq!(event.ticket(), Some(first.ticket()));
+    assert_eq!(first.standing(), Some(Standing::Held));
+    assert_eq!(second.standing(), Some(Standing::Behind { others: 1 }));
+    runner.retry("q");
+    assert!(first.wait().success());
+    assert!(second.wait().success());
+    assert_eq!(targets(&server), ["a", "a", "b"]);
+}
+
+#[test]
+fn a_held_job_that_is_skipped_ends_as_it_stands() {
+    let refusal = answer("403 Forbidden", &[], r#"{"errcode":"M_FORBIDDEN"}"#);
+    let server = Server::start([refusal, ok()]);
+    let runner = runner();
+    let mut events = runner.events();
+    let first = runner
+        .submit(send(&server.url, "a", "q").with_queue("q", QueuePolicy::Hold))
+        .unwrap();
+    wait_for(&mut events, |event| matches!(event, Event::Held { .. }));
+    let second = runner.submit(send(&server.url, "b", "q")).unwrap();
+    runner.skip("q");
+    assert_eq!(response(first.wait()).error_code(), "M_FORBIDDEN");
+    assert!(second.wait().success());
+}
+
+#[test]
+fn a_paused_queue_sends_nothing_until_it_is_resumed() {
+    let server = Server::start([ok()]);
+    let runner = runner();
+    runner.pause("q");
+    let job = runner.submit(send(&server.url, "a", "q")).unwrap();
+    assert_eq!(job.standing(), Some(Standing::Paused));
+    assert!(server.requests().is_empty());
+    runner.resume("q");
+    assert!(job.wait().success());
+}
+
+#[test]
+fn a_job_that_is_called_back_on_the_wire_ends_before_its_answer() {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start([when_told(told), ok()]);
+    let runner = runner();
+    let mut job = runner.submit(post(&server.url)).unwrap();
+    assert!(job.any(|event| matches!(event, Event::Started { .. })));
+    while server.requests().is_empty() {
+        thread::yield_now();
+    }
+    job.cancel();
+    let outcome = job.wait();
+    assert!(matches!(outcome, Outcome::InDoubt(_)), "{outcome:?}");
+    // Its answer comes after all, and nobody hears it; others go on.
+    let mut events = runner.events();
+    tell.send(()).unwrap();
+    assert!(runner.run(get(&server.url), |_| {}).success());
+    while let Some(heard) = events.try_next() {
+        let Heard::Event(event) = heard else {
+            panic!("{heard:?}")
+        };
+        assert!(
+            !matches!(event, Event::Finished(ticket, _) if ticket.0 == 1),
+            "{event:?}"
+        );
+    }
+    runner.stop();
+}
+
+#[test]
+fn a_job_that_waits_for_its_time_can_be_called_back() {
+    let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":60000}"#;
+    let server = Server::start([answer("429 Too Many Requests", &[], limited), ok()]);
+    let runner = runner();
+    let mut job = runner.submit(post(&server.url)).unwrap();
+    assert!(job.any(|event| matches!(event, Event::Waiting { .. })));
+    job.cancel();
+    assert_eq!(job.wait(), Outcome::Cancelled);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn no_more_is_taken_than_may_wait() {
+    let mut limits = Limits::default();
+    limits.jobs = 1;
+    let (tell, told) = mpsc::channel();
+    let server = Server::start([when_told(told)]);
+    let runner = runner().with_limits(limits);
+    let first = runner.submit(send(&server.url, "a", "q")).unwrap();
+    let refusal = runner.submit(get(&server.url)).unwrap_err();
+    assert_eq!(refusal, SubmitError::Refused(Refusal::Full { most: 1 }));
+    let outcome = runner.run(get(&server.url), |_| {});
+    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+    tell.send(()).unwrap();
+    assert!(first.wait().success());
+}
+
+#[test]
+fn a_runner_without_network_sends_nothing() {
+    let server = Server::start([ok()]);
+    let runner = runner();
+    runner.set_online(false);
+    let job = runner.submit(get(&server.url)).unwrap();
+    assert_eq!(job.standing(), Some(Standing::Offline));
+    runner.set_online(true);
+    assert!(job.wait().success());
+}
+
+#[test]
+fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
+    let (tell, told) = mpsc::channel();
+    let server = Server::start([when_told(told)]);
+    let runner = runner();
+    let first = runner.submit(send(&server.url, "a", "q")).unwrap();
+    let second = runner.submit(send(&server.url, "b", "q")).unwrap();
+    while server.requests().is_empty() {
+        thread::yield_now();
+    }
+    // Said before, lest the answer be faster than the thread that stops.
+    runner.set_online(false);
+    let (stopped, is_stopped) = mpsc::channel();
+    let stopping = thread::spawn({
+        let runner = runner.clone();
+        move || {
+            runner.stop();
+            let _ = stopped.send(());
+        }
+    });
+    // Time alone can show that it waits.
+    let early = is_stopped.recv_timeout(Duration::from_millis(50));
+    assert!(early.is_err(), "the answer has not come");
+    tell.send(()).unwrap();
+    stopping.join().unwrap();
+    assert!(first.wait().success());
+    assert_eq!(second.standing(), Some(Standing::Offline));
+    assert_eq!(targets(&server), ["a"]);
+}
+
+#[test]
+fn a_listener_that_is_far_behind_is_told_how_much_it_missed() {
+    let server = Server::start((0..100).map(|_| ok()).collect::<Vec<_>>());
+    let runner = runner();
+    let mut events = runner.events();
+    for _ in 0..100 {
+        assert!(runner.run(get(&server.url), |_| {}).success());
+    }
+    runner.stop();
+    drop(runner);
+    // Accepted, started and finished, of each the newest.
+    let heard: Vec<_> = (&mut events).collect();
+    assert_eq!(heard.len(), 257);
+    assert_eq!(heard[0], Heard::Missed(300 - 256));
+    assert!(matches!(heard[256], Heard::Event(Event::Finished(..))));
+    assert_eq!(events.next(), None, "it ends with the runner");
+}
+
+#[test]
+fn what_waits_is_tried_again_at_its_time() {
+    let limited = answer("429 Too Many Requests", &[], r#"{"retry_after_ms":150}"#);
+    let server = Server::start([limited, ok(), ok()]);
+    let runner = runner();
+    let start = Instant::now();
+    let mut first = runner.submit(send(&server.url, "a", "q")).unwrap();
+    assert!(first.any(|event| matches!(event, Event::Waiting { .. })));
+    let second = runner.submit(send(&server.url, "b", "r")).unwrap();
+    assert!(matches!(second.standing(), Some(Standing::Paced { .. })));
+    assert!(second.wait().success());
+    assert!(first.wait().success());
+    assert!(start.elapsed() >= Duration::from_millis(150));
+    assert_eq!(targets(&server), ["a", "a", "b"]);
+}
