@@ -294,7 +294,7 @@ impl Handle {
     }
 
     fn watch(&mut self, watch: &mut impl FnMut(&Event)) -> Outcome {
-        while let Some(event) = self.next() {
+        for event in self.by_ref() {
             watch(&event);
             if let Event::Finished(_, outcome) = event {
                 return outcome;
