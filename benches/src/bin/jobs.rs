@@ -15,7 +15,7 @@ use matricula_benches::{
     thread_time::ThreadTime,
 };
 use matricula_http::{Options, Runner};
-use matricula_job::{Job, Patch, Response, ServerUrl, Store, StoreError};
+use matricula_job::{Job, Method, Patch, Response, ServerUrl, Store, StoreError};
 use matricula_store::{InUse, SqliteStore};
 use rusqlite::{Connection, params};
 use tokio::{
@@ -148,17 +148,20 @@ async fn serve(mut stream: TcpStream) -> Option<()> {
 }
 
 fn end_of_request(read: &[u8]) -> Option<usize> {
-    let head = read.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&read[..head])
-        .ok()?
-        .to_ascii_lowercase();
-    let length = text.split("content-length: ").nth(1)?;
-    let length: usize = length.split("\r\n").next()?.parse().ok()?;
-    (read.len() >= head + length).then_some(head + length)
+    Some(read.windows(4).position(|it| it == b"\r\n\r\n")? + 4)
 }
 
 fn run() {
     let server = server();
+    beside_a_loop("runner beside a bare loop", &server);
+    // A server that does more than to answer: the embedded homeserver, if its address is given.
+    if let Ok(server) = std::env::var("MATRICULA_SERVER") {
+        let server = server.parse().expect("an address");
+        beside_a_loop("the same, towards a homeserver", &server);
+    }
+}
+
+fn beside_a_loop(what: &str, server: &ServerUrl) {
     let runtime = runtime();
     let runner = Runner::new(Options::default());
     let client = reqwest::Client::builder()
@@ -170,23 +173,17 @@ fn run() {
         .expect("a client");
     let (mut ours, mut peers) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
-        let ours_now = runtime.block_on(by_runner(&runner, &server));
-        let peers_now = runtime.block_on(by_loop(&client, &server));
+        let ours_now = runtime.block_on(by_runner(&runner, server));
+        let peers_now = runtime.block_on(by_loop(&client, server));
         // The first opens the connections.
         if round > 0 {
             ours.push(ours_now);
             peers.push(peers_now);
         }
     }
-    let a_second = |times| REQUESTS as f64 / median(times).as_secs_f64();
+    let a_second = |times| (SHARE * ON_THE_WIRE) as f64 / median(times).as_secs_f64();
     let (ours, peer) = (a_second(ours), a_second(peers));
-    row(
-        "runner beside a bare loop",
-        ours,
-        peer,
-        "requests/s",
-        ours / peer,
-    );
+    row(what, ours, peer, "requests/s", ours / peer);
 }
 
 /// Nothing here is encrypted, and reading the system's certificates is not what is measured.
@@ -199,32 +196,19 @@ fn no_tls() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-/// Messages of no queue, cut into one share a task.
-fn shares(server: &ServerUrl) -> Vec<Vec<String>> {
-    let each = REQUESTS / ON_THE_WIRE;
-    let url = |number: usize| {
-        format!(
-            "{}/_matrix/client/v3/rooms/!r/send/m.room.message/{number}",
-            server.as_str()
-        )
-    };
-    let share = |task: usize| (0..each).map(|number| url(task * each + number)).collect();
-    (0..ON_THE_WIRE).map(share).collect()
-}
-
-const BODY: &str = r#"{"body":"hello","msgtype":"m.text"}"#;
+/// One for each task.
+const SHARE: usize = REQUESTS / ON_THE_WIRE;
+/// Every server answers it, and nobody needs to sign in for it.
+const VERSIONS: &str = "/_matrix/client/versions";
 
 async fn by_runner(runner: &Runner, server: &ServerUrl) -> Duration {
     let mut tasks = JoinSet::new();
-    let shares = shares(server);
     let start = Instant::now();
-    for share in shares {
+    for _ in 0..ON_THE_WIRE {
         let (runner, server) = (runner.clone(), server.clone());
         tasks.spawn(async move {
-            for url in share {
-                let path = &url[server.as_str().len()..];
-                let job = Job::new(&server, path, matricula_job::Method::Put, "sendMessage")
-                    .with_body(matricula_job::Body::Json(BODY.to_owned()));
+            for _ in 0..SHARE {
+                let job = Job::new(&server, VERSIONS, Method::Get, "getVersions");
                 let handle = runner.submit(job).await.expect("it is taken");
                 assert!(handle.await.success());
             }
@@ -238,17 +222,13 @@ async fn by_runner(runner: &Runner, server: &ServerUrl) -> Duration {
 
 async fn by_loop(client: &reqwest::Client, server: &ServerUrl) -> Duration {
     let mut tasks = JoinSet::new();
-    let shares = shares(server);
     let start = Instant::now();
-    for share in shares {
-        let client = client.clone();
+    for _ in 0..ON_THE_WIRE {
+        let (client, server) = (client.clone(), server.clone());
         tasks.spawn(async move {
-            for url in share {
-                let request = client
-                    .put(url)
-                    .header("content-type", "application/json")
-                    .body(BODY);
-                let answer = request.send().await.expect("an answer");
+            for _ in 0..SHARE {
+                let url = format!("{}{VERSIONS}", server.as_str());
+                let answer = client.get(url).send().await.expect("an answer");
                 assert!(answer.status().is_success());
                 let header: Vec<(String, String)> = answer
                     .headers()

@@ -21,14 +21,17 @@ impl Scheduler {
         let Some(ticket) = self.wire.remove(id.0) else {
             return;
         };
-        let Some(entry) = self.jobs.get_mut(ticket.0) else {
+        if judge::may_be_processed(&answer)
+            && let Some(entry) = self.jobs.get_mut(ticket.0)
+        {
+            entry.tried.may_be_processed = true;
+        }
+        let Some(entry) = self.jobs.get(ticket.0) else {
             return;
         };
-        entry.tried.may_be_processed |= judge::may_be_processed(&answer);
         let (job, lane, sent_at) = (entry.job.clone(), entry.lane, entry.sent_at);
         let (tried, now) = (entry.tried.clone(), self.now);
         self.off_the_wire(lane);
-        self.look_again(lane);
         if self.credential_failed(ticket, id, &answer, turn) {
             return self.send_what_may_go(turn);
         }
@@ -91,19 +94,25 @@ impl Scheduler {
         asked.max(until.since(self.now))
     }
 
-    fn off_the_wire(&mut self, lane: LaneKey) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.on_the_wire = lane.on_the_wire.saturating_sub(1);
-            match lane.polls {
-                true => self.polls = self.polls.saturating_sub(1),
-                false => self.requests = self.requests.saturating_sub(1),
-            }
+    /// One of the lane's requests is back: it may have been its probe.
+    fn off_the_wire(&mut self, key: LaneKey) {
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return;
+        };
+        lane.on_the_wire = lane.on_the_wire.saturating_sub(1);
+        let (polls, takes_a_turn) = (lane.polls, lane.takes_a_turn());
+        match polls {
+            true => self.polls = self.polls.saturating_sub(1),
+            false => self.requests = self.requests.saturating_sub(1),
+        }
+        if takes_a_turn {
+            self.stand_among_turns(key, polls);
         }
     }
 
     /// Ends a job, or holds its queue where that is the policy.
     pub(super) fn conclude(&mut self, ticket: Ticket, outcome: Outcome, turn: &mut Turn) {
-        let Some(entry) = self.jobs.get_mut(ticket.0) else {
+        let Some(entry) = self.jobs.get(ticket.0) else {
             return;
         };
         let outcome = entry.tried.told(&entry.job, outcome);
@@ -111,7 +120,9 @@ impl Scheduler {
         let Some(key) = entry.queue.filter(|_| holds) else {
             return self.end(ticket, outcome, turn);
         };
-        entry.state = State::Held;
+        if let Some(entry) = self.jobs.get_mut(ticket.0) {
+            entry.state = State::Held;
+        }
         let Some(queue) = self.queues.get_mut(key) else {
             return;
         };
@@ -216,7 +227,6 @@ impl Scheduler {
             State::OnTheWire(id) => {
                 self.wire.remove(id.0);
                 self.off_the_wire(lane);
-                self.look_again(lane);
                 turn.effects.push(Effect::CallBack(id));
                 judge::called_back()
             }

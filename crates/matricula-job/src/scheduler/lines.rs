@@ -68,6 +68,13 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// Whether it is to stand among those that take turns from now on, where it does not yet.
+    pub(super) fn takes_a_turn(&mut self) -> bool {
+        let is_new = !self.in_turns && !self.ready.is_empty();
+        self.in_turns |= is_new;
+        is_new
+    }
+
     pub(super) fn new(polls: bool) -> Self {
         Self {
             polls,

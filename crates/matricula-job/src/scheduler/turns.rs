@@ -11,8 +11,11 @@ impl Scheduler {
     pub(super) fn list(&mut self, key: LaneKey, line: Line) {
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.ready.push_back(line);
+            if lane.takes_a_turn() {
+                let polls = lane.polls;
+                self.stand_among_turns(key, polls);
+            }
         }
-        self.take_turns(key);
     }
 
     /// The same, before all others: it had its turn, and the server sent it back.
@@ -49,15 +52,18 @@ impl Scheduler {
     }
 
     fn take_turns(&mut self, key: LaneKey) {
-        let Some(lane) = self.lanes.get_mut(key) else {
-            return;
-        };
-        if !lane.in_turns && !lane.ready.is_empty() {
-            lane.in_turns = true;
-            match lane.polls {
-                true => self.poll_turns.push_back(key),
-                false => self.turns.push_back(key),
-            }
+        if let Some(lane) = self.lanes.get_mut(key)
+            && lane.takes_a_turn()
+        {
+            let polls = lane.polls;
+            self.stand_among_turns(key, polls);
+        }
+    }
+
+    pub(super) fn stand_among_turns(&mut self, key: LaneKey, polls: bool) {
+        match polls {
+            true => self.poll_turns.push_back(key),
+            false => self.turns.push_back(key),
         }
     }
 
@@ -223,11 +229,6 @@ impl Scheduler {
             }
         }
         self.send_what_may_go(turn);
-    }
-
-    /// The lane may have room again: its probe has come back.
-    pub(super) fn look_again(&mut self, key: LaneKey) {
-        self.take_turns(key);
     }
 
     pub(super) fn go_online(&mut self, online: bool, turn: &mut Turn) {
