@@ -2,18 +2,13 @@
 
 use std::{env, fmt, sync::OnceLock};
 
-use matricula_job::{TransportError, TransportKind};
+use matricula_job::TransportError;
 use rustls::RootCertStore;
 use ureq::{Agent, Proxy, ProxyProtocol, config::Config};
 use url::Url;
 
 use super::connect::{self, Later};
-use crate::{
-    Options,
-    address::is_near,
-    failure::{refused, unsendable},
-    tls,
-};
+use crate::{Options, address::is_near, failure::unsendable, tls};
 
 type Cell = OnceLock<Result<Agent, TransportError>>;
 
@@ -99,20 +94,22 @@ fn proxy(scheme: &str) -> Result<Option<Proxy>, TransportError> {
     };
     // The address is not repeated: it may hold a password.
     let unusable = |what: &str| {
-        let message = format!("the proxy in {name} {what}: name one for http, or none");
-        refused(TransportKind::Connect, message)
+        unsendable(format!(
+            "the proxy in {name} {what}: name one for http, or none"
+        ))
     };
     let proxy = Proxy::new(&address).map_err(|_| unusable("is no address"))?;
     if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
         return Err(unusable("is of a kind that is not spoken here"));
     }
-    except(&proxy)
+    let exceptions = env::var("no_proxy").or_else(|_| env::var("NO_PROXY"));
+    except(&proxy, &exceptions.unwrap_or_default())
         .map(Some)
         .map_err(|_| unusable("is no address"))
 }
 
-/// The same proxy, and not for the servers that the environment excepts.
-fn except(proxy: &Proxy) -> Result<Proxy, ureq::Error> {
+/// The same proxy, and not for these servers and what is below their names.
+fn except(proxy: &Proxy, exceptions: &str) -> Result<Proxy, ureq::Error> {
     let mut builder = Proxy::builder(proxy.protocol())
         .host(proxy.host())
         .port(proxy.port());
@@ -122,9 +119,50 @@ fn except(proxy: &Proxy) -> Result<Proxy, ureq::Error> {
     if let Some(password) = proxy.password() {
         builder = builder.password(password);
     }
-    let exceptions = env::var("no_proxy").or_else(|_| env::var("NO_PROXY"));
-    for exception in exceptions.unwrap_or_default().split(',') {
-        builder = builder.no_proxy(exception.trim());
+    for exception in exceptions.split(',').map(str::trim) {
+        let name = exception.trim_start_matches('.');
+        builder = match name {
+            "" => builder,
+            "*" => builder.no_proxy(name),
+            _ => builder.no_proxy(name).no_proxy(&format!(".{name}")),
+        };
     }
     builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_excepted(exceptions: &str, host: &str) -> bool {
+        let proxy = Proxy::new("http://alice:wordpass@proxy.example:3128").unwrap();
+        let proxy = except(&proxy, exceptions).unwrap();
+        assert_eq!((proxy.host(), proxy.port()), ("proxy.example", 3128));
+        assert_eq!(proxy.username(), Some("alice"));
+        assert_eq!(proxy.password(), Some("wordpass"));
+        proxy.is_no_proxy(&format!("https://{host}/a").parse().unwrap())
+    }
+
+    #[test]
+    fn a_proxy_is_not_for_what_the_environment_excepts() {
+        for (exceptions, host) in [
+            ("a.example", "a.example"),
+            ("a.example", "matrix.a.example"),
+            (".a.example", "a.example"),
+            ("b.example, a.example", "matrix.a.example"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("*", "a.example"),
+        ] {
+            assert!(is_excepted(exceptions, host), "{exceptions}: {host}");
+        }
+        for (exceptions, host) in [
+            ("", "a.example"),
+            (",", "a.example"),
+            ("a.example", "aa.example"),
+            ("matrix.a.example", "a.example"),
+            ("a.example", "a.example.org"),
+        ] {
+            assert!(!is_excepted(exceptions, host), "{exceptions}: {host}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ mod encryption;
 mod failures;
 mod files;
 mod hostile;
-mod processes;
+pub(super) mod processes;
 mod redirects;
 mod requests;
 mod resuming;

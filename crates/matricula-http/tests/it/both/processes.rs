@@ -16,7 +16,7 @@ use crate::{
 const URL: &str = "MATRICULA_TEST_URL";
 
 /// Asks with a token in a process with this environment: the status, or the error.
-fn ask(url: &ServerUrl, environment: &[(&str, &str)]) -> String {
+pub(crate) fn ask(url: &ServerUrl, environment: &[(&str, &str)]) -> String {
     let output = Command::new(env::current_exe().unwrap())
         .args([&*asking(), "--exact", "--nocapture"])
         .env_clear()

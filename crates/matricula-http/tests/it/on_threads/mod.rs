@@ -5,6 +5,7 @@ mod both;
 mod connections;
 mod durable;
 mod idle;
+mod proxies;
 mod queues;
 
 use matricula_http::blocking::Runner;

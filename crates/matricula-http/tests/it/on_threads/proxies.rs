@@ -1,0 +1,21 @@
+//! A proxy that cannot be used is not passed by: whoever names one may rely on it.
+
+use super::both::processes::ask;
+
+#[test]
+fn a_proxy_of_another_kind_or_none_at_all_is_refused() {
+    for proxy in [
+        "socks5://127.0.0.1:1",
+        "socks5h://127.0.0.1:1",
+        "ftp://a",
+        "::",
+    ] {
+        for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+            let server = "https://matrix.example.org".parse().unwrap();
+            let said = ask(&server, &[(name, proxy)]);
+            let start = format!("Request No the proxy in {name} is ");
+            assert!(said.starts_with(&start), "{proxy}: {said}");
+            assert!(!said.contains(proxy), "{said}");
+        }
+    }
+}
