@@ -200,6 +200,26 @@ fn a_port_that_does_not_speak_tls_is_called_so() {
 }
 
 #[test]
+fn an_answer_that_ends_with_its_connection_is_cut_unless_tls_says_that_it_ends() {
+    use std::io::{Read, Write};
+    let certificate = Certificate::of("127.0.0.1");
+    let config = certificate.server();
+    let server = Server::raw("https", move |mut stream| {
+        let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut secured = rustls::Stream::new(&mut tls, &mut stream);
+        let _ = secured.read(&mut [0; 4096]);
+        let _ = secured.write_all(b"HTTP/1.1 200 OK\r\n\r\n{}");
+        let _ = secured.flush();
+        false
+    });
+    let said = ask(&server.url, &certificate.trusted());
+    assert!(
+        said.starts_with(&format!("Cut Maybe {}: ", server.url)),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_port_that_hangs_up_on_tls_got_nothing() {
     let certificate = Certificate::of("127.0.0.1");
     let server = Server::raw("https", |_| false);
