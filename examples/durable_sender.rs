@@ -60,6 +60,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let handle = runner.submit(job).await?;
         println!("kept {name}");
         sending.spawn(see_to_its_end(runner.clone(), handle));
+        // Those that have ended are not to be held for ever.
+        while sending.try_join_next().is_some() {}
     }
     while sending.join_next().await.is_some() {}
     Ok(())

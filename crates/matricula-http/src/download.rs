@@ -30,12 +30,25 @@ pub(crate) struct Before {
 
 impl Before {
     /// What an earlier attempt left of this job's file, if it can be gone on with.
-    pub(crate) fn of(job: &Job, files: &dyn FileSource) -> Option<Self> {
+    ///
+    /// # Errors
+    /// Where another is being written there.
+    pub(crate) fn of(job: &Job, files: &dyn FileSource) -> Result<Option<Self>, TransportError> {
         let ReturnType::File(file) = job.return_type() else {
-            return None;
+            return Ok(None);
         };
-        // What cannot be read is begun anew.
-        let Begun { file, length, note } = files.begun(file).ok().flatten()?;
+        match files.begun(file) {
+            Ok(begun) => Ok(begun.and_then(|begun| Self::of_the_same(job, begun))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(TransportError {
+                processed: Processed::No,
+                ..busy(file, &error)
+            }),
+            // What cannot be read is begun anew.
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn of_the_same(job: &Job, Begun { file, length, note }: Begun) -> Option<Self> {
         let tag = note.strip_prefix(&name_of(job))?;
         let tag = HeaderValue::from_str(tag).ok()?;
         (length > 0 && job.request_method() == Method::Get).then_some(Self { file, length, tag })
@@ -49,20 +62,18 @@ impl Before {
         }
     }
 
-    /// Whether the answer is the rest that was asked for.
-    fn goes_on_with(&self, headers: &HeaderMap) -> bool {
-        let range = headers.get(CONTENT_RANGE).and_then(|it| it.to_str().ok());
-        let range = range.and_then(|range| range.strip_prefix("bytes "));
-        let Some((start, rest)) = range.and_then(|range| range.split_once('-')) else {
-            return false;
-        };
+    /// How long the whole is, where the answer is the rest that was asked for, or the next part of it.
+    fn goes_on_with(&self, headers: &HeaderMap) -> Option<u64> {
+        let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+        let (part, total) = range.strip_prefix("bytes ")?.split_once('/')?;
+        let (start, end) = part.split_once('-')?;
+        let end = end.parse::<u64>().ok()?.checked_add(1)?;
         // One that is compressed on the way is not counted in the file's bytes, and has no length here.
-        let (Some((end, _)), Some(length)) = (rest.split_once('/'), length_of(headers)) else {
-            return false;
-        };
-        let same = headers.get(ETAG).is_none_or(|tag| *tag == self.tag);
-        let end = end.parse::<u64>().ok().and_then(|end| end.checked_add(1));
-        same && start.parse() == Ok(self.length) && end == self.length.checked_add(length)
+        let length = length_of(headers)?;
+        let total = total.parse().ok().filter(|total| end <= *total)?;
+        let is_next =
+            start.parse() == Ok(self.length) && self.length.checked_add(length) == Some(end);
+        (is_next && headers.get(ETAG) == Some(&self.tag)).then_some(total)
     }
 }
 
@@ -87,6 +98,8 @@ pub(crate) struct Download<'a> {
     total: Option<u64>,
     /// What came stays, to be gone on with.
     stays: bool,
+    /// Open for as long as nobody else is to write there; none where nothing is written yet.
+    open: Option<File>,
 }
 
 impl<'a> Download<'a> {
@@ -105,23 +118,42 @@ impl<'a> Download<'a> {
             done: 0,
             total: length_of(headers),
             stays: false,
+            open: None,
         };
         if status == StatusCode::PARTIAL_CONTENT {
-            let before = before.filter(|before| before.goes_on_with(headers));
-            let before = before.ok_or_else(|| not_the_rest(url))?;
+            let total = before
+                .as_ref()
+                .and_then(|before| before.goes_on_with(headers));
+            let (Some(before), Some(total)) = (before, total) else {
+                return Err(not_the_rest(url));
+            };
             download.done = before.length;
-            download.total = download.total.map(|rest| rest + before.length);
+            download.total = Some(total);
             download.stays = true;
+            download.hold(&before.file)?;
             return Ok((download, before.file));
         }
         drop(before);
-        let created = files.create(file);
-        let created = created.map_err(|error| unwritten(file, &error))?;
+        let created = files.create(file).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                // What is there is another's.
+                download.stays = true;
+                busy(file, &error)
+            }
+            _ => unwritten(file, &error),
+        })?;
+        download.hold(&created)?;
         if let Some(note) = note_of(job, headers) {
             let noted = files.note(file, &note);
             download.stays = noted.map_err(|error| unwritten(file, &error))?;
         }
         Ok((download, created))
+    }
+
+    fn hold(&mut self, file: &File) -> Result<(), TransportError> {
+        let open = file.try_clone();
+        self.open = Some(open.map_err(|error| self.unwritten(&error))?);
+        Ok(())
     }
 
     /// So many bytes more have come.
@@ -147,10 +179,27 @@ impl<'a> Download<'a> {
     }
 
     /// The answer has come whole.
-    pub(crate) fn keep(mut self) -> Result<(), TransportError> {
+    pub(crate) fn keep(mut self, url: &Url) -> Result<(), TransportError> {
+        if self.total.is_some_and(|total| self.done < total) {
+            // The next attempt asks for what is left.
+            return Err(cut(format!("{} sent the file in parts", host_of(url))));
+        }
+        if self.is_mixed_up() {
+            let other = io::Error::other("something else was written into it meanwhile");
+            return Err(self.unwritten(&other));
+        }
         let kept = self.files.keep(self.file);
         self.stays = kept.is_ok();
         kept.map_err(|error| unwritten(self.file, &error))
+    }
+
+    /// Whether there is more or less in the file than came.
+    fn is_mixed_up(&self) -> bool {
+        let found = self.open.as_ref().map(File::metadata);
+        let Some(Ok(found)) = found else {
+            return false;
+        };
+        found.is_file() && found.len() != self.done
     }
 }
 
@@ -171,12 +220,21 @@ fn note_of(job: &Job, headers: &HeaderMap) -> Option<String> {
 }
 
 fn not_the_rest(url: &Url) -> TransportError {
+    cut(format!(
+        "{} sent another part of the file than was asked for",
+        host_of(url)
+    ))
+}
+
+fn busy(file: &FileDesc, error: &io::Error) -> TransportError {
+    cut(unwritten(file, error).message)
+}
+
+/// What may go better the next time.
+fn cut(message: String) -> TransportError {
     TransportError {
         kind: TransportKind::Cut,
         processed: Processed::Maybe,
-        message: format!(
-            "{} sent another part of the file than was asked for",
-            host_of(url)
-        ),
+        message,
     }
 }

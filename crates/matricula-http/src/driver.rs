@@ -148,8 +148,11 @@ impl Driver {
     /// Hands in a job; what happens to it comes through the channel, its end last.
     pub(crate) fn submit(self: &Arc<Self>, job: Job) -> Result<(Ticket, Told), SubmitError> {
         let (teller, told) = told::line();
-        let (ticket, effects) = self.lock().core.submit(job, to(teller))?;
-        self.carry_out(effects);
+        let mut state = self.lock();
+        let (ticket, effects) = state.core.submit(job, to(teller))?;
+        state.note(effects);
+        drop(state);
+        self.go_on();
         Ok((ticket, told))
     }
 
@@ -161,17 +164,11 @@ impl Driver {
 
     /// Takes an input, and carries out what follows from it.
     pub(crate) fn input(self: &Arc<Self>, input: Input) {
-        let effects = self.lock().core.step(input);
-        self.carry_out(effects);
+        self.lock().step(input);
+        self.go_on();
     }
 
-    fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
-        if !effects.is_empty() {
-            let mut state = self.lock();
-            for effect in effects {
-                state.note(effect);
-            }
-        }
+    fn go_on(self: &Arc<Self>) {
         // Without a runtime it waits for the next one that comes along.
         if let Ok(runtime) = runtime::Handle::try_current() {
             self.write_on(&runtime);
@@ -201,8 +198,11 @@ impl Driver {
             }
             None => Ok(()),
         };
-        let effects = self.lock().core.written(result);
-        self.carry_out(effects);
+        let mut state = self.lock();
+        let effects = state.core.written(result);
+        state.note(effects);
+        drop(state);
+        self.go_on();
         self.moved.notify_waiters();
     }
 
@@ -232,10 +232,8 @@ impl Driver {
     }
 
     fn send_on(self: &Arc<Self>, runtime: &runtime::Handle) {
-        let unsent = std::mem::take(&mut self.lock().unsent);
-        for (id, job) in unsent {
-            let (give_up, given_up) = oneshot::channel();
-            self.lock().on_the_wire.insert(id, give_up);
+        let unsent = self.lock().take_unsent();
+        for (id, job, given_up) in unsent {
             let sending = Sending {
                 driver: Arc::clone(self),
                 id,
@@ -254,11 +252,8 @@ impl Driver {
         for credential in refused {
             let (driver, renewing) = (Arc::clone(self), renew(credential.clone()));
             runtime.spawn(async move {
-                driver.input(if renewing.await {
-                    Input::CredentialReady(credential)
-                } else {
-                    Input::CredentialRefused(credential)
-                });
+                let asked = Asked { driver, credential };
+                asked.answer(renewing.await);
             });
         }
     }
@@ -286,8 +281,10 @@ impl Driver {
 
     /// Waits until nothing is on the wire any more, and all that was said is durable.
     pub(crate) async fn quiet(&self) {
-        self.until(|state| state.on_the_wire.is_empty() && state.core.is_written())
-            .await;
+        self.until(|state| {
+            state.unsent.is_empty() && state.on_the_wire.is_empty() && state.core.is_written()
+        })
+        .await;
     }
 
     async fn until(&self, is_so: impl Fn(&State) -> bool) {
@@ -316,15 +313,61 @@ fn to(teller: Teller) -> Watcher {
 }
 
 impl State {
-    fn note(&mut self, effect: Effect) {
-        match effect {
-            Effect::Send(id, job) => self.unsent.push((id, job)),
-            Effect::CallBack(id) => {
-                self.unsent.retain(|(unsent, _)| *unsent != id);
-                self.on_the_wire.remove(&id);
+    fn step(&mut self, input: Input) {
+        let effects = self.core.step(input);
+        self.note(effects);
+    }
+
+    /// Before the lock is given up that they were found under: what calls a request back must not
+    /// come before the request.
+    fn note(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send(id, job) => self.unsent.push((id, job)),
+                Effect::CallBack(id) => {
+                    self.unsent.retain(|(unsent, _)| *unsent != id);
+                    self.on_the_wire.remove(&id);
+                }
+                Effect::NeedCredential(credential) => self.refused.push(credential),
+                _ => {}
             }
-            Effect::NeedCredential(credential) => self.refused.push(credential),
-            _ => {}
+        }
+    }
+
+    /// What is to be sent, which counts as on the wire from now on; each with what tells that it is
+    /// called back.
+    fn take_unsent(&mut self) -> Vec<(EffectId, Arc<Job>, oneshot::Receiver<()>)> {
+        let unsent = std::mem::take(&mut self.unsent);
+        let on_its_way = |(id, job)| {
+            let (give_up, given_up) = oneshot::channel();
+            self.on_the_wire.insert(id, give_up);
+            (id, job, given_up)
+        };
+        unsent.into_iter().map(on_its_way).collect()
+    }
+}
+
+/// A token that was asked for. Where the asking panics, there is none.
+struct Asked {
+    driver: Arc<Driver>,
+    credential: CredentialRef,
+}
+
+impl Asked {
+    fn answer(self, is_there: bool) {
+        self.driver.input(match is_there {
+            true => Input::CredentialReady(self.credential.clone()),
+            false => Input::CredentialRefused(self.credential.clone()),
+        });
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        // Where the runtime ends instead, another program may get it.
+        if std::thread::panicking() {
+            let refused = Input::CredentialRefused(self.credential.clone());
+            self.driver.input(refused);
         }
     }
 }
@@ -362,8 +405,11 @@ impl Sending {
             }
         };
         self.is_over = true;
-        self.driver.lock().on_the_wire.remove(&self.id);
-        self.driver.input(Input::Answer(self.id, answer));
+        let mut state = self.driver.lock();
+        state.on_the_wire.remove(&self.id);
+        state.step(Input::Answer(self.id, answer));
+        drop(state);
+        self.driver.go_on();
         self.driver.moved.notify_waiters();
     }
 }
@@ -382,9 +428,7 @@ impl Drop for Sending {
         let mut state = self.driver.lock();
         state.on_the_wire.remove(&self.id);
         // Nothing more is sent or written on a runtime that ends.
-        for effect in state.core.step(Input::Answer(self.id, answer)) {
-            state.note(effect);
-        }
+        state.step(Input::Answer(self.id, answer));
         state.timer = None;
         drop(state);
         self.driver.moved.notify_waiters();

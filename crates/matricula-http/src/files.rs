@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
@@ -22,7 +22,8 @@ pub trait FileSource: fmt::Debug + Send + Sync {
     /// Begins a file that an answer is written to. What was there before stays until [`keep`].
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Where it cannot be written. [`WouldBlock`](io::ErrorKind::WouldBlock) says that another is being
+    /// written there: it is tried again.
     ///
     /// [`keep`]: FileSource::keep
     fn create(&self, file: &FileDesc) -> io::Result<File>;
@@ -92,6 +93,18 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     path.into()
 }
 
+/// Keeps others away from what is being written, for as long as it is open.
+fn lock(part: &File) -> io::Result<()> {
+    match part.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "another download is being written there",
+        )),
+        // Where the file system knows no locks, there is nobody to keep away.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
 /// A name in a directory is durable once the directory is.
 fn sync_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
@@ -114,14 +127,26 @@ impl FileSource for Disk {
     }
 
     fn create(&self, file: &FileDesc) -> io::Result<File> {
+        let mut part = File::options();
+        let part = part.write(true).create(true).truncate(false);
+        let part = part.open(Self::part(file))?;
+        lock(&part)?;
         // First: a note must not stand beside what it was not written for.
         remove(&Self::part_note(file))?;
-        File::create(Self::part(file))
+        part.set_len(0)?;
+        // Whoever may not read the old file may not read the new one.
+        if let Ok(old) = fs::metadata(&file.path)
+            && old.is_file()
+            && !old.permissions().readonly()
+        {
+            part.set_permissions(old.permissions())?;
+        }
+        Ok(part)
     }
 
     fn keep(&self, file: &FileDesc) -> io::Result<()> {
         let part = Self::part(file);
-        File::open(&part)?.sync_all()?;
+        File::options().append(true).open(&part)?.sync_all()?;
         fs::rename(part, &file.path)?;
         remove(&Self::part_note(file))?;
         sync_directory_of(&file.path)
@@ -139,13 +164,21 @@ impl FileSource for Disk {
     }
 
     fn begun(&self, file: &FileDesc) -> io::Result<Option<Begun>> {
+        let part = match File::options().append(true).open(Self::part(file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            part => part?,
+        };
+        lock(&part)?;
         let note = match fs::read_to_string(Self::part_note(file)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             note => note?,
         };
-        let file = File::options().append(true).open(Self::part(file))?;
-        let length = file.metadata()?.len();
-        Ok(Some(Begun { file, length, note }))
+        let length = part.metadata()?.len();
+        Ok(Some(Begun {
+            file: part,
+            length,
+            note,
+        }))
     }
 }
 

@@ -73,7 +73,10 @@ impl Core {
     /// Lets a watcher hear what happens to a job; none where it has ended.
     pub(crate) fn watch(&mut self, ticket: Ticket, watcher: Watcher) -> Option<()> {
         self.scheduler.job(ticket)?;
-        self.watchers.entry(ticket).or_default().push(watcher);
+        // Where nothing goes on, there is nothing to hear.
+        if self.broken.is_none() {
+            self.watchers.entry(ticket).or_default().push(watcher);
+        }
         Some(())
     }
 
@@ -133,6 +136,7 @@ impl Core {
                 self.broken = Some(error);
                 self.wake_at = None;
                 self.watchers.clear();
+                self.listeners.clear();
                 Vec::new()
             }
         }

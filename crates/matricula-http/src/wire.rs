@@ -64,11 +64,12 @@ impl Wire {
     async fn exchange(&self, job: &Job, token: Option<Secret>) -> Result<Response, TransportError> {
         let mut url = url_of(job)?;
         let mut own = Own::of(job, token.as_ref());
-        let mut before = Before::of(job, &*self.files);
+        let mut before = Before::of(job, &*self.files)?;
         // A runtime of one thread hears of nothing while its thread waits for a person. Here it hears
         // which connections were closed meanwhile: a request on one of those would end in doubt.
         tokio::task::yield_now().await;
-        for _ in 0..=self.options.redirects {
+        let mut followed = 0;
+        loop {
             let (client, request) = self.request(job, url.clone(), own, before.as_ref())?;
             let answer = client
                 .execute(request)
@@ -84,7 +85,13 @@ impl Wire {
             );
             let head = (answer.status(), answer.headers());
             match redirect::follow(job, token.as_ref(), &url, head)? {
-                Some(next) => (url, own) = (next, Own::default()),
+                Some(next) => {
+                    (url, own) = (next, Own::default());
+                    followed += 1;
+                    if followed > self.options.redirects {
+                        return Err(redirect::too_many(&url, self.options.redirects));
+                    }
+                }
                 // What came before is longer than what the server has now.
                 None if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE
                     && before.is_some() =>
@@ -94,7 +101,6 @@ impl Wire {
                 None => return self.read(job, &url, answer, before).await,
             }
         }
-        Err(redirect::too_many(&url, self.options.redirects))
     }
 
     fn request(
@@ -177,10 +183,13 @@ impl Wire {
             let piece = self.piece(job, url, &mut answer).await;
             // What has come is in the file also where nothing more comes.
             let Ok(Some(piece)) = &piece else {
-                let flushed = writer.flush().await;
+                let flushed = match &piece {
+                    Ok(_) => writer.sync_all().await,
+                    Err(_) => writer.flush().await,
+                };
                 piece?;
                 flushed.map_err(|error| download.unwritten(&error))?;
-                return download.keep();
+                return download.keep(url);
             };
             download.came(piece.len(), url, &self.options)?;
             let written = writer.write_all(piece).await;

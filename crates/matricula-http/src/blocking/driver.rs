@@ -135,8 +135,11 @@ impl Driver {
         job: Job,
     ) -> Result<(Ticket, mpsc::Receiver<Event>), SubmitError> {
         let (tell, told) = mpsc::channel();
-        let (ticket, effects) = self.lock().core.submit(job, to(tell))?;
-        self.carry_out(effects);
+        let mut state = self.lock();
+        let (ticket, effects) = state.core.submit(job, to(tell))?;
+        state.note(effects);
+        drop(state);
+        self.carry_on();
         Ok((ticket, told))
     }
 
@@ -148,12 +151,11 @@ impl Driver {
 
     /// Takes an input, and carries out what follows from it.
     pub(crate) fn input(self: &Arc<Self>, input: Input) {
-        let effects = self.lock().core.step(input);
-        self.carry_out(effects);
+        self.lock().step(input);
+        self.carry_on();
     }
 
-    fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
-        self.note(effects);
+    fn carry_on(self: &Arc<Self>) {
         self.write();
         self.go_on();
     }
@@ -163,16 +165,6 @@ impl Driver {
         self.send();
         self.renew();
         self.set_alarm();
-    }
-
-    fn note(&self, effects: Vec<Effect>) {
-        if effects.is_empty() {
-            return;
-        }
-        let mut state = self.lock();
-        for effect in effects {
-            state.note(effect);
-        }
     }
 
     /// Writes what is to be written, on this thread. What came in meanwhile is the next one's: whoever
@@ -200,8 +192,10 @@ impl Driver {
             return false;
         };
         let result = self.commit(&patch);
-        let effects = self.lock().core.written(result);
-        self.note(effects);
+        let mut state = self.lock();
+        let effects = state.core.written(result);
+        state.note(effects);
+        drop(state);
         self.moved.notify_all();
         true
     }
@@ -263,13 +257,18 @@ impl Driver {
         }
     }
 
+    /// Whether nobody has called it back.
+    fn is_wanted(&self, id: EffectId) -> bool {
+        self.lock().on_the_wire.contains(&id)
+    }
+
     fn ask(&self, id: EffectId, job: &Job) -> Answer {
-        if !self.lock().on_the_wire.contains(&id) {
+        if !self.is_wanted(id) {
             let message = "called back before it was sent".to_owned();
             return Answer::Failed(refused(TransportKind::Request, message));
         }
         match self.credentials.token_of(job) {
-            Ok(token) => self.wire.send(job, token),
+            Ok(token) => self.wire.send(job, token, &|| self.is_wanted(id)),
             Err(error) => Answer::Failed(error),
         }
     }
@@ -278,10 +277,7 @@ impl Driver {
     fn answered(&self, id: EffectId, answer: Answer) {
         let mut state = self.lock();
         if state.on_the_wire.remove(&id) {
-            let effects = state.core.step(Input::Answer(id, answer));
-            for effect in effects {
-                state.note(effect);
-            }
+            state.step(Input::Answer(id, answer));
         } else {
             state.lost.remove(&id);
         }
@@ -297,10 +293,12 @@ impl Driver {
         for credential in refused {
             let (driver, renew, asked) = (Arc::clone(self), Arc::clone(renew), credential.clone());
             let started = self.threads.spawn(move || {
-                driver.input(if renew(asked.clone()) {
-                    Input::CredentialReady(asked)
-                } else {
-                    Input::CredentialRefused(asked)
+                let answer = Asked(&driver, &asked);
+                let is_there = renew(asked.clone());
+                std::mem::forget(answer);
+                driver.input(match is_there {
+                    true => Input::CredentialReady(asked),
+                    false => Input::CredentialRefused(asked),
                 });
             });
             if let Err(error) = started {
@@ -329,7 +327,9 @@ impl Driver {
     /// that did it have let go of the store.
     pub(crate) fn quiet(&self, time: Duration) {
         let end = Instant::now() + time;
-        let is_busy = |state: &mut State| !state.on_the_wire.is_empty() || !state.core.is_written();
+        let is_busy = |state: &mut State| {
+            !(state.unsent.is_empty() && state.on_the_wire.is_empty() && state.core.is_written())
+        };
         let waited = self.moved.wait_timeout_while(self.lock(), time, is_busy);
         let lost = waited.unwrap_or_else(PoisonError::into_inner).0.lost.len();
         let left = end.saturating_duration_since(Instant::now());
@@ -352,18 +352,36 @@ fn to(tell: mpsc::Sender<Event>) -> Watcher {
 }
 
 impl State {
-    fn note(&mut self, effect: Effect) {
-        match effect {
-            Effect::Send(id, job) => self.unsent.push_back((id, job)),
-            Effect::CallBack(id) => {
-                self.unsent.retain(|(unsent, _)| *unsent != id);
-                if self.on_the_wire.remove(&id) {
-                    self.lost.insert(id);
+    fn step(&mut self, input: Input) {
+        let effects = self.core.step(input);
+        self.note(effects);
+    }
+
+    /// Before the lock is given up that they were found under: what calls a request back must not
+    /// come before the request.
+    fn note(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send(id, job) => self.unsent.push_back((id, job)),
+                Effect::CallBack(id) => {
+                    self.unsent.retain(|(unsent, _)| *unsent != id);
+                    if self.on_the_wire.remove(&id) {
+                        self.lost.insert(id);
+                    }
                 }
+                Effect::NeedCredential(credential) => self.refused.push(credential),
+                _ => {}
             }
-            Effect::NeedCredential(credential) => self.refused.push(credential),
-            _ => {}
         }
+    }
+}
+
+/// A token that is asked for: where the asking panics, there is none.
+struct Asked<'a>(&'a Arc<Driver>, &'a CredentialRef);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.input(Input::CredentialRefused(self.1.clone()));
     }
 }
 
@@ -382,7 +400,7 @@ impl Drop for Sending<'_> {
             message: "the request's thread broke down before the answer came".to_owned(),
         });
         self.driver.answered(self.id, answer);
-        self.driver.carry_out(Vec::new());
+        self.driver.carry_on();
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_LENGTH, response::Parts};
 use matricula_job::{
     Answer, Body, FileDesc, Job, Method, Response, ReturnType, Secret, TransportError,
+    TransportKind,
 };
 use ureq::{Agent, Error, RequestBuilder, SendBody, typestate::WithBody};
 use url::Url;
@@ -18,7 +19,7 @@ use crate::{
     Options,
     address::{check_encryption, host_of, path_of, url_of},
     download::{Before, Download},
-    failure::{too_long, unreadable},
+    failure::{refused, too_long, unreadable},
     files::{Disk, FileSource, PIECE, has_become_shorter},
     head::{self, Own, text_or_bytes},
     progress::{Listener, Upload},
@@ -54,8 +55,14 @@ impl Wire {
         self
     }
 
-    pub(crate) fn send(&self, job: &Job, token: Option<Secret>) -> Answer {
-        match self.exchange(job, token) {
+    /// `is_wanted` is asked between the pieces of a file: one that nobody wants any more ends there.
+    pub(crate) fn send(
+        &self,
+        job: &Job,
+        token: Option<Secret>,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Answer {
+        match self.exchange(job, token, is_wanted) {
             Ok(response) => Answer::Response(response),
             Err(error) => {
                 tracing::debug!(job = job.job_id(), %error, "no answer");
@@ -64,11 +71,17 @@ impl Wire {
         }
     }
 
-    fn exchange(&self, job: &Job, token: Option<Secret>) -> Result<Response, TransportError> {
+    fn exchange(
+        &self,
+        job: &Job,
+        token: Option<Secret>,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Response, TransportError> {
         let mut url = url_of(job)?;
         let mut own = Own::of(job, token.as_ref());
-        let mut before = Before::of(job, &*self.files);
-        for _ in 0..=self.options.redirects {
+        let mut before = Before::of(job, &*self.files)?;
+        let mut followed = 0;
+        loop {
             let answer = self.ask(job, &url, own, before.as_ref())?;
             tracing::debug!(
                 job = job.job_id(),
@@ -80,17 +93,22 @@ impl Wire {
             );
             let head = (answer.status(), answer.headers());
             match redirect::follow(job, token.as_ref(), &url, head)? {
-                Some(next) => (url, own) = (next, Own::default()),
+                Some(next) => {
+                    (url, own) = (next, Own::default());
+                    followed += 1;
+                    if followed > self.options.redirects {
+                        return Err(redirect::too_many(&url, self.options.redirects));
+                    }
+                }
                 // What came before is longer than what the server has now.
                 None if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE
                     && before.is_some() =>
                 {
                     before = None;
                 }
-                None => return self.read(job, &url, answer, before),
+                None => return self.read(job, &url, (answer, is_wanted), before),
             }
         }
-        Err(redirect::too_many(&url, self.options.redirects))
     }
 
     fn ask(
@@ -150,7 +168,7 @@ impl Wire {
         &self,
         job: &Job,
         url: &Url,
-        answer: http::Response<ureq::Body>,
+        (answer, is_wanted): (http::Response<ureq::Body>, &dyn Fn() -> bool),
         before: Option<Before>,
     ) -> Result<Response, TransportError> {
         let (mut head, body) = answer.into_parts();
@@ -159,7 +177,7 @@ impl Wire {
         let body = match job.return_type() {
             // What went wrong is told in JSON, and is no content of a file.
             ReturnType::File(file) if head.status.is_success() => {
-                self.write_to(file, job, url, (&head, &mut reader), before)?;
+                self.write_to(file, job, url, (&head, &mut reader, is_wanted), before)?;
                 // In pieces or not: it is whole now.
                 head.status = StatusCode::OK;
                 Body::File(file.clone())
@@ -194,7 +212,7 @@ impl Wire {
         file: &FileDesc,
         job: &Job,
         url: &Url,
-        (head, reader): (&Parts, &mut dyn Read),
+        (head, reader, is_wanted): (&Parts, &mut dyn Read, &dyn Fn() -> bool),
         before: Option<Before>,
     ) -> Result<(), TransportError> {
         let to = (&*self.files, &self.listener);
@@ -210,11 +228,14 @@ impl Wire {
             let Some(read) = piece.get(..read).filter(|read| !read.is_empty()) else {
                 break;
             };
+            if !is_wanted() {
+                return Err(refused(TransportKind::Cut, "called back".to_owned()));
+            }
             download.came(read.len(), url, &self.options)?;
             let written = file.write_all(read);
             written.map_err(|error| download.unwritten(&error))?;
         }
-        download.keep()
+        download.keep(url)
     }
 
     fn failure(&self, job: &Job, url: &Url, error: Error) -> TransportError {

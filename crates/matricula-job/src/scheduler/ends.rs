@@ -120,6 +120,10 @@ impl Scheduler {
         let Some(key) = entry.queue.filter(|_| holds) else {
             return self.end(ticket, outcome, turn);
         };
+        let job = entry.job.clone();
+        if !matches!(outcome, Outcome::InDoubt(_)) {
+            self.keep_unsent(ticket, &job, turn);
+        }
         if let Some(entry) = self.jobs.get_mut(ticket.0) {
             entry.state = State::Held;
         }

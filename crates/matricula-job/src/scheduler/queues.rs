@@ -69,8 +69,12 @@ impl Scheduler {
             return;
         };
         if queue.is_idle() {
+            let listed = queue.listed;
             self.queue_keys.remove(&queue.id);
             self.queues.remove(key);
+            if let Some(lane) = listed {
+                self.pass_over(lane);
+            }
         } else {
             self.list_queue(key);
         }

@@ -300,6 +300,22 @@ fn what_may_have_been_processed_is_not_told_as_untouched() {
     assert!(matches!(outcome(&step), Outcome::InDoubt(_)));
 }
 
+/// What is certain stays certain, whatever ends in between.
+#[test]
+fn a_held_job_that_was_certainly_not_processed_is_so_after_a_restart_too() {
+    let mut program = Program::new();
+    let room = named("a").with_retry(Retry::NotProcessed);
+    program.give(room.with_queue("q", QueuePolicy::Hold));
+    program.answer(failed(TransportKind::Tls, Processed::No));
+    assert!(program.store.keys(tables::SENT).is_empty());
+    program.restart();
+    program.say(Input::Skip("q".to_owned()));
+    let Outcome::Failed(error) = program.store.outcome(1) else {
+        panic!("{:?}", program.store.outcome(1))
+    };
+    assert_eq!(error.processed, Processed::No);
+}
+
 #[test]
 fn what_a_scheduler_did_not_write_is_refused_by_name() {
     for (table, key, value) in [

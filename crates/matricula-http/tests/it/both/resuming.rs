@@ -165,6 +165,14 @@ fn another_part_than_was_asked_for_is_not_taken() {
         of("content-range: bytes 120001-200002/200003"),
         of("content-range: pages 120001-120003/200003"),
         of("content-type: text/plain"),
+        // Longer than it says, of a length that is not told, and of no state that is told.
+        of("content-range: bytes 120001-120003/120002"),
+        of("content-range: bytes 120001-120003/*"),
+        answer(
+            "206 Partial Content",
+            &["content-range: bytes 120001-200002/200003"],
+            &content()[BEFORE..],
+        ),
         answer("206 Partial Content", &other_tag, &content()[BEFORE..]),
     ] {
         let place = Place::new();
@@ -177,6 +185,75 @@ fn another_part_than_was_asked_for_is_not_taken() {
             "and nothing is gone on with"
         );
     }
+}
+
+/// As many as a cache between lets through at once.
+#[test]
+fn a_server_that_sends_the_rest_in_parts_is_asked_for_the_next_one() {
+    let content = content();
+    let part = |from: usize, to: usize| {
+        let range = format!("content-range: bytes {from}-{}/{}", to - 1, content.len());
+        answer(
+            "206 Partial Content",
+            &["etag: \"one\"", &range],
+            &content[from..to],
+        )
+    };
+    let place = Place::new();
+    let server = Server::start([
+        cut(TAG),
+        part(BEFORE, BEFORE + 10),
+        part(BEFORE + 10, content.len()),
+    ]);
+    response(run(&runner_with(options(), 3), place.download(&server)));
+    place.assert_whole();
+    let next = format!("bytes={}-", BEFORE + 10);
+    assert_eq!(ranges(&server)[2].0.as_deref(), Some(&*next));
+}
+
+#[test]
+fn what_is_whole_already_is_fetched_where_no_redirection_is_followed() {
+    let place = Place::new();
+    let mut options = options();
+    options.redirects = 0;
+    let replies = [
+        cut(TAG),
+        answer("416 Range Not Satisfiable", &[], ""),
+        whole(),
+    ];
+    let server = Server::start(replies);
+    response(run(&runner_with(options, 2), place.download(&server)));
+    place.assert_whole();
+}
+
+#[test]
+fn two_do_not_write_into_one_file() {
+    let place = Place::new();
+    // Somebody else is at it.
+    let part = place.dir.path().join("cat.png.part");
+    let other = fs::File::create(&part).unwrap();
+    other.lock().unwrap();
+    let server = Server::start([whole(), whole()]);
+    let failure = error(run(&runner(), place.download(&server)));
+    assert!(failure.message.contains("another download"), "{failure}");
+    assert_eq!(place.names(), ["cat.png.part"], "and it is left alone");
+    drop(other);
+    response(run(&runner(), place.download(&server)));
+    place.assert_whole();
+}
+
+#[cfg(unix)]
+#[test]
+fn who_could_not_read_the_old_file_cannot_read_the_new_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    fs::write(&place.path, "old").unwrap();
+    fs::set_permissions(&place.path, fs::Permissions::from_mode(0o600)).unwrap();
+    let server = Server::start([whole()]);
+    response(run(&runner(), place.download(&server)));
+    place.assert_whole();
+    let mode = fs::metadata(&place.path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
