@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod admin;
 pub(crate) mod bulk;
 mod discover;
+pub(crate) mod media;
 mod method;
 
 use std::{path::PathBuf, time::Duration};
@@ -121,6 +122,9 @@ pub(crate) enum Command {
     /// Where secrets are kept: sealed with a key in the system's keyring, or in a file
     #[command(subcommand)]
     Keyring(accounts::Keyring),
+    /// Upload and download files
+    #[command(subcommand)]
+    Media(media::Media),
     /// Show what a server is and offers
     Discover(Discover),
     /// Make accounts, users and registration tokens on a server that you run

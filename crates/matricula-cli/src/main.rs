@@ -35,9 +35,10 @@ fn run(args: Args, report: &Report) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("no runtime: {error}")))?;
-    // The homeserver is stopped with Ctrl-C, which is then no interruption, and so is a run.
+    // The homeserver is stopped with Ctrl-C, which is then no interruption, and so is a run; a file that
+    // is on its way says how to go on.
     let stops_itself = match &args.command {
-        args::Command::Homeserver(_) => true,
+        args::Command::Homeserver(_) | args::Command::Media(_) => true,
         args::Command::Register(options) => options.bulk.is_wanted(),
         _ => false,
     };

@@ -6,7 +6,10 @@
     reason = "this is where printing is done"
 )]
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -224,6 +227,15 @@ pub(crate) fn shell_word(text: &str) -> String {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// A time for people.
+pub(crate) fn in_words(time: Duration) -> String {
+    match time.as_secs() {
+        0..=99 => format!("{} s", time.as_secs_f64().ceil()),
+        100..=5_999 => format!("{} min", time.as_secs().div_ceil(60)),
+        seconds => format!("{:.1} h", seconds as f64 / 3_600.0),
     }
 }
 

@@ -128,7 +128,11 @@ fn sends<C: Conversation>(conversation: &mut C, input: Input) -> Vec<(Job, Effec
 }
 
 fn body(job: &Job) -> Option<String> {
-    (*job.request_body() != Body::Empty).then(|| job.masked_body())
+    match job.request_body() {
+        Body::Empty => None,
+        Body::File(file) => Some(format!("(the file {})", file.path.display())),
+        _ => Some(job.masked_body()),
+    }
 }
 
 /// The request, secrets masked, for programs.

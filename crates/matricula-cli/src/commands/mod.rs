@@ -11,6 +11,7 @@ mod dry_run;
 mod homeserver;
 mod keyring;
 mod login;
+mod media;
 mod register;
 mod session;
 mod upgrade;
@@ -101,6 +102,7 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
         Command::Whoami(options) => session::who_am_i(&context, options).await,
         Command::Refresh(options) => session::refresh(&context, options).await,
         Command::Account(command) => account::run(&context, command).await,
+        Command::Media(command) => media::run(&context, command).await,
         Command::Discover(options) => discover::run(&context, options).await,
         Command::Admin(options) => admin::run(&context, options).await,
         Command::Api(options) => api::run(&context, options).await,

@@ -324,8 +324,8 @@ fn dry_run_prints_the_request_and_sends_nothing() {
         (
             format!("{upload} {server}"),
             format!(
-                "POST {server}/_matrix/media/v3/upload?filename=a.png File(\"picture\")\n\
-                 Authorization: Bearer ***\nContent-Type: image/png\nthe body is picture\n"
+                "POST {server}/_matrix/media/v3/upload?filename=a.png (the file picture)\n\
+                 Authorization: Bearer ***\nContent-Type: image/png\n"
             ),
         ),
     ] {

@@ -18,7 +18,7 @@ const DOWN: &str = "\u{1b}[B";
 
 /// Runs a command line on a terminal and types the answer to each question: the exit code, and all
 /// that stood there.
-fn on_a_terminal(
+pub(crate) fn on_a_terminal(
     home: &Home,
     line: &str,
     answers: &[(&str, &str)],

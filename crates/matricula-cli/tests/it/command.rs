@@ -46,6 +46,11 @@ impl Home {
         fs::write(self.files.path().join(name), content).unwrap();
     }
 
+    /// The directory that commands are typed in.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.files.path().canonicalize().unwrap()
+    }
+
     /// What the account store holds.
     pub(crate) fn store(&self) -> Value {
         let text = fs::read(self.matricula().join("accounts.json")).unwrap();

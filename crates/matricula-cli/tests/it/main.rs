@@ -24,6 +24,7 @@ mod journeys;
 mod keyring;
 mod killed;
 mod live;
+mod media;
 mod not_matrix;
 mod oauth;
 mod operations;

@@ -40,6 +40,21 @@ fn what_makes_no_sense_is_a_usage_error() {
         "login @alice:example.org --server SERVER",
         "discover",
         "api",
+        "media",
+        "media put",
+        "media put missing",
+        "media put .",
+        "media put given --type png",
+        "media put given --name a --no-name",
+        "media get",
+        "media get AbCdEf",
+        "media get https://example.org/AbCdEf",
+        "media get mxc://example.org/",
+        "media get mxc://example.org/../given",
+        "media get mxc://example.org/AbCdEf given",
+        "media get mxc://example.org/given",
+        "media get mxc://example.org/AbCdEf . --overwrite",
+        "media get mxc://example.org/AbCdEf missing/file",
         "homeserver --port 65536",
         "homeserver --allow-open-registration",
     ] {
@@ -112,6 +127,8 @@ fn help_begins_with_examples() {
         "api list --help",
         "api show --help",
         "api call --help",
+        "media put --help",
+        "media get --help",
     ] {
         let ended = Home::new().run(line).exit(0);
         assert!(ended.stdout.starts_with("Example"), "{line}: {ended}");

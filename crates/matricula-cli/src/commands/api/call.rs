@@ -230,7 +230,6 @@ fn print_request(context: &Context<'_>, job: &Job) {
     );
     if let Body::File(file) = job.request_body() {
         object["body_file"] = json!(file.path);
-        lines.push(format!("the body is {}", file.path.display()));
     }
     context.report.result(&lines.join("\n"), &object);
     context.report.say("nothing was sent");

@@ -1,12 +1,10 @@
 //! `--dry-run` of a list, and how long a run will take.
 
-use std::time::Duration;
-
 use matricula::bulk::{Fault, Found, NewRow, Route, estimate, look_up};
 use serde_json::json;
 
 use super::{Context, access, access::Opened, faulty};
-use crate::{args::Register, failure::Failure};
+use crate::{args::Register, failure::Failure, report::in_words};
 
 /// Checks all rows, and changes nothing: what is sent are GET requests.
 pub(super) async fn run(
@@ -91,14 +89,5 @@ pub(super) fn tell_estimates(context: &Context<'_>, rows: usize, chosen: Route) 
         context
             .report
             .say(&format!("{mark} {route:<13} {time:>8}  ({})", one.basis));
-    }
-}
-
-/// A time for people.
-pub(super) fn in_words(time: Duration) -> String {
-    match time.as_secs() {
-        0..=99 => format!("{} s", time.as_secs_f64().ceil()),
-        100..=5_999 => format!("{} min", time.as_secs().div_ceil(60)),
-        seconds => format!("{:.1} h", seconds as f64 / 3_600.0),
     }
 }

@@ -8,8 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use matricula::bulk::{Counts, Ledger, Traffic};
 
-use super::check::in_words;
-use crate::report::Report;
+use crate::report::{Report, in_words};
 
 /// How often a line is written where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -1,0 +1,196 @@
+//! `matricula media get`: a file from the server.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use matricula::{
+    Error,
+    api::{
+        ApiError, Content, Endpoint, ErrorCode, MxcUri, ServerName,
+        client::{authed_content_repo::GetContentAuthed, content_repo::GetContent},
+    },
+    http::{Disk, FileSource},
+    job::{FileDesc, Job, ReturnType},
+};
+use serde_json::json;
+
+use super::{Context, Mover, Told, account, progress::size, would_send};
+use crate::{args::media::Get, failure::Failure, report::shell_word};
+
+/// The longest name that every file system takes, with what stands behind it while it is not whole.
+const LONGEST_NAME: usize = 200;
+
+pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), Failure> {
+    let file = place(&options)?;
+    let account = account(context, options.of.account.as_deref())?;
+    let wanted = Wanted::new(&options.content_uri, &file)?;
+    if options.dry_run {
+        return would_send(context, account, |session| {
+            vec![wanted.job(session.job(&wanted.authed))]
+        });
+    }
+    let mover = Mover::new(context, account).await?;
+    let fetched = tokio::select! {
+        fetched = wanted.fetch(&mover) => fetched,
+        _ = tokio::signal::ctrl_c() => Err(Stopped::Interrupted),
+    };
+    mover.meter.end();
+    let content = fetched.map_err(|stopped| failure(&mover, &options, &file, stopped))?;
+    let length = fs::metadata(&file)?.len();
+    let object = json!({
+        "schema_version": 1,
+        "user_id": mover.session.account().user_id,
+        "content_uri": options.content_uri,
+        "file": file,
+        "size": length,
+        "content_type": content.content_type,
+    });
+    context.report.result(&file.display().to_string(), &object);
+    Ok(())
+}
+
+/// Where the file goes, if it may go there.
+fn place(options: &Get) -> Result<PathBuf, Failure> {
+    let file = match &options.file {
+        Some(file) => file.clone(),
+        None => own_name(&options.content_uri)?,
+    };
+    let shown = file.display();
+    if file.is_dir() {
+        let message = format!("{shown} is a directory: name a file in it");
+        return Err(Failure::Usage(message));
+    }
+    if !options.overwrite && file.symlink_metadata().is_ok() {
+        let message = format!("{shown} is there already: name another file, or give --overwrite");
+        return Err(Failure::Usage(message));
+    }
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            let message = format!(
+                "there is no directory {}: make it, or name a file elsewhere",
+                parent.display()
+            );
+            Err(Failure::Usage(message))
+        }
+        _ => Ok(file),
+    }
+}
+
+/// The last part of an address as the name of a file. It is letters, digits, `-` and `_` in every case.
+fn own_name(content_uri: &MxcUri) -> Result<PathBuf, Failure> {
+    match content_uri.media_id() {
+        id if id.is_empty() || id.len() > LONGEST_NAME => Err(Failure::Usage(format!(
+            "the last part of {content_uri} is no name for a file: name one after it"
+        ))),
+        id => Ok(id.into()),
+    }
+}
+
+/// What is fetched, and where to.
+struct Wanted<'a> {
+    authed: GetContentAuthed,
+    file: &'a Path,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(content_uri: &MxcUri, file: &'a Path) -> Result<Self, Failure> {
+        let server_name = content_uri.server_name().parse::<ServerName>();
+        let server_name =
+            server_name.map_err(|error| Failure::Usage(format!("{content_uri}: {error}")))?;
+        let authed = GetContentAuthed::new(server_name, content_uri.media_id());
+        Ok(Self { authed, file })
+    }
+
+    fn job(&self, job: Job) -> Job {
+        job.with_return_type(ReturnType::File(FileDesc::new(self.file)))
+    }
+
+    async fn fetch(&self, mover: &Mover<'_>) -> Result<Content, Stopped> {
+        let job = self.job(mover.session.job(&self.authed));
+        let response = mover.send(job).await?;
+        match GetContentAuthed::read(&response) {
+            Err(ApiError::Matrix(error)) if error.code == ErrorCode::Unrecognized => {
+                self.fetch_from_older_server(mover).await
+            }
+            read => Ok(read.map_err(Error::from)?),
+        }
+    }
+
+    /// Before Matrix 1.11, who knew the address of a file had it.
+    async fn fetch_from_older_server(&self, mover: &Mover<'_>) -> Result<Content, Stopped> {
+        let GetContentAuthed {
+            server_name,
+            media_id,
+            ..
+        } = self.authed.clone();
+        let plain = GetContent::new(server_name, media_id);
+        let response = mover.send(self.job(mover.session.job(&plain))).await?;
+        Ok(GetContent::read(&response).map_err(Error::from)?)
+    }
+}
+
+/// Why it is not here.
+enum Stopped {
+    Interrupted,
+    Error(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Says what went wrong, and how to go on where something of the file is here.
+fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> Failure {
+    let content_uri = &options.content_uri;
+    let why = match stopped {
+        Stopped::Interrupted => Failure::Interrupted,
+        Stopped::Error(error) => {
+            let user_id = mover.session.account().user_id;
+            mover.explain(
+                error,
+                &Told {
+                    too_large: &format!("the server does not send files as large as {content_uri}"),
+                    refused: &format!("the server does not give {content_uri} to {user_id}"),
+                    missing: &format!("the server has no file {content_uri}"),
+                    disk: "see to that, or name a file elsewhere",
+                },
+            )
+        }
+    };
+    if ![3, 130].contains(&why.exit_code()) {
+        return why;
+    }
+    let part = Disk.begun(&FileDesc::new(file)).ok().flatten();
+    let Some(part) = part.filter(|part| part.length > 0) else {
+        return why;
+    };
+    Failure::Told {
+        message: format!(
+            "{}; {} of the file are kept for the next time",
+            why.message(),
+            size(part.length)
+        ),
+        exit_code: why.exit_code(),
+        details: json!({ "kept": part.length }),
+        next: Some(again(mover.context, options)),
+    }
+}
+
+/// What was typed.
+fn again(context: &Context<'_>, options: &Get) -> String {
+    let mut command = format!("media get {}", shell_word(options.content_uri.as_str()));
+    if let Some(file) = &options.file {
+        command += &format!(" {}", shell_word(&file.display().to_string()));
+    }
+    if options.overwrite {
+        command += " --overwrite";
+    }
+    if let Some(account) = &options.of.account {
+        command += &format!(" --account {}", shell_word(account));
+    }
+    context.command(&command)
+}

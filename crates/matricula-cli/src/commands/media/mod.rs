@@ -1,0 +1,140 @@
+//! `matricula media`: files, to the server and from it.
+
+mod get;
+mod progress;
+mod put;
+mod types;
+
+use matricula::{
+    Error, Person, Session,
+    api::{ApiError, ErrorCode},
+    auth::Account,
+    job::{Job, Response, TransportKind, scheduler::Event},
+};
+use serde_json::json;
+
+use super::{Context, dry_run, session};
+use crate::{
+    args::media::Media,
+    failure::{Failure, exit_code},
+    person::Terminal,
+    server::Opened,
+};
+
+use progress::Meter;
+
+pub(crate) async fn run(context: &Context<'_>, command: Media) -> Result<(), Failure> {
+    match command {
+        Media::Put(options) => put::run(context, options).await,
+        Media::Get(options) => get::run(context, options).await,
+    }
+}
+
+/// The account of this user id, or the one used last, if it is signed in.
+fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Failure> {
+    let account = session::account(context, user_id)?;
+    match account.access_token {
+        Some(_) => Ok(account),
+        None => Err(session::not_signed_in(context, &account)),
+    }
+}
+
+/// Prints requests of this account instead of sending them. The address of a private homeserver is
+/// another each time, and is shown as it was.
+fn would_send(
+    context: &Context<'_>,
+    account: Account,
+    jobs: impl FnOnce(&Session) -> Vec<Job>,
+) -> Result<(), Failure> {
+    dry_run::show(context, &jobs(&session::in_account(context, account)));
+    Ok(())
+}
+
+/// A session in an account that moves one file, and tells how far it has come.
+struct Mover<'a> {
+    context: &'a Context<'a>,
+    session: Session,
+    meter: Meter,
+    /// A private homeserver runs for as long as this is there.
+    _opened: Option<Opened>,
+}
+
+impl<'a> Mover<'a> {
+    async fn new(context: &'a Context<'a>, account: Account) -> Result<Self, Failure> {
+        let (account, opened) = session::reach(account).await?;
+        let meter = Meter::new(context.report);
+        let runner = meter.watch(context.runner.clone());
+        let session = Session::new(account, runner).keep_in(context.home.accounts());
+        Ok(Self {
+            context,
+            session,
+            meter,
+            _opened: opened,
+        })
+    }
+
+    /// Sends a job and says what it waits for.
+    async fn send(&self, job: Job) -> Result<Response, Error> {
+        let mut terminal = Terminal::new(self.context.report, self.context.no_input);
+        let watch = |event: &Event| {
+            if let Event::Waiting { until, why, .. } = event {
+                self.meter.aside(|| terminal.waiting(*until, why));
+            }
+        };
+        self.session.send(job, watch).await
+    }
+
+    /// Says what is meant where the server has no Matrix answer of use to people, or the disk is at
+    /// fault. `refused` are words for what it did not let the account do, `missing` for what is not there.
+    fn explain(&self, error: Error, told: &Told<'_>) -> Failure {
+        let message = match &error {
+            Error::Transport(at) | Error::InDoubt(at) if at.kind == TransportKind::Request => {
+                format!("{}; {}", at.message, told.disk)
+            }
+            Error::Api(api) => match (status(api), code(api)) {
+                (413, _) | (_, Some(ErrorCode::TooLarge)) => format!("{} ({api})", told.too_large),
+                (403, _) => format!("{} ({api})", told.refused),
+                (404, _) | (_, Some(ErrorCode::NotFound)) => format!("{} ({api})", told.missing),
+                _ => return self.ended(error),
+            },
+            _ => return self.ended(error),
+        };
+        let exit_code = match &error {
+            Error::Api(api) if [403, 413].contains(&status(api)) => 7,
+            _ => exit_code(&error),
+        };
+        Failure::Told {
+            message,
+            exit_code,
+            details: json!({}),
+            next: None,
+        }
+    }
+
+    fn ended(&self, error: Error) -> Failure {
+        session::session_ended(self.context, &self.session.account(), error)
+    }
+}
+
+/// What people are told of a failure.
+struct Told<'a> {
+    too_large: &'a str,
+    refused: &'a str,
+    missing: &'a str,
+    disk: &'a str,
+}
+
+fn status(error: &ApiError) -> u16 {
+    match error {
+        ApiError::Matrix(error) => error.status,
+        ApiError::UnexpectedStatus { status } => *status,
+        _ => 0,
+    }
+}
+
+fn code(error: &ApiError) -> Option<ErrorCode> {
+    match error {
+        ApiError::Matrix(error) => Some(error.code.clone()),
+        _ => None,
+    }
+}

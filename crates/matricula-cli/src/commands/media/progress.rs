@@ -1,0 +1,229 @@
+//! How far a file has come: a bar on a terminal, lines elsewhere.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use matricula::{
+    http::{Begun, Disk, FileSource, Progress, Runner},
+    job::FileDesc,
+};
+
+use crate::report::{Report, in_words};
+
+/// How often a line is written where there is no terminal.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How often the bar is drawn.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Tells of a runner's one file how far it has come. Clones tell of the same.
+#[derive(Clone, Debug)]
+pub(super) struct Meter(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    report: Report,
+    is_on_terminal: bool,
+    bar: Option<ProgressBar>,
+    /// Where this attempt began, in bytes, and when.
+    from: u64,
+    since: Instant,
+    /// Whether it is to be said that this attempt goes on with what an earlier one left.
+    goes_on: bool,
+    told: Instant,
+}
+
+impl Meter {
+    pub(super) fn new(report: Report) -> Self {
+        let now = Instant::now();
+        Self(Arc::new(Mutex::new(State {
+            report,
+            is_on_terminal: io::stderr().is_terminal(),
+            bar: None,
+            from: 0,
+            since: now,
+            goes_on: false,
+            told: now,
+        })))
+    }
+
+    /// The runner, telling this how far its file has come.
+    pub(super) fn watch(&self, runner: Runner) -> Runner {
+        let files = Watched {
+            disk: Disk,
+            meter: self.clone(),
+        };
+        let meter = self.clone();
+        runner
+            .with_files(Arc::new(files))
+            .with_progress(move |_, progress| meter.state().tell(progress))
+    }
+
+    /// Says something else meanwhile.
+    pub(super) fn aside(&self, talk: impl FnOnce()) {
+        self.state().aside(talk);
+    }
+
+    /// Nothing more is told.
+    pub(super) fn end(&self) {
+        if let Some(bar) = self.state().bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn begins_at(&self, from: u64) {
+        let mut state = self.state();
+        state.from = from;
+        state.since = Instant::now();
+        state.goes_on = from > 0;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tell(&mut self, progress: Progress) {
+        if std::mem::take(&mut self.goes_on) {
+            let (report, at) = (self.report, share(self.from, progress.total));
+            self.aside(|| report.say(&format!("goes on at {at}")));
+        }
+        let pause = if self.is_on_terminal { FRAME } else { PAUSE };
+        if self.report.is_json() || self.told.elapsed() < pause {
+            return;
+        }
+        self.told = Instant::now();
+        let words = words(
+            progress.done,
+            progress.total,
+            self.from,
+            self.since.elapsed(),
+        );
+        if !self.is_on_terminal {
+            return self.report.say(&words);
+        }
+        let bar = self.bar.get_or_insert_with(|| bar(progress.total));
+        bar.set_position(progress.done);
+        bar.set_message(words);
+    }
+
+    fn aside(&self, talk: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(talk),
+            None => talk(),
+        }
+    }
+}
+
+fn bar(total: Option<u64>) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(10);
+    let bar = ProgressBar::with_draw_target(total, target);
+    let template = match total {
+        Some(_) => "{bar:30} {msg}",
+        None => "{msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// A number of bytes for people.
+pub(super) fn size(bytes: u64) -> String {
+    BinaryBytes(bytes).to_string()
+}
+
+fn share(done: u64, total: Option<u64>) -> String {
+    match total {
+        // Not 100 % before it is there.
+        Some(total) if total > 0 => {
+            format!("{:.0} %", (done as f64 * 100.0 / total as f64).floor())
+        }
+        _ => size(done),
+    }
+}
+
+/// How far, how fast, and how long still. What was there before the attempt has cost it no time.
+fn words(done: u64, total: Option<u64>, from: u64, took: Duration) -> String {
+    let rate = done.saturating_sub(from) as f64 / took.as_secs_f64().max(0.001);
+    let mut words = match total {
+        Some(total) => format!("{} of {}", size(done), size(total)),
+        None => size(done),
+    };
+    words += &format!(": {} a second", size(rate as u64));
+    if let Some(total) = total.filter(|_| rate >= 1.0) {
+        let left = total.saturating_sub(done) as f64 / rate;
+        words += &format!(", {} left", in_words(Duration::from_secs_f64(left)));
+    }
+    words
+}
+
+/// The disk, and from which byte on a file is sent or written.
+#[derive(Debug)]
+struct Watched {
+    disk: Disk,
+    meter: Meter,
+}
+
+impl FileSource for Watched {
+    fn open(&self, file: &FileDesc) -> io::Result<File> {
+        self.meter.begins_at(0);
+        self.disk.open(file)
+    }
+
+    fn create(&self, file: &FileDesc) -> io::Result<File> {
+        self.meter.begins_at(0);
+        self.disk.create(file)
+    }
+
+    fn keep(&self, file: &FileDesc) -> io::Result<()> {
+        self.disk.keep(file)
+    }
+
+    fn discard(&self, file: &FileDesc) {
+        self.disk.discard(file);
+    }
+
+    fn note(&self, file: &FileDesc, note: &str) -> io::Result<bool> {
+        self.disk.note(file, note)
+    }
+
+    fn begun(&self, file: &FileDesc) -> io::Result<Option<Begun>> {
+        let begun = self.disk.begun(file)?;
+        self.meter
+            .begins_at(begun.as_ref().map_or(0, |begun| begun.length));
+        Ok(begun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(done: u64, total: impl Into<Option<u64>>, from: u64, seconds: u64) -> String {
+        words(done, total.into(), from, Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_rate_counts_only_what_came_now() {
+        let mib = 1 << 20;
+        assert_eq!(
+            at(60 * mib, 100 * mib, 40 * mib, 10),
+            "60.00 MiB of 100.00 MiB: 2.00 MiB a second, 20 s left"
+        );
+        assert_eq!(at(mib, None, 0, 1), "1.00 MiB: 1.00 MiB a second");
+        assert_eq!(at(0, mib, 0, 5), "0 B of 1.00 MiB: 0 B a second");
+    }
+
+    #[test]
+    fn a_part_is_never_said_to_be_all() {
+        assert_eq!(share(999_999, Some(1_000_000)), "99 %");
+        assert_eq!(share(5, None), "5 B");
+        assert_eq!(share(0, Some(0)), "0 B");
+    }
+}

@@ -1,0 +1,136 @@
+//! `matricula media put`: a file to the server.
+
+use std::{fs, io, path::Path};
+
+use matricula::{
+    Error,
+    api::{
+        ApiError, Endpoint, ErrorCode, MxcUri,
+        client::{authed_content_repo::GetConfigAuthed, content_repo::UploadContent},
+    },
+    job::{Body, FileDesc},
+};
+use serde_json::json;
+
+use super::{Context, Mover, Told, account, progress::size, types, would_send};
+use crate::{args::media::Put, failure::Failure};
+
+pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Failure> {
+    let length = length(&options.file)?;
+    let account = account(context, options.of.account.as_deref())?;
+    let content_type = match options.media_type {
+        Some(media_type) => media_type,
+        None => types::guess(&options.file).to_owned(),
+    };
+    let mut upload = UploadContent::new(Body::File(FileDesc::new(&options.file)))
+        .content_type(content_type.as_str());
+    upload.filename = match options.name {
+        _ if options.no_name => None,
+        Some(name) => Some(name),
+        None => own_name(&options.file),
+    };
+    if options.dry_run {
+        return would_send(context, account, |session| {
+            vec![session.job(&GetConfigAuthed {}), session.job(&upload)]
+        });
+    }
+    let mover = Mover::new(context, account).await?;
+    let sent = tokio::select! {
+        sent = send(&mover, &upload, &options.file, length) => sent,
+        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+    };
+    mover.meter.end();
+    let content_uri = sent?;
+    let object = json!({
+        "schema_version": 1,
+        "user_id": mover.session.account().user_id,
+        "content_uri": content_uri,
+        "file": options.file,
+        "size": length,
+        "content_type": content_type,
+    });
+    context.report.result(content_uri.as_str(), &object);
+    Ok(())
+}
+
+async fn send(
+    mover: &Mover<'_>,
+    upload: &UploadContent,
+    file: &Path,
+    length: u64,
+) -> Result<MxcUri, Failure> {
+    if let Some(most) = most(mover).await?.filter(|most| length > *most) {
+        return Err(Failure::Told {
+            message: format!(
+                "{} has {}, and the server takes at most {}: nothing was sent",
+                file.display(),
+                size(length),
+                size(most)
+            ),
+            exit_code: 7,
+            details: json!({ "size": length, "most": most }),
+            next: None,
+        });
+    }
+    let sent = mover.send(mover.session.job(upload)).await;
+    let sent = sent.and_then(|response| Ok(UploadContent::read(&response)?));
+    let sent = sent.map_err(|error| {
+        let too_large = format!(
+            "the server takes no file as large as {}, which has {}",
+            file.display(),
+            size(length)
+        );
+        let user_id = mover.session.account().user_id;
+        mover.explain(
+            error,
+            &Told {
+                too_large: &too_large,
+                refused: &format!("the server lets {user_id} upload no file"),
+                missing: "the server takes no files",
+                disk: "nothing came of it",
+            },
+        )
+    })?;
+    Ok(sent.content_uri)
+}
+
+/// How large a file the server takes, in bytes, where it says.
+async fn most(mover: &Mover<'_>) -> Result<Option<u64>, Failure> {
+    match mover.session.call(GetConfigAuthed {}).await {
+        Ok(config) => Ok(config.upload_size),
+        // It is older than the question, or has no answer to it.
+        Err(Error::Api(ApiError::UnexpectedStatus { .. })) => Ok(None),
+        Err(Error::Api(ApiError::Matrix(error)))
+            if matches!(error.code, ErrorCode::Unrecognized | ErrorCode::NotFound) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(mover.ended(error)),
+    }
+}
+
+/// How long the file is, in bytes, if it is one that can be sent.
+fn length(file: &Path) -> Result<u64, Failure> {
+    let shown = file.display();
+    let metadata = fs::metadata(file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::Usage(format!("there is no file {shown}")),
+        _ => Failure::Usage(format!("{shown} cannot be read: {error}")),
+    })?;
+    if metadata.is_dir() {
+        let message = format!("{shown} is a directory: upload its files one by one, or an archive");
+        return Err(Failure::Usage(message));
+    }
+    if !metadata.is_file() {
+        let message =
+            format!("{shown} is no file on a disk: its length must be known before it is sent");
+        return Err(Failure::Usage(message));
+    }
+    fs::File::open(file)
+        .map_err(|error| Failure::Usage(format!("{shown} cannot be read: {error}")))?;
+    Ok(metadata.len())
+}
+
+/// The last part of its path.
+fn own_name(file: &Path) -> Option<String> {
+    Some(file.file_name()?.to_string_lossy().into_owned())
+}

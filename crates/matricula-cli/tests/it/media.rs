@@ -1,0 +1,462 @@
+//! Files go to the server and come back, in pieces if need be.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    asking::on_a_terminal,
+    command::{Ended, Home},
+    server::{Reply, Request, Server, answer, bytes, error, matrix, object},
+    site::Site,
+};
+
+const UPLOAD: &str = "/_matrix/media/v3/upload";
+const CONFIG: &str = "/_matrix/client/v1/media/config";
+const DOWNLOAD: &str = "/_matrix/client/v1/media/download/b.test/AbCdEf";
+const OLD_DOWNLOAD: &str = "/_matrix/media/v3/download/b.test/AbCdEf";
+const GET: &str = "media get mxc://b.test/AbCdEf";
+
+fn content() -> Vec<u8> {
+    (0..200_003_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+/// How much of it comes before a download is cut off: 60 %.
+const BEFORE: usize = 120_002;
+
+/// The first of the whole answer, and no more.
+fn half() -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\
+         content-type: image/png\r\netag: \"one\"\r\n\r\n",
+        content().len()
+    );
+    [head.as_bytes(), &content()[..BEFORE]].concat()
+}
+
+/// The first of the answer, after which nothing comes and the connection stays.
+fn half_and_silence() -> Reply {
+    Box::new(|to| {
+        to.write_all(&half())?;
+        loop {
+            thread::park();
+        }
+    })
+}
+
+fn rest() -> Reply {
+    let content = content();
+    let (last, length) = (content.len() - 1, content.len());
+    let range = format!("content-range: bytes {BEFORE}-{last}/{length}");
+    let header = ["content-type: image/png", "etag: \"one\"", &range];
+    answer(206, &header, &content[BEFORE..])
+}
+
+/// A server with an account on it that answers whom asks for the rest, and otherwise by `first`.
+fn going_on(first: impl Fn() -> Reply + Send + Sync + 'static) -> (Server, Home) {
+    with_account(
+        move |request| match request.headers.get("range").map(String::as_str) {
+            Some("bytes=120002-") => rest(),
+            _ => first(),
+        },
+    )
+}
+
+/// A server that answers what is asked of files by a script, and a home with an account on it.
+fn with_account(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Server, Home) {
+    let server = Server::start(move |request| match request.path.contains("/media/") {
+        true => script(request),
+        false => matrix(request),
+    });
+    let home = Home::new();
+    home.run(&format!("register {}", server.url)).exit(0);
+    (server, home)
+}
+
+fn asked(server: &Server) -> Vec<Request> {
+    let requests = server.requests();
+    let media = requests
+        .into_iter()
+        .filter(|it| it.path.contains("/media/"));
+    media.collect()
+}
+
+fn put(home: &Home, line: &str) -> Value {
+    home.run(&format!("media put {line} --json")).exit(0).json()
+}
+
+/// What the server says that the name and type of a file are.
+fn kept(home: &Home, put: &Value) -> (Value, Value) {
+    let content_uri = put["content_uri"].as_str().unwrap();
+    let (server, id) = content_uri["mxc://".len()..].split_once('/').unwrap();
+    let line =
+        format!("api call getContentAuthed serverName={server} mediaId={id} --output kept --json");
+    let mut json = home.run(&line).exit(0).json();
+    (
+        json["content_disposition"].take(),
+        json["content_type"].take(),
+    )
+}
+
+#[test]
+fn what_is_put_is_got_byte_by_byte() {
+    let (site, home) = (Site::embedded("open"), Home::new());
+    home.run(&format!("register {}", site.url)).exit(0);
+    for content in [content(), Vec::new()] {
+        fs::write(home.files().join("cat.png"), &content).unwrap();
+        let ended = home.run("media put cat.png").exit(0);
+        assert_eq!(ended.stderr, "");
+        let content_uri = ended.stdout.trim_end();
+        let id = content_uri.rsplit('/').next().unwrap();
+        let ended = home.run(&format!("media get {content_uri}")).exit(0);
+        assert_eq!((&*ended.stdout, &*ended.stderr), (&*format!("{id}\n"), ""));
+        assert!(fs::read(home.files().join(id)).unwrap() == content);
+    }
+    let left = fs::read_dir(home.files()).unwrap().count();
+    assert_eq!(left, 3, "nothing is left beside them");
+}
+
+#[test]
+fn names_and_types_are_told_to_the_server_as_wished() {
+    let (site, home) = (Site::embedded("open"), Home::new());
+    home.run(&format!("register {}", site.url)).exit(0);
+    home.file("cat.PNG", "meow");
+    home.file("cat", "meow");
+    for (line, name, media_type) in [
+        ("cat.PNG", Some("cat.PNG"), "image/png"),
+        ("cat", Some("cat"), "application/octet-stream"),
+        ("cat --type text/x-cat", Some("cat"), "text/x-cat"),
+        ("cat.PNG --name Tom.webp", Some("Tom.webp"), "image/png"),
+        ("cat.PNG --no-name", None, "image/png"),
+    ] {
+        let json = put(&home, line);
+        assert_eq!(json["content_type"], media_type, "{line}");
+        let (disposition, kept_type) = kept(&home, &json);
+        assert_eq!(kept_type, media_type, "{line}");
+        let shown = disposition.as_str().unwrap_or_default();
+        match name {
+            Some(name) => assert!(shown.contains(name), "{line}: {shown}"),
+            None => assert!(!shown.contains("filename"), "{line}: {shown}"),
+        }
+    }
+}
+
+#[test]
+fn what_programs_are_told() {
+    let (site, home) = (Site::embedded("open"), Home::new());
+    home.run(&format!("register {} --username alice", site.url))
+        .exit(0);
+    home.file("cat.png", "meow");
+    let json = put(&home, "cat.png");
+    let content_uri = json["content_uri"].as_str().unwrap().to_owned();
+    let mut shapes = String::new();
+    let mut add = |line: &str, ended: &Ended| {
+        let json = format!("{:#}", ended.json()).replace(&content_uri, "CONTENT_URI");
+        let code = ended.code().unwrap();
+        shapes += &format!("{line}\nexit {code} {json}\n\n");
+    };
+    let mut put = json.clone();
+    assert!(content_uri.starts_with("mxc://open.test/"), "{put}");
+    put["content_uri"] = "CONTENT_URI".into();
+    for line in [
+        "media get CONTENT_URI tom.png",
+        "media get CONTENT_URI tom.png",
+        "media get CONTENT_URI tom.png --overwrite",
+        "media get mxc://open.test/missing",
+        "media put missing",
+    ] {
+        let typed = line.replace("CONTENT_URI", &content_uri);
+        add(line, &home.run(&format!("{typed} --json")));
+    }
+    let shapes = format!("media put cat.png\nexit 0 {put:#}\n\n{shapes}");
+    insta::assert_snapshot!(shapes);
+}
+
+#[test]
+fn the_private_homeserver_keeps_files_too() {
+    let home = Home::new();
+    home.run("register").exit(0);
+    home.file("cat.png", "meow");
+    let json = put(&home, "cat.png");
+    let content_uri = json["content_uri"].as_str().unwrap();
+    home.run(&format!("media get {content_uri} tom.png"))
+        .exit(0);
+    assert_eq!(fs::read(home.files().join("tom.png")).unwrap(), b"meow");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_sent() {
+    let (server, home) = with_account(|_| object(200, json!({ "m.upload.size": 2048 })));
+    fs::write(home.files().join("cat.png"), [0; 3072]).unwrap();
+    let ended = home.run("media put cat.png").exit(7);
+    let message = "cat.png has 3.00 KiB, and the server takes at most 2.00 KiB: nothing was sent";
+    assert!(ended.stderr.contains(message), "{ended}");
+    let [config] = &asked(&server)[..] else {
+        panic!("{:#?}", server.requests());
+    };
+    assert_eq!(config.path, CONFIG);
+}
+
+#[test]
+fn a_server_that_names_no_limit_gets_the_file() {
+    let (server, home) = with_account(|request| match request.path.as_str() {
+        UPLOAD => object(200, json!({ "content_uri": "mxc://b.test/AbCdEf" })),
+        _ => error(404, "M_UNRECOGNIZED", "no such path"),
+    });
+    home.file("cat.png", "meow");
+    let ended = home.run("media put cat.png").exit(0);
+    assert_eq!(ended.stdout, "mxc://b.test/AbCdEf\n");
+    let [_, upload] = &asked(&server)[..] else {
+        panic!("{:#?}", server.requests());
+    };
+    assert_eq!(upload.query, "filename=cat.png");
+    assert_eq!(upload.headers["content-type"], "image/png");
+    assert_eq!(upload.headers["content-length"], "4");
+}
+
+#[test]
+fn refusals_of_uploads_say_what_is_meant() {
+    for (reply, code, words) in [
+        (
+            (413, "M_TOO_LARGE"),
+            7,
+            "the server takes no file as large as cat.png, which has 4 B (M_TOO_LARGE: no)",
+        ),
+        (
+            (403, "M_FORBIDDEN"),
+            7,
+            "the server lets @a:b.test upload no file (M_FORBIDDEN: no)",
+        ),
+        ((401, "M_UNKNOWN_TOKEN"), 4, "sign in again\nnext: "),
+    ] {
+        let (_server, home) = with_account(move |request| match request.path.as_str() {
+            UPLOAD => error(reply.0, reply.1, "no"),
+            _ => object(200, json!({})),
+        });
+        home.file("cat.png", "meow");
+        let ended = home.run("media put cat.png").exit(code);
+        assert!(ended.stderr.contains(words), "{ended}");
+        assert_eq!(ended.stdout, "");
+    }
+    // A proxy speaks no Matrix.
+    let (_server, home) = with_account(|request| match request.path.as_str() {
+        UPLOAD => answer(413, &[], "<html>"),
+        _ => object(200, json!({})),
+    });
+    home.file("cat.png", "meow");
+    let ended = home.run("media put cat.png").exit(7);
+    assert!(ended.stderr.contains("no file as large as"), "{ended}");
+}
+
+#[test]
+fn refusals_of_downloads_say_what_is_meant_and_leave_nothing() {
+    for (reply, code, words) in [
+        (
+            (404, "M_NOT_FOUND"),
+            1,
+            "the server has no file mxc://b.test/AbCdEf (M_NOT_FOUND: no)",
+        ),
+        (
+            (403, "M_FORBIDDEN"),
+            7,
+            "the server does not give mxc://b.test/AbCdEf to @a:b.test (M_FORBIDDEN: no)",
+        ),
+        (
+            (413, "M_TOO_LARGE"),
+            7,
+            "the server does not send files as large as mxc://b.test/AbCdEf",
+        ),
+        ((401, "M_UNKNOWN_TOKEN"), 4, "sign in again\nnext: "),
+    ] {
+        let (_server, home) = with_account(move |_| error(reply.0, reply.1, "no"));
+        let ended = home.run(GET).exit(code);
+        assert!(ended.stderr.contains(words), "{ended}");
+        assert_eq!(fs::read_dir(home.files()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_server_older_than_authenticated_downloads_is_asked_as_it_was_then() {
+    let (server, home) = with_account(|request| match request.path.as_str() {
+        OLD_DOWNLOAD => answer(200, &["content-type: image/png"], content()),
+        _ => error(404, "M_UNRECOGNIZED", "no such path"),
+    });
+    let json = home.run(&format!("{GET} --json")).exit(0).json();
+    assert_eq!(json["content_type"], "image/png");
+    assert!(fs::read(home.files().join("AbCdEf")).unwrap() == content());
+    let [now, then] = &asked(&server)[..] else {
+        panic!("{:#?}", server.requests());
+    };
+    assert_eq!((&*now.path, &*then.path), (DOWNLOAD, OLD_DOWNLOAD));
+    assert_eq!(now.headers["authorization"], "Bearer syt_token");
+    assert_eq!(then.headers.get("authorization"), None);
+}
+
+#[test]
+fn a_file_that_is_there_stays_unless_that_is_wished() {
+    let (server, home) = with_account(|_| answer(200, &[], "new"));
+    home.file("cat.png", "old");
+    let read = || fs::read_to_string(home.files().join("cat.png")).unwrap();
+    let ended = home.run(&format!("{GET} cat.png")).exit(2);
+    assert!(ended.stderr.contains("--overwrite"), "{ended}");
+    assert_eq!(read(), "old");
+    assert!(asked(&server).is_empty(), "{:#?}", server.requests());
+    home.run(&format!("{GET} cat.png --overwrite")).exit(0);
+    assert_eq!(read(), "new");
+}
+
+/// Waits until so much of a file has come.
+fn wait_for_the_first(home: &Home) {
+    let start = Instant::now();
+    let length = || fs::metadata(home.files().join("AbCdEf.part")).map_or(0, |it| it.len());
+    while length() < BEFORE as u64 {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} B", length());
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The same command again has the whole file, and has asked for the rest alone.
+#[track_caller]
+fn assert_goes_on(home: &Home, server: &Server) {
+    let ended = home.run(GET).exit(0);
+    assert_eq!(ended.stderr, "goes on at 60 %\n");
+    assert!(fs::read(home.files().join("AbCdEf")).unwrap() == content());
+    assert_eq!(fs::read_dir(home.files()).unwrap().count(), 1);
+    let last = asked(server).pop().unwrap();
+    assert_eq!(last.headers["if-range"], "\"one\"");
+}
+
+#[test]
+fn a_download_that_was_killed_is_gone_on_with() {
+    let (server, home) = going_on(half_and_silence);
+    let running = home.command(GET).start();
+    wait_for_the_first(&home);
+    running.kill();
+    assert_goes_on(&home, &server);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_download_says_how_it_is_gone_on_with() {
+    let (server, home) = going_on(half_and_silence);
+    let running = home.command(GET).start();
+    wait_for_the_first(&home);
+    let ended = running.interrupt().exit(130);
+    let expected = format!(
+        "error: interrupted; 117.19 KiB of the file are kept for the next time\nnext: {} {GET}\n",
+        env!("CARGO_BIN_EXE_matricula")
+    );
+    assert_eq!(ended.stderr, expected);
+    assert_goes_on(&home, &server);
+}
+
+#[test]
+fn a_download_that_is_cut_off_goes_on_by_itself() {
+    let (_server, home) = going_on(|| bytes(half()));
+    let ended = home.run(GET).exit(0);
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert!(lines[0].contains("trying again in"), "{ended}");
+    assert_eq!(lines[1..], ["goes on at 60 %"], "{ended}");
+    assert!(fs::read(home.files().join("AbCdEf")).unwrap() == content());
+}
+
+#[test]
+fn a_download_that_stays_cut_off_says_how_it_is_gone_on_with() {
+    let (server, home) = with_account(|_| bytes(half()));
+    let ended = home.run(&format!("{GET} --json")).exit(3);
+    let json = ended.json();
+    assert_eq!(json["error"]["kind"], "network");
+    assert_eq!(json["error"]["kept"], BEFORE);
+    let next = json["next"].as_str().unwrap();
+    assert!(next.ends_with(GET), "{next}");
+    assert_eq!(asked(&server).len(), 4);
+}
+
+#[test]
+fn a_wait_for_the_servers_pace_is_said() {
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let (_server, home) = with_account(move |_| {
+        match first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            true => object(
+                429,
+                json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow down", "retry_after_ms": 100 }),
+            ),
+            false => answer(200, &[], "meow"),
+        }
+    });
+    let ended = home.run(GET).exit(0);
+    assert!(
+        ended
+            .stderr
+            .contains("the server asks for fewer requests: waiting 0.1 s"),
+        "{ended}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_is_named() {
+    let (server, home) = with_account(|_| answer(200, &[], content()));
+    let part = home.files().join("AbCdEf.part");
+    std::os::unix::fs::symlink("/dev/full", part).unwrap();
+    let ended = home.run(GET).exit(1);
+    assert!(
+        ended
+            .stderr
+            .contains("error: AbCdEf cannot be written: No space left on device"),
+        "{ended}"
+    );
+    assert_eq!(asked(&server).len(), 1, "it is not tried again");
+}
+
+#[test]
+fn requests_can_be_seen_without_sending_them() {
+    let (server, home) = with_account(|_| object(200, json!({})));
+    home.file("cat.png", "meow");
+    let ended = home.run("media put cat.png --dry-run").exit(0);
+    let expected = format!(
+        "GET {0}{CONFIG}\nPOST {0}{UPLOAD}?filename=cat.png (the file cat.png)\n",
+        server.url
+    );
+    assert_eq!(ended.stdout, expected);
+    let ended = home.run(&format!("{GET} --dry-run")).exit(0);
+    assert_eq!(ended.stdout, format!("GET {}{DOWNLOAD}\n", server.url));
+    assert!(asked(&server).is_empty(), "{:#?}", server.requests());
+}
+
+#[test]
+fn nobody_who_is_not_signed_in_moves_files() {
+    let home = Home::new();
+    home.file("cat.png", "meow");
+    for line in ["media put cat.png", GET] {
+        let ended = home.run(line).exit(4);
+        assert!(
+            ended.stderr.contains("no account is kept here yet"),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn on_a_terminal_a_bar_tells_how_far_it_is() {
+    let (_server, home) = going_on(|| {
+        Box::new(|to| {
+            // Longer than what is over too soon for a bar.
+            thread::sleep(Duration::from_millis(150));
+            to.write_all(&half())
+        })
+    });
+    let file = home.files().join("AbCdEf");
+    let line = format!("{GET} {}", file.display());
+    let (code, seen) = on_a_terminal(&home, &line, &[], &[]);
+    assert_eq!(code, 0, "{seen}");
+    assert!(seen.contains("of 195.32 KiB: "), "{seen:?}");
+    assert!(seen.contains("a second, "), "{seen:?}");
+    assert!(seen.contains("goes on at 60 %"), "{seen:?}");
+    assert!(fs::read(file).unwrap() == content());
+}
