@@ -43,7 +43,7 @@ pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), Failu
         "schema_version": 1,
         "user_id": mover.session.account().user_id,
         "content_uri": options.content_uri,
-        "file": file,
+        "file": file.display().to_string(),
         "size": length,
         "content_type": content.content_type,
     });
@@ -161,7 +161,7 @@ fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> F
             )
         }
     };
-    if ![3, 130].contains(&why.exit_code()) {
+    if ![3, 130].contains(&why.exit_code()) || !mover.stays_where_it_is() {
         return why;
     }
     let part = Disk.begun(&FileDesc::new(file)).ok().flatten();

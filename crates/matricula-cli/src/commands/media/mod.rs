@@ -56,7 +56,7 @@ struct Mover<'a> {
     session: Session,
     meter: Meter,
     /// A private homeserver runs for as long as this is there.
-    _opened: Option<Opened>,
+    opened: Option<Opened>,
 }
 
 impl<'a> Mover<'a> {
@@ -69,7 +69,7 @@ impl<'a> Mover<'a> {
             context,
             session,
             meter,
-            _opened: opened,
+            opened,
         })
     }
 
@@ -109,6 +109,11 @@ impl<'a> Mover<'a> {
             details: json!({}),
             next: None,
         }
+    }
+
+    /// Whether the server is found at the same address the next time: one that runs here is not.
+    fn stays_where_it_is(&self) -> bool {
+        !self.opened.as_ref().is_some_and(Opened::is_here)
     }
 
     fn ended(&self, error: Error) -> Failure {

@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Failu
         "schema_version": 1,
         "user_id": mover.session.account().user_id,
         "content_uri": content_uri,
-        "file": options.file,
+        "file": options.file.display().to_string(),
         "size": length,
         "content_type": content_type,
     });
