@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     asking::on_a_terminal,
     command::{Ended, Home},
-    server::{Reply, Request, Server, answer, bytes, error, matrix, object},
+    server::{Reply, Request, Server, answer, bytes, error, matrix, object, silence},
     site::Site,
 };
 
@@ -353,6 +353,24 @@ fn an_interrupted_download_says_how_it_is_gone_on_with() {
     );
     assert_eq!(ended.stderr, expected);
     assert_goes_on(&home, &server);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_upload_ends_as_one() {
+    let (server, home) = with_account(|request| match request.path.as_str() {
+        UPLOAD => silence(),
+        _ => object(200, json!({})),
+    });
+    home.file("cat.png", "meow");
+    let running = home.command("media put cat.png").start();
+    let start = Instant::now();
+    while !asked(&server).iter().any(|it| it.path == UPLOAD) {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        thread::sleep(Duration::from_millis(2));
+    }
+    let ended = running.interrupt().exit(130);
+    assert_eq!(ended.stderr, "error: interrupted\n");
 }
 
 #[test]
