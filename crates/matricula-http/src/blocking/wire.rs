@@ -272,7 +272,8 @@ impl Read for Whole {
         let left = self.upload.left;
         let read = (&mut self.file).take(left).read(to)?;
         if read == 0 && left > 0 && !to.is_empty() {
-            return Err(has_become_shorter());
+            // Of another kind, for this one says that a connection was closed.
+            return Err(io::Error::other(has_become_shorter()));
         }
         if read > 0 {
             self.upload.took(read);

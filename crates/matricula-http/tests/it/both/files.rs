@@ -1,7 +1,13 @@
 //! Files that jobs name are sent, and written, piece by piece.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, File},
+    io::{self, Seek, SeekFrom},
+    path::PathBuf,
+    sync::Arc,
+};
 
+use matricula_http::{Disk, FileSource};
 use matricula_job::{Body, FileDesc, Job, Method, Processed, ReturnType, TransportKind};
 use tempfile::TempDir;
 
@@ -64,6 +70,46 @@ fn a_file_is_sent_whole_with_its_length_and_type() {
         assert_eq!(request.header("content-type"), ["image/png"]);
         assert!(request.body == content, "{} bytes", request.body.len());
     }
+}
+
+/// Opens files behind their beginning: fewer bytes come than they are long.
+#[derive(Debug)]
+struct Shrinking(Disk);
+
+impl FileSource for Shrinking {
+    fn open(&self, file: &FileDesc) -> io::Result<File> {
+        let mut file = self.0.open(file)?;
+        file.seek(SeekFrom::Start(100_000))?;
+        Ok(file)
+    }
+
+    fn create(&self, file: &FileDesc) -> io::Result<File> {
+        self.0.create(file)
+    }
+
+    fn keep(&self, file: &FileDesc) -> io::Result<()> {
+        self.0.keep(file)
+    }
+
+    fn discard(&self, file: &FileDesc) {
+        self.0.discard(file);
+    }
+}
+
+#[test]
+fn a_file_that_has_become_shorter_is_said_to_be_so() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cat.png");
+    fs::write(&path, content()).unwrap();
+    let server = Server::start([ok()]);
+    let runner = runner().with_files(Arc::new(Shrinking(Disk)));
+    let error = error(run(&runner, upload(&server, FileDesc::new(&path))));
+    assert_eq!(
+        (error.kind, error.processed),
+        (TransportKind::Cut, Processed::Maybe)
+    );
+    let message = format!("{}: the file has become shorter", server.url);
+    assert_eq!(error.message, message);
 }
 
 #[test]
