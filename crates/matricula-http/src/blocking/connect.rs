@@ -16,7 +16,7 @@ use ureq::{
     },
 };
 
-use super::tls::TlsConnector;
+use super::{breaking::BreakingConnector, tls::TlsConnector};
 
 /// An error from before anything of the request was sent.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ pub(crate) fn chain(tls: ClientConfig) -> impl Connector {
     let chain =
         ().chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
+            .chain(BreakingConnector)
             .chain(TlsConnector::new(Arc::new(tls)));
     Connecting(chain)
 }

@@ -17,6 +17,7 @@
 
 mod agents;
 mod alarm;
+mod breaking;
 mod connect;
 mod driver;
 mod events;

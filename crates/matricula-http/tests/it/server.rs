@@ -223,6 +223,19 @@ impl Server {
     }
 }
 
+/// Waits for the head of a request, and leaves it unread.
+pub(crate) fn look_at_head(stream: &TcpStream) {
+    let mut head = [0; 4096];
+    loop {
+        let came = stream.peek(&mut head).unwrap();
+        assert!(came > 0, "nothing was asked");
+        if head[..came].windows(4).any(|end| end == b"\r\n\r\n") {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
 /// The last parts of the paths that were asked for.
 pub(crate) fn targets(server: &Server) -> Vec<String> {
     let requests = server.requests();

@@ -5,6 +5,7 @@ mod credentials;
 mod encryption;
 mod failures;
 mod files;
+pub(super) mod hanging_up;
 mod hostile;
 pub(super) mod processes;
 mod redirects;

@@ -220,6 +220,41 @@ fn an_answer_that_ends_with_its_connection_is_cut_unless_tls_says_that_it_ends()
 }
 
 #[test]
+fn an_answer_over_tls_that_ends_with_its_connection_is_cut_where_that_is_reset() {
+    use std::io::{Read, Write};
+    let certificate = Certificate::of("127.0.0.1");
+    let config = certificate.server();
+    let server = Server::raw("https", move |mut stream| {
+        let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        // Record by record, for the request must not be read: then hanging up resets the connection.
+        while tls.is_handshaking() {
+            let mut record = vec![0; 5];
+            stream.read_exact(&mut record).unwrap();
+            let length = u16::from_be_bytes([record[3], record[4]]);
+            record.resize(5 + usize::from(length), 0);
+            stream.read_exact(&mut record[5..]).unwrap();
+            tls.read_tls(&mut &record[..]).unwrap();
+            tls.process_new_packets().unwrap();
+            while tls.wants_write() {
+                tls.write_tls(&mut stream).unwrap();
+            }
+        }
+        stream.peek(&mut [0]).unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\n\r\n{}";
+        tls.writer().write_all(answer).unwrap();
+        while tls.wants_write() {
+            tls.write_tls(&mut stream).unwrap();
+        }
+        false
+    });
+    let said = ask(&server.url, &certificate.trusted());
+    assert!(
+        said.starts_with(&format!("Cut Maybe {}: ", server.url)) && said.contains("reset"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_port_that_hangs_up_on_tls_got_nothing() {
     let certificate = Certificate::of("127.0.0.1");
     let server = Server::raw("https", |_| false);

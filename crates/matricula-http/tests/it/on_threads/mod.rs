@@ -4,6 +4,7 @@
 mod both;
 mod connections;
 mod durable;
+mod hanging_up;
 mod idle;
 mod proxies;
 mod queues;

@@ -1,0 +1,80 @@
+//! Servers that hang up, or answer, with the request unread.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::Shutdown,
+};
+
+use matricula_job::{
+    Body, FileDesc, Job, Method, Processed, ReturnType, TransportKind, scheduler::Outcome,
+};
+use tempfile::TempDir;
+
+use super::{Runner, run, runner};
+use crate::{
+    error, get, response,
+    server::{Server, look_at_head},
+};
+
+#[test]
+fn an_answer_that_ends_with_its_connection_is_cut_where_that_is_reset() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\n\r\nhalf",
+        "HTTP/1.0 200 OK\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n",
+    ] {
+        let dir = TempDir::new().unwrap();
+        let file = ReturnType::File(FileDesc::new(dir.path().join("cat.png")));
+        for wanted in [ReturnType::Json, ReturnType::Bytes, file] {
+            let server = resetting(answer);
+            let job = get(&server.url).with_return_type(wanted);
+            let error = error(run(&runner(), job));
+            assert_eq!(
+                (error.kind, error.processed),
+                (TransportKind::Cut, Processed::Maybe),
+                "{answer:?}: {error}"
+            );
+            assert!(error.message.contains("reset"), "{error}");
+        }
+        assert!(!dir.path().join("cat.png").exists(), "half a file was kept");
+    }
+}
+
+/// Answers once the head of a request has come, and hangs up with all of it unread, which resets the
+/// connection.
+pub(crate) fn resetting(answer: &'static str) -> Server {
+    Server::raw("http", move |mut stream| {
+        look_at_head(&stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        false
+    })
+}
+
+pub(crate) const REFUSAL: &str = "HTTP/1.1 413 Payload Too Large\r\n\
+    content-type: application/json\r\ncontent-length: 25\r\n\r\n{\"errcode\":\"M_TOO_LARGE\"}";
+
+/// Sends more than any system takes from a program before the other side has read some of it.
+pub(crate) fn upload(runner: &Runner, server: &Server) -> Outcome {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("cat.png");
+    fs::write(&path, vec![0; 32 << 20]).unwrap();
+    let there = "/_matrix/media/v3/upload";
+    let job = Job::new(&server.url, there, Method::Post, "uploadContent");
+    run(runner, job.with_body(Body::File(FileDesc::new(&path))))
+}
+
+#[test]
+fn a_refusal_of_an_upload_is_heard_though_it_comes_before_the_file() {
+    let server = Server::raw("http", |mut stream| {
+        look_at_head(&stream);
+        stream.write_all(REFUSAL.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        // It lets the rest pass, as servers do that want to be heard.
+        while stream.read(&mut [0; 1 << 16]).is_ok_and(|read| read > 0) {}
+        false
+    });
+    let response = response(upload(&runner(), &server));
+    assert_eq!(response.status_code(), 413);
+    assert_eq!(response.error_code(), "M_TOO_LARGE");
+}

@@ -1,0 +1,65 @@
+//! What a server said before it hung up on a request is heard.
+
+use std::{io::Write, net::Shutdown};
+
+use matricula_job::{Processed, TransportKind, scheduler::Outcome};
+
+use super::both::{
+    hanging_up::{REFUSAL, resetting, upload},
+    runner,
+};
+use crate::{
+    error, get, response,
+    server::{Server, look_at_head},
+};
+
+fn assert_refused(outcome: Outcome) {
+    let response = response(outcome);
+    assert_eq!(response.status_code(), 413);
+    assert_eq!(response.error_code(), "M_TOO_LARGE");
+}
+
+#[test]
+fn a_refusal_of_an_upload_is_heard_though_the_server_hangs_up() {
+    assert_refused(upload(&runner(), &resetting(REFUSAL)));
+    let half_closing = Server::raw("http", |mut stream| {
+        look_at_head(&stream);
+        stream.write_all(REFUSAL.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        false
+    });
+    assert_refused(upload(&runner(), &half_closing));
+}
+
+#[test]
+fn a_server_that_hangs_up_on_an_upload_and_says_no_more_leaves_doubt() {
+    for answer in ["", "HTTP/1.1 413 -\r\n", "HTTP/1.1 413 -\r\n\r\n{\"errc"] {
+        let error = error(upload(&runner(), &resetting(answer)));
+        assert_eq!(
+            (error.kind, error.processed),
+            (TransportKind::Cut, Processed::Maybe),
+            "{answer:?}: {error}"
+        );
+        assert!(
+            error
+                .message
+                .contains("connection closed while the request was sent"),
+            "{answer:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_connection_that_took_half_a_request_carries_no_other() {
+    let mut replies = [REFUSAL, "HTTP/1.1 204 -\r\n\r\n"].into_iter();
+    let server = Server::raw("http", move |mut stream| {
+        look_at_head(&stream);
+        let reply = replies.next().unwrap();
+        stream.write_all(reply.as_bytes()).unwrap();
+        replies.len() > 0
+    });
+    let runner = runner();
+    assert_refused(upload(&runner, &server));
+    let outcome = runner.run(get(&server.url), |_| {});
+    assert_eq!(response(outcome).status_code(), 204);
+}
