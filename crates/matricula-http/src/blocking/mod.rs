@@ -10,6 +10,10 @@
 //! - **Calling back.** A request that is on the wire cannot be cut short: its job ends at once, and its
 //!   thread when the answer comes, which nobody hears any more, or when its time is over
 //!   ([`Options::timeout`](crate::Options::timeout)). A request that waits for news takes that longer.
+//! - **Early answers.** Nothing is read while a request is being written. A server that refuses an upload
+//!   without having read it is heard when it lets the rest pass or hangs up (what is left of the file then
+//!   counts as progress, and goes nowhere); one that does neither, when the time is over, as a timeout. What
+//!   it said before it hung up is there if the system keeps that, as Linux does; else the job is in doubt.
 //! - **Proxies.** An `http://` address of another machine is asked for through a tunnel (`CONNECT`),
 //!   too. A proxy of another kind than HTTP's is refused, not passed by.
 //! - **Logs.** At the level `trace`, and at no other, the HTTP library writes addresses with their
