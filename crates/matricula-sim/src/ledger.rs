@@ -1,16 +1,16 @@
 //! What the scheduler promised, kept beside it and compared with what it does.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
 };
 
 use matricula_job::{
-    EffectId, Job, QueuePolicy, Scheduler, Step,
+    EffectId, Job, QueuePolicy, Retry, Scheduler, Step,
     scheduler::{Effect, Event, Limits, Outcome, Ticket, tables},
 };
 
-use crate::plan::{Kind, Submission, policy};
+use crate::plan::{Kind, QUEUES, Submission, policy};
 
 /// A promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +95,12 @@ pub(crate) struct Record {
     must_not_go: bool,
     /// An answer or a crash left open whether it was processed.
     open: bool,
+    /// It went.
+    sent: bool,
+    /// It is on its way at this moment.
+    goes: bool,
+    /// What came of the last attempt is durable.
+    settled: bool,
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +118,8 @@ pub(crate) struct Ledger {
     /// Queues that were paused or resumed, and the step of it: until it is written, nobody knows.
     controls: Vec<(u64, u8)>,
     offline: bool,
+    /// Whose outcomes are kept, the oldest first.
+    kept: VecDeque<Ticket>,
     /// Until when a class of requests is to wait.
     closed: BTreeMap<String, u64>,
     steps: u64,
@@ -143,6 +151,9 @@ impl Ledger {
             let_go: false,
             must_not_go: false,
             open: false,
+            sent: false,
+            goes: false,
+            settled: false,
         });
     }
 
@@ -163,7 +174,9 @@ impl Ledger {
         let record = self.records.get_mut(number)?;
         record.end.as_ref()?;
         record.forgotten = true;
-        record.ticket
+        let ticket = record.ticket?;
+        self.kept.retain(|kept| *kept != ticket);
+        Some(ticket)
     }
 
     pub(crate) fn paused(&mut self, queue: u8, paused: bool) {
@@ -222,6 +235,7 @@ impl Ledger {
     pub(crate) fn answered(&mut self, id: EffectId, open: bool) {
         if let Some(number) = self.wire.remove(&id) {
             self.records[number].open |= open;
+            self.records[number].goes = false;
         }
     }
 }
@@ -241,6 +255,9 @@ impl Ledger {
             {
                 self.holding.insert(*ticket, queue);
             }
+            if let Event::Finished(ticket, _) = event {
+                self.keep(*ticket, limits);
+            }
             if let Event::Finished(ticket, outcome) = event
                 && !outcome.success()
             {
@@ -256,6 +273,21 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Its outcome is kept, and may push out the oldest.
+    fn keep(&mut self, ticket: Ticket, limits: &Limits) {
+        let queue = self.known(ticket).and_then(|it| it.submission.queue);
+        if queue.is_none() {
+            return;
+        }
+        self.kept.push_back(ticket);
+        if self.kept.len() > limits.outcomes
+            && let Some(oldest) = self.kept.pop_front()
+            && let Some(record) = self.known(oldest)
+        {
+            record.unknown = true;
+        }
     }
 
     /// Those of its queue that were handed in after it and have not ended.
@@ -309,11 +341,21 @@ impl Ledger {
             return violation(Rule::InPace, format!("job {number} goes too early"));
         }
         self.wire.insert(id, number);
+        let record = &mut self.records[number];
+        (record.sent, record.goes, record.settled) = (true, true, false);
         Ok(())
     }
 
     /// What the program is told, once it is durable.
     pub(crate) fn told(&mut self, event: &Event) -> Checked {
+        if let Event::Waiting { ticket, .. }
+        | Event::Held { ticket, .. }
+        | Event::Parked { ticket, .. } = event
+            && let Some(record) = self.known(*ticket)
+        {
+            // Unless it goes again already.
+            record.settled = !record.goes;
+        }
         match event {
             Event::Accepted(ticket) => {
                 if let Some(record) = self.known(*ticket) {
@@ -372,6 +414,7 @@ impl Ledger {
     pub(crate) fn crashed(&mut self) {
         for number in std::mem::take(&mut self.wire).into_values() {
             self.records[number].open = true;
+            self.records[number].goes = false;
         }
         for (_, queue) in std::mem::take(&mut self.controls) {
             self.paused.remove(&queue);
@@ -381,8 +424,7 @@ impl Ledger {
         self.closed.clear();
         self.offline = false;
         for record in &mut self.records {
-            // It may have been the head of its queue, and nobody keeps whether that was sent.
-            record.open |= record.end.is_none();
+            record.open |= record.end.is_none() && record.sent && !record.settled;
             // It was never told, and no queue kept it.
             record.unknown |= record.end.is_none() && record.submission.queue.is_none();
         }
@@ -399,8 +441,7 @@ impl Ledger {
             .map(|(ticket, job)| (number(job), ticket))
             .collect();
         let ended: BTreeSet<Ticket> = scheduler.ended().collect();
-        // Then the oldest outcomes may have been pushed out by newer ones.
-        let is_full = self.records.len() > scheduler.limits().outcomes;
+        self.kept = scheduler.ended().collect();
         for (number, record) in self.records.iter_mut().enumerate() {
             if record.submission.queue.is_none() {
                 record.ticket = record.ticket.filter(|_| record.accepted);
@@ -419,11 +460,19 @@ impl Ledger {
                 }
                 (Some(ticket), _) => (record.ticket, record.accepted) = (Some(*ticket), true),
                 (None, _) if is_kept => record.found(number, entries)?,
-                (None, true) if !record.forgotten && !is_full && !record.unknown => {
+                (None, true) if !record.forgotten && !record.unknown => {
                     return violation(Rule::NothingIsLost, format!("job {number} is lost"));
                 }
-                (None, true) => record.unknown |= record.end.is_none(),
+                (None, true) => {}
                 (None, false) => record.ticket = None,
+            }
+        }
+        for queue in 0..QUEUES {
+            let head = scheduler.queue(&queue_name(queue)).next();
+            let record = head.and_then(|head| self.known(head));
+            // Nobody keeps whether the head was sent, of those that may go twice.
+            if let Some(record) = record {
+                record.open |= record.submission.kind.retry() != Retry::NotProcessed;
             }
         }
         Ok(())

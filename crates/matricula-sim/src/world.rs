@@ -419,7 +419,15 @@ impl<D: Disk> World<'_, D> {
             let last = self.ledger.records.len() - 1;
             self.ledger.has_ticket(last, *ticket);
         }
+        // Few jobs, and what is learnt of few servers.
+        let footprint = program.scheduler.footprint();
         self.ledger.step(self.now, &self.plan.limits, &step)?;
+        if footprint > 400 {
+            return Ok(broken(
+                Rule::Bounds,
+                format!("it holds {footprint} places"),
+            )?);
+        }
         let released = match self.fault {
             Some(Fault::NothingIsWrittenAhead) => {
                 let (effects, events) = (step.effects.clone(), step.events.clone());

@@ -12,8 +12,9 @@
 //!   ([`Options::timeout`](crate::Options::timeout)). A request that waits for news takes that longer.
 //! - **Early answers.** Nothing is read while a request is being written. A server that refuses an upload
 //!   without having read it is heard when it lets the rest pass or hangs up (what is left of the file then
-//!   counts as progress, and goes nowhere); one that does neither, when the time is over, as a timeout. What
-//!   it said before it hung up is there if the system keeps that, as Linux does; else the job is in doubt.
+//!   counts as progress, and goes nowhere). One that does neither is not heard before the time is over
+//!   ([`Options::file_timeout`](crate::Options::file_timeout)), and that is told. What was said before
+//!   hanging up is there if the system keeps it, as Linux does; else the job is in doubt.
 //! - **Proxies.** An `http://` address of another machine is asked for through a tunnel (`CONNECT`),
 //!   too. A proxy of another kind than HTTP's is refused, not passed by.
 //! - **Logs.** At the level `trace`, and at no other, the HTTP library writes addresses with their

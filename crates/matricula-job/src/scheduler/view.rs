@@ -26,6 +26,15 @@ impl Scheduler {
         self.jobs.is_empty()
     }
 
+    /// How many places it holds besides its jobs: in lines, among turns, for timers, and what it has
+    /// learnt of servers. Some hundreds at most where there are few jobs, else as many as these.
+    pub fn footprint(&self) -> usize {
+        let lanes = self.lanes.iter().map(|(_, lane)| 1 + lane.ready.len());
+        let queues = self.queues.iter().map(|(_, queue)| 1 + queue.line.len());
+        let turns = self.turns.len() + self.poll_turns.len();
+        lanes.sum::<usize>() + queues.sum::<usize>() + turns + self.timers.len()
+    }
+
     /// The job of this ticket, if it has not ended.
     pub fn job(&self, ticket: Ticket) -> Option<&Job> {
         Some(&self.jobs.get(ticket.0)?.job)

@@ -321,3 +321,23 @@ fn a_request_that_is_called_back_before_it_went_is_not_sent() {
     let step = world.step(Input::Cancel(Ticket(2)));
     assert_eq!(Effect::left_of(step.effects.clone()), step.effects);
 }
+
+/// Nothing goes for a day, and a program changes its mind all the time.
+#[test]
+fn what_comes_and_goes_while_a_server_is_waited_for_leaves_nothing_behind() {
+    let (mut world, mut wire) = (World::with(Limits::patient()), Wire::default());
+    wire.give(&mut world, named("first"));
+    wire.answer(&mut world, limited(24 * 60 * 60 * 1_000));
+    for number in 2..10_000 {
+        let job = match number % 3 {
+            0 => named("single"),
+            1 => queued("a", "q", CONTINUE),
+            _ => queued("b", &format!("queue {number}"), CONTINUE),
+        };
+        let _ = world.step(Input::Submit(job.into()));
+        let _ = world.step(Input::Cancel(Ticket(number)));
+    }
+    assert_eq!(world.scheduler.len(), 1);
+    let held = world.scheduler.footprint();
+    assert!(held < 300, "{held} places for one job");
+}
