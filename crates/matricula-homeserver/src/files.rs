@@ -20,7 +20,11 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     // Elsewhere directories cannot be opened as files.
     #[cfg(unix)]
-    File::open(path)?.sync_all()?;
+    {
+        // What a relative name is in is the directory that the program is in.
+        let here = path.as_os_str().is_empty();
+        File::open(if here { Path::new(".") } else { path })?.sync_all()?;
+    }
     #[cfg(not(unix))]
     let _ = path;
     Ok(())
@@ -56,4 +60,15 @@ fn options() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_a_relative_name_is_the_one_that_the_program_is_in() {
+        let name = Path::new("x.db");
+        sync_directory(name.parent().unwrap()).unwrap();
+    }
 }
