@@ -25,6 +25,7 @@ mod view;
 mod words;
 
 use std::{
+    collections::VecDeque,
     hash::{BuildHasherDefault, DefaultHasher},
     sync::Arc,
 };
@@ -37,7 +38,7 @@ pub use judge::Limits;
 use judge::Tried;
 use lines::{Lane, LaneKey, Line, Queue, QueueKey};
 pub use stored::{StoredError, tables};
-use table::Table;
+use table::{Few, Table};
 pub use words::{Effect, Event, Input, Outcome, Refusal, Standing, Ticket, Wait};
 
 use crate::{Cx, EffectId, Job, Machine, Step, Timestamp};
@@ -61,17 +62,17 @@ pub struct Scheduler {
     /// By ticket.
     jobs: Table<Entry>,
     /// By effect.
-    wire: Table<Ticket>,
+    wire: Few<Ticket>,
     requests: usize,
     polls: usize,
     queue_keys: HashMap<String, QueueKey>,
     queues: Table<Queue>,
     lane_keys: OrdMap<Class, LaneKey>,
-    lanes: Table<Lane>,
+    lanes: Few<Lane>,
     /// Most jobs go where the last one went.
     last_lane: Option<(Arc<Class>, LaneKey)>,
-    turns: Vector<LaneKey>,
-    poll_turns: Vector<LaneKey>,
+    turns: VecDeque<LaneKey>,
+    poll_turns: VecDeque<LaneKey>,
     timers: OrdSet<(Timestamp, Timer)>,
     parked: OrdMap<crate::CredentialRef, Parked>,
     /// The last request that went out before each credential was renewed.
@@ -132,16 +133,16 @@ impl Scheduler {
             last_effect: 0,
             last_key: 0,
             jobs: Table::default(),
-            wire: Table::default(),
+            wire: Few::default(),
             requests: 0,
             polls: 0,
             queue_keys: HashMap::default(),
             queues: Table::default(),
             lane_keys: OrdMap::new(),
-            lanes: Table::default(),
+            lanes: Few::default(),
             last_lane: None,
-            turns: Vector::new(),
-            poll_turns: Vector::new(),
+            turns: VecDeque::new(),
+            poll_turns: VecDeque::new(),
             timers: OrdSet::new(),
             parked: OrdMap::new(),
             renewed: OrdMap::new(),
@@ -275,11 +276,9 @@ impl Scheduler {
             let by = self.now.since(now);
             let timers = self.timers.iter();
             self.timers = timers.map(|(at, timer)| (at.minus(by), *timer)).collect();
-            for key in self.lanes.keys() {
-                if let Some(lane) = self.lanes.get_mut(key) {
-                    lane.pace.shift(by);
-                    lane.timer = lane.timer.map(|at| at.minus(by));
-                }
+            for lane in self.lanes.values_mut() {
+                lane.pace.shift(by);
+                lane.timer = lane.timer.map(|at| at.minus(by));
             }
             for ticket in self.jobs.keys() {
                 if let Some(entry) = self.jobs.get_mut(ticket) {
