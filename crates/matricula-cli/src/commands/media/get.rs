@@ -1,8 +1,10 @@
 //! `matricula media get`: a file from the server.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use matricula::{
@@ -11,7 +13,7 @@ use matricula::{
         ApiError, Content, Endpoint, ErrorCode, MxcUri, ServerName,
         client::{authed_content_repo::GetContentAuthed, content_repo::GetContent},
     },
-    http::{Disk, FileSource},
+    http::{Begun, Disk, FileSource},
     job::{FileDesc, Job, ReturnType},
 };
 use serde_json::json;
@@ -164,8 +166,7 @@ fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> F
     if ![3, 130].contains(&why.exit_code()) || !mover.stays_where_it_is() {
         return why;
     }
-    let part = Disk.begun(&FileDesc::new(file)).ok().flatten();
-    let Some(part) = part.filter(|part| part.length > 0) else {
+    let Some(part) = left_of(file).filter(|part| part.length > 0) else {
         return why;
     };
     Failure::Told {
@@ -178,6 +179,19 @@ fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> F
         details: json!({ "kept": part.length }),
         next: Some(again(mover.context, options)),
     }
+}
+
+/// What has come of the file. The last piece may be on its way to the disk still.
+fn left_of(file: &Path) -> Option<Begun> {
+    for _ in 0..50 {
+        match Disk.begun(&FileDesc::new(file)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            begun => return begun.ok().flatten(),
+        }
+    }
+    None
 }
 
 /// What was typed.
