@@ -133,7 +133,10 @@ impl FileSource for Disk {
         lock(&part)?;
         // First: a note must not stand beside what it was not written for.
         remove(&Self::part_note(file))?;
-        part.set_len(0)?;
+        // What is no file has no length to be set.
+        if part.metadata()?.len() > 0 {
+            part.set_len(0)?;
+        }
         // Whoever may not read the old file may not read the new one.
         if let Ok(old) = fs::metadata(&file.path)
             && old.is_file()
