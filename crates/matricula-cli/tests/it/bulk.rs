@@ -391,8 +391,11 @@ pub(crate) fn at_the_pace_of_the_server(site: &Site, rows: usize) {
         let run = &route[..5];
         home.file("users.csv", &list(&unique("p"), rows));
         let line = format!("register {} --from users.csv --json", site.url);
+        // Each account takes two requests that the server counts: at five a second, over a minute.
         let ended = home
-            .run(&format!("{line} --run {run} --route {route}"))
+            .command(&format!("{line} --run {run} --route {route}"))
+            .patience(Duration::from_secs(240))
+            .run()
             .exit(0);
         let told = ended.json();
         let count = |what: &str| told[what].as_f64().unwrap();

@@ -81,6 +81,7 @@ impl Home {
         Line {
             command,
             stdin: Vec::new(),
+            patience: PATIENCE,
         }
     }
 
@@ -101,12 +102,19 @@ fn only(table: &Value) -> (String, Value) {
 pub(crate) struct Line {
     command: Command,
     stdin: Vec<u8>,
+    patience: Duration,
 }
 
 impl Line {
     /// One more word, which may have spaces in it.
     pub(crate) fn word(mut self, word: &str) -> Self {
         self.command.arg(word);
+        self
+    }
+
+    /// It may take this long, not a minute.
+    pub(crate) fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -144,10 +152,10 @@ impl Line {
             if let Some(status) = running.child.try_wait().unwrap() {
                 break status;
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > self.patience {
                 running.child.kill().unwrap();
                 let ended = running.end(peak, start.elapsed());
-                panic!("still running after {PATIENCE:?}\n{ended}");
+                panic!("still running after {:?}\n{ended}", self.patience);
             }
             thread::sleep(Duration::from_millis(2));
         };
