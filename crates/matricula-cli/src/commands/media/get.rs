@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
@@ -39,7 +38,10 @@ pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), Failu
         _ = tokio::signal::ctrl_c() => Err(Stopped::Interrupted),
     };
     mover.meter.end();
-    let content = fetched.map_err(|stopped| failure(&mover, &options, &file, stopped))?;
+    let content = match fetched {
+        Ok(content) => content,
+        Err(stopped) => return Err(failure(&mover, &options, &file, stopped).await),
+    };
     let length = fs::metadata(&file)?.len();
     let object = json!({
         "schema_version": 1,
@@ -146,7 +148,7 @@ impl From<Error> for Stopped {
 }
 
 /// Says what went wrong, and how to go on where something of the file is here.
-fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> Failure {
+async fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> Failure {
     let content_uri = &options.content_uri;
     let why = match stopped {
         Stopped::Interrupted => Failure::Interrupted,
@@ -166,7 +168,7 @@ fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> F
     if ![3, 130].contains(&why.exit_code()) || !mover.stays_where_it_is() {
         return why;
     }
-    let Some(part) = left_of(file).filter(|part| part.length > 0) else {
+    let Some(part) = left_of(file).await.filter(|part| part.length > 0) else {
         return why;
     };
     Failure::Told {
@@ -181,12 +183,12 @@ fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> F
     }
 }
 
-/// What has come of the file. The last piece may be on its way to the disk still.
-fn left_of(file: &Path) -> Option<Begun> {
+/// What has come of the file. Whoever wrote it may not have let go of it yet.
+async fn left_of(file: &Path) -> Option<Begun> {
     for _ in 0..50 {
         match Disk.begun(&FileDesc::new(file)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                thread::sleep(Duration::from_millis(10));
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             begun => return begun.ok().flatten(),
         }
