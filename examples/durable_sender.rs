@@ -16,10 +16,10 @@ use matricula::api::{Endpoint, client::room_send::SendMessage, events::RoomMessa
 use matricula::http::{Handle, Runner};
 use matricula::job::{
     QueuePolicy,
-    scheduler::{Outcome, Ticket},
+    scheduler::{JobId, Outcome},
 };
 use matricula::{AccountStore, Session};
-use matricula_store::{InUse, SqliteStore};
+use matricula_store::{IfLocked, SqliteStore};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -32,19 +32,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("name the account's directory, the queue's file and the room".into());
     };
     let session = Session::from_store(AccountStore::new(dir), None)?;
-    let store = SqliteStore::open(Path::new(queue), InUse::Refuse)?;
+    let store = SqliteStore::open(Path::new(queue), IfLocked::Refuse)?;
     let runner = session.durable(store)?;
 
     // What earlier processes did not live to tell, or to send.
     let mut sending = JoinSet::new();
     let before = runner.scheduler();
-    for ticket in before.ended() {
-        if let Some(outcome) = runner.outcome(ticket).await? {
-            tell(&runner, ticket, &outcome);
+    for job_id in before.ended() {
+        if let Some(outcome) = runner.outcome(job_id).await? {
+            tell(&runner, job_id, &outcome);
         }
     }
-    for (ticket, _) in before.pending() {
-        if let Some(handle) = runner.handle(ticket) {
+    for (job_id, _) in before.pending() {
+        if let Some(handle) = runner.handle(job_id) {
             sending.spawn(see_to_its_end(runner.clone(), handle));
         }
     }
@@ -68,13 +68,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn see_to_its_end(runner: Runner, handle: Handle) {
-    let ticket = handle.ticket();
-    tell(&runner, ticket, &handle.await);
+    let job_id = handle.job_id();
+    tell(&runner, job_id, &handle.await);
 }
 
-fn tell(runner: &Runner, ticket: Ticket, outcome: &Outcome) {
+fn tell(runner: &Runner, job_id: JobId, outcome: &Outcome) {
     match outcome {
-        Outcome::Done(response) => match SendMessage::read(response) {
+        Outcome::Responded(response) => match SendMessage::read(response) {
             Ok(sent) => {
                 let name = response.data_str("name").unwrap_or_default();
                 println!("sent {name} {}", sent.event_id);
@@ -84,5 +84,5 @@ fn tell(runner: &Runner, ticket: Ticket, outcome: &Outcome) {
         other => println!("not sent: {other:?}"),
     }
     // Killed before this, it tells once more.
-    runner.forget(ticket);
+    runner.drop_outcome(job_id);
 }

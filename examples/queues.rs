@@ -23,7 +23,7 @@ use matricula::job::{
     scheduler::{Event, Outcome},
 };
 use matricula::{Session, register};
-use matricula_homeserver::{Config, Options, Server};
+use matricula_homeserver::{Config, Server, ServerOptions};
 
 const WORDS: [&str; 3] = ["one", "two", "three"];
 
@@ -36,7 +36,7 @@ enum Then {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let own = Server::start(Options::new(Config::default())).await?;
+    let own = Server::start(ServerOptions::new(Config::default())).await?;
     let server = env::args().nth(1).unwrap_or(own.url().to_string());
     let (alice, bob) = (register(&server).await?, register(&server).await?);
     // Only a queue that holds asks what then.
@@ -65,18 +65,18 @@ async fn send(
 ) -> Result<(), Box<dyn Error>> {
     let runner = bob.runner();
     let mut events = runner.events();
-    let mut tickets = Vec::new();
+    let mut job_ids = Vec::new();
     for (word, room) in WORDS.into_iter().zip(rooms) {
         let message = SendMessage::of(room.clone(), word, &RoomMessage::text(word));
         let job = bob.job(&message).with_queue("talk", policy);
-        tickets.push(runner.submit(job).await?.ticket());
+        job_ids.push(runner.submit(job).await?.job_id());
     }
-    let mut left = tickets.len();
+    let mut left = job_ids.len();
     while left > 0 {
         let event = events.recv().await?;
         let at = event
-            .ticket()
-            .and_then(|it| tickets.iter().position(|at| *at == it));
+            .job_id()
+            .and_then(|it| job_ids.iter().position(|at| *at == it));
         let Some(word) = at.map(|at| WORDS[at]) else {
             continue;
         };
@@ -104,7 +104,7 @@ async fn send(
 
 fn in_words(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Done(response) => match ApiError::of(response) {
+        Outcome::Responded(response) => match ApiError::of(response) {
             None => "sent".to_owned(),
             Some(error) => format!("refused ({error})"),
         },

@@ -17,8 +17,8 @@ use std::{
 };
 
 use matricula::api::{Endpoint, MxcUri, client::authed_content_repo::GetContentAuthed};
-use matricula::http::{Progress, Runner};
-use matricula::job::{FileDesc, ReturnType};
+use matricula::http::{Runner, TransferProgress};
+use matricula::job::{FileRef, ResponseFormat};
 use matricula::{AccountStore, Session};
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,13 +30,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let runner = Runner::default().with_progress(move |_, progress| tell(&told, progress));
     let store = AccountStore::new(dir);
     let account = store.account(None)?.ok_or("no account is kept there")?;
-    let session = Session::new(account, runner).keep_in(store);
+    let session = Session::new(account, runner).store(store);
 
     let address: MxcUri = address.parse()?;
     let wanted = GetContentAuthed::new(address.server_name().parse()?, address.media_id());
     // An answer that goes to a file is in memory one piece at a time.
     let job = session.job(&wanted);
-    let job = job.with_return_type(ReturnType::File(FileDesc::new(file)));
+    let job = job.with_response_format(ResponseFormat::File(FileRef::new(file)));
     let response = session.send(job, |_| {}).await?;
     let content = GetContentAuthed::read(&response)?;
     let content_type = content.content_type.as_deref().unwrap_or("of unknown type");
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Tells each whole per cent once.
-fn tell(told: &AtomicU64, progress: Progress) {
+fn tell(told: &AtomicU64, progress: TransferProgress) {
     let Some(total) = progress.total else { return };
     let share = progress.done.saturating_mul(100) / total.max(1);
     if told.swap(share, Ordering::Relaxed) != share {

@@ -12,7 +12,7 @@ use matricula_benches::{
     sync_body::sync_body,
     thread_time::ThreadTime,
 };
-use matricula_job::{Secret, ServerUrl};
+use matricula_core::{Secret, ServerUrl};
 use ruma::OwnedRoomId;
 
 type Bench = Criterion<ThreadTime>;

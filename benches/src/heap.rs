@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use matricula_job::{Job, Response, scheduler::Outcome};
+use matricula_core::{Job, Response, scheduler::Outcome};
 
 /// Jobs in queues, without retries, pace, policies, handles, or anything to go on with after a crash.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use matricula_job::{
+use matricula_core::{
     Answer, Body, Cx, EffectId, Job, Machine, Method, QueuePolicy, Response, Scheduler,
     SeededEntropy, ServerUrl, Timestamp,
     scheduler::{Effect, Event, Input, Limits, Outcome},

@@ -10,7 +10,7 @@ use matricula_api::{
     },
     events::{EventContent, RoomMessage},
 };
-use matricula_job::{Body, Job, Response, Secret, ServerUrl};
+use matricula_core::{Body, Job, Response, Secret, ServerUrl};
 use url::Url;
 
 use crate::inputs::{DEVICE_NAME, MESSAGE, PASSWORD, TXN, USERNAME};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Request;
 use matricula_api::{ApiError, Raw, client::sync::SyncResponse};
-use matricula_job::{Response, Secret};
+use matricula_core::{Response, Secret};
 use ruma::{
     OwnedRoomId,
     api::{

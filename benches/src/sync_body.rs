@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use matricula_job::{Entropy, SeededEntropy};
+use matricula_core::{Entropy, SeededEntropy};
 
 /// How many rooms there are.
 const ROOMS: u64 = 500;

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use matricula_fuzz::{line, number, operation};
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 
 /// Those that are read.
 const HEADERS: [&str; 4] = [

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use matricula_fuzz::operation;
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((endpoint, body)) = operation(bytes) else {

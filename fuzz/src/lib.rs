@@ -1,7 +1,7 @@
 //! How arbitrary bytes choose an operation, and what is left of them for it to read.
 
 use matricula_api::{appservice, client, identity, push, server::AnyEndpoint};
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
 
 /// Takes the first two bytes for the operation, of all four APIs.
 pub fn operation(bytes: &[u8]) -> Option<(&'static AnyEndpoint, &[u8])> {

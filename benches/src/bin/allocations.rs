@@ -10,7 +10,7 @@ use matricula_benches::{
     same::{assert_small, assert_sync},
     sync_body::sync_body,
 };
-use matricula_job::{Secret, ServerUrl};
+use matricula_core::{Secret, ServerUrl};
 use ruma::OwnedRoomId;
 
 #[global_allocator]

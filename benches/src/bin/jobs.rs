@@ -15,7 +15,7 @@ use matricula_benches::{
     thread_time::ThreadTime,
 };
 use matricula_http::{Options, Runner};
-use matricula_job::{Job, Method, Patch, Response, ServerUrl, Store, StoreError};
+use matricula_core::{Job, Method, Patch, Response, ServerUrl, Store, StoreError};
 use matricula_store::{InUse, SqliteStore};
 use rusqlite::{Connection, params};
 use tokio::{

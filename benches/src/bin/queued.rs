@@ -8,7 +8,7 @@ use matricula_benches::{
     inputs::SERVER,
     jobs::{JOBS, QUEUES, messages},
 };
-use matricula_job::{
+use matricula_core::{
     Cx, Machine, Scheduler, SeededEntropy, ServerUrl, Timestamp,
     scheduler::{Input, Limits},
 };

@@ -1,7 +1,7 @@
 //! What is written by hand, because no data of the specification describe it, as a list beside the
 //! generated [`client::OPERATIONS`](crate::client::OPERATIONS).
 
-use matricula_job::Operation;
+use matricula_core::Operation;
 
 use crate::{fallback, oauth, sliding_sync, synapse};
 

@@ -1,6 +1,6 @@
 //! What every operation can do: become a job, and read the answer to it.
 
-use matricula_job::{Job, Operation, Response, ServerUrl};
+use matricula_core::{Job, Operation, Response, ServerUrl};
 
 use crate::{ApiError, error};
 

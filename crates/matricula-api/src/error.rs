@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use matricula_job::Response;
+use matricula_core::Response;
 use serde::{Deserialize, Deserializer, de::MapAccess};
 use serde_json::Value;
 

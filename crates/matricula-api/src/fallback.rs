@@ -1,7 +1,7 @@
 //! By hand, as only prose defines it: the pages that a homeserver offers to clients that cannot do
 //! something themselves.
 
-use matricula_job::{Api, Method, Operation, ServerUrl};
+use matricula_core::{Api, Method, Operation, ServerUrl};
 
 use crate::{uia::Stage, wire};
 

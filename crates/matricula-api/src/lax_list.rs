@@ -11,33 +11,33 @@ use serde_json::{Value, value::RawValue};
 /// A list that other people wrote, read item by item: what does not fit is kept apart, and written
 /// again behind the others. Null is an empty list, and a single value a list of one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LaxList<T> {
+pub struct LenientList<T> {
     /// The items that fit.
     pub items: Vec<T>,
     /// The others, as they came.
     pub rest: Vec<Value>,
 }
 
-impl<T> Default for LaxList<T> {
+impl<T> Default for LenientList<T> {
     fn default() -> Self {
         Vec::new().into()
     }
 }
 
-impl<T> From<Vec<T>> for LaxList<T> {
+impl<T> From<Vec<T>> for LenientList<T> {
     fn from(items: Vec<T>) -> Self {
         let rest = Vec::new();
         Self { items, rest }
     }
 }
 
-impl<T> FromIterator<T> for LaxList<T> {
+impl<T> FromIterator<T> for LenientList<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         Vec::from_iter(items).into()
     }
 }
 
-impl<T> Deref for LaxList<T> {
+impl<T> Deref for LenientList<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -45,7 +45,7 @@ impl<T> Deref for LaxList<T> {
     }
 }
 
-impl<T> IntoIterator for LaxList<T> {
+impl<T> IntoIterator for LenientList<T> {
     type Item = T;
     type IntoIter = vec::IntoIter<T>;
 
@@ -54,7 +54,7 @@ impl<T> IntoIterator for LaxList<T> {
     }
 }
 
-impl<'a, T> IntoIterator for &'a LaxList<T> {
+impl<'a, T> IntoIterator for &'a LenientList<T> {
     type Item = &'a T;
     type IntoIter = slice::Iter<'a, T>;
 
@@ -63,7 +63,7 @@ impl<'a, T> IntoIterator for &'a LaxList<T> {
     }
 }
 
-impl<T: Serialize> Serialize for LaxList<T> {
+impl<T: Serialize> Serialize for LenientList<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         #[serde(untagged)]
@@ -77,7 +77,7 @@ impl<T: Serialize> Serialize for LaxList<T> {
     }
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for LaxList<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for LenientList<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let json = Box::<RawValue>::deserialize(from)?;
         let mut list = Self::default();

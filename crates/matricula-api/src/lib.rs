@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use matricula_api::{Endpoint, client::registration::Register};
-//! use matricula_job::{Body, Response, ServerUrl};
+//! use matricula_core::{Body, Response, ServerUrl};
 //!
 //! let server: ServerUrl = "https://matrix.example.org".parse()?;
 //! let request = Register {
@@ -18,7 +18,7 @@
 //!
 //! let answer = r#"{"user_id": "@alice:example.org", "access_token": "abc", "device_id": "D"}"#;
 //! let answer = Response::new(200, vec![], Body::Json(answer.into()));
-//! let account = Register::read(&job.gen_response(answer))?;
+//! let account = Register::read(&job.respond(answer))?;
 //! assert_eq!(account.user_id.localpart(), "alice");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -31,7 +31,6 @@
 // The client-server API uses all of it; the others, on their own, a part.
 #![cfg_attr(not(feature = "client"), allow(dead_code))]
 
-mod acting_as;
 #[cfg(feature = "client")]
 pub mod by_hand;
 mod endpoint;
@@ -45,6 +44,7 @@ mod generated;
 mod identifier;
 mod ids;
 mod lax_list;
+mod masquerade_as;
 #[doc = include_str!("lenience.md")]
 pub mod lenience {}
 mod locate;
@@ -65,7 +65,6 @@ pub mod synapse;
 pub mod uia;
 mod wire;
 
-pub use acting_as::acting_as;
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, MatrixError};
 pub use extra::Extra;
@@ -78,10 +77,11 @@ pub use generated::identity;
 #[cfg(feature = "push")]
 pub use generated::push;
 pub use ids::{EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId};
-pub use lax_list::LaxList;
+pub use lax_list::LenientList;
+pub use masquerade_as::masquerade_as;
 pub use media::{Content, Redirect};
 pub use operations::operations;
-pub use raw::{Raw, TextOr};
+pub use raw::{Raw, StringOr};
 pub use sorted_map::SortedMap;
 pub use wire::read as read_json;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use matricula_job::Response;
+use matricula_core::Response;
 
 use crate::ApiError;
 

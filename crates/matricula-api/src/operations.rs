@@ -1,6 +1,6 @@
 //! The operations of all APIs together.
 
-use matricula_job::Operation;
+use matricula_core::Operation;
 
 /// Every operation of the APIs whose features are on: API by API, each sorted by id. Ids are unique
 /// in an API; some stand in several.

@@ -105,14 +105,14 @@ impl<'de, T> Deserialize<'de> for Raw<T> {
 /// A text, or an object in its place.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::exhaustive_enums, reason = "the JSON is one or the other")]
-pub enum TextOr<T> {
+pub enum StringOr<T> {
     /// The text.
     Text(String),
     /// The object.
     Object(T),
 }
 
-impl<T: Serialize> Serialize for TextOr<T> {
+impl<T: Serialize> Serialize for StringOr<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
@@ -121,7 +121,7 @@ impl<T: Serialize> Serialize for TextOr<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for StringOr<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextOrVisitor(PhantomData))
     }
@@ -130,17 +130,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for TextOr<T> {
 struct TextOrVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> de::Visitor<'de> for TextOrVisitor<T> {
-    type Value = TextOr<T>;
+    type Value = StringOr<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or an object")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(TextOr::Text(text.to_owned()))
+        Ok(StringOr::Text(text.to_owned()))
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(TextOr::Object)
+        T::deserialize(MapAccessDeserializer::new(map)).map(StringOr::Object)
     }
 }

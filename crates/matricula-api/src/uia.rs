@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use matricula_job::Secret;
+use matricula_core::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::Value;
 

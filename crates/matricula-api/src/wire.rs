@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, str::Utf8Error, time::Duration};
 
-use matricula_job::{Body, Response, Secret, ServerUrl};
+use matricula_core::{Body, Response, Secret, ServerUrl};
 use percent_encoding::percent_encode_byte;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,

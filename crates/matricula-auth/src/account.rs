@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use matricula_api::{UserId, client::refresh::RefreshResponse};
-use matricula_job::{CredentialRef, Entropy, Patch, Secret, ServerUrl, Timestamp, secret::exposed};
+use matricula_core::{
+    CredentialRef, Entropy, Secret, ServerUrl, Timestamp, WriteBatch, secret::exposed,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,8 +19,8 @@ pub mod tables {
     pub const REGISTRATIONS: &str = "registrations";
     /// [`PendingPassword`](crate::PendingPassword)s by user id, as JSON.
     pub const PASSWORD_CHANGES: &str = "password_changes";
-    /// [`PendingAddress`](crate::PendingAddress)es by account and address, as JSON.
-    pub const ADDRESS_ADDITIONS: &str = "address_additions";
+    /// [`PendingThreepid`](crate::PendingThreepid)es by account and address, as JSON.
+    pub const THREEPID_ADDITIONS: &str = "address_additions";
     /// [`PendingUser`](crate::PendingUser)s by their [key](crate::PendingUser::key), as JSON.
     pub const NEW_USERS: &str = "new_users";
     /// Half-done [`OAuthLogin`](crate::OAuthLogin)s by their id, as JSON.
@@ -56,7 +58,7 @@ pub struct Account {
     /// it was exchanged for: it is what is left where a request that was given up arrived late, and
     /// the pair was replaced again.
     #[serde(with = "exposed", default)]
-    pub replaced: Option<Secret>,
+    pub previous_refresh_token: Option<Secret>,
     /// The password, where it was made for the person and nobody else knows it.
     #[serde(with = "exposed", default)]
     pub password: Option<Secret>,
@@ -81,7 +83,7 @@ impl Account {
             refresh_token: None,
             expires_at: None,
             renew_at: None,
-            replaced: None,
+            previous_refresh_token: None,
             password: None,
             is_guest: false,
             oauth: None,
@@ -98,11 +100,11 @@ impl Account {
     /// Takes over what the server gave for the refresh token. One that it did not replace stays.
     pub fn renew(&mut self, now: Timestamp, answer: RefreshResponse) {
         let lifetime = answer.expires_in_ms;
-        self.take_tokens(now, answer.access_token, answer.refresh_token, lifetime);
+        self.set_tokens(now, answer.access_token, answer.refresh_token, lifetime);
     }
 
     /// Takes over the tokens that were given at `now`, the access token for this long.
-    pub(crate) fn take_tokens(
+    pub(crate) fn set_tokens(
         &mut self,
         now: Timestamp,
         access: Secret,
@@ -113,7 +115,7 @@ impl Account {
         self.expires_at = expiry(now, lifetime);
         self.renew_at = renewal(now, lifetime);
         if refresh.is_some() && refresh != self.refresh_token {
-            self.replaced = self.refresh_token.take();
+            self.previous_refresh_token = self.refresh_token.take();
             self.refresh_token = refresh;
         }
     }
@@ -145,10 +147,10 @@ impl Account {
 
     /// Forgets the tokens and keeps the device: whoever signs in again takes its place, with all that
     /// is kept for it.
-    pub fn lose_tokens(&mut self) {
+    pub fn clear_tokens(&mut self) {
         self.access_token = None;
         self.refresh_token = None;
-        self.replaced = None;
+        self.previous_refresh_token = None;
         self.expires_at = None;
         self.renew_at = None;
         self.oauth = None;
@@ -156,12 +158,12 @@ impl Account {
 
     /// Forgets the session: its tokens and its device.
     pub fn end_session(&mut self) {
-        self.lose_tokens();
+        self.clear_tokens();
         self.device_id = None;
     }
 
     /// Adds "keep this account" to what is to be stored.
-    pub fn put_into(&self, patch: &mut Patch) {
+    pub fn write_to(&self, patch: &mut WriteBatch) {
         // The parts are texts, numbers and flags: they always have a JSON form.
         let json = serde_json::to_vec(self).unwrap_or_default();
         patch.put(tables::ACCOUNTS, self.user_id.as_str(), json);

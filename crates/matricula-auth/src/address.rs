@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
 
 /// A homeserver as a person names it: `example.org`, `@alice:example.org`, `https://matrix.example.org`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +31,13 @@ impl ServerAddress {
     ///
     /// # Errors
     /// Where it names no homeserver.
-    pub fn with_plain_http(text: &str) -> Result<Self, AddressError> {
+    pub fn with_plain_http(text: &str) -> Result<Self, ServerAddressError> {
         Self::read(text, true)
     }
 
-    fn read(text: &str, allow_plain_http: bool) -> Result<Self, AddressError> {
+    fn read(text: &str, allow_plain_http: bool) -> Result<Self, ServerAddressError> {
         let text = text.trim();
-        let error = |reason: String| AddressError { reason };
+        let error = |reason: String| ServerAddressError { reason };
         if text.contains("://") {
             let url: ServerUrl = text.parse().map_err(|why| error(format!("{why}")))?;
             if !url.is_https() && !url.is_this_machine() && !allow_plain_http {
@@ -81,9 +81,9 @@ impl ServerAddress {
 /// An `http://` address is taken only where it is this machine's own: see
 /// [`ServerAddress::with_plain_http`].
 impl FromStr for ServerAddress {
-    type Err = AddressError;
+    type Err = ServerAddressError;
 
-    fn from_str(text: &str) -> Result<Self, AddressError> {
+    fn from_str(text: &str) -> Result<Self, ServerAddressError> {
         Self::read(text, false)
     }
 }
@@ -100,7 +100,7 @@ impl fmt::Display for ServerAddress {
 /// Why a text names no homeserver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct AddressError {
+pub struct ServerAddressError {
     reason: String,
 }
 

@@ -8,13 +8,14 @@ use matricula_api::{
         whoami::GetTokenOwner,
     },
 };
-use matricula_job::{
-    Cx, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, Timestamp, scheduler::Outcome,
+use matricula_core::{
+    EffectId, Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
+    scheduler::Outcome,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts, account, login,
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, ServerInfo, account, login,
 };
 
 /// What an application service registers and signs in with.
@@ -26,7 +27,7 @@ const TYPE: &str = "m.login.application_service";
 /// Nothing is asked and nothing is stored until there is an account: the name is one, so that asking
 /// again, here where an answer is lost or in another process, makes no second user. A service that
 /// gets no session acts as the user with its own token and
-/// [`acting_as`](matricula_api::acting_as).
+/// [`masquerade_as`](matricula_api::masquerade_as).
 ///
 /// Specification: <https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions>.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ type Turn = Step<Effect, Event<Account>>;
 
 impl AppserviceRegistration {
     /// Makes the user `username`, with the token that the service has for the server.
-    pub fn new(facts: &ServerFacts, token: Secret, username: impl Into<String>) -> Self {
+    pub fn new(facts: &ServerInfo, token: Secret, username: impl Into<String>) -> Self {
         let offers_login = facts.login_flows.iter().any(|flow| flow.kind == TYPE);
         Self {
             server: facts.server.clone(),
@@ -131,17 +132,17 @@ impl AppserviceRegistration {
     fn on_outcome(&mut self, now: Timestamp, outcome: Outcome, turn: &mut Turn) {
         let server = self.server.clone();
         match (self.phase, outcome) {
-            (Phase::Registering, Outcome::Done(response)) => {
+            (Phase::Registering, Outcome::Responded(response)) => {
                 self.on_registration(now, &response, turn);
             }
-            (Phase::SigningIn, Outcome::Done(response)) => {
+            (Phase::SigningIn, Outcome::Responded(response)) => {
                 let data = self.data.clone();
                 self.end(
                     read_login(&server, &self.username, now, &response, data),
                     turn,
                 );
             }
-            (Phase::AskingWho, Outcome::Done(response)) => self.on_owner(&response, turn),
+            (Phase::AskingWho, Outcome::Responded(response)) => self.on_owner(&response, turn),
             (Phase::Registering, Outcome::InDoubt(error)) => {
                 self.on_lost(error.to_string(), turn);
             }
@@ -162,7 +163,7 @@ impl AppserviceRegistration {
             return self.end(Err(AuthError::MayBeDone { server, what }), turn);
         }
         let how = format!("{what}; asking again for the same name");
-        turn.events.push(Event::Notice(Notice::Settling(how)));
+        turn.events.push(Event::Progress(Progress::Settling(how)));
         self.lost = Some(what);
         self.register(turn);
     }
@@ -185,7 +186,7 @@ impl AppserviceRegistration {
         let message = error.message.clone();
         match error.code {
             ErrorCode::AppserviceLoginUnsupported if !self.inhibit_login => {
-                turn.events.push(Event::Notice(Notice::NoSession));
+                turn.events.push(Event::Progress(Progress::NoSession));
                 self.inhibit_login = true;
                 self.got_no_session = true;
                 self.register(turn);
@@ -255,7 +256,7 @@ impl AppserviceRegistration {
 
     fn end(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
         if let Ok(account) = &result {
-            account.put_into(&mut turn.commit);
+            account.write_to(&mut turn.writes);
         }
         self.phase = Phase::Over;
         turn.events.push(Event::Finished(result));
@@ -267,7 +268,7 @@ impl Machine for AppserviceRegistration {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         match input {
             Input::Start if self.phase == Phase::New => {
@@ -307,7 +308,7 @@ pub struct AppserviceLogin {
 impl AppserviceLogin {
     /// Signs in as `user`, a localpart or a whole user id, with the token that the service has for the
     /// server.
-    pub fn new(facts: &ServerFacts, token: Secret, user: impl Into<String>) -> Self {
+    pub fn new(facts: &ServerInfo, token: Secret, user: impl Into<String>) -> Self {
         Self {
             server: facts.server.clone(),
             token,
@@ -341,7 +342,7 @@ impl AppserviceLogin {
 
     fn finish(&self, now: Timestamp, outcome: Outcome) -> Result<Account, AuthError> {
         match outcome {
-            Outcome::Done(response) => {
+            Outcome::Responded(response) => {
                 read_login(&self.server, &self.user, now, &response, self.data.clone())
             }
             // A second sign-in makes a second token, which hurts nobody: the caller decides.
@@ -359,7 +360,7 @@ impl Machine for AppserviceLogin {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         match input {
             Input::Start => {
@@ -372,7 +373,7 @@ impl Machine for AppserviceLogin {
             Input::Outcome(EffectId(1), outcome) => {
                 let result = self.finish(cx.now, outcome);
                 if let Ok(account) = &result {
-                    account.put_into(&mut turn.commit);
+                    account.write_to(&mut turn.writes);
                 }
                 turn.events.push(Event::Finished(result));
             }

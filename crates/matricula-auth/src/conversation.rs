@@ -4,7 +4,7 @@ use matricula_api::{
     UserId,
     uia::{Policy, Stage},
 };
-use matricula_job::{EffectId, Job, Machine, Secret, ServerUrl, Timestamp, scheduler::Outcome};
+use matricula_core::{EffectId, Job, Machine, Secret, ServerUrl, Timestamp, scheduler::Outcome};
 
 use crate::{AuthError, IdentityProvider};
 
@@ -25,7 +25,7 @@ pub enum Input {
     /// What became of a job that was sent.
     Outcome(EffectId, Outcome),
     /// What the person said.
-    Reply(EffectId, Reply),
+    Answer(EffectId, Answer),
     /// The moment that was waited for has come.
     Waited(EffectId),
 }
@@ -37,7 +37,7 @@ pub enum Effect {
     /// Run this job to its end.
     Send(EffectId, Box<Job>),
     /// Ask the person.
-    Ask(EffectId, Question),
+    Ask(EffectId, Prompt),
     /// Wait until this moment, and say so with [`Input::Waited`].
     Wait(EffectId, Timestamp),
 }
@@ -47,7 +47,7 @@ pub enum Effect {
 #[non_exhaustive]
 pub enum Event<T> {
     /// How it goes.
-    Notice(Notice),
+    Progress(Progress),
     /// It is over. Told exactly once.
     Finished(Result<T, AuthError>),
 }
@@ -55,7 +55,7 @@ pub enum Event<T> {
 /// How a conversation goes, for whoever watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Notice {
+pub enum Progress {
     /// Which way through the server's authentication was chosen.
     Route {
         /// What will be done, in order.
@@ -94,7 +94,7 @@ pub enum Notice {
 /// `why` tells, where something was tried before, why it was not good enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Question {
+pub enum Prompt {
     /// Where the homeserver of this name is: its address, like `https://matrix.example.org`.
     HomeserverUrl {
         /// The name.
@@ -139,15 +139,15 @@ pub enum Question {
         /// Why the last one was refused.
         why: Option<String>,
     },
-    /// A message with a link was sent to this address. [`Reply::Yes`]: it is followed, or will be
-    /// soon, and the server is asked until it is. [`Reply::No`]: send another message.
+    /// A message with a link was sent to this address. [`Answer::Yes`]: it is followed, or will be
+    /// soon, and the server is asked until it is. [`Answer::No`]: send another message.
     FollowLink {
         /// Whom the server wrote to.
         address: String,
         /// Why it is asked again.
         why: Option<String>,
     },
-    /// A message with a code was sent to this address; the answer is the code. [`Reply::No`]: send
+    /// A message with a code was sent to this address; the answer is the code. [`Answer::No`]: send
     /// another message.
     Code {
         /// Whom the server wrote to.
@@ -155,7 +155,7 @@ pub enum Question {
         /// Why the last one was refused.
         why: Option<String>,
     },
-    /// A stage that is done on a page of the server, in any browser. [`Reply::Yes`]: it is done, or
+    /// A stage that is done on a page of the server, in any browser. [`Answer::Yes`]: it is done, or
     /// will be soon, and the server is asked until it is.
     StagePage {
         /// Which stage.
@@ -172,7 +172,7 @@ pub enum Question {
         providers: Vec<IdentityProvider>,
     },
     /// Opens this page in a browser; the answer is the whole [address that it leads back to], as
-    /// [`Reply::Text`].
+    /// [`Answer::Text`].
     ///
     /// [address that it leads back to]: https://spec.matrix.org/v1.19/client-server-api/#callback
     OpenPage {
@@ -190,7 +190,7 @@ pub enum Question {
 /// What the person said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reply {
+pub enum Answer {
     /// This text.
     Text(Secret),
     /// Yes.
@@ -198,5 +198,5 @@ pub enum Reply {
     /// No.
     No,
     /// Nobody is there to be asked.
-    Nobody,
+    Unavailable,
 }

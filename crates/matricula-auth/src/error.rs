@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use matricula_api::{
     ApiError, ErrorCode, MatrixError, UserId,
-    oauth::{OAuthError, OAuthErrorCode, Refusal},
+    oauth::{OAuthError, OAuthErrorCode, OAuthErrorResponse},
     uia::{Flow, Policy, Stage},
 };
-use matricula_job::{Secret, ServerUrl, TransportError};
+use matricula_core::{Secret, ServerUrl, TransportError};
 
 /// Why a conversation ended without what it was for.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -358,7 +358,7 @@ pub enum AuthError {
         /// Which OAuth 2.0 server.
         issuer: String,
         /// Its words.
-        refusal: Box<Refusal>,
+        refusal: Box<OAuthErrorResponse>,
     },
     /// A browser cannot be led back to this address.
     #[error(
@@ -490,7 +490,7 @@ fn on_device(device_id: &Option<String>) -> String {
     })
 }
 
-fn advice(refusal: &Refusal) -> &'static str {
+fn advice(refusal: &OAuthErrorResponse) -> &'static str {
     match refusal.code {
         OAuthErrorCode::AccessDenied => "; begin again, and allow it on its page",
         OAuthErrorCode::ServerError | OAuthErrorCode::TemporarilyUnavailable => "; try again later",

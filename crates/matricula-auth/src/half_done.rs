@@ -1,7 +1,7 @@
 //! A conversation that is kept until it is over, whichever it is.
 
 use matricula_api::uia::Stage;
-use matricula_job::{Cx, Machine, ServerUrl, Step};
+use matricula_core::{Machine, ServerUrl, Step, StepContext};
 use serde_json::Value;
 
 use crate::{Account, Conversation, Effect, Event, Input, OAuthLogin, Registration, SsoLogin};
@@ -10,7 +10,7 @@ use crate::{Account, Conversation, Effect, Event, Input, OAuthLogin, Registratio
 /// [`Input::Start`], in another process too.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum HalfDone {
+pub enum PendingAuth {
     /// By Matrix's own registration.
     Registration(Box<Registration>),
     /// At an OAuth 2.0 server.
@@ -19,7 +19,7 @@ pub enum HalfDone {
     Sso(Box<SsoLogin>),
 }
 
-impl HalfDone {
+impl PendingAuth {
     /// Its key in the table that it is kept in.
     pub fn id(&self) -> &str {
         match self {
@@ -93,12 +93,12 @@ impl HalfDone {
     }
 }
 
-impl Machine for HalfDone {
+impl Machine for PendingAuth {
     type Input = Input;
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
         match self {
             Self::Registration(registration) => registration.step(cx, input),
             Self::OAuth(login) => login.step(cx, input),
@@ -107,6 +107,6 @@ impl Machine for HalfDone {
     }
 }
 
-impl Conversation for HalfDone {
+impl Conversation for PendingAuth {
     type Output = Account;
 }

@@ -1,10 +1,10 @@
 //! Conversations with a Matrix homeserver that end in a session, and those that look after its account.
 //!
-//! Each is a [`Machine`](matricula_job::Machine): [`Discovery`] finds out what a server is and
+//! Each is a [`Machine`](matricula_core::Machine): [`Discovery`] finds out what a server is and
 //! offers, [`Registration`] makes an account there, [`Login`] signs in to one. Where the server delegates
 //! its accounts to an OAuth 2.0 server, [`OAuthLogin`] does both, and [`OAuthLogout`] ends the
 //! session. A [`session`] stays signed in on either side. What comes after is [`PasswordChange`],
-//! [`AddressAddition`], [`Deactivation`], and [`Authenticated`] for every other operation that asks
+//! [`AddThreepid`], [`Deactivation`], and [`UiaRequest`] for every other operation that asks
 //! who is there. None does any I/O: they say what to [send](Effect::Send), what to
 //! [ask](Effect::Ask) and until when to [wait](Effect::Wait), and are told what came of it.
 //!
@@ -15,32 +15,32 @@
 //! A registration by hand, with an answer that no server gave:
 //!
 //! ```
-//! use matricula_auth::{Effect, Event, Input, Registration, ServerFacts, Wishes};
-//! use matricula_job::{
-//!     Body, Cx, Machine, Response, SeededEntropy, Timestamp, scheduler::Outcome,
+//! use matricula_auth::{Effect, Event, Input, Registration, ServerInfo, RegistrationOptions};
+//! use matricula_core::{
+//!     Body, StepContext, Machine, Response, SeededEntropy, Timestamp, scheduler::Outcome,
 //! };
 //!
 //! // In production: the system's clock and random bytes.
 //! let (now, mut entropy) = (Timestamp::from_millis(1_700_000_000_000), SeededEntropy::new(7));
-//! let facts = ServerFacts::of("https://matrix.example.org".parse()?);
-//! let mut registration = Registration::new(&facts, Wishes::default());
+//! let facts = ServerInfo::of("https://matrix.example.org".parse()?);
+//! let mut registration = Registration::new(&facts, RegistrationOptions::default());
 //!
-//! let step = registration.step(&mut Cx::new(now, &mut entropy), Input::Start);
+//! let step = registration.step(&mut StepContext::new(now, &mut entropy), Input::Start);
 //! // 1. Store: the password that was made is in here, and nothing has been sent yet.
-//! assert!(!step.commit.is_empty());
+//! assert!(!step.writes.is_empty());
 //! // 2. Only then send, and answer by the effect's id.
 //! let [Effect::Send(id, job)] = &step.effects[..] else { panic!("{:?}", step.effects) };
 //! assert_eq!(job.url(), "https://matrix.example.org/_matrix/client/v3/register");
 //! let body = r#"{"user_id": "@1:example.org", "access_token": "syt_x", "device_id": "D"}"#;
-//! let answer = job.gen_response(Response::new(200, vec![], Body::Json(body.into())));
+//! let answer = job.respond(Response::new(200, vec![], Body::Json(body.into())));
 //!
-//! let input = Input::Outcome(*id, Outcome::Done(answer));
-//! let step = registration.step(&mut Cx::new(now, &mut entropy), input);
+//! let input = Input::Outcome(*id, Outcome::Responded(answer));
+//! let step = registration.step(&mut StepContext::new(now, &mut entropy), input);
 //! // 3. The account goes into the store, and the registration out of it, in one commit.
-//! assert_eq!(step.commit.changes().len(), 2);
+//! assert_eq!(step.writes.writes().len(), 2);
 //! let [Event::Finished(Ok(account))] = &step.events[..] else { panic!("{:?}", step.events) };
 //! assert_eq!(account.user_id.as_str(), "@1:example.org");
-//! # Ok::<(), matricula_job::ServerUrlError>(())
+//! # Ok::<(), matricula_core::ServerUrlError>(())
 //! ```
 
 mod account;
@@ -63,23 +63,23 @@ mod sso;
 mod uia;
 
 pub use account::{Account, tables};
-pub use address::{AddressError, ServerAddress};
-pub use administration::{NewUser, PendingUser, SharedSecretRegistration, UserCreation};
+pub use address::{ServerAddress, ServerAddressError};
+pub use administration::{CreateUser, NewUser, PendingUser, SharedSecretRegistration};
 pub use appservice::{AppserviceLogin, AppserviceRegistration};
-pub use conversation::{Conversation, Effect, Event, Input, Notice, Question, Reply};
+pub use conversation::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
 pub use discovery::{
-    Attempt, Discovery, IdentityProvider, LoginFlow, OAuthOffer, PasswordPolicy, RegistrationOffer,
-    ServerFacts, Warning, Way, WellKnown,
+    Discovery, IdentityProvider, LoginFlow, OAuthOffer, PasswordPolicy, Probe, RegistrationMethod,
+    RegistrationOffer, ServerInfo, Warning, WellKnown,
 };
 pub use error::{AuthError, StagesNotSupported};
-pub use half_done::HalfDone;
+pub use half_done::PendingAuth;
 pub use login::Login;
 pub use management::{
-    Address, AddressAddition, Deactivation, PasswordChange, PendingAddress, PendingPassword,
+    AddThreepid, Deactivation, PasswordChange, PendingPassword, PendingThreepid, Threepid,
 };
 pub use method::AuthMethod;
 pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthSession};
-pub use registration::{Registration, Wishes};
+pub use registration::{Registration, RegistrationOptions};
 pub use sign_up::SignUp;
 pub use sso::SsoLogin;
-pub use uia::Authenticated;
+pub use uia::UiaRequest;

@@ -4,12 +4,13 @@ use matricula_api::{
     ApiError, Endpoint, ErrorCode,
     client::login::{Login as LoginRequest, LoginResponse},
 };
-use matricula_job::{
-    Body, Cx, EffectId, Machine, Response, Secret, ServerUrl, Step, Timestamp, scheduler::Outcome,
+use matricula_core::{
+    Body, EffectId, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
+    scheduler::Outcome,
 };
 use serde_json::{Value, json};
 
-use crate::{Account, AuthError, Conversation, Effect, Event, Input, ServerFacts};
+use crate::{Account, AuthError, Conversation, Effect, Event, Input, ServerInfo};
 
 /// Signs in with a password; ends in an [`Account`] with a session.
 ///
@@ -30,7 +31,7 @@ pub struct Login {
 
 impl Login {
     /// Signs in as `user`, a localpart or a whole user id.
-    pub fn new(facts: &ServerFacts, user: impl Into<String>, password: Secret) -> Self {
+    pub fn new(facts: &ServerInfo, user: impl Into<String>, password: Secret) -> Self {
         Self {
             server: facts.server.clone(),
             no_password: facts.offers_instead_of_password(),
@@ -74,7 +75,7 @@ impl Login {
 
     /// Goes on keeping this password with the account, for nobody else knows it.
     #[must_use]
-    pub fn with_made_password(mut self, password: Secret) -> Self {
+    pub fn with_generated_password(mut self, password: Secret) -> Self {
         self.made_password = Some(password);
         self
     }
@@ -97,7 +98,7 @@ impl Login {
     fn finish(&self, now: Timestamp, outcome: Outcome) -> Result<Account, AuthError> {
         let server = self.server.clone();
         let response = match outcome {
-            Outcome::Done(response) => response,
+            Outcome::Responded(response) => response,
             // A second sign-in makes a second token, which hurts nobody: the person decides.
             Outcome::Failed(error) | Outcome::InDoubt(error) => {
                 return Err(AuthError::Unreachable { server, error });
@@ -168,7 +169,7 @@ pub(crate) fn account(
         refresh_token: answer.refresh_token,
         expires_at: crate::account::expiry(now, answer.expires_in_ms),
         renew_at: crate::account::renewal(now, answer.expires_in_ms),
-        replaced: None,
+        previous_refresh_token: None,
         password: None,
         is_guest: false,
         oauth: None,
@@ -181,7 +182,7 @@ impl Machine for Login {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
         let mut step = Step::default();
         let result = match input {
             Input::Start => match self.no_password.clone() {
@@ -199,7 +200,7 @@ impl Machine for Login {
             _ => return step,
         };
         if let Ok(account) = &result {
-            account.put_into(&mut step.commit);
+            account.write_to(&mut step.writes);
         }
         step.events.push(Event::Finished(result));
         step

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ServerFacts;
+use crate::ServerInfo;
 
 /// A way to make an account, or to sign in to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl fmt::Display for AuthMethod {
     }
 }
 
-impl ServerFacts {
+impl ServerInfo {
     /// The way in which the server wants accounts to be made, and why this one.
     pub fn way_to_register(&self) -> (AuthMethod, String) {
         match self.delegated() {

@@ -1,33 +1,34 @@
 //! Making an account in whichever way its server wants it made.
 
 use matricula_api::oauth::ClientMetadata;
-use matricula_job::{Cx, Machine, Step};
+use matricula_core::{Machine, Step, StepContext};
 use serde_json::Value;
 
 use crate::{
-    Account, AuthError, AuthMethod, Conversation, Effect, Event, HalfDone, Input, OAuthClient,
-    OAuthLogin, Registration, ServerFacts, SsoLogin, Wishes, registration::AccountKind,
+    Account, AuthError, AuthMethod, Conversation, Effect, Event, Input, OAuthClient, OAuthLogin,
+    PendingAuth, Registration, RegistrationOptions, ServerInfo, SsoLogin,
+    registration::AccountKind,
 };
 
 /// Makes an account in the way that its server wants it made; ends in an [`Account`].
 ///
-/// The way is that of [`ServerFacts::way_to_register`], unless [one is
+/// The way is that of [`ServerInfo::way_to_register`], unless [one is
 /// named](SignUp::with_method). Where the server then refuses and names another way, that one is
 /// taken. Ways that lead through a browser are open only to whom [says how](SignUp::in_browser).
 ///
 /// What is kept of it is kept by the [conversation that it comes to](SignUp::current).
 #[derive(Clone, Debug)]
 pub struct SignUp {
-    facts: ServerFacts,
-    wishes: Wishes,
+    facts: ServerInfo,
+    wishes: RegistrationOptions,
     method: Option<AuthMethod>,
     data: Value,
-    browser: Option<InBrowser>,
-    current: Option<HalfDone>,
+    browser: Option<BrowserMode>,
+    current: Option<PendingAuth>,
 }
 
 #[derive(Clone, Debug)]
-struct InBrowser {
+struct BrowserMode {
     about: ClientMetadata,
     redirect_uri: String,
     client: Option<OAuthClient>,
@@ -37,7 +38,7 @@ type Turn = Step<Effect, Event<Account>>;
 
 impl SignUp {
     /// An account on the server of these facts.
-    pub fn new(facts: &ServerFacts, wishes: Wishes) -> Self {
+    pub fn new(facts: &ServerInfo, wishes: RegistrationOptions) -> Self {
         Self {
             facts: facts.clone(),
             wishes,
@@ -59,7 +60,7 @@ impl SignUp {
     /// [`OAuthLogin::browser`].
     #[must_use]
     pub fn in_browser(mut self, about: ClientMetadata, redirect_uri: impl Into<String>) -> Self {
-        self.browser = Some(InBrowser {
+        self.browser = Some(BrowserMode {
             about,
             redirect_uri: redirect_uri.into(),
             client: None,
@@ -85,22 +86,22 @@ impl SignUp {
     }
 
     /// The conversation that makes the account; none before the first step.
-    pub fn current(&self) -> Option<&HalfDone> {
+    pub fn current(&self) -> Option<&PendingAuth> {
         self.current.as_ref()
     }
 
-    fn begin(&self, method: AuthMethod) -> HalfDone {
+    fn begin(&self, method: AuthMethod) -> PendingAuth {
         match (method, &self.browser) {
-            (AuthMethod::OAuth, Some(browser)) => HalfDone::OAuth(Box::new(self.oauth(browser))),
-            (AuthMethod::Sso, Some(browser)) => HalfDone::Sso(Box::new(self.sso(browser))),
+            (AuthMethod::OAuth, Some(browser)) => PendingAuth::OAuth(Box::new(self.oauth(browser))),
+            (AuthMethod::Sso, Some(browser)) => PendingAuth::Sso(Box::new(self.sso(browser))),
             _ => {
                 let registration = Registration::new(&self.facts, self.wishes.clone());
-                HalfDone::Registration(Box::new(registration.with_data(self.data.clone())))
+                PendingAuth::Registration(Box::new(registration.with_data(self.data.clone())))
             }
         }
     }
 
-    fn oauth(&self, browser: &InBrowser) -> OAuthLogin {
+    fn oauth(&self, browser: &BrowserMode) -> OAuthLogin {
         let (about, back) = (browser.about.clone(), browser.redirect_uri.clone());
         let mut login = OAuthLogin::sign_up(&self.facts, about, back).with_data(self.data.clone());
         if let Some(client) = browser.client.clone() {
@@ -112,7 +113,7 @@ impl SignUp {
         login
     }
 
-    fn sso(&self, browser: &InBrowser) -> SsoLogin {
+    fn sso(&self, browser: &BrowserMode) -> SsoLogin {
         let back = browser.redirect_uri.clone();
         let mut login = SsoLogin::sign_up(&self.facts, back).with_data(self.data.clone());
         if let Some(id) = &self.wishes.device_id {
@@ -142,7 +143,7 @@ impl SignUp {
 
     /// The way that the server points to where it refuses the one that was taken.
     fn instead(&self, turn: &Turn) -> Option<AuthMethod> {
-        let is_first = matches!(self.current, Some(HalfDone::Registration(_)));
+        let is_first = matches!(self.current, Some(PendingAuth::Registration(_)));
         let may_change = is_first && self.method.is_none() && self.browser.is_some();
         let refusal = turn.events.iter().find_map(|event| match event {
             Event::Finished(Err(error)) => Some(error),
@@ -164,7 +165,7 @@ impl Machine for SignUp {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         if self.current.is_none() {
             self.current = Some(self.begin(self.chosen()));
         }
@@ -175,7 +176,7 @@ impl Machine for SignUp {
         if let Some(method) = self.instead(&turn) {
             let mut next = self.begin(method);
             let begun = next.step(cx, Input::Start);
-            turn.commit.append(begun.commit);
+            turn.writes.append(begun.writes);
             turn.effects = begun.effects;
             turn.events
                 .retain(|event| !matches!(event, Event::Finished(_)));

@@ -9,16 +9,16 @@ use matricula_api::{
     },
     uia::Stage,
 };
-use matricula_job::{
-    Cx, EffectId, Job, Machine, Secret, ServerUrl, Step, TransportError, scheduler::Outcome,
-    secret::exposed,
+use matricula_core::{
+    EffectId, Job, Machine, Secret, ServerUrl, Step, StepContext, TransportError,
+    scheduler::Outcome, secret::exposed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, IdentityProvider, Input, Notice, Question,
-    Reply, ServerFacts, account::tables, login, oauth::draw,
+    Account, Answer, AuthError, Conversation, Effect, Event, IdentityProvider, Input, Progress,
+    Prompt, ServerInfo, account::tables, login, oauth::draw,
 };
 
 /// How often a page is opened anew, or its answer looked at again: with that, all else is bounded.
@@ -76,7 +76,7 @@ impl SsoLogin {
     /// Signs in on a page in a browser, which leads back to `redirect_uri`, such as
     /// `http://127.0.0.1:PORT/` where this program listens. What it leads back to has a `state`
     /// besides.
-    pub fn new(facts: &ServerFacts, redirect_uri: impl Into<String>) -> Self {
+    pub fn new(facts: &ServerInfo, redirect_uri: impl Into<String>) -> Self {
         let flows = facts.login_flows.iter();
         let mut sso = flows.filter(|flow| flow.kind == "m.login.sso");
         Self {
@@ -101,7 +101,7 @@ impl SsoLogin {
     }
 
     /// Makes an account on the page, and signs in to it.
-    pub fn sign_up(facts: &ServerFacts, redirect_uri: impl Into<String>) -> Self {
+    pub fn sign_up(facts: &ServerInfo, redirect_uri: impl Into<String>) -> Self {
         Self {
             signs_up: true,
             ..Self::new(facts, redirect_uri)
@@ -184,7 +184,7 @@ impl SsoLogin {
         &self.data
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         match self.phase.clone() {
             Phase::New => {
                 const SMALL: &[u8] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -204,7 +204,7 @@ impl SsoLogin {
     }
 
     /// Asks at which provider, where there are several.
-    fn choose(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn choose(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         if self.provider.is_some() || self.providers.len() < 2 {
             return self.new_page(cx, turn);
         }
@@ -212,13 +212,13 @@ impl SsoLogin {
         let providers = self.providers.clone();
         let id = self.next_effect();
         turn.effects
-            .push(Effect::Ask(id, Question::IdentityProvider { providers }));
+            .push(Effect::Ask(id, Prompt::IdentityProvider { providers }));
     }
 
-    fn on_choice(&mut self, cx: &mut Cx<'_>, reply: Reply, turn: &mut Turn) {
+    fn on_choice(&mut self, cx: &mut StepContext<'_>, reply: Answer, turn: &mut Turn) {
         match reply {
-            Reply::No => return self.end(Err(AuthError::Cancelled), turn),
-            Reply::Text(id) => {
+            Answer::No => return self.end(Err(AuthError::Cancelled), turn),
+            Answer::Text(id) => {
                 let is_known = |provider: &&IdentityProvider| provider.id == id.expose();
                 let known = self.providers.iter().find(is_known);
                 self.provider = known.map(|provider| provider.id.clone());
@@ -229,14 +229,14 @@ impl SsoLogin {
         self.new_page(cx, turn);
     }
 
-    fn new_page(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn new_page(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         let why = match self.signs_up {
             true => {
                 "the server makes accounts by single sign-on: registering and signing in are the same page"
             }
             false => "the server lets people in by single sign-on",
         };
-        turn.events.push(Event::Notice(Notice::Route {
+        turn.events.push(Event::Progress(Progress::Route {
             stages: vec![Stage::Sso],
             why: why.to_owned(),
         }));
@@ -246,7 +246,7 @@ impl SsoLogin {
 
     fn open_page(&mut self, why: Option<String>, turn: &mut Turn) {
         self.phase = Phase::Page;
-        let question = Question::OpenPage {
+        let question = Prompt::OpenPage {
             url: self.page(),
             redirect_uri: self.redirect_uri.clone(),
             state: self.state.clone(),
@@ -279,12 +279,12 @@ impl SsoLogin {
         Secret::from(format!("{}?{query}", job.url()))
     }
 
-    fn on_page(&mut self, reply: Reply, turn: &mut Turn) {
+    fn on_page(&mut self, reply: Answer, turn: &mut Turn) {
         let address = match reply {
-            Reply::Text(address) => address,
-            Reply::No => return self.end(Err(AuthError::Cancelled), turn),
-            Reply::Yes => Secret::default(),
-            Reply::Nobody => {
+            Answer::Text(address) => address,
+            Answer::No => return self.end(Err(AuthError::Cancelled), turn),
+            Answer::Yes => Secret::default(),
+            Answer::Unavailable => {
                 let (issuer, url) = (self.server.to_string(), self.page());
                 let error = AuthError::BrowserNeeded { issuer, url };
                 return self.pause(Phase::Page, error, turn);
@@ -317,14 +317,14 @@ impl SsoLogin {
 
     fn on_outcome(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         (token, again): (Secret, bool),
         outcome: Outcome,
         turn: &mut Turn,
     ) {
         let phase = self.phase.clone();
         match outcome {
-            Outcome::Done(response) if response.status_code() >= 500 => {
+            Outcome::Responded(response) if response.status_code() >= 500 => {
                 let what = format!("it answered with status {}", response.status_code());
                 let error = AuthError::NotMatrix {
                     server: self.server.clone(),
@@ -332,7 +332,7 @@ impl SsoLogin {
                 };
                 self.sign_in_again((token, again), what, error, turn);
             }
-            Outcome::Done(response) => {
+            Outcome::Responded(response) => {
                 self.on_answer(cx, again, LoginRequest::read(&response), turn);
             }
             Outcome::InDoubt(error) => {
@@ -367,7 +367,7 @@ impl SsoLogin {
 
     fn on_answer(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         again: bool,
         answer: Result<matricula_api::client::login::LoginResponse, ApiError>,
         turn: &mut Turn,
@@ -421,7 +421,7 @@ impl SsoLogin {
     /// It is over: there is a session, or certainly none.
     fn end(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
         if let Ok(account) = &result {
-            account.put_into(&mut turn.commit);
+            account.write_to(&mut turn.writes);
         }
         self.phase = Phase::Over;
         turn.effects.clear();
@@ -437,7 +437,7 @@ impl SsoLogin {
 }
 
 fn settling(what: String, turn: &mut Turn) {
-    turn.events.push(Event::Notice(Notice::Settling(what)));
+    turn.events.push(Event::Progress(Progress::Settling(what)));
 }
 
 /// The token in the address that the browser was led back to, if that answers this page.
@@ -461,19 +461,19 @@ impl Machine for SsoLogin {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         let was_over = self.phase == Phase::Over;
         match (input, self.phase.clone()) {
             (Input::Start, _) => self.start(cx, &mut turn),
             // An answer that nobody waits for any more.
-            (Input::Outcome(id, _) | Input::Reply(id, _) | Input::Waited(id), _)
+            (Input::Outcome(id, _) | Input::Answer(id, _) | Input::Waited(id), _)
                 if id.0 != self.last_effect =>
             {
                 return turn;
             }
-            (Input::Reply(_, reply), Phase::Choosing) => self.on_choice(cx, reply, &mut turn),
-            (Input::Reply(_, reply), Phase::Page) => self.on_page(reply, &mut turn),
+            (Input::Answer(_, reply), Phase::Choosing) => self.on_choice(cx, reply, &mut turn),
+            (Input::Answer(_, reply), Phase::Page) => self.on_page(reply, &mut turn),
             (Input::Outcome(_, outcome), Phase::SigningIn { token, again }) => {
                 self.on_outcome(cx, (token, again), outcome, &mut turn);
             }
@@ -482,9 +482,9 @@ impl Machine for SsoLogin {
         if self.phase != Phase::Over {
             // Texts, numbers and flags: this always has a JSON form.
             let json = serde_json::to_vec(self).unwrap_or_default();
-            turn.commit.put(tables::SSO_LOGINS, self.id.clone(), json);
+            turn.writes.put(tables::SSO_LOGINS, self.id.clone(), json);
         } else if !was_over {
-            turn.commit.remove(tables::SSO_LOGINS, self.id.clone());
+            turn.writes.remove(tables::SSO_LOGINS, self.id.clone());
         }
         turn
     }

@@ -1,13 +1,13 @@
 //! How a command fails: an exit code, a sentence, and the same as JSON.
 
 use matricula::{
-    Error, StoreError,
-    auth::{AddressError, AuthError},
+    AccountStoreError, Error,
+    auth::{AuthError, ServerAddressError},
     job::TransportError,
 };
 use matricula::{
     api::{ApiError, ErrorCode, oauth::OAuthErrorCode},
-    job::TransportKind,
+    job::TransportErrorKind,
 };
 use serde_json::{Value, json};
 
@@ -242,10 +242,10 @@ fn auth_exit_code(error: &AuthError) -> u8 {
 
 fn transport_exit_code(error: &TransportError) -> u8 {
     match error.kind {
-        TransportKind::Connect
-        | TransportKind::Tls
-        | TransportKind::Timeout
-        | TransportKind::Cut => 3,
+        TransportErrorKind::Connect
+        | TransportErrorKind::Tls
+        | TransportErrorKind::Timeout
+        | TransportErrorKind::ConnectionLost => 3,
         _ => 1,
     }
 }
@@ -256,14 +256,14 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<AddressError> for Failure {
-    fn from(error: AddressError) -> Self {
+impl From<ServerAddressError> for Failure {
+    fn from(error: ServerAddressError) -> Self {
         Self::Library(error.into())
     }
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
+impl From<AccountStoreError> for Failure {
+    fn from(error: AccountStoreError) -> Self {
         Self::Library(error.into())
     }
 }

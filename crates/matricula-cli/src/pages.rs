@@ -6,9 +6,9 @@ use std::{
 };
 
 use matricula::{
-    Browser, Expected, Later,
+    AnswerFuture, CallbackServer, PendingCallback,
     api::oauth::ClientMetadata,
-    auth::{Question, Reply},
+    auth::{Answer, Prompt},
 };
 
 use crate::report::{Report, link};
@@ -26,7 +26,7 @@ pub(crate) fn about() -> ClientMetadata {
 #[derive(Debug, Default)]
 pub(crate) enum Pages {
     /// In a browser of this machine.
-    Here(Browser),
+    Here(CallbackServer),
     /// Wherever the person likes; the address that they lead back to is typed in.
     Pasted,
     /// Nowhere.
@@ -44,13 +44,13 @@ impl Pages {
         before: Option<&str>,
     ) -> (Self, String) {
         let listening = match before {
-            Some(address) if may_open && !paste => Browser::listen_again(address).await,
+            Some(address) if may_open && !paste => CallbackServer::listen_again(address).await,
             // The person's browser may have come back to that address already.
             Some(address) => {
                 let pages = if paste { Self::Pasted } else { Self::Nowhere };
                 return (pages, address.to_owned());
             }
-            None => Browser::listen().await,
+            None => CallbackServer::listen().await,
         };
         match listening {
             Ok(browser) => {
@@ -72,8 +72,8 @@ impl Pages {
 
     /// Begins to answer a question to open a page, where there is a way to open one. Nothing blocks,
     /// so that Ctrl-C ends it.
-    pub(crate) fn answer_later(&self, report: Report, question: &Question) -> Option<Later> {
-        let Question::OpenPage {
+    pub(crate) fn answer_later(&self, report: Report, question: &Prompt) -> Option<AnswerFuture> {
+        let Prompt::OpenPage {
             url,
             redirect_uri,
             state,
@@ -105,7 +105,7 @@ impl Pages {
     }
 }
 
-async fn show(report: Report, page: String, expected: Expected, patience: String) -> Reply {
+async fn show(report: Report, page: String, expected: PendingCallback, patience: String) -> Answer {
     let page = match io::stderr().is_terminal() {
         true => &page,
         // Only a terminal is looked at by the person alone.
@@ -124,15 +124,15 @@ async fn show(report: Report, page: String, expected: Expected, patience: String
     expected.answer().await
 }
 
-async fn read_address() -> Reply {
+async fn read_address() -> Answer {
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         let length = io::stdin().lock().take(LONGEST).read_line(&mut line);
         Some(line).filter(|_| matches!(length, Ok(1..)))
     });
     match read.await {
-        Ok(Some(line)) => Reply::Text(line.into()),
-        _ => Reply::Nobody,
+        Ok(Some(line)) => Answer::Text(line.into()),
+        _ => Answer::Unavailable,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 
 use matricula::{
-    Later, Person,
-    auth::{Notice, Question, Reply},
-    job::{Secret, Timestamp, scheduler::Wait},
+    AnswerFuture, PromptHandler,
+    auth::{Answer, Progress, Prompt},
+    job::{Secret, Timestamp, scheduler::WaitReason},
 };
 
 use inquire::InquireError;
@@ -123,70 +123,70 @@ impl Terminal {
         self.report.say(&format!("waiting; {left} left"));
     }
 
-    fn done_or(&self, prompt: &str) -> Result<Reply, InquireError> {
+    fn done_or(&self, prompt: &str) -> Result<Answer, InquireError> {
         let yes = inquire::Confirm::new(prompt).with_default(true).prompt()?;
-        Ok(if yes { Reply::Yes } else { Reply::No })
+        Ok(if yes { Answer::Yes } else { Answer::No })
     }
 
-    fn answer(&self, question: &Question) -> Result<Reply, InquireError> {
+    fn answer(&self, question: &Prompt) -> Result<Answer, InquireError> {
         let text = |why: &Option<String>, prompt: &str| {
             if let Some(why) = why {
                 self.report.warn(why);
             }
             inquire::Text::new(prompt)
                 .prompt()
-                .map(|text| Reply::Text(text.into()))
+                .map(|text| Answer::Text(text.into()))
         };
         match question {
-            Question::HomeserverUrl { name, why } => {
+            Prompt::HomeserverUrl { name, why } => {
                 self.report.warn(why);
                 let prompt = format!("The address of {name} (empty: give up):");
                 let address = inquire::Text::new(&prompt)
                     .with_placeholder("https://matrix.example.org")
                     .prompt()?;
                 Ok(match address.trim().is_empty() {
-                    true => Reply::No,
-                    false => Reply::Text(address.into()),
+                    true => Answer::No,
+                    false => Answer::Text(address.into()),
                 })
             }
-            Question::Username { why } => text(why, "Another name:"),
-            Question::RegistrationToken { why } => text(why, "Registration token:"),
-            Question::Password { why } => {
+            Prompt::Username { why } => text(why, "Another name:"),
+            Prompt::RegistrationToken { why } => text(why, "Registration token:"),
+            Prompt::Password { why } => {
                 if let Some(why) = why {
                     self.report.warn(why);
                 }
                 inquire::Password::new("Another password:")
                     .prompt()
-                    .map(|text| Reply::Text(text.into()))
+                    .map(|text| Answer::Text(text.into()))
             }
-            Question::CurrentPassword { user_id, why } => {
+            Prompt::CurrentPassword { user_id, why } => {
                 self.warn_of(why);
                 let prompt = printable(&format!("Password of {user_id}:"));
                 inquire::Password::new(&prompt)
                     .without_confirmation()
                     .prompt()
-                    .map(|text| Reply::Text(text.into()))
+                    .map(|text| Answer::Text(text.into()))
             }
-            Question::EmailAddress { why } => text(why, "Your email address:"),
-            Question::PhoneNumber { why } => text(
+            Prompt::EmailAddress { why } => text(why, "Your email address:"),
+            Prompt::PhoneNumber { why } => text(
                 why,
                 "Your phone number with its country, like GB:07700900001:",
             ),
-            Question::FollowLink { address, why } => {
+            Prompt::FollowLink { address, why } => {
                 self.warn_of(why);
                 self.report
                     .say(&format!("the server has written to {address}"));
                 self.done_or("Follow the link in that message. Done? (no: send another)")
             }
-            Question::Code { address, why } => {
+            Prompt::Code { address, why } => {
                 self.report
                     .say(&format!("the server has sent a code to {address}"));
                 match text(why, "The code (empty: send another):")? {
-                    Reply::Text(code) if code.is_empty() => Ok(Reply::No),
+                    Answer::Text(code) if code.is_empty() => Ok(Answer::No),
                     code => Ok(code),
                 }
             }
-            Question::StagePage { stage, url, why } => {
+            Prompt::StagePage { stage, url, why } => {
                 self.warn_of(why);
                 let page = link(url).unwrap_or_else(|| "(its address is not a web page)".into());
                 self.report.say(&format!(
@@ -194,13 +194,13 @@ impl Terminal {
                 ));
                 self.done_or("Done there?")
             }
-            Question::IdentityProvider { providers } => {
+            Prompt::IdentityProvider { providers } => {
                 let names = providers.iter().map(|provider| printable(&provider.name));
                 let choice = inquire::Select::new("Sign in with:", names.collect());
                 let chosen = choice.raw_prompt()?.index;
-                Ok(Reply::Text(providers[chosen].id.as_str().into()))
+                Ok(Answer::Text(providers[chosen].id.as_str().into()))
             }
-            Question::AcceptTerms { policies } => {
+            Prompt::AcceptTerms { policies } => {
                 for policy in policies {
                     let url = link(&policy.url)
                         .unwrap_or_else(|| "(its address is not a web page)".into());
@@ -209,58 +209,58 @@ impl Terminal {
                 let yes = inquire::Confirm::new("Do you accept these terms?")
                     .with_default(false)
                     .prompt()?;
-                Ok(if yes { Reply::Yes } else { Reply::No })
+                Ok(if yes { Answer::Yes } else { Answer::No })
             }
-            _ => Ok(Reply::Nobody),
+            _ => Ok(Answer::Unavailable),
         }
     }
 }
 
-impl Person for Terminal {
-    fn answer_later(&mut self, question: &Question) -> Option<Later> {
+impl PromptHandler for Terminal {
+    fn answer_later(&mut self, question: &Prompt) -> Option<AnswerFuture> {
         self.pages.answer_later(self.report, question)
     }
 
-    fn ask(&mut self, question: &Question) -> Reply {
+    fn ask(&mut self, question: &Prompt) -> Answer {
         if !self.is_there {
-            return Reply::Nobody;
+            return Answer::Unavailable;
         }
         self.answer(question).unwrap_or_else(|error| {
             self.was_interrupted |= matches!(
                 error,
                 InquireError::OperationCanceled | InquireError::OperationInterrupted
             );
-            Reply::Nobody
+            Answer::Unavailable
         })
     }
 
-    fn notice(&mut self, notice: &Notice) {
+    fn progress(&mut self, notice: &Progress) {
         match notice {
-            Notice::Route { stages, why } => {
+            Progress::Route { stages, why } => {
                 let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
                 self.report
                     .say(&format!("route: {} ({why})", stages.join(", ")));
                 self.route = Some((stages, why.clone()));
             }
-            Notice::NoWellKnown { name, server } => self.report.say(&format!(
+            Progress::NoWellKnown { name, server } => self.report.say(&format!(
                 "{name} has no well-known document: taking {server} as the homeserver's address"
             )),
-            Notice::DeviceCode {
+            Progress::DeviceCode {
                 url,
                 url_with_code,
                 user_code,
                 expires_at,
             } => self.show_code(url, url_with_code.as_deref(), user_code, *expires_at),
-            Notice::StageDone(stage) => self.report.say(&format!("done: {stage}")),
-            Notice::NoSession => self
+            Progress::StageDone(stage) => self.report.say(&format!("done: {stage}")),
+            Progress::NoSession => self
                 .report
                 .say("the server gives this user no session; it is made without one"),
-            Notice::Settling(how) => self.report.warn(&format!("the answer was lost: {how}")),
+            Progress::Settling(how) => self.report.warn(&format!("the answer was lost: {how}")),
             _ => {}
         }
     }
 
-    fn waiting(&mut self, until: Timestamp, why: &Wait) {
+    fn waiting(&mut self, until: Timestamp, why: &WaitReason) {
         let now = matricula::http::now();
         // Of several requests that wait at once, the first speaks for all.
         if now < self.waiting_until {
@@ -269,12 +269,12 @@ impl Person for Terminal {
         self.waiting_until = until;
         let seconds = until.since(now).as_secs_f64();
         match why {
-            Wait::RateLimited => {
+            WaitReason::RateLimited => {
                 self.report.say(&format!(
                     "the server asks for fewer requests: waiting {seconds:.1} s"
                 ));
             }
-            Wait::Unreachable(reason) => {
+            WaitReason::Unreachable(reason) => {
                 self.report
                     .say(&format!("{reason}: trying again in {seconds:.1} s"));
             }

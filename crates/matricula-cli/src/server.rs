@@ -6,7 +6,7 @@ use std::{
 };
 
 use matricula::job::ServerUrl;
-use matricula_homeserver::{Config, Dir, Options};
+use matricula_homeserver::{Config, ServerDir, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct Opened {
     directory: PathBuf,
-    server: Dir,
+    server: ServerDir,
 }
 
 impl Opened {
@@ -70,12 +70,12 @@ pub(crate) async fn open_at(
     open(directory, options).await
 }
 
-fn options() -> Options {
-    Options::new(Config::default().with_guests(true))
+fn options() -> ServerOptions {
+    ServerOptions::new(Config::default().with_guests(true))
 }
 
-async fn open(directory: &Path, options: Options) -> Result<Opened, Failure> {
-    let server = Dir::open(directory, options, tokio::time::sleep).await?;
+async fn open(directory: &Path, options: ServerOptions) -> Result<Opened, Failure> {
+    let server = ServerDir::open(directory, options, tokio::time::sleep).await?;
     Ok(Opened {
         directory: directory.to_owned(),
         server,

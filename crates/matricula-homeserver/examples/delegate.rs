@@ -7,7 +7,7 @@
 
 use std::{error::Error, fs, io};
 
-use matricula_homeserver::{Options, Server};
+use matricula_homeserver::{Server, ServerOptions};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: delegate CONFIG ADDRESS".into());
     };
     let config = serde_json::from_slice(&fs::read(config)?)?;
-    let options = Options::new(config).listening_on(address.parse()?);
+    let options = ServerOptions::new(config).listening_on(address.parse()?);
     let server = Server::start(options).await?;
     tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await??;
     server.stop().await;

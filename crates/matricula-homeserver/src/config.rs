@@ -9,7 +9,7 @@ mod people;
 use std::{collections::BTreeMap, time::Duration};
 
 use matricula_api::ServerName;
-use matricula_job::{Secret, ServerUrl, Timestamp};
+use matricula_core::{Secret, ServerUrl, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use browser::{Delegation, IdentityProvider, OAuth, OAuthMode, Sso};
@@ -79,7 +79,7 @@ pub struct Config {
     /// The programs that register users of their own.
     pub application_services: Vec<ApplicationService>,
     /// Whoever knows it makes accounts, administrators' too; nobody if absent.
-    #[serde(with = "matricula_job::secret::exposed")]
+    #[serde(with = "matricula_core::secret::exposed")]
     pub registration_shared_secret: Option<Secret>,
     /// The localparts of users who are administrators from the start.
     pub admins: Vec<String>,
@@ -471,7 +471,7 @@ pub struct Document {
 #[serde(deny_unknown_fields)]
 pub struct RegistrationToken {
     /// 1 to 64 of the characters `A-Z a-z 0-9 . _ ~ -`.
-    #[serde(with = "matricula_job::secret::exposed")]
+    #[serde(with = "matricula_core::secret::exposed")]
     pub token: Secret,
     /// How many accounts it makes at most; as many as wanted if absent.
     #[serde(default)]

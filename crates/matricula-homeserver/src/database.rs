@@ -3,11 +3,11 @@
 use std::{path::Path, time::Duration};
 
 use matricula_api::ErrorCode;
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
-    Answer, Error, Homeserver, Message, Provision, Request,
+    DelegationCall, Error, HandlerResponse, Homeserver, Message, Request,
     engine::{Refusal, millis},
     files,
 };
@@ -104,7 +104,12 @@ impl Database {
 
     /// Answers a request in one transaction, committed before this returns.
     /// What the answer leaves to do with a file is the caller's.
-    pub fn answer(&mut self, server: &Homeserver, cx: &mut Cx<'_>, request: Request) -> Answer {
+    pub fn answer(
+        &mut self,
+        server: &Homeserver,
+        cx: &mut StepContext<'_>,
+        request: Request,
+    ) -> HandlerResponse {
         self.try_answer(server, cx, request)
             .unwrap_or_else(|error| {
                 tracing::error!(%error, "the homeserver's database failed");
@@ -119,10 +124,10 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Database`] if it cannot be read.
-    pub fn next_provision(&self) -> Result<Option<Provision>, Error> {
+    pub fn next_provision(&self) -> Result<Option<DelegationCall>, Error> {
         let sql = "SELECT id, path, body FROM provisions ORDER BY id LIMIT 1";
         let found = self.0.query_row(sql, [], |row| {
-            Ok(Provision {
+            Ok(DelegationCall {
                 id: row.get(0)?,
                 path: row.get(1)?,
                 body: row.get(2)?,
@@ -190,9 +195,9 @@ impl Database {
     fn try_answer(
         &mut self,
         server: &Homeserver,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         request: Request,
-    ) -> rusqlite::Result<Answer> {
+    ) -> rusqlite::Result<HandlerResponse> {
         let tx = self
             .0
             .transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -7,14 +7,14 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use hyper_util::rt::TokioIo;
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
 use tokio::{
     net::TcpStream,
     sync::{Mutex, oneshot},
     time::timeout,
 };
 
-use crate::{Delegation, Provision, keeper::Order};
+use crate::{Delegation, DelegationCall, keeper::Order};
 
 /// How long the homeserver may take over one.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ impl Delivery {
         Ok(())
     }
 
-    async fn send(&self, provision: &Provision) -> Result<StatusCode, String> {
+    async fn send(&self, provision: &DelegationCall) -> Result<StatusCode, String> {
         let authority = authority(&self.to.homeserver);
         let stream = TcpStream::connect(authority).await.map_err(said)?;
         let http = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -69,7 +69,7 @@ impl Delivery {
     }
 }
 
-async fn next(keeper: &mpsc::Sender<Order>) -> Result<Option<Provision>, String> {
+async fn next(keeper: &mpsc::Sender<Order>) -> Result<Option<DelegationCall>, String> {
     let (answer, answered) = oneshot::channel();
     let asked = keeper.send(Order::NextProvision(answer));
     asked.map_err(|_| stopping())?;

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
 
-use crate::{Config, Error, Options, Server, files};
+use crate::{Config, Error, Server, ServerOptions, files};
 
 /// How often, and how many times, a holder that has not told its address is asked again: for ten
 /// seconds in all.
@@ -21,7 +21,7 @@ const PATIENCE: (Duration, u32) = (Duration::from_millis(20), 500);
 /// (locked by the process that serves) and `address` (where that process listens). A server in another process may stop at any time; its
 /// clients then open the directory again.
 #[derive(Debug)]
-pub struct Dir {
+pub struct ServerDir {
     url: ServerUrl,
     server_name: String,
     here: Option<Here>,
@@ -35,7 +35,7 @@ struct Here {
     lock: File,
 }
 
-impl Dir {
+impl ServerDir {
     /// Opens the homeserver in `path` and starts it, unless another process has done so.
     ///
     /// If there is none yet it is created with the configuration in `options`; after that the one in
@@ -46,7 +46,7 @@ impl Dir {
     /// whatever keeps a server from starting.
     pub async fn open<F: Future<Output = ()>>(
         path: impl AsRef<Path>,
-        options: Options,
+        options: ServerOptions,
         sleep: impl Fn(Duration) -> F,
     ) -> Result<Self, Error> {
         let path = path.as_ref();
@@ -99,7 +99,7 @@ impl Dir {
         }
     }
 
-    async fn start(path: &Path, mut options: Options, lock: File) -> Result<Self, Error> {
+    async fn start(path: &Path, mut options: ServerOptions, lock: File) -> Result<Self, Error> {
         let database = path.join("homeserver.db");
         let config = path.join("config.json");
         match read_config(&config)? {

@@ -2,11 +2,12 @@
 
 use std::{sync::mpsc, thread};
 
-use matricula_job::{Cx, Entropy};
+use matricula_core::{Entropy, StepContext};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Answer, Database, Error, Homeserver, Message, Provision, Request, media::Draft, shell::Clock,
+    Database, DelegationCall, Error, HandlerResponse, Homeserver, Message, Request, media::Draft,
+    shell::Clock,
 };
 
 /// What those look at who wait for something to happen.
@@ -27,8 +28,12 @@ pub(crate) struct Keeper {
 pub(crate) enum Order {
     /// To answer, to keep the file if the answer is that it is kept, and to say whether something is to
     /// be delivered first.
-    Answer(Box<Request>, Option<Draft>, oneshot::Sender<(Answer, bool)>),
-    NextProvision(oneshot::Sender<Option<Provision>>),
+    Answer(
+        Box<Request>,
+        Option<Draft>,
+        oneshot::Sender<(HandlerResponse, bool)>,
+    ),
+    NextProvision(oneshot::Sender<Option<DelegationCall>>),
     NextMessage(oneshot::Sender<Option<Message>>),
     Sent(i64),
     Delivered(i64),
@@ -54,7 +59,7 @@ impl Keeper {
                         };
                         let before = newest(&database);
                         let mut entropy = SystemEntropy;
-                        let mut cx = Cx::new(clock(), &mut entropy);
+                        let mut cx = StepContext::new(clock(), &mut entropy);
                         let answer = database.answer(&homeserver, &mut cx, *request);
                         if let (Some(draft), 200) = (draft, answer.reply.status) {
                             draft.keep();

@@ -9,18 +9,18 @@
 //! It comes in three layers, each usable alone:
 //!
 //! - [`Homeserver`] answers one [`Request`] within one transaction. It has no clock, no randomness
-//!   and no socket: [`Cx`](matricula_job::Cx) hands the first two in. [`Database`] keeps what it
+//!   and no socket: [`StepContext`](matricula_core::StepContext) hands the first two in. [`Database`] keeps what it
 //!   must remember, in memory or in a file, and commits before the answer leaves. It opens no files
-//!   either: where one is to be written or read, the [`Answer`] comes with an [`Errand`].
+//!   either: where one is to be written or read, the [`HandlerResponse`] comes with an [`FileAction`].
 //! - [`Server`] puts it behind HTTP on a loopback port.
-//! - [`Dir`] keeps one server in one directory and makes sure that only one process serves it.
+//! - [`ServerDir`] keeps one server in one directory and makes sure that only one process serves it.
 //!
 //! ```
-//! use matricula_homeserver::{Config, Options, Server};
+//! use matricula_homeserver::{Config, Server, ServerOptions};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), matricula_homeserver::Error> {
-//! let server = Server::start(Options::new(Config::default().with_guests(true))).await?;
+//! let server = Server::start(ServerOptions::new(Config::default().with_guests(true))).await?;
 //! println!("a homeserver for nobody but you: {}", server.url());
 //! server.stop().await;
 //! # Ok(())
@@ -46,10 +46,11 @@ pub use config::{
     RegistrationToken, Sso,
 };
 pub use database::Database;
-pub use dir::Dir;
+pub use dir::ServerDir;
 pub use engine::{
-    Answer, Errand, Homeserver, Message, Provision, Received, Request, StoredFile, Upload, served,
+    DelegationCall, FileAction, HandlerResponse, Homeserver, Message, Received, Request,
+    StoredFile, Upload, served,
 };
 pub use error::Error;
 pub use matricula_api::server::Reply;
-pub use shell::{Options, Server};
+pub use shell::{Server, ServerOptions};

@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
 };
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Method, Secret, ServerUrl, Timestamp};
+use matricula_core::{Method, Secret, ServerUrl, Timestamp};
 use tokio::{
     net::TcpListener,
     sync::{Notify, Semaphore, oneshot, watch},
@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    Answer, Config, Database, Errand, Error, Homeserver, Request,
+    Config, Database, Error, FileAction, HandlerResponse, Homeserver, Request,
     connections::{Connections, Peer},
     delivery::Delivery,
     engine::{self, Refusal},
@@ -49,7 +49,7 @@ pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// How a [`Server`] is started: where it listens, what it keeps its data in, and what it allows.
 #[derive(Clone)]
 #[must_use]
-pub struct Options {
+pub struct ServerOptions {
     pub(crate) config: Config,
     pub(crate) database: Option<PathBuf>,
     pub(crate) is_shared: bool,
@@ -59,7 +59,7 @@ pub struct Options {
     clock: Clock,
 }
 
-impl Options {
+impl ServerOptions {
     /// A server in memory, on a free port of 127.0.0.1, with the system's clock.
     pub fn new(config: Config) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Options {
     }
 
     /// Tells no other process where it listens, for it will not be there for long: whoever opens the
-    /// same [`Dir`](crate::Dir) waits until it has stopped.
+    /// same [`ServerDir`](crate::ServerDir) waits until it has stopped.
     pub fn for_this_process_alone(mut self) -> Self {
         self.is_shared = false;
         self
@@ -124,7 +124,7 @@ impl Options {
     }
 }
 
-impl fmt::Debug for Options {
+impl fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("config", &self.config)
@@ -156,7 +156,7 @@ impl Server {
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled.
-    pub async fn start(options: Options) -> Result<Self, Error> {
+    pub async fn start(options: ServerOptions) -> Result<Self, Error> {
         options.check()?;
         let address = options.listen;
         let failed = |source| Error::Listen { address, source };
@@ -278,9 +278,9 @@ async fn answer(
         Ok(request) => plain(&work, request, body).await,
         Err(refusal) => Err(refusal),
     };
-    let Answer { reply, errand } = answer.unwrap_or_else(|it| it.into_reply().into());
+    let HandlerResponse { reply, errand } = answer.unwrap_or_else(|it| it.into_reply().into());
     match errand {
-        Some(Errand::Send(file)) => {
+        Some(FileAction::Send(file)) => {
             let mut response = on_the_wire(reply);
             allow_other_sites(response.headers_mut());
             let sent = media::send(response, &head.headers, &work.shelf, file).await;
@@ -291,7 +291,7 @@ async fn answer(
 }
 
 /// Answers a request whose body, if it has one, is small.
-async fn plain(work: &Work, mut request: Request, body: Body) -> Result<Answer, Refusal> {
+async fn plain(work: &Work, mut request: Request, body: Body) -> Result<HandlerResponse, Refusal> {
     let permit = work.permits.acquire().await.map_err(|_| stopping())?;
     let body = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY))
         .await
@@ -317,12 +317,12 @@ async fn upload(
     mut request: Request,
     headers: &HeaderMap,
     mut body: Body,
-) -> Result<Answer, Refusal> {
+) -> Result<HandlerResponse, Refusal> {
     let permit = work.permits.acquire().await.map_err(|_| stopping())?;
     request.announced = body.size_hint().exact();
     let answer = ask(work, request.clone(), None).await;
     drop(permit);
-    let Some(Errand::Receive(upload)) = answer.errand else {
+    let Some(FileAction::Receive(upload)) = answer.errand else {
         // To look at it would be to ask for it, where its sender waits for that.
         if !headers.contains_key(header::EXPECT) {
             media::leave_unread(body);
@@ -342,7 +342,7 @@ async fn upload(
 }
 
 /// Asks again whenever something has happened, until it is news to whoever asked.
-async fn when_there_is_news(work: &Work, request: Request, patience: Duration) -> Answer {
+async fn when_there_is_news(work: &Work, request: Request, patience: Duration) -> HandlerResponse {
     let deadline = Instant::now() + patience;
     let mut news = work.news.clone();
     loop {
@@ -358,7 +358,7 @@ async fn when_there_is_news(work: &Work, request: Request, patience: Duration) -
     }
 }
 
-async fn ask(work: &Work, request: Request, draft: Option<Draft>) -> Answer {
+async fn ask(work: &Work, request: Request, draft: Option<Draft>) -> HandlerResponse {
     let (asker, answered) = oneshot::channel();
     let order = Order::Answer(Box::new(request), draft, asker);
     let sent = work.keeper.send(order);

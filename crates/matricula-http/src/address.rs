@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use matricula_job::{Job, ServerUrl, ServerUrlError, TransportError};
+use matricula_core::{Job, ServerUrl, ServerUrlError, TransportError};
 use url::{Position, Url};
 
-use crate::{Options, failure::unsendable};
+use crate::{HttpOptions, failure::unsendable};
 
 /// The address with its query. Another reader of the address than ours must not see another server
 /// or path in it, so one that can be written more simply is refused.
@@ -53,7 +53,7 @@ fn read_with_care(job: &Job) -> Result<Url, TransportError> {
 }
 
 /// Asked where every request passes: whoever named the address, and wherever a redirection led.
-pub(crate) fn check_encryption(url: &Url, options: &Options) -> Result<(), TransportError> {
+pub(crate) fn check_encryption(url: &Url, options: &HttpOptions) -> Result<(), TransportError> {
     let stays_here = || server_of(url).is_some_and(|server| server.is_this_machine());
     if url.scheme() == "https" || options.allow_plain_http || stays_here() {
         return Ok(());

@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::OnceLock};
 
-use matricula_job::TransportError;
+use matricula_core::TransportError;
 use reqwest::{Client, ClientBuilder};
 use rustls::RootCertStore;
 use url::Url;
 
-use crate::{Options, address::is_near, failure::unsendable, tls};
+use crate::{HttpOptions, address::is_near, failure::unsendable, tls};
 
 type Cell = OnceLock<Result<Client, TransportError>>;
 
@@ -19,7 +19,11 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// The client for requests to `url`.
-    pub(crate) fn towards(&self, url: &Url, options: &Options) -> Result<&Client, TransportError> {
+    pub(crate) fn towards(
+        &self,
+        url: &Url,
+        options: &HttpOptions,
+    ) -> Result<&Client, TransportError> {
         let client = if is_near(url) {
             self.near.get_or_init(|| near(options))
         } else {
@@ -37,7 +41,7 @@ impl fmt::Debug for Clients {
 
 /// For this machine itself: no proxy could reach it, and without TLS there is no need to read the
 /// system's root certificates, which takes some 10 ms.
-fn near(options: &Options) -> Result<Client, TransportError> {
+fn near(options: &HttpOptions) -> Result<Client, TransportError> {
     let tls = tls::builder()?
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
@@ -46,13 +50,13 @@ fn near(options: &Options) -> Result<Client, TransportError> {
 
 /// For every other machine: over TLS where the address says so, through the proxy that the
 /// environment names, if any.
-fn far(options: &Options) -> Result<Client, TransportError> {
+fn far(options: &HttpOptions) -> Result<Client, TransportError> {
     let mut tls = tls::trusting_the_system()?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     build(base(options).tls_backend_preconfigured(tls))
 }
 
-fn base(options: &Options) -> ClientBuilder {
+fn base(options: &HttpOptions) -> ClientBuilder {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(options.timeout)

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use matricula_job::{Entropy, Timestamp};
+use matricula_core::{Entropy, Timestamp};
 
 /// The time now by the system's clock; the epoch itself if the clock is set before it.
 pub fn now() -> Timestamp {

@@ -6,8 +6,8 @@ use std::{
 };
 
 #[cfg(any(feature = "async", feature = "blocking"))]
-use matricula_job::{Auth, Job, Processed, TransportError, TransportKind};
-use matricula_job::{CredentialRef, Secret, ServerUrl};
+use matricula_core::{Auth, Job, Processed, TransportError, TransportErrorKind};
+use matricula_core::{CredentialRef, Secret, ServerUrl};
 
 /// Tokens by name. Clones share the same tokens.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl Credentials {
                 Some(token) => Some(token),
                 None => {
                     return Err(TransportError {
-                        kind: TransportKind::NoToken,
+                        kind: TransportErrorKind::MissingToken,
                         processed: Processed::No,
                         message: format!(
                             "no token for {} towards {}: sign in first",

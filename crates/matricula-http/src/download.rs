@@ -10,11 +10,13 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE},
 };
-use matricula_job::{FileDesc, Job, Method, Processed, ReturnType, TransportError, TransportKind};
+use matricula_core::{
+    FileRef, Job, Method, Processed, ResponseFormat, TransportError, TransportErrorKind,
+};
 use url::Url;
 
 use crate::{
-    Begun, FileSource, Options,
+    FileStore, HttpOptions, PartialFile,
     address::host_of,
     failure::{too_long, unwritten},
     progress::Listener,
@@ -33,11 +35,11 @@ impl Before {
     ///
     /// # Errors
     /// Where another is being written there.
-    pub(crate) fn of(job: &Job, files: &dyn FileSource) -> Result<Option<Self>, TransportError> {
-        let ReturnType::File(file) = job.return_type() else {
+    pub(crate) fn of(job: &Job, files: &dyn FileStore) -> Result<Option<Self>, TransportError> {
+        let ResponseFormat::File(file) = job.response_format() else {
             return Ok(None);
         };
-        match files.begun(file) {
+        match files.open_partial(file) {
             Ok(begun) => Ok(begun.and_then(|begun| Self::of_the_same(job, begun))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(TransportError {
                 processed: Processed::No,
@@ -48,7 +50,14 @@ impl Before {
         }
     }
 
-    fn of_the_same(job: &Job, Begun { file, length, note }: Begun) -> Option<Self> {
+    fn of_the_same(
+        job: &Job,
+        PartialFile {
+            file,
+            length,
+            resume_token: note,
+        }: PartialFile,
+    ) -> Option<Self> {
         let tag = note.strip_prefix(&name_of(job))?;
         let tag = HeaderValue::from_str(tag).ok()?;
         (length > 0 && job.request_method() == Method::Get).then_some(Self { file, length, tag })
@@ -91,8 +100,8 @@ fn name_of(job: &Job) -> String {
 /// An answer that is being written to a file. Old or new, never half: whatever ends this before it is
 /// [kept](Self::keep) leaves the file as it was.
 pub(crate) struct Download<'a> {
-    files: &'a dyn FileSource,
-    file: &'a FileDesc,
+    files: &'a dyn FileStore,
+    file: &'a FileRef,
     listener: &'a Listener,
     done: u64,
     total: Option<u64>,
@@ -105,8 +114,8 @@ pub(crate) struct Download<'a> {
 impl<'a> Download<'a> {
     /// Begins it, or goes on with what came before. Gives what is to be written to.
     pub(crate) fn begin(
-        (files, listener): (&'a dyn FileSource, &'a Listener),
-        (job, file): (&Job, &'a FileDesc),
+        (files, listener): (&'a dyn FileStore, &'a Listener),
+        (job, file): (&Job, &'a FileRef),
         url: &Url,
         (status, headers): (StatusCode, &HeaderMap),
         before: Option<Before>,
@@ -144,7 +153,7 @@ impl<'a> Download<'a> {
         })?;
         download.hold(&created)?;
         if let Some(note) = note_of(job, headers) {
-            let noted = files.note(file, &note);
+            let noted = files.save_resume_token(file, &note);
             download.stays = noted.map_err(|error| unwritten(file, &error))?;
         }
         Ok((download, created))
@@ -161,12 +170,12 @@ impl<'a> Download<'a> {
         &mut self,
         bytes: usize,
         url: &Url,
-        options: &Options,
+        options: &HttpOptions,
     ) -> Result<(), TransportError> {
         self.done += bytes as u64;
-        if self.done > options.longest_file {
+        if self.done > options.max_file_size {
             self.stays = false;
-            return Err(too_long(url, options.longest_file));
+            return Err(too_long(url, options.max_file_size));
         }
         self.listener.tell(self.file, self.done, self.total);
         Ok(())
@@ -188,7 +197,7 @@ impl<'a> Download<'a> {
             let other = io::Error::other("something else was written into it meanwhile");
             return Err(self.unwritten(&other));
         }
-        let kept = self.files.keep(self.file);
+        let kept = self.files.commit(self.file);
         self.stays = kept.is_ok();
         kept.map_err(|error| unwritten(self.file, &error))
     }
@@ -206,7 +215,7 @@ impl<'a> Download<'a> {
 impl Drop for Download<'_> {
     fn drop(&mut self) {
         if !self.stays {
-            self.files.discard(self.file);
+            self.files.abort(self.file);
         }
     }
 }
@@ -226,14 +235,14 @@ fn not_the_rest(url: &Url) -> TransportError {
     ))
 }
 
-fn busy(file: &FileDesc, error: &io::Error) -> TransportError {
+fn busy(file: &FileRef, error: &io::Error) -> TransportError {
     cut(unwritten(file, error).message)
 }
 
 /// What may go better the next time.
 fn cut(message: String) -> TransportError {
     TransportError {
-        kind: TransportKind::Cut,
+        kind: TransportErrorKind::ConnectionLost,
         processed: Processed::Maybe,
         message,
     }

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use matricula_job::{
-    Answer, CredentialRef, EffectId, Job, Patch, Processed, Scheduler, Store, StoreError,
-    Timestamp, TransportError, TransportKind,
-    scheduler::{Effect, Event, Input, Ticket},
+use matricula_core::{
+    CredentialRef, EffectId, Job, Processed, Scheduler, Store, StoreError, Timestamp,
+    TransportError, TransportErrorKind, TransportResult, WriteBatch,
+    scheduler::{Effect, Event, Input, JobId},
 };
 use tokio::{
     runtime,
@@ -146,20 +146,20 @@ impl Driver {
     }
 
     /// Hands in a job; what happens to it comes through the channel, its end last.
-    pub(crate) fn submit(self: &Arc<Self>, job: Job) -> Result<(Ticket, Told), SubmitError> {
+    pub(crate) fn submit(self: &Arc<Self>, job: Job) -> Result<(JobId, Told), SubmitError> {
         let (teller, told) = told::line();
         let mut state = self.lock();
-        let (ticket, effects) = state.core.submit(job, to(teller))?;
+        let (job_id, effects) = state.core.submit(job, to(teller))?;
         state.note(effects);
         drop(state);
         self.go_on();
-        Ok((ticket, told))
+        Ok((job_id, told))
     }
 
     /// What happens to a job from now on; none where it has ended.
-    pub(crate) fn watch(&self, ticket: Ticket) -> Option<Told> {
+    pub(crate) fn watch(&self, job_id: JobId) -> Option<Told> {
         let (teller, told) = told::line();
-        self.lock().core.watch(ticket, to(teller)).map(|()| told)
+        self.lock().core.watch(job_id, to(teller)).map(|()| told)
     }
 
     /// Takes an input, and carries out what follows from it.
@@ -190,7 +190,7 @@ impl Driver {
         drop(runtime.spawn_blocking(move || drop(writing)));
     }
 
-    fn write(self: &Arc<Self>, patch: &Patch) {
+    fn write(self: &Arc<Self>, patch: &WriteBatch) {
         let result = match &self.store {
             Some(store) => {
                 let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
@@ -300,10 +300,10 @@ impl Driver {
         }
     }
 
-    async fn send(&self, job: &Job) -> Answer {
+    async fn send(&self, job: &Job) -> TransportResult {
         match self.credentials.token_of(job) {
             Ok(token) => self.wire.send(job, token).await,
-            Err(error) => Answer::Failed(error),
+            Err(error) => TransportResult::Failed(error),
         }
     }
 }
@@ -324,7 +324,7 @@ impl State {
         for effect in effects {
             match effect {
                 Effect::Send(id, job) => self.unsent.push((id, job)),
-                Effect::CallBack(id) => {
+                Effect::Abort(id) => {
                     self.unsent.retain(|(unsent, _)| *unsent != id);
                     self.on_the_wire.remove(&id);
                 }
@@ -375,7 +375,7 @@ impl Drop for Asked {
 /// A patch that is written when this is dropped.
 struct Writing {
     driver: Arc<Driver>,
-    patch: Option<Patch>,
+    patch: Option<WriteBatch>,
 }
 
 impl Drop for Writing {
@@ -407,7 +407,7 @@ impl Sending {
         self.is_over = true;
         let mut state = self.driver.lock();
         state.on_the_wire.remove(&self.id);
-        state.step(Input::Answer(self.id, answer));
+        state.step(Input::Completed(self.id, answer));
         drop(state);
         self.driver.go_on();
         self.driver.moved.notify_waiters();
@@ -420,15 +420,15 @@ impl Drop for Sending {
         if self.is_over {
             return;
         }
-        let answer = Answer::Failed(TransportError {
-            kind: TransportKind::Cut,
+        let answer = TransportResult::Failed(TransportError {
+            kind: TransportErrorKind::ConnectionLost,
             processed: Processed::Maybe,
             message: "the runtime ended before the answer came".to_owned(),
         });
         let mut state = self.driver.lock();
         state.on_the_wire.remove(&self.id);
         // Nothing more is sent or written on a runtime that ends.
-        state.step(Input::Answer(self.id, answer));
+        state.step(Input::Completed(self.id, answer));
         state.timer = None;
         drop(state);
         self.driver.moved.notify_waiters();

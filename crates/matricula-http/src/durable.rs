@@ -1,8 +1,8 @@
 //! What can go wrong where jobs are kept.
 
-use matricula_job::{
-    Processed, Scheduler, Store, StoreError, TransportError, TransportKind,
-    scheduler::{Limits, Outcome, Refusal, StoredError},
+use matricula_core::{
+    Processed, Scheduler, Store, StoreError, TransportError, TransportErrorKind,
+    scheduler::{Outcome, Rejection, RestoreError, SchedulerConfig},
 };
 
 /// Why a job was not taken.
@@ -11,7 +11,7 @@ use matricula_job::{
 pub enum SubmitError {
     /// The scheduler does not take it.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] Rejection),
     /// It could not be kept. Whether it is in the store all the same shows when that is opened again.
     #[error("the job is not kept: {0}")]
     Store(StoreError),
@@ -26,11 +26,14 @@ pub enum DurableError {
     Store(#[from] StoreError),
     /// What is in it was not written by a runner, or by a newer one.
     #[error(transparent)]
-    Entry(#[from] StoredError),
+    Entry(#[from] RestoreError),
 }
 
 /// The scheduler as the store has it.
-pub(crate) fn restore(store: &mut dyn Store, limits: Limits) -> Result<Scheduler, DurableError> {
+pub(crate) fn restore(
+    store: &mut dyn Store,
+    limits: SchedulerConfig,
+) -> Result<Scheduler, DurableError> {
     let entries = store.entries()?;
     let entries = entries
         .iter()
@@ -41,7 +44,7 @@ pub(crate) fn restore(store: &mut dyn Store, limits: Limits) -> Result<Scheduler
 /// The outcome of a job whose end could not be kept.
 pub(crate) fn in_doubt(error: StoreError) -> Outcome {
     Outcome::InDoubt(TransportError {
-        kind: TransportKind::Cut,
+        kind: TransportErrorKind::ConnectionLost,
         processed: Processed::Maybe,
         message: error.message,
     })

@@ -2,18 +2,18 @@
 
 use std::{error::Error, io};
 
-use matricula_job::{FileDesc, Processed, TransportError, TransportKind};
+use matricula_core::{FileRef, Processed, TransportError, TransportErrorKind};
 use url::Url;
 
 use crate::address::host_of;
 
 /// The request cannot be sent as it is.
 pub(crate) fn unsendable(message: impl Into<String>) -> TransportError {
-    refused(TransportKind::Request, message.into())
+    refused(TransportErrorKind::InvalidRequest, message.into())
 }
 
 /// Nothing was sent.
-pub(crate) fn refused(kind: TransportKind, message: String) -> TransportError {
+pub(crate) fn refused(kind: TransportErrorKind, message: String) -> TransportError {
     TransportError {
         kind,
         processed: Processed::No,
@@ -23,27 +23,27 @@ pub(crate) fn refused(kind: TransportKind, message: String) -> TransportError {
 
 pub(crate) fn too_long(url: &Url, most: u64) -> TransportError {
     TransportError {
-        kind: TransportKind::TooLarge,
+        kind: TransportErrorKind::TooLarge,
         processed: Processed::Maybe,
         message: format!("{}: its answer is longer than {most} bytes", host_of(url)),
     }
 }
 
 /// The request's file cannot be opened.
-pub(crate) fn unreadable(file: &FileDesc, error: &io::Error) -> TransportError {
+pub(crate) fn unreadable(file: &FileRef, error: &io::Error) -> TransportError {
     unsendable(in_file(file, "read", error))
 }
 
 /// The server has done what was asked; its answer could not be kept.
-pub(crate) fn unwritten(file: &FileDesc, error: &io::Error) -> TransportError {
+pub(crate) fn unwritten(file: &FileRef, error: &io::Error) -> TransportError {
     TransportError {
-        kind: TransportKind::Request,
+        kind: TransportErrorKind::InvalidRequest,
         processed: Processed::Maybe,
         message: in_file(file, "written", error),
     }
 }
 
-fn in_file(file: &FileDesc, what: &str, error: &io::Error) -> String {
+fn in_file(file: &FileRef, what: &str, error: &io::Error) -> String {
     format!("{} cannot be {what}: {error}", file.path.display())
 }
 

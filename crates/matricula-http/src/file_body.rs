@@ -8,7 +8,7 @@ use std::{
 };
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use matricula_job::FileDesc;
+use matricula_core::FileRef;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
@@ -24,7 +24,7 @@ pub(crate) struct FileBody {
 }
 
 impl FileBody {
-    pub(crate) fn new(file: File, desc: &FileDesc, listener: &Listener) -> io::Result<Self> {
+    pub(crate) fn new(file: File, desc: &FileRef, listener: &Listener) -> io::Result<Self> {
         let upload = Upload::new(desc, file.metadata()?.len(), listener);
         let piece = vec![0; PIECE].into_boxed_slice();
         Ok(Self {

@@ -7,17 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use matricula_job::FileDesc;
+use matricula_core::FileRef;
 
 /// Opens the files that jobs name.
 ///
 /// A program whose files are not on a disk, or not where jobs say, brings its own.
-pub trait FileSource: fmt::Debug + Send + Sync {
+pub trait FileStore: fmt::Debug + Send + Sync {
     /// Opens a file to be sent.
     ///
     /// # Errors
     /// Where it cannot be read; the request is then not sent.
-    fn open(&self, file: &FileDesc) -> io::Result<File>;
+    fn open(&self, file: &FileRef) -> io::Result<File>;
 
     /// Begins a file that an answer is written to. What was there before stays until [`keep`].
     ///
@@ -25,25 +25,25 @@ pub trait FileSource: fmt::Debug + Send + Sync {
     /// Where it cannot be written. [`WouldBlock`](io::ErrorKind::WouldBlock) says that another is being
     /// written there: it is tried again.
     ///
-    /// [`keep`]: FileSource::keep
-    fn create(&self, file: &FileDesc) -> io::Result<File>;
+    /// [`keep`]: FileStore::commit
+    fn create(&self, file: &FileRef) -> io::Result<File>;
 
     /// The answer has come whole: the file takes its place.
     ///
     /// # Errors
     /// Where it cannot.
-    fn keep(&self, file: &FileDesc) -> io::Result<()>;
+    fn commit(&self, file: &FileRef) -> io::Result<()>;
 
     /// The answer has not come whole: what came of it is thrown away.
-    fn discard(&self, file: &FileDesc);
+    fn abort(&self, file: &FileRef);
 
-    /// Notes beside what [`create`](FileSource::create) began how the server can go on with it, and says
+    /// Notes beside what [`create`](FileStore::create) began how the server can go on with it, and says
     /// whether it did: then what came stays where the answer is cut off, also if the program ends there.
     /// Without this, each attempt begins anew.
     ///
     /// # Errors
     /// Where it cannot be written.
-    fn note(&self, file: &FileDesc, note: &str) -> io::Result<bool> {
+    fn save_resume_token(&self, file: &FileRef, note: &str) -> io::Result<bool> {
         let _ = (file, note);
         Ok(false)
     }
@@ -52,7 +52,7 @@ pub trait FileSource: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Where it cannot be read or written.
-    fn begun(&self, file: &FileDesc) -> io::Result<Option<Begun>> {
+    fn open_partial(&self, file: &FileRef) -> io::Result<Option<PartialFile>> {
         let _ = file;
         Ok(None)
     }
@@ -60,13 +60,13 @@ pub trait FileSource: fmt::Debug + Send + Sync {
 
 /// The beginning of a file.
 #[derive(Debug)]
-pub struct Begun {
+pub struct PartialFile {
     /// Open for writing, at its end.
     pub file: File,
     /// How long it is, in bytes.
     pub length: u64,
-    /// What was [noted](FileSource::note) beside it.
-    pub note: String,
+    /// What was [noted](FileStore::save_resume_token) beside it.
+    pub resume_token: String,
 }
 
 /// Files on this machine's disk, at the paths that jobs name. An answer is written beside its file,
@@ -78,11 +78,11 @@ pub struct Begun {
 pub struct Disk;
 
 impl Disk {
-    fn part(file: &FileDesc) -> PathBuf {
+    fn part(file: &FileRef) -> PathBuf {
         beside(&file.path, ".part")
     }
 
-    fn part_note(file: &FileDesc) -> PathBuf {
+    fn part_note(file: &FileRef) -> PathBuf {
         beside(&file.path, ".part.note")
     }
 }
@@ -121,12 +121,12 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-impl FileSource for Disk {
-    fn open(&self, file: &FileDesc) -> io::Result<File> {
+impl FileStore for Disk {
+    fn open(&self, file: &FileRef) -> io::Result<File> {
         File::open(&file.path)
     }
 
-    fn create(&self, file: &FileDesc) -> io::Result<File> {
+    fn create(&self, file: &FileRef) -> io::Result<File> {
         let mut part = File::options();
         let part = part.write(true).create(true).truncate(false);
         let part = part.open(Self::part(file))?;
@@ -147,7 +147,7 @@ impl FileSource for Disk {
         Ok(part)
     }
 
-    fn keep(&self, file: &FileDesc) -> io::Result<()> {
+    fn commit(&self, file: &FileRef) -> io::Result<()> {
         let part = Self::part(file);
         File::options().append(true).open(&part)?.sync_all()?;
         fs::rename(part, &file.path)?;
@@ -155,18 +155,18 @@ impl FileSource for Disk {
         sync_directory_of(&file.path)
     }
 
-    fn discard(&self, file: &FileDesc) {
+    fn abort(&self, file: &FileRef) {
         // One that cannot be removed is overwritten by the next attempt.
         let _ = remove(&Self::part_note(file));
         let _ = remove(&Self::part(file));
     }
 
-    fn note(&self, file: &FileDesc, note: &str) -> io::Result<bool> {
+    fn save_resume_token(&self, file: &FileRef, note: &str) -> io::Result<bool> {
         fs::write(Self::part_note(file), note)?;
         Ok(true)
     }
 
-    fn begun(&self, file: &FileDesc) -> io::Result<Option<Begun>> {
+    fn open_partial(&self, file: &FileRef) -> io::Result<Option<PartialFile>> {
         let part = match File::options().append(true).open(Self::part(file)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             part => part?,
@@ -177,10 +177,10 @@ impl FileSource for Disk {
             note => note?,
         };
         let length = part.metadata()?.len();
-        Ok(Some(Begun {
+        Ok(Some(PartialFile {
             file: part,
             length,
-            note,
+            resume_token: note,
         }))
     }
 }

@@ -6,7 +6,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE},
 };
-use matricula_job::{Body, Header, Job, Method, Secret, TransportError};
+use matricula_core::{Body, Headers, Job, Method, Secret, TransportError};
 
 use crate::{download::Before, failure::unsendable};
 
@@ -20,7 +20,7 @@ pub(crate) struct Own<'a> {
 impl<'a> Own<'a> {
     pub(crate) fn of(job: &'a Job, token: Option<&'a Secret>) -> Self {
         Self {
-            header: job.request_header(),
+            header: job.request_headers(),
             token,
         }
     }
@@ -74,12 +74,12 @@ pub(crate) fn is_empty(body: &Body) -> bool {
 }
 
 fn has_type(job: &Job) -> bool {
-    let mut names = job.request_header().iter().map(|(name, _)| name);
+    let mut names = job.request_headers().iter().map(|(name, _)| name);
     names.any(|name| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()))
 }
 
 /// The headers of an answer.
-pub(crate) fn header_of(headers: &HeaderMap) -> Header {
+pub(crate) fn header_of(headers: &HeaderMap) -> Headers {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = headers.iter();
     headers

@@ -2,11 +2,11 @@
 
 use std::{error::Error, iter, time::Duration};
 
-use matricula_job::{Processed, TransportError, TransportKind};
+use matricula_core::{Processed, TransportError, TransportErrorKind};
 use url::Url;
 
 use crate::{
-    Options,
+    HttpOptions,
     address::host_of,
     failure::{tls_error, tls_reason},
 };
@@ -15,7 +15,7 @@ use crate::{
 /// origin is repeated.
 pub(crate) fn failure(
     url: &Url,
-    options: &Options,
+    options: &HttpOptions,
     time: Duration,
     error: reqwest::Error,
 ) -> TransportError {
@@ -42,19 +42,19 @@ pub(crate) fn failure(
 }
 
 fn judge(
-    options: &Options,
+    options: &HttpOptions,
     time: Duration,
     error: &reqwest::Error,
     causes: &[&(dyn Error + 'static)],
     http: Option<&hyper::Error>,
-) -> (TransportKind, String) {
-    use TransportKind::{Connect, Cut, Request, Timeout, Tls, TooLarge};
+) -> (TransportErrorKind, String) {
+    use TransportErrorKind::{Connect, ConnectionLost, InvalidRequest, Timeout, Tls, TooLarge};
     // The first of the causes is the last in the row.
     let reason = causes
         .last()
         .map_or_else(|| error.to_string(), ToString::to_string);
     if error.is_builder() {
-        (Request, reason)
+        (InvalidRequest, reason)
     } else if error.is_timeout() && error.is_connect() {
         let time = options.time_to_connect();
         (Timeout, format!("no connection within {time:?}"))
@@ -70,8 +70,11 @@ fn judge(
         let what = "its headers are too large or too many";
         (TooLarge, what.to_owned())
     } else if http.is_some_and(hyper::Error::is_parse) {
-        (Cut, format!("what it answers is not HTTP: {reason}"))
+        (
+            ConnectionLost,
+            format!("what it answers is not HTTP: {reason}"),
+        )
     } else {
-        (Cut, reason)
+        (ConnectionLost, reason)
     }
 }

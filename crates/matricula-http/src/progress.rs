@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use matricula_job::FileDesc;
+use matricula_core::FileRef;
 
 /// How much of a file has been sent or received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct TransferProgress {
     /// Bytes so far; what an earlier attempt brought counts too.
     pub done: u64,
     /// Bytes in all, where that is known.
@@ -18,7 +18,7 @@ pub struct Progress {
 #[derive(Clone, Default)]
 pub(crate) struct Listener(Option<Arc<Listen>>);
 
-type Listen = dyn Fn(&FileDesc, Progress) + Send + Sync;
+type Listen = dyn Fn(&FileRef, TransferProgress) + Send + Sync;
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,13 +27,13 @@ impl fmt::Debug for Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(listen: impl Fn(&FileDesc, Progress) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(listen: impl Fn(&FileRef, TransferProgress) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(listen)))
     }
 
-    pub(crate) fn tell(&self, file: &FileDesc, done: u64, total: Option<u64>) {
+    pub(crate) fn tell(&self, file: &FileRef, done: u64, total: Option<u64>) {
         if let Some(listen) = &self.0 {
-            listen(file, Progress { done, total });
+            listen(file, TransferProgress { done, total });
         }
     }
 }
@@ -41,14 +41,14 @@ impl Listener {
 /// An open file on its way to a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Upload {
-    file: FileDesc,
+    file: FileRef,
     listener: Listener,
     length: u64,
     pub(crate) left: u64,
 }
 
 impl Upload {
-    pub(crate) fn new(file: &FileDesc, length: u64, listener: &Listener) -> Self {
+    pub(crate) fn new(file: &FileRef, length: u64, listener: &Listener) -> Self {
         Self {
             file: file.clone(),
             listener: listener.clone(),

@@ -1,8 +1,8 @@
 //! Whether and where to follow an answer that leads elsewhere.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION};
-use matricula_job::{
-    Body, Job, Method, Processed, ReturnType, Secret, TransportError, TransportKind,
+use matricula_core::{
+    Body, Job, Method, Processed, ResponseFormat, Secret, TransportError, TransportErrorKind,
 };
 use url::Url;
 
@@ -19,7 +19,7 @@ pub(crate) fn follow(
     url: &Url,
     (status, headers): (StatusCode, &HeaderMap),
 ) -> Result<Option<Url>, TransportError> {
-    if *job.return_type() == ReturnType::Location {
+    if *job.response_format() == ResponseFormat::Location {
         return Ok(None);
     }
     let status = status.as_u16();
@@ -30,16 +30,19 @@ pub(crate) fn follow(
     let next = target(url, location).and_then(|next| {
         // A password or token must not travel to wherever an answer points.
         let is_question = job.request_method() == Method::Get && *job.request_body() == Body::Empty;
-        let is_plain = token.is_none() && job.request_header().is_empty();
+        let is_plain = token.is_none() && job.request_headers().is_empty();
         // Servers keep files elsewhere, where neither is asked for.
-        let is_download = matches!(job.return_type(), ReturnType::Bytes | ReturnType::File(_));
+        let is_download = matches!(
+            job.response_format(),
+            ResponseFormat::Bytes | ResponseFormat::File(_)
+        );
         match is_question && (is_plain || is_download) {
             true => Ok(next),
             false => Err(format!("to {}: use that address instead", host_of(&next))),
         }
     });
     next.map(Some).map_err(|what| TransportError {
-        kind: TransportKind::Redirect,
+        kind: TransportErrorKind::Redirect,
         // 302 and 303 are also how a server that has done something points to what came of it.
         processed: match status {
             302 | 303 => Processed::Maybe,
@@ -52,7 +55,7 @@ pub(crate) fn follow(
 /// The failure of a request that was led on and on.
 pub(crate) fn too_many(url: &Url, redirects: usize) -> TransportError {
     TransportError {
-        kind: TransportKind::Redirect,
+        kind: TransportErrorKind::Redirect,
         processed: Processed::No,
         message: format!(
             "{} is one of more than {redirects} redirections in a row",

@@ -2,15 +2,15 @@
 
 use std::{future::IntoFuture, pin::Pin, sync::Arc};
 
-use matricula_job::{
-    CredentialRef, FileDesc, Job, Processed, Scheduler, Store, StoreError, TransportError,
-    TransportKind,
-    scheduler::{Event, Input, Limits, Outcome, Standing, Ticket, tables},
+use matricula_core::{
+    CredentialRef, FileRef, Job, Processed, Scheduler, Store, StoreError, TransportError,
+    TransportErrorKind,
+    scheduler::{Event, Input, JobId, JobStatus, Outcome, SchedulerConfig, tables},
 };
 use tokio::sync::broadcast;
 
 use crate::{
-    Credentials, DurableError, FileSource, Options, Progress, SubmitError,
+    Credentials, DurableError, FileStore, HttpOptions, SubmitError, TransferProgress,
     driver::{Driver, LONGEST_QUIET, Renewal},
     durable,
     progress::Listener,
@@ -29,14 +29,14 @@ pub struct Runner {
 
 impl Default for Runner {
     fn default() -> Self {
-        Self::new(Options::default())
+        Self::new(HttpOptions::default())
     }
 }
 
 impl Runner {
     /// A runner with these bounds and no credentials.
-    pub fn new(options: Options) -> Self {
-        let scheduler = Scheduler::default().without_parking();
+    pub fn new(options: HttpOptions) -> Self {
+        let scheduler = Scheduler::default().without_credential_waiting();
         Self::of(Driver::new(
             Wire::new(options),
             Credentials::default(),
@@ -47,9 +47,9 @@ impl Runner {
     /// A runner with the same bounds and credentials, trying jobs within these limits. It begins
     /// without jobs.
     #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
+    pub fn with_limits(self, limits: SchedulerConfig) -> Self {
         let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
-        let scheduler = Scheduler::new(limits).without_parking();
+        let scheduler = Scheduler::new(limits).without_credential_waiting();
         Self::of(Driver::new(wire.clone(), credentials.clone(), scheduler))
     }
 
@@ -58,7 +58,7 @@ impl Runner {
     ///
     /// [`Disk`]: crate::Disk
     #[must_use]
-    pub fn with_files(self, files: Arc<dyn FileSource>) -> Self {
+    pub fn with_files(self, files: Arc<dyn FileStore>) -> Self {
         self.over(self.driver.wire().clone().with_files(files))
     }
 
@@ -67,15 +67,15 @@ impl Runner {
     #[must_use]
     pub fn with_progress(
         self,
-        listen: impl Fn(&FileDesc, Progress) + Send + Sync + 'static,
+        listen: impl Fn(&FileRef, TransferProgress) + Send + Sync + 'static,
     ) -> Self {
         let wire = self.driver.wire().clone();
         self.over(wire.telling(Listener::new(listen)))
     }
 
     fn over(&self, wire: Wire) -> Self {
-        let limits = self.scheduler().limits().clone();
-        let scheduler = Scheduler::new(limits).without_parking();
+        let limits = self.scheduler().config().clone();
+        let scheduler = Scheduler::new(limits).without_credential_waiting();
         Self::of(Driver::new(wire, self.credentials().clone(), scheduler))
     }
 
@@ -89,7 +89,7 @@ impl Runner {
         F: Future<Output = bool> + Send + 'static,
     {
         let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
-        let scheduler = Scheduler::new(self.scheduler().limits().clone());
+        let scheduler = Scheduler::new(self.scheduler().config().clone());
         let driver = Driver::new(wire.clone(), credentials.clone(), scheduler);
         let renewal = Renewal(Arc::new(move |credential| Box::pin(renew(credential))));
         Self::of(driver.renewing(Some(renewal)))
@@ -102,20 +102,20 @@ impl Runner {
     ///   anybody hears of it. One that holds a secret or asks for one is refused.
     /// - After a crash, requests that may go twice (they are idempotent, or have a transaction id that
     ///   is the same again) are sent again; others that may have been processed end in doubt.
-    /// - Outcomes are kept until [`forget`](Self::forget), so that a program that was killed can ask
-    ///   for them by [`outcome`](Self::outcome). [`Limits::outcomes`] bounds them.
+    /// - Outcomes are kept until [`forget`](Self::drop_outcome), so that a program that was killed can ask
+    ///   for them by [`outcome`](Self::outcome). [`SchedulerConfig::max_kept_outcomes`] bounds them.
     /// - A job whose credential the server does not take, or that is not there, waits for another:
-    ///   [`with_renewal`](Self::with_renewal) says how to get it, or whoever hears [`Event::Parked`]
+    ///   [`with_renewal`](Self::with_renewal) says how to get it, or whoever hears [`Event::AwaitingCredential`]
     ///   calls [`credential_ready`](Self::credential_ready) or
     ///   [`credential_refused`](Self::credential_refused).
-    /// - [`Limits::patient`] are limits for queues that outlast a server's absence.
+    /// - [`SchedulerConfig::patient`] are limits for queues that outlast a server's absence.
     ///
     /// Put the credentials in first: the jobs go at once. The store is read before this returns.
     ///
     /// # Errors
     /// Where the store cannot be read.
     pub fn durable(self, mut store: impl Store + 'static) -> Result<Self, DurableError> {
-        let limits = self.scheduler().limits().clone();
+        let limits = self.scheduler().config().clone();
         let scheduler = durable::restore(&mut store, limits)?;
         let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
         let driver = Driver::new(wire.clone(), credentials.clone(), scheduler)
@@ -153,14 +153,14 @@ impl Runner {
         let submitted = self.driver.submit(job);
         let driver = Arc::clone(&self.driver);
         async move {
-            let (ticket, mut told) = submitted?;
+            let (job_id, mut told) = submitted?;
             // Its acceptance is told when it is durable; a broken store tells nothing any more.
             if told.next().await.is_none() {
                 return Err(SubmitError::Store(durable::broken(driver.broken())));
             }
             Ok(Handle {
                 driver,
-                ticket,
+                job_id,
                 told,
             })
         }
@@ -168,11 +168,11 @@ impl Runner {
 
     /// A handle of a job that was handed in before, such as by an earlier process; none where it has
     /// ended.
-    pub fn handle(&self, ticket: Ticket) -> Option<Handle> {
-        let told = self.driver.watch(ticket)?;
+    pub fn handle(&self, job_id: JobId) -> Option<Handle> {
+        let told = self.driver.watch(job_id)?;
         Some(Handle {
             driver: Arc::clone(&self.driver),
-            ticket,
+            job_id,
             told,
         })
     }
@@ -182,17 +182,17 @@ impl Runner {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn outcome(&self, ticket: Ticket) -> Result<Option<Outcome>, StoreError> {
-        let kept = self.driver.read(tables::OUTCOMES, ticket.key()).await?;
+    pub async fn outcome(&self, job_id: JobId) -> Result<Option<Outcome>, StoreError> {
+        let kept = self.driver.read(tables::OUTCOMES, job_id.key()).await?;
         let outcome = kept.map(|json| Outcome::from_stored(&json)).transpose();
         outcome.map_err(|error| StoreError {
-            message: format!("the outcome of job {} is unreadable: {error}", ticket.0),
+            message: format!("the outcome of job {} is unreadable: {error}", job_id.0),
         })
     }
 
     /// Lets go of the outcome of a job of a durable queue: whoever wanted it has it.
-    pub fn forget(&self, ticket: Ticket) {
-        self.driver.input(Input::Forget(ticket));
+    pub fn drop_outcome(&self, job_id: JobId) {
+        self.driver.input(Input::DropOutcome(job_id));
     }
 
     /// Runs one job to its end, and tells `watch` what happens meanwhile.
@@ -204,7 +204,7 @@ impl Runner {
             Err(SubmitError::Store(error)) => return durable::in_doubt(error),
             Err(refusal) => {
                 return Outcome::Failed(TransportError {
-                    kind: TransportKind::Request,
+                    kind: TransportErrorKind::InvalidRequest,
                     processed: Processed::No,
                     message: refusal.to_string(),
                 });
@@ -231,28 +231,28 @@ impl Runner {
     }
 
     /// Calls a job back. It ends as cancelled, or in doubt if it is on the wire.
-    pub fn cancel(&self, ticket: Ticket) {
-        self.driver.input(Input::Cancel(ticket));
+    pub fn cancel(&self, job_id: JobId) {
+        self.driver.input(Input::Cancel(job_id));
     }
 
     /// Lets a queue send nothing more until it is resumed.
     pub fn pause(&self, queue: &str) {
-        self.driver.input(Input::Pause(queue.to_owned()));
+        self.driver.input(Input::PauseQueue(queue.to_owned()));
     }
 
     /// Lets a paused queue go on.
     pub fn resume(&self, queue: &str) {
-        self.driver.input(Input::Resume(queue.to_owned()));
+        self.driver.input(Input::ResumeQueue(queue.to_owned()));
     }
 
     /// Lets a held queue try its head again.
     pub fn retry(&self, queue: &str) {
-        self.driver.input(Input::Retry(queue.to_owned()));
+        self.driver.input(Input::RetryHead(queue.to_owned()));
     }
 
     /// Lets the head of a held queue end as it stands, and the queue go on.
     pub fn skip(&self, queue: &str) {
-        self.driver.input(Input::Skip(queue.to_owned()));
+        self.driver.input(Input::SkipHead(queue.to_owned()));
     }
 
     /// Lets the jobs go on that wait for this credential: it is good again.
@@ -267,7 +267,7 @@ impl Runner {
 
     /// Says whether there is a network. Without one nothing is sent, and no failure counts.
     pub fn set_online(&self, online: bool) {
-        self.driver.input(Input::Online(online));
+        self.driver.input(Input::SetOnline(online));
     }
 
     /// Sends nothing more, and waits until what is on the wire has come back and is kept, a minute at
@@ -283,14 +283,14 @@ impl Runner {
 #[derive(Debug)]
 pub struct Handle {
     driver: Arc<Driver>,
-    ticket: Ticket,
+    job_id: JobId,
     told: Told,
 }
 
 impl Handle {
-    /// The job's ticket.
-    pub fn ticket(&self) -> Ticket {
-        self.ticket
+    /// The job's job id.
+    pub fn job_id(&self) -> JobId {
+        self.job_id
     }
 
     /// The next thing that happens to the job; none after its end.
@@ -299,13 +299,13 @@ impl Handle {
     }
 
     /// Why it waits, and until when if that is known; none where it has ended.
-    pub fn standing(&self) -> Option<Standing> {
-        self.driver.snapshot().standing(self.ticket)
+    pub fn status(&self) -> Option<JobStatus> {
+        self.driver.snapshot().status(self.job_id)
     }
 
     /// Calls the job back. It ends as cancelled, or in doubt if it is on the wire.
     pub fn cancel(&self) {
-        self.driver.input(Input::Cancel(self.ticket));
+        self.driver.input(Input::Cancel(self.job_id));
     }
 
     async fn watch(&mut self, watch: &mut impl FnMut(&Event)) -> Outcome {

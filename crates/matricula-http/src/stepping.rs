@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, fmt};
 
-use matricula_job::{
-    Cx, Job, Machine, Patch, Released, Scheduler, StoreError, Timestamp, WriteAhead,
-    scheduler::{Effect, Event, Input, Refusal, Ticket},
+use matricula_core::{
+    Job, Machine, Ready, Scheduler, StepContext, StoreError, Timestamp, WriteAhead, WriteBatch,
+    scheduler::{Effect, Event, Input, JobId, Rejection},
 };
 
 use crate::{SubmitError, SystemEntropy, now};
@@ -21,7 +21,7 @@ pub(crate) struct Core {
     write_ahead: WriteAhead<Effect, Event>,
     /// Why nothing goes on any more.
     broken: Option<StoreError>,
-    watchers: HashMap<Ticket, Vec<Watcher>>,
+    watchers: HashMap<JobId, Vec<Watcher>>,
     listeners: Vec<Listener>,
     wake_at: Option<Timestamp>,
 }
@@ -71,11 +71,11 @@ impl Core {
     }
 
     /// Lets a watcher hear what happens to a job; none where it has ended.
-    pub(crate) fn watch(&mut self, ticket: Ticket, watcher: Watcher) -> Option<()> {
-        self.scheduler.job(ticket)?;
+    pub(crate) fn watch(&mut self, job_id: JobId, watcher: Watcher) -> Option<()> {
+        self.scheduler.job(job_id)?;
         // Where nothing goes on, there is nothing to hear.
         if self.broken.is_none() {
-            self.watchers.entry(ticket).or_default().push(watcher);
+            self.watchers.entry(job_id).or_default().push(watcher);
         }
         Some(())
     }
@@ -85,25 +85,25 @@ impl Core {
         &mut self,
         job: Job,
         watcher: Watcher,
-    ) -> Result<(Ticket, Vec<Effect>), SubmitError> {
+    ) -> Result<(JobId, Vec<Effect>), SubmitError> {
         if let Some(error) = &self.broken {
             return Err(SubmitError::Store(error.clone()));
         }
         let input = Input::Submit(job.into());
         let step = self
             .scheduler
-            .step(&mut Cx::new(now(), &mut SystemEntropy), input);
+            .step(&mut StepContext::new(now(), &mut SystemEntropy), input);
         self.wake_at = step.wake_at;
         let taken = step.events.iter().find_map(|event| match event {
-            Event::Accepted(ticket) => Some(Ok(*ticket)),
-            Event::Refused(refusal) => Some(Err(*refusal)),
+            Event::Accepted(job_id) => Some(Ok(*job_id)),
+            Event::Rejected(refusal) => Some(Err(*refusal)),
             _ => None,
         });
         // A submitted job is accepted or refused.
-        let ticket = taken.unwrap_or(Err(Refusal::Full { most: 0 }))?;
-        self.watchers.insert(ticket, vec![watcher]);
-        let released = self.write_ahead.take(step);
-        Ok((ticket, self.let_out(released)))
+        let job_id = taken.unwrap_or(Err(Rejection::Full { most: 0 }))?;
+        self.watchers.insert(job_id, vec![watcher]);
+        let released = self.write_ahead.push(step);
+        Ok((job_id, self.let_out(released)))
     }
 
     /// Takes an input, and gives what is to be carried out now.
@@ -113,14 +113,14 @@ impl Core {
         }
         let step = self
             .scheduler
-            .step(&mut Cx::new(now(), &mut SystemEntropy), input);
+            .step(&mut StepContext::new(now(), &mut SystemEntropy), input);
         self.wake_at = step.wake_at;
-        let released = self.write_ahead.take(step);
+        let released = self.write_ahead.push(step);
         self.let_out(released)
     }
 
     /// What is to be written durably now, if anything.
-    pub(crate) fn next_write(&mut self) -> Option<Patch> {
+    pub(crate) fn next_write(&mut self) -> Option<WriteBatch> {
         self.write_ahead.next_write()
     }
 
@@ -142,15 +142,15 @@ impl Core {
         }
     }
 
-    fn let_out(&mut self, released: Released<Effect, Event>) -> Vec<Effect> {
+    fn let_out(&mut self, released: Ready<Effect, Event>) -> Vec<Effect> {
         for event in released.events {
             self.listeners.retain(|listener| listener(&event));
-            let Some(ticket) = event.ticket() else {
+            let Some(job_id) = event.job_id() else {
                 continue;
             };
             let is_over = matches!(event, Event::Finished(..));
             // Nearly always there is one, who gets the event itself.
-            let watchers = self.watchers.get(&ticket).map(Vec::as_slice);
+            let watchers = self.watchers.get(&job_id).map(Vec::as_slice);
             if let Some((last, others)) = watchers.unwrap_or_default().split_last() {
                 for watcher in others {
                     watcher(event.clone());
@@ -158,7 +158,7 @@ impl Core {
                 last(event);
             }
             if is_over {
-                self.watchers.remove(&ticket);
+                self.watchers.remove(&job_id);
             }
         }
         Effect::left_of(released.effects)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use matricula_job::{TransportError, TransportKind};
+use matricula_core::{TransportError, TransportErrorKind};
 use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
 
@@ -14,7 +14,12 @@ pub(crate) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Tr
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| refused(TransportKind::Tls, format!("TLS cannot be set up: {error}")))
+        .map_err(|error| {
+            refused(
+                TransportErrorKind::Tls,
+                format!("TLS cannot be set up: {error}"),
+            )
+        })
 }
 
 /// Trusts whom the system trusts. Its roots are read here, which takes some 10 ms.
@@ -26,7 +31,7 @@ pub(crate) fn trusting_the_system() -> Result<ClientConfig, TransportError> {
             other => other.to_string(),
         };
         refused(
-            TransportKind::Tls,
+            TransportErrorKind::Tls,
             format!(
                 "without root certificates no server can prove who it is: {reason}; \
                  install the system's package of them, mostly named ca-certificates"

@@ -7,7 +7,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use matricula_job::scheduler::Event;
+use matricula_core::scheduler::Event;
 
 /// A channel of tokio's would do; but it begins with room for some dozens of events, which takes longer
 /// than all that is told of most jobs.

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use matricula_job::{Answer, Body, FileDesc, Job, Response, ReturnType, Secret, TransportError};
+use matricula_core::{
+    Body, FileRef, Job, Response, ResponseFormat, Secret, TransportError, TransportResult,
+};
 use reqwest::{Client, Request, StatusCode};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use crate::{
-    Options,
+    HttpOptions,
     address::{check_encryption, host_of, path_of, url_of},
     clients::Clients,
     download::{Before, Download},
     failure::{too_long, unreadable},
     file_body::FileBody,
-    files::{Disk, FileSource},
+    files::{Disk, FileStore},
     head::{self, Own, text_or_bytes},
     hyper_failure::failure,
     progress::Listener,
@@ -25,14 +27,14 @@ use crate::{
 /// Connections, opened as they are needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
-    options: Arc<Options>,
+    options: Arc<HttpOptions>,
     clients: Arc<Clients>,
-    files: Arc<dyn FileSource>,
+    files: Arc<dyn FileStore>,
     listener: Listener,
 }
 
 impl Wire {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: HttpOptions) -> Self {
         Self {
             options: Arc::new(options),
             clients: Arc::default(),
@@ -41,7 +43,7 @@ impl Wire {
         }
     }
 
-    pub(crate) fn with_files(mut self, files: Arc<dyn FileSource>) -> Self {
+    pub(crate) fn with_files(mut self, files: Arc<dyn FileStore>) -> Self {
         self.files = files;
         self
     }
@@ -51,12 +53,12 @@ impl Wire {
         self
     }
 
-    pub(crate) async fn send(&self, job: &Job, token: Option<Secret>) -> Answer {
+    pub(crate) async fn send(&self, job: &Job, token: Option<Secret>) -> TransportResult {
         match self.exchange(job, token).await {
-            Ok(response) => Answer::Response(response),
+            Ok(response) => TransportResult::Response(response),
             Err(error) => {
-                tracing::debug!(job = job.job_id(), %error, "no answer");
-                Answer::Failed(error)
+                tracing::debug!(job = job.operation_id(), %error, "no answer");
+                TransportResult::Failed(error)
             }
         }
     }
@@ -76,7 +78,7 @@ impl Wire {
                 .await
                 .map_err(|error| failure(&url, &self.options, self.options.time_for(job), error))?;
             tracing::debug!(
-                job = job.job_id(),
+                job = job.operation_id(),
                 method = job.request_method().as_str(),
                 server = %host_of(&url),
                 path = %path_of(job, &url),
@@ -88,8 +90,8 @@ impl Wire {
                 Some(next) => {
                     (url, own) = (next, Own::default());
                     followed += 1;
-                    if followed > self.options.redirects {
-                        return Err(redirect::too_many(&url, self.options.redirects));
+                    if followed > self.options.max_redirects {
+                        return Err(redirect::too_many(&url, self.options.max_redirects));
                     }
                 }
                 // What came before is longer than what the server has now.
@@ -137,15 +139,15 @@ impl Wire {
     ) -> Result<Response, TransportError> {
         let mut status = answer.status();
         let header = head::header_of(answer.headers());
-        let body = match job.return_type() {
+        let body = match job.response_format() {
             // What went wrong is told in JSON, and is no content of a file.
-            ReturnType::File(file) if status.is_success() => {
+            ResponseFormat::File(file) if status.is_success() => {
                 self.write_to(file, job, url, answer, before).await?;
                 // In pieces or not: it is whole now.
                 status = StatusCode::OK;
                 Body::File(file.clone())
             }
-            ReturnType::Bytes => Body::Bytes(self.read_whole(job, url, answer).await?),
+            ResponseFormat::Bytes => Body::Bytes(self.read_whole(job, url, answer).await?),
             _ => text_or_bytes(self.read_whole(job, url, answer).await?),
         };
         Ok(Response::new(status.as_u16(), header, body))
@@ -159,8 +161,8 @@ impl Wire {
     ) -> Result<Vec<u8>, TransportError> {
         let mut bytes = Vec::new();
         while let Some(piece) = self.piece(job, url, &mut answer).await? {
-            if bytes.len() + piece.len() > self.options.longest_body {
-                return Err(too_long(url, self.options.longest_body as u64));
+            if bytes.len() + piece.len() > self.options.max_body_size {
+                return Err(too_long(url, self.options.max_body_size as u64));
             }
             bytes.extend_from_slice(&piece);
         }
@@ -169,7 +171,7 @@ impl Wire {
 
     async fn write_to(
         &self,
-        file: &FileDesc,
+        file: &FileRef,
         job: &Job,
         url: &Url,
         mut answer: reqwest::Response,

@@ -3,7 +3,7 @@
 use matricula_api::{
     EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId,
 };
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
 use ruma_common::{
     MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedMxcUri, OwnedRoomAliasId, OwnedRoomId,
     OwnedRoomOrAliasId, OwnedServerName, OwnedUserId, RoomOrAliasId,

@@ -27,7 +27,7 @@
 //!
 //! ```
 //! use matricula_http::Runner;
-//! use matricula_job::{CredentialRef, Secret, scheduler::Outcome};
+//! use matricula_core::{CredentialRef, Secret, scheduler::Outcome};
 //! use matricula_ruma::{request, response};
 //! use ruma_client_api::account::{register, whoami};
 //!
@@ -35,7 +35,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let config = Config::default().with_guests(true);
-//! # let homeserver = Server::start(Options::new(config)).await?;
+//! # let homeserver = Server::start(ServerOptions::new(config)).await?;
 //! # let server = homeserver.url().clone();
 //! let runner = Runner::default();
 //!

@@ -1,7 +1,7 @@
 //! What requests and responses have in common: headers and bodies.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
-use matricula_job::Header;
+use matricula_core::Headers;
 use ruma_common::api::OutgoingBody;
 
 use crate::Error;
@@ -19,7 +19,7 @@ pub(crate) fn content_of(
 }
 
 /// The headers as texts. Those that are no text are none that Matrix knows, and are left out.
-pub(crate) fn header_of(headers: &HeaderMap) -> Header {
+pub(crate) fn header_of(headers: &HeaderMap) -> Headers {
     let pairs = headers.iter().filter_map(|(name, value)| {
         let value = std::str::from_utf8(value.as_bytes()).ok()?;
         Some((name.as_str().to_owned().into(), value.to_owned()))

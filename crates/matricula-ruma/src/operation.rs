@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use matricula_api::operations;
-use matricula_job::{Job, Operation, Retry, ServerUrl};
+use matricula_core::{Job, Operation, RetrySafety, ServerUrl};
 use percent_encoding::percent_decode_str;
 use ruma_common::api::{Metadata, path_builder::PathBuilder};
 
@@ -14,7 +14,7 @@ use ruma_common::api::{Metadata, path_builder::PathBuilder};
 pub(crate) fn job_for<R: Metadata>(
     server: &ServerUrl,
     path: &str,
-    method: matricula_job::Method,
+    method: matricula_core::Method,
 ) -> Job {
     let known = known::<R>(method, path);
     let Some(first) = known.first() else {
@@ -26,16 +26,18 @@ pub(crate) fn job_for<R: Metadata>(
         return job;
     }
     // They differ in their bodies alone: careful enough for any of them is right for all.
-    let careful = known.iter().find(|one| one.retry == Retry::NotProcessed);
-    let retry = careful.unwrap_or(first).retry;
-    job.with_retry(retry)
+    let careful = known
+        .iter()
+        .find(|one| one.retry_safety == RetrySafety::OnlyIfNotProcessed);
+    let retry = careful.unwrap_or(first).retry_safety;
+    job.with_retry_safety(retry)
         .with_request_secrets(names(&known, |one| one.request_secrets))
         .with_query_secrets(names(&known, |one| one.query_secrets))
 }
 
 /// Who may call what `R` asks for, where matricula knows it.
 pub(crate) fn known<R: Metadata>(
-    method: matricula_job::Method,
+    method: matricula_core::Method,
     path: &str,
 ) -> Vec<&'static Operation> {
     // Unstable paths and those of old versions lead to the same operation.
@@ -49,7 +51,7 @@ pub(crate) fn known<R: Metadata>(
 
 /// The operations of this method and path. Those with as few parameters in the path as any, and of
 /// them those with the fewest secrets first.
-fn at(method: matricula_job::Method, path: &str) -> Vec<&'static Operation> {
+fn at(method: matricula_core::Method, path: &str) -> Vec<&'static Operation> {
     let fits = |one: &&Operation| one.method == method && segments(one.path, path).is_some();
     let mut found: Vec<_> = operations().filter(fits).collect();
     let parameters = |one: &Operation| one.path.matches('{').count();

@@ -7,8 +7,8 @@ use matricula_api::{
     Endpoint,
     server::{Incoming, Served},
 };
-use matricula_job::{
-    Auth, Body, CredentialRef, Header, Job, Method, OperationAuth, Query, ServerUrl,
+use matricula_core::{
+    Auth, Body, CredentialRef, Headers, Job, Method, OperationAuth, Query, ServerUrl,
 };
 use ruma_common::api::{
     IncomingRequest, IncomingRequestExt, Metadata, OutgoingRequest, path_builder::PathBuilder,
@@ -27,7 +27,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 ///
 /// The facts of the operation (its name, when it may be sent again, where its secrets are) are those
 /// that matricula has. Where it has none, all that is in the body counts as secret, and
-/// `Retry::by_method` decides.
+/// `RetrySafety::by_method` decides.
 ///
 /// # Errors
 /// Where ruma cannot write the request.
@@ -177,7 +177,7 @@ struct Parts {
     path: String,
     query: Query,
     /// Without the type of a JSON body, which every sender of jobs adds.
-    header: Header,
+    header: Headers,
     body: Body,
 }
 

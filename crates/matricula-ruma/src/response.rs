@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use matricula_api::{ApiError, Endpoint, MatrixError, client::logout::Logout, server::Served};
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 use ruma_common::api::{
     EndpointError, IncomingResponse, IncomingResponseExt, OutgoingResponse,
     error::FromHttpResponseError,

@@ -1,6 +1,6 @@
 //! Whose token ruma says that a request takes.
 
-use matricula_job::OperationAuth;
+use matricula_core::OperationAuth;
 use ruma_common::api::auth_scheme::{
     AccessToken, AccessTokenOptional, AppserviceToken, AppserviceTokenOptional, AuthScheme,
     NoAccessToken, NoAuthentication,

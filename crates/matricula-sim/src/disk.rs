@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use matricula_job::{Patch, StoreError};
+use matricula_core::{StoreError, WriteBatch};
 
 use crate::plan::Crash;
 
@@ -12,7 +12,7 @@ pub trait Disk {
     ///
     /// # Errors
     /// Where the disk does not take it.
-    fn write(&mut self, patch: &Patch) -> Result<(), StoreError>;
+    fn write(&mut self, patch: &WriteBatch) -> Result<(), StoreError>;
 
     /// Forces what was written to the disk.
     fn sync(&mut self);
@@ -28,13 +28,13 @@ pub trait Disk {
 #[derive(Debug, Default)]
 pub struct Memory {
     forced: BTreeMap<(String, String), Vec<u8>>,
-    written: Vec<Patch>,
+    written: Vec<WriteBatch>,
 }
 
 impl Memory {
     fn force(&mut self) {
         for patch in std::mem::take(&mut self.written) {
-            for change in patch.changes() {
+            for change in patch.writes() {
                 let key = (change.table.to_string(), change.key.clone());
                 match &change.value {
                     Some(value) => drop(self.forced.insert(key, value.clone())),
@@ -46,7 +46,7 @@ impl Memory {
 }
 
 impl Disk for Memory {
-    fn write(&mut self, patch: &Patch) -> Result<(), StoreError> {
+    fn write(&mut self, patch: &WriteBatch) -> Result<(), StoreError> {
         self.written.push(patch.clone());
         Ok(())
     }

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use matricula_job::{
-    Answer, Body, Change, Job, Patch, Processed, QueuePolicy, Response, Retry,
+use matricula_core::{
+    Body, Job, Processed, QueuePolicy, Response, RetrySafety, TransportResult, Write, WriteBatch,
     scheduler::{Input, tables},
 };
 
@@ -29,7 +29,7 @@ pub enum Fault {
     OutcomesAreLost,
     /// That a request may be on the wire is not written.
     SendingIsNotWritten,
-    /// That tickets were given is not written.
+    /// That job ids were given is not written.
     TicketsAreNotCounted,
     /// That a queue is paused or held is not written.
     QueuesAreForgotten,
@@ -109,8 +109,8 @@ impl Fault {
     ];
 
     /// What reaches the disk of a patch.
-    pub(crate) fn on_patch(self, patch: &Patch) -> Patch {
-        let mut changes: Vec<Change> = patch.changes().to_vec();
+    pub(crate) fn on_patch(self, patch: &WriteBatch) -> WriteBatch {
+        let mut changes: Vec<Write> = patch.writes().to_vec();
         match self {
             Self::WritesAreReordered => changes.reverse(),
             Self::RemovalsAreLost => changes.retain(|change| change.value.is_some()),
@@ -129,9 +129,9 @@ impl Fault {
     }
 
     /// What is left of a patch whose write was interrupted.
-    pub(crate) fn torn(self, patch: &Patch) -> Option<Patch> {
-        let half = patch.changes().len() / 2;
-        (self == Self::WritesAreTorn).then(|| patch_of(patch.changes()[..half].to_vec()))
+    pub(crate) fn torn(self, patch: &WriteBatch) -> Option<WriteBatch> {
+        let half = patch.writes().len() / 2;
+        (self == Self::WritesAreTorn).then(|| patch_of(patch.writes()[..half].to_vec()))
     }
 
     /// What a scheduler comes back from.
@@ -169,7 +169,7 @@ impl Fault {
             _ => QueuePolicy::AlwaysContinue,
         };
         match (self, id) {
-            (Self::EverythingIsIdempotent, _) => job.with_retry(Retry::Idempotent),
+            (Self::EverythingIsIdempotent, _) => job.with_retry_safety(RetrySafety::Idempotent),
             (Self::QueuesAreIgnored, Some(id)) => {
                 let alone = format!("{id} {}", job.url());
                 job.with_queue(alone, policy)
@@ -182,35 +182,35 @@ impl Fault {
     /// The input that the scheduler gets.
     pub(crate) fn on_input(self, input: Input) -> Option<Input> {
         match (self, input) {
-            (Self::PauseIsIgnored, Input::Pause(_))
-            | (Self::OfflineIsIgnored, Input::Online(_)) => None,
+            (Self::PauseIsIgnored, Input::PauseQueue(_))
+            | (Self::OfflineIsIgnored, Input::SetOnline(_)) => None,
             // One in two: the others let it go on for long enough to be seen.
-            (Self::AnswersAreLost, Input::Answer(id, _)) if id.0 % 2 == 0 => None,
-            (_, Input::Answer(id, answer)) => Some(Input::Answer(id, self.on_answer(answer))),
+            (Self::AnswersAreLost, Input::Completed(id, _)) if id.0 % 2 == 0 => None,
+            (_, Input::Completed(id, answer)) => Some(Input::Completed(id, self.on_answer(answer))),
             (_, input) => Some(input),
         }
     }
 
-    fn on_answer(self, answer: Answer) -> Answer {
+    fn on_answer(self, answer: TransportResult) -> TransportResult {
         match answer {
-            Answer::Failed(mut error) => {
+            TransportResult::Failed(mut error) => {
                 match self {
                     Self::MaybeIsTakenForNo => error.processed = Processed::No,
                     Self::NoIsTakenForMaybe => error.processed = Processed::Maybe,
                     _ => {}
                 }
-                Answer::Failed(error)
+                TransportResult::Failed(error)
             }
-            Answer::Response(response) if response.status_code() == 429 => {
+            TransportResult::Response(response) if response.status_code() == 429 => {
                 let status = match self {
                     Self::PaceIsIgnored => 503,
                     _ => 429,
                 };
                 match self {
                     Self::PaceIsIgnored | Self::RetryAfterIsIgnored => {
-                        Answer::Response(Response::new(status, Vec::new(), Body::Empty))
+                        TransportResult::Response(Response::new(status, Vec::new(), Body::Empty))
                     }
-                    _ => Answer::Response(response),
+                    _ => TransportResult::Response(response),
                 }
             }
             answer => answer,
@@ -218,8 +218,8 @@ impl Fault {
     }
 }
 
-fn patch_of(changes: Vec<Change>) -> Patch {
-    let mut patch = Patch::default();
+fn patch_of(changes: Vec<Write>) -> WriteBatch {
+    let mut patch = WriteBatch::default();
     for change in changes {
         match change.value {
             Some(value) => patch.put(change.table, change.key, value),

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
 
-use matricula_job::{Answer, CredentialRef, EffectId, Job, Patch};
+use matricula_core::{CredentialRef, EffectId, Job, TransportResult, WriteBatch};
 
 use crate::plan::Action;
 
@@ -12,9 +12,9 @@ pub(crate) enum Happening {
     /// A request arrives at the server.
     Arrives(Arc<Job>),
     /// An answer arrives at the program of this life.
-    Answered(u32, EffectId, Answer),
+    Answered(u32, EffectId, TransportResult),
     /// The disk is done with what the program of this life gave it, up to this step.
-    Written(u32, Patch, u64),
+    Written(u32, WriteBatch, u64),
     /// There is a new token, or there is none.
     Renewed(u32, CredentialRef, bool),
     /// The program begins again.

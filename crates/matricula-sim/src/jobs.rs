@@ -1,6 +1,6 @@
 //! What a program asks for, as jobs.
 
-use matricula_job::{Auth, Body, CredentialRef, Job, Method, ServerUrl};
+use matricula_core::{Auth, Body, CredentialRef, Job, Method, ServerUrl};
 
 use crate::{
     ledger::queue_name,
@@ -24,7 +24,7 @@ pub(crate) fn job(server: &ServerUrl, number: usize, submission: Submission) -> 
     };
     let path = format!("/_matrix/client/v3/{path}/{number}");
     let job = Job::new(server, &path, method, id)
-        .with_retry(submission.kind.retry())
+        .with_retry_safety(submission.kind.retry())
         .with_auth(Auth::Required(CredentialRef::new("alice")))
         .with_data(serde_json::json!({ "number": number }));
     let job = match submission.kind {

@@ -5,9 +5,9 @@ use std::{
     fmt,
 };
 
-use matricula_job::{
-    EffectId, Job, QueuePolicy, Retry, Scheduler, Step,
-    scheduler::{Effect, Event, Limits, Outcome, Ticket, tables},
+use matricula_core::{
+    EffectId, Job, QueuePolicy, RetrySafety, Scheduler, Step,
+    scheduler::{Effect, Event, JobId, Outcome, SchedulerConfig, tables},
 };
 
 use crate::plan::{Kind, QUEUES, Submission, policy};
@@ -80,7 +80,7 @@ fn violation(rule: Rule, what: impl Into<String>) -> Checked {
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) submission: Submission,
-    pub(crate) ticket: Option<Ticket>,
+    pub(crate) job_id: Option<JobId>,
     /// The program was told that it is accepted, or found it after a crash.
     pub(crate) accepted: bool,
     pub(crate) end: Option<Outcome>,
@@ -109,17 +109,17 @@ pub(crate) struct Ledger {
     /// What is on the wire, by its number.
     wire: BTreeMap<EffectId, usize>,
     /// Those that stood behind a job which failed, until its end is told.
-    behind: BTreeMap<Ticket, Vec<usize>>,
+    behind: BTreeMap<JobId, Vec<usize>>,
     paused: BTreeSet<u8>,
     /// Queues that were told as held, with their heads.
-    held: BTreeMap<u8, Ticket>,
+    held: BTreeMap<u8, JobId>,
     /// Heads that are held and not told so yet.
-    holding: BTreeMap<Ticket, u8>,
+    holding: BTreeMap<JobId, u8>,
     /// Queues that were paused or resumed, and the step of it: until it is written, nobody knows.
     controls: Vec<(u64, u8)>,
     offline: bool,
     /// Whose outcomes are kept, the oldest first.
-    kept: VecDeque<Ticket>,
+    kept: VecDeque<JobId>,
     /// Until when a class of requests is to wait.
     closed: BTreeMap<String, u64>,
     steps: u64,
@@ -142,7 +142,7 @@ impl Ledger {
     pub(crate) fn submitted(&mut self, submission: Submission) {
         self.records.push(Record {
             submission,
-            ticket: None,
+            job_id: None,
             accepted: false,
             end: None,
             forgotten: false,
@@ -157,26 +157,26 @@ impl Ledger {
         });
     }
 
-    pub(crate) fn has_ticket(&mut self, number: usize, ticket: Ticket) {
+    pub(crate) fn has_job_id(&mut self, number: usize, job_id: JobId) {
         if let Some(record) = self.records.get_mut(number) {
-            record.ticket = Some(ticket);
+            record.job_id = Some(job_id);
         }
     }
 
-    /// The ticket of a job that was accepted, if it was.
-    pub(crate) fn ticket(&self, number: usize) -> Option<Ticket> {
+    /// The job id of a job that was accepted, if it was.
+    pub(crate) fn job_id(&self, number: usize) -> Option<JobId> {
         let record = self.records.get(number)?;
-        record.ticket.filter(|_| record.accepted)
+        record.job_id.filter(|_| record.accepted)
     }
 
-    /// The ticket of a job whose outcome was told.
-    pub(crate) fn forget(&mut self, number: usize) -> Option<Ticket> {
+    /// The job id of a job whose outcome was told.
+    pub(crate) fn forget(&mut self, number: usize) -> Option<JobId> {
         let record = self.records.get_mut(number)?;
         record.end.as_ref()?;
         record.forgotten = true;
-        let ticket = record.ticket?;
-        self.kept.retain(|kept| *kept != ticket);
-        Some(ticket)
+        let job_id = record.job_id?;
+        self.kept.retain(|kept| *kept != job_id);
+        Some(job_id)
     }
 
     pub(crate) fn paused(&mut self, queue: u8, paused: bool) {
@@ -199,8 +199,8 @@ impl Ledger {
     }
 
     /// The program does without this one.
-    pub(crate) fn let_go(&mut self, ticket: Ticket) {
-        if let Some(record) = self.known(ticket) {
+    pub(crate) fn let_go(&mut self, job_id: JobId) {
+        if let Some(record) = self.known(job_id) {
             record.let_go = true;
         }
     }
@@ -245,30 +245,30 @@ impl Ledger {
     pub(crate) fn step(
         &mut self,
         now: u64,
-        limits: &Limits,
+        limits: &SchedulerConfig,
         step: &Step<Effect, Event>,
     ) -> Checked {
         self.steps += 1;
         for event in &step.events {
-            if let Event::Held { ticket, .. } = event
-                && let Some(queue) = self.known(*ticket).and_then(|it| it.submission.queue)
+            if let Event::Held { job_id, .. } = event
+                && let Some(queue) = self.known(*job_id).and_then(|it| it.submission.queue)
             {
-                self.holding.insert(*ticket, queue);
+                self.holding.insert(*job_id, queue);
             }
-            if let Event::Finished(ticket, _) = event {
-                self.keep(*ticket, limits);
+            if let Event::Finished(job_id, _) = event {
+                self.keep(*job_id, limits);
             }
-            if let Event::Finished(ticket, outcome) = event
+            if let Event::Finished(job_id, outcome) = event
                 && !outcome.success()
             {
-                let behind = self.behind(*ticket);
-                self.behind.insert(*ticket, behind);
+                let behind = self.behind(*job_id);
+                self.behind.insert(*job_id, behind);
             }
         }
         for effect in &step.effects {
             match effect {
                 Effect::Send(id, job) => self.goes(now, limits, *id, number(job))?,
-                Effect::CallBack(id) => self.answered(*id, true),
+                Effect::Abort(id) => self.answered(*id, true),
                 _ => {}
             }
         }
@@ -276,13 +276,13 @@ impl Ledger {
     }
 
     /// Its outcome is kept, and may push out the oldest.
-    fn keep(&mut self, ticket: Ticket, limits: &Limits) {
-        let queue = self.known(ticket).and_then(|it| it.submission.queue);
+    fn keep(&mut self, job_id: JobId, limits: &SchedulerConfig) {
+        let queue = self.known(job_id).and_then(|it| it.submission.queue);
         if queue.is_none() {
             return;
         }
-        self.kept.push_back(ticket);
-        if self.kept.len() > limits.outcomes
+        self.kept.push_back(job_id);
+        if self.kept.len() > limits.max_kept_outcomes
             && let Some(oldest) = self.kept.pop_front()
             && let Some(record) = self.known(oldest)
         {
@@ -291,8 +291,8 @@ impl Ledger {
     }
 
     /// Those of its queue that were handed in after it and have not ended.
-    fn behind(&self, ticket: Ticket) -> Vec<usize> {
-        let failed = self.records.iter().find(|it| it.ticket == Some(ticket));
+    fn behind(&self, job_id: JobId) -> Vec<usize> {
+        let failed = self.records.iter().find(|it| it.job_id == Some(job_id));
         let Some(queue) = failed.and_then(|record| record.submission.queue) else {
             return Vec::new();
         };
@@ -302,12 +302,12 @@ impl Ledger {
         let records = self.records.iter().enumerate();
         records
             .filter(|(_, it)| it.submission.queue == Some(queue) && it.end.is_none())
-            .filter(|(_, it)| it.ticket.is_some_and(|it| it > ticket))
+            .filter(|(_, it)| it.job_id.is_some_and(|it| it > job_id))
             .map(|(number, _)| number)
             .collect()
     }
 
-    fn goes(&mut self, now: u64, limits: &Limits, id: EffectId, number: usize) -> Checked {
+    fn goes(&mut self, now: u64, limits: &SchedulerConfig, id: EffectId, number: usize) -> Checked {
         let Submission { queue, kind } = self.records[number].submission;
         let on_the_wire = |ledger: &Self, polls: bool| {
             let kinds = ledger.wire.values();
@@ -315,8 +315,8 @@ impl Ledger {
             kinds.filter(|kind| (*kind == Kind::News) == polls).count()
         };
         let (polls, most) = match kind {
-            Kind::News => (true, limits.polls),
-            _ => (false, limits.on_the_wire),
+            Kind::News => (true, limits.max_long_polls),
+            _ => (false, limits.max_in_flight),
         };
         if on_the_wire(self, polls) >= most {
             return violation(Rule::Bounds, format!("more than {most} on the wire"));
@@ -348,51 +348,51 @@ impl Ledger {
 
     /// What the program is told, once it is durable.
     pub(crate) fn told(&mut self, event: &Event) -> Checked {
-        if let Event::Waiting { ticket, .. }
-        | Event::Held { ticket, .. }
-        | Event::Parked { ticket, .. } = event
-            && let Some(record) = self.known(*ticket)
+        if let Event::Waiting { job_id, .. }
+        | Event::Held { job_id, .. }
+        | Event::AwaitingCredential { job_id, .. } = event
+            && let Some(record) = self.known(*job_id)
         {
             // Unless it goes again already.
             record.settled = !record.goes;
         }
         match event {
-            Event::Accepted(ticket) => {
-                if let Some(record) = self.known(*ticket) {
+            Event::Accepted(job_id) => {
+                if let Some(record) = self.known(*job_id) {
                     record.accepted = true;
                 }
             }
-            Event::Held { ticket, .. } => {
-                if let Some(queue) = self.holding.remove(ticket) {
-                    self.held.insert(queue, *ticket);
+            Event::Held { job_id, .. } => {
+                if let Some(queue) = self.holding.remove(job_id) {
+                    self.held.insert(queue, *job_id);
                 }
             }
-            Event::Finished(ticket, outcome) => {
-                for number in self.behind.remove(ticket).unwrap_or_default() {
+            Event::Finished(job_id, outcome) => {
+                for number in self.behind.remove(job_id).unwrap_or_default() {
                     self.records[number].must_not_go = true;
                 }
-                let Some(record) = self.known(*ticket) else {
-                    return violation(Rule::EndsOnce, format!("{ticket:?} was never accepted"));
+                let Some(record) = self.known(*job_id) else {
+                    return violation(Rule::EndsOnce, format!("{job_id:?} was never accepted"));
                 };
                 if record.end.is_some() {
-                    return violation(Rule::EndsOnce, format!("{ticket:?} ends again"));
+                    return violation(Rule::EndsOnce, format!("{job_id:?} ends again"));
                 }
                 let queue = record.submission.queue;
                 let holds = queue.is_some_and(|queue| policy(queue) == QueuePolicy::Hold);
                 if holds && !outcome.success() && !record.let_go {
-                    return violation(Rule::Held, format!("{ticket:?} failed and was not held"));
+                    return violation(Rule::Held, format!("{job_id:?} failed and was not held"));
                 }
                 record.end = Some(outcome.clone());
-                self.held.retain(|_, head| head != ticket);
+                self.held.retain(|_, head| head != job_id);
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn known(&mut self, ticket: Ticket) -> Option<&mut Record> {
+    fn known(&mut self, job_id: JobId) -> Option<&mut Record> {
         let mut records = self.records.iter_mut();
-        records.find(|record| record.ticket == Some(ticket))
+        records.find(|record| record.job_id == Some(job_id))
     }
 
     /// A request is carried out.
@@ -436,35 +436,35 @@ impl Ledger {
         scheduler: &Scheduler,
         entries: &[(String, String, Vec<u8>)],
     ) -> Checked {
-        let pending: BTreeMap<usize, Ticket> = scheduler
+        let pending: BTreeMap<usize, JobId> = scheduler
             .pending()
-            .map(|(ticket, job)| (number(job), ticket))
+            .map(|(job_id, job)| (number(job), job_id))
             .collect();
-        let ended: BTreeSet<Ticket> = scheduler.ended().collect();
+        let ended: BTreeSet<JobId> = scheduler.ended().collect();
         self.kept = scheduler.ended().collect();
         for (number, record) in self.records.iter_mut().enumerate() {
             if record.submission.queue.is_none() {
-                record.ticket = record.ticket.filter(|_| record.accepted);
+                record.job_id = record.job_id.filter(|_| record.accepted);
                 continue;
             }
-            let is_kept = record.ticket.is_some_and(|ticket| ended.contains(&ticket));
+            let is_kept = record.job_id.is_some_and(|job_id| ended.contains(&job_id));
             match (pending.get(&number), record.accepted) {
                 (Some(_), _) if record.end.is_some() => {
                     return violation(Rule::EndsOnce, format!("job {number} came back"));
                 }
-                (Some(ticket), true) if record.ticket != Some(*ticket) => {
+                (Some(job_id), true) if record.job_id != Some(*job_id) => {
                     return violation(
                         Rule::NothingIsLost,
                         format!("job {number} came back as another"),
                     );
                 }
-                (Some(ticket), _) => (record.ticket, record.accepted) = (Some(*ticket), true),
+                (Some(job_id), _) => (record.job_id, record.accepted) = (Some(*job_id), true),
                 (None, _) if is_kept => record.found(number, entries)?,
                 (None, true) if !record.forgotten && !record.unknown => {
                     return violation(Rule::NothingIsLost, format!("job {number} is lost"));
                 }
                 (None, true) => {}
-                (None, false) => record.ticket = None,
+                (None, false) => record.job_id = None,
             }
         }
         for queue in 0..QUEUES {
@@ -472,7 +472,7 @@ impl Ledger {
             let record = head.and_then(|head| self.known(head));
             // Nobody keeps whether the head was sent, of those that may go twice.
             if let Some(record) = record {
-                record.open |= record.submission.kind.retry() != Retry::NotProcessed;
+                record.open |= record.submission.kind.retry() != RetrySafety::OnlyIfNotProcessed;
             }
         }
         Ok(())
@@ -482,7 +482,7 @@ impl Ledger {
 impl Record {
     /// Its outcome is in the store.
     fn found(&mut self, number: usize, entries: &[(String, String, Vec<u8>)]) -> Checked {
-        let key = self.ticket.map(Ticket::key).unwrap_or_default();
+        let key = self.job_id.map(JobId::key).unwrap_or_default();
         let mut entries = entries.iter();
         let entry = entries.find(|(table, of, _)| table == tables::OUTCOMES && *of == key);
         let outcome = entry.and_then(|(.., json)| Outcome::from_stored(json).ok());
@@ -508,9 +508,9 @@ impl Record {
     pub(crate) fn is_open(&self) -> bool {
         match &self.end {
             Some(Outcome::InDoubt(_)) | None => true,
-            Some(Outcome::Failed(error)) => error.processed == matricula_job::Processed::Maybe,
+            Some(Outcome::Failed(error)) => error.processed == matricula_core::Processed::Maybe,
             // An attempt before may arrive later than the one that was answered.
-            Some(Outcome::Done(response)) => !response.success() && self.open,
+            Some(Outcome::Responded(response)) => !response.success() && self.open,
             _ => false,
         }
     }

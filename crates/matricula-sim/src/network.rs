@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use matricula_job::{Answer, EffectId, Job, Processed, TransportKind};
+use matricula_core::{EffectId, Job, Processed, TransportErrorKind, TransportResult};
 
 use crate::{
     Disk,
@@ -25,7 +25,7 @@ impl<D: Disk> World<'_, D> {
         self.note(|| format!("job {} goes: {fate:?}", number(job)));
         // When it arrives, if it does, and when which answer comes back.
         let (arrives, after, answer) = match fate {
-            Fate::Refused => (None, 5, failed(TransportKind::Connect, Processed::No)),
+            Fate::Refused => (None, 5, failed(TransportErrorKind::Connect, Processed::No)),
             Fate::LostBefore => (None, TIMEOUT, timeout()),
             Fate::Limited(millis, said) => (None, 10, server::limited(millis, said)),
             _ if self.token_is_old() => {
@@ -35,7 +35,7 @@ impl<D: Disk> World<'_, D> {
             Fate::Forbidden => (None, 10, server::forbidden()),
             Fate::Answered(millis) => (Some(millis / 2), millis, done()),
             Fate::LostAfter => {
-                let cut = failed(TransportKind::Cut, Processed::Maybe);
+                let cut = failed(TransportErrorKind::ConnectionLost, Processed::Maybe);
                 (Some(50), 100, cut)
             }
             Fate::Late => (Some(TIMEOUT + 15_000), TIMEOUT, timeout()),
@@ -59,8 +59,8 @@ impl<D: Disk> World<'_, D> {
     }
 }
 
-fn timeout() -> Answer {
-    failed(TransportKind::Timeout, Processed::Maybe)
+fn timeout() -> TransportResult {
+    failed(TransportErrorKind::Timeout, Processed::Maybe)
 }
 
 fn name_of(fate: Fate) -> &'static str {

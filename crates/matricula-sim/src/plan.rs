@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use matricula_job::{Entropy, QueuePolicy, Retry, SeededEntropy, scheduler::Limits};
+use matricula_core::{
+    Entropy, QueuePolicy, RetrySafety, SeededEntropy, scheduler::SchedulerConfig,
+};
 
 /// One run, before it is run.
 #[derive(Clone, Debug)]
@@ -10,7 +12,7 @@ pub struct Plan {
     /// The seed that it was drawn from; what happens by chance in the run is drawn from it too.
     pub seed: u64,
     /// The scheduler's bounds.
-    pub limits: Limits,
+    pub limits: SchedulerConfig,
     /// What the program does, by the milliseconds since the beginning.
     pub actions: Vec<(u64, Action)>,
     /// What becomes of the requests on the wire, in the order they are sent; of those after them,
@@ -118,11 +120,11 @@ pub enum Crash {
 
 impl Kind {
     /// What the scheduler is told of it.
-    pub fn retry(self) -> Retry {
+    pub fn retry(self) -> RetrySafety {
         match self {
-            Self::Message => Retry::TxnId,
-            Self::Room => Retry::NotProcessed,
-            Self::Profile | Self::News => Retry::Idempotent,
+            Self::Message => RetrySafety::TxnId,
+            Self::Room => RetrySafety::OnlyIfNotProcessed,
+            Self::Profile | Self::News => RetrySafety::Idempotent,
         }
     }
 }
@@ -229,14 +231,14 @@ impl Draw {
         self.below(u64::from(QUEUES)) as u8
     }
 
-    fn limits(&mut self) -> Limits {
-        let mut limits = Limits::default();
-        limits.attempts = 1 + self.below(5) as u32;
-        limits.on_the_wire = 1 + self.below(4) as usize;
-        limits.polls = 1 + self.below(2) as usize;
-        limits.outcomes = [3, 10_000][self.below(2) as usize];
-        limits.jobs = [6, 1_000][self.below(2) as usize];
-        limits.longest_pace = Duration::from_secs([2, 600][self.below(2) as usize]);
+    fn limits(&mut self) -> SchedulerConfig {
+        let mut limits = SchedulerConfig::default();
+        limits.max_attempts = 1 + self.below(5) as u32;
+        limits.max_in_flight = 1 + self.below(4) as usize;
+        limits.max_long_polls = 1 + self.below(2) as usize;
+        limits.max_kept_outcomes = [3, 10_000][self.below(2) as usize];
+        limits.max_jobs = [6, 1_000][self.below(2) as usize];
+        limits.max_rate_limit_wait = Duration::from_secs([2, 600][self.below(2) as usize]);
         limits
     }
 
@@ -319,12 +321,12 @@ impl fmt::Display for Plan {
         writeln!(
             f,
             "limits: {} attempts, {} on the wire, {} polls, {} jobs, {} outcomes, pace {:?}",
-            limits.attempts,
-            limits.on_the_wire,
-            limits.polls,
-            limits.jobs,
-            limits.outcomes,
-            limits.longest_pace
+            limits.max_attempts,
+            limits.max_in_flight,
+            limits.max_long_polls,
+            limits.max_jobs,
+            limits.max_kept_outcomes,
+            limits.max_rate_limit_wait
         )?;
         for (at, action) in &self.actions {
             writeln!(f, "at {at:>6} ms: {action:?}")?;

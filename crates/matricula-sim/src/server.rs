@@ -1,6 +1,8 @@
 //! A server that knows what it processed.
 
-use matricula_job::{Answer, Body, Job, Processed, Response, TransportError, TransportKind};
+use matricula_core::{
+    Body, Job, Processed, Response, TransportError, TransportErrorKind, TransportResult,
+};
 use serde_json::json;
 
 use crate::plan::{Kind, Said};
@@ -40,23 +42,23 @@ impl Server {
     }
 }
 
-pub(crate) fn done() -> Answer {
+pub(crate) fn done() -> TransportResult {
     answer(200, "{}")
 }
 
-pub(crate) fn forbidden() -> Answer {
+pub(crate) fn forbidden() -> TransportResult {
     answer(403, r#"{"errcode":"M_FORBIDDEN","error":"no"}"#)
 }
 
-pub(crate) fn unknown_token() -> Answer {
+pub(crate) fn unknown_token() -> TransportResult {
     answer(401, r#"{"errcode":"M_UNKNOWN_TOKEN","error":"gone"}"#)
 }
 
-pub(crate) fn page(status: u16) -> Answer {
+pub(crate) fn page(status: u16) -> TransportResult {
     answer(status, "<html><body>Welcome</body></html>")
 }
 
-pub(crate) fn limited(millis: u64, said: Said) -> Answer {
+pub(crate) fn limited(millis: u64, said: Said) -> TransportResult {
     let mut body = json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow down" });
     let mut header = Vec::new();
     match said {
@@ -64,19 +66,19 @@ pub(crate) fn limited(millis: u64, said: Said) -> Answer {
         Said::Body => body["retry_after_ms"] = millis.into(),
         Said::Nothing => {}
     }
-    Answer::Response(Response::new(429, header, Body::Json(body.to_string())))
+    TransportResult::Response(Response::new(429, header, Body::Json(body.to_string())))
 }
 
-pub(crate) fn failed(kind: TransportKind, processed: Processed) -> Answer {
-    Answer::Failed(TransportError {
+pub(crate) fn failed(kind: TransportErrorKind, processed: Processed) -> TransportResult {
+    TransportResult::Failed(TransportError {
         kind,
         processed,
         message: "the network".to_owned(),
     })
 }
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer::Response(Response::new(
+fn answer(status: u16, body: &str) -> TransportResult {
+    TransportResult::Response(Response::new(
         status,
         Vec::new(),
         Body::Json(body.to_owned()),

@@ -1,6 +1,6 @@
 //! What must be true when a run is over.
 
-use matricula_job::{
+use matricula_core::{
     Processed, Scheduler,
     scheduler::{Outcome, tables},
 };
@@ -34,7 +34,7 @@ fn ends_truly(number: usize, record: &Record, count: usize) -> Checked {
         None if record.accepted && !record.is_unknown() => {
             broken(Rule::GoesOn, format!("job {number} has not ended"))
         }
-        Some(Outcome::Done(response)) if response.success() && !was_processed => {
+        Some(Outcome::Responded(response)) if response.success() && !was_processed => {
             untrue("is done and was not processed")
         }
         Some(Outcome::Failed(error)) if error.processed == Processed::No && was_processed => {
@@ -51,7 +51,7 @@ fn ends_truly(number: usize, record: &Record, count: usize) -> Checked {
 /// What a queue's jobs did, they did in order; but for those of which nobody knows.
 fn in_order(ledger: &Ledger, server: &Server) -> Checked {
     let mut records: Vec<_> = ledger.records.iter().enumerate().collect();
-    records.sort_by_key(|(_, record)| record.ticket);
+    records.sort_by_key(|(_, record)| record.job_id);
     for queue in 0..QUEUES {
         let mut last = None;
         for (number, record) in &records {
@@ -84,7 +84,7 @@ pub(crate) fn nothing_is_left(
             return broken(Rule::NothingIsLeft, format!("{} in {table}", left(table)));
         }
     }
-    if left(tables::OUTCOMES) > scheduler.limits().outcomes {
+    if left(tables::OUTCOMES) > scheduler.config().max_kept_outcomes {
         return broken(Rule::NothingIsLeft, "more outcomes than are to be kept");
     }
     Ok(())

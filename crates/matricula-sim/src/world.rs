@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use matricula_job::{
-    Answer, CredentialRef, Cx, EffectId, Entropy, Job, Machine, Patch, Processed, Released,
-    Scheduler, SeededEntropy, ServerUrl, Timestamp, WriteAhead,
-    scheduler::{Effect, Event, Input, Outcome, Standing, Ticket},
+use matricula_core::{
+    CredentialRef, EffectId, Entropy, Job, Machine, Processed, Ready, Scheduler, SeededEntropy,
+    ServerUrl, StepContext, Timestamp, TransportResult, WriteAhead, WriteBatch,
+    scheduler::{Effect, Event, Input, JobId, JobStatus, Outcome},
 };
 
 use crate::{
@@ -154,8 +154,8 @@ impl<'a, D: Disk> World<'a, D> {
         verdict::truth(&self.ledger, &self.server)?;
         for record in &self.ledger.records {
             self.seen.insert(match &record.end {
-                Some(Outcome::Done(response)) if response.success() => "done",
-                Some(Outcome::Done(_)) => "done with an error",
+                Some(Outcome::Responded(response)) if response.success() => "done",
+                Some(Outcome::Responded(_)) => "done with an error",
                 Some(Outcome::Failed(_)) => "failed",
                 Some(Outcome::InDoubt(_)) => "in doubt",
                 Some(_) => "cancelled",
@@ -293,36 +293,36 @@ impl<D: Disk> World<'_, D> {
         self.note(|| format!("{action:?}"));
         match action {
             Action::Submit(submission) => self.submit(submission),
-            Action::Cancel(number) => match self.ledger.ticket(number) {
-                Some(ticket) => self.cancel(ticket),
+            Action::Cancel(number) => match self.ledger.job_id(number) {
+                Some(job_id) => self.cancel(job_id),
                 None => Ok(()),
             },
             Action::Forget(number) => match self.ledger.forget(number) {
-                Some(ticket) => self.step(Input::Forget(ticket)),
+                Some(job_id) => self.step(Input::DropOutcome(job_id)),
                 None => Ok(()),
             },
             Action::Pause(queue) => {
                 self.ledger.paused(queue, true);
-                self.step(Input::Pause(queue_name(queue)))
+                self.step(Input::PauseQueue(queue_name(queue)))
             }
             Action::Resume(queue) => {
                 self.ledger.paused(queue, false);
-                self.step(Input::Resume(queue_name(queue)))
+                self.step(Input::ResumeQueue(queue_name(queue)))
             }
             Action::Retry(queue) => {
                 self.ledger.released(queue, true);
-                self.step(Input::Retry(queue_name(queue)))
+                self.step(Input::RetryHead(queue_name(queue)))
             }
             Action::Skip(queue) => {
                 self.ledger.released(queue, false);
                 if let Some(head) = self.held_head(queue) {
                     self.ledger.let_go(head);
                 }
-                self.step(Input::Skip(queue_name(queue)))
+                self.step(Input::SkipHead(queue_name(queue)))
             }
             Action::Online(online) => {
                 self.ledger.online(online);
-                self.step(Input::Online(online))
+                self.step(Input::SetOnline(online))
             }
             Action::SetClock(_) | Action::RevokeToken | Action::FillDisk => Ok(()),
         }
@@ -337,53 +337,53 @@ impl<D: Disk> World<'_, D> {
         self.step(Input::Submit(job.into()))
     }
 
-    fn cancel(&mut self, ticket: Ticket) -> Goes {
+    fn cancel(&mut self, job_id: JobId) -> Goes {
         if self.fault == Some(Fault::CancelIsLost) {
             let program = self.program.as_ref();
-            let job = program.and_then(|program| program.scheduler.job(ticket));
+            let job = program.and_then(|program| program.scheduler.job(job_id));
             return match job {
-                Some(_) => self.tell(&Event::Finished(ticket, Outcome::Cancelled)),
+                Some(_) => self.tell(&Event::Finished(job_id, Outcome::Cancelled)),
                 None => Ok(()),
             };
         }
-        self.ledger.let_go(ticket);
+        self.ledger.let_go(job_id);
         // The head of a held queue that is called back lets the queue go on.
         for queue in 0..QUEUES {
-            if self.held_head(queue) == Some(ticket) {
+            if self.held_head(queue) == Some(job_id) {
                 self.ledger.released(queue, false);
             }
         }
-        self.step(Input::Cancel(ticket))
+        self.step(Input::Cancel(job_id))
     }
 
     /// The head of a queue that is held.
-    fn held_head(&self, queue: u8) -> Option<Ticket> {
+    fn held_head(&self, queue: u8) -> Option<JobId> {
         let scheduler = &self.program.as_ref()?.scheduler;
         let head = scheduler.queue(&queue_name(queue)).next()?;
-        (scheduler.standing(head) == Some(Standing::Held)).then_some(head)
+        (scheduler.status(head) == Some(JobStatus::Held)).then_some(head)
     }
 
-    fn answered(&mut self, id: EffectId, answer: Answer) -> Goes {
+    fn answered(&mut self, id: EffectId, answer: TransportResult) -> Goes {
         if self.program.is_none() {
             return Ok(());
         }
         self.report.answers += 1;
-        if let Answer::Response(response) = &answer
+        if let TransportResult::Response(response) = &answer
             && response.status_code() == 429
             && !self.plan.sets_clock()
         {
             let asked = response.retry_after().unwrap_or(Duration::from_secs(1));
-            let asked = asked.min(self.plan.limits.longest_pace).as_millis();
+            let asked = asked.min(self.plan.limits.max_rate_limit_wait).as_millis();
             let until = self.now + u64::try_from(asked).unwrap_or_default();
             self.ledger.closed(id, until);
         }
         let open = match &answer {
-            Answer::Response(response) => response.status_code() >= 500,
-            Answer::Failed(error) => error.processed == Processed::Maybe,
+            TransportResult::Response(response) => response.status_code() >= 500,
+            TransportResult::Failed(error) => error.processed == Processed::Maybe,
             _ => true,
         };
         self.ledger.answered(id, open);
-        self.step(Input::Answer(id, answer))
+        self.step(Input::Completed(id, answer))
     }
 }
 
@@ -406,7 +406,7 @@ impl<D: Disk> World<'_, D> {
         };
         let step = program
             .scheduler
-            .step(&mut Cx::new(now, &mut self.entropy), input);
+            .step(&mut StepContext::new(now, &mut self.entropy), input);
         let wake_at = step
             .wake_at
             .map(|at| self.now + at.as_millis().saturating_sub(now.as_millis()));
@@ -415,12 +415,12 @@ impl<D: Disk> World<'_, D> {
             Some(Fault::WakesAreMany) => wake_at.map(|_| self.now + 1),
             _ => wake_at,
         };
-        if submits && let Some(Event::Accepted(ticket)) = step.events.first() {
+        if submits && let Some(Event::Accepted(job_id)) = step.events.first() {
             let last = self.ledger.records.len() - 1;
-            self.ledger.has_ticket(last, *ticket);
+            self.ledger.has_job_id(last, *job_id);
         }
         // Few jobs, and what is learnt of few servers.
-        let footprint = program.scheduler.footprint();
+        let footprint = program.scheduler.memory_entries();
         self.ledger.step(self.now, &self.plan.limits, &step)?;
         if footprint > 400 {
             return Ok(broken(
@@ -431,14 +431,14 @@ impl<D: Disk> World<'_, D> {
         let released = match self.fault {
             Some(Fault::NothingIsWrittenAhead) => {
                 let (effects, events) = (step.effects.clone(), step.events.clone());
-                let kept = matricula_job::Step {
-                    commit: step.commit,
+                let kept = matricula_core::Step {
+                    writes: step.writes,
                     ..Default::default()
                 };
-                let _ = program.write_ahead.take(kept);
-                Released { effects, events }
+                let _ = program.write_ahead.push(kept);
+                Ready { effects, events }
             }
-            _ => program.write_ahead.take(step),
+            _ => program.write_ahead.push(step),
         };
         self.let_out(released)?;
         self.begin_to_write();
@@ -456,7 +456,7 @@ impl<D: Disk> World<'_, D> {
         }
     }
 
-    fn write(&mut self, patch: &Patch, step: u64) -> Goes {
+    fn write(&mut self, patch: &WriteBatch, step: u64) -> Goes {
         if self.program.is_none() {
             return Ok(());
         }
@@ -493,7 +493,7 @@ impl<D: Disk> World<'_, D> {
         Ok(())
     }
 
-    fn let_out(&mut self, released: Released<Effect, Event>) -> Goes {
+    fn let_out(&mut self, released: Ready<Effect, Event>) -> Goes {
         for event in &released.events {
             self.line("before an event")?;
             self.tell(event)?;
@@ -524,10 +524,10 @@ impl<D: Disk> World<'_, D> {
         self.ledger.told(event)?;
         self.saw(match event {
             Event::Accepted(_) => "accepted",
-            Event::Refused(_) => "not accepted",
+            Event::Rejected(_) => "not accepted",
             Event::Started { .. } => "started",
             Event::Waiting { .. } => "waiting",
-            Event::Parked { .. } => "parked",
+            Event::AwaitingCredential { .. } => "parked",
             Event::Held { .. } => "held",
             _ => "finished",
         });
@@ -555,7 +555,7 @@ impl<D: Disk> World<'_, D> {
         self.happenings.add(self.now + after, what);
     }
 
-    pub(crate) fn answer_in(&mut self, after: u64, id: EffectId, answer: Answer) {
+    pub(crate) fn answer_in(&mut self, after: u64, id: EffectId, answer: TransportResult) {
         self.later(after, Happening::Answered(self.life, id, answer));
     }
 

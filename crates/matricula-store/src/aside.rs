@@ -8,7 +8,7 @@ use std::{
 
 /// Moves the file and its write-ahead log to the first free name; the log first, so that at no
 /// moment a log lies beside a database that it does not belong to.
-pub(crate) fn move_aside(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn quarantine(path: &Path) -> io::Result<PathBuf> {
     let aside = free_name(path);
     for suffix in ["-wal", "-shm"] {
         match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {

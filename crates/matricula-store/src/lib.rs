@@ -1,11 +1,11 @@
 //! Keeps what machines commit in an SQLite file.
 //!
-//! [`SqliteStore`] is a [`Store`](matricula_job::Store): a patch is on disk, whole, when `commit`
+//! [`SqliteStore`] is a [`Store`](matricula_core::Store): a patch is on disk, whole, when `commit`
 //! returns, also if the power fails right after. The file belongs to one process at a time, and what
 //! is damaged is moved aside and never emptied.
 //!
 //! ```
-//! use matricula_job::{Patch, Store};
+//! use matricula_core::{Patch, Store};
 //! use matricula_store::{InUse, SqliteStore};
 //!
 //! let dir = tempfile::tempdir()?;
@@ -24,4 +24,4 @@ mod error;
 mod sqlite;
 
 pub use error::OpenError;
-pub use sqlite::{InUse, SqliteStore};
+pub use sqlite::{IfLocked, SqliteStore};

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use matricula_job::{Patch, Store, StoreError};
+use matricula_core::{Store, StoreError, WriteBatch};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{OpenError, aside};
@@ -32,7 +32,7 @@ const ALL: &str = "SELECT collection, key, value FROM entries";
 /// What to do where another process has the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum InUse {
+pub enum IfLocked {
     /// Refuse at once.
     Refuse,
     /// Wait for it this long, then refuse.
@@ -56,7 +56,7 @@ impl SqliteStore {
     /// # Errors
     /// Where that cannot be; see [`OpenError`]. A damaged file has then been moved aside, and opening
     /// again begins with an empty one.
-    pub fn open(path: &Path, in_use: InUse) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, in_use: IfLocked) -> Result<Self, OpenError> {
         make_private(path).map_err(|source| OpenError::File {
             path: path.to_owned(),
             source,
@@ -66,7 +66,7 @@ impl SqliteStore {
                 connection,
                 path: path.to_owned(),
             }),
-            Err(Unready::Damaged(reason)) => Err(match aside::move_aside(path) {
+            Err(NotOpened::Damaged(reason)) => Err(match aside::quarantine(path) {
                 Ok(moved_to) => OpenError::Damaged {
                     path: path.to_owned(),
                     moved_to,
@@ -78,15 +78,15 @@ impl SqliteStore {
                     source,
                 },
             }),
-            Err(Unready::Foreign) => Err(OpenError::Foreign {
+            Err(NotOpened::Foreign) => Err(OpenError::Foreign {
                 path: path.to_owned(),
             }),
-            Err(Unready::Newer(found)) => Err(OpenError::Newer {
+            Err(NotOpened::Newer(found)) => Err(OpenError::Newer {
                 path: path.to_owned(),
                 found,
                 known: FORMAT,
             }),
-            Err(Unready::Sqlite(source)) => Err(match source.sqlite_error_code() {
+            Err(NotOpened::Sqlite(source)) => Err(match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse {
                     path: path.to_owned(),
                 },
@@ -108,19 +108,19 @@ impl SqliteStore {
     ///
     /// # Errors
     /// Where it cannot be moved.
-    pub fn move_aside(self) -> io::Result<PathBuf> {
+    pub fn quarantine(self) -> io::Result<PathBuf> {
         drop(self.connection);
-        aside::move_aside(&self.path)
+        aside::quarantine(&self.path)
     }
 
-    fn write(&mut self, patch: &Patch) -> Result<(), rusqlite::Error> {
+    fn write(&mut self, patch: &WriteBatch) -> Result<(), rusqlite::Error> {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut put = tx.prepare_cached(PUT)?;
             let mut remove = tx.prepare_cached(REMOVE)?;
-            for change in patch.changes() {
+            for change in patch.writes() {
                 match &change.value {
                     Some(value) => put.execute(params![change.table, change.key, value])?,
                     None => remove.execute(params![change.table, change.key])?,
@@ -156,7 +156,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
+    fn commit(&mut self, patch: &WriteBatch) -> Result<(), StoreError> {
         if patch.is_empty() {
             return Ok(());
         }
@@ -176,14 +176,14 @@ impl Store for SqliteStore {
     }
 }
 
-enum Unready {
+enum NotOpened {
     Damaged(String),
     Foreign,
     Newer(u32),
     Sqlite(rusqlite::Error),
 }
 
-impl From<rusqlite::Error> for Unready {
+impl From<rusqlite::Error> for NotOpened {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
@@ -203,12 +203,12 @@ fn make_private(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn prepare(path: &Path, in_use: InUse) -> Result<Connection, Unready> {
+fn prepare(path: &Path, in_use: IfLocked) -> Result<Connection, NotOpened> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(match in_use {
-        InUse::Refuse => Duration::ZERO,
-        InUse::Wait(longest) => longest,
+        IfLocked::Refuse => Duration::ZERO,
+        IfLocked::Wait(longest) => longest,
     })?;
     // Exclusive before WAL: the file is locked from the first reading on, until it is closed, and a
     // process that is killed leaves no lock.
@@ -228,11 +228,11 @@ fn prepare(path: &Path, in_use: InUse) -> Result<Connection, Unready> {
         (APPLICATION, FORMAT, _) => {
             let verdict: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if verdict != "ok" {
-                return Err(Unready::Damaged(verdict));
+                return Err(NotOpened::Damaged(verdict));
             }
         }
-        (APPLICATION, newer, _) => return Err(Unready::Newer(newer)),
-        _ => return Err(Unready::Foreign),
+        (APPLICATION, newer, _) => return Err(NotOpened::Newer(newer)),
+        _ => return Err(NotOpened::Foreign),
     }
     tx.commit()?;
     Ok(connection)

@@ -2,41 +2,41 @@
 
 use std::pin::Pin;
 
-use matricula_auth::{Conversation, Effect, Event, Input, Notice, Question, Reply};
-use matricula_http::{Runner, SystemEntropy, now};
-use matricula_job::{
-    Cx, Timestamp,
-    scheduler::{self, Wait},
+use matricula_auth::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
+use matricula_core::{
+    StepContext, Timestamp,
+    scheduler::{self, WaitReason},
 };
+use matricula_http::{Runner, SystemEntropy, now};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{Error, Keeper};
+use crate::{Error, SessionStore};
 
 /// An answer that takes its time.
-pub type Later = Pin<Box<dyn Future<Output = Reply> + Send>>;
+pub type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Whoever can be asked, and told how it goes.
 ///
 /// Any `FnMut(&Question) -> Reply` is one that watches nothing.
-pub trait Person {
-    /// Answers a question; [`Reply::Nobody`] where there is no one.
-    fn ask(&mut self, question: &Question) -> Reply;
+pub trait PromptHandler {
+    /// Answers a question; [`Answer::Unavailable`] where there is no one.
+    fn ask(&mut self, question: &Prompt) -> Answer;
 
     /// Begins to answer a question that takes its time, such as one that is answered in a browser or
-    /// a chat, without holding anything up; `None` where [`Person::ask`] answers it.
-    fn answer_later(&mut self, _: &Question) -> Option<Later> {
+    /// a chat, without holding anything up; `None` where [`PromptHandler::ask`] answers it.
+    fn answer_later(&mut self, _: &Prompt) -> Option<AnswerFuture> {
         None
     }
 
     /// Hears how the conversation goes.
-    fn notice(&mut self, _: &Notice) {}
+    fn progress(&mut self, _: &Progress) {}
 
     /// Hears that a request waits, until when, and why.
-    fn waiting(&mut self, _until: Timestamp, _why: &Wait) {}
+    fn waiting(&mut self, _until: Timestamp, _why: &WaitReason) {}
 }
 
-impl<F: FnMut(&Question) -> Reply> Person for F {
-    fn ask(&mut self, question: &Question) -> Reply {
+impl<F: FnMut(&Prompt) -> Answer> PromptHandler for F {
+    fn ask(&mut self, question: &Prompt) -> Answer {
         self(question)
     }
 }
@@ -49,21 +49,21 @@ impl<F: FnMut(&Question) -> Reply> Person for F {
 pub async fn drive<C: Conversation>(
     conversation: &mut C,
     runner: &Runner,
-    keeper: &mut (impl Keeper + ?Sized),
-    person: &mut (impl Person + ?Sized),
+    keeper: &mut (impl SessionStore + ?Sized),
+    person: &mut (impl PromptHandler + ?Sized),
 ) -> Result<C::Output, Error> {
     let mut on_their_way = JoinSet::new();
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut inputs = vec![Input::Start];
     loop {
         while let Some(input) = inputs.pop() {
-            let step = conversation.step(&mut Cx::new(now(), &mut SystemEntropy), input);
-            if !step.commit.is_empty() {
-                keeper.commit(&step.commit)?;
+            let step = conversation.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+            if !step.writes.is_empty() {
+                keeper.commit(&step.writes)?;
             }
             for event in step.events {
                 match event {
-                    Event::Notice(notice) => person.notice(&notice),
+                    Event::Progress(notice) => person.progress(&notice),
                     Event::Finished(result) => return Ok(result?),
                     _ => {}
                 }
@@ -82,9 +82,9 @@ pub async fn drive<C: Conversation>(
                     }
                     Effect::Ask(id, question) => match person.answer_later(&question) {
                         Some(later) => {
-                            on_their_way.spawn(async move { Input::Reply(id, later.await) });
+                            on_their_way.spawn(async move { Input::Answer(id, later.await) });
                         }
-                        None => inputs.push(Input::Reply(id, person.ask(&question))),
+                        None => inputs.push(Input::Answer(id, person.ask(&question))),
                     },
                     Effect::Wait(id, until) => {
                         on_their_way.spawn(async move {
@@ -99,8 +99,8 @@ pub async fn drive<C: Conversation>(
         tokio::select! {
             biased;
             Some(event) = told.recv() => {
-                if let scheduler::Event::Waiting { until, why, .. } = event {
-                    person.waiting(until, &why);
+                if let scheduler::Event::Waiting { until, reason, .. } = event {
+                    person.waiting(until, &reason);
                 }
             }
             Some(joined) = on_their_way.join_next() => match joined {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use matricula_auth::{AuthError, session::Reason};
+use matricula_auth::{AuthError, session::RenewalReason};
+use matricula_core::{Store, scheduler::SchedulerConfig};
 use matricula_http::{DurableError, Runner};
-use matricula_job::{Store, scheduler::Limits};
 
 use crate::{Session, renew};
 
@@ -23,7 +23,10 @@ impl Session {
     /// Where the store cannot be read.
     pub fn durable(&self, store: impl Store + 'static) -> Result<Runner, DurableError> {
         let session = self.clone();
-        let runner = self.runner().clone().with_limits(Limits::patient());
+        let runner = self
+            .runner()
+            .clone()
+            .with_limits(SchedulerConfig::patient());
         runner
             .with_renewal(move |_| {
                 let session = session.clone();
@@ -35,7 +38,7 @@ impl Session {
 
 /// Renews the token, trying again until it is clear whether the session is over.
 async fn renewed(session: &Session) -> bool {
-    let reason = Reason::Refused { soft_logout: false };
+    let reason = RenewalReason::Refused { soft_logout: false };
     let mut wait = FIRST_WAIT;
     loop {
         let token = session.account().access_token;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use matricula_api::ApiError;
-use matricula_auth::{AddressError, AuthError};
-use matricula_job::TransportError;
+use matricula_auth::{AuthError, ServerAddressError};
+use matricula_core::TransportError;
 
-use crate::StoreError;
+use crate::AccountStoreError;
 
 /// Why what was asked for did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ use crate::StoreError;
 pub enum Error {
     /// The server's name is none.
     #[error(transparent)]
-    Address(#[from] AddressError),
+    Address(#[from] ServerAddressError),
     /// Registering, signing in or discovery failed.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -29,7 +29,7 @@ pub enum Error {
     InDoubt(TransportError),
     /// Something could not be kept.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] AccountStoreError),
     /// No browser could be led back here.
     #[error("nobody may listen on 127.0.0.1 ({0}); a browser could not be led back here")]
     Browser(std::io::Error),

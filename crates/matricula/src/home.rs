@@ -15,12 +15,12 @@ const VARIABLE: &str = "MATRICULA_HOME";
 
 /// The directories of this user's data, as the `matricula` command uses them.
 #[derive(Clone, Debug)]
-pub struct Home {
+pub struct DataDirs {
     accounts: AccountStore,
     state: PathBuf,
 }
 
-impl Home {
+impl DataDirs {
     /// What `MATRICULA_HOME` names, else where the [XDG base directory specification] says.
     ///
     /// [XDG base directory specification]: https://specifications.freedesktop.org/basedir-spec/latest/

@@ -2,26 +2,26 @@
 
 use matricula_api::UserId;
 use matricula_auth::{Account, OAuthClient};
-use matricula_job::Patch;
+use matricula_core::WriteBatch;
 
-use crate::{StoreError, Turn};
+use crate::{AccountLock, AccountStoreError};
 
 /// Stores what a conversation commits.
 ///
-/// When [`Keeper::commit`] returns, the patch must survive a crash: only then is anything sent. What
+/// When [`SessionStore::commit`] returns, the patch must survive a crash: only then is anything sent. What
 /// it is handed holds passwords and tokens.
-pub trait Keeper {
+pub trait SessionStore {
     /// Stores all changes of the patch, or none.
     ///
     /// # Errors
     /// Where they could not be stored; the conversation then stops before it sends anything.
-    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError>;
+    fn commit(&mut self, patch: &WriteBatch) -> Result<(), AccountStoreError>;
 
     /// The account as it is kept now; none where nobody else changes what is kept here.
     ///
     /// # Errors
     /// Where it could not be read.
-    fn kept(&self, _: &UserId) -> Result<Option<Account>, StoreError> {
+    fn load(&self, _: &UserId) -> Result<Option<Account>, AccountStoreError> {
         Ok(None)
     }
 
@@ -30,9 +30,9 @@ pub trait Keeper {
     /// changes what is kept here, there is nothing to do.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] where another process has the turn; anything else ends the waiting.
-    fn try_turn(&self, _: &UserId) -> Result<Turn, StoreError> {
-        Ok(Turn::default())
+    /// [`AccountStoreError::Busy`] where another process has the turn; anything else ends the waiting.
+    fn try_lock(&self, _: &UserId) -> Result<AccountLock, AccountStoreError> {
+        Ok(AccountLock::default())
     }
 
     /// What the OAuth 2.0 server of this issuer named this program, if that was stored; a program
@@ -40,17 +40,17 @@ pub trait Keeper {
     ///
     /// # Errors
     /// Where it cannot be read.
-    fn oauth_client(&self, _issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
+    fn oauth_client(&self, _issuer: &str) -> Result<Option<OAuthClient>, AccountStoreError> {
         Ok(None)
     }
 }
 
 /// Keeps nothing: what is made here is lost with the process.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Forgetful;
+pub struct NoStore;
 
-impl Keeper for Forgetful {
-    fn commit(&mut self, _: &Patch) -> Result<(), StoreError> {
+impl SessionStore for NoStore {
+    fn commit(&mut self, _: &WriteBatch) -> Result<(), AccountStoreError> {
         Ok(())
     }
 }

@@ -15,20 +15,20 @@ mod renew;
 mod session;
 mod store;
 
-pub use browser::{Browser, Expected};
-pub use drive::{Later, Person, drive};
+pub use browser::{CallbackServer, PendingCallback};
+pub use drive::{AnswerFuture, PromptHandler, drive};
 pub use error::Error;
-pub use home::Home;
-pub use keeper::{Forgetful, Keeper};
+pub use home::DataDirs;
+pub use keeper::{NoStore, SessionStore};
 pub use keyring::{Keyring, KeyringError, NoKeyring, system_keyring};
 pub use register::{Register, register, upgrade};
 pub use session::{Session, send};
-pub use store::{AccountStore, StoreError, Turn};
+pub use store::{AccountLock, AccountStore, AccountStoreError};
 
 pub use matricula_api as api;
 pub use matricula_auth as auth;
+pub use matricula_core as job;
 pub use matricula_http as http;
-pub use matricula_job as job;
 
 // The program in the README compiles.
 #[cfg(doctest)]

@@ -11,10 +11,10 @@ use matricula_api::{
     oauth::{AccountAction, AccountPage},
     uia::Interactive,
 };
-use matricula_auth::{AuthError, Authenticated, Conversation};
+use matricula_auth::{AuthError, Conversation, UiaRequest};
 use serde_json::{Value, json};
 
-use crate::{Error, Forgetful, Keeper, Person, Session, drive};
+use crate::{Error, NoStore, PromptHandler, Session, SessionStore, drive};
 
 // The fields of a profile that every server has.
 const DISPLAY_NAME: &str = "displayname";
@@ -25,9 +25,9 @@ impl Session {
     ///
     /// ```no_run
     /// # async fn example(session: matricula::Session) -> Result<(), matricula::Error> {
-    /// use matricula::{api::client::device_management::DeleteDevice, auth::{Question, Reply}};
+    /// use matricula::{api::client::device_management::DeleteDevice, auth::{Prompt, Answer}};
     ///
-    /// let mut person = |_: &Question| Reply::Text("the password".into());
+    /// let mut person = |_: &Prompt| Answer::Text("the password".into());
     /// session.authenticated(DeleteDevice::new("OLDPHONE"), &mut person).await?;
     /// # Ok(())
     /// # }
@@ -38,25 +38,25 @@ impl Session {
     pub async fn authenticated<E: Interactive + Clone>(
         &self,
         request: E,
-        person: &mut (impl Person + ?Sized),
+        person: &mut (impl PromptHandler + ?Sized),
     ) -> Result<E::Response, Error> {
-        let mut conversation = Authenticated::new(&self.account(), request);
-        self.run(&mut conversation, &mut Forgetful, person).await
+        let mut conversation = UiaRequest::new(&self.account(), request);
+        self.run(&mut conversation, &mut NoStore, person).await
     }
 
     /// Runs a conversation about this account to its end: [`PasswordChange`](matricula_auth::PasswordChange),
-    /// [`Deactivation`](matricula_auth::Deactivation), [`AddressAddition`](matricula_auth::AddressAddition),
-    /// [`Authenticated`].
+    /// [`Deactivation`](matricula_auth::Deactivation), [`AddThreepid`](matricula_auth::AddThreepid),
+    /// [`UiaRequest`].
     ///
     /// After a change of password an [`AccountStore`](crate::AccountStore) keeps the new password with
     /// the account, where it was made here. [`Session::account`] still has the old one.
     ///
     /// ```no_run
     /// # async fn example(session: matricula::Session) -> Result<(), matricula::Error> {
-    /// use matricula::{AccountStore, auth::{PasswordChange, Question, Reply}};
+    /// use matricula::{AccountStore, auth::{PasswordChange, Prompt, Answer}};
     ///
-    /// let mut change = PasswordChange::to_a_made_one(&session.account()).keeping_devices();
-    /// let mut person = |_: &Question| Reply::Text("the old password".into());
+    /// let mut change = PasswordChange::generated(&session.account()).keep_devices();
+    /// let mut person = |_: &Prompt| Answer::Text("the old password".into());
     /// session.run(&mut change, &mut AccountStore::new("/var/lib/bot"), &mut person).await?;
     /// # Ok(())
     /// # }
@@ -67,8 +67,8 @@ impl Session {
     pub async fn run<C: Conversation>(
         &self,
         conversation: &mut C,
-        keeper: &mut (impl Keeper + ?Sized),
-        person: &mut (impl Person + ?Sized),
+        keeper: &mut (impl SessionStore + ?Sized),
+        person: &mut (impl PromptHandler + ?Sized),
     ) -> Result<C::Output, Error> {
         // The conversation's requests name the token, and are not sent again where it is refused.
         self.renew_if_due().await?;
@@ -128,7 +128,7 @@ impl Session {
     pub async fn delete_devices(
         &self,
         device_ids: Vec<String>,
-        person: &mut (impl Person + ?Sized),
+        person: &mut (impl PromptHandler + ?Sized),
     ) -> Result<(), Error> {
         self.on_account_page(&device_ids)?;
         let request = DeleteDevices::new(device_ids);

@@ -4,28 +4,31 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_api::oauth::ClientMetadata;
 use matricula_auth::{
-    Account, AppserviceRegistration, Discovery, OAuthClient, Question, Reply, ServerAddress,
-    ServerFacts, SharedSecretRegistration, SignUp, Wishes,
+    Account, Answer, AppserviceRegistration, Discovery, OAuthClient, Prompt, RegistrationOptions,
+    ServerAddress, ServerInfo, SharedSecretRegistration, SignUp,
     registration::{AccountKind, Guest},
 };
+use matricula_core::Secret;
 use matricula_http::Runner;
-use matricula_job::Secret;
 use serde_json::Value;
 
-use crate::{Browser, Error, Forgetful, Keeper, Person, Session, browser::WithBrowser, drive};
+use crate::{
+    CallbackServer, Error, NoStore, PromptHandler, Session, SessionStore, browser::WithBrowser,
+    drive,
+};
 
 /// Makes an account on `server`: a name like `example.org`, or an address like
 /// `https://matrix.example.org`.
 ///
-/// Nothing is kept and nobody is asked unless you say so: [`Register::keep_in`],
-/// [`Register::ask`].
+/// Nothing is kept and nobody is asked unless you say so: [`Register::store`],
+/// [`Register::prompts`].
 pub fn register(server: &str) -> Register<'_> {
     Register {
         server,
-        wishes: Wishes::default(),
+        wishes: RegistrationOptions::default(),
         runner: Runner::default(),
-        keeper: Box::new(Forgetful),
-        person: Box::new(|_: &Question| Reply::Nobody),
+        keeper: Box::new(NoStore),
+        person: Box::new(|_: &Prompt| Answer::Unavailable),
         page: None,
         way: Way::Stranger,
         data: Value::Null,
@@ -49,10 +52,10 @@ pub fn upgrade(guest: &Account) -> Result<Register<'_>, Error> {
 #[must_use = "await it to register"]
 pub struct Register<'a> {
     server: &'a str,
-    wishes: Wishes,
+    wishes: RegistrationOptions,
     runner: Runner,
-    keeper: Box<dyn Keeper + Send>,
-    person: Box<dyn Person + Send + 'a>,
+    keeper: Box<dyn SessionStore + Send>,
+    person: Box<dyn PromptHandler + Send + 'a>,
     page: Option<(ClientMetadata, Back<'a>)>,
     way: Way,
     data: Value,
@@ -72,7 +75,7 @@ enum Way {
 
 /// Where a page leads back to.
 enum Back<'a> {
-    ToThisMachine(Box<dyn FnOnce(Browser) -> Browser + Send + 'a>),
+    ToThisMachine(Box<dyn FnOnce(CallbackServer) -> CallbackServer + Send + 'a>),
     To(String),
 }
 
@@ -98,8 +101,8 @@ impl<'a> Register<'a> {
     }
 
     /// The email address that the account is to have. The server writes to it; whoever is
-    /// [asked](Register::ask) hears of it with
-    /// [`Question::FollowLink`](matricula_auth::Question::FollowLink).
+    /// [asked](Register::prompts) hears of it with
+    /// [`Prompt::FollowLink`](matricula_auth::Prompt::FollowLink).
     pub fn email(mut self, address: impl Into<String>) -> Self {
         self.wishes.email = Some(address.into());
         self
@@ -118,7 +121,7 @@ impl<'a> Register<'a> {
     }
 
     /// All wishes at once.
-    pub fn wishes(mut self, wishes: Wishes) -> Self {
+    pub fn options(mut self, wishes: RegistrationOptions) -> Self {
         self.wishes = wishes;
         self
     }
@@ -127,7 +130,7 @@ impl<'a> Register<'a> {
     /// in its namespace.
     ///
     /// Some servers give such users no session: then the account has no token, and the service
-    /// [acts as](matricula_api::acting_as) the user with its own.
+    /// [acts as](matricula_api::masquerade_as) the user with its own.
     pub fn as_service(mut self, token: impl Into<Secret>, username: impl Into<String>) -> Self {
         self.way = Way::Service(token.into());
         self.username(username)
@@ -149,7 +152,7 @@ impl<'a> Register<'a> {
 
     /// Makes the account an administrator's, where it is made [with the shared
     /// secret](Self::by_shared_secret); nobody else can have one made.
-    pub fn administrator(mut self) -> Self {
+    pub fn admin(mut self) -> Self {
         if let Way::Runs { is_admin, .. } = &mut self.way {
             *is_admin = true;
         }
@@ -157,19 +160,19 @@ impl<'a> Register<'a> {
     }
 
     /// Stores there what must not be lost, before it is sent; the session then keeps its tokens there.
-    pub fn keep_in(mut self, keeper: impl Keeper + Send + 'static) -> Self {
+    pub fn store(mut self, keeper: impl SessionStore + Send + 'static) -> Self {
         self.keeper = Box::new(keeper);
         self
     }
 
     /// Asks there what only a person can say.
-    pub fn ask(mut self, person: impl Person + Send + 'a) -> Self {
+    pub fn prompts(mut self, person: impl PromptHandler + Send + 'a) -> Self {
         self.person = Box::new(person);
         self
     }
 
     /// Where the server makes accounts on a page, opens it in this machine's browser and waits until
-    /// it leads back: see [`Browser`]. Name and password are chosen on the page.
+    /// it leads back: see [`CallbackServer`]. Name and password are chosen on the page.
     ///
     /// `about` is what the program says of itself to the server.
     pub fn in_browser(self, about: ClientMetadata) -> Self {
@@ -180,23 +183,23 @@ impl<'a> Register<'a> {
     pub fn in_browser_with(
         mut self,
         about: ClientMetadata,
-        change: impl FnOnce(Browser) -> Browser + Send + 'a,
+        change: impl FnOnce(CallbackServer) -> CallbackServer + Send + 'a,
     ) -> Self {
         self.page = Some((about, Back::ToThisMachine(Box::new(change))));
         self
     }
 
-    /// Where the server makes accounts on a page, asks the person of [`Register::ask`] to [open
-    /// it](Question::OpenPage), with a browser of yours, on a web page or in a chat.
+    /// Where the server makes accounts on a page, asks the person of [`Register::prompts`] to [open
+    /// it](Prompt::OpenPage), with a browser of yours, on a web page or in a chat.
     ///
     /// `redirect_uri` is where it leads back to, such as an address of your own.
-    pub fn on_page(mut self, about: ClientMetadata, redirect_uri: impl Into<String>) -> Self {
+    pub fn redirect_uri(mut self, about: ClientMetadata, redirect_uri: impl Into<String>) -> Self {
         self.page = Some((about, Back::To(redirect_uri.into())));
         self
     }
 
     /// Sends requests through this runner.
-    pub fn over(mut self, runner: Runner) -> Self {
+    pub fn runner(mut self, runner: Runner) -> Self {
         self.runner = runner;
         self
     }
@@ -227,14 +230,14 @@ impl<'a> Register<'a> {
         Ok(Session::kept_in(account, self.runner, self.keeper))
     }
 
-    async fn of_stranger(mut self, facts: &ServerFacts) -> Result<Session, Error> {
+    async fn of_stranger(mut self, facts: &ServerInfo) -> Result<Session, Error> {
         let mut sign_up = SignUp::new(facts, self.wishes).with_data(self.data);
         let mut browser = None;
         if let Some((about, back)) = self.page {
             let redirect_uri = match back {
                 Back::To(address) => address,
                 Back::ToThisMachine(change) => {
-                    let listening = Browser::listen().await.map_err(Error::Browser)?;
+                    let listening = CallbackServer::listen().await.map_err(Error::Browser)?;
                     browser.insert(change(listening)).redirect_uri()
                 }
             };
@@ -243,7 +246,7 @@ impl<'a> Register<'a> {
                 sign_up = sign_up.with_client(client);
             }
         }
-        let person: &mut (dyn Person + Send) = &mut *self.person;
+        let person: &mut (dyn PromptHandler + Send) = &mut *self.person;
         let account = match &browser {
             Some(browser) => {
                 let mut person = WithBrowser { browser, person };
@@ -256,9 +259,9 @@ impl<'a> Register<'a> {
 }
 
 fn service_registration(
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     token: &Secret,
-    wishes: &Wishes,
+    wishes: &RegistrationOptions,
 ) -> AppserviceRegistration {
     let name = wishes.username.clone().unwrap_or_default();
     let mut registration = AppserviceRegistration::new(facts, token.clone(), name);
@@ -275,10 +278,10 @@ fn service_registration(
 }
 
 fn secret_registration(
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     secret: &Secret,
     is_admin: bool,
-    wishes: &Wishes,
+    wishes: &RegistrationOptions,
 ) -> SharedSecretRegistration {
     let name = wishes.username.clone().unwrap_or_default();
     let mut registration = SharedSecretRegistration::new(facts, secret.clone(), name);
@@ -286,13 +289,16 @@ fn secret_registration(
         registration = registration.with_password(password.clone());
     }
     if is_admin {
-        registration = registration.administrator();
+        registration = registration.admin();
     }
     registration
 }
 
 /// What the server's OAuth 2.0 server named this program before.
-fn kept_client(facts: &ServerFacts, keeper: &dyn Keeper) -> Result<Option<OAuthClient>, Error> {
+fn kept_client(
+    facts: &ServerInfo,
+    keeper: &dyn SessionStore,
+) -> Result<Option<OAuthClient>, Error> {
     match &facts.oauth_issuer {
         Some(issuer) => Ok(keeper.oauth_client(issuer)?),
         None => Ok(None),

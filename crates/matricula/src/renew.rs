@@ -5,12 +5,12 @@ use std::time::Duration;
 use matricula_api::UserId;
 use matricula_auth::{
     AuthError,
-    session::{Reason, Renewal, RenewalEffect, RenewalEvent, RenewalInput},
+    session::{Renewal, RenewalEffect, RenewalEvent, RenewalInput, RenewalReason},
 };
+use matricula_core::{Machine, Secret, StepContext};
 use matricula_http::{SystemEntropy, now};
-use matricula_job::{Cx, Machine, Secret};
 
-use crate::{Session, StoreError, Turn};
+use crate::{AccountLock, AccountStoreError, Session};
 
 /// The longest time that a renewal asks to wait: a clock that was set back must not make it longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ const LONGEST_LOOK: Duration = Duration::from_millis(100);
 /// is not thrown away.
 pub(crate) async fn renew(
     session: &Session,
-    reason: Reason,
+    reason: RenewalReason,
     token: Option<Secret>,
 ) -> Result<(), AuthError> {
     let session = session.clone();
@@ -42,16 +42,16 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
     let (mut _turn, mut _lock) = (None, None);
     let mut input = RenewalInput::Start;
     loop {
-        let step = renewal.step(&mut Cx::new(now(), &mut SystemEntropy), input);
-        if !step.commit.is_empty()
-            && let Err(error) = session.keeper(|keeper| keeper.commit(&step.commit))
+        let step = renewal.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+        if !step.writes.is_empty()
+            && let Err(error) = session.keeper(|keeper| keeper.commit(&step.writes))
         {
             input = RenewalInput::StoreFailed(error.to_string());
             continue;
         }
         if let Some(RenewalEvent::Finished(settled)) = step.events.into_iter().next() {
             let before = session.account().credential();
-            session.standing(|standing| standing.settle(&settled));
+            session.state(|standing| standing.settle(&settled));
             if settled.account().credential() != before {
                 session.runner().credentials().remove(&before);
             }
@@ -61,7 +61,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
         input = match step.effects.into_iter().next() {
             Some(RenewalEffect::TakeTurn) => {
                 _turn = Some(session.shared().turn.lock().await);
-                let standing = session.standing(|standing| standing.clone());
+                let standing = session.state(|standing| standing.clone());
                 RenewalInput::TurnTaken(Box::new(standing))
             }
             Some(RenewalEffect::Lock) => match lock(session, &user_id).await {
@@ -71,7 +71,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
                 }
                 Err(error) => RenewalInput::StoreFailed(error.to_string()),
             },
-            Some(RenewalEffect::Read) => match session.keeper(|keeper| keeper.kept(&user_id)) {
+            Some(RenewalEffect::Read) => match session.keeper(|keeper| keeper.load(&user_id)) {
                 Ok(stored) => RenewalInput::Stored(stored.map(Box::new)),
                 Err(error) => RenewalInput::StoreFailed(error.to_string()),
             },
@@ -88,11 +88,14 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
 }
 
 /// Takes the lock of this account, looking again and again, so that no thread is blocked.
-pub(crate) async fn lock(session: &Session, user_id: &UserId) -> Result<Turn, StoreError> {
+pub(crate) async fn lock(
+    session: &Session,
+    user_id: &UserId,
+) -> Result<AccountLock, AccountStoreError> {
     let (mut look, mut waited) = (FIRST_LOOK, Duration::ZERO);
     loop {
-        match session.keeper(|keeper| keeper.try_turn(user_id)) {
-            Err(StoreError::Busy { .. }) if waited < LONGEST_LOCK => {}
+        match session.keeper(|keeper| keeper.try_lock(user_id)) {
+            Err(AccountStoreError::Busy { .. }) if waited < LONGEST_LOCK => {}
             result => return result,
         }
         tokio::time::sleep(look).await;

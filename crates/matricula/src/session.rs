@@ -4,16 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use matricula_api::{ApiError, Endpoint, ErrorCode, client::logout::Logout};
 use matricula_auth::{
-    Account, AuthError, OAuthLogout, Question, Reply,
-    session::{Call, CallEffect, CallEvent, CallInput, Reason, Standing},
+    Account, Answer, AuthError, OAuthLogout, Prompt,
+    session::{Call, CallEffect, CallEvent, CallInput, RenewalReason, SessionState},
 };
-use matricula_http::{Runner, SystemEntropy, now};
-use matricula_job::{
-    Auth, Cx, Job, Machine, OperationAuth, Patch, Response,
+use matricula_core::{
+    Auth, Job, Machine, OperationAuth, Response, StepContext, WriteBatch,
     scheduler::{Event, Outcome},
 };
+use matricula_http::{Runner, SystemEntropy, now};
 
-use crate::{AccountStore, Error, Forgetful, Home, Keeper, drive, renew};
+use crate::{AccountStore, DataDirs, Error, NoStore, SessionStore, drive, renew};
 
 /// Sends a job and waits for the answer, whatever it says; `watch` is told what happens meanwhile.
 ///
@@ -25,7 +25,7 @@ pub async fn send(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Resul
 
 fn answer(outcome: Outcome) -> Result<Response, Error> {
     match outcome {
-        Outcome::Done(response) => Ok(response),
+        Outcome::Responded(response) => Ok(response),
         Outcome::Failed(error) => Err(Error::Transport(error)),
         Outcome::InDoubt(error) => Err(Error::InDoubt(error)),
         _ => Err(AuthError::Cancelled.into()),
@@ -35,7 +35,7 @@ fn answer(outcome: Outcome) -> Result<Response, Error> {
 /// A signed-in account, ready to call any operation. Clones are the same session.
 ///
 /// It stays signed in: a token that expires soon is renewed before a call, one that the server refuses
-/// is renewed after it, and the call is sent again. The new tokens are [kept](Session::keep_in) before
+/// is renewed after it, and the call is sent again. The new tokens are [kept](Session::store) before
 /// they are used. Of many calls that need it, in this process or in others that keep their accounts in
 /// the same [`AccountStore`], one renews and the others go on with what it got. How that is done:
 /// [`matricula_auth::session`].
@@ -52,13 +52,13 @@ pub struct Session {
 /// What clones share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    standing: Mutex<Standing>,
+    standing: Mutex<SessionState>,
     /// Held by whoever renews the tokens, or ends the session.
     pub(crate) turn: tokio::sync::Mutex<()>,
     keeper: Mutex<BoxedKeeper>,
 }
 
-struct BoxedKeeper(Box<dyn Keeper + Send>);
+struct BoxedKeeper(Box<dyn SessionStore + Send>);
 
 impl std::fmt::Debug for BoxedKeeper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,9 +68,9 @@ impl std::fmt::Debug for BoxedKeeper {
 
 impl Session {
     /// A session in this account over this runner. Renewed tokens are lost with the process, unless you
-    /// say where to [keep](Session::keep_in) them.
+    /// say where to [keep](Session::store) them.
     pub fn new(account: Account, runner: Runner) -> Self {
-        Self::kept_in(account, runner, Box::new(Forgetful))
+        Self::kept_in(account, runner, Box::new(NoStore))
     }
 
     /// The session of this account, like `@bot:example.org`, that the `matricula` command keeps.
@@ -78,7 +78,7 @@ impl Session {
     /// # Errors
     /// Where no such account is kept, or what is kept cannot be read.
     pub fn from_account(user_id: &str) -> Result<Self, Error> {
-        Self::from_store(Home::of_user()?.accounts(), Some(user_id))
+        Self::from_store(DataDirs::of_user()?.accounts(), Some(user_id))
     }
 
     /// The session of an account in this store; without a user id, of the default account.
@@ -90,16 +90,16 @@ impl Session {
             user_id: user_id.map(str::to_owned),
             path: store.path(),
         })?;
-        Ok(Self::new(account, Runner::default()).keep_in(store))
+        Ok(Self::new(account, Runner::default()).store(store))
     }
 
     pub(crate) fn kept_in(
         account: Account,
         runner: Runner,
-        keeper: Box<dyn Keeper + Send>,
+        keeper: Box<dyn SessionStore + Send>,
     ) -> Self {
         let shared = Shared {
-            standing: Mutex::new(Standing::new(account)),
+            standing: Mutex::new(SessionState::new(account)),
             turn: tokio::sync::Mutex::new(()),
             keeper: Mutex::new(BoxedKeeper(keeper)),
         };
@@ -114,13 +114,13 @@ impl Session {
     /// The same account, its new tokens kept there before they are used. Clones made before are not
     /// the same session any more.
     #[must_use]
-    pub fn keep_in(self, keeper: impl Keeper + Send + 'static) -> Self {
+    pub fn store(self, keeper: impl SessionStore + Send + 'static) -> Self {
         Self::kept_in(self.account(), self.runner, Box::new(keeper))
     }
 
     /// The account, as it is now.
     pub fn account(&self) -> Account {
-        self.standing(|standing| standing.account().clone())
+        self.state(|standing| standing.account().clone())
     }
 
     /// What carries its requests.
@@ -132,12 +132,12 @@ impl Session {
         &self.shared
     }
 
-    pub(crate) fn standing<T>(&self, work: impl FnOnce(&mut Standing) -> T) -> T {
+    pub(crate) fn state<T>(&self, work: impl FnOnce(&mut SessionState) -> T) -> T {
         let standing = self.shared.standing.lock();
         work(&mut standing.unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn keeper<T>(&self, work: impl FnOnce(&mut (dyn Keeper + Send)) -> T) -> T {
+    pub(crate) fn keeper<T>(&self, work: impl FnOnce(&mut (dyn SessionStore + Send)) -> T) -> T {
         let keeper = self.shared.keeper.lock();
         work(&mut *keeper.unwrap_or_else(PoisonError::into_inner).0)
     }
@@ -179,13 +179,13 @@ impl Session {
     /// Where the session has ended, or there is no answer.
     pub async fn send(&self, job: Job, mut watch: impl FnMut(&Event)) -> Result<Response, Error> {
         let mut call = Call::new(job);
-        let mut input = CallInput::Start(Box::new(self.standing(|one| one.clone())));
+        let mut input = CallInput::Start(Box::new(self.state(|one| one.clone())));
         loop {
-            let step = call.step(&mut Cx::new(now(), &mut SystemEntropy), input);
+            let step = call.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
             for event in step.events {
                 match event {
-                    CallEvent::Locked => self.standing(|standing| standing.lock(now())),
-                    CallEvent::Unlocked => self.standing(Standing::unlock),
+                    CallEvent::Locked => self.state(|standing| standing.lock(now())),
+                    CallEvent::Unlocked => self.state(SessionState::unlock),
                     CallEvent::Finished(result) => return answer((*result)?),
                     _ => {}
                 }
@@ -193,7 +193,7 @@ impl Session {
             input = match step.effects.into_iter().next() {
                 Some(CallEffect::Renew(reason, token)) => {
                     let result = renew::renew(self, reason, Some(token)).await;
-                    let standing = self.standing(|standing| standing.clone());
+                    let standing = self.state(|standing| standing.clone());
                     CallInput::Renewed(Box::new(standing), result)
                 }
                 Some(CallEffect::Send(job)) => {
@@ -214,7 +214,7 @@ impl Session {
         match (account.access_token, account.refresh_token) {
             (None, _) => Err(AuthError::NotSignedIn { user_id }.into()),
             (_, None) => Err(AuthError::NoRefreshToken { user_id }.into()),
-            (token, _) => Ok(renew::renew(self, Reason::Wanted, token).await?),
+            (token, _) => Ok(renew::renew(self, RenewalReason::Wanted, token).await?),
         }
     }
 
@@ -227,7 +227,7 @@ impl Session {
         if !account.is_due(now()) {
             return Ok(());
         }
-        let renewed = renew::renew(self, Reason::Due, account.access_token).await;
+        let renewed = renew::renew(self, RenewalReason::Due, account.access_token).await;
         match renewed {
             Err(error) if self.account().access_token.is_none() => Err(error.into()),
             _ => Ok(()),
@@ -244,18 +244,18 @@ impl Session {
         let user_id = self.account().user_id;
         let _lock = renew::lock(self, &user_id).await?;
         // Another process may have renewed them.
-        if let Some(mut stored) = self.keeper(|keeper| keeper.kept(&user_id))? {
+        if let Some(mut stored) = self.keeper(|keeper| keeper.load(&user_id))? {
             stored.server = self.account().server;
-            self.standing(|standing| standing.replace(stored));
+            self.state(|standing| standing.replace(stored));
             self.hand_over_token();
         }
         let before = self.account();
         let account = self.end_on_server(before.clone()).await?;
-        let mut patch = Patch::default();
-        account.put_into(&mut patch);
+        let mut patch = WriteBatch::default();
+        account.write_to(&mut patch);
         self.keeper(|keeper| keeper.commit(&patch))?;
         self.runner.credentials().remove(&before.credential());
-        self.standing(|standing| standing.replace(account.clone()));
+        self.state(|standing| standing.replace(account.clone()));
         Ok(account)
     }
 
@@ -267,7 +267,7 @@ impl Session {
         if account.oauth.is_some() {
             let mut logout = OAuthLogout::new(account);
             // What it commits is committed with the rest.
-            return drive(&mut logout, &self.runner, &mut Forgetful, &mut nobody).await;
+            return drive(&mut logout, &self.runner, &mut NoStore, &mut nobody).await;
         }
         let response = send(&self.runner, self.job(&Logout::default()), |_| {}).await?;
         match Logout::read(&response) {
@@ -283,6 +283,6 @@ impl Session {
 }
 
 /// Nothing that is driven here asks anybody.
-fn nobody(_: &Question) -> Reply {
-    Reply::Nobody
+fn nobody(_: &Prompt) -> Answer {
+    Answer::Unavailable
 }

@@ -15,11 +15,11 @@ use matricula_api::{
     client::{registration::Register, whoami::GetTokenOwner},
     uia::{AuthData, Stage},
 };
-use matricula_http::{Options, blocking::Runner};
-use matricula_job::{
+use matricula_core::{
     Auth, CredentialRef, Job, Secret, ServerUrl,
     scheduler::{Event, Outcome},
 };
+use matricula_http::{HttpOptions, blocking::Runner};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let [server, name] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let server: ServerUrl = server.parse()?;
     let password = Secret::from(io::read_to_string(io::stdin())?.trim_end());
-    let runner = Runner::new(Options::default());
+    let runner = Runner::new(HttpOptions::default());
 
     let wish = Register::default().username(name).password(password);
     let made = match call::<Register>(&runner, wish.job(&server)) {
@@ -53,12 +53,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Runs a job of this operation to its end, on this thread.
 fn call<E: Endpoint>(runner: &Runner, job: Job) -> Result<E::Response, Failure> {
     let outcome = runner.run(job, |event| {
-        if let Event::Waiting { why, .. } = event {
+        if let Event::Waiting { reason: why, .. } = event {
             println!("waits: {why:?}");
         }
     });
     match outcome {
-        Outcome::Done(response) => E::read(&response).map_err(Failure::Api),
+        Outcome::Responded(response) => E::read(&response).map_err(Failure::Api),
         other => Err(Failure::Ended(Box::new(other))),
     }
 }

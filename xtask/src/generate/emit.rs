@@ -15,18 +15,18 @@ pub(crate) const MARK: &str =
 /// What the generated code uses: where it comes from, its name, and what shows that it is used.
 const IMPORTS: [(&str, &str, &str); 50] = [
     ("std::time", "Duration", "Duration"),
-    ("matricula_job", "Api", "Api::"),
-    ("matricula_job", "Body", ": Body,"),
-    ("matricula_job", "Job", "Job::"),
-    ("matricula_job", "Method", "Method::"),
-    ("matricula_job", "Operation", "Operation::"),
-    ("matricula_job", "OperationAuth", "OperationAuth::"),
-    ("matricula_job", "Response", "&Response)"),
-    ("matricula_job", "Retry", "Retry::"),
-    ("matricula_job", "ReturnType", "ReturnType::"),
-    ("matricula_job", "Secret", "Secret"),
-    ("matricula_job", "ServerUrl", "&ServerUrl)"),
-    ("matricula_job", "Timestamp", "Timestamp"),
+    ("matricula_core", "Api", "Api::"),
+    ("matricula_core", "Body", ": Body,"),
+    ("matricula_core", "Job", "Job::"),
+    ("matricula_core", "Method", "Method::"),
+    ("matricula_core", "Operation", "Operation::"),
+    ("matricula_core", "OperationAuth", "OperationAuth::"),
+    ("matricula_core", "Response", "&Response)"),
+    ("matricula_core", "RetrySafety", "RetrySafety::"),
+    ("matricula_core", "ResponseFormat", "ResponseFormat::"),
+    ("matricula_core", "Secret", "Secret"),
+    ("matricula_core", "ServerUrl", "&ServerUrl)"),
+    ("matricula_core", "Timestamp", "Timestamp"),
     ("serde", "Deserialize", "Deserialize<"),
     ("serde", "Deserializer", "Deserializer<"),
     ("serde", "Serialize", "Serialize for"),
@@ -48,9 +48,9 @@ const IMPORTS: [(&str, &str, &str); 50] = [
     ("crate", "RoomId", "RoomId"),
     ("crate", "RoomIdOrAlias", "RoomIdOrAlias"),
     ("crate", "ServerName", "ServerName"),
-    ("crate", "LaxList", "LaxList<"),
+    ("crate", "LenientList", "LenientList<"),
     ("crate", "SortedMap", "SortedMap<"),
-    ("crate", "TextOr", "TextOr<"),
+    ("crate", "StringOr", "StringOr<"),
     ("crate", "UserId", "UserId"),
     ("crate", "uia::AuthData", "AuthData"),
     ("crate", "uia::Interactive", "Interactive for"),
@@ -87,7 +87,7 @@ pub(crate) fn index(modules: &[&Module], about: &str) -> String {
     for module in modules {
         let _ = writeln!(code, "pub mod {};", module.name);
     }
-    code += "\nuse matricula_job::Operation;\n\nuse crate::Endpoint;\n\n\
+    code += "\nuse matricula_core::Operation;\n\nuse crate::Endpoint;\n\n\
              /// Every operation, sorted by id.\n\
              pub const OPERATIONS: &[Operation] = &[\n";
     for (_, path) in operations(modules) {
@@ -142,7 +142,7 @@ fn imports(code: &str) -> String {
     let mut text = String::new();
     for group in [
         &["std::time"][..],
-        &["matricula_job", "serde", "serde_json"],
+        &["matricula_core", "serde", "serde_json"],
         &["super", "crate", "crate::server"],
     ] {
         for source in group {

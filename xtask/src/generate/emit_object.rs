@@ -183,7 +183,7 @@ fn reader(field: &Field, is_request: bool) -> String {
     }
     let function = match &field.ty {
         // In requests null is the mistake of whoever asks, and to be told.
-        Type::List(_) | Type::LaxList(_) if field.required && !is_request => "list",
+        Type::List(_) | Type::LenientList(_) if field.required && !is_request => "list",
         Type::Decimal => "decimal",
         Type::Secret => "secret",
         Type::Millis => "millis",

@@ -187,7 +187,7 @@ fn constant(found: &Operation, api: &str) -> String {
         let _ = write!(code, ".with_secrets(&{request:?}, &{response:?})");
     }
     if let Some(retry) = &found.retry {
-        let _ = write!(code, ".with_retry(Retry::{retry})");
+        let _ = write!(code, ".with_retry_safety(RetrySafety::{retry})");
     }
     code
 }
@@ -231,8 +231,8 @@ fn job(found: &Operation) -> String {
     job += body;
     match found.reply {
         Reply::Json(_) => {}
-        Reply::Content => job += ".with_return_type(ReturnType::Bytes)",
-        Reply::Redirect => job += ".with_return_type(ReturnType::Location)",
+        Reply::Content => job += ".with_response_format(ResponseFormat::Bytes)",
+        Reply::Redirect => job += ".with_response_format(ResponseFormat::Location)",
     }
     let mut changes = String::new();
     for parameter in &found.parameters {

@@ -38,7 +38,7 @@ use crate::workspace::root;
 struct Api {
     /// The module and feature.
     name: &'static str,
-    /// The variant of `matricula_job::Api`.
+    /// The variant of `matricula_core::Api`.
     variant: &'static str,
     /// Where its files are, below `data`.
     dir: &'static str,

@@ -81,10 +81,10 @@ pub(crate) enum Type {
     Nullable(Box<Type>),
     List(Box<Type>),
     /// A list that may hold what does not fit.
-    LaxList(Box<Type>),
+    LenientList(Box<Type>),
     /// Key and value.
     Map(Box<Type>, Box<Type>),
-    TextOr(Box<Type>),
+    StringOr(Box<Type>),
     /// A generated struct.
     Struct(Path),
     /// A generated enum.

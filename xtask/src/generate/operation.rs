@@ -229,7 +229,7 @@ impl<'a> Lower<'a> {
             None => Ok(None),
             Some("idempotent") => Ok(Some("Idempotent".to_owned())),
             Some("txn_id") => Ok(Some("TxnId".to_owned())),
-            Some("not_processed") => Ok(Some("NotProcessed".to_owned())),
+            Some("only_if_not_processed") => Ok(Some("OnlyIfNotProcessed".to_owned())),
             Some(other) => Err(format!("{id}: {other} is no class of retry")),
         }
     }
@@ -250,8 +250,8 @@ impl<'a> Lower<'a> {
                 let below = |secret| format!("{pointer}{secret}");
                 secrets.iter().map(below).collect()
             }
-            Type::Nullable(inner) | Type::TextOr(inner) => self.secrets_of(inner, pointer),
-            Type::List(inner) | Type::LaxList(inner) | Type::Map(_, inner) => {
+            Type::Nullable(inner) | Type::StringOr(inner) => self.secrets_of(inner, pointer),
+            Type::List(inner) | Type::LenientList(inner) | Type::Map(_, inner) => {
                 self.secrets_of(inner, &format!("{pointer}/*"))
             }
             Type::Struct(path) => self.struct_at(path).map_or_else(Vec::new, |found| {

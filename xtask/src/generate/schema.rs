@@ -106,7 +106,7 @@ impl<'a> Lower<'a> {
                 let is_lax = self.overrides.has("lax", &below.site);
                 let item = Box::new(self.lower(&below, &owner.item())?);
                 match is_lax {
-                    true => Type::LaxList(item),
+                    true => Type::LenientList(item),
                     false => Type::List(item),
                 }
             }
@@ -117,7 +117,7 @@ impl<'a> Lower<'a> {
             ["number"] => Type::Float,
             ["boolean"] => Type::Bool,
             ["string", "null"] => Type::Nullable(Box::new(self.lower_text(at)?)),
-            ["string", "object"] | ["object", "string"] => Type::TextOr(Box::new(Type::Object)),
+            ["string", "object"] | ["object", "string"] => Type::StringOr(Box::new(Type::Object)),
             _ => Type::Value,
         })
     }
@@ -147,7 +147,7 @@ impl<'a> Lower<'a> {
         let kinds: Vec<_> = branches.iter().map(|branch| text(branch, "type")).collect();
         if kinds == [Some("string"), Some("object")] {
             let below = at.below(&["oneOf", "1"], &branches[1], at.site.clone());
-            return Ok(Type::TextOr(Box::new(self.lower(&below, owner)?)));
+            return Ok(Type::StringOr(Box::new(self.lower(&below, owner)?)));
         }
         let formats: Vec<_> = branches
             .iter()

@@ -147,7 +147,7 @@ fn maps_lists_and_free_objects_keep_their_shape() {
             "pub content: Option<Map<String, Value>>,",
             "pub anything: Option<Value>,",
             "pub maybe: Option<String>,",
-            "pub actions: Option<Vec<TextOr<Map<String, Value>>>>,",
+            "pub actions: Option<Vec<StringOr<Map<String, Value>>>>,",
         ],
     );
     answer(
@@ -484,7 +484,7 @@ fn what_may_not_fit_is_read_on_its_own() {
             "\"chunk\" => chunk = wire::list(&mut entries)?,",
             "chunk: chunk.unwrap_or_default(),",
             "sure: wire::required(sure, \"sure\")?,",
-            "pub heroes: Option<LaxList<UserId>>,",
+            "pub heroes: Option<LenientList<UserId>>,",
             "pub by_user: Option<SortedMap<String, bool>>,",
         ],
     );

@@ -1,8 +1,8 @@
 //! The pages on which people look after their accounts.
 
-use matricula_job::{Api, Method, Operation};
+use matricula_core::{Api, Method, Operation};
 
-use super::{AddressError, address::Address, authorization};
+use super::{EndpointUrlError, address::Address, authorization};
 use crate::UserId;
 pub use crate::client::oauth_server_metadata::AccountManagementAction as AccountAction;
 
@@ -56,7 +56,7 @@ impl AccountPage {
     ///
     /// # Errors
     /// Where that is no address of an authorization server.
-    pub fn url(&self, account_management_uri: &str) -> Result<String, AddressError> {
+    pub fn url(&self, account_management_uri: &str) -> Result<String, EndpointUrlError> {
         let pairs = [
             ("action", self.action.as_ref().map(AccountAction::as_str)),
             ("device_id", self.device_id.as_deref()),

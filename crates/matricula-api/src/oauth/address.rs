@@ -1,11 +1,11 @@
 //! The addresses that the metadata of an authorization server name.
 
-use matricula_job::{Body, Job, Operation, ServerUrl, ServerUrlError};
+use matricula_core::{Body, Job, Operation, ServerUrl, ServerUrlError};
 
 /// Why a text is no address of an authorization server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AddressError {
+pub enum EndpointUrlError {
     /// It is no address at all.
     #[error("the authorization server cannot be asked: {0}")]
     Malformed(#[from] ServerUrlError),
@@ -33,7 +33,7 @@ pub(super) struct Address<'a> {
 }
 
 impl<'a> Address<'a> {
-    pub(super) fn parse(text: &'a str) -> Result<Self, AddressError> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, EndpointUrlError> {
         let (address, has_fragment) = match text.split_once('#') {
             Some((address, _)) => (address, true),
             None => (text, false),
@@ -42,10 +42,10 @@ impl<'a> Address<'a> {
         let server: ServerUrl = address.parse()?;
         let named = || server.as_str().to_owned();
         if has_fragment {
-            return Err(AddressError::Fragment { address: named() });
+            return Err(EndpointUrlError::Fragment { address: named() });
         }
         if !server.is_https() && !server.is_loopback() {
-            return Err(AddressError::NotEncrypted { address: named() });
+            return Err(EndpointUrlError::NotEncrypted { address: named() });
         }
         // A path may end in a slash that means something; as a server's address it would lose it.
         let authority = address.split_once("://").map_or("", |(_, rest)| rest);
@@ -84,7 +84,7 @@ pub(super) fn form_job<const N: usize>(
     address: &str,
     operation: &Operation,
     fields: [(&str, Option<&str>); N],
-) -> Result<Job, AddressError> {
+) -> Result<Job, EndpointUrlError> {
     let fields = fields.into_iter();
     let given = fields.filter_map(|(name, value)| Some((name, value?)));
     let job = Address::parse(address)?.job(operation);

@@ -1,8 +1,8 @@
 //! The page on which a person lets a client in, and how the client hears of it.
 
-use matricula_job::{Api, Method, Operation, Secret};
+use matricula_core::{Api, Method, Operation, Secret};
 
-use super::{AddressError, CodeChallenge, Refusal, Scope, address::Address};
+use super::{CodeChallenge, EndpointUrlError, OAuthErrorResponse, Scope, address::Address};
 use crate::{UserId, wire::text_enum};
 
 /// The page on which a person signs in, or registers, and [allows a client in]: to be opened in a
@@ -25,7 +25,7 @@ pub struct AuthorizationRequest {
     pub response_mode: ResponseMode,
     /// What the page is to begin with. Ask only for what the metadata's `prompt_values_supported`
     /// holds.
-    pub prompt: Option<Prompt>,
+    pub prompt: Option<AuthorizationPrompt>,
     /// Who is to sign in. [Proposed], and passed over by servers that do not know it.
     ///
     /// [Proposed]: https://github.com/matrix-org/matrix-spec-proposals/pull/4198
@@ -78,7 +78,7 @@ impl AuthorizationRequest {
 
     /// Sets `prompt`.
     #[must_use]
-    pub fn prompt(mut self, prompt: Prompt) -> Self {
+    pub fn prompt(mut self, prompt: AuthorizationPrompt) -> Self {
         self.prompt = Some(prompt);
         self
     }
@@ -94,8 +94,8 @@ impl AuthorizationRequest {
     ///
     /// # Errors
     /// Where that is no address of an authorization server.
-    pub fn url(&self, authorization_endpoint: &str) -> Result<String, AddressError> {
-        let prompt = self.prompt.as_ref().map(Prompt::as_str);
+    pub fn url(&self, authorization_endpoint: &str) -> Result<String, EndpointUrlError> {
+        let prompt = self.prompt.as_ref().map(AuthorizationPrompt::as_str);
         let pairs = [
             ("response_type", Some("code")),
             ("client_id", Some(self.client_id.as_str())),
@@ -131,7 +131,7 @@ text_enum! {
 
 text_enum! {
     /// What the page of an [`AuthorizationRequest`] is to begin with.
-    pub enum Prompt {
+    pub enum AuthorizationPrompt {
         /// [Registering a new account].
         ///
         /// [Registering a new account]: https://spec.matrix.org/v1.19/client-server-api/#user-registration
@@ -168,7 +168,7 @@ pub fn read_callback(url: &str, state: &Secret) -> Result<Secret, CallbackError>
         return Ok(code);
     }
     let fields = fields.into_iter().map(|(name, value)| (name, value.into()));
-    let refusal = Refusal::from_fields(fields.collect());
+    let refusal = OAuthErrorResponse::from_fields(fields.collect());
     Err(refusal.map_or(CallbackError::Empty, CallbackError::Refused))
 }
 
@@ -181,7 +181,7 @@ pub enum CallbackError {
     State,
     /// The person or the server refused.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(OAuthErrorResponse),
     /// There is neither a code nor an error.
     #[error("the browser came back with neither a code nor an error; begin again")]
     Empty,

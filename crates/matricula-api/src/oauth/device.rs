@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use matricula_job::{Api, Job, Method, Operation, Response, Retry, Secret};
+use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret};
 
-use super::{AddressError, OAuthEndpoint, OAuthError, Scope, address::form_job};
+use super::{EndpointUrlError, OAuthEndpoint, OAuthError, Scope, address::form_job};
 use crate::{object::object, wire};
 
 /// Begins the [device authorization grant]: asks for a code that a person takes to a browser.
@@ -35,12 +35,12 @@ impl OAuthEndpoint for DeviceAuthorizationRequest {
         "{device_authorization_endpoint}",
     )
     .with_secrets(&[], &["/device_code"])
-    .with_retry(Retry::Idempotent)
+    .with_retry_safety(RetrySafety::Idempotent)
     .with_since("1.18");
 
     type Response = DeviceAuthorization;
 
-    fn job(&self, address: &str) -> Result<Job, AddressError> {
+    fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("client_id", Some(self.client_id.as_str())),
             ("scope", Some(self.scope.as_str())),

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use matricula_job::Response;
+use matricula_core::Response;
 use serde_json::Value;
 
 use crate::{ApiError, Extra, error, wire::text_enum};
@@ -15,7 +15,7 @@ pub enum OAuthError {
     ///
     /// [OAuth 2.0]: https://datatracker.ietf.org/doc/html/rfc6749#section-5.2
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(OAuthErrorResponse),
     /// Everything else: an answer that cannot be read, a proxy before the server, an error in
     /// Matrix's form.
     #[error(transparent)]
@@ -35,7 +35,7 @@ impl OAuthError {
 /// An authorization server's words on why it refused.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Refusal {
+pub struct OAuthErrorResponse {
     /// The HTTP status; none where the refusal came by way of the browser.
     pub status: Option<u16>,
     /// What kind of refusal it is.
@@ -50,7 +50,7 @@ pub struct Refusal {
     pub extra: Extra,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for OAuthErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
         match &self.description {
@@ -60,7 +60,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl Refusal {
+impl OAuthErrorResponse {
     /// The refusal among these fields, if `error` is there.
     pub(super) fn from_fields(mut fields: Extra) -> Option<Self> {
         let mut text = |name: &str| match fields.get(name) {
@@ -92,9 +92,9 @@ pub(super) fn read(response: &Response) -> Option<OAuthError> {
         Some(Value::Object(fields)) if !fields.contains_key("errcode") => Some(fields),
         _ => None,
     };
-    let refusal = fields.and_then(|fields| Refusal::from_fields(fields.into()));
+    let refusal = fields.and_then(|fields| OAuthErrorResponse::from_fields(fields.into()));
     match refusal {
-        Some(refusal) => Some(OAuthError::Refused(Refusal {
+        Some(refusal) => Some(OAuthError::Refused(OAuthErrorResponse {
             status: Some(response.status_code()),
             retry_after: response.retry_after(),
             ..refusal
@@ -104,7 +104,7 @@ pub(super) fn read(response: &Response) -> Option<OAuthError> {
 }
 
 text_enum! {
-    /// The kind of a [`Refusal`].
+    /// The kind of a [`OAuthErrorResponse`].
     pub enum OAuthErrorCode {
         /// The person or the server denied it.
         AccessDenied = "access_denied",

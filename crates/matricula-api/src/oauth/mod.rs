@@ -11,7 +11,7 @@
 //! let job = RefreshTokenGrant::new("tGz3JOkF0XG5Qx2TlKWIA", "s6BhdRkqt3").job(token_endpoint)?;
 //! assert_eq!(job.url(), token_endpoint);
 //! assert!(job.masked_body().contains("refresh_token=***"));
-//! # Ok::<(), matricula_api::oauth::AddressError>(())
+//! # Ok::<(), matricula_api::oauth::EndpointUrlError>(())
 //! ```
 //!
 //! [OAuth 2.0]: https://spec.matrix.org/v1.19/client-server-api/#oauth-20-api
@@ -27,13 +27,15 @@ mod registration;
 mod scope;
 mod token;
 
-use matricula_job::{Job, Operation, Response};
+use matricula_core::{Job, Operation, Response};
 
 pub use account::{AccountAction, AccountPage};
-pub use address::AddressError;
-pub use authorization::{AuthorizationRequest, CallbackError, Prompt, ResponseMode, read_callback};
+pub use address::EndpointUrlError;
+pub use authorization::{
+    AuthorizationPrompt, AuthorizationRequest, CallbackError, ResponseMode, read_callback,
+};
 pub use device::{DeviceAuthorization, DeviceAuthorizationRequest};
-pub use error::{OAuthError, OAuthErrorCode, Refusal};
+pub use error::{OAuthError, OAuthErrorCode, OAuthErrorResponse};
 pub use pkce::{CodeChallenge, CodeVerifier, PkceError};
 pub use registration::{
     ApplicationType, ClientMetadata, ClientRegistration, GrantType, RegisterClient,
@@ -57,7 +59,7 @@ pub trait OAuthEndpoint {
     ///
     /// # Errors
     /// Where it is no address that secrets may be sent to.
-    fn job(&self, address: &str) -> Result<Job, AddressError>;
+    fn job(&self, address: &str) -> Result<Job, EndpointUrlError>;
 
     /// Reads a success that the server answered.
     ///

@@ -1,6 +1,6 @@
 //! The two halves of the proof that who redeems a code is who asked for it.
 
-use matricula_job::Secret;
+use matricula_core::Secret;
 
 /// What only the client knows until it redeems the code: 43 to 128 characters, [drawn at random].
 ///

@@ -1,8 +1,8 @@
 //! How a client introduces itself to an authorization server.
 
-use matricula_job::{Api, Job, Method, Operation, Response, Retry, Secret};
+use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret};
 
-use super::{AddressError, OAuthEndpoint, OAuthError, address::Address};
+use super::{EndpointUrlError, OAuthEndpoint, OAuthError, address::Address};
 use crate::{
     object::object,
     wire::{self, text_enum},
@@ -33,12 +33,12 @@ impl OAuthEndpoint for RegisterClient {
         "{registration_endpoint}",
     )
     .with_secrets(&[], &["/client_secret", "/registration_access_token"])
-    .with_retry(Retry::Idempotent)
+    .with_retry_safety(RetrySafety::Idempotent)
     .with_since("1.15");
 
     type Response = ClientRegistration;
 
-    fn job(&self, address: &str) -> Result<Job, AddressError> {
+    fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let job = Address::parse(address)?.job(&Self::OPERATION);
         Ok(job.with_body(wire::body(&self.metadata)))
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use matricula_job::{Api, Job, Method, Operation, Response, Retry, Secret};
+use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret};
 
-use super::{AddressError, CodeVerifier, OAuthEndpoint, OAuthError, Scope, address::form_job};
+use super::{CodeVerifier, EndpointUrlError, OAuthEndpoint, OAuthError, Scope, address::form_job};
 use crate::{
     object::object,
     wire::{self, text_enum},
@@ -66,7 +66,7 @@ impl OAuthEndpoint for AuthorizationCodeGrant {
 
     type Response = TokenResponse;
 
-    fn job(&self, address: &str) -> Result<Job, AddressError> {
+    fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("grant_type", Some("authorization_code")),
             ("code", Some(self.code.expose())),
@@ -129,12 +129,12 @@ impl OAuthEndpoint for RefreshTokenGrant {
         "{token_endpoint}",
     )
     .with_secrets(&["/refresh_token", "/client_secret"], TOKENS)
-    .with_retry(Retry::Idempotent)
+    .with_retry_safety(RetrySafety::Idempotent)
     .with_since("1.15");
 
     type Response = TokenResponse;
 
-    fn job(&self, address: &str) -> Result<Job, AddressError> {
+    fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("grant_type", Some("refresh_token")),
             ("refresh_token", Some(self.refresh_token.expose())),
@@ -198,7 +198,7 @@ impl OAuthEndpoint for DeviceCodeGrant {
 
     type Response = TokenResponse;
 
-    fn job(&self, address: &str) -> Result<Job, AddressError> {
+    fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("grant_type", Some(super::GrantType::DeviceCode.as_str())),
             ("device_code", Some(self.device_code.expose())),
@@ -283,12 +283,12 @@ impl OAuthEndpoint for RevokeToken {
         "{revocation_endpoint}",
     )
     .with_secrets(&["/token"], &[])
-    .with_retry(Retry::Idempotent)
+    .with_retry_safety(RetrySafety::Idempotent)
     .with_since("1.15");
 
     type Response = ();
 
-    fn job(&self, address: &str) -> Result<Job, AddressError> {
+    fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let fields = [
             ("token", Some(self.token.expose())),
             (

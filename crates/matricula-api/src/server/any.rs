@@ -1,6 +1,6 @@
 //! Operations whose types are not known when a program is compiled.
 
-use matricula_job::{Job, Operation, Response, ServerUrl};
+use matricula_core::{Job, Operation, Response, ServerUrl};
 
 use super::{Incoming, Parameter, Reply, RequestError, Served, incoming::segments};
 use crate::ApiError;

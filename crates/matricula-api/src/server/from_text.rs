@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_job::{Secret, Timestamp};
+use matricula_core::{Secret, Timestamp};
 
 /// What can be read from a segment of a path, a pair of a query, or a header.
 pub trait FromText: Sized {

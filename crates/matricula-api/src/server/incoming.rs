@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use matricula_job::{Body, Job, Operation};
+use matricula_core::{Body, Job, Operation};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -53,7 +53,7 @@ impl<'a> Incoming<'a> {
         let mut request = Self::new(operation, &url[url.find(start)?..])?;
         let own = |pairs: &[(Cow<'static, str>, String)]| Cow::Owned(pairs.to_vec());
         request.query = own(job.request_query());
-        request.headers = own(job.request_header());
+        request.headers = own(job.request_headers());
         request.body = Cow::Owned(job.request_body().clone());
         Some(request)
     }

@@ -22,7 +22,9 @@ mod response;
 
 use std::time::Duration;
 
-use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
+use matricula_core::{
+    Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
+};
 
 pub use request::{
     AccountData, E2ee, Extensions, Filters, List, Receipts, RoomSubscription, SlidingSync,
@@ -63,7 +65,7 @@ impl Endpoint for SlidingSync {
     )
     .with_auth(OperationAuth::Required)
     // The server gives the same answer again to whoever asks with the same `pos`.
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = SlidingSyncResponse;
 

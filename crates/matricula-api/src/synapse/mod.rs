@@ -19,7 +19,7 @@ mod register;
 mod tokens;
 mod users;
 
-use matricula_job::Operation;
+use matricula_core::Operation;
 
 use crate::Endpoint;
 

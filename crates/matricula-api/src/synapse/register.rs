@@ -1,6 +1,6 @@
 //! Registering with the secret that a server shares with whoever runs it.
 
-use matricula_job::{Api, Job, Method, Operation, Response, Retry, Secret, ServerUrl};
+use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret, ServerUrl};
 
 use crate::{ApiError, Endpoint, client::registration::RegisterResponse, object::object, wire};
 
@@ -24,7 +24,7 @@ object! {
 
 impl Endpoint for GetNonce {
     const OPERATION: Operation = Operation::new(Api::Client, "synapseGetNonce", Method::Get, PATH)
-        .with_retry(Retry::Idempotent);
+        .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = GetNonceResponse;
 

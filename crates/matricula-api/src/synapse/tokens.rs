@@ -1,7 +1,7 @@
 //! The registration tokens that a server's administrators hand out.
 
-use matricula_job::{
-    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl,
+use matricula_core::{
+    Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
 
 use crate::{ApiError, Endpoint, object::object, wire};
@@ -100,7 +100,7 @@ impl Endpoint for ListRegistrationTokens {
     )
     .with_auth(OperationAuth::Required)
     .with_secrets(&[], &["/registration_tokens/*/token"])
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = ListRegistrationTokensResponse;
 
@@ -140,7 +140,7 @@ impl Endpoint for DeleteRegistrationToken {
         ONE,
     )
     .with_auth(OperationAuth::Required)
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = DeleteRegistrationTokenResponse;
 

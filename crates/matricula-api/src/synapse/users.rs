@@ -1,7 +1,7 @@
 //! The users of a server, for its administrators.
 
-use matricula_job::{
-    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl,
+use matricula_core::{
+    Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
 
 use crate::{ApiError, Endpoint, UserId, object::object, wire};
@@ -48,7 +48,7 @@ object! {
 impl Endpoint for GetUser {
     const OPERATION: Operation = Operation::new(Api::Client, "synapseGetUser", Method::Get, PATH)
         .with_auth(OperationAuth::Required)
-        .with_retry(Retry::Idempotent);
+        .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = User;
 
@@ -107,7 +107,7 @@ impl Endpoint for PutUser {
         .with_auth(OperationAuth::Required)
         .with_secrets(&["/password"], &[])
         // A second one is a change, and who was there before the first is not told from who is not.
-        .with_retry(Retry::NotProcessed);
+        .with_retry_safety(RetrySafety::OnlyIfNotProcessed);
 
     type Response = User;
 
@@ -152,7 +152,7 @@ impl Endpoint for DeactivateUser {
         DEACTIVATE,
     )
     .with_auth(OperationAuth::Required)
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = DeactivateUserResponse;
 
@@ -198,7 +198,7 @@ impl Endpoint for FindUserByAddress {
         BY_ADDRESS,
     )
     .with_auth(OperationAuth::Required)
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = FindUserByAddressResponse;
 

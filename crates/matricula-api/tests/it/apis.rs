@@ -1,7 +1,7 @@
 //! The operations of all four APIs as one list.
 
 use matricula_api::{appservice, client, identity, push, server::AnyEndpoint};
-use matricula_job::Api;
+use matricula_core::Api;
 
 /// Each API with its operations.
 pub(crate) const APIS: [(Api, &[AnyEndpoint]); 4] = [

@@ -1,7 +1,7 @@
 //! The contents of events: how they are made, what is kept of what is not known, what is refused.
 
 use matricula_api::{
-    EventId, Raw, TextOr, UserId,
+    EventId, Raw, StringOr, UserId,
     events::{
         AnyAccountData, AnyEphemeral, AnyMessage, AnyState, AnyToDevice, BasicEvent, CallInvite,
         CallVersion, CrossSigningMaster, EventContent, EventKind, ForwardedRoomKey, FullyRead,
@@ -293,8 +293,8 @@ fn push_rules_tell_their_conditions_and_actions_apart() {
         ],
     }]}, "device": {}}));
     let rule = &rules.global.unwrap().overrides.unwrap()[0];
-    assert_eq!(rule.actions[0], TextOr::Text("notify".into()));
-    let TextOr::Object(sound) = &rule.actions[1] else {
+    assert_eq!(rule.actions[0], StringOr::Text("notify".into()));
+    let StringOr::Object(sound) = &rule.actions[1] else {
         panic!("{:?}", rule.actions)
     };
     assert_eq!(

@@ -4,7 +4,7 @@ use matricula_api::{
     fallback::{auth_page, login_page},
     uia::Stage,
 };
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
 
 use crate::server;
 

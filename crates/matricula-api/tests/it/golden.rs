@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use matricula_api::server::{AnyEndpoint, Incoming, Parameter, Place};
-use matricula_job::{Body, Job};
+use matricula_core::{Body, Job};
 use serde_json::Value;
 
 use crate::{
@@ -49,7 +49,7 @@ fn shown(endpoint: &AnyEndpoint, job: &Job) -> String {
     for (name, value) in job.request_query() {
         writeln!(text, "? {name} = {value}").unwrap();
     }
-    for (name, value) in job.request_header() {
+    for (name, value) in job.request_headers() {
         writeln!(text, "{name}: {value}").unwrap();
     }
     writeln!(text, "token: {}", endpoint.operation.auth.as_str()).unwrap();

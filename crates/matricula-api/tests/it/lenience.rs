@@ -32,7 +32,7 @@ use matricula_api::{
     server::{AnyEndpoint, Incoming, Served},
     uia::{Stage, UiaInfo},
 };
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 use serde_json::{Value, json};
 
 use crate::{

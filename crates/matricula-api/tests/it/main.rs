@@ -30,7 +30,7 @@ mod values;
 mod wire_sample;
 
 use matricula_api::{ApiError, Endpoint};
-use matricula_job::{Body, Response, ServerUrl};
+use matricula_core::{Body, Response, ServerUrl};
 use serde_json::Value;
 
 fn server() -> ServerUrl {

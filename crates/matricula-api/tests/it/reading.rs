@@ -12,7 +12,7 @@ use matricula_api::{
     uia::Stage,
 };
 use matricula_api::{Endpoint, client::pushrules::GetPushRulesGlobal};
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 
 use crate::read;
 

@@ -8,7 +8,7 @@ use matricula_api::{
     server::{Incoming, Served},
     uia::{AuthData, Stage},
 };
-use matricula_job::{Body, Method, OperationAuth, Retry};
+use matricula_core::{Body, Method, OperationAuth, RetrySafety};
 
 use crate::{read, server};
 
@@ -33,7 +33,7 @@ fn full() -> Register {
 #[test]
 fn every_parameter_goes_where_the_specification_wants_it() {
     let job = full().job(&server());
-    assert_eq!(job.job_id(), "register");
+    assert_eq!(job.operation_id(), "register");
     assert_eq!(job.request_method(), Method::Post);
     assert_eq!(
         job.url(),
@@ -48,7 +48,7 @@ fn every_parameter_goes_where_the_specification_wants_it() {
     );
     assert_eq!(job.request_body(), &Body::Json(body.into()));
     assert!(job.should_return_json());
-    assert_eq!(job.retry(), Retry::NotProcessed);
+    assert_eq!(job.retry_safety(), RetrySafety::OnlyIfNotProcessed);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use matricula_api::{
     },
     uia::UserIdentifier,
 };
-use matricula_job::{Body, Retry, ReturnType};
+use matricula_core::{Body, ResponseFormat, RetrySafety};
 use serde_json::{Value, json};
 
 use crate::{sent, server};
@@ -109,7 +109,7 @@ fn a_body_may_be_any_object() {
     );
     let path = "/_matrix/client/v3/rooms/%21r%3Ac/send/m.room.message/txn%201".to_owned();
     assert_eq!(sent(&request), (path, String::new(), content.clone()));
-    assert_eq!(request.job(&server()).retry(), Retry::TxnId);
+    assert_eq!(request.job(&server()).retry_safety(), RetrySafety::TxnId);
 
     let request = SetRoomStateWithKey::new("!r:c".parse().unwrap(), "m.room.name", "", raw);
     assert_eq!(sent(&request).2, content);
@@ -133,7 +133,7 @@ fn a_body_may_be_bytes_or_a_file() {
     let job = request.job(&server());
     assert_eq!(job.request_body(), &Body::Bytes(vec![1, 2, 3]));
     assert_eq!(
-        job.request_header(),
+        job.request_headers(),
         [("Content-Type".into(), "application/pdf".to_owned())]
     );
     assert_eq!(
@@ -188,7 +188,7 @@ fn who_logs_in_is_named_in_each_of_the_three_ways() {
 fn a_download_is_kept_as_bytes() {
     use matricula_api::client::authed_content_repo::GetContentAuthed;
     let job = GetContentAuthed::new("a.org".parse().unwrap(), "media").job(&server());
-    assert_eq!(job.return_type(), &ReturnType::Bytes);
+    assert_eq!(job.response_format(), &ResponseFormat::Bytes);
 }
 
 #[test]
@@ -204,10 +204,10 @@ fn transaction_ids_and_overrides_decide_what_may_be_sent_again() {
             .iter()
             .find(|found| found.id == id)
             .unwrap()
-            .retry
+            .retry_safety
     };
     for id in ["sendMessage", "redactEvent", "sendToDevice"] {
-        assert_eq!(retry(id), Retry::TxnId, "{id}");
+        assert_eq!(retry(id), RetrySafety::TxnId, "{id}");
     }
     for id in [
         "refresh",
@@ -217,9 +217,9 @@ fn transaction_ids_and_overrides_decide_what_may_be_sent_again() {
         "setTyping",
         "deleteDevice",
     ] {
-        assert_eq!(retry(id), Retry::Idempotent, "{id}");
+        assert_eq!(retry(id), RetrySafety::Idempotent, "{id}");
     }
     for id in ["register", "login", "createRoom", "claimKeys"] {
-        assert_eq!(retry(id), Retry::NotProcessed, "{id}");
+        assert_eq!(retry(id), RetrySafety::OnlyIfNotProcessed, "{id}");
     }
 }

@@ -8,7 +8,7 @@ use matricula_api::identity::v2_store_invite::StoreInviteV2;
 use matricula_api::push::push_notifier::Notify;
 use matricula_api::server::{Incoming, RequestError, Served};
 use matricula_api::{ApiError, Endpoint, ErrorCode};
-use matricula_job::OperationAuth;
+use matricula_core::OperationAuth;
 use serde_json::{Value, json};
 
 use crate::{read, sent};

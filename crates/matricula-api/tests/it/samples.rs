@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 
 use matricula_api::server::AnyEndpoint;
-use matricula_job::Api;
+use matricula_core::Api;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -32,7 +32,7 @@ use matricula_api::{
     },
     server::{Incoming, Served},
 };
-use matricula_job::mask_json;
+use matricula_core::mask_json;
 use serde_json::{Value, json};
 
 use crate::{read, server};

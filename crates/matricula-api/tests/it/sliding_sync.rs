@@ -11,7 +11,7 @@ use matricula_api::{
         is_expired,
     },
 };
-use matricula_job::{OperationAuth, Retry};
+use matricula_core::{OperationAuth, RetrySafety};
 use serde_json::{Value, json};
 
 use crate::{read, sent};
@@ -30,7 +30,7 @@ fn the_least_request_is_an_empty_object() {
     let (path, query, body) = sent(&SlidingSync::default());
     assert_eq!((path.as_str(), query.as_str(), body), (PATH, "", json!({})));
     assert_eq!(SlidingSync::OPERATION.auth, OperationAuth::Required);
-    assert_eq!(SlidingSync::OPERATION.retry, Retry::Idempotent);
+    assert_eq!(SlidingSync::OPERATION.retry_safety, RetrySafety::Idempotent);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use matricula_api::{
         User, UserChange,
     },
 };
-use matricula_job::{Body, Job, OperationAuth, Response, ServerUrl};
+use matricula_core::{Body, Job, OperationAuth, Response, ServerUrl};
 use serde_json::{Value, json};
 
 const CANARY: &str = "canary";

@@ -6,4 +6,4 @@ mod user;
 
 pub use pending::PendingUser;
 pub use shared_secret::SharedSecretRegistration;
-pub use user::{NewUser, UserCreation};
+pub use user::{CreateUser, NewUser};

@@ -1,6 +1,6 @@
 //! The password of a user of whom it is not known whether the server has made it.
 
-use matricula_job::{Entropy, Patch, Secret, ServerUrl, secret::exposed};
+use matricula_core::{Entropy, Secret, ServerUrl, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{make_password, tables};
@@ -46,7 +46,7 @@ impl PendingUser {
         is_unknown.then(|| self.password.clone())
     }
 
-    pub(super) fn put_into(&self, key: String, patch: &mut Patch) {
+    pub(super) fn put_into(&self, key: String, patch: &mut WriteBatch) {
         // A text and a flag: they always have a JSON form.
         let json = serde_json::to_vec(self).unwrap_or_default();
         patch.put(tables::NEW_USERS, key, json);

@@ -6,15 +6,16 @@ use matricula_api::{
     client::{login::Login, registration::RegisterResponse},
     synapse::{GetNonce, RegisterBySecret},
 };
-use matricula_job::{
-    Cx, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, Timestamp, scheduler::Outcome,
+use matricula_core::{
+    EffectId, Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
+    scheduler::Outcome,
 };
 use serde_json::Value;
 use sha1::Sha1;
 
 use super::PendingUser;
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts,
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, ServerInfo,
     account::{self, tables},
     login,
 };
@@ -27,7 +28,7 @@ const MOST_NONCES: u32 = 2;
 ///
 /// The password is stored in [`tables::NEW_USERS`] before it is sent, and stays there until it is
 /// certain whether there is an account. Where an answer is lost, signing in tells; a later try goes on
-/// [after](Self::after) what was stored. The secret itself never leaves: requests are signed with it.
+/// [after](Self::resume) what was stored. The secret itself never leaves: requests are signed with it.
 ///
 /// [shared secret]: https://element-hq.github.io/synapse/latest/admin_api/register_api.html
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ type Turn = Step<Effect, Event<Account>>;
 
 impl SharedSecretRegistration {
     /// Makes the account `username`, with a password that is made here and kept with it.
-    pub fn new(facts: &ServerFacts, secret: Secret, username: impl Into<String>) -> Self {
+    pub fn new(facts: &ServerInfo, secret: Secret, username: impl Into<String>) -> Self {
         Self {
             server: facts.server.clone(),
             secret,
@@ -90,7 +91,7 @@ impl SharedSecretRegistration {
 
     /// Makes the account an administrator's.
     #[must_use]
-    pub fn administrator(mut self) -> Self {
+    pub fn admin(mut self) -> Self {
         self.is_admin = true;
         self
     }
@@ -111,7 +112,7 @@ impl SharedSecretRegistration {
 
     /// Goes on after an earlier try of which it is not known whether it made the account.
     #[must_use]
-    pub fn after(mut self, pending: PendingUser) -> Self {
+    pub fn resume(mut self, pending: PendingUser) -> Self {
         self.pending = Some(pending);
         self
     }
@@ -121,7 +122,7 @@ impl SharedSecretRegistration {
         PendingUser::key(&self.server, &self.username)
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         if self.pending.is_some() {
             let what = "an earlier try did not come to its end".to_owned();
             return self.settle(what, turn);
@@ -130,7 +131,7 @@ impl SharedSecretRegistration {
             Some(given) => PendingUser::given(given.clone()),
             None => PendingUser::make(cx.entropy),
         };
-        pending.put_into(self.key(), &mut turn.commit);
+        pending.put_into(self.key(), &mut turn.writes);
         self.pending = Some(pending);
         self.get_nonce(turn);
     }
@@ -171,7 +172,7 @@ impl SharedSecretRegistration {
     /// Finds out by signing in what became of a request.
     fn settle(&mut self, what: String, turn: &mut Turn) {
         let how = format!("{what}; trying to sign in");
-        turn.events.push(Event::Notice(Notice::Settling(how)));
+        turn.events.push(Event::Progress(Progress::Settling(how)));
         self.lost = Some(what);
         self.phase = Phase::SigningIn;
         let request = login::request(&self.username, &self.password());
@@ -181,11 +182,13 @@ impl SharedSecretRegistration {
     fn on_outcome(&mut self, now: Timestamp, outcome: Outcome, turn: &mut Turn) {
         let server = self.server.clone();
         match (self.phase, outcome) {
-            (Phase::GettingNonce, Outcome::Done(response)) => self.on_nonce(&response, turn),
-            (Phase::Registering, Outcome::Done(response)) => {
+            (Phase::GettingNonce, Outcome::Responded(response)) => self.on_nonce(&response, turn),
+            (Phase::Registering, Outcome::Responded(response)) => {
                 self.on_registration(now, &response, turn);
             }
-            (Phase::SigningIn, Outcome::Done(response)) => self.on_sign_in(now, &response, turn),
+            (Phase::SigningIn, Outcome::Responded(response)) => {
+                self.on_sign_in(now, &response, turn)
+            }
             (Phase::Registering, Outcome::InDoubt(error)) if self.lost.is_none() => {
                 self.settle(error.to_string(), turn);
             }
@@ -283,7 +286,7 @@ impl SharedSecretRegistration {
                 );
                 if let Some(given) = self.given.clone() {
                     let pending = PendingUser::given(given);
-                    pending.put_into(self.key(), &mut turn.commit);
+                    pending.put_into(self.key(), &mut turn.writes);
                     self.pending = Some(pending);
                 }
                 self.get_nonce(turn);
@@ -325,9 +328,9 @@ impl SharedSecretRegistration {
     /// There is an account, or certainly none: nothing is pending any more.
     fn end(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
         if let Ok(account) = &result {
-            account.put_into(&mut turn.commit);
+            account.write_to(&mut turn.writes);
         }
-        turn.commit.remove(tables::NEW_USERS, self.key());
+        turn.writes.remove(tables::NEW_USERS, self.key());
         self.over(result, turn);
     }
 
@@ -342,7 +345,7 @@ impl Machine for SharedSecretRegistration {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         match input {
             Input::Start if self.phase == Phase::New => self.start(cx, &mut turn),

@@ -5,18 +5,18 @@ use matricula_api::{
     client::login::Login,
     synapse::{FindUserByAddress, GetUser, PutUser, User, UserAddress, UserChange},
 };
-use matricula_job::{
-    Auth, Cx, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, Timestamp,
+use matricula_core::{
+    Auth, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
     scheduler::Outcome,
 };
 use serde_json::Value;
 
 use super::PendingUser;
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, account::tables, login,
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, account::tables, login,
 };
 
-/// What came of a [`UserCreation`].
+/// What came of a [`CreateUser`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum NewUser {
@@ -35,7 +35,7 @@ pub enum NewUser {
 ///
 /// Specification: none; [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html).
 #[derive(Clone, Debug)]
-pub struct UserCreation {
+pub struct CreateUser {
     server: ServerUrl,
     auth: Auth,
     administrator: UserId,
@@ -67,7 +67,7 @@ enum Phase {
 
 type Turn = Step<Effect, Event<NewUser>>;
 
-impl UserCreation {
+impl CreateUser {
     /// Makes this user, with the session of an administrator of its server; with a password that is
     /// made here and kept with the account.
     pub fn new(administrator: &Account, user_id: UserId) -> Self {
@@ -97,7 +97,7 @@ impl UserCreation {
 
     /// Makes the user an administrator.
     #[must_use]
-    pub fn administrator(mut self) -> Self {
+    pub fn admin(mut self) -> Self {
         self.is_admin = true;
         self
     }
@@ -118,7 +118,7 @@ impl UserCreation {
 
     /// Goes on after an earlier try of which it is not known whether it made the user.
     #[must_use]
-    pub fn after(mut self, pending: PendingUser) -> Self {
+    pub fn resume(mut self, pending: PendingUser) -> Self {
         self.pending = Some(pending);
         self.lost = true;
         self
@@ -138,13 +138,13 @@ impl UserCreation {
         self.send(job, turn);
     }
 
-    fn create(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn create(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         let pending = match (&self.given, self.pending.take()) {
             (Some(given), _) => PendingUser::given(given.clone()),
             (None, Some(pending)) => pending,
             (None, None) => PendingUser::make(cx.entropy),
         };
-        pending.put_into(self.key(), &mut turn.commit);
+        pending.put_into(self.key(), &mut turn.writes);
         let mut user = UserChange::default()
             .password(pending.password.clone())
             .admin(self.is_admin);
@@ -167,15 +167,15 @@ impl UserCreation {
             .push(Effect::Send(EffectId(self.last_effect), Box::new(job)));
     }
 
-    fn on_outcome(&mut self, cx: &mut Cx<'_>, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome, turn: &mut Turn) {
         let server = self.server.clone();
         match (self.phase.clone(), outcome) {
-            (Phase::LookingUp, Outcome::Done(response)) => self.on_user(cx, &response, turn),
-            (Phase::LookingUpAddress, Outcome::Done(response)) => {
+            (Phase::LookingUp, Outcome::Responded(response)) => self.on_user(cx, &response, turn),
+            (Phase::LookingUpAddress, Outcome::Responded(response)) => {
                 self.on_address(cx, &response, turn);
             }
-            (Phase::Creating, Outcome::Done(response)) => self.on_created(&response, turn),
-            (Phase::SigningIn(user), Outcome::Done(response)) => {
+            (Phase::Creating, Outcome::Responded(response)) => self.on_created(&response, turn),
+            (Phase::SigningIn(user), Outcome::Responded(response)) => {
                 self.on_sign_in(cx.now, *user, &response, turn);
             }
             (Phase::Creating, Outcome::InDoubt(error)) => self.settle(error.to_string(), turn),
@@ -187,7 +187,7 @@ impl UserCreation {
         }
     }
 
-    fn on_user(&mut self, cx: &mut Cx<'_>, response: &Response, turn: &mut Turn) {
+    fn on_user(&mut self, cx: &mut StepContext<'_>, response: &Response, turn: &mut Turn) {
         match GetUser::read(response) {
             Ok(user) => match (self.lost, &self.pending) {
                 (true, Some(pending)) => {
@@ -218,7 +218,7 @@ impl UserCreation {
         self.send(job, turn);
     }
 
-    fn on_address(&mut self, cx: &mut Cx<'_>, response: &Response, turn: &mut Turn) {
+    fn on_address(&mut self, cx: &mut StepContext<'_>, response: &Response, turn: &mut Turn) {
         match FindUserByAddress::read(response) {
             Ok(found) => {
                 let error = AuthError::AddressRefused {
@@ -263,7 +263,7 @@ impl UserCreation {
             return self.in_doubt(what, turn);
         }
         let how = format!("{what}; looking whether the user is there");
-        turn.events.push(Event::Notice(Notice::Settling(how)));
+        turn.events.push(Event::Progress(Progress::Settling(how)));
         self.lost = true;
         self.look_up(turn);
     }
@@ -314,7 +314,7 @@ impl UserCreation {
         if let Some(pending) = &self.pending {
             account.password = pending.to_be_kept(self.given.as_ref());
         }
-        account.put_into(&mut turn.commit);
+        account.write_to(&mut turn.writes);
         self.end(Ok(NewUser::Made(Box::new(account))), turn);
     }
 
@@ -334,7 +334,7 @@ impl UserCreation {
 
     /// It is certain which users there are: nothing is pending any more.
     fn end(&mut self, result: Result<NewUser, AuthError>, turn: &mut Turn) {
-        turn.commit.remove(tables::NEW_USERS, self.key());
+        turn.writes.remove(tables::NEW_USERS, self.key());
         self.over(result, turn);
     }
 
@@ -344,12 +344,12 @@ impl UserCreation {
     }
 }
 
-impl Machine for UserCreation {
+impl Machine for CreateUser {
     type Input = Input;
     type Effect = Effect;
     type Event = Event<NewUser>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         match input {
             Input::Start if self.phase == Phase::New => self.look_up(&mut turn),
@@ -364,6 +364,6 @@ impl Machine for UserCreation {
     }
 }
 
-impl Conversation for UserCreation {
+impl Conversation for CreateUser {
     type Output = NewUser;
 }

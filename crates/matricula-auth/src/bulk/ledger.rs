@@ -1,7 +1,7 @@
 //! What is kept of a run: its rows, and how far each has come.
 
 use matricula_api::UserId;
-use matricula_job::{Patch, Secret, secret::exposed};
+use matricula_core::{Secret, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::NewRow;
@@ -108,7 +108,7 @@ pub struct Entry {
 
 /// All rows of a run, in the order of the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
+pub struct RunLog {
     pub(super) entries: Vec<Entry>,
 }
 
@@ -134,19 +134,19 @@ pub struct Counts {
 /// What is kept of a run cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("what is kept of row {key} cannot be read ({source}); was it written by a newer version?")]
-pub struct LedgerError {
+pub struct RunLogError {
     key: String,
     source: serde_json::Error,
 }
 
-impl Ledger {
+impl RunLog {
     /// Reads back what runs have committed; what belongs to other tables is left out.
     ///
     /// # Errors
     /// Where it was not written by a run.
     pub fn from_stored(
         stored: impl IntoIterator<Item = (String, String, Vec<u8>)>,
-    ) -> Result<Self, LedgerError> {
+    ) -> Result<Self, RunLogError> {
         let (mut rows, mut stages) = (Vec::new(), Vec::new());
         for (table, key, value) in stored {
             match table.as_str() {
@@ -194,14 +194,14 @@ impl Ledger {
         counts
     }
 
-    pub(super) fn put_rows(&self, patch: &mut Patch) {
+    pub(super) fn put_rows(&self, patch: &mut WriteBatch) {
         for (index, entry) in self.entries.iter().enumerate() {
             patch.put(tables::ROWS, key(index), json(entry));
         }
     }
 
     /// The row has come this far.
-    pub(super) fn set(&mut self, index: usize, stage: Stage, patch: &mut Patch) {
+    pub(super) fn set(&mut self, index: usize, stage: Stage, patch: &mut WriteBatch) {
         if let Some(entry) = self.entries.get_mut(index) {
             patch.put(tables::STAGES, key(index), json(&stage));
             entry.stage = stage;
@@ -219,8 +219,8 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, LedgerError> {
-    serde_json::from_slice(value).map_err(|source| LedgerError {
+fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, RunLogError> {
+    serde_json::from_slice(value).map_err(|source| RunLogError {
         key: key.to_owned(),
         source,
     })

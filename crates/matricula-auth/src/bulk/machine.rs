@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use matricula_api::{Endpoint, client::logout::Logout};
-use matricula_job::{Cx, EffectId, Machine, Secret, Step, scheduler::Outcome};
+use matricula_core::{EffectId, Machine, Secret, Step, StepContext, scheduler::Outcome};
 
 use super::{
-    Access, Entry, Ledger, NewRow, Stage,
-    maker::{self, End, Maker},
+    AdminCredentials, Entry, NewRow, RunLog, Stage,
+    maker::{self, RowOutcome, RowRegistration},
 };
 use crate::{AuthError, Effect, Input, account::make_password};
 
@@ -37,7 +37,7 @@ pub enum BulkEvent {
 /// A machine that brings the rows of a list further.
 pub trait BulkMachine: Machine<Input = BulkInput, Effect = Effect, Event = BulkEvent> {
     /// How far the rows have come.
-    fn ledger(&self) -> &Ledger;
+    fn ledger(&self) -> &RunLog;
 }
 
 pub(super) type Turn = Step<Effect, BulkEvent>;
@@ -54,8 +54,8 @@ pub(super) type Turn = Step<Effect, BulkEvent>;
 /// - Sessions that come with accounts are given back.
 #[derive(Debug)]
 pub struct BulkRegistration {
-    access: Access,
-    ledger: Ledger,
+    access: AdminCredentials,
+    ledger: RunLog,
     at_once: usize,
     /// The least length of passwords that are made.
     least: u64,
@@ -72,21 +72,25 @@ pub struct BulkRegistration {
 
 #[derive(Debug)]
 enum Running {
-    Making(Box<Maker>),
+    Making(Box<RowRegistration>),
     /// The account is made, and its session is given back.
     SigningOut,
 }
 
 impl BulkRegistration {
     /// A new run, making so many accounts at once, one at least. The rows should have no
-    /// [faults](super::faults).
-    pub fn new(access: Access, rows: impl IntoIterator<Item = NewRow>, at_once: usize) -> Self {
+    /// [faults](super::row_errors).
+    pub fn new(
+        access: AdminCredentials,
+        rows: impl IntoIterator<Item = NewRow>,
+        at_once: usize,
+    ) -> Self {
         let entry = |row: NewRow| Entry {
             password: row.password.clone(),
             row,
             stage: Stage::Waiting,
         };
-        let ledger = Ledger {
+        let ledger = RunLog {
             entries: rows.into_iter().map(entry).collect(),
         };
         let mut run = Self::from_ledger(access, ledger, at_once);
@@ -95,7 +99,7 @@ impl BulkRegistration {
     }
 
     /// Goes on with a run that was read back.
-    pub fn from_ledger(access: Access, ledger: Ledger, at_once: usize) -> Self {
+    pub fn from_ledger(access: AdminCredentials, ledger: RunLog, at_once: usize) -> Self {
         Self {
             access,
             ledger,
@@ -119,7 +123,7 @@ impl BulkRegistration {
         self
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         if self.is_new {
             self.is_new = false;
             if self.access.route().has_passwords() {
@@ -129,13 +133,13 @@ impl BulkRegistration {
                     entry.password.get_or_insert_with(make);
                 }
             }
-            self.ledger.put_rows(&mut turn.commit);
+            self.ledger.put_rows(&mut turn.writes);
         }
         self.go_on(cx, turn);
     }
 
     /// Begins rows until as many are being made as may, and ends where none is left.
-    fn go_on(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn go_on(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         while !self.is_stopping && self.running.len() < self.at_once {
             let mut rest = self.ledger.entries.iter().skip(self.next);
             let Some(ahead) = rest.position(|entry| !entry.stage.is_end()) else {
@@ -152,8 +156,8 @@ impl BulkRegistration {
         }
     }
 
-    fn begin(&mut self, index: usize, cx: &mut Cx<'_>, turn: &mut Turn) {
-        match Maker::new(&self.access, &self.ledger.entries[index]) {
+    fn begin(&mut self, index: usize, cx: &mut StepContext<'_>, turn: &mut Turn) {
+        match RowRegistration::new(&self.access, &self.ledger.entries[index]) {
             Ok(mut maker) => {
                 let made = maker.step(cx, Input::Start);
                 self.running.insert(index, Running::Making(Box::new(maker)));
@@ -163,7 +167,13 @@ impl BulkRegistration {
         }
     }
 
-    fn on_outcome(&mut self, cx: &mut Cx<'_>, id: EffectId, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        id: EffectId,
+        outcome: Outcome,
+        turn: &mut Turn,
+    ) {
         let Some((index, inner)) = self.sent.remove(&id) else {
             return;
         };
@@ -185,7 +195,7 @@ impl BulkRegistration {
         let goes_on = !self.is_stopping || made.end.is_some();
         if let Some(conversation) = made.begun.filter(|_| goes_on) {
             let stage = Stage::Begun { conversation };
-            self.ledger.set(index, stage, &mut turn.commit);
+            self.ledger.set(index, stage, &mut turn.writes);
         }
         if let Some(end) = made.end {
             self.running.remove(&index);
@@ -209,18 +219,18 @@ impl BulkRegistration {
         id
     }
 
-    fn end(&mut self, index: usize, end: End, is_certain: bool, turn: &mut Turn) {
+    fn end(&mut self, index: usize, end: RowOutcome, is_certain: bool, turn: &mut Turn) {
         let before = self.ledger.entries[index].stage.clone();
         let stage = match end {
-            End::Made { user_id, token } => {
+            RowOutcome::Made { user_id, token } => {
                 if let Some(token) = token.filter(|_| !self.is_stopping) {
                     self.sign_out(index, token, turn);
                 }
                 Stage::Done { user_id }
             }
-            End::Exists => Stage::Exists,
-            End::Refused(why) => Stage::Failed { why },
-            End::InDoubt(why) => Stage::InDoubt {
+            RowOutcome::Exists => Stage::Exists,
+            RowOutcome::Refused(why) => Stage::Failed { why },
+            RowOutcome::InDoubt(why) => Stage::InDoubt {
                 why,
                 conversation: match before {
                     Stage::Begun { conversation } | Stage::InDoubt { conversation, .. } => {
@@ -229,16 +239,16 @@ impl BulkRegistration {
                     _ => None,
                 },
             },
-            End::OfTheRun(error) => {
+            RowOutcome::OfTheRun(error) => {
                 self.is_stopping = true;
                 self.failure.get_or_insert(Box::new(error));
                 if is_certain && before != Stage::Waiting {
-                    self.ledger.set(index, Stage::Waiting, &mut turn.commit);
+                    self.ledger.set(index, Stage::Waiting, &mut turn.writes);
                 }
                 return;
             }
         };
-        self.ledger.set(index, stage, &mut turn.commit);
+        self.ledger.set(index, stage, &mut turn.writes);
         turn.events.push(BulkEvent::Row(index));
     }
 
@@ -257,7 +267,7 @@ impl Machine for BulkRegistration {
     type Effect = Effect;
     type Event = BulkEvent;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: BulkInput) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: BulkInput) -> Turn {
         let mut turn = Step::default();
         match input {
             _ if self.is_over => {}
@@ -273,7 +283,7 @@ impl Machine for BulkRegistration {
 }
 
 impl BulkMachine for BulkRegistration {
-    fn ledger(&self) -> &Ledger {
+    fn ledger(&self) -> &RunLog {
         &self.ledger
     }
 }

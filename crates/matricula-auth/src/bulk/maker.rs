@@ -1,32 +1,32 @@
 //! The conversation that makes the account of one row, by the route of the run.
 
 use matricula_api::UserId;
-use matricula_job::{Cx, EffectId, Job, Machine, Patch, Secret, ServerUrl, Step};
+use matricula_core::{EffectId, Job, Machine, Secret, ServerUrl, Step, StepContext, WriteBatch};
 
 use super::{Entry, Route, Stage};
 use crate::{
-    Account, AppserviceRegistration, AuthError, Effect, Event, Input, Login, NewUser, Notice,
-    PendingUser, Registration, Reply, ServerFacts, SharedSecretRegistration, UserCreation, Wishes,
-    account::tables,
+    Account, Answer, AppserviceRegistration, AuthError, CreateUser, Effect, Event, Input, Login,
+    NewUser, PendingUser, Progress, Registration, RegistrationOptions, ServerInfo,
+    SharedSecretRegistration, account::tables,
 };
 
 /// What opens the server for a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Access {
+pub enum AdminCredentials {
     /// The session of an administrator.
     Admin(Box<Account>),
     /// The secret that the server shares with whoever runs it.
     SharedSecret {
         /// Where.
-        facts: Box<ServerFacts>,
+        facts: Box<ServerInfo>,
         /// It.
         secret: Secret,
     },
     /// A registration token.
     Token {
         /// Where.
-        facts: Box<ServerFacts>,
+        facts: Box<ServerInfo>,
         /// It.
         token: Secret,
         /// Whether the server's terms are accepted in the name of the new users.
@@ -35,13 +35,13 @@ pub enum Access {
     /// The token of an application service.
     Appservice {
         /// Where.
-        facts: Box<ServerFacts>,
+        facts: Box<ServerInfo>,
         /// It.
         token: Secret,
     },
 }
 
-impl Access {
+impl AdminCredentials {
     /// Which way it is.
     pub fn route(&self) -> Route {
         match self {
@@ -65,7 +65,7 @@ impl Access {
 
 /// How the conversation of a row ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum RowOutcome {
     Made {
         user_id: UserId,
         /// Of the session that came with the account and that nobody wants.
@@ -86,21 +86,21 @@ pub(super) struct Turn {
     pub(super) begun: Option<Option<Secret>>,
     /// Whether it is certain again whether there is an account.
     pub(super) is_certain: bool,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<RowOutcome>,
 }
 
 /// Makes the account of one row.
 #[derive(Debug)]
-pub(super) struct Maker {
-    conversation: Talk,
+pub(super) struct RowRegistration {
+    conversation: RowFlow,
     server: ServerUrl,
     /// Whether an answer was lost, here or in an earlier run.
     is_lost: bool,
 }
 
 #[derive(Debug)]
-enum Talk {
-    Admin(Box<UserCreation>),
+enum RowFlow {
+    Admin(Box<CreateUser>),
     SharedSecret(Box<SharedSecretRegistration>),
     Token(Box<Registration>),
     /// Whose the account is, if there is one; then the registration that follows where it is not the
@@ -109,10 +109,10 @@ enum Talk {
     Appservice(Box<AppserviceRegistration>),
 }
 
-impl Maker {
+impl RowRegistration {
     /// For a row as it stands. Fails where the name and the server make no user id, or where what is kept
     /// of its conversation cannot be read.
-    pub(super) fn new(access: &Access, entry: &Entry) -> Result<Self, End> {
+    pub(super) fn new(access: &AdminCredentials, entry: &Entry) -> Result<Self, RowOutcome> {
         let before = match &entry.stage {
             Stage::Begun { conversation } | Stage::InDoubt { conversation, .. } => {
                 Some(conversation.as_ref())
@@ -123,38 +123,38 @@ impl Maker {
         let pending = before.map(|_| PendingUser::given(password.clone()));
         let name = entry.row.localpart();
         let conversation = match access {
-            Access::Admin(account) => {
-                Talk::Admin(Box::new(creation(account, entry, password, pending)?))
+            AdminCredentials::Admin(account) => {
+                RowFlow::Admin(Box::new(creation(account, entry, password, pending)?))
             }
-            Access::SharedSecret { facts, secret } => {
+            AdminCredentials::SharedSecret { facts, secret } => {
                 let mut made = SharedSecretRegistration::new(facts, secret.clone(), name)
                     .with_password(password);
                 if entry.row.is_admin {
-                    made = made.administrator();
+                    made = made.admin();
                 }
                 if let Some(shown) = &entry.row.display_name {
                     made = made.with_display_name(shown.clone());
                 }
                 if let Some(pending) = pending {
-                    made = made.after(pending);
+                    made = made.resume(pending);
                 }
-                Talk::SharedSecret(Box::new(made))
+                RowFlow::SharedSecret(Box::new(made))
             }
-            Access::Token {
+            AdminCredentials::Token {
                 facts,
                 token,
                 accept_terms,
             } => {
-                let wishes = Wishes {
+                let wishes = RegistrationOptions {
                     token: Some(token.clone()),
                     accept_terms: *accept_terms,
-                    ..Wishes::default()
+                    ..RegistrationOptions::default()
                 };
                 by_token(facts, entry, name, password, wishes)?
             }
-            Access::Appservice { facts, token } => {
+            AdminCredentials::Appservice { facts, token } => {
                 let made = AppserviceRegistration::new(facts, token.clone(), name);
-                Talk::Appservice(Box::new(made.without_session()))
+                RowFlow::Appservice(Box::new(made.without_session()))
             }
         };
         Ok(Self {
@@ -164,31 +164,37 @@ impl Maker {
         })
     }
 
-    pub(super) fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    pub(super) fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Turn::default();
-        if let (Talk::Appservice(_), Input::Start) = (&self.conversation, &input) {
+        if let (RowFlow::Appservice(_), Input::Start) = (&self.conversation, &input) {
             // It keeps nothing, and its first request makes the user.
             turn.begun = Some(None);
         }
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let (commit, effects) = match &mut self.conversation {
-                Talk::Admin(one) => take(
+                RowFlow::Admin(one) => take(
                     one.step(cx, input),
                     &mut self.is_lost,
                     &mut turn,
                     |made| match made {
-                        NewUser::Made(account) => End::made(*account),
-                        NewUser::Exists(_) => End::Exists,
+                        NewUser::Made(account) => RowOutcome::made(*account),
+                        NewUser::Exists(_) => RowOutcome::Exists,
                     },
                 ),
-                Talk::SharedSecret(one) => {
-                    take(one.step(cx, input), &mut self.is_lost, &mut turn, End::made)
-                }
-                Talk::Token(one) => {
-                    take(one.step(cx, input), &mut self.is_lost, &mut turn, End::made)
-                }
-                Talk::SigningIn(one, next) => {
+                RowFlow::SharedSecret(one) => take(
+                    one.step(cx, input),
+                    &mut self.is_lost,
+                    &mut turn,
+                    RowOutcome::made,
+                ),
+                RowFlow::Token(one) => take(
+                    one.step(cx, input),
+                    &mut self.is_lost,
+                    &mut turn,
+                    RowOutcome::made,
+                ),
+                RowFlow::SigningIn(one, next) => {
                     let mut step = one.step(cx, input);
                     let is_not_ours = |event: &Event<Account>| {
                         matches!(event, Event::Finished(Err(AuthError::WrongPassword { .. })))
@@ -196,7 +202,7 @@ impl Maker {
                     if step.events.iter().any(is_not_ours)
                         && let Some(registration) = next.take()
                     {
-                        self.conversation = Talk::Token(registration);
+                        self.conversation = RowFlow::Token(registration);
                         self.is_lost = false;
                         inputs.push(Input::Start);
                         continue;
@@ -208,26 +214,29 @@ impl Maker {
                             *error = AuthError::InDoubt { server, what };
                         }
                     }
-                    take(step, &mut self.is_lost, &mut turn, End::made)
+                    take(step, &mut self.is_lost, &mut turn, RowOutcome::made)
                 }
-                Talk::Appservice(one) => {
-                    take(one.step(cx, input), &mut self.is_lost, &mut turn, End::made)
-                }
+                RowFlow::Appservice(one) => take(
+                    one.step(cx, input),
+                    &mut self.is_lost,
+                    &mut turn,
+                    RowOutcome::made,
+                ),
             };
             note(&commit, &mut turn);
             for effect in effects {
                 match effect {
                     Effect::Send(id, job) => turn.sends.push((id, job)),
-                    Effect::Ask(id, _) => inputs.push(Input::Reply(id, Reply::Nobody)),
+                    Effect::Ask(id, _) => inputs.push(Input::Answer(id, Answer::Unavailable)),
                     // Only people are waited for, and there are none.
                     Effect::Wait(id, _) => inputs.push(Input::Waited(id)),
                 }
             }
         }
-        if matches!(self.conversation, Talk::Appservice(_)) && self.is_lost {
+        if matches!(self.conversation, RowFlow::Appservice(_)) && self.is_lost {
             // It has no password to tell its user by.
             turn.end = turn.end.map(|end| match end {
-                End::Made { .. } | End::Exists => End::InDoubt(
+                RowOutcome::Made { .. } | RowOutcome::Exists => RowOutcome::InDoubt(
                     "an answer was lost, and the user is there: made by this run, or before it"
                         .to_owned(),
                 ),
@@ -235,11 +244,13 @@ impl Maker {
             });
         }
         turn.is_certain = match &turn.end {
-            Some(End::Made { .. } | End::Exists | End::Refused(_)) => true,
+            Some(RowOutcome::Made { .. } | RowOutcome::Exists | RowOutcome::Refused(_)) => true,
             // A server that failed in the middle may have made half of it.
-            Some(End::OfTheRun(AuthError::Refused { error, .. })) if error.status >= 500 => false,
-            Some(End::OfTheRun(_)) => !self.is_lost,
-            Some(End::InDoubt(_)) | None => false,
+            Some(RowOutcome::OfTheRun(AuthError::Refused { error, .. })) if error.status >= 500 => {
+                false
+            }
+            Some(RowOutcome::OfTheRun(_)) => !self.is_lost,
+            Some(RowOutcome::InDoubt(_)) | None => false,
         };
         turn
     }
@@ -248,22 +259,22 @@ impl Maker {
 /// A registration by token: a new one, the one that was kept, or, where that one could not find out whether
 /// it had made the account, a look at whose it is.
 fn by_token(
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     entry: &Entry,
     name: String,
     password: Secret,
-    wishes: Wishes,
-) -> Result<Talk, End> {
+    wishes: RegistrationOptions,
+) -> Result<RowFlow, RowOutcome> {
     if let Stage::Begun {
         conversation: Some(stored),
     } = &entry.stage
     {
         let stored = Registration::from_stored(stored.expose().as_bytes())
-            .map_err(|error| End::InDoubt(format!("what is kept of it: {error}")))?;
+            .map_err(|error| RowOutcome::InDoubt(format!("what is kept of it: {error}")))?;
         // The token of the earlier run may have been the wrong one.
-        return Ok(Talk::Token(Box::new(stored.with_answers(wishes))));
+        return Ok(RowFlow::Token(Box::new(stored.with_answers(wishes))));
     }
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         username: Some(name.clone()),
         password: Some(password.clone()),
         ..wishes
@@ -272,9 +283,9 @@ fn by_token(
     Ok(match entry.stage {
         Stage::InDoubt { .. } => {
             let login = Login::new(facts, name, password);
-            Talk::SigningIn(Box::new(login), Some(registration))
+            RowFlow::SigningIn(Box::new(login), Some(registration))
         }
-        _ => Talk::Token(registration),
+        _ => RowFlow::Token(registration),
     })
 }
 
@@ -283,16 +294,20 @@ fn creation(
     entry: &Entry,
     password: Secret,
     pending: Option<PendingUser>,
-) -> Result<UserCreation, End> {
+) -> Result<CreateUser, RowOutcome> {
     let server = administrator.user_id.server_name();
     let user_id = format!("@{}:{server}", entry.row.localpart());
     let user_id: UserId = match user_id.parse() {
         Ok(user_id) => user_id,
-        Err(error) => return Err(End::Refused(format!("{user_id:?} is no user id: {error}"))),
+        Err(error) => {
+            return Err(RowOutcome::Refused(format!(
+                "{user_id:?} is no user id: {error}"
+            )));
+        }
     };
-    let mut creation = UserCreation::new(administrator, user_id).with_password(password);
+    let mut creation = CreateUser::new(administrator, user_id).with_password(password);
     if entry.row.is_admin {
-        creation = creation.administrator();
+        creation = creation.admin();
     }
     if let Some(shown) = &entry.row.display_name {
         creation = creation.with_display_name(shown.clone());
@@ -301,7 +316,7 @@ fn creation(
         creation = creation.with_email(email.clone());
     }
     Ok(match pending {
-        Some(pending) => creation.after(pending),
+        Some(pending) => creation.resume(pending),
         None => creation,
     })
 }
@@ -310,23 +325,23 @@ fn take<T>(
     step: Step<Effect, Event<T>>,
     is_lost: &mut bool,
     turn: &mut Turn,
-    end: impl Fn(T) -> End,
-) -> (Patch, Vec<Effect>) {
+    end: impl Fn(T) -> RowOutcome,
+) -> (WriteBatch, Vec<Effect>) {
     for event in step.events {
         match event {
-            Event::Notice(Notice::Settling(_)) => *is_lost = true,
-            Event::Notice(_) => {}
+            Event::Progress(Progress::Settling(_)) => *is_lost = true,
+            Event::Progress(_) => {}
             Event::Finished(Ok(made)) => turn.end = Some(end(made)),
-            Event::Finished(Err(error)) => turn.end = Some(End::of(error)),
+            Event::Finished(Err(error)) => turn.end = Some(RowOutcome::of(error)),
         }
     }
-    (step.commit, step.effects)
+    (step.writes, step.effects)
 }
 
 /// Reads from what a conversation wants kept how far it has come. Accounts are not kept: their sessions
 /// are given back.
-fn note(commit: &Patch, turn: &mut Turn) {
-    for change in commit.changes() {
+fn note(commit: &WriteBatch, turn: &mut Turn) {
+    for change in commit.writes() {
         let conversation = match (&*change.table, &change.value) {
             (tables::NEW_USERS, Some(_)) => None,
             (tables::REGISTRATIONS, Some(value)) => {
@@ -338,7 +353,7 @@ fn note(commit: &Patch, turn: &mut Turn) {
     }
 }
 
-impl End {
+impl RowOutcome {
     fn made(account: Account) -> Self {
         Self::Made {
             user_id: account.user_id,

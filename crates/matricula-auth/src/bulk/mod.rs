@@ -2,7 +2,7 @@
 //!
 //! [`BulkRegistration`] runs one conversation a row, some at once. What must not be lost is in its
 //! commits: the [rows](tables::ROWS) with their passwords before the first request, and of each row the
-//! [stage](tables::STAGES) before the request that it is about. Read back into a [`Ledger`], a run goes on
+//! [stage](tables::STAGES) before the request that it is about. Read back into a [`RunLog`], a run goes on
 //! where it was. [`BulkDeactivation`] takes back what a run has made.
 
 mod ledger;
@@ -12,9 +12,9 @@ mod pace;
 mod row;
 mod undo;
 
-pub use ledger::{Counts, Entry, Ledger, LedgerError, Stage, tables};
+pub use ledger::{Counts, Entry, RunLog, RunLogError, Stage, tables};
 pub use machine::{BulkEvent, BulkInput, BulkMachine, BulkRegistration};
-pub use maker::Access;
+pub use maker::AdminCredentials;
 pub use pace::{Estimate, estimate};
-pub use row::{Fault, NewRow, Route, faults};
+pub use row::{NewRow, Route, RowError, row_errors};
 pub use undo::BulkDeactivation;

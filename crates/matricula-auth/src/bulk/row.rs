@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use matricula_job::{Secret, secret::exposed};
+use matricula_core::{Secret, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use crate::PasswordPolicy;
@@ -107,14 +107,14 @@ impl NewRow {
 
 /// What is wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
+pub struct RowError {
     /// Where it stands.
     pub line: u64,
     /// What is wrong, and what to do about it.
     pub what: String,
 }
 
-impl Fault {
+impl RowError {
     /// A fault of this line.
     pub fn new(line: u64, what: impl Into<String>) -> Self {
         Self {
@@ -127,12 +127,12 @@ impl Fault {
 /// Everything that can be seen to be wrong with the rows without asking a server, in their order: names
 /// that are none, names that stand there twice, passwords that the server's policy refuses, and columns
 /// that the route can do nothing with.
-pub fn faults(rows: &[NewRow], route: Route, policy: Option<&PasswordPolicy>) -> Vec<Fault> {
+pub fn row_errors(rows: &[NewRow], route: Route, policy: Option<&PasswordPolicy>) -> Vec<RowError> {
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let mut addresses: BTreeMap<String, u64> = BTreeMap::new();
     let mut faults = Vec::new();
     for row in rows {
-        let mut add = |what: String| faults.push(Fault::new(row.line, what));
+        let mut add = |what: String| faults.push(RowError::new(row.line, what));
         if let Some(what) = name_fault(&row.username) {
             add(what);
         }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use matricula_api::{ApiError, Endpoint, ErrorCode, synapse::DeactivateUser};
-use matricula_job::{Auth, Cx, EffectId, Machine, Response, Step, scheduler::Outcome};
+use matricula_core::{Auth, EffectId, Machine, Response, Step, StepContext, scheduler::Outcome};
 
-use super::{BulkEvent, BulkInput, BulkMachine, Ledger, Stage, machine::Turn};
+use super::{BulkEvent, BulkInput, BulkMachine, RunLog, Stage, machine::Turn};
 use crate::{Account, AuthError, Effect};
 
 /// Shuts the accounts that a run has made, and no others, with the session of an administrator.
@@ -15,7 +15,7 @@ use crate::{Account, AuthError, Effect};
 #[derive(Debug)]
 pub struct BulkDeactivation {
     administrator: Box<Account>,
-    ledger: Ledger,
+    ledger: RunLog,
     at_once: usize,
     left: VecDeque<usize>,
     sent: BTreeMap<EffectId, usize>,
@@ -27,7 +27,7 @@ pub struct BulkDeactivation {
 
 impl BulkDeactivation {
     /// Shuts so many at once, one at least.
-    pub fn new(administrator: &Account, ledger: Ledger, at_once: usize) -> Self {
+    pub fn new(administrator: &Account, ledger: RunLog, at_once: usize) -> Self {
         let is_made = |index: &usize| matches!(ledger.entries[*index].stage, Stage::Done { .. });
         let left = (0..ledger.entries.len()).filter(is_made).collect();
         Self {
@@ -75,7 +75,7 @@ impl BulkDeactivation {
         };
         let server = self.administrator.server.clone();
         let result = match outcome {
-            Outcome::Done(response) => self.read(&response),
+            Outcome::Responded(response) => self.read(&response),
             Outcome::Failed(error) | Outcome::InDoubt(error) => {
                 Err(AuthError::Unreachable { server, error })
             }
@@ -85,7 +85,7 @@ impl BulkDeactivation {
             Ok(()) => {
                 if let Stage::Done { user_id } = self.ledger.entries[index].stage.clone() {
                     let stage = Stage::Undone { user_id };
-                    self.ledger.set(index, stage, &mut turn.commit);
+                    self.ledger.set(index, stage, &mut turn.writes);
                     turn.events.push(BulkEvent::Row(index));
                 }
             }
@@ -120,7 +120,7 @@ impl Machine for BulkDeactivation {
     type Effect = Effect;
     type Event = BulkEvent;
 
-    fn step(&mut self, _: &mut Cx<'_>, input: BulkInput) -> Turn {
+    fn step(&mut self, _: &mut StepContext<'_>, input: BulkInput) -> Turn {
         let mut turn = Step::default();
         match input {
             _ if self.is_over => return turn,
@@ -134,7 +134,7 @@ impl Machine for BulkDeactivation {
 }
 
 impl BulkMachine for BulkDeactivation {
-    fn ledger(&self) -> &Ledger {
+    fn ledger(&self) -> &RunLog {
         &self.ledger
     }
 }

@@ -2,9 +2,10 @@
 
 use matricula_api::{
     ErrorCode, client::capabilities::Capabilities,
-    client::oauth_server_metadata::GetAuthMetadataResponse, oauth::Prompt, uia::UiaInfo,
+    client::oauth_server_metadata::GetAuthMetadataResponse, oauth::AuthorizationPrompt,
+    uia::UiaInfo,
 };
-use matricula_job::{Method, ServerUrl};
+use matricula_core::{Method, ServerUrl};
 use serde::{Deserialize, Serialize};
 
 use super::{PasswordPolicy, WellKnown};
@@ -13,7 +14,7 @@ use crate::address::is_web_page;
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct ServerFacts {
+pub struct ServerInfo {
     /// Where its API is.
     pub server: ServerUrl,
     /// How that was found out.
@@ -48,7 +49,7 @@ pub struct ServerFacts {
     pub capabilities: Option<Capabilities>,
     /// Every request that was made to find this out, in order.
     #[serde(default)]
-    pub tried: Vec<Attempt>,
+    pub tried: Vec<Probe>,
 }
 
 /// One way to sign in.
@@ -115,7 +116,7 @@ impl OAuthOffer {
     pub fn can_sign_up(&self) -> bool {
         self.prompts
             .iter()
-            .any(|prompt| prompt == Prompt::Create.as_str())
+            .any(|prompt| prompt == AuthorizationPrompt::Create.as_str())
     }
 }
 
@@ -141,7 +142,7 @@ pub enum RegistrationOffer {
 /// One request that was made to find something out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Attempt {
+pub struct Probe {
     /// The operation, such as `getVersions`.
     pub operation: String,
     /// Its HTTP method.
@@ -156,7 +157,7 @@ pub struct Attempt {
     pub error: Option<String>,
 }
 
-impl Attempt {
+impl Probe {
     pub(super) fn new(operation: &str, method: Method, url: &str) -> Self {
         Self {
             operation: operation.to_owned(),
@@ -169,7 +170,7 @@ impl Attempt {
     }
 }
 
-impl ServerFacts {
+impl ServerInfo {
     /// The facts of a server of which only the address is known.
     pub fn of(server: ServerUrl) -> Self {
         Self {

@@ -13,20 +13,20 @@ use matricula_api::{
         wellknown::GetWellknown,
     },
 };
-use matricula_job::{
-    Auth, CredentialRef, Cx, EffectId, Job, Machine, Response, Step, TransportError, TransportKind,
-    scheduler::Outcome,
+use matricula_core::{
+    Auth, CredentialRef, EffectId, Job, Machine, Response, Step, StepContext, TransportError,
+    TransportErrorKind, scheduler::Outcome,
 };
 use serde_json::Value;
 
-pub use facts::{Attempt, IdentityProvider, LoginFlow, OAuthOffer, RegistrationOffer, ServerFacts};
+pub use facts::{IdentityProvider, LoginFlow, OAuthOffer, Probe, RegistrationOffer, ServerInfo};
 pub use password_policy::PasswordPolicy;
-pub use ways::{Warning, Way};
+pub use ways::{RegistrationMethod, Warning};
 pub use well_known::WellKnown;
 use well_known::{Document, Verdict};
 
 use crate::{
-    AuthError, Conversation, Effect, Event, Input, Notice, Question, Reply, ServerAddress,
+    Answer, AuthError, Conversation, Effect, Event, Input, Progress, Prompt, ServerAddress,
     address::is_web_page,
 };
 
@@ -37,13 +37,13 @@ const MOST_TRIES: u32 = 5;
 /// told to, for what it wants of strangers, of passwords, and lets an account do.
 ///
 /// Where the well-known document is missing, the name itself is taken as the address. Where it is no
-/// good, or the name itself is no homeserver, the person is [asked](Question::HomeserverUrl).
+/// good, or the name itself is no homeserver, the person is [asked](Prompt::HomeserverUrl).
 ///
 /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#server-discovery>.
 #[derive(Clone, Debug)]
 pub struct Discovery {
     address: ServerAddress,
-    facts: ServerFacts,
+    facts: ServerInfo,
     probe_registration: bool,
     ask_password_policy: bool,
     session: Option<CredentialRef>,
@@ -59,7 +59,7 @@ pub struct Discovery {
 struct Waiting {
     id: EffectId,
     request: Request,
-    /// Which of [`ServerFacts::tried`] it is.
+    /// Which of [`ServerInfo::tried`] it is.
     attempt: usize,
 }
 
@@ -74,12 +74,12 @@ enum Request {
     Capabilities,
 }
 
-type Turn = Step<Effect, Event<ServerFacts>>;
+type Turn = Step<Effect, Event<ServerInfo>>;
 
 impl Discovery {
     /// Asks the server that a person named.
     pub fn new(address: ServerAddress) -> Self {
-        let facts = ServerFacts::of(address.url().clone());
+        let facts = ServerInfo::of(address.url().clone());
         Self {
             address,
             facts,
@@ -115,7 +115,7 @@ impl Discovery {
     }
 
     /// What has been found out so far: where it fails, this tells what was tried.
-    pub fn facts(&self) -> &ServerFacts {
+    pub fn server_info(&self) -> &ServerInfo {
         &self.facts
     }
 
@@ -138,7 +138,7 @@ impl Discovery {
     fn send(&mut self, request: Request, turn: &mut Turn) {
         let job = self.job(request);
         let id = self.next_effect();
-        let attempt = Attempt::new(job.job_id(), job.request_method(), job.url());
+        let attempt = Probe::new(job.operation_id(), job.request_method(), job.url());
         self.waiting_for.push(Waiting {
             id,
             request,
@@ -179,7 +179,7 @@ impl Discovery {
         } = self.waiting_for.swap_remove(at);
         self.note(attempt, &outcome);
         let response = match outcome {
-            Outcome::Done(response) => response,
+            Outcome::Responded(response) => response,
             Outcome::Failed(error) | Outcome::InDoubt(error) => {
                 return self.on_no_answer(request, error, turn);
             }
@@ -216,7 +216,7 @@ impl Discovery {
     fn note(&mut self, attempt: usize, outcome: &Outcome) {
         let attempt = &mut self.facts.tried[attempt];
         match outcome {
-            Outcome::Done(response) => {
+            Outcome::Responded(response) => {
                 attempt.status = Some(response.status_code());
                 if response.status_code() >= 400 {
                     let code = response.error_code();
@@ -264,12 +264,12 @@ impl Discovery {
     fn no_answer(&self, error: TransportError) -> AuthError {
         let server = self.facts.server.clone();
         match error.kind {
-            TransportKind::TooLarge | TransportKind::Redirect | TransportKind::Cut => {
-                AuthError::NotMatrix {
-                    server,
-                    what: error.to_string(),
-                }
-            }
+            TransportErrorKind::TooLarge
+            | TransportErrorKind::Redirect
+            | TransportErrorKind::ConnectionLost => AuthError::NotMatrix {
+                server,
+                what: error.to_string(),
+            },
             _ => AuthError::Unreachable { server, error },
         }
     }
@@ -290,16 +290,16 @@ impl Discovery {
         let why = error.to_string();
         let id = self.next_effect();
         self.asking = Some((id, error));
-        let question = Question::HomeserverUrl { name, why };
+        let question = Prompt::HomeserverUrl { name, why };
         turn.effects.push(Effect::Ask(id, question));
     }
 
-    fn on_reply(&mut self, id: EffectId, reply: Reply, turn: &mut Turn) {
+    fn on_reply(&mut self, id: EffectId, reply: Answer, turn: &mut Turn) {
         let Some((_, error)) = self.asking.take_if(|(asked, _)| *asked == id) else {
             return;
         };
         let text = match &reply {
-            Reply::Text(text) => Some(text.expose()),
+            Answer::Text(text) => Some(text.expose()),
             _ => None,
         };
         let address = text.and_then(|text| text.parse::<ServerAddress>().ok());
@@ -336,7 +336,7 @@ impl Discovery {
             }
             Verdict::Ignore => {
                 self.facts.well_known = WellKnown::Missing;
-                turn.events.push(Event::Notice(Notice::NoWellKnown {
+                turn.events.push(Event::Progress(Progress::NoWellKnown {
                     name: self.address.to_string(),
                     server: name,
                 }));
@@ -458,9 +458,9 @@ fn identity_providers(flow: &Value) -> Vec<IdentityProvider> {
 impl Machine for Discovery {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<ServerFacts>;
+    type Event = Event<ServerInfo>;
 
-    fn step(&mut self, _: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, _: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         match input {
             Input::Start => match self.address {
@@ -468,7 +468,7 @@ impl Machine for Discovery {
                 ServerAddress::Url(_) => self.ask_the_server(&mut turn),
             },
             Input::Outcome(id, outcome) => self.on_outcome(id, outcome, &mut turn),
-            Input::Reply(id, reply) => self.on_reply(id, reply, &mut turn),
+            Input::Answer(id, reply) => self.on_reply(id, reply, &mut turn),
             Input::Waited(_) => {}
         }
         turn
@@ -476,5 +476,5 @@ impl Machine for Discovery {
 }
 
 impl Conversation for Discovery {
-    type Output = ServerFacts;
+    type Output = ServerInfo;
 }

@@ -3,7 +3,7 @@
 //! Proposal: <https://github.com/matrix-org/matrix-spec-proposals/pull/2000>, which Synapse serves.
 
 use matricula_api::ErrorCode;
-use matricula_job::{Api, Job, Method, Operation, Response, Secret, ServerUrl};
+use matricula_core::{Api, Job, Method, Operation, Response, Secret, ServerUrl};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

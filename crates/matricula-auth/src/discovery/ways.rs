@@ -4,13 +4,13 @@ use std::fmt;
 
 use matricula_api::uia::{Flow, Stage};
 
-use super::{RegistrationOffer, ServerFacts, WellKnown};
-use crate::uia::{Known, flow};
+use super::{RegistrationOffer, ServerInfo, WellKnown};
+use crate::uia::{KnownAnswers, flow};
 
 /// One way to get an account.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Way {
+pub enum RegistrationMethod {
     /// Registering through these stages.
     Register(Flow),
     /// Signing up on a page of the OAuth 2.0 server.
@@ -24,7 +24,7 @@ pub enum Way {
     Sso,
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for RegistrationMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Register(flow) if flow.stages.is_empty() => f.write_str("no stage"),
@@ -38,11 +38,11 @@ impl fmt::Display for Way {
     }
 }
 
-impl Way {
+impl RegistrationMethod {
     /// What it asks of a person, in words.
     pub fn demands(&self) -> String {
         match self {
-            Self::Register(flow) => flow::demands(flow, Known::default()),
+            Self::Register(flow) => flow::demands(flow, KnownAnswers::default()),
             Self::OAuth {
                 issuer,
                 can_sign_up,
@@ -108,19 +108,19 @@ impl fmt::Display for Warning {
     }
 }
 
-impl ServerFacts {
+impl ServerInfo {
     /// Every way in which a stranger gets an account, as far as the server says. Registering is among
     /// them only where [`Discovery::with_registration`] asked for it.
     ///
     /// [`Discovery::with_registration`]: crate::Discovery::with_registration
-    pub fn ways(&self) -> Vec<Way> {
+    pub fn registration_methods(&self) -> Vec<RegistrationMethod> {
         let mut ways = Vec::new();
         if let Some(RegistrationOffer::Open(info)) = &self.registration {
-            ways.extend(info.flows.iter().cloned().map(Way::Register));
+            ways.extend(info.flows.iter().cloned().map(RegistrationMethod::Register));
         }
         if let Some(issuer) = &self.oauth_issuer {
             let oauth = self.oauth.as_ref();
-            ways.push(Way::OAuth {
+            ways.push(RegistrationMethod::OAuth {
                 issuer: issuer.clone(),
                 can_sign_up: oauth.is_some_and(super::OAuthOffer::can_sign_up),
             });
@@ -130,15 +130,15 @@ impl ServerFacts {
             .iter()
             .any(|flow| flow.kind == "m.login.sso")
         {
-            ways.push(Way::Sso);
+            ways.push(RegistrationMethod::Sso);
         }
         ways
     }
 
     /// What whoever runs the server may want to know.
     pub fn warnings(&self) -> Vec<Warning> {
-        let is_open = |way: &Way| match way {
-            Way::Register(flow) => flow
+        let is_open = |way: &RegistrationMethod| match way {
+            RegistrationMethod::Register(flow) => flow
                 .stages
                 .iter()
                 .all(|stage| matches!(stage, Stage::Dummy | Stage::Terms)),
@@ -150,7 +150,10 @@ impl ServerFacts {
             WellKnown::Missing | WellKnown::GivenInstead { .. }
         );
         [
-            (self.ways().iter().any(is_open), Warning::OpenRegistration),
+            (
+                self.registration_methods().iter().any(is_open),
+                Warning::OpenRegistration,
+            ),
             (lacks_name, Warning::NoWellKnown),
             (!self.versions.iter().any(is_new), Warning::OldVersions),
             (

@@ -3,7 +3,7 @@
 //! Specification: <https://spec.matrix.org/v1.19/client-server-api/#well-known-uris>.
 
 use matricula_api::{Endpoint, client::wellknown::GetWellknown};
-use matricula_job::{Response, ServerUrl};
+use matricula_core::{Response, ServerUrl};
 use serde::{Deserialize, Serialize};
 
 /// How the address of a server was found out.

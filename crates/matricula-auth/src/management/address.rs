@@ -13,17 +13,18 @@ use matricula_api::{
     },
     uia::Stage,
 };
-use matricula_job::{
-    Auth, Cx, EffectId, Job, Machine, Response, Secret, Step, Timestamp, scheduler::Outcome,
+use matricula_core::{
+    Auth, EffectId, Job, Machine, Response, Secret, Step, StepContext, Timestamp,
+    scheduler::Outcome,
 };
 use serde::{Deserialize, Serialize};
 
 use super::step_part;
 use crate::{
-    Account, AuthError, Authenticated, Conversation, Effect, Event, Input, Notice, Question, Reply,
+    Account, Answer, AuthError, Conversation, Effect, Event, Input, Progress, Prompt, UiaRequest,
     account::tables,
     registration::Phone,
-    uia::{CodeRefused, Patience, Validation, submitted},
+    uia::{Backoff, CodeRefused, Validation, submitted},
 };
 
 /// How often the person may try another code, or have another message sent.
@@ -34,14 +35,14 @@ const MOST_TIMES: u32 = 3;
 /// An address that an account can have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum Address {
+pub enum Threepid {
     /// An email address.
     Email(String),
     /// A phone number.
     Phone(Phone),
 }
 
-impl Address {
+impl Threepid {
     /// The specification's name for addresses of this kind.
     pub fn medium(&self) -> Medium {
         match self {
@@ -72,7 +73,7 @@ impl Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for Threepid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Email(address) => f.write_str(address),
@@ -83,15 +84,15 @@ impl fmt::Display for Address {
 
 /// An address that is not proved yet: what adding it needs, for going on later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PendingAddress {
+pub struct PendingThreepid {
     user_id: UserId,
-    address: Address,
+    address: Threepid,
     validation: Validation,
 }
 
-impl PendingAddress {
-    /// The key in [`tables::ADDRESS_ADDITIONS`]: one for each account and address.
-    pub fn key(user_id: &UserId, address: &Address) -> String {
+impl PendingThreepid {
+    /// The key in [`tables::THREEPID_ADDITIONS`]: one for each account and address.
+    pub fn key(user_id: &UserId, address: &Threepid) -> String {
         format!("{user_id} {address}")
     }
 }
@@ -99,28 +100,28 @@ impl PendingAddress {
 /// Adds an email address or a phone number to an account: has the server send a message, waits until
 /// its link is followed, or sends its code on, and then adds the address.
 ///
-/// How far it has come is stored in [`tables::ADDRESS_ADDITIONS`] with each step, until the address is
-/// the account's or certainly never will be: [`AddressAddition::after`] goes on from there, in another
+/// How far it has come is stored in [`tables::THREEPID_ADDITIONS`] with each step, until the address is
+/// the account's or certainly never will be: [`AddThreepid::resume`] goes on from there, in another
 /// process or days later, without a second message.
 ///
 /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#adding-account-administrative-contact-information>.
 #[derive(Clone, Debug)]
-pub struct AddressAddition {
+pub struct AddThreepid {
     account: Account,
-    address: Address,
+    address: Threepid,
     /// `None` before the first step.
     validation: Option<Validation>,
     known: Vec<Secret>,
     session: Option<String>,
     code: Option<Secret>,
-    patience: Option<Patience>,
+    patience: Option<Backoff>,
     tries: u32,
     times: u32,
     last_effect: u64,
     phase: Phase,
 }
 
-type Adding = Box<Authenticated<Add3Pid>>;
+type Adding = Box<UiaRequest<Add3Pid>>;
 
 #[derive(Clone, Debug)]
 enum Phase {
@@ -144,9 +145,9 @@ enum Phase {
 
 type Turn = Step<Effect, Event<()>>;
 
-impl AddressAddition {
+impl AddThreepid {
     /// Adds this address to this account.
-    pub fn new(account: &Account, address: Address) -> Self {
+    pub fn new(account: &Account, address: Threepid) -> Self {
         Self {
             account: account.clone(),
             address,
@@ -164,7 +165,7 @@ impl AddressAddition {
 
     /// Goes on from what an earlier run stored for this account and address.
     #[must_use]
-    pub fn after(mut self, pending: PendingAddress) -> Self {
+    pub fn resume(mut self, pending: PendingThreepid) -> Self {
         if pending.user_id == self.account.user_id && pending.address == self.address {
             self.validation = Some(pending.validation);
         }
@@ -185,14 +186,14 @@ impl AddressAddition {
         self
     }
 
-    /// Goes on in a session of the server's: see [`Authenticated::with_session`].
+    /// Goes on in a session of the server's: see [`UiaRequest::with_session`].
     #[must_use]
     pub fn with_session(mut self, session: impl Into<String>) -> Self {
         self.session = Some(session.into());
         self
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         match &self.validation {
             Some(validation) if validation.is_sent() => {
                 match self.code.take_if(|_| validation.has_code()) {
@@ -224,10 +225,10 @@ impl AddressAddition {
         let server = &self.account.server;
         let (secret, attempt) = (validation.client_secret.clone(), validation.attempt);
         let job = match self.address.clone() {
-            Address::Email(address) => {
+            Threepid::Email(address) => {
                 RequestTokenTo3PidEmail::new(secret, address, attempt).job(server)
             }
-            Address::Phone(Phone { country, number }) => {
+            Threepid::Phone(Phone { country, number }) => {
                 RequestTokenTo3PidMsisdn::new(secret, country, number, attempt).job(server)
             }
         };
@@ -276,11 +277,11 @@ impl AddressAddition {
         let has_code = self.validation.as_ref().is_some_and(Validation::has_code);
         let address = self.address.to_string();
         let question = match has_code {
-            true => Question::Code {
+            true => Prompt::Code {
                 address,
                 why: why.clone(),
             },
-            false => Question::FollowLink {
+            false => Prompt::FollowLink {
                 address,
                 why: why.clone(),
             },
@@ -291,26 +292,26 @@ impl AddressAddition {
             .push(Effect::Ask(EffectId(self.last_effect), question));
     }
 
-    fn on_reply(&mut self, cx: &mut Cx<'_>, reply: Reply, turn: &mut Turn) {
+    fn on_reply(&mut self, cx: &mut StepContext<'_>, reply: Answer, turn: &mut Turn) {
         let Phase::Asking(why) = self.phase.clone() else {
             return;
         };
-        self.tries += u32::from(why.is_some() || reply == Reply::No);
+        self.tries += u32::from(why.is_some() || reply == Answer::No);
         let has_code = self.validation.as_ref().is_some_and(Validation::has_code);
         match reply {
-            Reply::Nobody => self.leave_unproved(turn),
+            Answer::Unavailable => self.leave_unproved(turn),
             _ if self.tries > MOST_TRIES => self.leave_unproved(turn),
-            Reply::No => {
+            Answer::No => {
                 if let Some(validation) = &mut self.validation {
                     validation.again();
                 }
                 self.request_message(turn);
             }
-            Reply::Yes if !has_code => {
-                self.patience = Some(Patience::new());
+            Answer::Yes if !has_code => {
+                self.patience = Some(Backoff::new());
                 self.add(cx, turn);
             }
-            Reply::Text(code) if has_code => self.submit(&code, turn),
+            Answer::Text(code) if has_code => self.submit(&code, turn),
             // An answer to another question than the one asked: ask again.
             _ => {
                 self.tries += 1;
@@ -341,7 +342,7 @@ impl AddressAddition {
         }
     }
 
-    fn on_submitted(&mut self, cx: &mut Cx<'_>, response: &Response, turn: &mut Turn) {
+    fn on_submitted(&mut self, cx: &mut StepContext<'_>, response: &Response, turn: &mut Turn) {
         match submitted(response) {
             Ok(()) => self.add(cx, turn),
             Err(CodeRefused::Wrong(words)) => self.ask(Some(words), turn),
@@ -355,14 +356,14 @@ impl AddressAddition {
         }
     }
 
-    fn add(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn add(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         let creds = self.validation.as_ref().and_then(Validation::creds);
         let Some(creds) = creds else {
             return self.request_message(turn);
         };
         self.times += 1;
         let request = Add3Pid::new(creds.client_secret, creds.sid);
-        let mut part = Authenticated::new(&self.account, request).after_effect(self.last_effect);
+        let mut part = UiaRequest::new(&self.account, request).after_effect(self.last_effect);
         for password in &self.known {
             part = part.with_password(password.clone());
         }
@@ -373,7 +374,7 @@ impl AddressAddition {
         self.step_part(cx, Input::Start, turn);
     }
 
-    fn step_part(&mut self, cx: &mut Cx<'_>, input: Input, turn: &mut Turn) {
+    fn step_part(&mut self, cx: &mut StepContext<'_>, input: Input, turn: &mut Turn) {
         let Phase::Adding(part) = &mut self.phase else {
             return;
         };
@@ -408,7 +409,7 @@ impl AddressAddition {
             (Phase::Adding(part), Err(AuthError::MayBeDone { what, .. })) => {
                 self.known.extend(part.password().cloned());
                 let how = format!("{what}; looking whether the account has the address");
-                turn.events.push(Event::Notice(Notice::Settling(how)));
+                turn.events.push(Event::Progress(Progress::Settling(how)));
                 let job = GetAccount3Pids::default()
                     .job(&self.account.server)
                     .with_auth(Auth::Required(self.account.credential()));
@@ -443,7 +444,7 @@ impl AddressAddition {
         }
     }
 
-    fn on_waited(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn on_waited(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         let is_over = Phase::Over { is_kept: true };
         if let Phase::Waiting(mut part) = mem::replace(&mut self.phase, is_over) {
             part.begin_again(self.last_effect);
@@ -452,9 +453,15 @@ impl AddressAddition {
         }
     }
 
-    fn on_listed(&mut self, cx: &mut Cx<'_>, what: String, outcome: Outcome, turn: &mut Turn) {
+    fn on_listed(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        what: String,
+        outcome: Outcome,
+        turn: &mut Turn,
+    ) {
         let listed = match outcome {
-            Outcome::Done(response) => GetAccount3Pids::read(&response).ok(),
+            Outcome::Responded(response) => GetAccount3Pids::read(&response).ok(),
             _ => None,
         };
         let is_there = listed.map(|listed| {
@@ -471,12 +478,14 @@ impl AddressAddition {
         }
     }
 
-    fn on_outcome(&mut self, cx: &mut Cx<'_>, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome, turn: &mut Turn) {
         let server = self.account.server.clone();
         match (self.phase.clone(), outcome) {
             (Phase::Listing(what), outcome) => self.on_listed(cx, what, outcome, turn),
-            (Phase::Requesting, Outcome::Done(response)) => self.on_message(&response, turn),
-            (Phase::Submitting, Outcome::Done(response)) => self.on_submitted(cx, &response, turn),
+            (Phase::Requesting, Outcome::Responded(response)) => self.on_message(&response, turn),
+            (Phase::Submitting, Outcome::Responded(response)) => {
+                self.on_submitted(cx, &response, turn)
+            }
             // Neither of the two adds the address: whoever goes on sends the same again.
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 self.end(Err(AuthError::Unreachable { server, error }), true, turn);
@@ -492,30 +501,30 @@ impl AddressAddition {
     }
 
     fn keep(&self, turn: &mut Turn) {
-        let key = PendingAddress::key(&self.account.user_id, &self.address);
+        let key = PendingThreepid::key(&self.account.user_id, &self.address);
         let is_kept = !matches!(self.phase, Phase::Over { is_kept: false });
         match self.validation.clone().filter(|_| is_kept) {
             Some(validation) => {
-                let pending = PendingAddress {
+                let pending = PendingThreepid {
                     user_id: self.account.user_id.clone(),
                     address: self.address.clone(),
                     validation,
                 };
                 // Texts and numbers: this always has a JSON form.
                 let json = serde_json::to_vec(&pending).unwrap_or_default();
-                turn.commit.put(tables::ADDRESS_ADDITIONS, key, json);
+                turn.writes.put(tables::THREEPID_ADDITIONS, key, json);
             }
-            None => turn.commit.remove(tables::ADDRESS_ADDITIONS, key),
+            None => turn.writes.remove(tables::THREEPID_ADDITIONS, key),
         }
     }
 }
 
-impl Machine for AddressAddition {
+impl Machine for AddThreepid {
     type Input = Input;
     type Effect = Effect;
     type Event = Event<()>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         let before = self.validation.clone();
         match (&self.phase, input) {
@@ -524,13 +533,13 @@ impl Machine for AddressAddition {
             (_, Input::Start) => return turn,
             (Phase::Adding(_), input) => self.step_part(cx, input, &mut turn),
             // An answer that nobody waits for any more.
-            (_, Input::Outcome(id, _) | Input::Reply(id, _) | Input::Waited(id))
+            (_, Input::Outcome(id, _) | Input::Answer(id, _) | Input::Waited(id))
                 if id.0 != self.last_effect =>
             {
                 return turn;
             }
             (_, Input::Outcome(_, outcome)) => self.on_outcome(cx, outcome, &mut turn),
-            (_, Input::Reply(_, reply)) => self.on_reply(cx, reply, &mut turn),
+            (_, Input::Answer(_, reply)) => self.on_reply(cx, reply, &mut turn),
             (_, Input::Waited(_)) => self.on_waited(cx, &mut turn),
         }
         if self.validation != before || matches!(self.phase, Phase::Over { is_kept: false }) {
@@ -540,6 +549,6 @@ impl Machine for AddressAddition {
     }
 }
 
-impl Conversation for AddressAddition {
+impl Conversation for AddThreepid {
     type Output = ();
 }

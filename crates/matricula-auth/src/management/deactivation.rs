@@ -10,11 +10,11 @@ use matricula_api::{
     },
     oauth::AccountAction,
 };
-use matricula_job::{Auth, Cx, EffectId, Machine, Secret, Step, scheduler::Outcome};
+use matricula_core::{Auth, EffectId, Machine, Secret, Step, StepContext, scheduler::Outcome};
 
 use super::{left_to_account_page, step_part};
 use crate::{
-    Account, AuthError, Authenticated, Conversation, Effect, Event, Input, Notice, account::tables,
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, UiaRequest, account::tables,
 };
 
 /// How often it is asked for, where it is certain that the last time did not do it.
@@ -40,7 +40,7 @@ pub struct Deactivation {
 #[derive(Clone, Debug)]
 enum Phase {
     New,
-    Deactivating(Box<Authenticated<DeactivateAccount>>),
+    Deactivating(Box<UiaRequest<DeactivateAccount>>),
     /// The answer was lost; for this reason.
     LookingUp(String),
     Over,
@@ -64,7 +64,7 @@ impl Deactivation {
 
     /// Asks the server to show what the account wrote to nobody who joins a room later.
     #[must_use]
-    pub fn erasing(mut self) -> Self {
+    pub fn erase(mut self) -> Self {
         self.erases = true;
         self
     }
@@ -76,21 +76,21 @@ impl Deactivation {
         self
     }
 
-    /// Goes on in a session of the server's: see [`Authenticated::with_session`].
+    /// Goes on in a session of the server's: see [`UiaRequest::with_session`].
     #[must_use]
     pub fn with_session(mut self, session: impl Into<String>) -> Self {
         self.session = Some(session.into());
         self
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         let action = AccountAction::AccountDeactivate;
         if let Some(error) = left_to_account_page(&self.account, Some(action)) {
             return self.end(Err(error), turn);
         }
         self.times += 1;
         let request = DeactivateAccount::default().erase(self.erases);
-        let mut part = Authenticated::new(&self.account, request).after_effect(self.last_effect);
+        let mut part = UiaRequest::new(&self.account, request).after_effect(self.last_effect);
         for password in &self.known {
             part = part.with_password(password.clone());
         }
@@ -101,7 +101,7 @@ impl Deactivation {
         self.step_part(cx, Input::Start, turn);
     }
 
-    fn step_part(&mut self, cx: &mut Cx<'_>, input: Input, turn: &mut Turn) {
+    fn step_part(&mut self, cx: &mut StepContext<'_>, input: Input, turn: &mut Turn) {
         let Phase::Deactivating(part) = &mut self.phase else {
             return;
         };
@@ -119,7 +119,7 @@ impl Deactivation {
             (_, Ok(_)) => self.end(Ok(()), turn),
             (Phase::Deactivating(part), Err(AuthError::MayBeDone { what, .. })) => {
                 let how = format!("{what}; asking whether the session is still known");
-                turn.events.push(Event::Notice(Notice::Settling(how)));
+                turn.events.push(Event::Progress(Progress::Settling(how)));
                 self.known.extend(part.password().cloned());
                 self.last_effect = part.last_effect() + 1;
                 let credential = self.account.credential();
@@ -134,12 +134,12 @@ impl Deactivation {
         }
     }
 
-    fn on_looked_up(&mut self, cx: &mut Cx<'_>, outcome: Outcome, turn: &mut Turn) {
+    fn on_looked_up(&mut self, cx: &mut StepContext<'_>, outcome: Outcome, turn: &mut Turn) {
         let Phase::LookingUp(what) = mem::replace(&mut self.phase, Phase::Over) else {
             return;
         };
         let answer = match outcome {
-            Outcome::Done(response) => Some(GetTokenOwner::read(&response)),
+            Outcome::Responded(response) => Some(GetTokenOwner::read(&response)),
             _ => None,
         };
         match answer {
@@ -167,8 +167,8 @@ impl Deactivation {
     fn end(&mut self, result: Result<(), AuthError>, turn: &mut Turn) {
         if result.is_ok() {
             let key = self.account.user_id.as_str();
-            turn.commit.remove(tables::ACCOUNTS, key);
-            turn.commit.remove(tables::PASSWORD_CHANGES, key);
+            turn.writes.remove(tables::ACCOUNTS, key);
+            turn.writes.remove(tables::PASSWORD_CHANGES, key);
         }
         self.phase = Phase::Over;
         turn.effects.clear();
@@ -181,7 +181,7 @@ impl Machine for Deactivation {
     type Effect = Effect;
     type Event = Event<()>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         match (&self.phase, input) {
             (Phase::New, Input::Start) => self.start(cx, &mut turn),

@@ -6,7 +6,7 @@ mod address;
 mod deactivation;
 mod password;
 
-pub use address::{Address, AddressAddition, PendingAddress};
+pub use address::{AddThreepid, PendingThreepid, Threepid};
 pub use deactivation::Deactivation;
 pub use password::{PasswordChange, PendingPassword};
 
@@ -14,15 +14,15 @@ use matricula_api::{
     oauth::{AccountAction, AccountPage},
     uia::Interactive,
 };
-use matricula_job::{Cx, Machine, Step};
+use matricula_core::{Machine, Step, StepContext};
 
-use crate::{Account, AuthError, Authenticated, Effect, Event, Input};
+use crate::{Account, AuthError, Effect, Event, Input, UiaRequest};
 
 /// Steps a conversation that is a part of another: what it wants done is passed on, and its end
 /// given back.
 fn step_part<E: Interactive + Clone, T>(
-    part: &mut Authenticated<E>,
-    cx: &mut Cx<'_>,
+    part: &mut UiaRequest<E>,
+    cx: &mut StepContext<'_>,
     input: Input,
     turn: &mut Step<Effect, Event<T>>,
 ) -> Option<Result<E::Response, AuthError>> {
@@ -31,7 +31,7 @@ fn step_part<E: Interactive + Clone, T>(
     let mut result = None;
     for event in step.events {
         match event {
-            Event::Notice(notice) => turn.events.push(Event::Notice(notice)),
+            Event::Progress(notice) => turn.events.push(Event::Progress(notice)),
             Event::Finished(finished) => result = Some(finished),
         }
     }

@@ -3,12 +3,12 @@
 use std::mem;
 
 use matricula_api::client::password_management::{ChangePassword, ChangePasswordResponse};
-use matricula_job::{Cx, Machine, Patch, Secret, Step, secret::exposed};
+use matricula_core::{Machine, Secret, Step, StepContext, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use super::{left_to_account_page, step_part};
 use crate::{
-    Account, AuthError, Authenticated, Conversation, Effect, Event, Input, Notice,
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, UiaRequest,
     account::{make_password, tables},
 };
 
@@ -37,9 +37,9 @@ pub struct PasswordChange {
 #[derive(Clone, Debug)]
 enum Phase {
     New,
-    Changing(Box<Authenticated<ChangePassword>>),
+    Changing(Box<UiaRequest<ChangePassword>>),
     /// The answer was lost; for this reason.
-    Settling(Box<Authenticated<ChangePassword>>, String),
+    Settling(Box<UiaRequest<ChangePassword>>, String),
     Over,
 }
 
@@ -57,7 +57,7 @@ pub struct PendingPassword {
 }
 
 impl PendingPassword {
-    fn put_into(&self, account: &Account, patch: &mut Patch) {
+    fn put_into(&self, account: &Account, patch: &mut WriteBatch) {
         // A text and a flag: this always has a JSON form.
         let json = serde_json::to_vec(self).unwrap_or_default();
         patch.put(tables::PASSWORD_CHANGES, account.user_id.as_str(), json);
@@ -71,12 +71,12 @@ impl PasswordChange {
     pub fn new(account: &Account, password: Secret) -> Self {
         Self {
             given: Some(password),
-            ..Self::to_a_made_one(account)
+            ..Self::generated(account)
         }
     }
 
     /// Changes the password to a strong one that is made here.
-    pub fn to_a_made_one(account: &Account) -> Self {
+    pub fn generated(account: &Account) -> Self {
         Self {
             account: account.clone(),
             given: None,
@@ -91,7 +91,7 @@ impl PasswordChange {
 
     /// Leaves the account's other devices signed in.
     #[must_use]
-    pub fn keeping_devices(mut self) -> Self {
+    pub fn keep_devices(mut self) -> Self {
         self.keeps_devices = true;
         self
     }
@@ -105,19 +105,19 @@ impl PasswordChange {
 
     /// Goes on after an earlier change of which it is not certain whether it was made.
     #[must_use]
-    pub fn after(mut self, pending: PendingPassword) -> Self {
+    pub fn resume(mut self, pending: PendingPassword) -> Self {
         self.pending = pending.password;
         self
     }
 
-    /// Goes on in a session of the server's: see [`Authenticated::with_session`].
+    /// Goes on in a session of the server's: see [`UiaRequest::with_session`].
     #[must_use]
     pub fn with_session(mut self, session: impl Into<String>) -> Self {
         self.session = Some(session.into());
         self
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         if let Some(error) = left_to_account_page(&self.account, None) {
             return self.end(Err(error), turn);
         }
@@ -132,7 +132,7 @@ impl PasswordChange {
                 password: Some(self.new.clone()),
                 is_set: false,
             };
-            pending.put_into(&self.account, &mut turn.commit);
+            pending.put_into(&self.account, &mut turn.writes);
         }
         let mut part = self.part();
         for password in self.pending.iter().chain(&self.known) {
@@ -145,12 +145,12 @@ impl PasswordChange {
         self.step_phase(cx, Input::Start, turn);
     }
 
-    fn part(&self) -> Authenticated<ChangePassword> {
+    fn part(&self) -> UiaRequest<ChangePassword> {
         let request = ChangePassword::new(self.new.clone()).logout_devices(!self.keeps_devices);
-        Authenticated::new(&self.account, request)
+        UiaRequest::new(&self.account, request)
     }
 
-    fn step_phase(&mut self, cx: &mut Cx<'_>, input: Input, turn: &mut Turn) {
+    fn step_phase(&mut self, cx: &mut StepContext<'_>, input: Input, turn: &mut Turn) {
         let (Phase::Changing(part) | Phase::Settling(part, _)) = &mut self.phase else {
             return;
         };
@@ -161,7 +161,7 @@ impl PasswordChange {
 
     fn on_end_of_part(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         result: Result<ChangePasswordResponse, AuthError>,
         turn: &mut Turn,
     ) {
@@ -172,12 +172,12 @@ impl PasswordChange {
                     password: made.clone(),
                     is_set: true,
                 };
-                pending.put_into(&self.account, &mut turn.commit);
+                pending.put_into(&self.account, &mut turn.writes);
                 self.end(Ok(made), turn);
             }
             (Phase::Changing(part), Err(AuthError::MayBeDone { what, .. })) => {
                 let how = format!("{what}; asking again, with the old password and the new one");
-                turn.events.push(Event::Notice(Notice::Settling(how)));
+                turn.events.push(Event::Progress(Progress::Settling(how)));
                 let old = part.password().cloned();
                 let mut again = self.part().with_password(self.new.clone());
                 if let Some(old) = old {
@@ -203,7 +203,7 @@ impl PasswordChange {
                 );
                 if is_certain && self.pending.is_none() && self.given.is_none() {
                     let key = self.account.user_id.as_str();
-                    turn.commit.remove(tables::PASSWORD_CHANGES, key);
+                    turn.writes.remove(tables::PASSWORD_CHANGES, key);
                 }
                 self.end(Err(error), turn);
             }
@@ -222,7 +222,7 @@ impl Machine for PasswordChange {
     type Effect = Effect;
     type Event = Event<Option<Secret>>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         match (&self.phase, input) {
             (Phase::New, Input::Start) => self.start(cx, &mut turn),

@@ -2,18 +2,19 @@
 
 use matricula_api::{
     oauth::{
-        AuthorizationCodeGrant, AuthorizationRequest, CallbackError, CodeVerifier, OAuthEndpoint,
-        OAuthError, OAuthErrorCode, Prompt, Refusal, Scope, read_callback,
+        AuthorizationCodeGrant, AuthorizationPrompt, AuthorizationRequest, CallbackError,
+        CodeVerifier, OAuthEndpoint, OAuthError, OAuthErrorCode, OAuthErrorResponse, Scope,
+        read_callback,
     },
     uia::Stage,
 };
-use matricula_job::{Cx, Response, Secret, scheduler::Outcome};
+use matricula_core::{Response, Secret, StepContext, scheduler::Outcome};
 
 use super::{
-    login::{OAuthLogin, Phase, Turn, Way, settling},
+    login::{GrantMethod, OAuthLogin, Phase, Turn, settling},
     pkce,
 };
-use crate::{AuthError, Effect, Event, Notice, Question, Reply};
+use crate::{Answer, AuthError, Effect, Event, Progress, Prompt};
 
 impl OAuthLogin {
     pub(super) fn tell_route(&self, sign_up: bool, turn: &mut Turn) {
@@ -31,11 +32,11 @@ impl OAuthLogin {
         };
         let stages = vec![Stage::OAuth];
         turn.events
-            .push(Event::Notice(Notice::Route { stages, why }));
+            .push(Event::Progress(Progress::Route { stages, why }));
     }
 
     /// Draws what proves who asked, and asks the person to open the page.
-    pub(super) fn new_page(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    pub(super) fn new_page(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         let (state, verifier) = (pkce::draw(cx.entropy), pkce::draw(cx.entropy));
         self.open_page(state, verifier, None, turn);
     }
@@ -56,7 +57,7 @@ impl OAuthLogin {
             state: state.clone(),
             verifier,
         };
-        let question = Question::OpenPage {
+        let question = Prompt::OpenPage {
             url,
             redirect_uri,
             state,
@@ -74,7 +75,7 @@ impl OAuthLogin {
         let (
             Some(provider),
             Some(client),
-            Way::Browser {
+            GrantMethod::Browser {
                 redirect_uri,
                 sign_up,
             },
@@ -93,7 +94,7 @@ impl OAuthLogin {
             challenge,
         );
         if *sign_up && provider.can_sign_up {
-            request = request.prompt(Prompt::Create);
+            request = request.prompt(AuthorizationPrompt::Create);
         }
         let url = request.url(&provider.authorization_endpoint);
         url.map(Secret::from)
@@ -102,16 +103,16 @@ impl OAuthLogin {
 
     pub(super) fn on_page(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         (state, verifier): (Secret, Secret),
-        reply: Reply,
+        reply: Answer,
         turn: &mut Turn,
     ) {
         let url = match reply {
-            Reply::Text(url) => url,
-            Reply::No => return self.end(Err(AuthError::Cancelled), turn),
-            Reply::Yes => Secret::default(),
-            Reply::Nobody => {
+            Answer::Text(url) => url,
+            Answer::No => return self.end(Err(AuthError::Cancelled), turn),
+            Answer::Yes => Secret::default(),
+            Answer::Unavailable => {
                 let issuer = self.issuer();
                 let phase = self.phase.clone();
                 return match self.page(&state, &verifier) {
@@ -135,7 +136,12 @@ impl OAuthLogin {
         }
     }
 
-    fn on_refusal(&mut self, cx: &mut Cx<'_>, refusal: Refusal, turn: &mut Turn) {
+    fn on_refusal(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        refusal: OAuthErrorResponse,
+        turn: &mut Turn,
+    ) {
         let Some(refusal) = self.introduce_anew(cx, refusal, turn) else {
             return;
         };
@@ -164,7 +170,7 @@ impl OAuthLogin {
         }
     }
 
-    fn grant(&self, code: &Secret, verifier: &Secret) -> Result<matricula_job::Job, String> {
+    fn grant(&self, code: &Secret, verifier: &Secret) -> Result<matricula_core::Job, String> {
         let (Some(provider), Some(client)) = (&self.provider, &self.client) else {
             return Err("its OAuth 2.0 server is not known".into());
         };
@@ -185,23 +191,23 @@ impl OAuthLogin {
 
     pub(super) fn on_redeemed(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         (code, verifier, again): (Secret, Secret, bool),
         outcome: Outcome,
         turn: &mut Turn,
     ) {
         let phase = self.phase.clone();
         match outcome {
-            Outcome::Done(response) if response.status_code() == 429 => {
+            Outcome::Responded(response) if response.status_code() == 429 => {
                 let error = AuthorizationCodeGrant::read(&response).map(|_| AuthError::Cancelled);
                 let error = error.unwrap_or_else(|error| self.refused(error));
                 self.pause(phase, error, turn);
             }
-            Outcome::Done(response) if response.status_code() >= 500 => {
+            Outcome::Responded(response) if response.status_code() >= 500 => {
                 let what = format!("it answered with status {}", response.status_code());
                 self.redeem_again((code, verifier, again), what, None, turn);
             }
-            Outcome::Done(response) => self.on_tokens(cx, again, &response, turn),
+            Outcome::Responded(response) => self.on_tokens(cx, again, &response, turn),
             Outcome::InDoubt(error) => {
                 let what = error.to_string();
                 self.redeem_again((code, verifier, again), what, Some(error), turn);
@@ -220,7 +226,7 @@ impl OAuthLogin {
         &mut self,
         (code, verifier, again): (Secret, Secret, bool),
         what: String,
-        error: Option<matricula_job::TransportError>,
+        error: Option<matricula_core::TransportError>,
         turn: &mut Turn,
     ) {
         if !again {
@@ -241,7 +247,13 @@ impl OAuthLogin {
         self.pause(phase, error, turn);
     }
 
-    fn on_tokens(&mut self, cx: &mut Cx<'_>, again: bool, response: &Response, turn: &mut Turn) {
+    fn on_tokens(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        again: bool,
+        response: &Response,
+        turn: &mut Turn,
+    ) {
         match AuthorizationCodeGrant::read(response) {
             Ok(tokens) => self.take(cx.now, tokens, turn),
             Err(OAuthError::Refused(refusal)) => {
@@ -264,7 +276,7 @@ impl OAuthLogin {
 }
 
 /// Whether the server may think otherwise in a while.
-pub(super) fn is_passing(refusal: &Refusal) -> bool {
+pub(super) fn is_passing(refusal: &OAuthErrorResponse) -> bool {
     let code = &refusal.code;
     matches!(
         code,

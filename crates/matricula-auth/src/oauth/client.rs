@@ -1,7 +1,7 @@
 //! How this program is known to an OAuth 2.0 server: introduced once, kept for each server.
 
 use matricula_api::oauth::{ApplicationType, ClientMetadata, ClientRegistration, GrantType};
-use matricula_job::{Patch, Secret, ServerUrl, Timestamp, secret::exposed};
+use matricula_core::{Secret, ServerUrl, Timestamp, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use super::provider::Provider;
@@ -69,7 +69,7 @@ impl OAuthClient {
             && holds(&names(&known.grant_types), &names(&wanted.grant_types))
     }
 
-    pub(super) fn put_into(&self, patch: &mut Patch) {
+    pub(super) fn put_into(&self, patch: &mut WriteBatch) {
         // Texts and numbers: this always has a JSON form.
         let json = serde_json::to_vec(self).unwrap_or_default();
         patch.put(tables::OAUTH_CLIENTS, self.issuer.clone(), json);

@@ -6,17 +6,19 @@ use matricula_api::{
     ApiError,
     oauth::{
         DeviceAuthorization, DeviceAuthorizationRequest, DeviceCodeGrant, OAuthEndpoint,
-        OAuthError, OAuthErrorCode, Refusal, Scope,
+        OAuthError, OAuthErrorCode, OAuthErrorResponse, Scope,
     },
 };
-use matricula_job::{Cx, Response, Secret, Timestamp, scheduler::Outcome, secret::exposed};
+use matricula_core::{
+    Response, Secret, StepContext, Timestamp, scheduler::Outcome, secret::exposed,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     browser::is_passing,
     login::{OAuthLogin, Phase, Turn},
 };
-use crate::{AuthError, Effect, Event, Notice, address::is_web_page};
+use crate::{AuthError, Effect, Event, Progress, address::is_web_page};
 
 /// However long the server says that the code is good for.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -55,8 +57,8 @@ impl DeviceWait {
         }
     }
 
-    pub(super) fn notice(&self) -> Notice {
-        Notice::DeviceCode {
+    pub(super) fn notice(&self) -> Progress {
+        Progress::DeviceCode {
             url: self.url.clone(),
             url_with_code: self.url_with_code.clone(),
             user_code: self.user_code.clone(),
@@ -88,13 +90,18 @@ impl OAuthLogin {
         }
     }
 
-    pub(super) fn on_code(&mut self, cx: &mut Cx<'_>, response: &Response, turn: &mut Turn) {
+    pub(super) fn on_code(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        response: &Response,
+        turn: &mut Turn,
+    ) {
         let error = match DeviceAuthorizationRequest::read(response) {
             Ok(mut answer) if is_web_page(&answer.verification_uri) => {
                 let complete = answer.verification_uri_complete.take();
                 answer.verification_uri_complete = complete.filter(|url| is_web_page(url));
                 let wait = DeviceWait::of(cx.now, answer);
-                turn.events.push(Event::Notice(wait.notice()));
+                turn.events.push(Event::Progress(wait.notice()));
                 return self.wait(cx.now, wait, turn);
             }
             Ok(_) => AuthError::NotMatrix {
@@ -141,13 +148,13 @@ impl OAuthLogin {
 
     pub(super) fn on_polled(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         mut wait: DeviceWait,
         outcome: Outcome,
         turn: &mut Turn,
     ) {
         let response = match outcome {
-            Outcome::Done(response) => response,
+            Outcome::Responded(response) => response,
             Outcome::Failed(_) => return self.wait_longer(cx.now, wait, turn),
             Outcome::InDoubt(_) => {
                 wait.is_lost = true;
@@ -175,9 +182,9 @@ impl OAuthLogin {
 
     fn on_not_yet(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         mut wait: DeviceWait,
-        refusal: Refusal,
+        refusal: OAuthErrorResponse,
         turn: &mut Turn,
     ) {
         match refusal.code {

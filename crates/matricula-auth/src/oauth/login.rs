@@ -3,10 +3,13 @@
 use matricula_api::{
     Endpoint,
     client::oauth_server_metadata::GetAuthMetadata,
-    oauth::{ClientMetadata, OAuthEndpoint, OAuthError, OAuthErrorCode, Refusal, RegisterClient},
+    oauth::{
+        ClientMetadata, OAuthEndpoint, OAuthError, OAuthErrorCode, OAuthErrorResponse,
+        RegisterClient,
+    },
 };
-use matricula_job::{
-    Cx, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, TransportError,
+use matricula_core::{
+    EffectId, Job, Machine, Response, Secret, ServerUrl, Step, StepContext, TransportError,
     scheduler::Outcome, secret::exposed,
 };
 use serde::{Deserialize, Serialize};
@@ -19,7 +22,7 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, ServerFacts, account::tables,
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, ServerInfo, account::tables,
 };
 
 /// How often a page is opened anew, or its answer looked at again: with that, all else is bounded.
@@ -35,7 +38,7 @@ const MOST_TRIES: u32 = 5;
 pub struct OAuthLogin {
     id: String,
     server: ServerUrl,
-    pub(super) way: Way,
+    pub(super) way: GrantMethod,
     about: ClientMetadata,
     pub(super) device_id: Option<String>,
     data: Value,
@@ -50,7 +53,7 @@ pub struct OAuthLogin {
 
 /// How the person lets the program in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Way {
+pub(super) enum GrantMethod {
     /// On a page, which leads back.
     Browser { redirect_uri: String, sign_up: bool },
     /// On another device.
@@ -95,11 +98,11 @@ impl OAuthLogin {
     ///
     /// `about` is what the program says of itself; how it is let in need not be there.
     pub fn browser(
-        facts: &ServerFacts,
+        facts: &ServerInfo,
         about: ClientMetadata,
         redirect_uri: impl Into<String>,
     ) -> Self {
-        let way = Way::Browser {
+        let way = GrantMethod::Browser {
             redirect_uri: redirect_uri.into(),
             sign_up: false,
         };
@@ -110,11 +113,11 @@ impl OAuthLogin {
     ///
     /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#user-registration>.
     pub fn sign_up(
-        facts: &ServerFacts,
+        facts: &ServerInfo,
         about: ClientMetadata,
         redirect_uri: impl Into<String>,
     ) -> Self {
-        let way = Way::Browser {
+        let way = GrantMethod::Browser {
             redirect_uri: redirect_uri.into(),
             sign_up: true,
         };
@@ -122,11 +125,11 @@ impl OAuthLogin {
     }
 
     /// Signs in with a code that the person types in on another device.
-    pub fn device(facts: &ServerFacts, about: ClientMetadata) -> Self {
-        Self::new(facts, about, Way::Device)
+    pub fn device(facts: &ServerInfo, about: ClientMetadata) -> Self {
+        Self::new(facts, about, GrantMethod::Device)
     }
 
-    fn new(facts: &ServerFacts, about: ClientMetadata, way: Way) -> Self {
+    fn new(facts: &ServerInfo, about: ClientMetadata, way: GrantMethod) -> Self {
         Self {
             id: String::new(),
             server: facts.server.clone(),
@@ -170,7 +173,7 @@ impl OAuthLogin {
     pub fn with_redirect_uri(mut self, address: impl Into<String>) -> Self {
         // A code is good only with the address that it was handed out for.
         let is_bound = matches!(self.phase, Phase::Redeeming { .. });
-        if let (Way::Browser { redirect_uri, .. }, false) = (&mut self.way, is_bound) {
+        if let (GrantMethod::Browser { redirect_uri, .. }, false) = (&mut self.way, is_bound) {
             let address = address.into();
             let is_known = client::is_same_redirect(redirect_uri, &address);
             if !is_known && matches!(self.phase, Phase::Ready | Phase::Page { .. }) {
@@ -202,14 +205,14 @@ impl OAuthLogin {
     /// Where the browser is to lead back to; none where the code is typed in on another device.
     pub fn redirect_uri(&self) -> Option<&str> {
         match &self.way {
-            Way::Browser { redirect_uri, .. } => Some(redirect_uri),
-            Way::Device => None,
+            GrantMethod::Browser { redirect_uri, .. } => Some(redirect_uri),
+            GrantMethod::Device => None,
         }
     }
 
     /// Whether it makes an account, and does not only sign in to one.
     pub fn signs_up(&self) -> bool {
-        matches!(self.way, Way::Browser { sign_up: true, .. })
+        matches!(self.way, GrantMethod::Browser { sign_up: true, .. })
     }
 
     /// What it was begun with.
@@ -217,7 +220,7 @@ impl OAuthLogin {
         &self.data
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         match self.phase.clone() {
             Phase::New => {
                 self.id = cx.entropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
@@ -234,12 +237,12 @@ impl OAuthLogin {
             Phase::Redeeming { code, verifier, .. } => self.redeem(code, verifier, true, turn),
             Phase::AskingForCode => self.ask_for_code(turn),
             Phase::Waiting(wait) => {
-                turn.events.push(Event::Notice(wait.notice()));
+                turn.events.push(Event::Progress(wait.notice()));
                 self.wait(cx.now, wait, turn);
             }
             Phase::Polling(mut wait) => {
                 wait.is_lost = true;
-                turn.events.push(Event::Notice(wait.notice()));
+                turn.events.push(Event::Progress(wait.notice()));
                 self.poll(cx.now, wait, turn);
             }
             Phase::WhoAmI(tokens) => self.ask_who(tokens, turn),
@@ -253,7 +256,7 @@ impl OAuthLogin {
         self.send(job, turn);
     }
 
-    fn on_metadata(&mut self, cx: &mut Cx<'_>, response: &Response, turn: &mut Turn) {
+    fn on_metadata(&mut self, cx: &mut StepContext<'_>, response: &Response, turn: &mut Turn) {
         let server = self.server.clone();
         let metadata = match GetAuthMetadata::read(response) {
             Ok(metadata) => metadata,
@@ -272,8 +275,8 @@ impl OAuthLogin {
     /// What is said of the client, as the way in needs it.
     fn wanted(&self, provider: &Provider) -> Result<ClientMetadata, AuthError> {
         match &self.way {
-            Way::Device => Ok(client::device(&self.about)),
-            Way::Browser { redirect_uri, .. } => {
+            GrantMethod::Device => Ok(client::device(&self.about)),
+            GrantMethod::Browser { redirect_uri, .. } => {
                 let has_codes = provider.device_authorization_endpoint.is_some();
                 client::browser(&self.about, redirect_uri, has_codes)
             }
@@ -281,7 +284,7 @@ impl OAuthLogin {
     }
 
     /// Becomes known to the server, unless it is already.
-    fn introduce(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn introduce(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         let Some(provider) = self.provider.clone() else {
             return self.ask_metadata(turn);
         };
@@ -299,7 +302,7 @@ impl OAuthLogin {
         self.send_to_issuer(job, turn);
     }
 
-    fn on_introduced(&mut self, cx: &mut Cx<'_>, response: &Response, turn: &mut Turn) {
+    fn on_introduced(&mut self, cx: &mut StepContext<'_>, response: &Response, turn: &mut Turn) {
         let Some(provider) = self.provider.clone() else {
             return self.ask_metadata(turn);
         };
@@ -311,7 +314,7 @@ impl OAuthLogin {
         match client {
             Ok(client) => {
                 // Durable before it is used: another sign-in finds it.
-                client.put_into(&mut turn.commit);
+                client.put_into(&mut turn.writes);
                 self.client = Some(client);
                 self.is_client_new = true;
                 self.go_in(cx, turn);
@@ -320,13 +323,13 @@ impl OAuthLogin {
         }
     }
 
-    fn go_in(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn go_in(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         match self.way.clone() {
-            Way::Browser { sign_up, .. } => {
+            GrantMethod::Browser { sign_up, .. } => {
                 self.tell_route(sign_up, turn);
                 self.new_page(cx, turn);
             }
-            Way::Device => self.ask_for_code(turn),
+            GrantMethod::Device => self.ask_for_code(turn),
         }
     }
 
@@ -335,10 +338,10 @@ impl OAuthLogin {
     /// Gives the refusal back where it is another one.
     pub(super) fn introduce_anew(
         &mut self,
-        cx: &mut Cx<'_>,
-        refusal: Refusal,
+        cx: &mut StepContext<'_>,
+        refusal: OAuthErrorResponse,
         turn: &mut Turn,
-    ) -> Option<Refusal> {
+    ) -> Option<OAuthErrorResponse> {
         let is_unknown = matches!(
             refusal.code,
             OAuthErrorCode::InvalidClient | OAuthErrorCode::UnauthorizedClient
@@ -352,13 +355,13 @@ impl OAuthLogin {
             format!("{issuer} does not know this program any more"),
             turn,
         );
-        turn.commit.remove(tables::OAUTH_CLIENTS, issuer);
+        turn.writes.remove(tables::OAUTH_CLIENTS, issuer);
         self.introduce(cx, turn);
         None
     }
 
     /// What was handed out is void: the person is asked to let the program in again.
-    pub(super) fn begin_again(&mut self, cx: &mut Cx<'_>, why: String, turn: &mut Turn) {
+    pub(super) fn begin_again(&mut self, cx: &mut StepContext<'_>, why: String, turn: &mut Turn) {
         if self.one_more_try() {
             settling(why, turn);
             return self.go_in(cx, turn);
@@ -382,7 +385,7 @@ impl OAuthLogin {
         AuthError::from_oauth(&self.server, self.issuer(), error)
     }
 
-    pub(super) fn turned_down(&self, refusal: Refusal) -> AuthError {
+    pub(super) fn turned_down(&self, refusal: OAuthErrorResponse) -> AuthError {
         AuthError::OAuthRefused {
             issuer: self.issuer(),
             refusal: Box::new(refusal),
@@ -399,7 +402,7 @@ impl OAuthLogin {
     /// Sends to an address that the metadata named.
     pub(super) fn send_to_issuer(
         &mut self,
-        job: Result<Job, matricula_api::oauth::AddressError>,
+        job: Result<Job, matricula_api::oauth::EndpointUrlError>,
         turn: &mut Turn,
     ) {
         match job {
@@ -428,7 +431,7 @@ impl OAuthLogin {
     /// It is over: there is a session, or certainly none.
     pub(super) fn end(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
         if let Ok(account) = &result {
-            account.put_into(&mut turn.commit);
+            account.write_to(&mut turn.writes);
         }
         self.phase = Phase::Over;
         turn.effects.clear();
@@ -442,13 +445,17 @@ impl OAuthLogin {
         turn.events.push(Event::Finished(Err(error)));
     }
 
-    fn on_outcome(&mut self, cx: &mut Cx<'_>, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome, turn: &mut Turn) {
         match (self.phase.clone(), outcome) {
-            (Phase::Metadata, Outcome::Done(response)) => self.on_metadata(cx, &response, turn),
-            (Phase::Introducing, Outcome::Done(response)) => {
+            (Phase::Metadata, Outcome::Responded(response)) => {
+                self.on_metadata(cx, &response, turn)
+            }
+            (Phase::Introducing, Outcome::Responded(response)) => {
                 self.on_introduced(cx, &response, turn);
             }
-            (Phase::AskingForCode, Outcome::Done(response)) => self.on_code(cx, &response, turn),
+            (Phase::AskingForCode, Outcome::Responded(response)) => {
+                self.on_code(cx, &response, turn)
+            }
             (
                 Phase::Redeeming {
                     code,
@@ -473,7 +480,7 @@ impl OAuthLogin {
 
 /// Tells how something is settled that went wrong on the way.
 pub(super) fn settling(what: String, turn: &mut Turn) {
-    turn.events.push(Event::Notice(Notice::Settling(what)));
+    turn.events.push(Event::Progress(Progress::Settling(what)));
 }
 
 impl Machine for OAuthLogin {
@@ -481,18 +488,18 @@ impl Machine for OAuthLogin {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         let was_over = self.phase == Phase::Over;
         match (input, self.phase.clone()) {
             (Input::Start, _) => self.start(cx, &mut turn),
             // An answer that nobody waits for any more.
-            (Input::Outcome(id, _) | Input::Reply(id, _) | Input::Waited(id), _)
+            (Input::Outcome(id, _) | Input::Answer(id, _) | Input::Waited(id), _)
                 if id.0 != self.last_effect =>
             {
                 return turn;
             }
-            (Input::Reply(_, reply), Phase::Page { state, verifier }) => {
+            (Input::Answer(_, reply), Phase::Page { state, verifier }) => {
                 self.on_page(cx, (state, verifier), reply, &mut turn);
             }
             (Input::Waited(_), Phase::Waiting(wait)) => self.poll(cx.now, wait, &mut turn),
@@ -504,9 +511,9 @@ impl Machine for OAuthLogin {
         if self.phase != Phase::Over {
             // Texts, numbers and flags: this always has a JSON form.
             let json = serde_json::to_vec(self).unwrap_or_default();
-            turn.commit.put(tables::OAUTH_LOGINS, self.id.clone(), json);
+            turn.writes.put(tables::OAUTH_LOGINS, self.id.clone(), json);
         } else if !was_over {
-            turn.commit.remove(tables::OAUTH_LOGINS, self.id.clone());
+            turn.writes.remove(tables::OAUTH_LOGINS, self.id.clone());
         }
         turn
     }

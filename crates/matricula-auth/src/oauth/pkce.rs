@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use matricula_api::oauth::{CodeChallenge, PkceError};
-use matricula_job::{Entropy, Secret};
+use matricula_core::{Entropy, Secret};
 use sha2::{Digest, Sha256};
 
 /// Characters that need no escape anywhere: 64 of them, six bits each.

@@ -2,9 +2,9 @@
 
 use matricula_api::{
     client::oauth_server_metadata::GetAuthMetadataResponse,
-    oauth::{CodeChallenge, Prompt},
+    oauth::{AuthorizationPrompt, CodeChallenge},
 };
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
 use serde::{Deserialize, Serialize};
 
 use crate::{AuthError, address::is_web_page};
@@ -65,7 +65,7 @@ impl Provider {
                 .filter(|address| is_web_page(address)),
             can_sign_up: prompts
                 .iter()
-                .any(|prompt| prompt == Prompt::Create.as_str()),
+                .any(|prompt| prompt == AuthorizationPrompt::Create.as_str()),
         })
     }
 }

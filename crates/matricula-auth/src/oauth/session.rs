@@ -1,10 +1,10 @@
 //! A session of an OAuth 2.0 server, and how it is given back.
 
 use matricula_api::oauth::{
-    AccountPage, AddressError, OAuthEndpoint, OAuthErrorCode, RevokeToken, TokenType,
+    AccountPage, EndpointUrlError, OAuthEndpoint, OAuthErrorCode, RevokeToken, TokenType,
 };
-use matricula_job::{
-    Cx, EffectId, Machine, Response, Secret, Step, scheduler::Outcome, secret::exposed,
+use matricula_core::{
+    EffectId, Machine, Response, Secret, Step, StepContext, scheduler::Outcome, secret::exposed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,14 +43,14 @@ type Turn = Step<Effect, Event<Account>>;
 
 fn finish(result: Result<Account, AuthError>, turn: &mut Turn) {
     if let Ok(account) = &result {
-        account.put_into(&mut turn.commit);
+        account.write_to(&mut turn.writes);
     }
     turn.events.push(Event::Finished(result));
 }
 
 fn no_answer(account: &Account, outcome: Outcome) -> Result<Response, AuthError> {
     match outcome {
-        Outcome::Done(response) => Ok(response),
+        Outcome::Responded(response) => Ok(response),
         Outcome::Failed(error) | Outcome::InDoubt(error) => {
             let server = account.server.clone();
             Err(AuthError::Unreachable { server, error })
@@ -59,7 +59,7 @@ fn no_answer(account: &Account, outcome: Outcome) -> Result<Response, AuthError>
     }
 }
 
-fn unusable(account: &Account, error: &AddressError) -> AuthError {
+fn unusable(account: &Account, error: &EndpointUrlError) -> AuthError {
     AuthError::NotMatrix {
         server: account.server.clone(),
         what: error.to_string(),
@@ -139,7 +139,7 @@ impl Machine for OAuthLogout {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, _: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, _: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         match (input, self.sent.take()) {
             (Input::Start, _) => {

@@ -3,7 +3,7 @@
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, client::whoami::GetTokenOwner, oauth::TokenResponse,
 };
-use matricula_job::{Cx, Secret, Timestamp, scheduler::Outcome, secret::exposed};
+use matricula_core::{Secret, StepContext, Timestamp, scheduler::Outcome, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -55,14 +55,14 @@ impl OAuthLogin {
 
     pub(super) fn on_who(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         tokens: Tokens,
         outcome: Outcome,
         turn: &mut Turn,
     ) {
         let phase = Phase::WhoAmI(tokens.clone());
         let response = match outcome {
-            Outcome::Done(response) => response,
+            Outcome::Responded(response) => response,
             Outcome::Failed(error) | Outcome::InDoubt(error) => {
                 let error = self.unreachable(error);
                 return self.pause(phase, error, turn);
@@ -81,7 +81,7 @@ impl OAuthLogin {
                     refresh_token: tokens.refresh_token,
                     expires_at: tokens.expires_at,
                     renew_at: tokens.renew_at,
-                    replaced: None,
+                    previous_refresh_token: None,
                     password: None,
                     is_guest: owner.is_guest.unwrap_or_default(),
                     oauth,

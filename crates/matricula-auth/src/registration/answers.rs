@@ -5,7 +5,7 @@ use matricula_api::{
     client::registration::{CheckUsernameAvailability, Register, RegisterResponse},
     uia::{Stage, UiaInfo},
 };
-use matricula_job::{Response, Timestamp};
+use matricula_core::{Response, Timestamp};
 
 use super::{
     AccountKind, Phase, Registration, Turn,
@@ -13,9 +13,9 @@ use super::{
     questions::{Ask, Refusal},
 };
 use crate::{
-    Account, AuthError, Event, Notice, account,
+    Account, AuthError, Event, Progress, account,
     error::is_about_the_password,
-    uia::{Verdict, is_address_stage},
+    uia::{UiaDecision, is_address_stage},
 };
 
 impl Registration {
@@ -109,7 +109,7 @@ impl Registration {
             refresh_token: answer.refresh_token,
             expires_at: account::expiry(now, answer.expires_in_ms),
             renew_at: account::renewal(now, answer.expires_in_ms),
-            replaced: None,
+            previous_refresh_token: None,
             password: None,
             is_guest: false,
             oauth: None,
@@ -129,17 +129,20 @@ impl Registration {
             info.flows.retain(|flow| flow.stages == way.stages);
         }
         match self.progress.take(stage, info, is_elsewhere) {
-            Verdict::Nothing => {}
-            Verdict::Done(stage) => {
+            UiaDecision::Nothing => {}
+            UiaDecision::Done(stage) => {
                 self.patience = None;
-                turn.events.push(Event::Notice(Notice::StageDone(stage)));
+                turn.events
+                    .push(Event::Progress(Progress::StageDone(stage)));
             }
-            Verdict::NotDone(stage, message)
+            UiaDecision::NotDone(stage, message)
                 if is_elsewhere(&stage) || is_address_stage(&stage) =>
             {
                 return self.on_not_yet(now, stage, message, turn);
             }
-            Verdict::NotDone(stage, message) => return self.on_failed_stage(stage, message, turn),
+            UiaDecision::NotDone(stage, message) => {
+                return self.on_failed_stage(stage, message, turn);
+            }
         }
         self.go_on(turn);
     }

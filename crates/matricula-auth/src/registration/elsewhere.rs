@@ -4,12 +4,12 @@
 //! Specification: <https://spec.matrix.org/v1.19/client-server-api/#fallback>.
 
 use matricula_api::uia::{Flow, Stage};
-use matricula_job::{EffectId, Timestamp};
+use matricula_core::{EffectId, Timestamp};
 
 use super::{Phase, Registration, Turn, questions::Ask};
 use crate::{
     AuthError, Effect, StagesNotSupported,
-    uia::{Patience, is_address_stage},
+    uia::{Backoff, is_address_stage},
 };
 
 /// Whether a stage is done on the server's own page.
@@ -36,7 +36,7 @@ impl Registration {
 
     /// The person says that it is done, or will be soon.
     pub(super) fn look(&mut self, stage: Stage, turn: &mut Turn) {
-        self.patience = Some(Patience::new());
+        self.patience = Some(Backoff::new());
         self.register(Some(stage), turn);
     }
 

@@ -20,21 +20,21 @@ use matricula_api::{
     fallback,
     uia::{AuthData, Flow, Stage},
 };
-use matricula_job::{
-    Cx, EffectId, Job, Machine, Secret, ServerUrl, Step, TransportError, scheduler::Outcome,
-    secret::exposed,
+use matricula_core::{
+    EffectId, Job, Machine, Secret, ServerUrl, Step, StepContext, TransportError,
+    scheduler::Outcome, secret::exposed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use elsewhere::is_elsewhere;
 use questions::{Ask, Refusal};
-pub use wishes::{AccountKind, Guest, Phone, PhoneError, Wishes};
+pub use wishes::{AccountKind, Guest, Phone, PhoneError, RegistrationOptions};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, PasswordPolicy, ServerFacts,
+    Account, AuthError, Conversation, Effect, Event, Input, PasswordPolicy, ServerInfo,
     account::{make_device_id, make_password, tables},
-    uia::{Known, Patience, Progress, Validation},
+    uia::{Backoff, KnownAnswers, UiaSession, Validation},
 };
 
 /// Requests that one registration may take before the server is said to ask without end.
@@ -42,7 +42,7 @@ const MOST_REQUESTS: u32 = 40;
 /// How often the person may try another name, password or token.
 const MOST_TRIES: u32 = 5;
 
-/// Makes an account, or makes a user of a [guest](Wishes::upgrade); ends in an [`Account`], with a session unless the wishes say otherwise.
+/// Makes an account, or makes a user of a [guest](RegistrationOptions::upgrade); ends in an [`Account`], with a session unless the wishes say otherwise.
 ///
 /// It never assumes that the user id has the name that was wished: the server decides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,14 +60,14 @@ pub struct Registration {
     only_way: Option<Flow>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     no_name_check: bool,
-    wishes: Wishes,
+    wishes: RegistrationOptions,
     /// Whether the password was made here and must be kept with the account.
     password_made: bool,
     /// What the caller wants kept with the account.
     data: Value,
     phase: Phase,
     #[serde(default)]
-    progress: Progress,
+    progress: UiaSession,
     /// Whether it has just been read back: the server may have forgotten its session.
     resumed: bool,
     /// Whether the page of a stage was shown in an earlier run: look before showing it again.
@@ -83,7 +83,7 @@ pub struct Registration {
     #[serde(default)]
     addresses: u32,
     #[serde(default)]
-    patience: Option<Patience>,
+    patience: Option<Backoff>,
     requests: u32,
     tries: u32,
     last_effect: u64,
@@ -135,7 +135,7 @@ type Turn = Step<Effect, Event<Account>>;
 
 impl Registration {
     /// Registers on the server of these facts.
-    pub fn new(facts: &ServerFacts, wishes: Wishes) -> Self {
+    pub fn new(facts: &ServerInfo, wishes: RegistrationOptions) -> Self {
         Self {
             id: String::new(),
             server: facts.server.clone(),
@@ -150,7 +150,7 @@ impl Registration {
             password_made: false,
             data: Value::Null,
             phase: Phase::New,
-            progress: Progress::default(),
+            progress: UiaSession::default(),
             resumed: false,
             look_first: false,
             client_secret: Secret::default(),
@@ -223,7 +223,7 @@ impl Registration {
     /// The same registration with what the person has to add or change, for going on later. An address
     /// that is given again is written to again.
     #[must_use]
-    pub fn with_answers(mut self, mut answers: Wishes) -> Self {
+    pub fn with_answers(mut self, mut answers: RegistrationOptions) -> Self {
         if self.wishes.upgrade.is_some() {
             // The guest's name stays.
             answers.username = None;
@@ -256,7 +256,7 @@ impl Registration {
         self
     }
 
-    fn start(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         self.patience = None;
         if self.client_secret.is_empty() {
             let made = cx.entropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 32);
@@ -282,7 +282,7 @@ impl Registration {
         }
     }
 
-    fn begin(&mut self, cx: &mut Cx<'_>, turn: &mut Turn) {
+    fn begin(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
         self.id = cx.entropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
         if self.wishes.password.is_none() && self.wishes.kind == AccountKind::User {
             let policy = self.password_policy.as_ref();
@@ -430,7 +430,7 @@ impl Registration {
             return self.begin_or_register(turn);
         }
         let known = self.known();
-        let tell = |notice| turn.events.push(Event::Notice(notice));
+        let tell = |notice| turn.events.push(Event::Progress(notice));
         if !self.progress.choose(known, tell) {
             let server = self.server.clone();
             let message = "it offers no way to register".to_owned();
@@ -458,8 +458,8 @@ impl Registration {
         }
     }
 
-    fn known(&self) -> Known {
-        Known {
+    fn known(&self) -> KnownAnswers {
+        KnownAnswers {
             token: self.wishes.token.is_some(),
             terms: self.wishes.accept_terms,
             email: self.wishes.email.is_some(),
@@ -477,7 +477,7 @@ impl Registration {
     /// It is over: there is an account, or certainly none.
     fn end(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
         if let Ok(account) = &result {
-            account.put_into(&mut turn.commit);
+            account.write_to(&mut turn.writes);
         }
         self.phase = Phase::Over;
         turn.effects.clear();
@@ -491,15 +491,17 @@ impl Registration {
         turn.events.push(Event::Finished(Err(error)));
     }
 
-    fn on_outcome(&mut self, cx: &Cx<'_>, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(&mut self, cx: &StepContext<'_>, outcome: Outcome, turn: &mut Turn) {
         let phase = self.phase.clone();
         match (phase.clone(), outcome) {
-            (Phase::CheckingName, Outcome::Done(response)) => self.on_availability(&response, turn),
+            (Phase::CheckingName, Outcome::Responded(response)) => {
+                self.on_availability(&response, turn)
+            }
             (Phase::CheckingName, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 let error = self.unreachable(error);
                 self.end(Err(error), turn);
             }
-            (Phase::Registering { stage, replay }, Outcome::Done(response)) => {
+            (Phase::Registering { stage, replay }, Outcome::Responded(response)) => {
                 self.on_registration(cx.now, (stage, replay), &response, turn);
             }
             (Phase::Registering { stage, .. }, Outcome::InDoubt(error)) => {
@@ -510,16 +512,16 @@ impl Registration {
                 let error = self.unreachable(error);
                 self.pause(Phase::Paused { elsewhere: false }, error, turn);
             }
-            (Phase::RequestingMessage { stage }, Outcome::Done(response)) => {
+            (Phase::RequestingMessage { stage }, Outcome::Responded(response)) => {
                 self.on_message(stage, &response, turn);
             }
-            (Phase::SubmittingCode { stage }, Outcome::Done(response)) => {
+            (Phase::SubmittingCode { stage }, Outcome::Responded(response)) => {
                 self.on_submitted(stage, &response, turn);
             }
             (Phase::RequestingMessage { .. } | Phase::SubmittingCode { .. }, outcome) => {
                 self.on_lost_message(outcome, turn);
             }
-            (Phase::SigningIn { .. }, Outcome::Done(response)) => {
+            (Phase::SigningIn { .. }, Outcome::Responded(response)) => {
                 self.on_sign_in(cx.now, &response, turn);
             }
             // What an earlier request did is still not known.
@@ -552,28 +554,28 @@ impl Machine for Registration {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
         let mut turn = Step::default();
         let before = self.phase.clone();
         match input {
             Input::Start => self.start(cx, &mut turn),
             // An answer that nobody waits for any more.
-            Input::Outcome(id, _) | Input::Reply(id, _) | Input::Waited(id)
+            Input::Outcome(id, _) | Input::Answer(id, _) | Input::Waited(id)
                 if id.0 != self.last_effect =>
             {
                 return turn;
             }
             Input::Outcome(_, outcome) => self.on_outcome(cx, outcome, &mut turn),
-            Input::Reply(_, reply) => self.on_reply(reply, &mut turn),
+            Input::Answer(_, reply) => self.on_reply(reply, &mut turn),
             Input::Waited(_) => self.on_waited(&mut turn),
         }
         if self.phase != Phase::Over {
             // Texts, numbers and flags: this always has a JSON form.
             let json = serde_json::to_vec(self).unwrap_or_default();
-            turn.commit
+            turn.writes
                 .put(tables::REGISTRATIONS, self.id.clone(), json);
         } else if before != Phase::Over {
-            turn.commit.remove(tables::REGISTRATIONS, self.id.clone());
+            turn.writes.remove(tables::REGISTRATIONS, self.id.clone());
         }
         turn
     }

@@ -1,11 +1,11 @@
 //! What only the person can say, and what becomes of the answer.
 
 use matricula_api::{ErrorCode, uia::Stage};
-use matricula_job::EffectId;
+use matricula_core::EffectId;
 use serde::{Deserialize, Serialize};
 
 use super::{MOST_TRIES, Phase, Registration, Turn};
-use crate::{AuthError, Effect, Question, Reply};
+use crate::{Answer, AuthError, Effect, Prompt};
 
 /// What the person was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,34 +86,34 @@ impl Refusal {
 impl Registration {
     pub(super) fn ask(&mut self, ask: Ask, turn: &mut Turn) {
         let question = match &ask {
-            Ask::Name { refused } => Question::Username {
+            Ask::Name { refused } => Prompt::Username {
                 why: Some(refused.error(self).to_string()),
             },
-            Ask::Password { refused } => Question::Password {
+            Ask::Password { refused } => Prompt::Password {
                 why: Some(refused.error(self).to_string()),
             },
-            Ask::Token { refused } => Question::RegistrationToken {
+            Ask::Token { refused } => Prompt::RegistrationToken {
                 why: refused.clone(),
             },
-            Ask::Terms => Question::AcceptTerms {
+            Ask::Terms => Prompt::AcceptTerms {
                 policies: self.progress.policies(),
             },
             Ask::Address { stage, refused } => {
                 let why = refused.as_ref().map(|_| self.unanswered(&ask).to_string());
                 match stage {
-                    Stage::Msisdn => Question::PhoneNumber { why },
-                    _ => Question::EmailAddress { why },
+                    Stage::Msisdn => Prompt::PhoneNumber { why },
+                    _ => Prompt::EmailAddress { why },
                 }
             }
-            Ask::Link { stage, why } => Question::FollowLink {
+            Ask::Link { stage, why } => Prompt::FollowLink {
                 address: self.written_to(stage),
                 why: why.clone(),
             },
-            Ask::Code { stage, why } => Question::Code {
+            Ask::Code { stage, why } => Prompt::Code {
                 address: self.written_to(stage),
                 why: why.clone(),
             },
-            Ask::Page { stage, why } => Question::StagePage {
+            Ask::Page { stage, why } => Prompt::StagePage {
                 stage: stage.clone(),
                 url: self.fallback_page(stage),
                 why: why.clone(),
@@ -133,16 +133,16 @@ impl Registration {
         .unwrap_or_default()
     }
 
-    pub(super) fn on_reply(&mut self, reply: Reply, turn: &mut Turn) {
+    pub(super) fn on_reply(&mut self, reply: Answer, turn: &mut Turn) {
         let Phase::Asking(ask) = self.phase.clone() else {
             return;
         };
         // Each stage may ask once; what is asked again counts.
         self.tries += u32::from(ask.is_again());
-        let sends_again = matches!(ask, Ask::Link { .. } | Ask::Code { .. }) && reply == Reply::No;
+        let sends_again = matches!(ask, Ask::Link { .. } | Ask::Code { .. }) && reply == Answer::No;
         if self.tries > MOST_TRIES
-            || matches!(reply, Reply::Nobody)
-            || (reply == Reply::No && !sends_again)
+            || matches!(reply, Answer::Unavailable)
+            || (reply == Answer::No && !sends_again)
         {
             let error = self.unanswered(&ask);
             match ask {
@@ -159,38 +159,38 @@ impl Registration {
             return;
         }
         match (ask, reply) {
-            (Ask::Name { .. }, Reply::Text(name)) => {
+            (Ask::Name { .. }, Answer::Text(name)) => {
                 self.wishes.username = Some(name.expose().to_owned());
                 // What was done under the old name may be bound to it.
                 self.progress.forget();
                 self.begin_with_name(turn);
             }
-            (Ask::Password { .. }, Reply::Text(password)) => {
+            (Ask::Password { .. }, Answer::Text(password)) => {
                 self.wishes.password = Some(password);
                 self.password_made = false;
                 // A server keeps the first password of a session.
                 self.progress.forget();
                 self.go_on(turn);
             }
-            (Ask::Token { .. }, Reply::Text(token)) => {
+            (Ask::Token { .. }, Answer::Text(token)) => {
                 self.wishes.token = Some(token);
                 self.go_on(turn);
             }
-            (Ask::Terms, Reply::Yes) => {
+            (Ask::Terms, Answer::Yes) => {
                 self.wishes.accept_terms = true;
                 self.go_on(turn);
             }
             (Ask::Address { stage, .. }, reply) if self.take_address(&stage, &reply) => {
                 self.go_on(turn);
             }
-            (Ask::Link { stage, .. } | Ask::Code { stage, .. }, Reply::No) => {
+            (Ask::Link { stage, .. } | Ask::Code { stage, .. }, Answer::No) => {
                 self.tries += 1;
                 self.send_again(stage, turn);
             }
-            (Ask::Link { stage, .. } | Ask::Page { stage, .. }, Reply::Yes) => {
+            (Ask::Link { stage, .. } | Ask::Page { stage, .. }, Answer::Yes) => {
                 self.look(stage, turn);
             }
-            (Ask::Code { stage, .. }, Reply::Text(code)) => self.submit(stage, &code, turn),
+            (Ask::Code { stage, .. }, Answer::Text(code)) => self.submit(stage, &code, turn),
             // An answer to another question than the one asked: ask again.
             (ask, _) => {
                 self.tries += 1;

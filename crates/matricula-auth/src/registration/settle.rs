@@ -4,13 +4,13 @@ use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError,
     uia::{Stage, UiaInfo},
 };
-use matricula_job::{Response, Timestamp};
+use matricula_core::{Response, Timestamp};
 
 use super::{
     AccountKind, Phase, Registration, Turn,
     questions::{Ask, Refusal},
 };
-use crate::{Event, Notice, login};
+use crate::{Event, Progress, login};
 
 impl Registration {
     /// A request may have been processed, and its answer is lost.
@@ -26,7 +26,7 @@ impl Registration {
         let harmless = stage.is_none() && self.wishes.kind == AccountKind::User;
         if !replay && (harmless || self.progress.session.is_some()) {
             let how = format!("{what}; asking again in the same session");
-            turn.events.push(Event::Notice(Notice::Settling(how)));
+            turn.events.push(Event::Progress(Progress::Settling(how)));
             let auth = self.auth(stage.clone());
             self.phase = Phase::Registering {
                 stage,
@@ -50,7 +50,7 @@ impl Registration {
             && !self.wishes.inhibit_login;
         if can_sign_in {
             let how = format!("{what}; trying to sign in");
-            turn.events.push(Event::Notice(Notice::Settling(how)));
+            turn.events.push(Event::Progress(Progress::Settling(how)));
             self.sign_in(stage, is_taken, turn);
         } else {
             let error = self.in_doubt(what);

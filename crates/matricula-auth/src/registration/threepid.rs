@@ -8,11 +8,11 @@ use matricula_api::{
     client::registration::{RequestTokenToRegisterEmail, RequestTokenToRegisterMsisdn},
     uia::{Stage, ThreepidCreds},
 };
-use matricula_job::{Response, Secret, scheduler::Outcome};
+use matricula_core::{Response, Secret, scheduler::Outcome};
 
 use super::{Phase, Phone, Registration, Turn, questions::Ask};
 use crate::{
-    AuthError, Reply,
+    Answer, AuthError,
     uia::{CodeRefused, Validation, submitted},
 };
 
@@ -180,8 +180,8 @@ impl Registration {
     }
 
     /// Takes over an address that the person typed; `false` where it is none.
-    pub(super) fn take_address(&mut self, stage: &Stage, reply: &Reply) -> bool {
-        let Reply::Text(text) = reply else {
+    pub(super) fn take_address(&mut self, stage: &Stage, reply: &Answer) -> bool {
+        let Answer::Text(text) = reply else {
             return false;
         };
         let text = text.expose().trim();

@@ -3,14 +3,14 @@
 use std::{fmt, str::FromStr};
 
 use matricula_api::UserId;
-use matricula_job::{Secret, secret::exposed};
+use matricula_core::{Secret, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use crate::{Account, AuthError};
 
 /// What the person wants of a new account, and has said in advance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wishes {
+pub struct RegistrationOptions {
     /// An ordinary account or a guest's.
     pub kind: AccountKind,
     /// The guest who is to become a user: under the guest's own name, whatever `username` says.
@@ -45,7 +45,7 @@ pub struct Wishes {
     pub refresh_token: bool,
 }
 
-impl Wishes {
+impl RegistrationOptions {
     /// Takes over what `answers` says; what it leaves open stays.
     pub(super) fn answer(&mut self, answers: Self) {
         self.username = answers.username.or(self.username.take());

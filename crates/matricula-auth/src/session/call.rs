@@ -1,9 +1,9 @@
 //! Sends one request in a session, with a token that works.
 
 use matricula_api::{ApiError, ErrorCode, MatrixError};
-use matricula_job::{Auth, Cx, Job, Machine, Response, Secret, Step, scheduler::Outcome};
+use matricula_core::{Auth, Job, Machine, Response, Secret, Step, StepContext, scheduler::Outcome};
 
-use super::{Reason, Standing};
+use super::{RenewalReason, SessionState};
 use crate::AuthError;
 
 /// What can happen to a [`Call`].
@@ -11,9 +11,9 @@ use crate::AuthError;
 #[non_exhaustive]
 pub enum CallInput {
     /// Begin; this is what the process knows.
-    Start(Box<Standing>),
+    Start(Box<SessionState>),
     /// The renewal is over: what the process knows now, and how it went.
-    Renewed(Box<Standing>, Result<(), AuthError>),
+    Renewed(Box<SessionState>, Result<(), AuthError>),
     /// What became of the request.
     Outcome(Outcome),
 }
@@ -23,7 +23,7 @@ pub enum CallInput {
 #[non_exhaustive]
 pub enum CallEffect {
     /// Run a [`Renewal`](super::Renewal) of this token.
-    Renew(Reason, Secret),
+    Renew(RenewalReason, Secret),
     /// Send this request.
     Send(Box<Job>),
 }
@@ -32,9 +32,9 @@ pub enum CallEffect {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CallEvent {
-    /// The server says that the account is locked: [`Standing::lock`].
+    /// The server says that the account is locked: [`SessionState::lock`].
     Locked,
-    /// It is locked no more: [`Standing::unlock`].
+    /// It is locked no more: [`SessionState::unlock`].
     Unlocked,
     /// It is over.
     Finished(Box<Result<Outcome, AuthError>>),
@@ -46,7 +46,7 @@ pub enum CallEvent {
 #[derive(Clone, Debug)]
 pub struct Call {
     job: Job,
-    standing: Option<Box<Standing>>,
+    standing: Option<Box<SessionState>>,
     /// The token that went out last.
     sent: Option<Secret>,
     /// Whether the server refused a token already.
@@ -69,7 +69,7 @@ impl Call {
         }
     }
 
-    fn start(&mut self, cx: &Cx<'_>, standing: Box<Standing>, turn: &mut Turn) {
+    fn start(&mut self, cx: &StepContext<'_>, standing: Box<SessionState>, turn: &mut Turn) {
         let account = standing.account().clone();
         let user_id = account.user_id.clone();
         let is_due = account.is_due(cx.now) && standing.trouble(cx.now).is_none();
@@ -88,7 +88,8 @@ impl Call {
                 self.finish(Err(error), turn);
             }
             (Auth::Required(_) | Auth::Optional(_), Some(token)) if is_due => {
-                turn.effects.push(CallEffect::Renew(Reason::Due, token));
+                turn.effects
+                    .push(CallEffect::Renew(RenewalReason::Due, token));
             }
             _ => self.send(turn),
         }
@@ -108,7 +109,7 @@ impl Call {
 
     fn on_renewed(
         &mut self,
-        standing: Box<Standing>,
+        standing: Box<SessionState>,
         result: Result<(), AuthError>,
         turn: &mut Turn,
     ) {
@@ -122,7 +123,7 @@ impl Call {
     }
 
     fn on_outcome(&mut self, outcome: Outcome, turn: &mut Turn) {
-        let (Some(token), Outcome::Done(response)) = (self.sent.clone(), &outcome) else {
+        let (Some(token), Outcome::Responded(response)) = (self.sent.clone(), &outcome) else {
             return self.finish(Ok(outcome), turn);
         };
         let refusal = refusal(response);
@@ -131,7 +132,7 @@ impl Call {
             (Some(ErrorCode::UnknownToken), Some(error)) if !self.was_refused => {
                 self.was_refused = true;
                 let soft_logout = error.extra.get("soft_logout") == Some(&true.into());
-                let reason = Reason::Refused { soft_logout };
+                let reason = RenewalReason::Refused { soft_logout };
                 turn.effects.push(CallEffect::Renew(reason, token));
             }
             (Some(ErrorCode::UserLocked), Some(error)) => {
@@ -164,7 +165,7 @@ impl Call {
     fn finish_refused(
         &mut self,
         turn: &mut Turn,
-        error: impl FnOnce(matricula_job::ServerUrl, matricula_api::UserId) -> AuthError,
+        error: impl FnOnce(matricula_core::ServerUrl, matricula_api::UserId) -> AuthError,
     ) {
         if let Some(standing) = &self.standing {
             let account = standing.account();
@@ -192,7 +193,7 @@ impl Machine for Call {
     type Effect = CallEffect;
     type Event = CallEvent;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: CallInput) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: CallInput) -> Turn {
         let mut turn = Step::default();
         if self.is_over {
             return turn;

@@ -7,20 +7,20 @@ use matricula_api::{
     client::refresh::Refresh,
     oauth::{OAuthEndpoint, OAuthError, OAuthErrorCode, RefreshTokenGrant},
 };
-use matricula_job::{Job, Response, Secret, scheduler::Outcome};
+use matricula_core::{Job, Response, Secret, scheduler::Outcome};
 
 use crate::{Account, AuthError};
 
 /// What a server gave for a refresh token.
 #[derive(Clone, Debug)]
-pub(super) struct Pair {
+pub(super) struct TokenPair {
     pub(super) access: Secret,
     pub(super) refresh: Option<Secret>,
     pub(super) lifetime: Option<Duration>,
 }
 
 /// Why it gave nothing.
-pub(super) enum Failure {
+pub(super) enum ExchangeError {
     /// It does not take this token any more.
     Refused { soft_logout: bool, what: String },
     /// It may give it another time, at the earliest after this long.
@@ -46,19 +46,19 @@ pub(super) fn job(account: &Account, refresh_token: Secret) -> Result<Job, AuthE
 }
 
 /// What became of it.
-pub(super) fn read(account: &Account, outcome: Outcome) -> Result<Pair, Failure> {
+pub(super) fn read(account: &Account, outcome: Outcome) -> Result<TokenPair, ExchangeError> {
     let response = match outcome {
-        Outcome::Done(response) => response,
+        Outcome::Responded(response) => response,
         Outcome::Failed(error) | Outcome::InDoubt(error) => {
             let server = account.server.clone();
             let is_passing = error.kind.is_transient();
             let error = AuthError::Unreachable { server, error };
             return Err(match is_passing {
-                true => Failure::Passing(error, None),
-                false => Failure::Lasting(error),
+                true => ExchangeError::Passing(error, None),
+                false => ExchangeError::Lasting(error),
             });
         }
-        _ => return Err(Failure::Lasting(AuthError::Cancelled)),
+        _ => return Err(ExchangeError::Lasting(AuthError::Cancelled)),
     };
     match &account.oauth {
         None => read_matrix(account, &response),
@@ -66,22 +66,22 @@ pub(super) fn read(account: &Account, outcome: Outcome) -> Result<Pair, Failure>
     }
 }
 
-fn read_matrix(account: &Account, response: &Response) -> Result<Pair, Failure> {
+fn read_matrix(account: &Account, response: &Response) -> Result<TokenPair, ExchangeError> {
     match Refresh::read(response) {
-        Ok(answer) => Ok(Pair {
+        Ok(answer) => Ok(TokenPair {
             access: answer.access_token,
             refresh: answer.refresh_token,
             lifetime: answer.expires_in_ms,
         }),
         Err(ApiError::Matrix(error)) if error.code == ErrorCode::UserLocked => {
-            Err(Failure::Lasting(AuthError::UserLocked {
+            Err(ExchangeError::Lasting(AuthError::UserLocked {
                 server: account.server.clone(),
                 user_id: account.user_id.clone(),
                 message: error.message,
             }))
         }
         Err(ApiError::Matrix(error)) if is_meant(error.status, &error.code) => {
-            Err(Failure::Refused {
+            Err(ExchangeError::Refused {
                 soft_logout: error.extra.get("soft_logout") == Some(&true.into()),
                 what: error.to_string(),
             })
@@ -98,11 +98,15 @@ fn is_meant(status: u16, code: &ErrorCode) -> bool {
     matches!(status, 400 | 401 | 403) && codes.contains(code)
 }
 
-fn read_oauth(account: &Account, issuer: &str, response: &Response) -> Result<Pair, Failure> {
+fn read_oauth(
+    account: &Account,
+    issuer: &str,
+    response: &Response,
+) -> Result<TokenPair, ExchangeError> {
     use OAuthErrorCode as Code;
     let error = match RefreshTokenGrant::read(response) {
         Ok(answer) => {
-            return Ok(Pair {
+            return Ok(TokenPair {
                 access: answer.access_token,
                 refresh: answer.refresh_token,
                 lifetime: answer.expires_in,
@@ -113,7 +117,7 @@ fn read_oauth(account: &Account, issuer: &str, response: &Response) -> Result<Pa
         Err(error) => {
             let issuer = issuer.to_owned();
             let error = AuthError::from_oauth(&account.server, issuer, error);
-            return Err(Failure::Lasting(error));
+            return Err(ExchangeError::Lasting(error));
         }
     };
     let codes = [
@@ -122,7 +126,7 @@ fn read_oauth(account: &Account, issuer: &str, response: &Response) -> Result<Pa
         Code::UnauthorizedClient,
     ];
     if (400..500).contains(&response.status_code()) && codes.contains(&error.code) {
-        return Err(Failure::Refused {
+        return Err(ExchangeError::Refused {
             soft_logout: false,
             what: error.to_string(),
         });
@@ -134,18 +138,18 @@ fn read_oauth(account: &Account, issuer: &str, response: &Response) -> Result<Pa
         refusal: Box::new(error),
     };
     Err(match is_passing {
-        true => Failure::Passing(error, wait),
-        false => Failure::Lasting(error),
+        true => ExchangeError::Passing(error, wait),
+        false => ExchangeError::Lasting(error),
     })
 }
 
-fn other(account: &Account, response: &Response, error: ApiError) -> Failure {
+fn other(account: &Account, response: &Response, error: ApiError) -> ExchangeError {
     // A success that was cut short was one all the same: the old token still gets another pair.
     let is_passing = response.success() || is_passing(response.status_code());
     let error = AuthError::from_api(&account.server, error);
     match is_passing {
-        true => Failure::Passing(error, response.retry_after()),
-        false => Failure::Lasting(error),
+        true => ExchangeError::Passing(error, response.retry_after()),
+        false => ExchangeError::Lasting(error),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Two machines share the work. A [`Call`] sends one request with a token that works, and asks for a
 //! [`Renewal`] where there is none; a renewal gets the next pair of tokens, once, whoever else wants
 //! it at that time in this process or in another. What a process knows of its session is its
-//! [`Standing`].
+//! [`SessionState`].
 //!
 //! Both have one effect at a time, and the next input answers it. What keeps a session alive:
 //!
@@ -30,5 +30,5 @@ mod renewal;
 mod standing;
 
 pub use call::{Call, CallEffect, CallEvent, CallInput};
-pub use renewal::{Reason, Renewal, RenewalEffect, RenewalEvent, RenewalInput};
-pub use standing::{Settled, Standing};
+pub use renewal::{Renewal, RenewalEffect, RenewalEvent, RenewalInput, RenewalReason};
+pub use standing::{RenewalResult, SessionState};

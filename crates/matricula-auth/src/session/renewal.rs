@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use matricula_job::{Cx, Job, Machine, Secret, Step, Timestamp, scheduler::Outcome};
+use matricula_core::{Job, Machine, Secret, Step, StepContext, Timestamp, scheduler::Outcome};
 
 use super::{
-    Settled, Standing,
-    exchange::{self, Failure, Pair},
-    standing::Trouble,
+    RenewalResult, SessionState,
+    exchange::{self, ExchangeError, TokenPair},
+    standing::RenewalFailures,
 };
 use crate::{Account, AuthError};
 
@@ -21,7 +21,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Why tokens are to be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum RenewalReason {
     /// The access token expires soon. Where the renewal fails, it is still good for a while.
     Due,
     /// The server refused the access token. Where the server refuses the refresh token too, the
@@ -41,7 +41,7 @@ pub enum RenewalInput {
     /// Begin.
     Start,
     /// The turn in this process is taken; this is what the process knows.
-    TurnTaken(Box<Standing>),
+    TurnTaken(Box<SessionState>),
     /// No other process renews this account as long as this renewal goes on.
     Locked,
     /// This is what is stored of the account; none where nothing is.
@@ -77,17 +77,17 @@ pub enum RenewalEffect {
 #[non_exhaustive]
 pub enum RenewalEvent {
     /// It is over: the process is to know of it, and then lock and turn are to be given up.
-    Finished(Box<Settled>),
+    Finished(Box<RenewalResult>),
 }
 
 /// Gets the next pair of tokens.
 #[derive(Clone, Debug)]
 pub struct Renewal {
-    reason: Reason,
+    reason: RenewalReason,
     /// The one that is to be replaced.
     token: Option<Secret>,
     /// What the process knew when its turn came.
-    standing: Option<Box<Standing>>,
+    standing: Option<Box<SessionState>>,
     /// The account as it was before the step, as far as it was stored.
     stored: Option<Account>,
     account: Option<Account>,
@@ -99,7 +99,7 @@ pub struct Renewal {
     /// What the server said when it refused, and whether the device is to be kept.
     refusal: Option<(String, bool)>,
     /// What the server gave, and for which refresh token.
-    got: Option<(Secret, Pair)>,
+    got: Option<(Secret, TokenPair)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -117,7 +117,7 @@ type Turn = Step<RenewalEffect, RenewalEvent>;
 
 impl Renewal {
     /// Replaces this access token. Where another one is there when its turn has come, nothing is done.
-    pub fn new(reason: Reason, token: Option<Secret>) -> Self {
+    pub fn new(reason: RenewalReason, token: Option<Secret>) -> Self {
         Self {
             reason,
             token,
@@ -133,7 +133,7 @@ impl Renewal {
         }
     }
 
-    fn on_turn(&mut self, cx: &Cx<'_>, standing: Box<Standing>, turn: &mut Turn) {
+    fn on_turn(&mut self, cx: &StepContext<'_>, standing: Box<SessionState>, turn: &mut Turn) {
         let account = standing.account().clone();
         let trouble = standing.trouble(cx.now).cloned();
         self.stored = Some(account.clone());
@@ -142,10 +142,10 @@ impl Renewal {
             return self.settle(account, turn);
         }
         // Of many that wait, the first one tries; the others hear how that went.
-        let is_left_alone = |trouble: &Trouble| match self.reason {
-            Reason::Due => true,
-            Reason::Refused { .. } => !trouble.is_refusal,
-            Reason::Wanted => false,
+        let is_left_alone = |trouble: &RenewalFailures| match self.reason {
+            RenewalReason::Due => true,
+            RenewalReason::Refused { .. } => !trouble.is_refusal,
+            RenewalReason::Wanted => false,
         };
         if let Some(trouble) = trouble.filter(is_left_alone) {
             let error = trouble.error.clone();
@@ -156,7 +156,7 @@ impl Renewal {
         turn.effects.push(RenewalEffect::Lock);
     }
 
-    fn on_stored(&mut self, cx: &Cx<'_>, stored: Option<Box<Account>>, turn: &mut Turn) {
+    fn on_stored(&mut self, cx: &StepContext<'_>, stored: Option<Box<Account>>, turn: &mut Turn) {
         let Some(mut account) = self.account.take() else {
             return;
         };
@@ -170,7 +170,7 @@ impl Renewal {
         if let Some((sent, pair)) = self.got.take() {
             return self.renewed(cx, account, sent, pair, turn);
         }
-        let candidates = [&account.refresh_token, &account.replaced];
+        let candidates = [&account.refresh_token, &account.previous_refresh_token];
         let next = candidates
             .into_iter()
             .flatten()
@@ -182,7 +182,13 @@ impl Renewal {
         }
     }
 
-    fn send(&mut self, cx: &Cx<'_>, account: Account, refresh_token: Secret, turn: &mut Turn) {
+    fn send(
+        &mut self,
+        cx: &StepContext<'_>,
+        account: Account,
+        refresh_token: Secret,
+        turn: &mut Turn,
+    ) {
         match exchange::job(&account, refresh_token.clone()) {
             Ok(job) => {
                 self.requests += 1;
@@ -195,7 +201,13 @@ impl Renewal {
         }
     }
 
-    fn on_outcome(&mut self, cx: &mut Cx<'_>, sent: Secret, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        sent: Secret,
+        outcome: Outcome,
+        turn: &mut Turn,
+    ) {
         let Some(account) = self.account.take() else {
             return;
         };
@@ -204,16 +216,16 @@ impl Renewal {
                 self.got = Some((sent, pair));
                 self.read_again(account, turn);
             }
-            Err(Failure::Refused { soft_logout, what }) => {
+            Err(ExchangeError::Refused { soft_logout, what }) => {
                 let keeps = self.refusal.as_ref().is_some_and(|(_, keeps)| *keeps);
                 self.refusal = Some((what, keeps || soft_logout));
                 self.refused.push(sent);
                 self.read_again(account, turn);
             }
-            Err(Failure::Passing(error, wait)) => {
+            Err(ExchangeError::Passing(error, wait)) => {
                 self.on_passing_failure(cx, account, sent, error, wait, turn);
             }
-            Err(Failure::Lasting(error)) => self.fail(cx, account, error, turn),
+            Err(ExchangeError::Lasting(error)) => self.fail(cx, account, error, turn),
         }
     }
 
@@ -227,24 +239,24 @@ impl Renewal {
 
     fn renewed(
         &mut self,
-        cx: &Cx<'_>,
+        cx: &StepContext<'_>,
         mut account: Account,
         sent: Secret,
-        pair: Pair,
+        pair: TokenPair,
         turn: &mut Turn,
     ) {
         // The one that worked, which need not be the one that is kept.
         account.refresh_token = Some(sent);
         // The time counts from when the server made it: that was after it was asked.
         let asked_at = self.sent_at.min(cx.now);
-        account.take_tokens(asked_at, pair.access, pair.refresh, pair.lifetime);
-        account.put_into(&mut turn.commit);
+        account.set_tokens(asked_at, pair.access, pair.refresh, pair.lifetime);
+        account.write_to(&mut turn.writes);
         self.finish(account, None, Ok(()), turn);
     }
 
     fn on_passing_failure(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         account: Account,
         sent: Secret,
         error: AuthError,
@@ -252,7 +264,7 @@ impl Renewal {
         turn: &mut Turn,
     ) {
         // A request that can be sent with the old token meanwhile is not to be held up.
-        let can_wait = self.reason != Reason::Due || account.has_expired(cx.now);
+        let can_wait = self.reason != RenewalReason::Due || account.has_expired(cx.now);
         let wait = wait.unwrap_or_default();
         if !can_wait || self.requests >= MOST_REQUESTS || wait > LONGEST_WAIT {
             return self.fail(cx, account, error, turn);
@@ -278,20 +290,20 @@ impl Renewal {
     }
 
     /// Nothing is left to renew it with.
-    fn give_up(&mut self, cx: &Cx<'_>, mut account: Account, turn: &mut Turn) {
+    fn give_up(&mut self, cx: &StepContext<'_>, mut account: Account, turn: &mut Turn) {
         let by = match &account.oauth {
             Some(oauth) => oauth.issuer.clone(),
             None => account.server.to_string(),
         };
         let (what, keeps) = match (self.refusal.take(), self.reason) {
             // As long as the access token is good, so is the session.
-            (refusal, Reason::Due) => {
+            (refusal, RenewalReason::Due) => {
                 let what = refusal.map(|(what, _)| what).unwrap_or_default();
                 let error = AuthError::SignedOut { by, what };
                 let trouble = self.trouble(cx, error.clone(), true);
                 return self.finish(account, trouble, Err(error), turn);
             }
-            (None, Reason::Wanted) => {
+            (None, RenewalReason::Wanted) => {
                 let user_id = account.user_id.clone();
                 let error = AuthError::NoRefreshToken { user_id };
                 return self.finish(account, None, Err(error), turn);
@@ -301,7 +313,7 @@ impl Renewal {
                     refusal.unwrap_or_else(|| ("the token is good no more".to_owned(), false));
                 (
                     what,
-                    keeps || reason == Reason::Refused { soft_logout: true },
+                    keeps || reason == RenewalReason::Refused { soft_logout: true },
                 )
             }
         };
@@ -314,20 +326,25 @@ impl Renewal {
             false => AuthError::SignedOut { by, what },
         };
         match keeps {
-            true => account.lose_tokens(),
+            true => account.clear_tokens(),
             false => account.end_session(),
         }
-        account.put_into(&mut turn.commit);
+        account.write_to(&mut turn.writes);
         self.finish(account, None, Err(error), turn);
     }
 
-    fn trouble(&self, cx: &Cx<'_>, error: AuthError, is_refusal: bool) -> Option<Trouble> {
+    fn trouble(
+        &self,
+        cx: &StepContext<'_>,
+        error: AuthError,
+        is_refusal: bool,
+    ) -> Option<RenewalFailures> {
         let standing = self.standing.as_ref()?;
         Some(standing.trouble_after(cx.now, error, is_refusal))
     }
 
     /// It did not come about, and may another time.
-    fn fail(&mut self, cx: &Cx<'_>, account: Account, error: AuthError, turn: &mut Turn) {
+    fn fail(&mut self, cx: &StepContext<'_>, account: Account, error: AuthError, turn: &mut Turn) {
         let trouble = self.trouble(cx, error.clone(), false);
         self.finish(account, trouble, Err(error), turn);
     }
@@ -335,20 +352,21 @@ impl Renewal {
     fn finish(
         &mut self,
         account: Account,
-        trouble: Option<Trouble>,
+        trouble: Option<RenewalFailures>,
         result: Result<(), AuthError>,
         turn: &mut Turn,
     ) {
         self.phase = Phase::Over;
-        turn.events.push(RenewalEvent::Finished(Box::new(Settled {
-            account,
-            trouble,
-            result,
-        })));
+        turn.events
+            .push(RenewalEvent::Finished(Box::new(RenewalResult {
+                account,
+                trouble,
+                result,
+            })));
     }
 
     /// What was to be stored is not, and so it has not happened.
-    fn on_store_failure(&mut self, cx: &Cx<'_>, what: String, turn: &mut Turn) {
+    fn on_store_failure(&mut self, cx: &StepContext<'_>, what: String, turn: &mut Turn) {
         let Some(account) = self.stored.clone() else {
             return;
         };
@@ -363,7 +381,7 @@ impl Machine for Renewal {
     type Effect = RenewalEffect;
     type Event = RenewalEvent;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: RenewalInput) -> Turn {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: RenewalInput) -> Turn {
         let mut turn = Step::default();
         match (self.phase.clone(), input) {
             (Phase::New, RenewalInput::Start) => {

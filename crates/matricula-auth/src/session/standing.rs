@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
 
 use crate::{Account, AuthError};
 
@@ -17,17 +17,17 @@ const LONGEST_PROBE: Duration = Duration::from_secs(600);
 
 /// What a process knows of its session: the account, and what stands in the way.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct SessionState {
     account: Account,
     /// Why the last renewal failed.
-    trouble: Option<Trouble>,
+    trouble: Option<RenewalFailures>,
     /// That the server said that the account is locked.
     locked: Option<Pause>,
 }
 
 /// Why a renewal failed, and until when it is not tried again.
 #[derive(Clone, Debug)]
-pub(super) struct Trouble {
+pub(super) struct RenewalFailures {
     pub(super) error: AuthError,
     /// Whether the server refused the refresh token, which only a look at the access token settles.
     pub(super) is_refusal: bool,
@@ -56,21 +56,21 @@ impl Pause {
 /// How a renewal left the session.
 #[derive(Clone, Debug)]
 #[must_use = "the process is to know of it: `Standing::settle`"]
-pub struct Settled {
+pub struct RenewalResult {
     pub(super) account: Account,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Option<RenewalFailures>,
     /// Whether there is a token other than the one that was to be replaced.
     pub result: Result<(), AuthError>,
 }
 
-impl Settled {
+impl RenewalResult {
     /// The account as it is now.
     pub fn account(&self) -> &Account {
         &self.account
     }
 }
 
-impl Standing {
+impl SessionState {
     /// All that is known at first: the account.
     pub fn new(account: Account) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Standing {
     }
 
     /// Takes over what a renewal came to, as long as the turn that it took is held.
-    pub fn settle(&mut self, settled: &Settled) {
+    pub fn settle(&mut self, settled: &RenewalResult) {
         self.account.clone_from(&settled.account);
         self.trouble.clone_from(&settled.trouble);
     }
@@ -117,7 +117,7 @@ impl Standing {
     }
 
     /// Why a renewal is not to be tried now.
-    pub(super) fn trouble(&self, now: Timestamp) -> Option<&Trouble> {
+    pub(super) fn trouble(&self, now: Timestamp) -> Option<&RenewalFailures> {
         let trouble = self.trouble.as_ref();
         trouble.filter(|trouble| trouble.pause.goes_on(now))
     }
@@ -128,9 +128,9 @@ impl Standing {
         now: Timestamp,
         error: AuthError,
         is_refusal: bool,
-    ) -> Trouble {
+    ) -> RenewalFailures {
         let last = self.trouble.as_ref().map(|trouble| trouble.pause);
-        Trouble {
+        RenewalFailures {
             error,
             is_refusal,
             pause: Pause::after(last, now, FIRST_PAUSE, LONGEST_PAUSE),

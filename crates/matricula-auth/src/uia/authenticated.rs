@@ -6,14 +6,14 @@ use matricula_api::{
     ApiError, ErrorCode, MatrixError, UserId, fallback,
     uia::{AuthData, Interactive, Stage, ThreepidCreds, UiaInfo, UserIdentifier},
 };
-use matricula_job::{
-    Auth, Cx, EffectId, Job, Machine, OperationAuth, Response, Secret, ServerUrl, Step, Timestamp,
-    scheduler::Outcome,
+use matricula_core::{
+    Auth, EffectId, Job, Machine, OperationAuth, Response, Secret, ServerUrl, Step, StepContext,
+    Timestamp, scheduler::Outcome,
 };
 
-use super::{Known, Patience, Progress, Verdict};
+use super::{Backoff, KnownAnswers, UiaDecision, UiaSession};
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Notice, Question, Reply,
+    Account, Answer, AuthError, Conversation, Effect, Event, Input, Progress, Prompt,
     StagesNotSupported, address::is_web_page,
 };
 
@@ -34,7 +34,7 @@ const MOST_TRIES: u32 = 5;
 ///
 /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api>.
 #[derive(Clone, Debug)]
-pub struct Authenticated<E> {
+pub struct UiaRequest<E> {
     server: ServerUrl,
     auth: Auth,
     user_id: Option<UserId>,
@@ -44,10 +44,10 @@ pub struct Authenticated<E> {
     token: Option<Secret>,
     accepts_terms: bool,
     proof: Option<(Stage, ThreepidCreds)>,
-    progress: Progress,
+    progress: UiaSession,
     /// Whether the session is of an earlier run: the server may have forgotten it.
     resumed: bool,
-    patience: Option<Patience>,
+    patience: Option<Backoff>,
     phase: Phase,
     requests: u32,
     tries: u32,
@@ -83,7 +83,7 @@ enum Ask {
 
 type Turn<E> = Step<Effect, Event<<E as matricula_api::Endpoint>::Response>>;
 
-impl<E: Interactive + Clone> Authenticated<E> {
+impl<E: Interactive + Clone> UiaRequest<E> {
     /// Sends the request in the session of this account. A password that is kept with the account is
     /// tried first.
     pub fn new(account: &Account, request: E) -> Self {
@@ -112,7 +112,7 @@ impl<E: Interactive + Clone> Authenticated<E> {
             token: None,
             accepts_terms: false,
             proof: None,
-            progress: Progress::default(),
+            progress: UiaSession::default(),
             resumed: false,
             patience: None,
             phase: Phase::New,
@@ -208,12 +208,12 @@ impl<E: Interactive + Clone> Authenticated<E> {
 
     fn ask(&mut self, ask: Ask, turn: &mut Turn<E>) {
         let question = match ask.clone() {
-            Ask::Password { user_id, why } => Question::CurrentPassword { user_id, why },
-            Ask::Token { why } => Question::RegistrationToken { why },
-            Ask::Terms => Question::AcceptTerms {
+            Ask::Password { user_id, why } => Prompt::CurrentPassword { user_id, why },
+            Ask::Token { why } => Prompt::RegistrationToken { why },
+            Ask::Terms => Prompt::AcceptTerms {
                 policies: self.progress.policies(),
             },
-            Ask::Page { stage, why } => Question::StagePage {
+            Ask::Page { stage, why } => Prompt::StagePage {
                 url: self.page(&stage),
                 stage,
                 why,
@@ -234,8 +234,8 @@ impl<E: Interactive + Clone> Authenticated<E> {
         }
     }
 
-    fn known(&self) -> Known {
-        Known {
+    fn known(&self) -> KnownAnswers {
+        KnownAnswers {
             token: self.token.is_some(),
             terms: self.accepts_terms,
             email: matches!(self.proof, Some((Stage::EmailIdentity, _))),
@@ -258,7 +258,7 @@ impl<E: Interactive + Clone> Authenticated<E> {
     /// Does the next stage of the way.
     fn go_on(&mut self, turn: &mut Turn<E>) {
         let known = self.known();
-        let tell = |notice| turn.events.push(Event::Notice(notice));
+        let tell = |notice| turn.events.push(Event::Progress(notice));
         if !self.progress.choose(known, tell) {
             let what = "it asks who is there, and offers no way to say it".to_owned();
             let server = self.server.clone();
@@ -322,7 +322,7 @@ impl<E: Interactive + Clone> Authenticated<E> {
         };
         let server = self.server.clone();
         match outcome {
-            Outcome::Done(response) => self.on_answer(now, stage, &response, turn),
+            Outcome::Responded(response) => self.on_answer(now, stage, &response, turn),
             Outcome::Failed(error) => {
                 self.end(Err(AuthError::Unreachable { server, error }), turn);
             }
@@ -377,12 +377,13 @@ impl<E: Interactive + Clone> Authenticated<E> {
         let elsewhere = stage.clone().filter(|stage| self.is_elsewhere(stage));
         let needs_word = |stage: &Stage| Some(stage) == elsewhere.as_ref();
         match self.progress.take(stage, info, needs_word) {
-            Verdict::Nothing => {}
-            Verdict::Done(stage) => {
+            UiaDecision::Nothing => {}
+            UiaDecision::Done(stage) => {
                 self.patience = None;
-                turn.events.push(Event::Notice(Notice::StageDone(stage)));
+                turn.events
+                    .push(Event::Progress(Progress::StageDone(stage)));
             }
-            Verdict::NotDone(stage, message) => {
+            UiaDecision::NotDone(stage, message) => {
                 return self.on_not_done(now, stage, message, turn);
             }
         }
@@ -458,31 +459,31 @@ impl<E: Interactive + Clone> Authenticated<E> {
         }
     }
 
-    fn on_reply(&mut self, reply: Reply, turn: &mut Turn<E>) {
+    fn on_reply(&mut self, reply: Answer, turn: &mut Turn<E>) {
         let Phase::Asking(ask) = self.phase.clone() else {
             return;
         };
         // Each stage may ask once; what is asked again counts.
         self.tries += u32::from(ask.is_again());
-        if self.tries > MOST_TRIES || matches!(reply, Reply::Nobody | Reply::No) {
+        if self.tries > MOST_TRIES || matches!(reply, Answer::Unavailable | Answer::No) {
             let error = self.unanswered(ask);
             return self.end(Err(error), turn);
         }
         match (ask, reply) {
-            (Ask::Password { .. }, Reply::Text(password)) => {
+            (Ask::Password { .. }, Answer::Text(password)) => {
                 self.passwords.push_front(password);
                 self.try_stage(Stage::Password, turn);
             }
-            (Ask::Token { .. }, Reply::Text(token)) => {
+            (Ask::Token { .. }, Answer::Text(token)) => {
                 self.token = Some(token);
                 self.try_stage(Stage::RegistrationToken, turn);
             }
-            (Ask::Terms, Reply::Yes) => {
+            (Ask::Terms, Answer::Yes) => {
                 self.accepts_terms = true;
                 self.try_stage(Stage::Terms, turn);
             }
-            (Ask::Page { stage, .. }, Reply::Yes) => {
-                self.patience = Some(Patience::new());
+            (Ask::Page { stage, .. }, Answer::Yes) => {
+                self.patience = Some(Backoff::new());
                 self.try_stage(stage, turn);
             }
             // An answer to another question than the one asked: ask again.
@@ -552,27 +553,27 @@ fn is_about_the_session(error: &MatrixError) -> bool {
     matches!(error.code, ErrorCode::Unknown | ErrorCode::NotFound) || error.code.as_str().is_empty()
 }
 
-impl<E: Interactive + Clone> Machine for Authenticated<E> {
+impl<E: Interactive + Clone> Machine for UiaRequest<E> {
     type Input = Input;
     type Effect = Effect;
     type Event = Event<E::Response>;
 
-    fn step(&mut self, cx: &mut Cx<'_>, input: Input) -> Turn<E> {
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn<E> {
         let mut turn = Step::default();
         match input {
             Input::Start if self.phase == Phase::New => self.start(&mut turn),
             Input::Start => {}
             // An answer that nobody waits for any more.
-            Input::Outcome(id, _) | Input::Reply(id, _) | Input::Waited(id)
+            Input::Outcome(id, _) | Input::Answer(id, _) | Input::Waited(id)
                 if id.0 != self.last_effect => {}
             Input::Outcome(_, outcome) => self.on_outcome(cx.now, outcome, &mut turn),
-            Input::Reply(_, reply) => self.on_reply(reply, &mut turn),
+            Input::Answer(_, reply) => self.on_reply(reply, &mut turn),
             Input::Waited(_) => self.on_waited(&mut turn),
         }
         turn
     }
 }
 
-impl<E: Interactive + Clone> Conversation for Authenticated<E> {
+impl<E: Interactive + Clone> Conversation for UiaRequest<E> {
     type Output = E::Response;
 }

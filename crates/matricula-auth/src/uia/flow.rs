@@ -6,7 +6,7 @@ use matricula_api::uia::{Flow, Stage};
 
 /// What is known in advance, so that the person need not be asked for it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownAnswers {
     /// A registration token.
     pub(crate) token: bool,
     /// That whatever terms the server has are accepted.
@@ -23,7 +23,7 @@ pub(crate) struct Known {
 /// there is none.
 pub(crate) fn choose(
     flows: &[Flow],
-    known: Known,
+    known: KnownAnswers,
     done: &BTreeSet<Stage>,
 ) -> Option<(Flow, String)> {
     let cost = |flow: &Flow| -> u32 {
@@ -51,7 +51,7 @@ pub(crate) fn choose(
 
 /// What a stage costs the person: nothing to do, something said already, a click, a code to copy, a
 /// page to open, something to give away, something to find.
-fn cost(stage: &Stage, known: Known) -> u32 {
+fn cost(stage: &Stage, known: KnownAnswers) -> u32 {
     match stage {
         Stage::Dummy => 1,
         Stage::RegistrationToken if known.token => 2,
@@ -68,7 +68,7 @@ fn cost(stage: &Stage, known: Known) -> u32 {
     }
 }
 
-pub(crate) fn demands(flow: &Flow, known: Known) -> String {
+pub(crate) fn demands(flow: &Flow, known: KnownAnswers) -> String {
     let demands: Vec<&str> = flow
         .stages
         .iter()

@@ -9,10 +9,10 @@ pub(crate) mod patience;
 mod progress;
 mod validation;
 
-pub use authenticated::Authenticated;
-pub(crate) use flow::Known;
-pub(crate) use patience::Patience;
-pub(crate) use progress::{Progress, Verdict};
+pub use authenticated::UiaRequest;
+pub(crate) use flow::KnownAnswers;
+pub(crate) use patience::Backoff;
+pub(crate) use progress::{UiaDecision, UiaSession};
 pub(crate) use validation::{CodeRefused, Validation, submitted};
 
 use matricula_api::uia::Stage;

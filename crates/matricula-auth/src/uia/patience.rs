@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -13,14 +13,14 @@ const MOST_LOOKS: u32 = 200;
 
 /// How the server is asked again and again whether a stage is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Patience {
+pub(crate) struct Backoff {
     /// `None` before the first look.
     until: Option<Timestamp>,
     wait: Duration,
     looks: u32,
 }
 
-impl Patience {
+impl Backoff {
     pub(crate) fn new() -> Self {
         Self {
             until: None,

@@ -9,12 +9,12 @@ use matricula_api::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Known, flow};
-use crate::{Notice, address::is_web_page};
+use super::{KnownAnswers, flow};
+use crate::{Progress, address::is_web_page};
 
 /// How far an authentication has come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Progress {
+pub(crate) struct UiaSession {
     /// The server's name for it.
     pub(crate) session: Option<String>,
     /// What the server last asked for: chosen from anew when the person has an answer.
@@ -25,7 +25,7 @@ pub(crate) struct Progress {
 
 /// What a demand says about the stage that the request before it was to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum UiaDecision {
     /// No stage was to be done, or it was in a session that is gone.
     Nothing,
     /// It is done.
@@ -34,7 +34,7 @@ pub(crate) enum Verdict {
     NotDone(Stage, String),
 }
 
-impl Progress {
+impl UiaSession {
     /// Takes over what the server demands, after a request that was to do `stage`.
     ///
     /// `needs_word`: nothing but the server's word says that this stage is done; of others it is
@@ -44,7 +44,7 @@ impl Progress {
         mut stage: Option<Stage>,
         info: UiaInfo,
         needs_word: impl Fn(&Stage) -> bool,
-    ) -> Verdict {
+    ) -> UiaDecision {
         let info = bounded(info);
         if info.session.is_some() && info.session != self.session {
             if self.session.is_some() {
@@ -61,15 +61,15 @@ impl Progress {
         self.done.extend(info.completed.iter().cloned());
         self.offered = Some(info);
         match stage {
-            Some(stage) if self.done.contains(&stage) => Verdict::Done(stage),
+            Some(stage) if self.done.contains(&stage) => UiaDecision::Done(stage),
             Some(stage) if failed || lists || needs_word(&stage) => {
-                Verdict::NotDone(stage, message)
+                UiaDecision::NotDone(stage, message)
             }
             Some(stage) => {
                 self.done.insert(stage.clone());
-                Verdict::Done(stage)
+                UiaDecision::Done(stage)
             }
-            None => Verdict::Nothing,
+            None => UiaDecision::Nothing,
         }
     }
 
@@ -80,7 +80,7 @@ impl Progress {
 
     /// Chooses a way, unless the one that was chosen is still offered; tells of it if it is new.
     /// `false` where the server offers none.
-    pub(crate) fn choose(&mut self, known: Known, tell: impl FnOnce(Notice)) -> bool {
+    pub(crate) fn choose(&mut self, known: KnownAnswers, tell: impl FnOnce(Progress)) -> bool {
         let offered = self.offered.as_ref().map_or(&[][..], |info| &info.flows);
         if self
             .flow
@@ -94,7 +94,7 @@ impl Progress {
         };
         let stages = flow.stages.clone();
         self.flow = Some(flow);
-        tell(Notice::Route { stages, why });
+        tell(Progress::Route { stages, why });
         true
     }
 

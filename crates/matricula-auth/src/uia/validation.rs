@@ -6,8 +6,8 @@ use matricula_api::{
     client::definitions::RequestTokenResponse,
     uia::{Stage, ThreepidCreds},
 };
-use matricula_job::{
-    Api, Body, Job, Method, Operation, Response, Retry, Secret, ServerUrl, secret::exposed,
+use matricula_core::{
+    Api, Body, Job, Method, Operation, Response, RetrySafety, Secret, ServerUrl, secret::exposed,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::AuthError;
 /// Sends a code to the address that the server named for it; no token goes with it.
 const SUBMIT: Operation = Operation::new(Api::Identity, "submitToken", Method::Post, "")
     .with_secrets(&["/client_secret", "/token"], &[])
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
 /// One address on its way to be proved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

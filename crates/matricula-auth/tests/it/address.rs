@@ -4,7 +4,7 @@ use matricula_auth::ServerAddress;
 
 fn parse(text: &str) -> Result<ServerAddress, String> {
     text.parse()
-        .map_err(|error: matricula_auth::AddressError| error.to_string())
+        .map_err(|error: matricula_auth::ServerAddressError| error.to_string())
 }
 
 #[test]

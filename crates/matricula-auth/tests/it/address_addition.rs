@@ -1,9 +1,7 @@
 //! Adding an email address or a phone number to an account.
 
-use matricula_auth::{
-    Address, AddressAddition, AuthError, PendingAddress, Question, Reply, tables,
-};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{AddThreepid, Answer, AuthError, PendingThreepid, Prompt, Threepid, tables};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,36 +15,36 @@ const PHONE: &str = "POST /_matrix/client/v3/account/3pid/msisdn/requestToken";
 const ADD: &str = "POST /_matrix/client/v3/account/3pid/add";
 const LIST: &str = "GET /_matrix/client/v3/account/3pid";
 
-fn email() -> Address {
-    Address::Email("alice@example.org".into())
+fn email() -> Threepid {
+    Threepid::Email("alice@example.org".into())
 }
 
-fn phone() -> Address {
-    Address::Phone("GB:07700900001".parse().unwrap())
+fn phone() -> Threepid {
+    Threepid::Phone("GB:07700900001".parse().unwrap())
 }
 
-fn adding(address: Address) -> Talk<AddressAddition> {
-    Talk::start(AddressAddition::new(&account(Some("kept")), address))
+fn adding(address: Threepid) -> Talk<AddThreepid> {
+    Talk::start(AddThreepid::new(&account(Some("kept")), address))
 }
 
 /// Up to the question whether the link was followed.
-fn written_to() -> Talk<AddressAddition> {
+fn written_to() -> Talk<AddThreepid> {
     let mut talk = adding(email());
     talk.answer(200, &json!({ "sid": "sid1" }));
     talk
 }
 
-fn stored(talk: &Talk<AddressAddition>) -> Option<PendingAddress> {
-    let mut changes = talk.commits.iter().flat_map(|commit| commit.changes());
-    let last = changes.rfind(|change| change.table == tables::ADDRESS_ADDITIONS)?;
+fn stored(talk: &Talk<AddThreepid>) -> Option<PendingThreepid> {
+    let mut changes = talk.commits.iter().flat_map(|commit| commit.writes());
+    let last = changes.rfind(|change| change.table == tables::THREEPID_ADDITIONS)?;
     let value = last.value.as_ref()?;
     Some(serde_json::from_slice(value).unwrap())
 }
 
 /// The program ended, and another goes on with what was stored.
-fn another_process(talk: &Talk<AddressAddition>, address: Address) -> Talk<AddressAddition> {
-    let addition = AddressAddition::new(&account(Some("kept")), address);
-    Talk::start(addition.after(stored(talk).unwrap()))
+fn another_process(talk: &Talk<AddThreepid>, address: Threepid) -> Talk<AddThreepid> {
+    let addition = AddThreepid::new(&account(Some("kept")), address);
+    Talk::start(addition.resume(stored(talk).unwrap()))
 }
 
 fn not_yet() -> Value {
@@ -67,11 +65,8 @@ fn a_message_is_sent_its_link_waited_for_with_patience_and_the_address_added() {
     assert!(stored(&talk).is_some(), "stored before it is sent");
     talk.answer(200, &json!({ "sid": "sid1" }));
     let address = "alice@example.org".to_owned();
-    assert_eq!(
-        *talk.question(),
-        Question::FollowLink { address, why: None }
-    );
-    talk.reply(Reply::Yes);
+    assert_eq!(*talk.question(), Prompt::FollowLink { address, why: None });
+    talk.reply(Answer::Yes);
     assert_eq!(talk.requests.last().unwrap(), ADD);
     assert_eq!(
         talk.body(),
@@ -100,14 +95,11 @@ fn a_code_is_sent_on_and_asked_for_again_where_it_is_wrong() {
     assert_eq!(talk.body()["country"], "GB");
     let url = "https://id.example.org/submit";
     talk.answer(200, &json!({ "sid": "sid1", "submit_url": url }));
-    talk.reply(Reply::Text("000000".into()));
+    talk.reply(Answer::Text("000000".into()));
     assert_eq!(talk.requests.last().unwrap(), "POST /submit");
     talk.answer(400, &refused("M_TOKEN_INCORRECT"));
-    assert!(matches!(
-        talk.question(),
-        Question::Code { why: Some(_), .. }
-    ));
-    talk.reply(Reply::Text("123456".into()));
+    assert!(matches!(talk.question(), Prompt::Code { why: Some(_), .. }));
+    talk.reply(Answer::Text("123456".into()));
     talk.answer(200, &json!({ "success": true }))
         .answer(200, &json!({}));
     talk.ok();
@@ -116,13 +108,13 @@ fn a_code_is_sent_on_and_asked_for_again_where_it_is_wrong() {
 #[test]
 fn days_later_another_process_goes_on_without_a_second_message() {
     let mut first = written_to();
-    first.reply(Reply::Nobody);
+    first.reply(Answer::Unavailable);
     assert!(matches!(first.error(), AuthError::AddressNotProved { .. }));
     let mut talk = another_process(&first, email());
     assert_eq!(talk.requests, [ADD]);
     talk.answer(400, &not_yet());
     assert!(talk.is_asking());
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     let mut talk = another_process(&first, email());
     talk.answer(200, &json!({}));
     talk.ok();
@@ -132,7 +124,7 @@ fn days_later_another_process_goes_on_without_a_second_message() {
 #[test]
 fn what_was_stored_of_one_address_is_not_used_for_another() {
     let talk = written_to();
-    let talk = another_process(&talk, Address::Email("bob@example.org".into()));
+    let talk = another_process(&talk, Threepid::Email("bob@example.org".into()));
     assert_eq!(talk.requests, [EMAIL]);
     assert_eq!(talk.body()["email"], "bob@example.org");
 }
@@ -150,7 +142,7 @@ fn a_crash_at_any_point_sends_no_second_message_and_loses_nothing() {
         let again = another_process(&talk, email());
         assert_eq!(again.requests, [ADD]);
         match talk.is_asking() {
-            true => talk.reply(Reply::Yes),
+            true => talk.reply(Answer::Yes),
             false => talk.answer(401, &password()),
         };
     }
@@ -161,7 +153,7 @@ fn another_message_is_sent_where_the_person_wants_one_within_a_bound() {
     let mut talk = written_to();
     let mut attempts = Vec::new();
     while talk.result.is_none() {
-        talk.reply(Reply::No);
+        talk.reply(Answer::No);
         if talk.result.is_none() {
             attempts.push(talk.body()["send_attempt"].as_u64().unwrap());
             talk.answer(200, &json!({ "sid": "sid" }));
@@ -189,7 +181,7 @@ fn an_address_that_is_refused_is_forgotten_and_told_with_its_code() {
     }
     // Somebody else was faster.
     let mut talk = written_to();
-    talk.reply(Reply::Yes)
+    talk.reply(Answer::Yes)
         .answer(400, &refused("M_THREEPID_IN_USE"));
     assert!(matches!(talk.error(), AuthError::AddressRefused { .. }));
     assert_eq!(stored(&talk), None);
@@ -197,7 +189,7 @@ fn an_address_that_is_refused_is_forgotten_and_told_with_its_code() {
 
 #[test]
 fn what_is_no_word_on_the_address_keeps_it() {
-    type Ending = fn(&mut Talk<AddressAddition>);
+    type Ending = fn(&mut Talk<AddThreepid>);
     let endings: [Ending; 6] = [
         |talk| {
             talk.answer(404, &refused("M_UNRECOGNIZED"));
@@ -212,13 +204,15 @@ fn what_is_no_word_on_the_address_keeps_it() {
             talk.lose();
         },
         |talk| {
-            talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+            talk.outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
         },
         |talk| {
             talk.answer(200, &json!({ "sid": "sid1" }))
-                .reply(Reply::Yes)
+                .reply(Answer::Yes)
                 .answer(401, &stages(&["m.login.sso"]))
-                .reply(Reply::Nobody);
+                .reply(Answer::Unavailable);
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
@@ -239,7 +233,7 @@ fn a_lost_answer_is_settled_by_looking_through_the_accounts_addresses() {
         (json!({}), false),
     ] {
         let mut talk = written_to();
-        talk.reply(Reply::Yes).answer(401, &password()).lose();
+        talk.reply(Answer::Yes).answer(401, &password()).lose();
         assert_eq!(talk.requests.last().unwrap(), LIST);
         talk.answer(200, &listed);
         if !is_there {
@@ -252,7 +246,7 @@ fn a_lost_answer_is_settled_by_looking_through_the_accounts_addresses() {
         assert_eq!(stored(&talk), None);
     }
     let mut talk = written_to();
-    talk.reply(Reply::Yes).lose().lose();
+    talk.reply(Answer::Yes).lose().lose();
     assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
     assert!(stored(&talk).is_some());
 }
@@ -264,7 +258,7 @@ fn a_phone_number_is_found_as_servers_write_it() {
         200,
         &json!({ "sid": "sid1", "submit_url": "https://id.example.org/submit" }),
     )
-    .reply(Reply::Text("123456".into()))
+    .reply(Answer::Text("123456".into()))
     .answer(200, &json!({ "success": true }))
     .lose();
     talk.answer(
@@ -286,7 +280,7 @@ fn a_code_goes_to_no_address_that_is_not_safe() {
     ] {
         let mut talk = adding(phone());
         talk.answer(200, &json!({ "sid": "sid1", "submit_url": url }))
-            .reply(Reply::Text("123456".into()));
+            .reply(Answer::Text("123456".into()));
         assert!(matches!(talk.error(), AuthError::NotMatrix { .. }), "{url}");
     }
 }
@@ -310,7 +304,7 @@ fn whatever_the_server_answers_it_ends_within_a_bound() {
                 turns += 1;
                 assert!(turns < 5_000, "{first:?} {second:?}");
                 if talk.is_asking() {
-                    talk.reply(Reply::Yes);
+                    talk.reply(Answer::Yes);
                 } else if talk.is_waiting() {
                     talk.wake();
                 } else {
@@ -328,9 +322,9 @@ fn a_code_that_is_known_is_sent_on_without_asking() {
     let url = "https://id.example.org/submit";
     first
         .answer(200, &json!({ "sid": "sid1", "submit_url": url }))
-        .reply(Reply::Nobody);
-    let later = AddressAddition::new(&account(Some("kept")), phone())
-        .after(stored(&first).unwrap())
+        .reply(Answer::Unavailable);
+    let later = AddThreepid::new(&account(Some("kept")), phone())
+        .resume(stored(&first).unwrap())
         .with_code("123456".into());
     let mut talk = Talk::start(later);
     assert_eq!(talk.requests, ["POST /submit"]);

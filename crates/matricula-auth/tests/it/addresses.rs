@@ -1,7 +1,7 @@
 //! Proving email addresses and phone numbers, and stages that a browser does.
 
 use matricula_auth::{
-    AuthError, Question, Registration, Reply, Wishes,
+    Answer, AuthError, Prompt, Registration, RegistrationOptions,
     registration::{Phone, PhoneError},
 };
 use serde_json::{Value, json};
@@ -28,22 +28,22 @@ fn not_yet(offer: &Value) -> Value {
     answer
 }
 
-fn with_email() -> Wishes {
-    Wishes {
+fn with_email() -> RegistrationOptions {
+    RegistrationOptions {
         email: Some("alice@example.org".into()),
         ..alice()
     }
 }
 
-fn with_phone() -> Wishes {
-    Wishes {
+fn with_phone() -> RegistrationOptions {
+    RegistrationOptions {
         phone: Some("gb:07700900001".parse().unwrap()),
         ..alice()
     }
 }
 
 /// Up to the question that `offer` leads to.
-fn offered(wishes: Wishes, offer: &Value) -> Talk<Registration> {
+fn offered(wishes: RegistrationOptions, offer: &Value) -> Talk<Registration> {
     let mut talk = register(wishes);
     talk.answer(200, &json!({})).answer(401, offer);
     talk
@@ -79,11 +79,8 @@ fn a_link_is_waited_for_with_growing_patience_and_then_the_account_is_made() {
     assert!(secret.len() > 30, "{secret}");
     talk.answer(200, &json!({ "sid": "sid1" }));
     let address = "alice@example.org".to_owned();
-    assert_eq!(
-        talk.question(),
-        &Question::FollowLink { address, why: None }
-    );
-    talk.reply(Reply::Yes);
+    assert_eq!(talk.question(), &Prompt::FollowLink { address, why: None });
+    talk.reply(Answer::Yes);
     let creds = json!({ "sid": "sid1", "client_secret": secret });
     let auth =
         json!({ "type": "m.login.email.identity", "session": "s1", "threepid_creds": creds });
@@ -107,7 +104,7 @@ fn a_link_is_waited_for_with_growing_patience_and_then_the_account_is_made() {
 fn patience_ends_after_half_an_hour_and_the_person_is_asked_again() {
     let mut talk = written_to();
     let begun = talk.now;
-    talk.reply(Reply::Yes);
+    talk.reply(Answer::Yes);
     while !talk.is_asking() {
         talk.answer(401, &not_yet(&email()));
         if talk.is_waiting() {
@@ -118,9 +115,9 @@ fn patience_ends_after_half_an_hour_and_the_person_is_asked_again() {
     assert!((30..31).contains(&minutes), "{minutes} minutes");
     assert!(matches!(
         talk.question(),
-        Question::FollowLink { why: Some(_), .. }
+        Prompt::FollowLink { why: Some(_), .. }
     ));
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::AddressNotProved { .. }));
 }
 
@@ -128,7 +125,8 @@ fn patience_ends_after_half_an_hour_and_the_person_is_asked_again() {
 fn another_message_has_the_same_secret_and_the_next_number() {
     let mut talk = offered(with_email(), &email());
     let first = talk.body();
-    talk.answer(200, &json!({ "sid": "sid1" })).reply(Reply::No);
+    talk.answer(200, &json!({ "sid": "sid1" }))
+        .reply(Answer::No);
     let second = talk.body();
     assert_eq!(second["client_secret"], first["client_secret"]);
     assert_eq!(second["send_attempt"], 2);
@@ -155,11 +153,13 @@ fn a_crash_before_the_answer_asks_for_no_second_message() {
 #[test]
 fn days_later_the_stage_is_tried_and_no_message_sent() {
     let mut talk = written_to();
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::AddressNotProved { .. }));
     let mut later = Talk::start(reload(&talk));
     assert_eq!(later.body()["auth"]["threepid_creds"]["sid"], "sid1");
-    later.answer(401, &not_yet(&email())).reply(Reply::Nobody);
+    later
+        .answer(401, &not_yet(&email()))
+        .reply(Answer::Unavailable);
     let mut later = Talk::start(reload(&later));
     // The server has forgotten the session, and knows the proof.
     later.answer(400, &refused("M_UNKNOWN"));
@@ -179,7 +179,7 @@ fn every_step_can_be_the_last_of_a_process() {
         "m.login.email.identity",
         "m.login.recaptcha",
     ]);
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         email: with_email().email,
         ..with_phone()
     };
@@ -205,8 +205,8 @@ fn every_step_can_be_the_last_of_a_process() {
         }
         if talk.is_asking() {
             let reply = match talk.question() {
-                Question::Code { .. } => Reply::Text("123456".into()),
-                _ => Reply::Yes,
+                Prompt::Code { .. } => Answer::Text("123456".into()),
+                _ => Answer::Yes,
             };
             talk.reply(reply);
         }
@@ -267,16 +267,13 @@ fn a_code_goes_where_the_server_says_and_a_wrong_one_is_asked_for_again() {
     let mut talk = with_code("https://id.example.org/submit");
     assert_eq!(talk.requests.last().unwrap(), PHONE);
     let address = "GB:07700900001".to_owned();
-    assert_eq!(talk.question(), &Question::Code { address, why: None });
-    talk.reply(Reply::Text("000000".into()));
+    assert_eq!(talk.question(), &Prompt::Code { address, why: None });
+    talk.reply(Answer::Text("000000".into()));
     assert_eq!(talk.job().url(), "https://id.example.org/submit");
     assert_eq!(talk.body()["sid"], "sid1");
     talk.answer(200, &json!({ "success": false }));
-    assert!(matches!(
-        talk.question(),
-        Question::Code { why: Some(_), .. }
-    ));
-    talk.reply(Reply::Text("123456".into()));
+    assert!(matches!(talk.question(), Prompt::Code { why: Some(_), .. }));
+    talk.reply(Answer::Text("123456".into()));
     assert_eq!(talk.body()["token"], "123456");
     talk.answer(200, &json!({ "success": true }));
     assert_eq!(talk.body()["auth"]["type"], "m.login.msisdn");
@@ -294,7 +291,7 @@ fn codes_go_nowhere_that_is_not_safe() {
         "nonsense",
     ] {
         let mut talk = with_code(url);
-        talk.reply(Reply::Text("123456".into()));
+        talk.reply(Answer::Text("123456".into()));
         assert!(matches!(talk.error(), AuthError::NotMatrix { .. }), "{url}");
         assert_eq!(talk.requests.last().unwrap(), PHONE, "{url}");
     }
@@ -315,19 +312,20 @@ fn every_refusal_of_an_address_is_told_and_another_can_be_given() {
         let mut talk = offered(with_email(), &email());
         let first = talk.body()["client_secret"].clone();
         talk.answer(status, &refused(code));
-        let Question::EmailAddress { why: Some(why) } = talk.question() else {
+        let Prompt::EmailAddress { why: Some(why) } = talk.question() else {
             panic!("{code}: {:?}", talk.question())
         };
         assert!(
             why.contains(words) && why.contains("alice@example.org"),
             "{why}"
         );
-        talk.reply(Reply::Text("bob@example.org".into()));
+        talk.reply(Answer::Text("bob@example.org".into()));
         assert_eq!(talk.body()["email"], "bob@example.org");
         assert_ne!(talk.body()["client_secret"], first, "another proof");
 
         let mut talk = offered(with_email(), &email());
-        talk.answer(status, &refused(code)).reply(Reply::Nobody);
+        talk.answer(status, &refused(code))
+            .reply(Answer::Unavailable);
         assert!(
             matches!(talk.error(), AuthError::AddressRefused { .. }),
             "{code}"
@@ -341,10 +339,10 @@ fn every_refusal_of_an_address_is_told_and_another_can_be_given() {
 #[test]
 fn an_address_is_asked_for_where_none_was_given() {
     let mut talk = offered(alice(), &email());
-    assert_eq!(talk.question(), &Question::EmailAddress { why: None });
-    talk.reply(Reply::Text("nonsense".into()));
+    assert_eq!(talk.question(), &Prompt::EmailAddress { why: None });
+    talk.reply(Answer::Text("nonsense".into()));
     assert!(talk.is_asking(), "that is none");
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::AddressNeeded { .. }));
     let mut talk = Talk::start(reload(&talk).with_answers(with_email()));
     talk.answer(200, &json!({}));
@@ -375,7 +373,7 @@ fn an_address_that_was_given_is_used_where_it_can_be() {
     let page = uia(&json!([{ "stages": ["m.login.msisdn"] }, { "stages": ["m.login.recaptcha"] }]));
     assert!(matches!(
         offered(alice(), &page).question(),
-        Question::StagePage { .. }
+        Prompt::StagePage { .. }
     ));
     assert_eq!(last(&offered(with_phone(), &page)), PHONE);
 }
@@ -385,12 +383,12 @@ fn a_page_is_looked_at_until_the_server_says_that_it_is_done() {
     for stage in ["m.login.recaptcha", "m.login.sso", "org.example.riddle"] {
         let offer = stages(&[stage, "m.login.dummy"]);
         let mut talk = offered(alice(), &offer);
-        let Question::StagePage { url, .. } = talk.question() else {
+        let Prompt::StagePage { url, .. } = talk.question() else {
             panic!("{stage}")
         };
         let page = format!("/_matrix/client/v3/auth/{stage}/fallback/web?session=s1");
         assert_eq!(url, &format!("{}{page}", facts().server));
-        talk.reply(Reply::Yes);
+        talk.reply(Answer::Yes);
         for _ in 0..100 {
             assert_eq!(talk.body()["auth"], json!({ "session": "s1" }));
             talk.answer(401, &offer);
@@ -408,10 +406,10 @@ fn days_later_the_same_address_given_again_is_written_to_again() {
     let mut talk = offered(with_email(), &email());
     let secret = talk.body()["client_secret"].clone();
     talk.answer(200, &json!({ "sid": "sid1" }))
-        .reply(Reply::Nobody);
-    let answers = Wishes {
+        .reply(Answer::Unavailable);
+    let answers = RegistrationOptions {
         email: with_email().email,
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let later = Talk::start(reload(&talk).with_answers(answers));
     assert_eq!(later.requests, [EMAIL]);
@@ -421,17 +419,17 @@ fn days_later_the_same_address_given_again_is_written_to_again() {
         (&json!(2), &secret)
     );
     // Going on without it writes to nobody.
-    let later = Talk::start(reload(&talk).with_answers(Wishes::default()));
+    let later = Talk::start(reload(&talk).with_answers(RegistrationOptions::default()));
     assert_eq!(later.requests, ["POST /_matrix/client/v3/register"]);
 }
 
 #[test]
 fn a_code_that_is_known_is_sent_on_without_asking_and_only_once() {
     let mut talk = with_code("https://id.example.org/submit");
-    talk.reply(Reply::Nobody);
-    let answers = Wishes {
+    talk.reply(Answer::Unavailable);
+    let answers = RegistrationOptions {
         code: Some("123456".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let later = || Talk::start(reload(&talk).with_answers(answers.clone()));
     let mut right = later();
@@ -444,9 +442,9 @@ fn a_code_that_is_known_is_sent_on_without_asking_and_only_once() {
     wrong.answer(400, &refused("M_TOKEN_INCORRECT"));
     assert!(matches!(
         wrong.question(),
-        Question::Code { why: Some(_), .. }
+        Prompt::Code { why: Some(_), .. }
     ));
-    wrong.reply(Reply::Nobody);
+    wrong.reply(Answer::Unavailable);
     // It is not sent again with the next run.
     assert_eq!(
         Talk::start(reload(&wrong)).requests,

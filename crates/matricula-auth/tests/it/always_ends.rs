@@ -1,6 +1,6 @@
 //! Whatever a server answers and a person says, a registration ends.
 
-use matricula_auth::{AuthError, Reply, Wishes};
+use matricula_auth::{Answer, AuthError, RegistrationOptions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -62,10 +62,10 @@ proptest! {
         has_name: bool,
         has_token: bool,
     ) {
-        let mut talk = register(Wishes {
+        let mut talk = register(RegistrationOptions {
             username: has_name.then(|| "alice".to_owned()),
             token: has_token.then(|| "t".into()),
-            ..Wishes::default()
+            ..RegistrationOptions::default()
         });
         let mut completed: Vec<(Value, Value)> = Vec::new();
         let mut unchecked = has_name;
@@ -81,7 +81,7 @@ proptest! {
                 continue;
             }
             if talk.is_asking() {
-                talk.reply(match luck { 0 => Reply::Nobody, 1 => Reply::No, 2 => Reply::Yes, 3 => Reply::Text("a@example.org".into()), _ => Reply::Text("GB:07700900001".into()) });
+                talk.reply(match luck { 0 => Answer::Unavailable, 1 => Answer::No, 2 => Answer::Yes, 3 => Answer::Text("a@example.org".into()), _ => Answer::Text("GB:07700900001".into()) });
                 continue;
             }
             let url = talk.job().url().to_owned();
@@ -117,7 +117,7 @@ proptest! {
 
 #[test]
 fn a_server_that_begins_a_new_session_each_time_is_given_up_after_forty_requests() {
-    let mut talk = register(Wishes::default());
+    let mut talk = register(RegistrationOptions::default());
     for session in 0..200 {
         if talk.result.is_some() {
             break;

@@ -1,9 +1,9 @@
 //! The users of an application service: registered without being asked anything, and signed in.
 
 use matricula_auth::{
-    AppserviceLogin, AppserviceRegistration, AuthError, Notice, ServerFacts, tables,
+    AppserviceLogin, AppserviceRegistration, AuthError, Progress, ServerInfo, tables,
 };
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,7 +33,7 @@ fn bare() -> Value {
 
 /// The token that the request on its way carries.
 fn carries_the_token<C: matricula_auth::Conversation>(talk: &Talk<C>) -> bool {
-    *talk.job().auth() == matricula_job::Auth::Token("as-token".into())
+    *talk.job().auth() == matricula_core::Auth::Token("as-token".into())
 }
 
 #[test]
@@ -53,14 +53,14 @@ fn one_request_makes_a_user_with_a_session() {
     talk.answer(200, &success());
     assert_eq!(talk.requests, [REGISTER]);
     assert_eq!(talk.ok().access_token, Some("syt_b".into()));
-    assert_eq!(&*talk.commits[0].changes()[0].table, tables::ACCOUNTS);
+    assert_eq!(&*talk.commits[0].writes()[0].table, tables::ACCOUNTS);
 }
 
 #[test]
 fn where_the_server_gives_no_session_it_is_made_without_one() {
     let mut talk = register();
     talk.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
-    assert_eq!(talk.notices, [Notice::NoSession]);
+    assert_eq!(talk.notices, [Progress::NoSession]);
     assert!(carries_the_token(&talk));
     assert_eq!(
         talk.body(),
@@ -93,7 +93,7 @@ fn a_server_that_says_so_twice_is_not_asked_for_ever() {
 
 #[test]
 fn on_a_server_that_delegates_to_oauth_no_session_is_asked_for() {
-    let mut facts = ServerFacts::of("https://matrix.example.org".parse().unwrap());
+    let mut facts = ServerInfo::of("https://matrix.example.org".parse().unwrap());
     facts.oauth_issuer = Some("https://account.example.org/".into());
     let talk = Talk::start(AppserviceRegistration::new(&facts, "as-token".into(), "a"));
     assert_eq!(talk.body()["inhibit_login"], true);
@@ -147,7 +147,7 @@ fn a_lost_answer_is_asked_for_again() {
     let mut talk = register();
     let before = talk.body();
     talk.lose();
-    assert!(matches!(&talk.notices[..], [Notice::Settling(_)]));
+    assert!(matches!(&talk.notices[..], [Progress::Settling(_)]));
     assert_eq!(talk.body(), before);
     talk.answer(200, &success());
     talk.ok();
@@ -195,11 +195,14 @@ fn what_is_lost_twice_is_in_doubt_aloud() {
     talk.lose().lose();
     assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
     let mut talk = register();
-    talk.lose()
-        .outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.lose().outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
     let mut talk = register();
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert!(
         matches!(talk.error(), AuthError::Unreachable { .. }),
         "nothing was sent"
@@ -228,7 +231,7 @@ fn signing_in_takes_the_services_token_and_no_password() {
     );
     talk.answer(200, &success());
     assert_eq!(talk.ok().access_token, Some("syt_b".into()));
-    assert_eq!(&*talk.commits[0].changes()[0].table, tables::ACCOUNTS);
+    assert_eq!(&*talk.commits[0].writes()[0].table, tables::ACCOUNTS);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use matricula_api::client::{
     account_deactivation::DeactivateAccount, device_management::DeleteDevices,
 };
-use matricula_auth::{Account, AuthError, Authenticated, Notice, Question, Reply};
-use matricula_job::{Auth, TransportKind, scheduler::Outcome};
+use matricula_auth::{Account, Answer, AuthError, Progress, Prompt, UiaRequest};
+use matricula_core::{Auth, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -24,9 +24,9 @@ pub(crate) fn account(kept: Option<&str>) -> Account {
 }
 
 /// Deletes two devices.
-fn delete(kept: Option<&str>) -> Talk<Authenticated<DeleteDevices>> {
+fn delete(kept: Option<&str>) -> Talk<UiaRequest<DeleteDevices>> {
     let request = DeleteDevices::new(vec!["A".into(), "B".into()]);
-    Talk::start(Authenticated::new(&account(kept), request))
+    Talk::start(UiaRequest::new(&account(kept), request))
 }
 
 pub(crate) fn stages(stages: &[&str]) -> Value {
@@ -83,11 +83,11 @@ fn a_wrong_password_is_asked_for_again_within_a_bound() {
     talk.answer(401, &password()).answer(401, &wrong());
     let user_id = account(None).user_id;
     let why = Some("Invalid password".to_owned());
-    let question = Question::CurrentPassword { user_id, why };
+    let question = Prompt::CurrentPassword { user_id, why };
     let mut asked = 0;
     while talk.result.is_none() {
         assert_eq!(talk.question(), &question);
-        talk.reply(Reply::Text("typed".into()));
+        talk.reply(Answer::Text("typed".into()));
         asked += 1;
         if talk.result.is_none() {
             assert_eq!(talk.body()["auth"], with_password("typed"));
@@ -101,7 +101,7 @@ fn a_wrong_password_is_asked_for_again_within_a_bound() {
 #[test]
 fn each_password_that_is_known_is_tried_once_before_the_person_is_asked() {
     let request = DeleteDevices::new(vec![]);
-    let conversation = Authenticated::new(&account(Some("first")), request)
+    let conversation = UiaRequest::new(&account(Some("first")), request)
         .with_password("first".into())
         .with_password("second".into());
     let mut talk = Talk::start(conversation);
@@ -118,8 +118,8 @@ fn a_401_without_flows_is_a_wrong_password_where_one_was_given_and_a_403_is_a_re
     let mut talk = delete(Some("kept"));
     talk.answer(401, &password())
         .answer(401, &refused("M_FORBIDDEN"));
-    assert!(matches!(talk.question(), Question::CurrentPassword { .. }));
-    talk.reply(Reply::Nobody);
+    assert!(matches!(talk.question(), Prompt::CurrentPassword { .. }));
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::WrongPassword { .. }));
 
     let mut talk = delete(Some("kept"));
@@ -131,7 +131,7 @@ fn a_401_without_flows_is_a_wrong_password_where_one_was_given_and_a_403_is_a_re
 #[test]
 fn without_a_password_and_a_person_it_says_whose_password_is_needed() {
     let mut talk = delete(None);
-    talk.answer(401, &password()).reply(Reply::Nobody);
+    talk.answer(401, &password()).reply(Answer::Unavailable);
     let told = talk.error().to_string();
     assert_eq!(
         told,
@@ -156,7 +156,7 @@ fn the_way_that_asks_least_is_taken_and_told() {
         let flows: Vec<Value> = flows.iter().map(|one| json!({ "stages": one })).collect();
         let mut talk = delete(kept);
         talk.answer(401, &uia(&json!(flows)));
-        let Some(Notice::Route { stages, .. }) = talk.notices.first() else {
+        let Some(Progress::Route { stages, .. }) = talk.notices.first() else {
             panic!("{:?}", talk.notices)
         };
         let names: Vec<&str> = stages.iter().map(|stage| stage.as_str()).collect();
@@ -208,11 +208,11 @@ fn a_page_is_opened_and_the_server_asked_until_it_is_done() {
         offer["params"] = params;
         let mut talk = delete(None);
         talk.answer(401, &offer);
-        let Question::StagePage { url, why: None, .. } = talk.question() else {
+        let Prompt::StagePage { url, why: None, .. } = talk.question() else {
             panic!("{:?}", talk.question())
         };
         assert_eq!(url, page);
-        talk.reply(Reply::Yes);
+        talk.reply(Answer::Yes);
         assert_eq!(talk.body()["auth"], json!({ "session": "s1" }));
         talk.answer(401, &offer);
         assert_eq!(talk.wake(), 2_000);
@@ -227,7 +227,7 @@ fn a_page_is_opened_and_the_server_asked_until_it_is_done() {
 fn where_nobody_can_open_the_page_it_is_named_and_the_session_goes_on_later() {
     let offer = stages(&["m.login.sso"]);
     let mut talk = delete(None);
-    talk.answer(401, &offer).reply(Reply::Nobody);
+    talk.answer(401, &offer).reply(Answer::Unavailable);
     let AuthError::StagesNotSupported(left) = talk.error() else {
         panic!("{}", talk.error())
     };
@@ -235,7 +235,7 @@ fn where_nobody_can_open_the_page_it_is_named_and_the_session_goes_on_later() {
 
     let again = || {
         let request = DeleteDevices::new(vec!["A".into(), "B".into()]);
-        Talk::start(Authenticated::new(&account(None), request).with_session("s1"))
+        Talk::start(UiaRequest::new(&account(None), request).with_session("s1"))
     };
     let mut talk = again();
     assert_eq!(talk.body()["auth"], json!({ "session": "s1" }));
@@ -258,7 +258,9 @@ fn an_answer_that_is_lost_is_called_in_doubt_and_one_that_was_not_sent_is_not() 
 
     let mut talk = delete(Some("kept"));
     talk.answer(401, &password())
-        .outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+        .outcome(Outcome::Failed(transport_error(
+            TransportErrorKind::Connect,
+        )));
     assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
 
     let mut talk = delete(Some("kept"));
@@ -273,8 +275,8 @@ fn whatever_the_server_answers_it_ends_within_a_bound() {
         answer["session"] = json!(format!("s{at}"));
         answer
     };
-    type Answer = Box<dyn Fn(usize) -> (u16, Value)>;
-    let answers: [Answer; 5] = [
+    type Scripted = Box<dyn Fn(usize) -> (u16, Value)>;
+    let answers: [Scripted; 5] = [
         Box::new(move |at| (401, next_session(at))),
         Box::new(|_| (401, uia(&json!([])))),
         Box::new(|_| (401, uia(&json!([{ "stages": [] }])))),
@@ -283,13 +285,13 @@ fn whatever_the_server_answers_it_ends_within_a_bound() {
     ];
     for (which, answer) in answers.iter().enumerate() {
         let request = DeactivateAccount::default();
-        let mut talk = Talk::start(Authenticated::new(&account(Some("kept")), request));
+        let mut talk = Talk::start(UiaRequest::new(&account(Some("kept")), request));
         let mut turns = 0;
         while talk.result.is_none() {
             turns += 1;
             assert!(turns < 3_000, "{which}");
             if talk.is_asking() {
-                talk.reply(Reply::Yes);
+                talk.reply(Answer::Yes);
             } else if talk.is_waiting() {
                 talk.wake();
             } else {

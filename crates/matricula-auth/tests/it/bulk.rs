@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use matricula_auth::{
-    Account, Effect, ServerFacts,
+    Account, Effect, ServerInfo,
     bulk::{
-        Access, BulkDeactivation, BulkEvent, BulkInput, BulkMachine, BulkRegistration, Ledger,
-        NewRow, Route, Stage, faults,
+        AdminCredentials, BulkDeactivation, BulkEvent, BulkInput, BulkMachine, BulkRegistration,
+        NewRow, Route, RunLog, Stage, row_errors,
     },
 };
-use matricula_job::{
-    Body, Cx, EffectId, Job, Machine, Patch, Response, Secret, SeededEntropy, Timestamp,
-    scheduler::Outcome,
+use matricula_core::{
+    Body, EffectId, Job, Machine, Response, Secret, SeededEntropy, StepContext, Timestamp,
+    WriteBatch, scheduler::Outcome,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::talk::transport_error;
-use matricula_job::TransportKind;
+use matricula_core::TransportErrorKind;
 
 /// A server that makes accounts, and remembers how often.
 #[derive(Default)]
@@ -152,8 +152,8 @@ fn error(code: &str) -> Value {
 struct Kept(BTreeMap<(String, String), Vec<u8>>);
 
 impl Kept {
-    fn commit(&mut self, patch: &Patch) {
-        for change in patch.changes() {
+    fn commit(&mut self, patch: &WriteBatch) {
+        for change in patch.writes() {
             let key = (change.table.to_string(), change.key.clone());
             match &change.value {
                 Some(value) => self.0.insert(key, value.clone()),
@@ -162,11 +162,11 @@ impl Kept {
         }
     }
 
-    fn ledger(&self) -> Ledger {
+    fn ledger(&self) -> RunLog {
         let entries = self.0.iter();
         let entries =
             entries.map(|((table, key), value)| (table.clone(), key.clone(), value.clone()));
-        Ledger::from_stored(entries).unwrap()
+        RunLog::from_stored(entries).unwrap()
     }
 }
 
@@ -196,23 +196,23 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-fn access(route: Route) -> Access {
+fn access(route: Route) -> AdminCredentials {
     let facts = || {
-        Box::new(ServerFacts::of(
+        Box::new(ServerInfo::of(
             "https://matrix.example.org".parse().unwrap(),
         ))
     };
     match route {
-        Route::SharedSecret => Access::SharedSecret {
+        Route::SharedSecret => AdminCredentials::SharedSecret {
             facts: facts(),
             secret: "secret".into(),
         },
-        Route::Token => Access::Token {
+        Route::Token => AdminCredentials::Token {
             facts: facts(),
             token: "the-token".into(),
             accept_terms: false,
         },
-        _ => Access::Admin(Box::new(administrator())),
+        _ => AdminCredentials::Admin(Box::new(administrator())),
     }
 }
 
@@ -258,9 +258,9 @@ fn one_process(
     let mut ended = BTreeSet::new();
     loop {
         for input in std::mem::take(&mut inputs) {
-            let mut cx = Cx::new(Timestamp::from_millis(1), entropy);
+            let mut cx = StepContext::new(Timestamp::from_millis(1), entropy);
             let step = machine.step(&mut cx, input);
-            kept.commit(&step.commit);
+            kept.commit(&step.writes);
             assert_eq!(
                 &kept.ledger(),
                 machine.ledger(),
@@ -291,9 +291,9 @@ fn one_process(
         let answer = |model: &mut Model| {
             let (status, body) = model.handle(&job);
             let body = Body::Json(body.to_string());
-            Outcome::Done(job.gen_response(Response::new(status, vec![], body)))
+            Outcome::Responded(job.respond(Response::new(status, vec![], body)))
         };
-        let refused = || transport_error(TransportKind::Connect);
+        let refused = || transport_error(TransportErrorKind::Connect);
         let outcome = match fates.next().unwrap_or(Fate::Answered) {
             Fate::Answered => answer(model),
             Fate::Lost => {
@@ -352,11 +352,11 @@ fn all_passwords_are_committed_before_anything_is_sent() {
     let mut machine = BulkRegistration::new(access(Route::Admin), rows(3), 1);
     let mut entropy = SeededEntropy::new(1);
     let step = machine.step(
-        &mut Cx::new(Timestamp::from_millis(1), &mut entropy),
+        &mut StepContext::new(Timestamp::from_millis(1), &mut entropy),
         BulkInput::Start,
     );
     let mut kept = Kept::default();
-    kept.commit(&step.commit);
+    kept.commit(&step.writes);
     assert_eq!(step.effects.len(), 1);
     let ledger = kept.ledger();
     let mut passwords: Vec<&str> = ledger
@@ -378,8 +378,12 @@ fn all_passwords_are_committed_before_anything_is_sent() {
 fn once_stopped_nothing_more_is_sent_and_what_is_on_the_wire_is_waited_for() {
     let mut machine = BulkRegistration::new(access(Route::Admin), rows(5), 2);
     let mut entropy = SeededEntropy::new(1);
-    let mut step =
-        |input| machine.step(&mut Cx::new(Timestamp::from_millis(1), &mut entropy), input);
+    let mut step = |input| {
+        machine.step(
+            &mut StepContext::new(Timestamp::from_millis(1), &mut entropy),
+            input,
+        )
+    };
     let begun = step(BulkInput::Start);
     let [Effect::Send(first, job), Effect::Send(second, _)] = &begun.effects[..] else {
         panic!("{:?}", begun.effects)
@@ -388,13 +392,13 @@ fn once_stopped_nothing_more_is_sent_and_what_is_on_the_wire_is_waited_for() {
     assert!(stopped.effects.is_empty() && stopped.events.is_empty());
     let free = || {
         let body = Body::Json(error("M_NOT_FOUND").to_string());
-        Outcome::Done(job.gen_response(Response::new(404, vec![], body)))
+        Outcome::Responded(job.respond(Response::new(404, vec![], body)))
     };
     let answered = step(BulkInput::Outcome(*first, free()));
     assert!(answered.effects.is_empty() && answered.events.is_empty());
-    assert!(answered.commit.is_empty(), "what is not sent has not begun");
+    assert!(answered.writes.is_empty(), "what is not sent has not begun");
     let ended = step(BulkInput::Outcome(*second, free()));
-    assert!(ended.effects.is_empty() && ended.commit.is_empty());
+    assert!(ended.effects.is_empty() && ended.writes.is_empty());
     assert_eq!(ended.events, [BulkEvent::Finished(None)]);
 }
 
@@ -408,7 +412,10 @@ fn a_session_that_comes_with_an_account_is_given_back() {
     let mut inputs = vec![BulkInput::Start];
     let mut paths = Vec::new();
     while let Some(input) = inputs.pop() {
-        let step = machine.step(&mut Cx::new(Timestamp::from_millis(1), &mut entropy), input);
+        let step = machine.step(
+            &mut StepContext::new(Timestamp::from_millis(1), &mut entropy),
+            input,
+        );
         for effect in step.effects {
             let Effect::Send(id, job) = effect else {
                 panic!("{effect:?}")
@@ -416,8 +423,8 @@ fn a_session_that_comes_with_an_account_is_given_back() {
             paths.push(job.url().rsplit('/').next().unwrap_or_default().to_owned());
             let (status, body) = fresh.handle(&job);
             let body = Body::Json(body.to_string());
-            let response = job.gen_response(Response::new(status, vec![], body));
-            inputs.push(BulkInput::Outcome(id, Outcome::Done(response)));
+            let response = job.respond(Response::new(status, vec![], body));
+            inputs.push(BulkInput::Outcome(id, Outcome::Responded(response)));
         }
     }
     assert_eq!(paths, ["register", "register", "logout"]);
@@ -461,7 +468,7 @@ fn what_a_route_cannot_do_is_a_fault_of_each_row_that_asks_for_it() {
             &["password", "displayname", "email", "admin"],
         ),
     ] {
-        let told = faults(&[row.clone()], route, None);
+        let told = row_errors(&[row.clone()], route, None);
         let columns: Vec<&str> = told
             .iter()
             .map(|fault| {

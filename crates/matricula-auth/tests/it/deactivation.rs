@@ -1,7 +1,7 @@
 //! Closing an account for good.
 
-use matricula_auth::{Account, AuthError, Deactivation, Reply, tables};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{Account, Answer, AuthError, Deactivation, tables};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
@@ -19,7 +19,7 @@ fn begun(account: &Account) -> Talk<Deactivation> {
 }
 
 fn is_forgotten(talk: &Talk<Deactivation>) -> bool {
-    let changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let mut accounts = changes.filter(|change| change.table == tables::ACCOUNTS);
     accounts.any(|change| change.key == "@alice:example.org" && change.value.is_none())
 }
@@ -42,7 +42,7 @@ fn the_account_is_forgotten_when_the_server_says_that_it_is_gone_and_not_before(
     talk.ok();
     assert!(is_forgotten(&talk));
     assert_eq!(talk.requests, [DEACTIVATE, DEACTIVATE]);
-    let erasing = Deactivation::new(&account(None)).erasing();
+    let erasing = Deactivation::new(&account(None)).erase();
     assert_eq!(Talk::start(erasing).body(), json!({ "erase": true }));
 }
 
@@ -53,13 +53,15 @@ fn whatever_keeps_it_from_happening_keeps_the_account() {
         |talk| {
             talk.answer(401, &password())
                 .answer(401, &wrong())
-                .reply(Reply::Nobody);
+                .reply(Answer::Unavailable);
         },
         |talk| {
             talk.answer(403, &refused("M_FORBIDDEN"));
         },
         |talk| {
-            talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+            talk.outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
         },
         // It was no session before: that tells nothing of the account.
         |talk| {

@@ -1,10 +1,10 @@
 //! Finding out what a server is and offers.
 
 use matricula_auth::{
-    AuthError, Discovery, Notice, PasswordPolicy, Question, RegistrationOffer, Reply, ServerFacts,
-    Warning, Way, WellKnown,
+    Answer, AuthError, Discovery, PasswordPolicy, Progress, Prompt, RegistrationMethod,
+    RegistrationOffer, ServerInfo, Warning, WellKnown,
 };
-use matricula_job::{Auth, CredentialRef, Secret, TransportKind, scheduler::Outcome};
+use matricula_core::{Auth, CredentialRef, Secret, TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::talk::{Talk, transport_error};
@@ -19,7 +19,7 @@ fn discover(server: &str) -> Talk<Discovery> {
 }
 
 /// Answers the three questions of a server without OAuth 2.0.
-fn ordinary(talk: &mut Talk<Discovery>) -> &ServerFacts {
+fn ordinary(talk: &mut Talk<Discovery>) -> &ServerInfo {
     talk.answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 200, LOGIN)
         .answer_path("/auth_metadata", 404, NO_OAUTH);
@@ -116,7 +116,7 @@ fn a_document_that_is_broken_or_leads_astray_is_refused() {
         let mut talk = discover("example.org");
         talk.answer_text(status, body);
         if talk.is_asking() {
-            talk.reply(Reply::Nobody);
+            talk.reply(Answer::Unavailable);
         }
         assert!(
             matches!(talk.error(), AuthError::WellKnown { .. }),
@@ -149,12 +149,16 @@ fn what_does_not_speak_matrix_is_said_not_to() {
 #[test]
 fn a_network_failure_is_told_from_an_answer_that_is_none() {
     let mut talk = discover("example.org");
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
-    talk.reply(Reply::Nobody);
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
     let mut talk = discover("example.org");
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::TooLarge)));
-    talk.reply(Reply::Nobody);
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::TooLarge,
+    )));
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
 }
 
@@ -215,10 +219,7 @@ fn facts_survive_being_stored() {
     let mut talk = discover("https://matrix.example.org");
     let facts = ordinary(&mut talk);
     let stored = serde_json::to_string(facts).unwrap();
-    assert_eq!(
-        &serde_json::from_str::<ServerFacts>(&stored).unwrap(),
-        facts
-    );
+    assert_eq!(&serde_json::from_str::<ServerInfo>(&stored).unwrap(), facts);
 }
 
 #[test]
@@ -243,7 +244,9 @@ fn the_question_for_oauth_may_fail_in_any_way() {
     let mut talk = discover("https://matrix.example.org");
     talk.answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 200, LOGIN);
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Redirect)));
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Redirect,
+    )));
     assert_eq!(talk.ok().oauth_issuer, None);
 }
 
@@ -314,7 +317,7 @@ fn each_answer_of_a_well_known_address_has_the_verdict_of_the_specification() {
 fn a_name_without_a_document_is_taken_as_the_address_and_that_is_said() {
     let mut talk = discover("example.org");
     talk.answer_text(404, "");
-    let notice = Notice::NoWellKnown {
+    let notice = Progress::NoWellKnown {
         name: "example.org".into(),
         server: "https://example.org".parse().unwrap(),
     };
@@ -328,7 +331,7 @@ fn a_name_without_a_document_is_taken_as_the_address_and_that_is_said() {
 fn the_person_is_asked_for_the_address_where_the_document_is_no_good() {
     let mut talk = discover("@alice:example.org");
     talk.answer_text(200, "<html>");
-    let Question::HomeserverUrl { name, why } = talk.question() else {
+    let Prompt::HomeserverUrl { name, why } = talk.question() else {
         panic!("{:?}", talk.question());
     };
     assert_eq!(name, "example.org");
@@ -336,8 +339,8 @@ fn the_person_is_asked_for_the_address_where_the_document_is_no_good() {
         why.contains("names no homeserver that can be used"),
         "{why}"
     );
-    talk.reply(Reply::Text("not a server/".into()));
-    talk.reply(Reply::Text("https://matrix.example.org".into()));
+    talk.reply(Answer::Text("not a server/".into()));
+    talk.reply(Answer::Text("https://matrix.example.org".into()));
     let facts = ordinary(&mut talk);
     assert_eq!(facts.server.as_str(), "https://matrix.example.org");
     assert!(matches!(facts.well_known, WellKnown::GivenInstead { .. }));
@@ -350,8 +353,8 @@ fn the_person_is_asked_where_the_name_itself_is_no_homeserver_either() {
     talk.answer_path("/auth_metadata", 404, NO_OAUTH)
         .answer_path("/login", 404, NO_OAUTH)
         .answer_path("/versions", 404, "<html>");
-    assert!(matches!(talk.question(), Question::HomeserverUrl { .. }));
-    talk.reply(Reply::Nobody);
+    assert!(matches!(talk.question(), Prompt::HomeserverUrl { .. }));
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
 }
 
@@ -360,7 +363,7 @@ fn whoever_types_nonsense_is_asked_five_times_at_most() {
     let mut talk = discover("example.org");
     talk.answer_text(200, "<html>");
     for _ in 0..5 {
-        talk.reply(Reply::Text("http://example.org is plain".into()));
+        talk.reply(Answer::Text("http://example.org is plain".into()));
     }
     assert!(matches!(talk.error(), AuthError::WellKnown { .. }));
 }
@@ -408,7 +411,7 @@ fn what_was_tried_is_told_where_it_failed_too() {
     let mut talk = discover("https://example.org");
     talk.answer_path("/versions", 200, r#"{"versions":"all"}"#);
     talk.error();
-    let tried = &talk.conversation.facts().tried;
+    let tried = &talk.conversation.server_info().tried;
     assert_eq!(tried.len(), 3);
     let error = tried[0].error.as_deref().unwrap();
     assert!(error.contains("versions"), "{error}");
@@ -498,11 +501,11 @@ fn what_an_oauth_server_can_do_is_kept() {
     assert_eq!(oauth.grants, ["authorization_code", "refresh_token"]);
     assert_eq!(oauth.account_management, None, "nobody is sent to a script");
     assert_eq!(oauth.account_actions, ["org.matrix.profile"]);
-    let way = Way::OAuth {
+    let way = RegistrationMethod::OAuth {
         issuer: "https://account.example.org/".into(),
         can_sign_up: true,
     };
-    assert_eq!(facts.ways(), [way]);
+    assert_eq!(facts.registration_methods(), [way]);
 }
 
 #[test]
@@ -523,7 +526,7 @@ fn ways_and_warnings_follow_from_the_facts() {
         [Warning::OpenRegistration, Warning::OldVersions]
     );
     let ways: Vec<_> = facts_of_open
-        .ways()
+        .registration_methods()
         .iter()
         .map(|way| format!("{way}: {}", way.demands()))
         .collect();

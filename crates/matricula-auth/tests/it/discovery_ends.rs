@@ -1,7 +1,7 @@
 //! Whatever a server answers and a person says, discovery ends, and asks nobody unencrypted.
 
-use matricula_auth::{Discovery, Reply};
-use matricula_job::{ServerUrl, TransportKind};
+use matricula_auth::{Answer, Discovery};
+use matricula_core::{ServerUrl, TransportErrorKind};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -59,18 +59,18 @@ proptest! {
             // The look-up, and six questions for each server: the guess, and what the person says.
             prop_assert!(talk.requests.len() <= 13, "no end: {:?}", talk.requests);
             if talk.is_asking() {
-                talk.reply(match luck { 0 => Reply::Nobody, 1 => Reply::No, _ => Reply::Text((*address).into()) });
+                talk.reply(match luck { 0 => Answer::Unavailable, 1 => Answer::No, _ => Answer::Text((*address).into()) });
                 continue;
             }
             let job = talk.any_job().clone();
             let url: ServerUrl = job.url().parse().unwrap();
             prop_assert!(url.is_https() || url.is_loopback(), "{url}");
             match luck {
-                0 => talk.fail(transport_error(TransportKind::Connect)),
+                0 => talk.fail(transport_error(TransportErrorKind::Connect)),
                 _ => talk.answer_first(*status, body),
             };
         }
-        let tried = &talk.conversation.facts().tried;
+        let tried = &talk.conversation.server_info().tried;
         prop_assert_eq!(tried.len(), talk.requests.len(), "every request is written down");
         if let Some(Ok(facts)) = &talk.result {
             prop_assert!(facts.server.is_https() || facts.server.is_loopback());

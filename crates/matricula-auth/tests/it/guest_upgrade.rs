@@ -1,9 +1,9 @@
 //! A guest becomes a user: under the same user id, on a new device, and whatever gets lost.
 
 use matricula_auth::{
-    Account, AuthError, Registration, Reply, Wishes, registration::Guest, tables,
+    Account, Answer, AuthError, Registration, RegistrationOptions, registration::Guest, tables,
 };
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,11 +26,11 @@ fn account(changes: &Value) -> Account {
     serde_json::from_value(account).unwrap()
 }
 
-fn wishes() -> Wishes {
-    Wishes {
+fn wishes() -> RegistrationOptions {
+    RegistrationOptions {
         upgrade: Some(Guest::of(&account(&json!({}))).unwrap()),
         password: Some("wordpass".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     }
 }
 
@@ -70,7 +70,7 @@ fn the_guests_name_and_token_are_in_every_request_and_the_name_is_not_checked() 
 fn the_user_takes_the_guests_place_in_the_store_in_one_commit() {
     let mut talk = last_request();
     talk.answer(200, &success());
-    let last = talk.commits.last().unwrap().changes();
+    let last = talk.commits.last().unwrap().writes();
     assert_eq!(last.len(), 2);
     assert_eq!(
         (&*last[0].table, &*last[0].key),
@@ -82,14 +82,14 @@ fn the_user_takes_the_guests_place_in_the_store_in_one_commit() {
 
 #[test]
 fn a_name_that_was_wished_besides_does_not_count() {
-    let talk = register(Wishes {
+    let talk = register(RegistrationOptions {
         username: Some("alice".into()),
         ..wishes()
     });
     assert_eq!(talk.body()["username"], "17");
-    let registration = talk.conversation.with_answers(Wishes {
+    let registration = talk.conversation.with_answers(RegistrationOptions {
         username: Some("alice".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     });
     assert_eq!(Talk::start(registration).body()["username"], "17");
 }
@@ -127,7 +127,7 @@ fn each_refusal_of_the_guest_ends_it_and_asks_for_no_other_name() {
             "{code}"
         );
         assert!(error.to_string().contains("the server's words"), "{error}");
-        let last = talk.commits.last().unwrap().changes().last().unwrap();
+        let last = talk.commits.last().unwrap().writes().last().unwrap();
         assert_eq!(
             (&*last.table, &last.value),
             (tables::REGISTRATIONS, &None),
@@ -140,7 +140,7 @@ fn each_refusal_of_the_guest_ends_it_and_asks_for_no_other_name() {
 fn a_weak_password_is_asked_for_anew() {
     let mut talk = register(wishes());
     talk.answer(400, &refused("M_WEAK_PASSWORD"))
-        .reply(Reply::Text("better".into()));
+        .reply(Answer::Text("better".into()));
     assert_eq!(talk.body()["password"], "better");
     assert_eq!(talk.body()["guest_access_token"], "guests-token");
 }
@@ -226,7 +226,9 @@ fn another_process_goes_on_after_any_step() {
 #[test]
 fn where_nothing_was_sent_it_is_kept_for_later() {
     let mut talk = register(wishes());
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
     let talk = Talk::start(
         Registration::from_stored(&serde_json::to_vec(&talk.conversation).unwrap()).unwrap(),

@@ -1,7 +1,7 @@
 //! A registration is kept until there is an account, or certainly none.
 
-use matricula_auth::{AuthError, Notice, Registration, Reply, Wishes, tables};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{Answer, AuthError, Progress, Registration, RegistrationOptions, tables};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,11 +14,11 @@ fn refused(code: &str) -> Value {
 }
 
 fn no_connection() -> Outcome {
-    Outcome::Failed(transport_error(TransportKind::Connect))
+    Outcome::Failed(transport_error(TransportErrorKind::Connect))
 }
 
 /// A registration with a made password, whose answer to the last request is on its way.
-fn last_request(wishes: Wishes) -> Talk<Registration> {
+fn last_request(wishes: RegistrationOptions) -> Talk<Registration> {
     let mut talk = Talk::start(Registration::new(&facts(), wishes));
     if talk.requests[0].starts_with("GET") {
         talk.answer(200, &json!({}));
@@ -28,7 +28,7 @@ fn last_request(wishes: Wishes) -> Talk<Registration> {
 }
 
 fn is_kept(talk: &Talk<Registration>) -> bool {
-    let last = talk.commits.last().unwrap().changes().last().unwrap();
+    let last = talk.commits.last().unwrap().writes().last().unwrap();
     last.table == tables::REGISTRATIONS && last.value.is_some()
 }
 
@@ -38,16 +38,16 @@ fn two_stages() -> Value {
 
 #[test]
 fn whatever_leaves_it_in_doubt_keeps_the_password_that_was_made() {
-    let named = || Wishes {
+    let named = || RegistrationOptions {
         username: Some("alice".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
-    let inhibited = || Wishes {
+    let inhibited = || RegistrationOptions {
         inhibit_login: true,
         ..named()
     };
     type Ending = fn(&mut Talk<Registration>);
-    let endings: [(Wishes, Ending); 6] = [
+    let endings: [(RegistrationOptions, Ending); 6] = [
         (named(), |talk| {
             talk.lose().lose().answer(404, &refused("M_UNRECOGNIZED"));
         }),
@@ -60,7 +60,7 @@ fn whatever_leaves_it_in_doubt_keeps_the_password_that_was_made() {
         (inhibited(), |talk| {
             talk.lose().lose();
         }),
-        (Wishes::default(), |talk| {
+        (RegistrationOptions::default(), |talk| {
             talk.lose().lose();
         }),
         (named(), |talk| {
@@ -103,7 +103,7 @@ fn trouble_on_the_way_keeps_what_was_done() {
         },
     ];
     for ending in endings {
-        let wishes = Wishes {
+        let wishes = RegistrationOptions {
             token: Some("once".into()),
             ..alice()
         };
@@ -135,7 +135,7 @@ fn a_definite_refusal_keeps_nothing() {
         let mut talk = last_request(alice());
         talk.answer(status, &refused(code));
         if talk.result.is_none() {
-            talk.reply(Reply::Nobody);
+            talk.reply(Answer::Unavailable);
         }
         let is_closed = matches!(talk.error(), AuthError::Closed { .. });
         assert_eq!(is_closed, status == 403, "{code}");
@@ -152,18 +152,18 @@ fn nothing_is_kept_where_nothing_was_sent() {
 
 #[test]
 fn another_password_on_resuming_begins_a_new_session() {
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         username: Some("bob".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let mut talk = Talk::start(Registration::new(&facts(), wishes));
     talk.answer(200, &json!({}))
         .answer(401, &two_stages())
-        .reply(Reply::Nobody);
-    let answers = Wishes {
+        .reply(Answer::Unavailable);
+    let answers = RegistrationOptions {
         password: Some("mine".into()),
         token: Some("t".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let mut talk = Talk::start(reload(&talk).with_answers(answers));
     talk.answer(200, &json!({}));
@@ -179,7 +179,7 @@ fn another_password_on_resuming_begins_a_new_session() {
 
 #[test]
 fn a_session_forgotten_before_the_last_stage_is_begun_anew_without_doubt() {
-    let wishes = || Wishes {
+    let wishes = || RegistrationOptions {
         token: Some("t".into()),
         ..alice()
     };
@@ -203,7 +203,7 @@ fn a_session_forgotten_before_the_last_stage_is_begun_anew_without_doubt() {
 
 #[test]
 fn a_session_that_the_server_replaces_counts_nothing_as_done() {
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         token: Some("t".into()),
         ..alice()
     };
@@ -226,7 +226,7 @@ fn a_name_that_was_taken_all_along_is_told_as_that() {
     talk.answer(200, &json!({})).lose();
     talk.answer(400, &refused("M_USER_IN_USE"))
         .answer(403, &refused("M_FORBIDDEN"));
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     assert!(
         matches!(talk.error(), AuthError::NameTaken { .. }),
         "{}",
@@ -238,7 +238,7 @@ fn a_name_that_was_taken_all_along_is_told_as_that() {
 fn a_stage_done_in_a_browser_is_asked_about_and_the_rest_goes_on() {
     let flow = uia(&json!([{ "stages": ["m.login.recaptcha", "m.login.dummy"] }]));
     let mut talk = last_request_with(&flow);
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::StagesNotSupported(_)));
     let mut talk_again = Talk::start(reload(&talk));
     assert_eq!(talk_again.body()["auth"], json!({ "session": "s1" }));
@@ -251,7 +251,7 @@ fn a_stage_done_in_a_browser_is_asked_about_and_the_rest_goes_on() {
     talk_again.ok();
 
     talk = Talk::start(reload(&talk));
-    talk.answer(401, &flow).reply(Reply::Nobody);
+    talk.answer(401, &flow).reply(Answer::Unavailable);
     assert!(
         matches!(talk.error(), AuthError::StagesNotSupported(_)),
         "not done yet"
@@ -269,14 +269,14 @@ fn the_route_is_told_again_on_going_on() {
     let mut talk = Talk::start(Registration::new(&facts(), alice()));
     talk.answer(200, &json!({}))
         .answer(401, &two_stages())
-        .reply(Reply::Nobody);
-    let answers = Wishes {
+        .reply(Answer::Unavailable);
+    let answers = RegistrationOptions {
         token: Some("t".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let talk = Talk::start(reload(&talk).with_answers(answers));
     assert!(
-        matches!(&talk.notices[..], [Notice::Route { .. }]),
+        matches!(&talk.notices[..], [Progress::Route { .. }]),
         "{:?}",
         talk.notices
     );
@@ -292,7 +292,7 @@ fn what_a_server_sends_is_stored_within_bounds() {
     answer["params"] =
         json!({ "m.login.terms": { "policies": { "a": { "version": big } } }, "other": big });
     let talk = last_request_with(&answer);
-    let stored = talk.commits.last().unwrap().changes()[0]
+    let stored = talk.commits.last().unwrap().writes()[0]
         .value
         .as_ref()
         .unwrap()
@@ -314,7 +314,7 @@ fn terms_that_cannot_be_read_are_not_accepted() {
     ] {
         let mut answer = uia(&json!([{ "stages": ["m.login.terms"] }]));
         answer["params"] = json!({ "m.login.terms": params });
-        let wishes = Wishes {
+        let wishes = RegistrationOptions {
             accept_terms: true,
             ..alice()
         };

@@ -1,7 +1,7 @@
 //! Signing in with a password.
 
-use matricula_auth::{AuthError, Login, ServerFacts};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{AuthError, Login, ServerInfo};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
@@ -37,7 +37,7 @@ fn user_password_and_device_are_sent() {
 #[test]
 fn it_ends_in_a_stored_account_that_keeps_a_made_password() {
     let login = Login::new(&facts(), "alice", "made".into())
-        .with_made_password("made".into())
+        .with_generated_password("made".into())
         .with_data(json!({ "k": 1 }));
     let mut talk = Talk::start(login);
     talk.answer(
@@ -68,7 +68,9 @@ fn refusals_are_told_apart() {
     talk.answer(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
     assert!(matches!(talk.error(), AuthError::RateLimited { .. }));
     let mut talk = login();
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
     let mut talk = login();
     talk.answer_text(200, "{}");
@@ -77,7 +79,7 @@ fn refusals_are_told_apart() {
 
 #[test]
 fn a_server_without_sign_in_by_password_is_not_sent_one() {
-    let facts: ServerFacts = serde_json::from_value(json!({
+    let facts: ServerInfo = serde_json::from_value(json!({
         "server": "https://matrix.example.org", "versions": [], "registration": null,
         "oauth_issuer": "https://account.example.org/",
         "login_flows": [{ "type": "m.login.sso", "oauth_aware_preferred": false }],

@@ -1,7 +1,7 @@
 //! A request whose answer was lost, and a process that died, at every point of a registration.
 
-use matricula_auth::{AuthError, Registration, Wishes, registration::AccountKind};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{AuthError, Registration, RegistrationOptions, registration::AccountKind};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
 use crate::{
@@ -92,16 +92,16 @@ fn two_lost_answers_are_settled_by_signing_in_and_a_third_ends_in_doubt() {
 
 #[test]
 fn without_a_name_to_sign_in_with_a_twice_lost_answer_ends_in_doubt() {
-    let mut talk = Talk::start(Registration::new(&facts(), Wishes::default()));
+    let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
     talk.answer(401, &dummy()).lose().lose();
     assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
 }
 
 #[test]
 fn a_guest_whose_answer_is_lost_is_in_doubt_and_not_made_twice() {
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         kind: AccountKind::Guest,
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let mut talk = Talk::start(Registration::new(&facts(), wishes));
     talk.lose();
@@ -122,9 +122,9 @@ fn a_success_that_cannot_be_read_is_not_taken_for_a_failure() {
 #[test]
 fn a_server_that_dies_while_settling_leaves_it_in_doubt() {
     let mut talk = last_request();
-    talk.lose()
-        .lose()
-        .outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.lose().lose().outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
 }
 
@@ -134,7 +134,7 @@ fn a_server_that_dies_while_settling_leaves_it_in_doubt() {
 fn another_process_goes_on_after_any_step() {
     let flow =
         json!({ "session": "s1", "flows": [{ "stages": ["m.login.terms", "m.login.dummy"] }] });
-    let wishes = || Wishes {
+    let wishes = || RegistrationOptions {
         accept_terms: true,
         ..alice()
     };

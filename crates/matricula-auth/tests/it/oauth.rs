@@ -2,9 +2,9 @@
 
 use matricula_api::oauth::{ClientMetadata, GrantType};
 use matricula_auth::{
-    AuthError, Input, Notice, OAuthClient, OAuthLogin, Question, Reply, ServerFacts, tables,
+    Answer, AuthError, Input, OAuthClient, OAuthLogin, Progress, Prompt, ServerInfo, tables,
 };
-use matricula_job::{EffectId, Job, TransportKind, scheduler::Outcome};
+use matricula_core::{EffectId, Job, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -66,7 +66,7 @@ pub(crate) fn form(job: &Job, name: &str) -> Option<String> {
 /// The page that the person is to open.
 pub(crate) fn page(talk: &Talk<OAuthLogin>) -> String {
     match talk.question() {
-        Question::OpenPage { url, .. } => url.expose().to_owned(),
+        Prompt::OpenPage { url, .. } => url.expose().to_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -79,7 +79,9 @@ pub(crate) fn on_page(talk: &Talk<OAuthLogin>, name: &str) -> Option<String> {
 /// The browser comes back with this, and the page's state.
 pub(crate) fn come_back(talk: &mut Talk<OAuthLogin>, answer: &str) {
     let state = on_page(talk, "state").unwrap();
-    talk.reply(Reply::Text(format!("{BACK}?state={state}&{answer}").into()));
+    talk.reply(Answer::Text(
+        format!("{BACK}?state={state}&{answer}").into(),
+    ));
 }
 
 pub(crate) fn login() -> OAuthLogin {
@@ -103,7 +105,7 @@ pub(crate) fn redeeming() -> Talk<OAuthLogin> {
 
 fn known_client() -> OAuthClient {
     let talk = asked(login());
-    let changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let mut clients = changes.filter(|change| change.table == tables::OAUTH_CLIENTS);
     let stored = clients.next_back().unwrap();
     assert_eq!(stored.key, "https://account.example.org/");
@@ -112,7 +114,7 @@ fn known_client() -> OAuthClient {
 
 /// The last thing that was stored of the sign-in itself.
 pub(crate) fn is_kept(talk: &Talk<OAuthLogin>) -> bool {
-    let changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let mut changes = changes.filter(|change| change.table == tables::OAUTH_LOGINS);
     changes.next_back().unwrap().value.is_some()
 }
@@ -181,7 +183,7 @@ fn where_the_page_cannot_begin_with_signing_up_the_person_is_told() {
     talk.answer(200, &without)
         .answer(201, &json!({ "client_id": "c1" }));
     assert_eq!(on_page(&talk, "prompt"), None);
-    let [Notice::Route { why, .. }] = &talk.notices[..] else {
+    let [Progress::Route { why, .. }] = &talk.notices[..] else {
         panic!("{:?}", talk.notices)
     };
     assert!(why.contains("choose so there"), "{why}");
@@ -225,7 +227,7 @@ fn a_client_that_the_server_forgot_is_introduced_anew_once() {
     come_back(&mut talk, "code=xyz");
     talk.answer(401, &refusal("invalid_client"));
     assert_eq!(talk.requests.last().unwrap(), "POST /clients");
-    let forgotten = talk.commits.last().unwrap().changes();
+    let forgotten = talk.commits.last().unwrap().writes();
     assert!(
         forgotten
             .iter()
@@ -256,14 +258,14 @@ fn an_answer_with_a_wrong_state_redeems_nothing_and_is_asked_for_again() {
     let mut talk = asked(login());
     let first = page(&talk);
     for at in 0..5 {
-        talk.reply(Reply::Text(format!("{BACK}?state=other&code=evil").into()));
-        let Question::OpenPage { why, .. } = talk.question() else {
+        talk.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
+        let Prompt::OpenPage { why, .. } = talk.question() else {
             panic!("{at}")
         };
         assert!(why.is_some(), "{at}");
         assert_eq!(page(&talk), first, "{at}: the same page");
     }
-    talk.reply(Reply::Text(format!("{BACK}?state=other&code=evil").into()));
+    talk.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
     assert!(
         matches!(talk.error(), AuthError::WrongCallback { .. }),
         "{}",
@@ -275,7 +277,8 @@ fn an_answer_with_a_wrong_state_redeems_nothing_and_is_asked_for_again() {
 #[test]
 fn a_page_that_came_back_without_a_state_or_code_can_be_mended() {
     let mut talk = asked(login());
-    talk.reply(Reply::Text("nonsense".into())).reply(Reply::Yes);
+    talk.reply(Answer::Text("nonsense".into()))
+        .reply(Answer::Yes);
     come_back(&mut talk, "neither=1");
     come_back(&mut talk, "code=xyz");
     assert_eq!(form(talk.job(), "code").as_deref(), Some("xyz"));
@@ -296,17 +299,17 @@ fn a_verifier_that_the_server_refuses_ends_it() {
 fn answers_that_nobody_waits_for_any_more_are_passed_over() {
     let mut talk = asked(login());
     let state = on_page(&talk, "state").unwrap();
-    let answer = |code: &str| Reply::Text(format!("{BACK}?state={state}&code={code}").into());
+    let answer = |code: &str| Answer::Text(format!("{BACK}?state={state}&code={code}").into());
     // Two requests came before the page.
     let (page, again, grant) = (EffectId(3), EffectId(4), EffectId(5));
-    talk.reply(Reply::Yes);
-    talk.step(Input::Reply(page, answer("old")));
+    talk.reply(Answer::Yes);
+    talk.step(Input::Answer(page, answer("old")));
     talk.step(Input::Waited(again));
     talk.reply(answer("xyz"));
-    talk.step(Input::Reply(again, answer("xyz")));
+    talk.step(Input::Answer(again, answer("xyz")));
     let sent = form(talk.job(), "code");
     assert_eq!(sent.as_deref(), Some("xyz"));
-    let lost = || Outcome::InDoubt(transport_error(TransportKind::Cut));
+    let lost = || Outcome::InDoubt(transport_error(TransportErrorKind::ConnectionLost));
     talk.answer(200, &tokens());
     talk.step(Input::Outcome(grant, lost()));
     talk.answer(200, &owner());
@@ -336,7 +339,7 @@ fn refusals_on_the_page_end_it_in_the_servers_words() {
 #[test]
 fn a_refusal_with_a_wrong_state_is_nobodys() {
     let mut talk = asked(login());
-    talk.reply(Reply::Text(
+    talk.reply(Answer::Text(
         format!("{BACK}?state=other&error=access_denied").into(),
     ));
     assert!(talk.is_asking());
@@ -357,12 +360,12 @@ fn trouble_of_the_server_on_the_page_keeps_the_sign_in() {
 #[test]
 fn calling_it_off_keeps_nothing_and_nobody_there_keeps_the_page() {
     let mut talk = asked(login());
-    talk.reply(Reply::No);
+    talk.reply(Answer::No);
     assert_eq!(talk.error(), &AuthError::Cancelled);
     assert!(!is_kept(&talk));
     let mut talk = asked(login());
     let first = page(&talk);
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     let AuthError::BrowserNeeded { url, .. } = talk.error() else {
         panic!("{}", talk.error())
     };
@@ -441,7 +444,7 @@ fn a_server_that_cannot_be_used_safely_is_not_used() {
     talk.answer(404, &json!({ "errcode": "M_UNRECOGNIZED" }));
     assert!(matches!(talk.error(), AuthError::NoOAuth { .. }));
     // A server on this machine may name addresses on this machine.
-    let here = ServerFacts::of("http://127.0.0.1:8008".parse().unwrap());
+    let here = ServerInfo::of("http://127.0.0.1:8008".parse().unwrap());
     let mut metadata = metadata();
     metadata["registration_endpoint"] = json!("http://127.0.0.1:1/clients");
     let mut talk = Talk::start(OAuthLogin::browser(&here, about(), BACK));
@@ -457,7 +460,9 @@ fn refusals_of_the_introduction_end_it() {
     assert!(talk.error().to_string().contains("invalid_redirect_uri"));
     let mut talk = Talk::start(login());
     talk.answer(200, &metadata())
-        .outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+        .outcome(Outcome::Failed(transport_error(
+            TransportErrorKind::Connect,
+        )));
     assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
 }
 
@@ -475,7 +480,7 @@ fn a_secret_that_the_server_gave_unasked_goes_with_the_grant_until_it_ends() {
     let mut talk = Talk::start(login());
     let named = json!({ "client_id": "c1", "client_secret": "shh", "client_secret_expires_at": 1_700_000_100 });
     talk.answer(200, &metadata()).answer(201, &named);
-    let stored = talk.commits.last().unwrap().changes();
+    let stored = talk.commits.last().unwrap().writes();
     let stored = stored
         .iter()
         .find(|change| change.table == tables::OAUTH_CLIENTS);

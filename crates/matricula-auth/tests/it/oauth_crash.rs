@@ -1,7 +1,7 @@
 //! A sign-in at an OAuth 2.0 server whose answers are lost, or whose process ends, at every point.
 
-use matricula_auth::{Notice, OAuthLogin, Reply, tables};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{Answer, OAuthLogin, Progress, tables};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// What the store holds of it, in another process.
 pub(crate) fn reload(talk: &Talk<OAuthLogin>) -> OAuthLogin {
-    let changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let mut changes = changes.filter(|change| change.table == tables::OAUTH_LOGINS);
     let last = changes.next_back().unwrap();
     OAuthLogin::from_stored(last.value.as_deref().unwrap()).unwrap()
@@ -64,7 +64,7 @@ fn a_process_that_ends_between_any_two_steps_is_gone_on_with() {
 fn what_proves_who_asked_is_stored_before_the_page_is_shown() {
     let talk = asked(login());
     let state = crate::oauth::on_page(&talk, "state").unwrap();
-    let stored = talk.commits.last().unwrap().changes().last().unwrap();
+    let stored = talk.commits.last().unwrap().writes().last().unwrap();
     let text = String::from_utf8(stored.value.clone().unwrap()).unwrap();
     assert!(text.contains(&state));
 }
@@ -91,7 +91,7 @@ fn a_code_that_was_used_up_by_the_lost_request_leads_to_a_new_page() {
         }
         talk.answer(400, &refusal("invalid_grant"));
         assert_ne!(page(&talk), first, "{crashes}");
-        assert!(matches!(&talk.notices[..], [.., Notice::Route { .. }]));
+        assert!(matches!(&talk.notices[..], [.., Progress::Route { .. }]));
         come_back(&mut talk, "code=abc");
         talk.answer(200, &tokens()).answer(200, &owner());
         assert!(talk.ok().oauth.is_some());
@@ -102,7 +102,11 @@ fn a_code_that_was_used_up_by_the_lost_request_leads_to_a_new_page() {
 fn where_tokens_cannot_be_got_now_the_code_is_kept() {
     let endings: [fn(&mut Talk<OAuthLogin>); 5] = [
         |talk| _ = talk.lose().lose(),
-        |talk| _ = talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect))),
+        |talk| {
+            _ = talk.outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )))
+        },
         |talk| _ = talk.answer(503, &json!({})).answer(503, &json!({})),
         |talk| _ = talk.answer(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" })),
         |talk| _ = talk.outcome(Outcome::Cancelled),
@@ -154,7 +158,7 @@ fn no_secret_is_in_any_debug_or_error_and_only_secret_tables_hold_them() {
     let mut talk = asked(login());
     let state = crate::oauth::on_page(&talk, "state").unwrap();
     let mut seen = format!("{:?}{:?}", talk.conversation, talk.question());
-    talk.reply(Reply::Text(
+    talk.reply(Answer::Text(
         format!("http://127.0.0.1/?state={state}&code=c0d3").into(),
     ));
     let verifier = form(talk.job(), "code_verifier").unwrap();
@@ -173,12 +177,12 @@ fn no_secret_is_in_any_debug_or_error_and_only_secret_tables_hold_them() {
     seen += &format!("{:?}{:?}", talk.ok(), talk.commits);
     let mut nobody = asked(login());
     let other = crate::oauth::on_page(&nobody, "state").unwrap();
-    nobody.reply(Reply::Nobody);
+    nobody.reply(Answer::Unavailable);
     seen += &format!("{:?}{}", nobody.error(), nobody.error());
     for secret in [&state, &verifier, &other, "c0d3", "acc3ss", "r3fr3sh"] {
         assert!(!seen.contains(secret), "{secret} in {seen}");
     }
-    let tables = talk.commits.iter().flat_map(|commit| commit.changes());
+    let tables = talk.commits.iter().flat_map(|commit| commit.writes());
     for change in tables {
         assert!([tables::ACCOUNTS, tables::OAUTH_LOGINS].contains(&&*change.table));
     }
@@ -227,9 +231,9 @@ proptest! {
             prop_assert!(turns < 8000, "no end: {:?}", &talk.requests[..20]);
             if talk.is_asking() {
                 match luck {
-                    0 => _ = talk.reply(Reply::Nobody),
-                    1 => _ = talk.reply(Reply::No),
-                    2 => _ = talk.reply(Reply::Text("x".into())),
+                    0 => _ = talk.reply(Answer::Unavailable),
+                    1 => _ = talk.reply(Answer::No),
+                    2 => _ = talk.reply(Answer::Text("x".into())),
                     _ => come_back(&mut talk, "code=xyz"),
                 }
             } else if talk.is_waiting() {

@@ -1,7 +1,7 @@
 //! Signing in with a code that is typed in on another device.
 
-use matricula_auth::{AuthError, Notice, OAuthClient, OAuthLogin, tables};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{AuthError, OAuthClient, OAuthLogin, Progress, tables};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -44,11 +44,11 @@ fn the_code_is_shown_and_asked_about_until_the_person_has_decided() {
     let mut talk = waiting();
     assert_eq!(
         talk.notices,
-        [Notice::DeviceCode {
+        [Progress::DeviceCode {
             url: "https://account.example.org/link".into(),
             url_with_code: Some("https://account.example.org/link?code=ABCD-EFGH".into()),
             user_code: "ABCD-EFGH".into(),
-            expires_at: matricula_job::Timestamp::from_millis(talk.now + 60_000),
+            expires_at: matricula_core::Timestamp::from_millis(talk.now + 60_000),
         }]
     );
     assert_eq!(talk.wake(), 7_000);
@@ -120,7 +120,9 @@ fn five_seconds_are_waited_where_the_server_says_nothing_and_never_none() {
 #[test]
 fn a_server_that_is_not_there_is_asked_ever_more_slowly() {
     let mut talk = polling();
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert_eq!(talk.wake(), 14_000);
     talk.answer(503, &json!({}));
     assert_eq!(talk.wake(), 28_000);
@@ -141,7 +143,7 @@ fn a_lost_answer_that_held_the_tokens_leads_to_a_new_code() {
 #[test]
 fn it_goes_on_in_another_process_while_it_waits_and_while_it_asks() {
     let mut talk = Talk::start(reload(&waiting()));
-    assert!(matches!(talk.notices[..], [Notice::DeviceCode { .. }]));
+    assert!(matches!(talk.notices[..], [Progress::DeviceCode { .. }]));
     talk.wake();
     let mut talk = Talk::start(reload(&talk));
     assert_eq!(form(talk.job(), "device_code").as_deref(), Some("d3v1c3"));
@@ -203,7 +205,7 @@ fn a_client_that_the_server_forgot_is_introduced_anew() {
     stored
         .answer(200, &metadata())
         .answer(201, &json!({ "client_id": "c1" }));
-    let changes = stored.commits.last().unwrap().changes();
+    let changes = stored.commits.last().unwrap().writes();
     let client = changes
         .iter()
         .find(|change| change.table == tables::OAUTH_CLIENTS);

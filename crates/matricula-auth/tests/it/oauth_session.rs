@@ -16,7 +16,7 @@ fn account() -> Account {
 }
 
 fn stored<C: matricula_auth::Conversation>(talk: &Talk<C>) -> Account {
-    let change = talk.commits.last().unwrap().changes().last().unwrap();
+    let change = talk.commits.last().unwrap().writes().last().unwrap();
     serde_json::from_slice(change.value.as_deref().unwrap()).unwrap()
 }
 

@@ -1,7 +1,9 @@
 //! Changing an account's password.
 
-use matricula_auth::{Account, AuthError, Notice, PasswordChange, PendingPassword, Reply, tables};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_auth::{
+    Account, Answer, AuthError, PasswordChange, PendingPassword, Progress, tables,
+};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,13 +19,13 @@ fn given(account: &Account) -> Talk<PasswordChange> {
 }
 
 fn made(account: &Account) -> Talk<PasswordChange> {
-    Talk::start(PasswordChange::to_a_made_one(account))
+    Talk::start(PasswordChange::generated(account))
 }
 
 /// What is stored of the new password: whether it is certain and which; nothing any more; or nothing
 /// ever.
 fn stored(talk: &Talk<PasswordChange>) -> Option<Option<(bool, Option<String>)>> {
-    let mut changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let mut changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let change = changes.rfind(|change| change.table == tables::PASSWORD_CHANGES)?;
     assert_eq!(change.key, "@alice:example.org");
     Some(change.value.as_ref().map(|json| {
@@ -61,7 +63,7 @@ fn the_old_password_lets_the_new_one_in_and_devices_are_signed_out_unless_kept()
     assert_eq!(stored(&talk), Some(Some((true, None))));
     assert_eq!(talk.requests, [CHANGE, CHANGE]);
 
-    let keeping = PasswordChange::new(&account(None), "new".into()).keeping_devices();
+    let keeping = PasswordChange::new(&account(None), "new".into()).keep_devices();
     assert_eq!(Talk::start(keeping).body()["logout_devices"], false);
 }
 
@@ -85,12 +87,14 @@ fn where_it_certainly_was_not_changed_the_one_that_was_made_is_forgotten() {
             talk.answer(400, &refused("M_WEAK_PASSWORD"));
         },
         |talk| {
-            talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+            talk.outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
         },
         |talk| {
             talk.answer(401, &password())
                 .answer(401, &wrong())
-                .reply(Reply::Nobody);
+                .reply(Answer::Unavailable);
         },
         |talk| {
             talk.answer(404, &refused("M_UNRECOGNIZED"));
@@ -120,7 +124,7 @@ fn lost(is_changed: bool) -> Talk<PasswordChange> {
     talk.answer(401, &password()).lose();
     assert!(matches!(
         talk.notices.last(),
-        Some(Notice::Settling(how)) if how.contains("asking again")
+        Some(Progress::Settling(how)) if how.contains("asking again")
     ));
     talk.answer(401, &password());
     let right = if is_changed { "new" } else { "old" };
@@ -152,7 +156,9 @@ fn what_cannot_be_settled_is_called_in_doubt_and_the_new_password_stays_stored()
             talk.lose();
         },
         |talk| {
-            talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+            talk.outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
         },
         |talk| {
             talk.answer(401, &json!({ "errcode": "M_UNKNOWN_TOKEN" }));
@@ -161,7 +167,7 @@ fn what_cannot_be_settled_is_called_in_doubt_and_the_new_password_stays_stored()
             talk.answer(401, &password())
                 .answer(401, &wrong())
                 .answer(401, &wrong());
-            talk.reply(Reply::Nobody);
+            talk.reply(Answer::Unavailable);
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
@@ -194,7 +200,7 @@ fn after_a_crash_the_same_password_is_used_and_tried_as_the_old_one_too() {
     let kept = stored(&talk).unwrap().unwrap().1.unwrap();
     let pending = || pending(&kept);
     for is_changed in [true, false] {
-        let change = PasswordChange::to_a_made_one(&account(Some("old"))).after(pending());
+        let change = PasswordChange::generated(&account(Some("old"))).resume(pending());
         let mut talk = Talk::start(change);
         assert_eq!(talk.body()["new_password"], kept.as_str());
         talk.answer(401, &password());
@@ -208,7 +214,7 @@ fn after_a_crash_the_same_password_is_used_and_tried_as_the_old_one_too() {
         assert_eq!(talk.ok().as_ref().unwrap().expose(), kept);
     }
     // A refusal does not say what became of the earlier change.
-    let change = PasswordChange::to_a_made_one(&account(Some("old"))).after(pending());
+    let change = PasswordChange::generated(&account(Some("old"))).resume(pending());
     let mut talk = Talk::start(change);
     talk.answer(400, &refused("M_WEAK_PASSWORD"));
     assert_eq!(stored(&talk), maybe(&kept));
@@ -219,11 +225,11 @@ fn what_waits_for_a_browser_goes_on_with_the_same_password() {
     let mut talk = made(&account(None));
     let new = talk.body()["new_password"].clone();
     talk.answer(401, &stages(&["m.login.sso"]))
-        .reply(Reply::Nobody);
+        .reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::StagesNotSupported(_)));
     let kept = stored(&talk).unwrap().unwrap().1.unwrap();
-    let change = PasswordChange::to_a_made_one(&account(None))
-        .after(pending(&kept))
+    let change = PasswordChange::generated(&account(None))
+        .resume(pending(&kept))
         .with_session("s1");
     let mut talk = Talk::start(change);
     assert_eq!(talk.body()["new_password"], new);
@@ -265,7 +271,7 @@ fn no_password_is_in_what_it_shows_of_itself() {
     let account = account(Some("canary-kept"));
     let change = PasswordChange::new(&account, "canary-new".into())
         .with_password("canary-old".into())
-        .after(pending("canary-pending"));
+        .resume(pending("canary-pending"));
     let mut talk = Talk::start(change);
     talk.answer(401, &password());
     let shown = format!("{:?}", talk.conversation);

@@ -1,23 +1,25 @@
 //! Registering: the way chosen, what is sent, what is asked, and how each refusal reads.
 
 use matricula_auth::{
-    Account, AuthError, Input, Notice, Question, Registration, Reply, ServerFacts, Wishes,
-    registration::AccountKind, tables,
+    Account, Answer, AuthError, Input, Progress, Prompt, Registration, RegistrationOptions,
+    ServerInfo, registration::AccountKind, tables,
 };
-use matricula_job::{Cx, Machine, SeededEntropy, Timestamp, TransportKind, scheduler::Outcome};
+use matricula_core::{
+    Machine, SeededEntropy, StepContext, Timestamp, TransportErrorKind, scheduler::Outcome,
+};
 use serde_json::{Value, json};
 
 use crate::talk::{Talk, transport_error};
 
-pub(crate) fn facts() -> ServerFacts {
-    ServerFacts::of("https://matrix.example.org".parse().unwrap())
+pub(crate) fn facts() -> ServerInfo {
+    ServerInfo::of("https://matrix.example.org".parse().unwrap())
 }
 
-pub(crate) fn alice() -> Wishes {
-    Wishes {
+pub(crate) fn alice() -> RegistrationOptions {
+    RegistrationOptions {
         username: Some("alice".into()),
         password: Some("wordpass".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     }
 }
 
@@ -33,7 +35,7 @@ pub(crate) fn success() -> Value {
     json!({ "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": "DEV" })
 }
 
-pub(crate) fn register(wishes: Wishes) -> Talk<Registration> {
+pub(crate) fn register(wishes: RegistrationOptions) -> Talk<Registration> {
     Talk::start(Registration::new(&facts(), wishes))
 }
 
@@ -57,7 +59,7 @@ fn the_name_is_checked_before_the_password_is_sent() {
         [("username".into(), "alice".to_owned())]
     );
     talk.answer(400, &refused("M_USER_IN_USE"))
-        .reply(Reply::Nobody);
+        .reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::NameTaken { username, .. } if username == "alice"));
     assert_eq!(talk.requests.len(), 1, "nothing else was sent");
 }
@@ -101,9 +103,9 @@ fn the_user_id_is_the_servers_not_the_wish() {
 
 #[test]
 fn without_a_name_nothing_is_checked_and_the_server_picks() {
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         password: Some("p".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     });
     assert_eq!(talk.requests, ["POST /_matrix/client/v3/register"]);
     assert_eq!(talk.body().get("username"), None);
@@ -113,9 +115,9 @@ fn without_a_name_nothing_is_checked_and_the_server_picks() {
 
 #[test]
 fn without_a_password_a_strong_one_is_made_stored_before_it_is_sent_and_kept() {
-    let mut talk = register(Wishes::default());
+    let mut talk = register(RegistrationOptions::default());
     let sent = talk.body()["password"].as_str().unwrap().to_owned();
-    let stored = String::from_utf8(talk.commits[0].changes()[0].value.clone().unwrap()).unwrap();
+    let stored = String::from_utf8(talk.commits[0].writes()[0].value.clone().unwrap()).unwrap();
     assert!(
         stored.contains(&sent),
         "it is in the commit of the very step that sends it"
@@ -141,7 +143,7 @@ fn a_device_id_is_made_once_and_the_wished_one_is_sent_as_it_is() {
     talk.answer(401, &dummy());
     assert_eq!(talk.body()["device_id"], made);
 
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         device_id: Some("MINE".into()),
         ..alice()
     });
@@ -151,7 +153,7 @@ fn a_device_id_is_made_once_and_the_wished_one_is_sent_as_it_is() {
 
 #[test]
 fn all_wishes_reach_the_server() {
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         device_name: Some("phone".into()),
         inhibit_login: true,
         refresh_token: true,
@@ -173,7 +175,7 @@ fn all_wishes_reach_the_server() {
 
 #[test]
 fn a_guest_sends_only_a_device_name() {
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         kind: AccountKind::Guest,
         device_name: Some("kiosk".into()),
         ..alice()
@@ -191,9 +193,9 @@ fn a_guest_sends_only_a_device_name() {
         &json!({ "user_id": "@1:e.org", "access_token": "t", "device_id": "guest_device" }),
     );
     assert!(talk.ok().is_guest);
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         kind: AccountKind::Guest,
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     });
     talk.answer(403, &refused("M_UNKNOWN"));
     assert!(matches!(talk.error(), AuthError::GuestsNotAllowed { .. }));
@@ -224,13 +226,13 @@ fn of_several_ways_the_one_that_asks_least_is_chosen_and_explained() {
         (Some("letmein"), true, vec!["m.login.terms"]),
         (Some("letmein"), false, vec!["m.login.terms"]),
     ] {
-        let mut talk = register(Wishes {
+        let mut talk = register(RegistrationOptions {
             token: token.map(Into::into),
             accept_terms,
             ..alice()
         });
         talk.answer(200, &json!({})).answer(401, &uia(&offered));
-        let [Notice::Route { stages, why }] = &talk.notices[..] else {
+        let [Progress::Route { stages, why }] = &talk.notices[..] else {
             panic!("{:?}", talk.notices)
         };
         assert_eq!(
@@ -241,7 +243,7 @@ fn of_several_ways_the_one_that_asks_least_is_chosen_and_explained() {
     }
     let with_token =
         json!([{ "stages": ["m.login.terms"] }, { "stages": ["m.login.registration_token"] }]);
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         token: Some("t".into()),
         ..alice()
     });
@@ -257,7 +259,7 @@ fn of_several_ways_the_one_that_asks_least_is_chosen_and_explained() {
 fn stages_are_done_in_the_order_of_the_flow_and_never_twice() {
     let flow =
         json!([{ "stages": ["m.login.registration_token", "m.login.terms", "m.login.dummy"] }]);
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         token: Some("letmein".into()),
         accept_terms: true,
         ..alice()
@@ -289,7 +291,7 @@ fn stages_are_done_in_the_order_of_the_flow_and_never_twice() {
 #[test]
 fn a_server_that_lists_nothing_as_completed_is_believed_to_have_accepted() {
     let flow = json!([{ "stages": ["m.login.registration_token", "m.login.dummy"] }]);
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         token: Some("t".into()),
         ..alice()
     });
@@ -304,15 +306,15 @@ fn a_token_is_asked_for_and_a_wrong_one_again_with_the_servers_words() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
     let mut talk = named();
     talk.answer(401, &uia(&flow));
-    assert_eq!(talk.question(), &Question::RegistrationToken { why: None });
-    talk.reply(Reply::Text("wrong".into()));
+    assert_eq!(talk.question(), &Prompt::RegistrationToken { why: None });
+    talk.reply(Answer::Text("wrong".into()));
     let mut failed = uia(&flow);
     failed["errcode"] = json!("M_UNAUTHORIZED");
     failed["error"] = json!("Invalid registration token");
     talk.answer(401, &failed);
     let why = Some("Invalid registration token".to_owned());
-    assert_eq!(talk.question(), &Question::RegistrationToken { why });
-    talk.reply(Reply::Text("right".into()));
+    assert_eq!(talk.question(), &Prompt::RegistrationToken { why });
+    talk.reply(Answer::Text("right".into()));
     assert_eq!(talk.body()["auth"]["token"], "right");
     talk.answer(200, &success());
     talk.ok();
@@ -321,14 +323,14 @@ fn a_token_is_asked_for_and_a_wrong_one_again_with_the_servers_words() {
 #[test]
 fn a_wrong_token_without_anyone_to_ask_is_an_end() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
-    let mut talk = register(Wishes {
+    let mut talk = register(RegistrationOptions {
         token: Some("wrong".into()),
         ..alice()
     });
     talk.answer(200, &json!({})).answer(401, &uia(&flow));
     let mut failed = uia(&flow);
     failed["errcode"] = json!("M_UNAUTHORIZED");
-    talk.answer(401, &failed).reply(Reply::Nobody);
+    talk.answer(401, &failed).reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::TokenWrong { .. }));
 }
 
@@ -342,21 +344,21 @@ fn terms_are_shown_and_only_yes_is_yes() {
     }}}});
     let mut talk = named();
     talk.answer(401, &offer);
-    let Question::AcceptTerms { policies } = talk.question() else {
+    let Prompt::AcceptTerms { policies } = talk.question() else {
         panic!()
     };
     assert_eq!(
         (policies[0].name.as_str(), policies[0].url.as_str()),
         ("Privacy", "https://e.org/en")
     );
-    talk.reply(Reply::No);
+    talk.reply(Answer::No);
     let AuthError::TermsNotAccepted { documents, .. } = talk.error() else {
         panic!("{}", talk.error())
     };
     assert_eq!(documents, "Privacy (https://e.org/en)");
 
     let mut talk = named();
-    talk.answer(401, &offer).reply(Reply::Yes);
+    talk.answer(401, &offer).reply(Answer::Yes);
     assert_eq!(talk.body()["auth"]["type"], "m.login.terms");
 }
 
@@ -365,11 +367,8 @@ fn another_name_can_be_tried_after_each_refusal_of_a_name() {
     for code in ["M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"] {
         let mut talk = register(alice());
         talk.answer(400, &refused(code));
-        assert!(matches!(
-            talk.question(),
-            Question::Username { why: Some(_) }
-        ));
-        talk.reply(Reply::Text("bob".into()));
+        assert!(matches!(talk.question(), Prompt::Username { why: Some(_) }));
+        talk.reply(Answer::Text("bob".into()));
         assert_eq!(talk.job().request_query()[0].1, "bob");
         talk.answer(200, &json!({}))
             .answer(401, &dummy())
@@ -383,7 +382,7 @@ fn a_name_lost_while_authenticating_begins_a_new_session() {
     let mut talk = named();
     talk.answer(401, &dummy())
         .answer(400, &refused("M_USER_IN_USE"));
-    talk.reply(Reply::Text("bob".into()))
+    talk.reply(Answer::Text("bob".into()))
         .answer(200, &json!({}));
     assert_eq!(talk.body()["auth"], Value::Null);
     assert_eq!(talk.body()["username"], "bob");
@@ -393,14 +392,14 @@ fn a_name_lost_while_authenticating_begins_a_new_session() {
 fn another_password_can_be_tried_and_goes_on_in_the_same_session() {
     let mut talk = named();
     talk.answer(400, &refused("M_PASSWORD_TOO_SHORT"));
-    let Question::Password { why: Some(why) } = talk.question() else {
+    let Prompt::Password { why: Some(why) } = talk.question() else {
         panic!()
     };
     assert!(
         why.contains("M_PASSWORD_TOO_SHORT") && why.contains("the server's words"),
         "{why}"
     );
-    talk.reply(Reply::Text("longer than before".into()));
+    talk.reply(Answer::Text("longer than before".into()));
     assert_eq!(talk.body()["password"], "longer than before");
 }
 
@@ -409,7 +408,7 @@ fn refusal(status: u16, body: &Value) -> AuthError {
     let mut talk = named();
     talk.answer(status, body);
     if talk.result.is_none() {
-        talk.reply(Reply::Nobody);
+        talk.reply(Answer::Unavailable);
     }
     talk.error().clone()
 }
@@ -487,7 +486,9 @@ fn a_check_that_the_server_does_not_offer_is_left_out() {
 #[test]
 fn an_unreachable_server_is_said_to_be_that() {
     let mut talk = register(alice());
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
 }
 
@@ -496,7 +497,7 @@ fn the_end_stores_the_account_and_drops_the_registration_in_one_commit() {
     let mut talk = named();
     let id = talk.conversation.id().to_owned();
     talk.answer(200, &success());
-    let last = talk.commits.last().unwrap().changes();
+    let last = talk.commits.last().unwrap().writes();
     let tables: Vec<_> = last
         .iter()
         .map(|c| (c.table.as_ref(), c.key.as_str(), c.value.is_some()))
@@ -514,7 +515,7 @@ fn the_end_stores_the_account_and_drops_the_registration_in_one_commit() {
 
 /// Stores a registration and reads it back, as another process would.
 pub(crate) fn reload(talk: &Talk<Registration>) -> Registration {
-    let last = talk.commits.last().unwrap().changes().last().unwrap();
+    let last = talk.commits.last().unwrap().writes().last().unwrap();
     assert_eq!(last.table, tables::REGISTRATIONS);
     Registration::from_stored(last.value.as_ref().unwrap()).unwrap()
 }
@@ -523,12 +524,12 @@ pub(crate) fn reload(talk: &Talk<Registration>) -> Registration {
 fn a_registration_waits_in_the_store_for_a_token_and_goes_on_in_the_same_session() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
     let mut talk = named();
-    talk.answer(401, &uia(&flow)).reply(Reply::Nobody);
+    talk.answer(401, &uia(&flow)).reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::TokenNeeded { .. }));
 
-    let answers = Wishes {
+    let answers = RegistrationOptions {
         token: Some("letmein".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let mut talk = Talk::start(reload(&talk).with_answers(answers));
     let expected =
@@ -543,10 +544,10 @@ fn a_registration_waits_in_the_store_for_a_token_and_goes_on_in_the_same_session
 fn a_session_that_the_server_has_forgotten_meanwhile_is_begun_anew() {
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
     let mut talk = named();
-    talk.answer(401, &uia(&flow)).reply(Reply::Nobody);
-    let answers = Wishes {
+    talk.answer(401, &uia(&flow)).reply(Answer::Unavailable);
+    let answers = RegistrationOptions {
         token: Some("letmein".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let mut talk = Talk::start(reload(&talk).with_answers(answers));
     talk.answer(400, &refused("M_UNKNOWN"));
@@ -562,7 +563,7 @@ fn the_page_for_a_stage_that_cannot_be_done_is_named_with_its_session() {
     let mut offer = uia(&json!([{ "stages": ["m.login.recaptcha"] }]));
     offer["session"] = json!("a b&c");
     let mut talk = named();
-    talk.answer(401, &offer).reply(Reply::Nobody);
+    talk.answer(401, &offer).reply(Answer::Unavailable);
     let AuthError::StagesNotSupported(missing) = talk.error() else {
         panic!("{}", talk.error())
     };
@@ -573,12 +574,12 @@ fn the_page_for_a_stage_that_cannot_be_done_is_named_with_its_session() {
 #[test]
 fn made_passwords_differ_from_seed_to_seed() {
     let stored = |seed| {
-        let mut registration = Registration::new(&facts(), Wishes::default());
+        let mut registration = Registration::new(&facts(), RegistrationOptions::default());
         let mut entropy = SeededEntropy::new(seed);
-        let mut cx = Cx::new(Timestamp::from_millis(0), &mut entropy);
+        let mut cx = StepContext::new(Timestamp::from_millis(0), &mut entropy);
         let step = registration.step(&mut cx, Input::Start);
         let json: Value =
-            serde_json::from_slice(step.commit.changes()[0].value.as_ref().unwrap()).unwrap();
+            serde_json::from_slice(step.writes.writes()[0].value.as_ref().unwrap()).unwrap();
         json["wishes"]["password"].clone()
     };
     assert_eq!(stored(1), stored(1));

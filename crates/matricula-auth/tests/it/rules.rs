@@ -2,9 +2,9 @@
 
 use matricula_api::client::refresh::RefreshResponse;
 use matricula_auth::{
-    AuthError, Discovery, Login, Question, Registration, Reply, ServerFacts, Wishes,
+    Answer, AuthError, Discovery, Login, Prompt, Registration, RegistrationOptions, ServerInfo,
 };
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
 use serde_json::json;
 
 use crate::{
@@ -14,14 +14,14 @@ use crate::{
 
 #[test]
 fn a_server_that_names_no_session_is_sent_none() {
-    let mut talk = Talk::start(Registration::new(&facts(), Wishes::default()));
+    let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
     talk.answer(401, &json!({ "flows": [{ "stages": ["m.login.dummy"] }] }));
     assert_eq!(talk.body()["auth"], json!({ "type": "m.login.dummy" }));
 }
 
 #[test]
 fn single_sign_on_that_is_preferred_rules_registering_out_beside_passwords_too() {
-    let facts: ServerFacts = serde_json::from_value(json!({
+    let facts: ServerInfo = serde_json::from_value(json!({
         "server": "https://matrix.example.org", "versions": ["v1.18"], "oauth_issuer": null,
         "registration": null,
         "login_flows": [
@@ -46,9 +46,9 @@ fn every_document_is_put_before_the_person() {
         "privacy": { "version": "1", "en_GB": { "name": "Privacy", "url": "https://e.org/p" } },
         "terms": { "version": "2", "fr": { "name": "Conditions", "url": "https://e.org/t" } },
     }}});
-    let mut talk = Talk::start(Registration::new(&facts(), Wishes::default()));
+    let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
     talk.answer(401, &offer);
-    let Question::AcceptTerms { policies } = talk.question() else {
+    let Prompt::AcceptTerms { policies } = talk.question() else {
         panic!("{:?}", talk.question());
     };
     let shown: Vec<_> = policies
@@ -66,7 +66,7 @@ fn every_document_is_put_before_the_person() {
 
 #[test]
 fn a_token_without_a_term_does_not_expire() {
-    let mut registering = Talk::start(Registration::new(&facts(), Wishes::default()));
+    let mut registering = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
     registering.answer(200, &success());
     assert_eq!(registering.ok().expires_at, None);
     let mut signing_in = Talk::start(Login::new(&facts(), "alice", "wordpass".into()));
@@ -76,7 +76,7 @@ fn a_token_without_a_term_does_not_expire() {
 
 #[test]
 fn a_renewed_token_takes_the_place_of_the_old_one_with_its_term() {
-    let mut talk = Talk::start(Registration::new(&facts(), Wishes::default()));
+    let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
     let mut first = success();
     first["refresh_token"] = json!("syr_1");
     first["expires_in_ms"] = json!(1_000);
@@ -105,7 +105,7 @@ fn an_identity_server_without_an_address_makes_a_document_unusable() {
         200,
         &json!({ "m.homeserver": homeserver, "m.identity_server": {} }),
     );
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     assert!(
         matches!(talk.error(), AuthError::WellKnown { .. }),
         "{}",

@@ -3,13 +3,13 @@
 use matricula_auth::{
     Account, AuthError,
     session::{
-        Call, CallEffect, CallEvent, CallInput, Reason, Renewal, RenewalEffect, RenewalEvent,
-        RenewalInput, Settled, Standing,
+        Call, CallEffect, CallEvent, CallInput, Renewal, RenewalEffect, RenewalEvent, RenewalInput,
+        RenewalReason, RenewalResult, SessionState,
     },
 };
-use matricula_job::{
-    Auth, Body, CredentialRef, Cx, Job, Machine, Method, Patch, Response, SeededEntropy, ServerUrl,
-    Timestamp, scheduler::Outcome,
+use matricula_core::{
+    Auth, Body, CredentialRef, Job, Machine, Method, Response, SeededEntropy, ServerUrl,
+    StepContext, Timestamp, WriteBatch, scheduler::Outcome,
 };
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn at(millis: u64) -> Timestamp {
 
 fn done(status: u16, body: &Value) -> Outcome {
     let body = Body::Json(body.to_string());
-    Outcome::Done(Response::new(status, vec![], body))
+    Outcome::Responded(Response::new(status, vec![], body))
 }
 
 fn unknown_token(soft_logout: bool) -> Outcome {
@@ -48,16 +48,20 @@ fn unknown_token(soft_logout: bool) -> Outcome {
 }
 
 /// Runs a renewal; each request for tokens is answered by the next of `answers`, or the last again.
-fn renew(standing: &Standing, reason: Reason, answers: &[Outcome]) -> (Settled, Vec<Patch>, usize) {
+fn renew(
+    standing: &SessionState,
+    reason: RenewalReason,
+    answers: &[Outcome],
+) -> (RenewalResult, Vec<WriteBatch>, usize) {
     let token = standing.account().access_token.clone();
     let mut renewal = Renewal::new(reason, token);
     let (mut now, mut entropy) = (NOW, SeededEntropy::new(1));
     let (mut commits, mut requests) = (Vec::new(), 0);
     let mut input = RenewalInput::Start;
     loop {
-        let step = renewal.step(&mut Cx::new(at(now), &mut entropy), input);
-        if !step.commit.is_empty() {
-            commits.push(step.commit);
+        let step = renewal.step(&mut StepContext::new(at(now), &mut entropy), input);
+        if !step.writes.is_empty() {
+            commits.push(step.writes);
         }
         if let Some(RenewalEvent::Finished(settled)) = step.events.into_iter().next() {
             return (*settled, commits, requests);
@@ -84,15 +88,15 @@ fn renew(standing: &Standing, reason: Reason, answers: &[Outcome]) -> (Settled, 
 struct Called {
     result: Result<Outcome, AuthError>,
     sent: Vec<String>,
-    renewals: Vec<Reason>,
+    renewals: Vec<RenewalReason>,
 }
 
 /// Runs a call at this time; requests and renewals are answered in order.
 fn call(
-    standing: &mut Standing,
+    standing: &mut SessionState,
     now: u64,
     answers: &[Outcome],
-    mut renewed: impl FnMut(&mut Standing) -> Result<(), AuthError>,
+    mut renewed: impl FnMut(&mut SessionState) -> Result<(), AuthError>,
 ) -> Called {
     let server: ServerUrl = "https://e.org".parse().unwrap();
     let job = Job::new(&server, "/sync", Method::Get, "sync")
@@ -101,7 +105,7 @@ fn call(
     let (mut sent, mut renewals) = (Vec::new(), Vec::new());
     let mut input = CallInput::Start(Box::new(standing.clone()));
     loop {
-        let step = call.step(&mut Cx::new(at(now), &mut entropy), input);
+        let step = call.step(&mut StepContext::new(at(now), &mut entropy), input);
         for event in step.events {
             match event {
                 CallEvent::Locked => standing.lock(at(now)),
@@ -135,13 +139,13 @@ fn call(
     }
 }
 
-fn no_renewal(_: &mut Standing) -> Result<(), AuthError> {
+fn no_renewal(_: &mut SessionState) -> Result<(), AuthError> {
     panic!("nothing is to be renewed")
 }
 
 #[test]
 fn only_a_refusal_that_is_about_the_token_signs_out() {
-    let wanted = Reason::Wanted;
+    let wanted = RenewalReason::Wanted;
     for (account, status, body) in [
         (
             account(json!({})),
@@ -153,7 +157,7 @@ fn only_a_refusal_that_is_about_the_token_signs_out() {
         (of_oauth(), 401, json!({ "error": "invalid_client" })),
     ] {
         let (settled, commits, requests) =
-            renew(&Standing::new(account), wanted, &[done(status, &body)]);
+            renew(&SessionState::new(account), wanted, &[done(status, &body)]);
         let error = settled.result.clone().unwrap_err();
         assert!(
             matches!(error, AuthError::SignedOut { .. }),
@@ -179,7 +183,7 @@ fn only_a_refusal_that_is_about_the_token_signs_out() {
         (of_oauth(), 400, json!({ "error": "invalid_request" })),
         (of_oauth(), 403, json!("<html>a wall</html>")),
     ] {
-        let standing = Standing::new(account);
+        let standing = SessionState::new(account);
         let (settled, commits, requests) = renew(&standing, wanted, &[done(status, &body)]);
         assert!(settled.result.is_err());
         assert_eq!(settled.account(), standing.account(), "{body}");
@@ -191,9 +195,9 @@ fn only_a_refusal_that_is_about_the_token_signs_out() {
 fn trouble_is_tried_again_within_a_bound_and_changes_nothing() {
     for account in [account(json!({})), of_oauth()] {
         for status in [408, 425, 429, 500, 502, 503, 504, 520] {
-            let standing = Standing::new(account.clone());
+            let standing = SessionState::new(account.clone());
             let answers = [done(status, &json!({}))];
-            let (settled, commits, requests) = renew(&standing, Reason::Wanted, &answers);
+            let (settled, commits, requests) = renew(&standing, RenewalReason::Wanted, &answers);
             assert!(settled.result.is_err(), "{status}");
             assert_eq!(settled.account(), standing.account(), "{status}");
             assert_eq!((commits.len(), requests), (0, 4), "{status}");
@@ -210,14 +214,15 @@ fn a_lost_answer_is_asked_for_again_with_the_old_token() {
             &json!({ "access_token": "new", "refresh_token": "ref2", "expires_in_ms": 5000 }),
         ),
     ];
-    let refused = Reason::Refused { soft_logout: true };
-    let (settled, commits, requests) = renew(&Standing::new(account(json!({}))), refused, &answers);
+    let refused = RenewalReason::Refused { soft_logout: true };
+    let (settled, commits, requests) =
+        renew(&SessionState::new(account(json!({}))), refused, &answers);
     settled.result.clone().unwrap();
     assert_eq!((commits.len(), requests), (1, 2));
     let account = settled.account();
     assert_eq!(account.access_token, Some("new".into()));
     assert_eq!(account.refresh_token, Some("ref2".into()));
-    assert_eq!(account.replaced, Some("ref".into()));
+    assert_eq!(account.previous_refresh_token, Some("ref".into()));
     assert!(account.is_due(at(NOW + 10_000)));
 }
 
@@ -231,8 +236,8 @@ fn a_token_is_due_a_tenth_of_its_life_before_its_end_and_a_minute_at_most() {
     ] {
         let answer =
             json!({ "access_token": "new", "refresh_token": "r", "expires_in_ms": lifetime });
-        let standing = Standing::new(account(json!({})));
-        let (settled, ..) = renew(&standing, Reason::Wanted, &[done(200, &answer)]);
+        let standing = SessionState::new(account(json!({})));
+        let (settled, ..) = renew(&standing, RenewalReason::Wanted, &[done(200, &answer)]);
         let account = settled.account();
         assert!(!account.is_due(at(NOW + due - 1)), "{lifetime}");
         assert!(account.is_due(at(NOW + due)), "{lifetime}");
@@ -250,8 +255,8 @@ fn a_token_is_due_a_tenth_of_its_life_before_its_end_and_a_minute_at_most() {
 fn a_soft_logout_keeps_the_device_and_another_one_does_not() {
     for (soft_logout, device) in [(true, Some("D")), (false, None)] {
         for refresh_token in [Value::Null, json!("ref")] {
-            let standing = Standing::new(account(json!({ "refresh_token": refresh_token })));
-            let reason = Reason::Refused { soft_logout };
+            let standing = SessionState::new(account(json!({ "refresh_token": refresh_token })));
+            let reason = RenewalReason::Refused { soft_logout };
             let answers = [done(403, &json!({ "errcode": "M_FORBIDDEN" }))];
             let (settled, commits, _) = renew(&standing, reason, &answers);
             assert_eq!(commits.len(), 1);
@@ -269,12 +274,12 @@ fn a_soft_logout_keeps_the_device_and_another_one_does_not() {
 #[test]
 fn as_long_as_the_access_token_is_good_a_refused_refresh_token_ends_nothing() {
     let due = json!({ "expires_at": NOW + 100, "renew_at": NOW });
-    let mut standing = Standing::new(account(due));
+    let mut standing = SessionState::new(account(due));
     let refusal = [done(403, &json!({ "errcode": "M_FORBIDDEN" }))];
     let ok = done(200, &json!({}));
     let mut requests = 0;
     let called = call(&mut standing, NOW, std::slice::from_ref(&ok), |standing| {
-        let (settled, commits, sent) = renew(standing, Reason::Due, &refusal);
+        let (settled, commits, sent) = renew(standing, RenewalReason::Due, &refusal);
         assert!(commits.is_empty());
         requests += sent;
         standing.settle(&settled);
@@ -290,8 +295,8 @@ fn as_long_as_the_access_token_is_good_a_refused_refresh_token_ends_nothing() {
 
 #[test]
 fn what_failed_is_left_alone_for_a_while_and_longer_each_time() {
-    let mut standing = Standing::new(account(json!({})));
-    let refused = Reason::Refused { soft_logout: false };
+    let mut standing = SessionState::new(account(json!({})));
+    let refused = RenewalReason::Refused { soft_logout: false };
     let mut pauses = Vec::new();
     for _ in 0..8 {
         let (settled, _, requests) = renew(&standing, refused, &[done(404, &json!({}))]);
@@ -300,25 +305,28 @@ fn what_failed_is_left_alone_for_a_while_and_longer_each_time() {
         pauses.push(requests);
     }
     assert_eq!(pauses, [1, 0, 0, 0, 0, 0, 0, 0]);
-    let (settled, _, requests) = renew(&standing, Reason::Wanted, &[done(404, &json!({}))]);
+    let (settled, _, requests) = renew(&standing, RenewalReason::Wanted, &[done(404, &json!({}))]);
     assert!(settled.result.is_err());
     assert_eq!(requests, 1, "who asks for it gets it");
 }
 
 #[test]
 fn a_refused_call_is_sent_again_once_with_the_new_token() {
-    let renewed = |standing: &mut Standing| {
+    let renewed = |standing: &mut SessionState| {
         standing.replace(account(json!({ "access_token": "new" })));
         Ok(())
     };
-    let mut standing = Standing::new(account(json!({})));
+    let mut standing = SessionState::new(account(json!({})));
     let ok = done(200, &json!({}));
     let answers = [unknown_token(true), ok.clone()];
     let called = call(&mut standing, NOW, &answers, renewed);
     assert_eq!(called.sent, ["old", "new"]);
-    assert_eq!(called.renewals, [Reason::Refused { soft_logout: true }]);
+    assert_eq!(
+        called.renewals,
+        [RenewalReason::Refused { soft_logout: true }]
+    );
     assert_eq!(called.result.unwrap(), ok);
-    let mut standing = Standing::new(account(json!({})));
+    let mut standing = SessionState::new(account(json!({})));
     let answers = [unknown_token(true), unknown_token(false)];
     let called = call(&mut standing, NOW, &answers, renewed);
     assert_eq!(called.sent, ["old", "new"]);
@@ -327,7 +335,7 @@ fn a_refused_call_is_sent_again_once_with_the_new_token() {
 
 #[test]
 fn a_locked_account_keeps_its_session_and_is_probed_slowly() {
-    let mut standing = Standing::new(account(json!({})));
+    let mut standing = SessionState::new(account(json!({})));
     let body = json!({ "errcode": "M_USER_LOCKED", "error": "locked", "soft_logout": true });
     let locked = [done(401, &body)];
     let is_locked = |called: &Called| matches!(called.result, Err(AuthError::UserLocked { .. }));
@@ -353,7 +361,7 @@ fn a_locked_account_keeps_its_session_and_is_probed_slowly() {
 
 #[test]
 fn a_suspended_account_is_told_as_such_and_stays() {
-    let mut standing = Standing::new(account(json!({})));
+    let mut standing = SessionState::new(account(json!({})));
     let body = json!({ "errcode": "M_USER_SUSPENDED", "error": "be good" });
     let called = call(&mut standing, NOW, &[done(403, &body)], no_renewal);
     let error = called.result.unwrap_err();
@@ -369,19 +377,19 @@ fn what_else_is_kept_with_the_account_is_not_undone_and_who_signed_in_anew_stays
     let mut otherwise = account(json!({ "password": "changed meanwhile" }));
     for device in ["D", "E"] {
         let before = account(json!({}));
-        let mut renewal = Renewal::new(Reason::Wanted, before.access_token.clone());
+        let mut renewal = Renewal::new(RenewalReason::Wanted, before.access_token.clone());
         let mut entropy = SeededEntropy::new(1);
-        let mut step = |input| renewal.step(&mut Cx::new(at(NOW), &mut entropy), input);
+        let mut step = |input| renewal.step(&mut StepContext::new(at(NOW), &mut entropy), input);
         let mut inputs = vec![
             RenewalInput::Start,
-            RenewalInput::TurnTaken(Box::new(Standing::new(before.clone()))),
+            RenewalInput::TurnTaken(Box::new(SessionState::new(before.clone()))),
             RenewalInput::Locked,
             RenewalInput::Stored(Some(Box::new(before))),
         ];
         let answer = json!({ "access_token": "new", "refresh_token": "ref2" });
         inputs.push(RenewalInput::Outcome(done(200, &answer)));
         for input in inputs {
-            assert!(step(input).commit.is_empty());
+            assert!(step(input).writes.is_empty());
         }
         if device == "E" {
             otherwise.device_id = Some("E".to_owned());
@@ -394,7 +402,7 @@ fn what_else_is_kept_with_the_account_is_not_undone_and_who_signed_in_anew_stays
         assert_eq!(settled.account().password, Some("changed meanwhile".into()));
         let token = settled.account().access_token.clone();
         match device {
-            "D" => assert_eq!((token, last.commit.is_empty()), (Some("new".into()), false)),
+            "D" => assert_eq!((token, last.writes.is_empty()), (Some("new".into()), false)),
             _ => assert_eq!(settled.account(), &otherwise),
         }
     }
@@ -402,7 +410,7 @@ fn what_else_is_kept_with_the_account_is_not_undone_and_who_signed_in_anew_stays
 
 #[test]
 fn a_session_that_has_ended_sends_nothing() {
-    let mut standing = Standing::new(account(json!({ "access_token": null })));
+    let mut standing = SessionState::new(account(json!({ "access_token": null })));
     let called = call(&mut standing, NOW, &[], no_renewal);
     assert!(matches!(called.result, Err(AuthError::NotSignedIn { .. })));
     assert!(called.sent.is_empty());

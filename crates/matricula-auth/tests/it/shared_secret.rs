@@ -1,7 +1,7 @@
 //! Registering with a server's shared secret: the signature, what is stored, and what is settled.
 
 use matricula_auth::{AuthError, PendingUser, SharedSecretRegistration, tables};
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -37,7 +37,7 @@ fn requested(registration: SharedSecretRegistration) -> Talking {
 
 /// What the store holds of her.
 fn stored(talk: &Talking) -> Option<PendingUser> {
-    let mut changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let mut changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let last = changes.rfind(|change| change.table == tables::NEW_USERS)?;
     assert_eq!(last.key, KEY);
     let value = last.value.as_ref()?;
@@ -53,10 +53,7 @@ fn the_request_is_signed_and_the_secret_stays_here() {
         "13f29f42b4aefbb97db3b3a21d321fe4db4b271d",
     );
     let given = || alice().with_password("wordpass".into());
-    for (registration, mac, is_admin) in [
-        (given(), user, false),
-        (given().administrator(), admin, true),
-    ] {
+    for (registration, mac, is_admin) in [(given(), user, false), (given().admin(), admin, true)] {
         let mut talk = requested(registration);
         assert_eq!(talk.requests, [NONCE, REGISTER]);
         let expected = json!({
@@ -87,7 +84,7 @@ fn a_made_password_is_stored_before_anything_is_sent_and_kept_with_the_account()
     assert_eq!(talk.body()["password"], pending.password.expose());
     talk.answer(200, &success());
     assert_eq!(talk.ok().password, Some(pending.password));
-    let last = talk.commits.last().unwrap().changes();
+    let last = talk.commits.last().unwrap().writes();
     let tables_of: Vec<_> = last.iter().map(|change| &*change.table).collect();
     assert_eq!(
         tables_of,
@@ -207,8 +204,9 @@ fn whatever_leaves_it_in_doubt_keeps_the_password() {
             talk.lose().lose();
         },
         |talk| {
-            talk.lose()
-                .outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+            talk.lose().outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
         },
         |talk| {
             talk.lose().answer(429, &refused("M_LIMIT_EXCEEDED"));
@@ -240,7 +238,9 @@ fn whatever_leaves_it_in_doubt_keeps_the_password() {
 #[test]
 fn where_nothing_was_sent_nothing_is_left_over() {
     let mut talk = Talk::start(alice());
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
     assert_eq!(stored(&talk), None);
 }
@@ -251,7 +251,7 @@ fn another_process_finds_the_account_by_signing_in_or_makes_it_with_the_same_pas
     for is_made in [true, false] {
         for talk in [Talk::start(alice()), requested(alice())] {
             let pending = stored(&talk).unwrap();
-            let mut talk = Talk::start(alice().after(pending.clone()));
+            let mut talk = Talk::start(alice().resume(pending.clone()));
             assert_eq!(talk.requests, [LOGIN]);
             assert_eq!(talk.body()["password"], pending.password.expose());
             if is_made {
@@ -274,7 +274,7 @@ fn another_password_the_next_time_is_set_only_where_there_is_no_account_yet() {
     let next = || {
         alice()
             .with_password("another".into())
-            .after(pending.clone())
+            .resume(pending.clone())
     };
     let mut talk = Talk::start(next());
     talk.answer(200, &success());

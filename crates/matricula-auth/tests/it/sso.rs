@@ -1,9 +1,9 @@
 //! Signing in and up by single sign-on.
 
 use matricula_auth::{
-    AuthError, Notice, Question, Reply, ServerFacts, SignUp, SsoLogin, Wishes, tables,
+    Answer, AuthError, Progress, Prompt, RegistrationOptions, ServerInfo, SignUp, SsoLogin, tables,
 };
-use matricula_job::{TransportKind, scheduler::Outcome};
+use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 
 const BACK: &str = "http://127.0.0.1:4321/";
 
-fn facts(flows: &Value) -> ServerFacts {
+fn facts(flows: &Value) -> ServerInfo {
     serde_json::from_value(json!({
         "server": "https://matrix.example.org", "versions": ["v1.18"], "oauth_issuer": null,
         "registration": null, "login_flows": flows,
@@ -21,20 +21,22 @@ fn facts(flows: &Value) -> ServerFacts {
     .unwrap()
 }
 
-fn sso() -> ServerFacts {
+fn sso() -> ServerInfo {
     facts(&json!([{ "type": "m.login.sso", "oauth_aware_preferred": false }]))
 }
 
 fn page<C: matricula_auth::Conversation>(talk: &Talk<C>) -> (String, String) {
     match talk.question() {
-        Question::OpenPage { url, state, .. } => (url.expose().into(), state.expose().into()),
+        Prompt::OpenPage { url, state, .. } => (url.expose().into(), state.expose().into()),
         other => panic!("{other:?}"),
     }
 }
 
 fn come_back<C: matricula_auth::Conversation>(talk: &mut Talk<C>, answer: &str) {
     let (_, state) = page(talk);
-    talk.reply(Reply::Text(format!("{BACK}?state={state}&{answer}").into()));
+    talk.reply(Answer::Text(
+        format!("{BACK}?state={state}&{answer}").into(),
+    ));
 }
 
 fn signed_in() -> Value {
@@ -42,7 +44,7 @@ fn signed_in() -> Value {
 }
 
 fn is_kept<C: matricula_auth::Conversation>(talk: &Talk<C>) -> bool {
-    let changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let mut changes = changes.filter(|change| change.table == tables::SSO_LOGINS);
     changes.next_back().unwrap().value.is_some()
 }
@@ -64,7 +66,7 @@ fn the_page_leads_back_with_a_token_that_signs_in_on_a_device_of_ours() {
     assert_eq!(body["initial_device_display_name"], "Laptop");
     assert!(body["device_id"].is_string());
     // Durable before it is sent.
-    let kept = talk.commits.last().unwrap().changes()[0].value.clone();
+    let kept = talk.commits.last().unwrap().writes()[0].value.clone();
     let kept = String::from_utf8(kept.unwrap()).unwrap();
     assert!(kept.contains("one-time") && kept.contains(body["device_id"].as_str().unwrap()));
     talk.answer(200, &signed_in());
@@ -87,7 +89,7 @@ fn signing_up_says_so_to_the_page_and_asks_nothing_of_register() {
         let mut talk = Talk::start(sign_up.in_browser(about, BACK));
         assert!(page(&talk).0.ends_with("&action=register"));
         assert!(
-            matches!(&talk.notices[..], [Notice::Route { why, .. }] if why.contains("single sign-on"))
+            matches!(&talk.notices[..], [Progress::Route { why, .. }] if why.contains("single sign-on"))
         );
         come_back(&mut talk, "loginToken=t");
         talk.answer(200, &signed_in());
@@ -103,7 +105,8 @@ fn a_server_that_is_closed_to_strangers_lets_them_in_by_single_sign_on() {
         { "type": "m.login.sso", "oauth_aware_preferred": false },
     ]);
     let about = matricula_api::oauth::ClientMetadata::new("https://app.example/");
-    let sign_up = SignUp::new(&facts(&flows), Wishes::default()).in_browser(about, BACK);
+    let sign_up =
+        SignUp::new(&facts(&flows), RegistrationOptions::default()).in_browser(about, BACK);
     let mut talk = Talk::start(sign_up);
     talk.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "closed" }));
     assert!(page(&talk).0.contains("/login/sso/redirect?"));
@@ -118,9 +121,9 @@ fn of_several_providers_the_person_chooses_or_leaves_it_to_the_page() {
         "type": "m.login.sso", "oauth_aware_preferred": false,
         "identity_providers": [{ "id": "oidc-a/b", "name": "A" }, { "id": "b", "name": "B" }],
     }]);
-    let path = |reply: Reply| {
+    let path = |reply: Answer| {
         let mut talk = Talk::start(SsoLogin::new(&facts(&flows), BACK));
-        let Question::IdentityProvider { providers } = talk.question() else {
+        let Prompt::IdentityProvider { providers } = talk.question() else {
             panic!("{:?}", talk.question());
         };
         assert_eq!(providers[0].name, "A");
@@ -130,11 +133,11 @@ fn of_several_providers_the_person_chooses_or_leaves_it_to_the_page() {
     };
     let base = "https://matrix.example.org/_matrix/client/v3/login/sso/redirect";
     assert_eq!(
-        path(Reply::Text("oidc-a/b".into())),
+        path(Answer::Text("oidc-a/b".into())),
         format!("{base}/oidc-a%2Fb")
     );
-    assert_eq!(path(Reply::Nobody), base);
-    assert_eq!(path(Reply::Text("../evil".into())), base);
+    assert_eq!(path(Answer::Unavailable), base);
+    assert_eq!(path(Answer::Text("../evil".into())), base);
 }
 
 #[test]
@@ -147,12 +150,12 @@ fn an_answer_that_is_not_the_pages_is_asked_for_again_and_not_without_end() {
         "state=forged",
     ] {
         let (url, _) = page(&talk);
-        talk.reply(Reply::Text(format!("{BACK}?{forged}").into()));
+        talk.reply(Answer::Text(format!("{BACK}?{forged}").into()));
         // The page that was opened stays good.
         assert_eq!(page(&talk).0, url);
     }
     assert!(talk.requests.is_empty());
-    talk.reply(Reply::Yes).reply(Reply::Yes);
+    talk.reply(Answer::Yes).reply(Answer::Yes);
     assert!(matches!(talk.error(), AuthError::WrongCallback { .. }));
     assert!(!is_kept(&talk));
 }
@@ -175,7 +178,7 @@ fn a_lost_answer_is_asked_for_again_and_a_token_that_was_used_up_begins_anew() {
 #[test]
 fn it_goes_on_after_a_crash_at_any_point() {
     let read = |talk: &Talk<SsoLogin>| {
-        let changes = talk.commits.iter().flat_map(|commit| commit.changes());
+        let changes = talk.commits.iter().flat_map(|commit| commit.writes());
         let kept = changes
             .filter_map(|change| change.value.clone())
             .next_back();
@@ -203,7 +206,9 @@ fn what_may_pass_is_kept_and_what_is_final_is_not() {
         talk
     };
     let mut talk = sent();
-    talk.outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+    talk.outcome(Outcome::Failed(transport_error(
+        TransportErrorKind::Connect,
+    )));
     assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
     assert!(is_kept(&talk));
     let mut talk = sent();
@@ -222,7 +227,7 @@ fn what_may_pass_is_kept_and_what_is_final_is_not() {
     assert!(matches!(talk.error(), AuthError::Refused { .. }));
     assert!(!is_kept(&talk));
     let mut talk = Talk::start(SsoLogin::new(&sso(), BACK));
-    talk.reply(Reply::Nobody);
+    talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::BrowserNeeded { .. }));
     assert!(is_kept(&talk));
 }

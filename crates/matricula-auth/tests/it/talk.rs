@@ -1,9 +1,9 @@
 //! A conversation with a scripted server, on a clock and entropy of its own.
 
-use matricula_auth::{Conversation, Effect, Event, Input, Notice, Question, Reply};
-use matricula_job::{
-    Body, Cx, EffectId, Job, Patch, Processed, Response, SeededEntropy, Step, Timestamp,
-    TransportError, TransportKind, scheduler::Outcome,
+use matricula_auth::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
+use matricula_core::{
+    Body, EffectId, Job, Processed, Response, SeededEntropy, Step, StepContext, Timestamp,
+    TransportError, TransportErrorKind, WriteBatch, scheduler::Outcome,
 };
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ pub(crate) struct Talk<C: Conversation> {
     pub(crate) now: u64,
     entropy: SeededEntropy,
     waiting: Vec<(EffectId, Waiting)>,
-    pub(crate) commits: Vec<Patch>,
-    pub(crate) notices: Vec<Notice>,
+    pub(crate) commits: Vec<WriteBatch>,
+    pub(crate) notices: Vec<Progress>,
     pub(crate) result: Option<Result<C::Output, matricula_auth::AuthError>>,
     /// `METHOD path` of every request, in order.
     pub(crate) requests: Vec<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Talk<C: Conversation> {
 
 enum Waiting {
     Answer(Box<Job>),
-    Reply(Question),
+    Reply(Prompt),
     Moment(Timestamp),
 }
 
@@ -44,10 +44,10 @@ impl<C: Conversation> Talk<C> {
     }
 
     pub(crate) fn step(&mut self, input: Input) {
-        let mut cx = Cx::new(Timestamp::from_millis(self.now), &mut self.entropy);
+        let mut cx = StepContext::new(Timestamp::from_millis(self.now), &mut self.entropy);
         let step: Step<Effect, Event<C::Output>> = self.conversation.step(&mut cx, input);
-        if !step.commit.is_empty() {
-            self.commits.push(step.commit);
+        if !step.writes.is_empty() {
+            self.commits.push(step.writes);
         }
         for effect in step.effects {
             match effect {
@@ -64,7 +64,7 @@ impl<C: Conversation> Talk<C> {
         }
         for event in step.events {
             match event {
-                Event::Notice(notice) => self.notices.push(notice),
+                Event::Progress(notice) => self.notices.push(notice),
                 Event::Finished(result) => {
                     assert!(self.result.is_none(), "it finished twice");
                     self.result = Some(result);
@@ -97,10 +97,8 @@ impl<C: Conversation> Talk<C> {
     /// Answers the request that has waited longest.
     pub(crate) fn answer_first(&mut self, status: u16, body: &str) -> &mut Self {
         let body = Body::Json(body.into());
-        let response = self
-            .any_job()
-            .gen_response(Response::new(status, vec![], body));
-        self.outcome_of_first(Outcome::Done(response))
+        let response = self.any_job().respond(Response::new(status, vec![], body));
+        self.outcome_of_first(Outcome::Responded(response))
     }
 
     /// Nothing comes of the request that has waited longest.
@@ -145,10 +143,10 @@ impl<C: Conversation> Talk<C> {
     }
 
     pub(crate) fn answer_text(&mut self, status: u16, body: &str) -> &mut Self {
-        let response =
-            self.job()
-                .gen_response(Response::new(status, vec![], Body::Json(body.into())));
-        self.outcome(Outcome::Done(response))
+        let response = self
+            .job()
+            .respond(Response::new(status, vec![], Body::Json(body.into())));
+        self.outcome(Outcome::Responded(response))
     }
 
     pub(crate) fn outcome(&mut self, outcome: Outcome) -> &mut Self {
@@ -171,14 +169,16 @@ impl<C: Conversation> Talk<C> {
         let Waiting::Answer(job) = waiting else {
             unreachable!()
         };
-        let response = job.gen_response(Response::new(status, vec![], Body::Json(body.into())));
-        self.step(Input::Outcome(id, Outcome::Done(response)));
+        let response = job.respond(Response::new(status, vec![], Body::Json(body.into())));
+        self.step(Input::Outcome(id, Outcome::Responded(response)));
         self
     }
 
     /// Loses the answer to the one request that waits.
     pub(crate) fn lose(&mut self) -> &mut Self {
-        self.outcome(Outcome::InDoubt(transport_error(TransportKind::Cut)))
+        self.outcome(Outcome::InDoubt(transport_error(
+            TransportErrorKind::ConnectionLost,
+        )))
     }
 
     pub(crate) fn is_asking(&self) -> bool {
@@ -186,7 +186,7 @@ impl<C: Conversation> Talk<C> {
     }
 
     /// The one question that waits.
-    pub(crate) fn question(&self) -> &Question {
+    pub(crate) fn question(&self) -> &Prompt {
         match &self.waiting[..] {
             [(_, Waiting::Reply(question))] => question,
             _ => panic!(
@@ -197,10 +197,10 @@ impl<C: Conversation> Talk<C> {
     }
 
     /// Answers the one question that waits.
-    pub(crate) fn reply(&mut self, reply: Reply) -> &mut Self {
+    pub(crate) fn reply(&mut self, reply: Answer) -> &mut Self {
         self.question();
         let (id, _) = self.waiting.remove(0);
-        self.step(Input::Reply(id, reply));
+        self.step(Input::Answer(id, reply));
         self
     }
 
@@ -237,7 +237,7 @@ impl<C: Conversation> Talk<C> {
     }
 }
 
-pub(crate) fn transport_error(kind: TransportKind) -> TransportError {
+pub(crate) fn transport_error(kind: TransportErrorKind) -> TransportError {
     TransportError {
         kind,
         processed: Processed::Maybe,

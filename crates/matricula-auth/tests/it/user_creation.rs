@@ -1,7 +1,7 @@
 //! Making a user as an administrator: who is there is left as before, and nothing is lost.
 
-use matricula_auth::{Account, AuthError, NewUser, PendingUser, UserCreation, tables};
-use matricula_job::{Auth, TransportKind, scheduler::Outcome};
+use matricula_auth::{Account, AuthError, CreateUser, NewUser, PendingUser, tables};
+use matricula_core::{Auth, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,7 +13,7 @@ const LOOK_UP: &str = "GET /_synapse/admin/v2/users/%40bob%3Aexample.org";
 const CREATE: &str = "PUT /_synapse/admin/v2/users/%40bob%3Aexample.org";
 const LOGIN: &str = "POST /_matrix/client/v3/login";
 
-type Talking = Talk<UserCreation>;
+type Talking = Talk<CreateUser>;
 
 fn administrator() -> Account {
     serde_json::from_value(json!({
@@ -26,8 +26,8 @@ fn administrator() -> Account {
     .unwrap()
 }
 
-fn bob() -> UserCreation {
-    UserCreation::new(&administrator(), "@bob:example.org".parse().unwrap())
+fn bob() -> CreateUser {
+    CreateUser::new(&administrator(), "@bob:example.org".parse().unwrap())
 }
 
 fn user() -> Value {
@@ -39,14 +39,14 @@ fn session() -> Value {
 }
 
 /// Bob, whose creation is on its way.
-fn requested(creation: UserCreation) -> Talking {
+fn requested(creation: CreateUser) -> Talking {
     let mut talk = Talk::start(creation);
     talk.answer(404, &refused("M_NOT_FOUND"));
     talk
 }
 
 fn stored(talk: &Talking) -> Option<PendingUser> {
-    let mut changes = talk.commits.iter().flat_map(|commit| commit.changes());
+    let mut changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let last = changes.rfind(|change| change.table == tables::NEW_USERS)?;
     assert_eq!(last.key, "https://matrix.example.org @bob:example.org");
     Some(serde_json::from_slice(last.value.as_ref()?).unwrap())
@@ -63,7 +63,7 @@ fn made(talk: &Talking) -> &Account {
 fn the_user_is_looked_up_first_and_then_made() {
     let creation = bob()
         .with_password("wordpass".into())
-        .administrator()
+        .admin()
         .with_display_name("Bob");
     let mut talk = requested(creation);
     assert_eq!(talk.requests, [LOOK_UP, CREATE]);
@@ -91,7 +91,7 @@ fn a_made_password_is_stored_before_it_is_sent_and_kept_with_the_account() {
     assert_eq!(talk.body()["password"], pending.password.expose());
     talk.answer(201, &user());
     assert_eq!(made(&talk).password, Some(pending.password));
-    let last = talk.commits.last().unwrap().changes();
+    let last = talk.commits.last().unwrap().writes();
     let tables_of: Vec<_> = last.iter().map(|change| &*change.table).collect();
     assert_eq!(
         tables_of,
@@ -109,7 +109,7 @@ fn a_user_who_is_there_is_never_changed() {
     let changes: Vec<_> = talk
         .commits
         .iter()
-        .flat_map(|commit| commit.changes())
+        .flat_map(|commit| commit.writes())
         .collect();
     assert!(
         changes
@@ -195,8 +195,9 @@ fn whatever_leaves_it_in_doubt_keeps_the_password() {
             talk.lose().lose();
         },
         |talk| {
-            talk.lose()
-                .outcome(Outcome::Failed(transport_error(TransportKind::Connect)));
+            talk.lose().outcome(Outcome::Failed(transport_error(
+                TransportErrorKind::Connect,
+            )));
         },
         |talk| {
             talk.lose()
@@ -229,7 +230,7 @@ fn a_success_that_cannot_be_read_is_not_taken_for_a_failure() {
 #[test]
 fn another_process_goes_on_after_the_password_was_stored() {
     let pending = stored(&requested(bob())).unwrap();
-    let again = || Talk::start(bob().after(pending.clone()));
+    let again = || Talk::start(bob().resume(pending.clone()));
     let mut talk = again();
     talk.answer(200, &user());
     assert_eq!(talk.requests, [LOOK_UP, LOGIN]);

@@ -2,7 +2,7 @@
 
 use matricula::{
     auth::{
-        Account, AppserviceLogin, AppserviceRegistration, Discovery, ServerAddress, ServerFacts,
+        Account, AppserviceLogin, AppserviceRegistration, Discovery, ServerAddress, ServerInfo,
     },
     drive,
     job::Secret,
@@ -27,7 +27,7 @@ pub(crate) async fn register(
     };
     let address = context.address(server)?;
     if options.dry_run {
-        let facts = ServerFacts::of(address.url().clone());
+        let facts = ServerInfo::of(address.url().clone());
         let mut registration = registration(&facts, token, options);
         dry_run::appservice(context, address, &mut registration);
         return Ok(());
@@ -47,7 +47,7 @@ pub(crate) async fn register(
 }
 
 fn registration(
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     token: Secret,
     options: &args::Register,
 ) -> AppserviceRegistration {
@@ -97,7 +97,7 @@ async fn discover(
     context: &Context<'_>,
     address: ServerAddress,
     terminal: &mut Terminal,
-) -> Result<ServerFacts, Failure> {
+) -> Result<ServerInfo, Failure> {
     let mut accounts = context.home.accounts();
     let mut discovery = Discovery::new(address);
     Ok(drive(&mut discovery, &context.runner, &mut accounts, terminal).await?)

@@ -5,10 +5,10 @@ use matricula::{
     api::{Endpoint, client::registration::CheckUsernameAvailability},
     auth::{
         AppserviceRegistration, Conversation, Discovery, Effect, Event, Input, Registration,
-        ServerAddress, ServerFacts, SharedSecretRegistration, Wishes,
+        RegistrationOptions, ServerAddress, ServerInfo, SharedSecretRegistration,
     },
     http::{SystemEntropy, now},
-    job::{Body, Cx, EffectId, Job, Response, ServerUrl, scheduler::Outcome},
+    job::{Body, EffectId, Job, Response, ServerUrl, StepContext, scheduler::Outcome},
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use crate::failure::Failure;
 pub(crate) fn register(
     context: &Context<'_>,
     server: Option<&str>,
-    wishes: Wishes,
+    wishes: RegistrationOptions,
 ) -> Result<(), Failure> {
     let address: ServerAddress = match server {
         Some(server) => context.address(server)?,
@@ -31,17 +31,17 @@ pub(crate) fn register(
             ServerAddress::Url(private)
         }
     };
-    let facts = ServerFacts::of(address.url().clone());
+    let facts = ServerInfo::of(address.url().clone());
     let mut jobs = sends(&mut Discovery::new(address), Input::Start);
     let mut registration = Registration::new(&facts, wishes);
     let mut next = sends(&mut registration, Input::Start);
     if let Some(check) = next
         .iter()
-        .position(|job| job.0.job_id() == CheckUsernameAvailability::OPERATION.id)
+        .position(|job| job.0.operation_id() == CheckUsernameAvailability::OPERATION.id)
     {
         let (job, id) = &next[check];
         let free = Response::new(200, Vec::new(), Body::Json(r#"{"available":true}"#.into()));
-        let input = Input::Outcome(*id, Outcome::Done(job.gen_response(free)));
+        let input = Input::Outcome(*id, Outcome::Responded(job.respond(free)));
         let more = sends(&mut registration, input);
         next.extend(more);
     }
@@ -71,7 +71,7 @@ pub(crate) fn admin_register(
     let mut next = sends(&mut registration, Input::Start);
     if let Some((job, id)) = next.first() {
         let nonce = Response::new(200, Vec::new(), Body::Json(r#"{"nonce":"NONCE"}"#.into()));
-        let input = Input::Outcome(*id, Outcome::Done(job.gen_response(nonce)));
+        let input = Input::Outcome(*id, Outcome::Responded(job.respond(nonce)));
         let more = sends(&mut registration, input);
         next.extend(more);
     }
@@ -89,7 +89,10 @@ pub(super) fn conversation<C: Conversation>(
     context: &Context<'_>,
     conversation: &mut C,
 ) -> Result<(), Failure> {
-    let step = conversation.step(&mut Cx::new(now(), &mut SystemEntropy), Input::Start);
+    let step = conversation.step(
+        &mut StepContext::new(now(), &mut SystemEntropy),
+        Input::Start,
+    );
     let mut jobs = Vec::new();
     for effect in step.effects {
         if let Effect::Send(_, job) = effect {
@@ -119,7 +122,7 @@ pub(super) fn show(context: &Context<'_>, jobs: &[Job]) {
 }
 
 fn sends<C: Conversation>(conversation: &mut C, input: Input) -> Vec<(Job, EffectId)> {
-    let step = conversation.step(&mut Cx::new(now(), &mut SystemEntropy), input);
+    let step = conversation.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
     let jobs = step.effects.into_iter().filter_map(|effect| match effect {
         Effect::Send(id, job) => Some((*job, id)),
         _ => None,
@@ -138,7 +141,7 @@ fn body(job: &Job) -> Option<String> {
 /// The request, secrets masked, for programs.
 pub(super) fn describe(job: &Job) -> Value {
     json!({
-        "operation": job.job_id(),
+        "operation": job.operation_id(),
         "method": job.request_method().as_str(),
         "url": job.masked_url(),
         "query": job.masked_query(),

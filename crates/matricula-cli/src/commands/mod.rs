@@ -19,9 +19,9 @@ mod upgrade;
 use std::{io::Read, path::Path};
 
 use matricula::{
-    Home,
-    auth::{AddressError, ServerAddress},
-    http::{Options, Runner},
+    DataDirs,
+    auth::{ServerAddress, ServerAddressError},
+    http::{HttpOptions, Runner},
     job::Secret,
 };
 
@@ -34,7 +34,7 @@ use crate::{
 
 /// What every command has at hand.
 pub(crate) struct Context<'a> {
-    pub(crate) home: Home,
+    pub(crate) home: DataDirs,
     pub(crate) runner: Runner,
     pub(crate) report: Report,
     pub(crate) no_input: bool,
@@ -48,12 +48,13 @@ impl Context<'_> {
         if self.global.allow_plain_http {
             return Ok(allowed?);
         }
-        text.parse().map_err(|error: AddressError| match allowed {
-            Ok(_) => Failure::Usage(format!(
-                "{error}, or --allow-plain-http where nobody else is on the way"
-            )),
-            Err(_) => error.into(),
-        })
+        text.parse()
+            .map_err(|error: ServerAddressError| match allowed {
+                Ok(_) => Failure::Usage(format!(
+                    "{error}, or --allow-plain-http where nobody else is on the way"
+                )),
+                Err(_) => error.into(),
+            })
     }
 
     /// A command line to type next: this program as it was called, with the options that it takes
@@ -73,13 +74,13 @@ impl Context<'_> {
 }
 
 pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
-    let mut options = Options::default();
+    let mut options = HttpOptions::default();
     options.timeout = args.global.timeout;
     options.allow_plain_http = args.global.allow_plain_http;
     options.connect_timeout = options.connect_timeout.min(args.global.timeout);
     let home = match &args.global.home {
-        Some(dir) => Home::at(dir)?,
-        None => Home::of_user()?,
+        Some(dir) => DataDirs::at(dir)?,
+        None => DataDirs::of_user()?,
     };
     let accounts = home.accounts().path();
     let context = Context {

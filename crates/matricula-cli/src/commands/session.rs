@@ -169,7 +169,7 @@ pub(crate) fn session_ended(context: &Context<'_>, account: &Account, error: Err
 
 /// A session in this account, which keeps its tokens where the account is kept.
 pub(crate) fn in_account(context: &Context<'_>, account: Account) -> Session {
-    Session::new(account, context.runner.clone()).keep_in(context.home.accounts())
+    Session::new(account, context.runner.clone()).store(context.home.accounts())
 }
 
 /// The account of this user id, or the one used last, with its server running if it is a private one.

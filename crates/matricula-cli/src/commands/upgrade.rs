@@ -1,6 +1,6 @@
 //! `matricula register --upgrade-guest`: a guest becomes a user.
 
-use matricula::auth::{Discovery, HalfDone, Registration, ServerAddress, registration::Guest};
+use matricula::auth::{Discovery, PendingAuth, Registration, ServerAddress, registration::Guest};
 use matricula::drive;
 
 use super::{Context, dry_run, register, session};
@@ -29,6 +29,6 @@ pub(crate) async fn run(context: &Context<'_>, options: &Register) -> Result<(),
     )
     .await?;
     let registration = Registration::new(&facts, wishes).with_data(account.data);
-    let registration = HalfDone::Registration(Box::new(registration));
+    let registration = PendingAuth::Registration(Box::new(registration));
     register::half_done::finish(context, registration, terminal).await
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, env, fs, sync::mpsc, thread, time::Duration};
 
 use matricula::job::Timestamp;
 use matricula_homeserver::{
-    ApplicationService, Config, Limit, Limits, OAuth, Options, PasswordCodes, PasswordPolicy,
-    Policy, Registration, RegistrationToken, Server, Sso,
+    ApplicationService, Config, Limit, Limits, OAuth, PasswordCodes, PasswordPolicy, Policy,
+    Registration, RegistrationToken, Server, ServerOptions, Sso,
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -198,7 +198,7 @@ fn serve(config: Config) -> (String, oneshot::Sender<()>) {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let server = Server::start(Options::new(config)).await.unwrap();
+            let server = Server::start(ServerOptions::new(config)).await.unwrap();
             tell_url.send(server.url().as_str().to_owned()).unwrap();
             // A sender that is gone says the same.
             let _ = stopped.await;

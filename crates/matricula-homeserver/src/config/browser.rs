@@ -1,6 +1,6 @@
 //! How people come in through a browser: OAuth 2.0 and single sign-on.
 
-use matricula_job::{Secret, ServerUrl};
+use matricula_core::{Secret, ServerUrl};
 use serde::{Deserialize, Serialize};
 
 use super::is_opaque;
@@ -69,7 +69,7 @@ pub struct Delegation {
     /// to be on this machine.
     pub homeserver: ServerUrl,
     /// What each of the two shows the other to be believed.
-    #[serde(with = "matricula_job::secret::exposed")]
+    #[serde(with = "matricula_core::secret::exposed")]
     pub secret: Secret,
 }
 

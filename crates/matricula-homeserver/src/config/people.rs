@@ -99,8 +99,8 @@ pub struct ApplicationService {
     /// Names it.
     pub id: String,
     /// What it shows to be believed.
-    #[serde(rename = "as_token", with = "matricula_job::secret::exposed")]
-    pub token: matricula_job::Secret,
+    #[serde(rename = "as_token", with = "matricula_core::secret::exposed")]
+    pub token: matricula_core::Secret,
     /// The localpart of the user that it is itself.
     pub sender: String,
     /// The beginnings of the localparts that are its own, and nobody else's.
@@ -117,7 +117,7 @@ impl ApplicationService {
     /// With its own user, and no others yet.
     pub fn new(
         id: impl Into<String>,
-        token: impl Into<matricula_job::Secret>,
+        token: impl Into<matricula_core::Secret>,
         sender: impl Into<String>,
     ) -> Self {
         Self {

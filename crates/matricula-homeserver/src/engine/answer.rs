@@ -4,20 +4,20 @@ use std::fmt;
 
 use matricula_api::server::Reply;
 
-/// An answer. Where bytes do not go through the engine, it comes with an [`Errand`].
+/// An answer. Where bytes do not go through the engine, it comes with an [`FileAction`].
 #[derive(Debug)]
 #[must_use = "an errand is not run by itself"]
-pub struct Answer {
+pub struct HandlerResponse {
     /// The status, the headers and, if there is no errand, the body.
     pub reply: Reply,
     /// What is left to whoever keeps the files.
-    pub errand: Option<Errand>,
+    pub errand: Option<FileAction>,
 }
 
 /// What the engine leaves to whoever keeps the files, for it opens none.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Errand {
+pub enum FileAction {
     /// The request's body may come, its status being 100: put it into a file, make it durable, and
     /// make the same request again with [`Request::file`](crate::Request::file).
     Receive(Upload),
@@ -71,7 +71,7 @@ pub struct StoredFile {
     pub length: u64,
 }
 
-impl From<Reply> for Answer {
+impl From<Reply> for HandlerResponse {
     fn from(reply: Reply) -> Self {
         Self {
             reply,
@@ -80,12 +80,12 @@ impl From<Reply> for Answer {
     }
 }
 
-impl Answer {
+impl HandlerResponse {
     /// The request's body may come.
     pub(super) fn receive(upload: Upload) -> Self {
         Self {
             reply: Reply::new(100, Vec::new(), Vec::new()),
-            errand: Some(Errand::Receive(upload)),
+            errand: Some(FileAction::Receive(upload)),
         }
     }
 
@@ -93,7 +93,7 @@ impl Answer {
     pub(super) fn send(reply: Reply, file: StoredFile) -> Self {
         Self {
             reply,
-            errand: Some(Errand::Send(file)),
+            errand: Some(FileAction::Send(file)),
         }
     }
 }

@@ -5,7 +5,7 @@ use matricula_api::{
     ErrorCode,
     client::registration::{Register, RegisterResponse},
 };
-use matricula_job::{Cx, Secret, Timestamp};
+use matricula_core::{Secret, StepContext, Timestamp};
 
 use super::{
     Homeserver, login, names,
@@ -53,7 +53,7 @@ impl Call<'_> {
     /// Registers a user of an application service. Nobody is asked anything, and there is no password.
     pub(super) fn register_by_service(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         asked: &Register,
     ) -> Result<RegisterResponse, Fault> {
         let service = self.service()?;

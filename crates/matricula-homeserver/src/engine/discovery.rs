@@ -14,7 +14,7 @@ use matricula_api::{
     },
     uia::Stage,
 };
-use matricula_job::Cx;
+use matricula_core::StepContext;
 
 use super::{
     appservice::SERVICE,
@@ -30,21 +30,25 @@ const VERSIONS: [&str; 19] = [
 ];
 
 impl Serve for GetVersions {
-    fn serve(self, _: &Call<'_>, _: &mut Cx<'_>) -> Result<GetVersionsResponse, Fault> {
+    fn serve(self, _: &Call<'_>, _: &mut StepContext<'_>) -> Result<GetVersionsResponse, Fault> {
         let versions = VERSIONS.map(str::to_owned).to_vec();
         Ok(GetVersionsResponse::new(versions).unstable_features(Default::default()))
     }
 }
 
 impl Serve for GetWellknown {
-    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<Wellknown, Fault> {
+    fn serve(self, call: &Call<'_>, _: &mut StepContext<'_>) -> Result<Wellknown, Fault> {
         let homeserver = HomeserverInformation::new(call.home.base_url.as_str());
         Ok(Wellknown::new(homeserver))
     }
 }
 
 impl Serve for GetLoginFlows {
-    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<GetLoginFlowsResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<GetLoginFlowsResponse, Fault> {
         let mut flows = vec![LoginFlow::new(Stage::Password.as_str())];
         flows.extend(call.home.sso_flows());
         if !call.home.config.application_services.is_empty() {
@@ -56,7 +60,11 @@ impl Serve for GetLoginFlows {
 
 /// What this server can do, and what it cannot and a client would otherwise take for possible.
 impl Serve for GetCapabilities {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetCapabilitiesResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetCapabilitiesResponse, Fault> {
         let bearer = call.authenticate(cx.now)?;
         let yes = || BooleanCapability::new(true);
         let no = || BooleanCapability::new(false);

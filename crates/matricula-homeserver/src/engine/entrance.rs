@@ -1,7 +1,7 @@
 //! The pages on which a person signs in or up before deciding something.
 
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Cx, Method};
+use matricula_core::{Method, StepContext};
 
 use super::{
     layout::{Sources, escape, page},
@@ -93,7 +93,7 @@ enum Way {
 
 impl Call<'_> {
     /// Lets a person in, over as many requests as it takes.
-    pub(super) fn enter(&self, cx: &mut Cx<'_>, door: &Door<'_>) -> Result<Turn, Fault> {
+    pub(super) fn enter(&self, cx: &mut StepContext<'_>, door: &Door<'_>) -> Result<Turn, Fault> {
         let first = match door.sign_up_first && self.may_sign_up() {
             true => Way::Up,
             false => Way::In,
@@ -125,7 +125,7 @@ impl Call<'_> {
     /// The hidden field that a form of somebody who is in brings back.
     pub(super) fn visit_field(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         about: &str,
         user: Option<i64>,
     ) -> Result<String, Fault> {
@@ -135,7 +135,7 @@ impl Call<'_> {
         ))
     }
 
-    fn sign_in(&self, cx: &mut Cx<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
+    fn sign_in(&self, cx: &mut StepContext<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
         self.login_bucket().check_and_take(self.tx, cx.now)?;
         let username = form.value("username").trim();
         let localpart = names::existing_localpart(&self.home.config, username);
@@ -155,7 +155,7 @@ impl Call<'_> {
         })
     }
 
-    fn sign_up(&self, cx: &mut Cx<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
+    fn sign_up(&self, cx: &mut StepContext<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
         let Self { home, tx, .. } = *self;
         if !self.may_sign_up() {
             let error = "registration is closed on this server";
@@ -218,7 +218,7 @@ impl Call<'_> {
 
     fn ask(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         door: &Door<'_>,
         way: Way,
         form: &Form,

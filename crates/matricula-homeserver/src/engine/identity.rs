@@ -1,7 +1,7 @@
 //! How a signed-in user proves again who they are, before a deed that a stolen token should not do.
 
 use matricula_api::{ErrorCode, uia::AuthData};
-use matricula_job::Cx;
+use matricula_core::StepContext;
 
 use super::{
     refusal::{Fault, Refusal},
@@ -15,7 +15,7 @@ impl Call<'_> {
     /// for the same request again, so that an answer that was lost can be asked for again.
     pub(super) fn confirm(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         bearer: &Bearer,
         auth: Option<&AuthData>,
     ) -> Result<(), Fault> {
@@ -27,7 +27,7 @@ impl Call<'_> {
     /// that is.
     pub(super) fn confirm_by_address(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         auth: Option<&AuthData>,
     ) -> Result<i64, Fault> {
         let session = self.authenticated(cx, None, auth)?;
@@ -42,7 +42,7 @@ impl Call<'_> {
 
     fn authenticated(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         owner: Option<i64>,
         auth: Option<&AuthData>,
     ) -> Result<Session, Fault> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{

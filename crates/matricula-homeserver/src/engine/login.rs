@@ -8,7 +8,7 @@ use matricula_api::{
     },
     uia::UserIdentifier,
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ impl Serve for Login {
         call.login_bucket().check_and_take(call.tx, now)
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LoginResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<LoginResponse, Fault> {
         let wish = Wish::new(
             self.device_id.as_deref(),
             self.initial_device_display_name.as_deref(),
@@ -52,7 +52,11 @@ impl Serve for Login {
     }
 }
 
-fn by_password(login: &Login, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<(i64, String), Fault> {
+fn by_password(
+    login: &Login,
+    call: &Call<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<(i64, String), Fault> {
     let Some(password) = &login.password else {
         return Err(Refusal::missing("password").into());
     };
@@ -168,7 +172,7 @@ impl Call<'_> {
     }
 }
 
-fn by_token(login: &Login, call: &Call<'_>, cx: &Cx<'_>) -> Result<(i64, String), Fault> {
+fn by_token(login: &Login, call: &Call<'_>, cx: &StepContext<'_>) -> Result<(i64, String), Fault> {
     let Some(token) = &login.token else {
         return Err(Refusal::missing("token").into());
     };
@@ -183,7 +187,7 @@ fn by_token(login: &Login, call: &Call<'_>, cx: &Cx<'_>) -> Result<(i64, String)
 
 /// An expired token may log out too: whoever holds it wants it gone.
 impl Serve for Logout {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LogoutResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<LogoutResponse, Fault> {
         let bearer = call.bearer(cx.now)?.not_a_guest()?;
         call.tx.execute(
             "DELETE FROM devices WHERE user = ?1 AND id = ?2",
@@ -194,7 +198,7 @@ impl Serve for Logout {
 }
 
 impl Serve for LogoutAll {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LogoutAllResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<LogoutAllResponse, Fault> {
         let bearer = call.bearer(cx.now)?.not_a_guest()?;
         call.tx
             .execute("DELETE FROM devices WHERE user = ?1", [bearer.user])?;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
@@ -26,7 +26,11 @@ const BOUND: Bound = Bound {
 };
 
 /// A new token for this user.
-pub(super) fn issue(cx: &mut Cx<'_>, tx: &Transaction<'_>, user: i64) -> Result<String, Fault> {
+pub(super) fn issue(
+    cx: &mut StepContext<'_>,
+    tx: &Transaction<'_>,
+    user: i64,
+) -> Result<String, Fault> {
     tx.execute(
         "DELETE FROM login_tokens WHERE expires_at <= ?1",
         [millis(cx.now)],

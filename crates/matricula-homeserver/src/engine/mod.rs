@@ -33,14 +33,14 @@ mod visits;
 use std::{fmt, time::Duration};
 
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Cx, Method, Secret, Timestamp};
+use matricula_core::{Method, Secret, StepContext, Timestamp};
 use percent_encoding::percent_decode_str;
 use rusqlite::Transaction;
 
 use addresses::Medium;
-pub use answer::{Answer, Errand, Received, StoredFile, Upload};
+pub use answer::{FileAction, HandlerResponse, Received, StoredFile, Upload};
 pub use outbox::Message;
-pub use provisions::Provision;
+pub use provisions::DelegationCall;
 use refusal::Fault;
 pub(crate) use refusal::Refusal;
 use routes::Call;
@@ -88,14 +88,19 @@ impl Homeserver {
 
     /// Answers a request. Whoever calls commits the transaction before the answer leaves, unless its
     /// status is 500 or above; [`Database::answer`](crate::Database::answer) does.
-    pub fn handle(&self, cx: &mut Cx<'_>, tx: &Transaction<'_>, request: Request) -> Answer {
+    pub fn handle(
+        &self,
+        cx: &mut StepContext<'_>,
+        tx: &Transaction<'_>,
+        request: Request,
+    ) -> HandlerResponse {
         let call = Call {
             home: self,
             tx,
             request: &request,
         };
         let answer = match routes::route(&call, cx) {
-            Ok(None) => call.page(cx).map(Answer::from),
+            Ok(None) => call.page(cx).map(HandlerResponse::from),
             Ok(Some(answer)) => Ok(answer),
             Err(fault) => Err(fault),
         };
@@ -148,7 +153,7 @@ pub struct Request {
     pub body: Vec<u8>,
     /// How long the body is said to be, in bytes, where it is a file that has not been read yet.
     pub announced: Option<u64>,
-    /// The file that the body was put into, as the [`Errand`] of the same request without it asked.
+    /// The file that the body was put into, as the [`FileAction`] of the same request without it asked.
     pub file: Option<Received>,
     /// Whom limits apply to: in general the address that the request comes from.
     pub peer: String,

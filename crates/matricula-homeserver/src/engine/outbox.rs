@@ -4,7 +4,7 @@
 use std::fmt;
 
 use matricula_api::ErrorCode;
-use matricula_job::{Secret, Timestamp};
+use matricula_core::{Secret, Timestamp};
 use rusqlite::{Transaction, params};
 
 use super::{
@@ -36,7 +36,7 @@ impl fmt::Debug for Message {
 }
 
 /// What is to be written.
-pub(super) struct Letter<'a> {
+pub(super) struct OutgoingMail<'a> {
     pub(super) recipient: &'a str,
     pub(super) subject: &'a str,
     pub(super) body: &'a str,
@@ -47,7 +47,7 @@ pub(super) fn put(
     tx: &Transaction<'_>,
     now: Timestamp,
     expires_at: Timestamp,
-    letter: &Letter<'_>,
+    letter: &OutgoingMail<'_>,
 ) -> Result<(), Fault> {
     let sql = "DELETE FROM messages WHERE expires_at <= ?1";
     tx.execute(sql, [millis(now)])?;

@@ -3,7 +3,7 @@
 //! documents that policies link to.
 
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Cx, Method};
+use matricula_core::{Method, StepContext};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
@@ -35,7 +35,7 @@ pub(super) fn document_path(policy: &str, language: &str) -> String {
 
 impl Call<'_> {
     /// What is no operation: a page, if anything.
-    pub(super) fn page(&self, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+    pub(super) fn page(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
         if let Some(reply) = self.oauth(cx)? {
             return Ok(reply);
         }
@@ -71,7 +71,7 @@ impl Call<'_> {
         }
     }
 
-    fn fallback(&self, cx: &mut Cx<'_>, stage: &str) -> Result<Reply, Fault> {
+    fn fallback(&self, cx: &mut StepContext<'_>, stage: &str) -> Result<Reply, Fault> {
         let Call { home, tx, request } = *self;
         // What is really checked is not completed by pressing a button.
         if !home.registration_has(stage) || home.checks_without_page(stage) {
@@ -105,7 +105,7 @@ impl Call<'_> {
     /// Takes a filled-in form; what it lacks, if anything.
     fn fill_in(
         &self,
-        cx: &Cx<'_>,
+        cx: &StepContext<'_>,
         session: &mut Session,
         stage: &str,
     ) -> Result<Option<Refusal>, Fault> {
@@ -216,7 +216,7 @@ impl Homeserver {
     }
 }
 
-fn done(cx: &mut Cx<'_>) -> Reply {
+fn done(cx: &mut StepContext<'_>) -> Reply {
     let nonce = cx.entropy.text(ALPHANUMERIC, 24);
     let body = format!(
         "<p>This step is done. You can close this page and go back to your client.</p>\n\

@@ -2,7 +2,7 @@
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 use matricula_api::ErrorCode;
-use matricula_job::Cx;
+use matricula_core::StepContext;
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn argon2() -> Result<Argon2<'static>, Fault> {
 }
 
 /// The password as it is stored.
-pub(crate) fn hash(cx: &mut Cx<'_>, password: &str) -> Result<String, Fault> {
+pub(crate) fn hash(cx: &mut StepContext<'_>, password: &str) -> Result<String, Fault> {
     let mut salt = [0; 16];
     cx.entropy.fill(&mut salt);
     let hash = argon2()?
@@ -33,7 +33,11 @@ pub(crate) fn hash(cx: &mut Cx<'_>, password: &str) -> Result<String, Fault> {
 
 /// Whether the password is the one that was stored. Without a stored one it takes as long, so that
 /// time does not tell whether a user exists.
-pub(crate) fn verify(cx: &mut Cx<'_>, stored: Option<&str>, password: &str) -> Result<bool, Fault> {
+pub(crate) fn verify(
+    cx: &mut StepContext<'_>,
+    stored: Option<&str>,
+    password: &str,
+) -> Result<bool, Fault> {
     let Some(stored) = stored else {
         hash(cx, password)?;
         return Ok(false);

@@ -13,7 +13,7 @@ use super::{
 /// secret of the [`Delegation`](crate::Delegation) as its bearer token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Provision {
+pub struct DelegationCall {
     /// Which one it is, for [`Database::delivered`](crate::Database::delivered).
     pub id: i64,
     /// The path on that homeserver.
@@ -22,7 +22,7 @@ pub struct Provision {
     pub body: String,
 }
 
-impl Provision {
+impl DelegationCall {
     /// Whether it takes something away.
     pub(crate) fn is_removal(&self) -> bool {
         self.path.ends_with(DELETE_DEVICE)

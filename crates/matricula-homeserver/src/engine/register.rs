@@ -10,7 +10,7 @@ use matricula_api::{
         RegisterResponse,
     },
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ impl Serve for Register {
         Cow::Owned(Value::Object(fields).to_string().into_bytes())
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RegisterResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<RegisterResponse, Fault> {
         match self.kind {
             None | Some(RegisterKind::User) => call.register_user(cx, &self),
             Some(RegisterKind::Guest) => call.register_guest(cx, &self),
@@ -66,7 +66,7 @@ impl Serve for CheckUsernameAvailability {
     fn serve(
         self,
         call: &Call<'_>,
-        _: &mut Cx<'_>,
+        _: &mut StepContext<'_>,
     ) -> Result<CheckUsernameAvailabilityResponse, Fault> {
         call.home.free_localpart(call.tx, &self.username, None)?;
         Ok(CheckUsernameAvailabilityResponse::default().available(true))
@@ -74,7 +74,11 @@ impl Serve for CheckUsernameAvailability {
 }
 
 impl Call<'_> {
-    fn register_user(&self, cx: &mut Cx<'_>, asked: &Register) -> Result<RegisterResponse, Fault> {
+    fn register_user(
+        &self,
+        cx: &mut StepContext<'_>,
+        asked: &Register,
+    ) -> Result<RegisterResponse, Fault> {
         let Self { home, tx, .. } = *self;
         if self.token().is_some_and(|it| home.service(it).is_some())
             && asked.login_type.as_deref() != Some(SERVICE)
@@ -141,7 +145,11 @@ impl Call<'_> {
         home.welcome(cx, tx, user, &session.wanted)
     }
 
-    fn register_guest(&self, cx: &mut Cx<'_>, asked: &Register) -> Result<RegisterResponse, Fault> {
+    fn register_guest(
+        &self,
+        cx: &mut StepContext<'_>,
+        asked: &Register,
+    ) -> Result<RegisterResponse, Fault> {
         if !self.home.config.guests || self.home.config.is_oauth_alone() {
             let error = "this server takes no guests; register as a user";
             return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
@@ -175,7 +183,7 @@ impl Homeserver {
     /// had. The localpart that it will be, if the client chose one.
     fn remember(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         wanted: &mut Wanted,
         asked: &Register,
@@ -264,7 +272,7 @@ impl Homeserver {
     /// The answer to a registration that succeeded, now or in an earlier request of its session.
     pub(super) fn welcome(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         user: i64,
         wanted: &Wanted,

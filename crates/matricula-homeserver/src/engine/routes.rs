@@ -47,12 +47,12 @@ use matricula_api::{
     },
     server::{Incoming, Place, Reply, RequestError, Served, Shape, find},
 };
-use matricula_job::{Cx, Method, Operation, Timestamp};
+use matricula_core::{Method, Operation, StepContext, Timestamp};
 use rusqlite::Transaction;
 
 use super::{
     Homeserver, Request,
-    answer::Answer,
+    answer::HandlerResponse,
     refusal::{Fault, Refusal},
 };
 
@@ -152,19 +152,19 @@ pub(super) trait Serve: Served {
     }
 
     /// Does what is asked.
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Self::Response, Fault>;
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Self::Response, Fault>;
 }
 
 /// An operation that this server serves, and whose request or answer is a file.
 pub(super) trait ServeFile: Served {
     /// Does what is asked, as far as that is possible without touching files.
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault>;
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault>;
 }
 
 /// One operation, and what answers it.
 struct Route {
     operation: Operation,
-    answer: fn(&Call<'_>, &mut Cx<'_>) -> Result<Answer, Fault>,
+    answer: fn(&Call<'_>, &mut StepContext<'_>) -> Result<HandlerResponse, Fault>,
 }
 
 impl Route {
@@ -189,14 +189,17 @@ impl AsRef<Operation> for Route {
     }
 }
 
-fn answer<E: Serve>(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+fn answer<E: Serve>(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault> {
     E::admit(call, cx.now)?;
     let request: E = read(call.request, &E::body(call.request))?;
     let response = request.serve(call, cx)?;
     Ok(E::write_success(&response).into())
 }
 
-fn answer_with_file<E: ServeFile>(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+fn answer_with_file<E: ServeFile>(
+    call: &Call<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<HandlerResponse, Fault> {
     let request: E = read(call.request, &[])?;
     request.serve(call, cx)
 }
@@ -221,7 +224,10 @@ fn read<E: Served>(request: &Request, body: &[u8]) -> Result<E, Fault> {
 }
 
 /// Answers what is in the table; none where the path is not.
-pub(super) fn route(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Option<Answer>, Fault> {
+pub(super) fn route(
+    call: &Call<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Option<HandlerResponse>, Fault> {
     let Request { method, path, .. } = call.request;
     if let Some(route) = find(ROUTES, method.as_str(), path).first() {
         if call.home.is_replaced(&route.operation) {

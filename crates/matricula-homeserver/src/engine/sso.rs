@@ -11,7 +11,7 @@ use matricula_api::{
     },
     server::Reply,
 };
-use matricula_job::{Cx, Method};
+use matricula_core::{Method, StepContext};
 
 use super::{
     Homeserver,
@@ -27,14 +27,14 @@ use super::{
 const PAGE: &str = "/_matricula/sso";
 
 impl Serve for RedirectToSso {
-    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<Redirect, Fault> {
+    fn serve(self, call: &Call<'_>, _: &mut StepContext<'_>) -> Result<Redirect, Fault> {
         call.home
             .sso_page(&self.redirect_url, self.action.as_ref(), None)
     }
 }
 
 impl Serve for RedirectToIdP {
-    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<Redirect, Fault> {
+    fn serve(self, call: &Call<'_>, _: &mut StepContext<'_>) -> Result<Redirect, Fault> {
         let (url, action) = (&self.redirect_url, self.action.as_ref());
         call.home.sso_page(url, action, Some(&self.idp_id))
     }
@@ -90,7 +90,7 @@ fn target(redirect_url: &str) -> Result<Target, Refusal> {
 
 impl Call<'_> {
     /// Answers at the page's address, if there is single sign-on and this is it.
-    pub(super) fn sso(&self, cx: &mut Cx<'_>) -> Result<Option<Reply>, Fault> {
+    pub(super) fn sso(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, Fault> {
         if self.home.config.sso.is_none() || self.request.path != PAGE {
             return Ok(None);
         }
@@ -103,7 +103,7 @@ impl Call<'_> {
         }
     }
 
-    fn sign_on(&self, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+    fn sign_on(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
         let target = target(self.request.query("redirectUrl").unwrap_or_default())?;
         let leads = escape(&target.name());
         let sso = self.home.config.sso.as_ref();

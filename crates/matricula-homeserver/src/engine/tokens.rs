@@ -9,7 +9,7 @@ use matricula_api::{
         whoami::{GetTokenOwner, GetTokenOwnerResponse},
     },
 };
-use matricula_job::{Cx, Secret, Timestamp};
+use matricula_core::{Secret, StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
@@ -129,7 +129,7 @@ impl Homeserver {
     /// Gives a device of `user` a new access token. Tokens that a known device had before are dead.
     pub(super) fn sign_in(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         user: i64,
         wish: Wish<'_>,
@@ -156,7 +156,7 @@ impl Homeserver {
     /// Makes an access token, with a refresh token if wanted, and which one that replaces.
     fn issue(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         user: i64,
         device: &str,
@@ -307,7 +307,7 @@ impl RefreshToken {
     pub(super) fn replace(
         &self,
         home: &Homeserver,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         lifetime: Option<Duration>,
     ) -> Result<Tokens, Fault> {
@@ -320,7 +320,7 @@ impl RefreshToken {
 }
 
 impl Serve for Refresh {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RefreshResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<RefreshResponse, Fault> {
         let (home, tx) = (call.home, call.tx);
         let found = RefreshToken::find(tx, cx.now, self.refresh_token.expose())?;
         let Some(token) = found else {
@@ -349,7 +349,11 @@ impl Serve for Refresh {
 }
 
 impl Serve for GetTokenOwner {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetTokenOwnerResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetTokenOwnerResponse, Fault> {
         let bearer = call.authenticate(cx.now)?;
         let user_id = names::user_id(&call.home.config, &bearer.localpart)?;
         Ok(GetTokenOwnerResponse {
@@ -425,7 +429,11 @@ fn is_past(expires_at: Option<i64>, now: Timestamp) -> bool {
     expires_at.is_some_and(|at| at <= millis(now))
 }
 
-fn new_device_id(cx: &mut Cx<'_>, tx: &Transaction<'_>, user: i64) -> Result<String, Fault> {
+fn new_device_id(
+    cx: &mut StepContext<'_>,
+    tx: &Transaction<'_>,
+    user: i64,
+) -> Result<String, Fault> {
     loop {
         let id = cx.entropy.text(&ALPHANUMERIC[..26], 10);
         let taken = tx

@@ -8,7 +8,7 @@ use matricula_api::{
     client::registration_tokens::{RegistrationTokenValidity, RegistrationTokenValidityResponse},
     uia::{AuthData, Flow, Stage, UiaInfo},
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ pub(super) struct Session {
 
 impl Session {
     /// A session that is not stored yet.
-    pub(super) fn new(cx: &mut Cx<'_>) -> Self {
+    pub(super) fn new(cx: &mut StepContext<'_>) -> Self {
         Self {
             id: cx.entropy.text(ALPHANUMERIC, 32),
             is_stored: false,
@@ -100,7 +100,7 @@ impl Session {
     }
 
     /// A session for a deed, not stored yet.
-    pub(super) fn for_deed(cx: &mut Cx<'_>, deed: Deed) -> Self {
+    pub(super) fn for_deed(cx: &mut StepContext<'_>, deed: Deed) -> Self {
         Self {
             deed: Some(deed),
             ..Self::new(cx)
@@ -367,7 +367,7 @@ impl Call<'_> {
     /// made again in the same session.
     pub(super) fn attempt(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         session: &mut Session,
         stage: &str,
         auth: &AuthData,
@@ -410,7 +410,7 @@ impl Call<'_> {
     /// The password stage: the user of the access token, and nobody else.
     fn attempt_password(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         session: &mut Session,
         auth: &AuthData,
     ) -> Result<Option<Refusal>, Fault> {
@@ -505,7 +505,7 @@ impl Serve for RegistrationTokenValidity {
     fn serve(
         self,
         call: &Call<'_>,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
     ) -> Result<RegistrationTokenValidityResponse, Fault> {
         let valid = call.home.registration_has(REGISTRATION_TOKEN)
             && token_is_valid(call.tx, cx.now, self.token.expose())?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
@@ -26,7 +26,7 @@ const BOUND: Bound = Bound {
 /// Somebody's page: the token that its form brings back. It proves that the form was not made up by
 /// another site, and carries who has signed in.
 pub(super) fn open(
-    cx: &mut Cx<'_>,
+    cx: &mut StepContext<'_>,
     tx: &Transaction<'_>,
     about: &str,
     user: Option<i64>,

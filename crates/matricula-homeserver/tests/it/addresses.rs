@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use matricula_core::Method;
 use matricula_homeserver::{Config, Limit, Limits, Messages, Registration};
-use matricula_job::Method;
 use serde_json::{Value, json};
 
 use crate::{Home, Me, PASSWORD, REGISTER, Reply, get, link_in, text};

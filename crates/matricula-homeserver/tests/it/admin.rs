@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use matricula_core::Method;
 use matricula_homeserver::{Config, Registration};
-use matricula_job::Method;
 use serde_json::{Value, json};
 use sha1::Sha1;
 

@@ -1,7 +1,7 @@
 //! Application services: users of their own, and acting as them.
 
+use matricula_core::Method;
 use matricula_homeserver::{ApplicationService, Config, OAuth, Registration};
-use matricula_job::Method;
 use serde_json::{Value, json};
 
 use crate::{Home, LOGIN, Me, REGISTER, Reply, WHOAMI, text};

@@ -2,11 +2,11 @@
 
 use std::{fs, path::Path};
 
+use matricula_core::{SeededEntropy, Timestamp};
 use matricula_homeserver::{
     ApplicationService, Config, Database, Delegation, Error, Homeserver, Limit, Limits, Messages,
     OAuth, Policy, RegistrationToken, Sso,
 };
-use matricula_job::{SeededEntropy, Timestamp};
 use serde_json::json;
 
 use crate::{

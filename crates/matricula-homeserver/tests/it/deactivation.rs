@@ -1,7 +1,7 @@
 //! Ending an account.
 
+use matricula_core::Method;
 use matricula_homeserver::{Config, OAuth};
-use matricula_job::Method;
 use serde_json::json;
 
 use crate::{Home, Me, PASSWORD, REFRESH, text};

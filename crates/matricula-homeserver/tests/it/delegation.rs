@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use matricula_homeserver::{Config, Delegation, OAuth, Options, Server};
+use matricula_homeserver::{Config, Delegation, OAuth, Server, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -138,7 +138,9 @@ fn redeem(server: &Server, client: &str, code: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_hears_of_a_device_before_the_client_has_tokens_and_of_its_end() {
     let told = Told::start();
-    let server = Server::start(Options::new(told.config())).await.unwrap();
+    let server = Server::start(ServerOptions::new(told.config()))
+        .await
+        .unwrap();
     let client = client(&server);
     let code = code(&server, &client);
     assert!(told.requests.try_recv().is_err(), "no tokens, no device");
@@ -169,7 +171,9 @@ async fn it_hears_of_a_device_before_the_client_has_tokens_and_of_its_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_it_cannot_be_told_the_client_gets_no_tokens_and_it_is_told_later() {
     let told = Told::start();
-    let server = Server::start(Options::new(told.config())).await.unwrap();
+    let server = Server::start(ServerOptions::new(told.config()))
+        .await
+        .unwrap();
     let client = client(&server);
     let first = code(&server, &client);
     told.status.store(500, Ordering::SeqCst);
@@ -200,7 +204,9 @@ async fn where_it_cannot_be_told_the_client_gets_no_tokens_and_it_is_told_later(
 #[tokio::test(flavor = "multi_thread")]
 async fn it_hears_nothing_of_devices_that_there_never_were() {
     let told = Told::start();
-    let server = Server::start(Options::new(told.config())).await.unwrap();
+    let server = Server::start(ServerOptions::new(told.config()))
+        .await
+        .unwrap();
     code(&server, &client(&server));
     let page = send(server.url(), "GET", "/account", &[], b"").unwrap();
     let fields = [("username", "alice"), ("password", PASSWORD)];
@@ -215,7 +221,9 @@ async fn it_hears_nothing_of_devices_that_there_never_were() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_it_does_not_know_is_gone_all_the_same() {
     let told = Told::start();
-    let server = Server::start(Options::new(told.config())).await.unwrap();
+    let server = Server::start(ServerOptions::new(told.config()))
+        .await
+        .unwrap();
     let client = client(&server);
     let code = code(&server, &client);
     let tokens = redeem(&server, &client, &code).json();

@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use matricula_homeserver::{Config, Dir, Error, Options};
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
+use matricula_homeserver::{Config, Error, ServerDir, ServerOptions};
 
 use crate::wire::{connect, login, register};
 
@@ -23,11 +23,11 @@ fn no_sleep(_: Duration) -> Ready<()> {
 
 /// Opening must be possible in a task of its own.
 fn _is_send(path: &Path) -> impl Send {
-    Dir::open(path, Options::new(Config::default()), no_sleep)
+    ServerDir::open(path, ServerOptions::new(Config::default()), no_sleep)
 }
 
-async fn open(path: &Path) -> Result<Dir, Error> {
-    Dir::open(path, Options::new(Config::default()), no_sleep).await
+async fn open(path: &Path) -> Result<ServerDir, Error> {
+    ServerDir::open(path, ServerOptions::new(Config::default()), no_sleep).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +35,7 @@ async fn a_directory_keeps_its_accounts_and_its_name() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("a/b/server");
     let named = Config::default().with_server_name("mine.localhost");
-    let dir = Dir::open(&path, Options::new(named), no_sleep)
+    let dir = ServerDir::open(&path, ServerOptions::new(named), no_sleep)
         .await
         .unwrap();
     assert!(dir.is_here());
@@ -103,7 +103,7 @@ async fn a_holder_that_is_starting_is_waited_for() {
         }
         ready(())
     };
-    let dir = Dir::open(home.path(), Options::new(Config::default()), sleep)
+    let dir = ServerDir::open(home.path(), ServerOptions::new(Config::default()), sleep)
         .await
         .unwrap();
     assert!(!dir.is_here());
@@ -124,7 +124,7 @@ async fn a_holder_that_never_says_where_it_listens_is_given_up_after_ten_seconds
         slept.set(slept.get() + by);
         ready(())
     };
-    let result = Dir::open(home.path(), Options::new(Config::default()), sleep).await;
+    let result = ServerDir::open(home.path(), ServerOptions::new(Config::default()), sleep).await;
     assert!(matches!(result, Err(Error::Held(_))));
     assert_eq!(slept.get(), Duration::from_secs(10));
 }
@@ -133,8 +133,8 @@ async fn a_holder_that_never_says_where_it_listens_is_given_up_after_ten_seconds
 #[tokio::test(flavor = "multi_thread")]
 async fn who_serves_for_itself_alone_is_waited_for_until_it_has_stopped() {
     let home = tempfile::tempdir().unwrap();
-    let options = || Options::new(Config::default());
-    let first = Dir::open(home.path(), options().for_this_process_alone(), no_sleep)
+    let options = || ServerOptions::new(Config::default());
+    let first = ServerDir::open(home.path(), options().for_this_process_alone(), no_sleep)
         .await
         .unwrap();
     let first = Mutex::new(Some(first));
@@ -145,7 +145,9 @@ async fn who_serves_for_itself_alone_is_waited_for_until_it_has_stopped() {
         }
         ready(())
     };
-    let second = Dir::open(home.path(), options(), sleep).await.unwrap();
+    let second = ServerDir::open(home.path(), options(), sleep)
+        .await
+        .unwrap();
     assert!(second.is_here());
     assert!(waits.load(Ordering::SeqCst) >= 10);
 }
@@ -197,8 +199,8 @@ async fn a_configuration_that_cannot_be_read_is_named() {
 #[tokio::test]
 async fn a_bad_configuration_leaves_no_directory_that_cannot_be_opened() {
     let home = tempfile::tempdir().unwrap();
-    let bad = Options::new(Config::default().with_server_name("no name"));
-    let result = Dir::open(home.path(), bad, no_sleep).await;
+    let bad = ServerOptions::new(Config::default().with_server_name("no name"));
+    let result = ServerDir::open(home.path(), bad, no_sleep).await;
     assert!(matches!(result, Err(Error::Config(_))));
     assert!(open(home.path()).await.unwrap().is_here());
 }

@@ -1,7 +1,7 @@
 //! What a client may ask before it has an account, and what the server does not have.
 
+use matricula_core::Method;
 use matricula_homeserver::Config;
-use matricula_job::Method;
 use serde_json::json;
 
 use crate::{Home, LOGIN, REGISTER, get};

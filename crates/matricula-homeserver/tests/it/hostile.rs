@@ -1,7 +1,7 @@
 //! Whatever comes in, an answer goes out: no panic, no broken server, and every error has a code.
 
+use matricula_core::{Method, Secret};
 use matricula_homeserver::{Config, Limit, Limits, Messages, Policy, RegistrationToken, Request};
-use matricula_job::{Method, Secret};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 

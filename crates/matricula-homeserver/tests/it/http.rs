@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-use matricula_homeserver::{Config, Error, OAuth, Options, Policy, Registration, Server};
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
+use matricula_homeserver::{Config, Error, OAuth, Policy, Registration, Server, ServerOptions};
 use serde_json::json;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 async fn start() -> Server {
-    Server::start(Options::new(Config::default()))
+    Server::start(ServerOptions::new(Config::default()))
         .await
         .unwrap()
 }
@@ -58,7 +58,7 @@ async fn links_lead_to_where_it_listens() {
     let config = Config::default()
         .with_flows([["m.login.terms"]])
         .with_policy("rules", policy);
-    let server = Server::start(Options::new(config)).await.unwrap();
+    let server = Server::start(ServerOptions::new(config)).await.unwrap();
     let url = server.url();
     let known = send(url, "GET", "/.well-known/matrix/client", &[], b"").unwrap();
     assert_eq!(known.json()["m.homeserver"]["base_url"], url.as_str());
@@ -176,7 +176,7 @@ async fn the_clock_is_the_one_handed_in() {
     let millis = Arc::new(AtomicU64::new(1_000));
     let clock = Arc::clone(&millis);
     let config = Config::default().with_access_token_lifetime(Duration::from_secs(60));
-    let options = Options::new(config)
+    let options = ServerOptions::new(config)
         .with_clock(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
     let server = Server::start(options).await.unwrap();
     let token = text(
@@ -201,7 +201,8 @@ async fn it_stops_when_told_and_when_dropped() {
     drop(idle);
 
     let directory = tempfile::tempdir().unwrap();
-    let options = || Options::new(Config::default()).with_database(directory.path().join("db"));
+    let options =
+        || ServerOptions::new(Config::default()).with_database(directory.path().join("db"));
     let server = Server::start(options()).await.unwrap();
     register(server.url(), "alice").unwrap();
     let url = server.url().clone();
@@ -221,7 +222,7 @@ async fn it_stops_when_told_and_when_dropped() {
 #[tokio::test]
 async fn other_machines_are_let_in_only_on_express_words() {
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
-    let options = |config: Config| Options::new(config).listening_on(everywhere);
+    let options = |config: Config| ServerOptions::new(config).listening_on(everywhere);
     let error = Server::start(options(Config::default())).await.unwrap_err();
     assert!(matches!(error, Error::Remote(_)), "{error}");
 
@@ -244,9 +245,9 @@ async fn other_machines_are_let_in_only_on_express_words() {
     // An address that no machine has: it passes the questions, and fails at the socket only.
     let nobodys: SocketAddr = "192.0.2.1:0".parse().unwrap();
     for options in [
-        Options::new(Config::default().with_flows(token)),
-        Options::new(Config::default().with_registration(Registration::Closed)),
-        Options::new(Config::default()).allowing_open_registration(),
+        ServerOptions::new(Config::default().with_flows(token)),
+        ServerOptions::new(Config::default().with_registration(Registration::Closed)),
+        ServerOptions::new(Config::default()).allowing_open_registration(),
     ] {
         let options = options.listening_on(nobodys).allowing_remote();
         let error = Server::start(options).await.unwrap_err();
@@ -259,7 +260,7 @@ async fn a_port_in_use_is_named() {
     let server = start().await;
     let port = server.url().as_str().rsplit_once(':').unwrap().1;
     let address: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
-    let options = Options::new(Config::default()).listening_on(address);
+    let options = ServerOptions::new(Config::default()).listening_on(address);
     let error = Server::start(options).await.unwrap_err().to_string();
     assert!(error.contains(port), "{error}");
 }
@@ -267,7 +268,7 @@ async fn a_port_in_use_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_of_other_sites_reach_endpoints_and_not_pages() {
     let config = Config::default().with_oauth(OAuth::beside());
-    let server = Server::start(Options::new(config)).await.unwrap();
+    let server = Server::start(ServerOptions::new(config)).await.unwrap();
     for (method, path, is_open) in [
         ("POST", "/oauth2/token", true),
         ("POST", "/oauth2/registration", true),

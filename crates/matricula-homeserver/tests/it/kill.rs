@@ -9,18 +9,18 @@ use std::{
     time::Duration,
 };
 
-use matricula_homeserver::{Config, Dir, Options};
-use matricula_job::{Entropy, SeededEntropy, ServerUrl};
+use matricula_core::{Entropy, SeededEntropy, ServerUrl};
+use matricula_homeserver::{Config, ServerDir, ServerOptions};
 
 use crate::wire::{login, register};
 
 pub(crate) const DIRECTORY: &str = "MATRICULA_HOMESERVER_TEST_DIRECTORY";
 const ROUNDS: u64 = 30;
 
-fn open(path: &Path) -> (tokio::runtime::Runtime, Dir) {
+fn open(path: &Path) -> (tokio::runtime::Runtime, ServerDir) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let options = Options::new(Config::default());
-    let dir = runtime.block_on(Dir::open(path, options, tokio::time::sleep));
+    let options = ServerOptions::new(Config::default());
+    let dir = runtime.block_on(ServerDir::open(path, options, tokio::time::sleep));
     (runtime, dir.unwrap())
 }
 

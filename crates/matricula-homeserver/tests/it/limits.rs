@@ -112,7 +112,7 @@ fn a_clock_set_back_locks_nobody_out_for_long() {
     for name in ["a", "b", "c"] {
         home.register_named(name).ok();
     }
-    home.now = matricula_job::Timestamp::from_millis(1_000);
+    home.now = matricula_core::Timestamp::from_millis(1_000);
     let (wait, _) = wait_of(home.register_named("d"));
     assert!(wait <= 1_000, "{wait} ms");
     home.wait(Duration::from_secs(1));

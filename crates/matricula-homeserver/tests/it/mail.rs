@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use matricula_homeserver::{Config, Messages, Options, Server};
+use matricula_homeserver::{Config, Messages, Server, ServerOptions};
 use serde_json::json;
 
 use crate::wire::post;
@@ -72,9 +72,11 @@ fn heard(all: &mpsc::Receiver<Vec<String>>) -> Vec<String> {
 async fn mail_is_handed_over_whole() {
     let (address, all) = sink(0);
     let messages = Messages::new(address).with_from("robot@example.org");
-    let server = Server::start(Options::new(Config::default().with_messages(messages)))
-        .await
-        .unwrap();
+    let server = Server::start(ServerOptions::new(
+        Config::default().with_messages(messages),
+    ))
+    .await
+    .unwrap();
     ask(&server);
     let lines = heard(&all);
     assert_eq!(lines[1], "MAIL FROM:<robot@example.org>");
@@ -101,9 +103,11 @@ async fn mail_is_handed_over_whole() {
 async fn mail_that_was_not_taken_is_tried_again() {
     let (address, all) = sink(1);
     let messages = Messages::new(address);
-    let server = Server::start(Options::new(Config::default().with_messages(messages)))
-        .await
-        .unwrap();
+    let server = Server::start(ServerOptions::new(
+        Config::default().with_messages(messages),
+    ))
+    .await
+    .unwrap();
     ask(&server);
     assert!(heard(&all).contains(&".".to_owned()));
     server.stop().await;
@@ -118,7 +122,7 @@ async fn mail_that_a_stopped_server_did_not_send_is_sent_by_the_next() {
     drop(nobody);
     let options = |smtp: &str| {
         let config = Config::default().with_messages(Messages::new(smtp));
-        Options::new(config).with_database(&database)
+        ServerOptions::new(config).with_database(&database)
     };
     let server = Server::start(options(&nowhere)).await.unwrap();
     ask(&server);

@@ -41,8 +41,8 @@ mod wire;
 
 use std::time::Duration;
 
+use matricula_core::{Method, Secret, SeededEntropy, StepContext, Timestamp};
 use matricula_homeserver::{Config, Database, Homeserver, Message, Request};
-use matricula_job::{Cx, Method, Secret, SeededEntropy, Timestamp};
 use serde_json::{Value, json};
 
 const REGISTER: &str = "/_matrix/client/v3/register";
@@ -78,7 +78,7 @@ impl Home {
     }
 
     fn send(&mut self, request: Request) -> Reply {
-        let mut cx = Cx::new(self.now, &mut self.entropy);
+        let mut cx = StepContext::new(self.now, &mut self.entropy);
         Reply(self.database.answer(&self.server, &mut cx, request).reply)
     }
 

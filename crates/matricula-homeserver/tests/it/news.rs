@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use matricula_homeserver::{Config, Options, Server};
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
+use matricula_homeserver::{Config, Server, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -80,7 +80,7 @@ impl Me {
 const LONG: Duration = Duration::from_secs(100);
 
 async fn start() -> Server {
-    Server::start(Options::new(Config::default()))
+    Server::start(ServerOptions::new(Config::default()))
         .await
         .unwrap()
 }

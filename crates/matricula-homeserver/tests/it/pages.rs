@@ -33,7 +33,7 @@ fn address(stage: &str, session: &str) -> String {
 
 fn submit(home: &mut Home, stage: &str, session: &str, form: &str) -> Reply {
     let mut request = get(&address(stage, session));
-    request.method = matricula_job::Method::Post;
+    request.method = matricula_core::Method::Post;
     request.body = form.as_bytes().to_vec();
     home.send(request)
 }

@@ -1,7 +1,7 @@
 //! A forgotten password is set anew by whoever has the account's address.
 
+use matricula_core::Method;
 use matricula_homeserver::{Config, Messages};
-use matricula_job::Method;
 use serde_json::{Value, json};
 
 use crate::{Home, LOGIN, Me, REGISTER, Reply, text};

@@ -1,7 +1,7 @@
 //! A person with a browser that sends forms, for tests of pages.
 
+use matricula_core::Method;
 use matricula_homeserver::Request;
-use matricula_job::Method;
 
 use crate::{Home, Reply};
 

@@ -1,7 +1,7 @@
 //! Profiles: what users tell of themselves.
 
+use matricula_core::Method;
 use matricula_homeserver::Config;
-use matricula_job::Method;
 use serde_json::{Value, json};
 
 use crate::{Home, Me, REGISTER, Reply};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use matricula_core::Timestamp;
 use matricula_homeserver::{Config, RegistrationToken};
-use matricula_job::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{Home, PASSWORD, REGISTER, VALIDITY, text};

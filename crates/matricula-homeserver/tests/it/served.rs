@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use matricula_api::{ApiError, Endpoint, client, operations, server::AnyEndpoint};
+use matricula_core::{Body, Method, OperationAuth, Response, Secret};
 use matricula_homeserver::{
     Config, Limit, Limits, Messages, OAuth, RegistrationToken, Request, Sso, served,
 };
-use matricula_job::{Body, Method, OperationAuth, Response, Secret};
 use serde_json::{Value, json};
 
 use crate::{Home, Me, PASSWORD, Reply, media, post, text};

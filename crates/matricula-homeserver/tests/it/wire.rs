@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
 use serde_json::{Value, json};
 
 use crate::{LOGIN, PASSWORD, REGISTER};

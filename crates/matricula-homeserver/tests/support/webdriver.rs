@@ -228,7 +228,7 @@ impl Browser {
         text(self.of(element, "GET", &format!("css/{property}"), &Value::Null))
     }
 
-    /// What a script returns; see [`Browser::with_scripts`].
+    /// What a script returns; see [`CallbackServer::with_scripts`].
     pub(crate) fn run(&self, script: &str) -> Value {
         self.post("execute/sync", &json!({ "script": script, "args": [] }))
     }

@@ -2,13 +2,13 @@
 
 use std::{env, fmt, sync::OnceLock};
 
-use matricula_job::TransportError;
+use matricula_core::TransportError;
 use rustls::RootCertStore;
 use ureq::{Agent, Proxy, ProxyProtocol, config::Config};
 use url::Url;
 
 use super::connect::{self, Later};
-use crate::{Options, address::is_near, failure::unsendable, tls};
+use crate::{HttpOptions, address::is_near, failure::unsendable, tls};
 
 type Cell = OnceLock<Result<Agent, TransportError>>;
 
@@ -22,7 +22,11 @@ pub(crate) struct Agents {
 
 impl Agents {
     /// The client for requests to `url`.
-    pub(crate) fn towards(&self, url: &Url, options: &Options) -> Result<&Agent, TransportError> {
+    pub(crate) fn towards(
+        &self,
+        url: &Url,
+        options: &HttpOptions,
+    ) -> Result<&Agent, TransportError> {
         let agent = if is_near(url) {
             self.near.get_or_init(|| near(options))
         } else if url.scheme() == "https" {
@@ -42,7 +46,7 @@ impl fmt::Debug for Agents {
 
 /// For this machine itself: no proxy could reach it, and without TLS there is no need to read the
 /// system's root certificates.
-fn near(options: &Options) -> Result<Agent, TransportError> {
+fn near(options: &HttpOptions) -> Result<Agent, TransportError> {
     let tls = tls::builder()?
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
@@ -51,13 +55,13 @@ fn near(options: &Options) -> Result<Agent, TransportError> {
 
 /// For every other machine: over TLS where the address says so, through the proxy that the
 /// environment names, if any.
-fn far(scheme: &str, options: &Options) -> Result<Agent, TransportError> {
+fn far(scheme: &str, options: &HttpOptions) -> Result<Agent, TransportError> {
     let mut tls = tls::trusting_the_system()?;
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(build(config(options, proxy(scheme)?)?, tls))
 }
 
-fn config(options: &Options, proxy: Option<Proxy>) -> Result<Config, TransportError> {
+fn config(options: &HttpOptions, proxy: Option<Proxy>) -> Result<Config, TransportError> {
     // It panics at a name that no header can carry.
     if http::HeaderValue::from_str(&options.user_agent).is_err() {
         return Err(unsendable(format!(

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
 
 use crate::now;
 

@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use matricula_job::{
-    Answer, CredentialRef, EffectId, Job, Patch, Processed, Scheduler, Store, StoreError,
-    TransportError, TransportKind,
-    scheduler::{Effect, Event, Input, Ticket},
+use matricula_core::{
+    CredentialRef, EffectId, Job, Processed, Scheduler, Store, StoreError, TransportError,
+    TransportErrorKind, TransportResult, WriteBatch,
+    scheduler::{Effect, Event, Input, JobId},
 };
 
 use super::{alarm::Alarm, events::Events, threads::Threads, wire::Wire};
@@ -133,20 +133,20 @@ impl Driver {
     pub(crate) fn submit(
         self: &Arc<Self>,
         job: Job,
-    ) -> Result<(Ticket, mpsc::Receiver<Event>), SubmitError> {
+    ) -> Result<(JobId, mpsc::Receiver<Event>), SubmitError> {
         let (tell, told) = mpsc::channel();
         let mut state = self.lock();
-        let (ticket, effects) = state.core.submit(job, to(tell))?;
+        let (job_id, effects) = state.core.submit(job, to(tell))?;
         state.note(effects);
         drop(state);
         self.carry_on();
-        Ok((ticket, told))
+        Ok((job_id, told))
     }
 
     /// What happens to a job from now on; none where it has ended.
-    pub(crate) fn watch(&self, ticket: Ticket) -> Option<mpsc::Receiver<Event>> {
+    pub(crate) fn watch(&self, job_id: JobId) -> Option<mpsc::Receiver<Event>> {
         let (tell, told) = mpsc::channel();
-        self.lock().core.watch(ticket, to(tell)).map(|()| told)
+        self.lock().core.watch(job_id, to(tell)).map(|()| told)
     }
 
     /// Takes an input, and carries out what follows from it.
@@ -200,7 +200,7 @@ impl Driver {
         true
     }
 
-    fn commit(&self, patch: &Patch) -> Result<(), StoreError> {
+    fn commit(&self, patch: &WriteBatch) -> Result<(), StoreError> {
         let Some(store) = &self.store else {
             return Ok(());
         };
@@ -229,7 +229,10 @@ impl Driver {
             let driver = Arc::clone(self);
             if let Err(error) = self.threads.spawn(move || driver.work((id, job))) {
                 let message = format!("the system starts no thread for a request: {error}");
-                self.answered(id, Answer::Failed(refused(TransportKind::Connect, message)));
+                self.answered(
+                    id,
+                    TransportResult::Failed(refused(TransportErrorKind::Connect, message)),
+                );
                 self.write();
             }
         }
@@ -262,22 +265,22 @@ impl Driver {
         self.lock().on_the_wire.contains(&id)
     }
 
-    fn ask(&self, id: EffectId, job: &Job) -> Answer {
+    fn ask(&self, id: EffectId, job: &Job) -> TransportResult {
         if !self.is_wanted(id) {
             let message = "called back before it was sent".to_owned();
-            return Answer::Failed(refused(TransportKind::Request, message));
+            return TransportResult::Failed(refused(TransportErrorKind::InvalidRequest, message));
         }
         match self.credentials.token_of(job) {
             Ok(token) => self.wire.send(job, token, &|| self.is_wanted(id)),
-            Err(error) => Answer::Failed(error),
+            Err(error) => TransportResult::Failed(error),
         }
     }
 
     /// Hands an answer to the scheduler, unless the request was called back: then nobody wants it.
-    fn answered(&self, id: EffectId, answer: Answer) {
+    fn answered(&self, id: EffectId, answer: TransportResult) {
         let mut state = self.lock();
         if state.on_the_wire.remove(&id) {
-            state.step(Input::Answer(id, answer));
+            state.step(Input::Completed(id, answer));
         } else {
             state.lost.remove(&id);
         }
@@ -363,7 +366,7 @@ impl State {
         for effect in effects {
             match effect {
                 Effect::Send(id, job) => self.unsent.push_back((id, job)),
-                Effect::CallBack(id) => {
+                Effect::Abort(id) => {
                     self.unsent.retain(|(unsent, _)| *unsent != id);
                     if self.on_the_wire.remove(&id) {
                         self.lost.insert(id);
@@ -394,8 +397,8 @@ struct Sending<'a> {
 impl Drop for Sending<'_> {
     /// The thread panics in the middle of it.
     fn drop(&mut self) {
-        let answer = Answer::Failed(TransportError {
-            kind: TransportKind::Cut,
+        let answer = TransportResult::Failed(TransportError {
+            kind: TransportErrorKind::ConnectionLost,
             processed: Processed::Maybe,
             message: "the request's thread broke down before the answer came".to_owned(),
         });

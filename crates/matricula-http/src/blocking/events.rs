@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use matricula_job::scheduler::Event;
+use matricula_core::scheduler::Event;
 
 use crate::stepping::Listener;
 
@@ -15,11 +15,11 @@ const MOST_BEHIND: usize = 256;
 
 /// What a listener hears.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Heard {
+pub enum EventOrLag {
     /// Something happened to a job.
     Event(Event),
     /// It was too far behind, and has missed so many.
-    Missed(u64),
+    Lagged(u64),
 }
 
 /// What happens to all jobs, in order. As an iterator it waits for the next, and ends with the runner.
@@ -42,10 +42,10 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn take(&mut self) -> Option<Heard> {
+    fn take(&mut self) -> Option<EventOrLag> {
         match std::mem::take(&mut self.missed) {
-            0 => self.events.pop_front().map(Heard::Event),
-            missed => Some(Heard::Missed(missed)),
+            0 => self.events.pop_front().map(EventOrLag::Event),
+            missed => Some(EventOrLag::Lagged(missed)),
         }
     }
 
@@ -96,12 +96,12 @@ impl Events {
     }
 
     /// The next, if it is there already.
-    pub fn try_next(&mut self) -> Option<Heard> {
+    pub fn try_next(&mut self) -> Option<EventOrLag> {
         self.line.lock().take()
     }
 
     /// The next, if it comes within this time.
-    pub fn next_within(&mut self, time: Duration) -> Option<Heard> {
+    pub fn next_within(&mut self, time: Duration) -> Option<EventOrLag> {
         let waiting = self.line.lock();
         let waited = self
             .line
@@ -112,9 +112,9 @@ impl Events {
 }
 
 impl Iterator for Events {
-    type Item = Heard;
+    type Item = EventOrLag;
 
-    fn next(&mut self) -> Option<Heard> {
+    fn next(&mut self) -> Option<EventOrLag> {
         let waiting = self.line.lock();
         let waited = self
             .line

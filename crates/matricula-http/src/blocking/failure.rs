@@ -2,13 +2,13 @@
 
 use std::{io, time::Duration};
 
-use matricula_job::{Processed, TransportError, TransportKind};
+use matricula_core::{Processed, TransportError, TransportErrorKind};
 use ureq::Error;
 use url::Url;
 
 use super::connect::NeverSent;
 use crate::{
-    Options,
+    HttpOptions,
     address::host_of,
     failure::{tls_error, tls_reason},
 };
@@ -17,19 +17,23 @@ use crate::{
 /// origin is repeated.
 pub(crate) fn failure(
     url: &Url,
-    options: &Options,
+    options: &HttpOptions,
     time: Duration,
     error: Error,
 ) -> TransportError {
     let (processed, (kind, what)) = match &error {
         Error::Other(marked) => match marked.downcast_ref() {
             Some(never_sent) => (Processed::No, unconnected(options, never_sent)),
-            None => (Processed::Maybe, (TransportKind::Cut, error.to_string())),
+            None => (
+                Processed::Maybe,
+                (TransportErrorKind::ConnectionLost, error.to_string()),
+            ),
         },
         // What is wrong with the request itself shows before a connection is opened.
-        Error::Http(_) | Error::BadUri(_) | Error::InvalidProxyUrl => {
-            (Processed::No, (TransportKind::Request, error.to_string()))
-        }
+        Error::Http(_) | Error::BadUri(_) | Error::InvalidProxyUrl => (
+            Processed::No,
+            (TransportErrorKind::InvalidRequest, error.to_string()),
+        ),
         _ => (Processed::Maybe, cut(time, &error)),
     };
     TransportError {
@@ -39,8 +43,8 @@ pub(crate) fn failure(
     }
 }
 
-fn unconnected(options: &Options, error: &NeverSent) -> (TransportKind, String) {
-    use TransportKind::{Connect, Timeout, Tls};
+fn unconnected(options: &HttpOptions, error: &NeverSent) -> (TransportErrorKind, String) {
+    use TransportErrorKind::{Connect, Timeout, Tls};
     let error = match error {
         NeverSent::Unknown(reason) => {
             let what = format!("its name cannot be looked up: {reason}");
@@ -61,8 +65,8 @@ fn unconnected(options: &Options, error: &NeverSent) -> (TransportKind, String) 
     }
 }
 
-fn cut(time: Duration, error: &Error) -> (TransportKind, String) {
-    use TransportKind::{Cut, Timeout, TooLarge};
+fn cut(time: Duration, error: &Error) -> (TransportErrorKind, String) {
+    use TransportErrorKind::{ConnectionLost, Timeout, TooLarge};
     match error {
         Error::Timeout(_) => (Timeout, format!("no complete answer within {time:?}")),
         Error::LargeResponseHeader(..) => (TooLarge, LONG_HEAD.to_owned()),
@@ -70,9 +74,12 @@ fn cut(time: Duration, error: &Error) -> (TransportKind, String) {
         Error::Protocol(reason) if reason.to_string().contains("too many headers") => {
             (TooLarge, LONG_HEAD.to_owned())
         }
-        Error::Protocol(reason) => (Cut, format!("what it answers is not HTTP: {reason}")),
-        Error::Io(io) => (Cut, reason(io)),
-        other => (Cut, other.to_string()),
+        Error::Protocol(reason) => (
+            ConnectionLost,
+            format!("what it answers is not HTTP: {reason}"),
+        ),
+        Error::Io(io) => (ConnectionLost, reason(io)),
+        other => (ConnectionLost, other.to_string()),
     }
 }
 

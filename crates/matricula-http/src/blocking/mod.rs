@@ -9,11 +9,11 @@
 //!   thread and is never woken.
 //! - **Calling back.** A request that is on the wire cannot be cut short: its job ends at once, and its
 //!   thread when the answer comes, which nobody hears any more, or when its time is over
-//!   ([`Options::timeout`](crate::Options::timeout)). A request that waits for news takes that longer.
+//!   ([`ServerOptions::timeout`](crate::HttpOptions::timeout)). A request that waits for news takes that longer.
 //! - **Early answers.** Nothing is read while a request is being written. A server that refuses an upload
 //!   without having read it is heard when it lets the rest pass or hangs up (what is left of the file then
 //!   counts as progress, and goes nowhere). One that does neither is not heard before the time is over
-//!   ([`Options::file_timeout`](crate::Options::file_timeout)), and that is told. What was said before
+//!   ([`ServerOptions::file_timeout`](crate::HttpOptions::file_timeout)), and that is told. What was said before
 //!   hanging up is there if the system keeps it, as Linux does; else the job is in doubt.
 //! - **Proxies.** An `http://` address of another machine is asked for through a tunnel (`CONNECT`),
 //!   too. A proxy of another kind than HTTP's is refused, not passed by.
@@ -32,5 +32,5 @@ mod threads;
 mod tls;
 mod wire;
 
-pub use events::{Events, Heard};
+pub use events::{EventOrLag, Events};
 pub use runner::{Handle, Runner};

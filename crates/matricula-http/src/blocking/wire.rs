@@ -7,20 +7,20 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_LENGTH, response::Parts};
-use matricula_job::{
-    Answer, Body, FileDesc, Job, Method, Response, ReturnType, Secret, TransportError,
-    TransportKind,
+use matricula_core::{
+    Body, FileRef, Job, Method, Response, ResponseFormat, Secret, TransportError,
+    TransportErrorKind, TransportResult,
 };
 use ureq::{Agent, Error, RequestBuilder, SendBody, typestate::WithBody};
 use url::Url;
 
 use super::{agents::Agents, failure::failure};
 use crate::{
-    Options,
+    HttpOptions,
     address::{check_encryption, host_of, path_of, url_of},
     download::{Before, Download},
     failure::{refused, too_long, unreadable},
-    files::{Disk, FileSource, PIECE, has_become_shorter},
+    files::{Disk, FileStore, PIECE, has_become_shorter},
     head::{self, Own, text_or_bytes},
     progress::{Listener, Upload},
     redirect,
@@ -29,14 +29,14 @@ use crate::{
 /// Connections, opened as they are needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
-    options: Arc<Options>,
+    options: Arc<HttpOptions>,
     agents: Arc<Agents>,
-    files: Arc<dyn FileSource>,
+    files: Arc<dyn FileStore>,
     listener: Listener,
 }
 
 impl Wire {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: HttpOptions) -> Self {
         Self {
             options: Arc::new(options),
             agents: Arc::default(),
@@ -45,7 +45,7 @@ impl Wire {
         }
     }
 
-    pub(crate) fn with_files(mut self, files: Arc<dyn FileSource>) -> Self {
+    pub(crate) fn with_files(mut self, files: Arc<dyn FileStore>) -> Self {
         self.files = files;
         self
     }
@@ -61,12 +61,12 @@ impl Wire {
         job: &Job,
         token: Option<Secret>,
         is_wanted: &dyn Fn() -> bool,
-    ) -> Answer {
+    ) -> TransportResult {
         match self.exchange(job, token, is_wanted) {
-            Ok(response) => Answer::Response(response),
+            Ok(response) => TransportResult::Response(response),
             Err(error) => {
-                tracing::debug!(job = job.job_id(), %error, "no answer");
-                Answer::Failed(error)
+                tracing::debug!(job = job.operation_id(), %error, "no answer");
+                TransportResult::Failed(error)
             }
         }
     }
@@ -84,7 +84,7 @@ impl Wire {
         loop {
             let answer = self.ask(job, &url, own, before.as_ref())?;
             tracing::debug!(
-                job = job.job_id(),
+                job = job.operation_id(),
                 method = job.request_method().as_str(),
                 server = %host_of(&url),
                 path = %path_of(job, &url),
@@ -96,8 +96,8 @@ impl Wire {
                 Some(next) => {
                     (url, own) = (next, Own::default());
                     followed += 1;
-                    if followed > self.options.redirects {
-                        return Err(redirect::too_many(&url, self.options.redirects));
+                    if followed > self.options.max_redirects {
+                        return Err(redirect::too_many(&url, self.options.max_redirects));
                     }
                 }
                 // What came before is longer than what the server has now.
@@ -174,15 +174,15 @@ impl Wire {
         let (mut head, body) = answer.into_parts();
         let header = head::header_of(&head.headers);
         let mut reader = body.into_reader();
-        let body = match job.return_type() {
+        let body = match job.response_format() {
             // What went wrong is told in JSON, and is no content of a file.
-            ReturnType::File(file) if head.status.is_success() => {
+            ResponseFormat::File(file) if head.status.is_success() => {
                 self.write_to(file, job, url, (&head, &mut reader, is_wanted), before)?;
                 // In pieces or not: it is whole now.
                 head.status = StatusCode::OK;
                 Body::File(file.clone())
             }
-            ReturnType::Bytes => Body::Bytes(self.read_whole(job, url, &mut reader)?),
+            ResponseFormat::Bytes => Body::Bytes(self.read_whole(job, url, &mut reader)?),
             _ => text_or_bytes(self.read_whole(job, url, &mut reader)?),
         };
         Ok(Response::new(head.status.as_u16(), header, body))
@@ -194,7 +194,7 @@ impl Wire {
         url: &Url,
         reader: &mut dyn Read,
     ) -> Result<Vec<u8>, TransportError> {
-        let longest = self.options.longest_body as u64;
+        let longest = self.options.max_body_size as u64;
         let mut bytes = Vec::new();
         // A byte more than may be, to see whether there is one.
         let read = reader
@@ -209,7 +209,7 @@ impl Wire {
 
     fn write_to(
         &self,
-        file: &FileDesc,
+        file: &FileRef,
         job: &Job,
         url: &Url,
         (head, reader, is_wanted): (&Parts, &mut dyn Read, &dyn Fn() -> bool),
@@ -229,7 +229,10 @@ impl Wire {
                 break;
             };
             if !is_wanted() {
-                return Err(refused(TransportKind::Cut, "called back".to_owned()));
+                return Err(refused(
+                    TransportErrorKind::ConnectionLost,
+                    "called back".to_owned(),
+                ));
             }
             download.came(read.len(), url, &self.options)?;
             let written = file.write_all(read);
@@ -261,7 +264,7 @@ struct Whole {
 }
 
 impl Whole {
-    fn of(file: File, desc: &FileDesc, listener: &Listener) -> io::Result<Self> {
+    fn of(file: File, desc: &FileRef, listener: &Listener) -> io::Result<Self> {
         let upload = Upload::new(desc, file.metadata()?.len(), listener);
         Ok(Self { file, upload })
     }

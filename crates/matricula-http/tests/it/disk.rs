@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
-use matricula_job::{Patch, Store, StoreError};
+use matricula_core::{Store, StoreError, WriteBatch};
 
 use crate::PATIENCE;
 
@@ -73,7 +73,7 @@ impl Disk {
 }
 
 impl Store for Disk {
-    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
+    fn commit(&mut self, patch: &WriteBatch) -> Result<(), StoreError> {
         let mut gate = self.0.gate.lock().unwrap();
         gate.came += 1;
         self.0.moved.notify_all();
@@ -89,7 +89,7 @@ impl Store for Disk {
         }
         gate.went += 1;
         let mut kept = self.0.kept.lock().unwrap();
-        for change in patch.changes() {
+        for change in patch.writes() {
             let key = (change.table.to_string(), change.key.clone());
             match &change.value {
                 Some(value) => kept.insert(key, value.clone()),

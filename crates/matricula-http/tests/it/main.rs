@@ -13,19 +13,19 @@ mod server;
 
 use std::time::Duration;
 
-use matricula_http::Options;
-use matricula_job::{
-    Body, Job, Method, Response, Retry, ServerUrl, TransportError, scheduler::Outcome,
+use matricula_core::{
+    Body, Job, Method, Response, RetrySafety, ServerUrl, TransportError, scheduler::Outcome,
 };
+use matricula_http::HttpOptions;
 
 /// Far longer than any of these servers takes, and short enough for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn options() -> Options {
-    let mut options = Options::default();
+fn options() -> HttpOptions {
+    let mut options = HttpOptions::default();
     options.timeout = PATIENCE;
-    options.longest_body = 64 << 10;
-    options.redirects = 3;
+    options.max_body_size = 64 << 10;
+    options.max_redirects = 3;
     options
 }
 
@@ -36,7 +36,7 @@ fn get(server: &ServerUrl) -> Job {
         Method::Get,
         "getVersions",
     )
-    .with_retry(Retry::Idempotent)
+    .with_retry_safety(RetrySafety::Idempotent)
 }
 
 /// Carries a password; not to be sent twice.
@@ -54,7 +54,7 @@ fn post(server: &ServerUrl) -> Job {
 fn send(server: &ServerUrl, txn: &str, queue: &str) -> Job {
     let path = format!("/_matrix/client/v3/rooms/r/send/m.room.message/{txn}");
     Job::new(server, &path, Method::Put, "sendMessage")
-        .with_retry(Retry::TxnId)
+        .with_retry_safety(RetrySafety::TxnId)
         .with_queue(queue, Default::default())
 }
 
@@ -66,7 +66,7 @@ fn make(server: &ServerUrl, queue: &str) -> Job {
 
 fn response(outcome: Outcome) -> Response {
     match outcome {
-        Outcome::Done(response) => response,
+        Outcome::Responded(response) => response,
         other => panic!("no answer: {other:?}"),
     }
 }

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use matricula_job::ServerUrl;
+use matricula_core::ServerUrl;
 
 use crate::PATIENCE;
 

@@ -6,7 +6,7 @@ use matricula_api::{
     operations,
     server::{Incoming, Served},
 };
-use matricula_job::{Body, Job, Method, Response, Retry, ServerUrl};
+use matricula_core::{Body, Job, Method, Response, RetrySafety, ServerUrl};
 use matricula_ruma::{Newest, request, response};
 use ruma_common::api::{IncomingRequest, IncomingResponse, OutgoingRequest, OutgoingResponse};
 use serde_json::Value;
@@ -62,9 +62,11 @@ where
 }
 
 /// Operations at one address are one to ruma, so the id says no more than that.
-fn facts(job: &Job) -> (&str, Method, Retry) {
-    let operation = operations().find(|one| one.id == job.job_id()).unwrap();
-    (operation.path, job.request_method(), job.retry())
+fn facts(job: &Job) -> (&str, Method, RetrySafety) {
+    let operation = operations()
+        .find(|one| one.id == job.operation_id())
+        .unwrap();
+    (operation.path, job.request_method(), job.retry_safety())
 }
 
 pub(crate) fn hold_answer<E, A>(answer: &Response)

@@ -7,7 +7,7 @@ use matricula_api::{
     client::{device_management::DeleteDevice, registration::Register, whoami::GetTokenOwner},
     uia::Stage,
 };
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 use matricula_ruma::{Error, response};
 use ruma_client_api::{
     account::{register, whoami},

@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Display};
 
 use matricula_api::{EventId, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId};
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
 use matricula_ruma::{ToMatricula, ToRuma};
 use proptest::prelude::*;
 use ruma_common::{

@@ -4,7 +4,7 @@ use matricula_api::client::{
     inviting::InviteUser, room_send::SendMessage, room_state::SetRoomStateWithKey,
     third_party_membership::InviteBy3Pid,
 };
-use matricula_job::{Auth, Body, CredentialRef, Job, MASK, Method, Retry};
+use matricula_core::{Auth, Body, CredentialRef, Job, MASK, Method, RetrySafety};
 use matricula_ruma::{Error, Newest, TakesToken, request};
 use ruma_client_api::{
     account::{register, whoami},
@@ -57,7 +57,7 @@ fn a_credential_is_named_where_the_operation_takes_one_and_never_carried() {
     assert_eq!(job_as(register::v3::Request::new()).auth(), &Auth::None);
     for job in [whoami, summary, job_as(logout::v3::Request::new())] {
         assert!(!job.holds_secret());
-        assert_eq!(job.request_header(), []);
+        assert_eq!(job.request_headers(), []);
         assert!(
             job.request_query()
                 .iter()
@@ -88,7 +88,10 @@ fn of_operations_that_share_an_address_the_most_careful_facts_count() {
     let user: InviteUser = parsed(path, &[], Body::Json(body.to_string()));
     let user: invite_user::v3::Request = request::to_ruma(&user).unwrap();
     let job = request::to_job(user, &server()).unwrap();
-    assert_eq!((job.job_id(), job.holds_secret()), ("inviteUser", false));
+    assert_eq!(
+        (job.operation_id(), job.holds_secret()),
+        ("inviteUser", false)
+    );
 
     let body = json!({
         "id_server": "id.example.org", "id_access_token": "t0k3n", "medium": "email",
@@ -107,14 +110,14 @@ fn of_operations_that_share_an_address_the_most_careful_facts_count() {
 
 #[test]
 fn a_request_is_sent_again_when_the_operation_says_so() {
-    let retry = |job: Result<Job, Error>| job.unwrap().retry();
+    let retry = |job: Result<Job, Error>| job.unwrap().retry_safety();
     assert_eq!(
         retry(request::to_job(logout::v3::Request::new(), &server())),
-        Retry::Idempotent
+        RetrySafety::Idempotent
     );
     assert_eq!(
         retry(request::to_job(register::v3::Request::new(), &server())),
-        Retry::NotProcessed
+        RetrySafety::OnlyIfNotProcessed
     );
     let message: SendMessage = parsed(
         "/_matrix/client/v3/rooms/!a:example.org/send/m.room.message/1",
@@ -122,7 +125,10 @@ fn a_request_is_sent_again_when_the_operation_says_so() {
         Body::Json("{}".to_owned()),
     );
     let message: send_message_event::v3::Request = request::to_ruma(&message).unwrap();
-    assert_eq!(retry(request::to_job(message, &server())), Retry::TxnId);
+    assert_eq!(
+        retry(request::to_job(message, &server())),
+        RetrySafety::TxnId
+    );
 }
 
 #[test]
@@ -136,7 +142,7 @@ fn what_matricula_does_not_know_is_sent_with_care() {
          /dehydrated_device/D/events"
     );
     assert_eq!(job.request_method(), Method::Post);
-    assert_eq!(job.retry(), Retry::NotProcessed);
+    assert_eq!(job.retry_safety(), RetrySafety::OnlyIfNotProcessed);
     assert_eq!(job.auth(), &Auth::Required(credential()));
     assert_eq!(job.masked_body(), json!({"next_batch": MASK}).to_string());
     assert!(job.holds_secret());

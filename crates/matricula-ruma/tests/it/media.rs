@@ -4,7 +4,7 @@ use matricula_api::client::{
     authed_content_repo::{GetConfigAuthed, GetContentAuthed, GetContentThumbnailAuthed},
     content_repo::UploadContent,
 };
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 use matricula_ruma::{Error, request};
 use ruma_client_api::{
     authenticated_media::{get_content, get_content_thumbnail, get_media_config},
@@ -34,7 +34,7 @@ fn an_upload() {
 
 #[test]
 fn an_upload_of_a_file_that_is_not_read_yet_is_refused() {
-    let file = Body::File(matricula_job::FileDesc::new("a.png"));
+    let file = Body::File(matricula_core::FileRef::new("a.png"));
     let refused = request::to_ruma::<create_content::v3::Request>(&UploadContent::new(file));
     assert!(matches!(refused, Err(Error::File)));
 }

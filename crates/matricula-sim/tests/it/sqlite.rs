@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use matricula_job::{Patch, Store, StoreError};
+use matricula_core::{Store, StoreError, WriteBatch};
 use matricula_sim::{Crash, Disk, Plan, run};
-use matricula_store::{InUse, SqliteStore};
+use matricula_store::{IfLocked, SqliteStore};
 
 /// A file that is closed without a word and opened again. A power cut is only the end of the program
 /// here: what the file system does then is not for a test of this process to show.
@@ -17,13 +17,13 @@ impl File {
     fn open(&mut self) -> &mut SqliteStore {
         let path = &self.path;
         self.store.get_or_insert_with(|| {
-            SqliteStore::open(path, InUse::Refuse).expect("the store of the run opens")
+            SqliteStore::open(path, IfLocked::Refuse).expect("the store of the run opens")
         })
     }
 }
 
 impl Disk for File {
-    fn write(&mut self, patch: &Patch) -> Result<(), StoreError> {
+    fn write(&mut self, patch: &WriteBatch) -> Result<(), StoreError> {
         self.open().commit(patch)
     }
 

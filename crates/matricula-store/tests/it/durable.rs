@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, io::BufRead, path::Path};
 
-use matricula_job::{Patch, Store};
-use matricula_store::{InUse, OpenError, SqliteStore};
+use matricula_core::{Store, WriteBatch};
+use matricula_store::{IfLocked, OpenError, SqliteStore};
 use proptest::prelude::*;
 
 use crate::{STORE, all, other_process, patch};
 
 fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(path, InUse::Refuse).unwrap()
+    SqliteStore::open(path, IfLocked::Refuse).unwrap()
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn the_last_word_on_a_key_counts_and_tables_are_apart() {
     changes.remove("jobs", "2");
     changes.put("jobs", "1", "c");
     store.commit(&changes).unwrap();
-    store.commit(&Patch::default()).unwrap();
+    store.commit(&WriteBatch::default()).unwrap();
     assert_eq!(store.get("jobs", "1").unwrap().unwrap(), b"c");
     assert_eq!(store.get("jobs", "2").unwrap(), None);
     drop(store);
@@ -44,7 +44,7 @@ proptest! {
         let mut model = BTreeMap::new();
         let mut store = open(&path);
         for (round, changes) in patches.iter().enumerate() {
-            let mut patch = Patch::default();
+            let mut patch = WriteBatch::default();
             for (table, key, value) in changes {
                 let (table, key) = (table.to_string(), key.to_string());
                 match value {
@@ -145,7 +145,7 @@ fn only_its_owner_can_read_it() {
 fn a_path_that_cannot_be_written_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("nowhere/queue.db");
-    let error = SqliteStore::open(&missing, InUse::Refuse).unwrap_err();
+    let error = SqliteStore::open(&missing, IfLocked::Refuse).unwrap_err();
     assert!(matches!(error, OpenError::File { .. }), "{error}");
     assert!(error.to_string().contains("nowhere/queue.db"), "{error}");
 }

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use matricula_job::Store;
-use matricula_store::{InUse, OpenError, SqliteStore};
+use matricula_core::Store;
+use matricula_store::{IfLocked, OpenError, SqliteStore};
 
 use crate::{STORE, other_process, patch};
 
@@ -19,16 +19,16 @@ fn a_second_process_is_refused_at_once_or_waits_as_it_likes() {
     let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(told.any(|line| line.unwrap().contains("held")));
 
-    let error = SqliteStore::open(&path, InUse::Refuse).unwrap_err();
+    let error = SqliteStore::open(&path, IfLocked::Refuse).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("in use by another process"));
-    let wait = InUse::Wait(Duration::from_millis(20));
+    let wait = IfLocked::Wait(Duration::from_millis(20));
     let error = SqliteStore::open(&path, wait).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
 
     let waits = std::thread::spawn({
         let path = path.clone();
-        move || SqliteStore::open(&path, InUse::Wait(Duration::from_secs(60)))
+        move || SqliteStore::open(&path, IfLocked::Wait(Duration::from_secs(60)))
     });
     child.stdin.take().unwrap().write_all(b"\n").unwrap();
     child.wait().unwrap();
@@ -44,7 +44,7 @@ fn a_killed_process_holds_nothing() {
     assert!(told.any(|line| line.unwrap().contains("held")));
     child.kill().unwrap();
     child.wait().unwrap();
-    SqliteStore::open(&path, InUse::Refuse).unwrap();
+    SqliteStore::open(&path, IfLocked::Refuse).unwrap();
 }
 
 /// Another process of the tests above.
@@ -53,7 +53,7 @@ fn holds_it() {
     let Some(path) = std::env::var_os(STORE) else {
         return;
     };
-    let mut store = SqliteStore::open(Path::new(&path), InUse::Refuse).unwrap();
+    let mut store = SqliteStore::open(Path::new(&path), IfLocked::Refuse).unwrap();
     store.commit(&patch(&[("jobs", "1", "x")])).unwrap();
     println!("held");
     std::io::stdin().read_line(&mut String::new()).unwrap();

@@ -5,11 +5,11 @@ mod damage;
 mod durable;
 mod in_use;
 
-use matricula_job::{Patch, Store};
+use matricula_core::{Store, WriteBatch};
 use matricula_store::SqliteStore;
 
-fn patch(entries: &[(&'static str, &str, &str)]) -> Patch {
-    let mut patch = Patch::default();
+fn patch(entries: &[(&'static str, &str, &str)]) -> WriteBatch {
+    let mut patch = WriteBatch::default();
     for (table, key, value) in entries {
         patch.put(*table, *key, *value);
     }

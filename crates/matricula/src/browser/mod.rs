@@ -12,12 +12,12 @@ use std::{
     time::Duration,
 };
 
-use matricula_auth::{Notice, Question, Reply};
+use matricula_auth::{Answer, Progress, Prompt};
+use matricula_core::{Entropy, Secret, Timestamp, scheduler::WaitReason};
 use matricula_http::SystemEntropy;
-use matricula_job::{Entropy, Secret, Timestamp, scheduler::Wait};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-use crate::{Later, Person};
+use crate::{AnswerFuture, PromptHandler};
 use visit::{Desk, Visit};
 
 /// How long a person may take on a page: signing up can mean to look for a message first.
@@ -27,14 +27,14 @@ type Open = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 
 /// Opens pages in this machine's browser, and listens on a loopback port for where they lead back to.
 ///
-/// It answers [`Question::OpenPage`], for a conversation that was begun with [its
-/// address](Browser::redirect_uri). One listener serves for all pages of a conversation; it stops
+/// It answers [`Prompt::OpenPage`], for a conversation that was begun with [its
+/// address](CallbackServer::redirect_uri). One listener serves for all pages of a conversation; it stops
 /// when this is dropped.
 ///
 /// What it takes in has bounds: requests of 16 KiB, 10 s each, 500 of them. Only the address that
 /// holds what the page was opened with is an answer; whatever else comes there, from the browser
 /// itself or from other sites, is turned away and changes nothing.
-pub struct Browser {
+pub struct CallbackServer {
     address: SocketAddr,
     desk: Arc<Mutex<Desk>>,
     open: Arc<Open>,
@@ -43,7 +43,7 @@ pub struct Browser {
     _listening: JoinSet<()>,
 }
 
-impl Browser {
+impl CallbackServer {
     /// Listens on a free port of 127.0.0.1.
     ///
     /// # Errors
@@ -86,17 +86,14 @@ impl Browser {
     ///
     /// What it is handed is an http address. It may block until the browser is closed.
     #[must_use]
-    pub fn opened_by(
-        mut self,
-        open: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn opener(mut self, open: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
         self.open = Arc::new(open);
         self
     }
 
     /// Waits this long for an answer, instead of half an hour.
     #[must_use]
-    pub fn patient_for(mut self, patience: Duration) -> Self {
+    pub fn timeout(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
@@ -113,11 +110,11 @@ impl Browser {
 
     /// Waits at the listener for the answer to this page. `state` is what the answer must hold.
     ///
-    /// Nothing is opened: [`Expected::open`] does.
+    /// Nothing is opened: [`PendingCallback::open`] does.
     ///
     /// # Errors
     /// Where the page is not on the web.
-    pub fn expect(&self, page: Secret, state: Secret) -> io::Result<Expected> {
+    pub fn expect(&self, page: Secret, state: Secret) -> io::Result<PendingCallback> {
         let is_web = |page: &str| page.starts_with("https://") || page.starts_with("http://");
         if !is_web(page.expose()) {
             return Err(io::Error::new(
@@ -129,7 +126,7 @@ impl Browser {
         let way_in = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 26);
         let start = format!("http://{}{}{way_in}", self.address, visit::WAY_IN);
         lock(&self.desk).expect(Visit::new(page, state, way_in, tell));
-        Ok(Expected {
+        Ok(PendingCallback {
             start,
             open: Arc::clone(&self.open),
             desk: Arc::clone(&self.desk),
@@ -139,21 +136,21 @@ impl Browser {
     }
 
     /// Answers a question to open a page, by opening it; `None` where it is another question.
-    pub fn answer(&self, question: &Question) -> Option<Later> {
-        let Question::OpenPage { url, state, .. } = question else {
+    pub fn answer(&self, question: &Prompt) -> Option<AnswerFuture> {
+        let Prompt::OpenPage { url, state, .. } = question else {
             return None;
         };
         let expected = self.expect(url.clone(), state.clone());
         Some(Box::pin(async move {
             match expected {
                 Ok(expected) if expected.open().await.is_ok() => expected.answer().await,
-                _ => Reply::Nobody,
+                _ => Answer::Unavailable,
             }
         }))
     }
 }
 
-impl std::fmt::Debug for Browser {
+impl std::fmt::Debug for CallbackServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Browser")
             .field("address", &self.address)
@@ -164,7 +161,7 @@ impl std::fmt::Debug for Browser {
 
 /// An answer that is waited for.
 #[must_use = "open the page, and wait for the answer"]
-pub struct Expected {
+pub struct PendingCallback {
     start: String,
     open: Arc<Open>,
     desk: Arc<Mutex<Desk>>,
@@ -172,7 +169,7 @@ pub struct Expected {
     told: oneshot::Receiver<Secret>,
 }
 
-impl Expected {
+impl PendingCallback {
     /// An address of the listener that leads on to the page, once. It holds nothing secret: other
     /// users of the machine see what programs are started with.
     pub fn start(&self) -> &str {
@@ -190,20 +187,20 @@ impl Expected {
         opened.map_err(io::Error::other)?
     }
 
-    /// Waits for the answer: the address that the browser was led back to. [`Reply::Nobody`] where
+    /// Waits for the answer: the address that the browser was led back to. [`Answer::Unavailable`] where
     /// none came in time.
-    pub async fn answer(self) -> Reply {
+    pub async fn answer(self) -> Answer {
         match tokio::time::timeout(self.patience, self.told).await {
-            Ok(Ok(address)) => Reply::Text(address),
+            Ok(Ok(address)) => Answer::Text(address),
             _ => {
                 lock(&self.desk).close();
-                Reply::Nobody
+                Answer::Unavailable
             }
         }
     }
 }
 
-impl std::fmt::Debug for Expected {
+impl std::fmt::Debug for PendingCallback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Expected").finish_non_exhaustive()
     }
@@ -223,25 +220,25 @@ fn port_of(redirect_uri: &str) -> Option<u16> {
 
 /// A person whose pages are opened in a browser.
 pub(crate) struct WithBrowser<'a> {
-    pub(crate) browser: &'a Browser,
-    pub(crate) person: &'a mut (dyn Person + Send),
+    pub(crate) browser: &'a CallbackServer,
+    pub(crate) person: &'a mut (dyn PromptHandler + Send),
 }
 
-impl Person for WithBrowser<'_> {
-    fn ask(&mut self, question: &Question) -> Reply {
+impl PromptHandler for WithBrowser<'_> {
+    fn ask(&mut self, question: &Prompt) -> Answer {
         self.person.ask(question)
     }
 
-    fn answer_later(&mut self, question: &Question) -> Option<Later> {
+    fn answer_later(&mut self, question: &Prompt) -> Option<AnswerFuture> {
         let later = self.browser.answer(question);
         later.or_else(|| self.person.answer_later(question))
     }
 
-    fn notice(&mut self, notice: &Notice) {
-        self.person.notice(notice);
+    fn progress(&mut self, notice: &Progress) {
+        self.person.progress(notice);
     }
 
-    fn waiting(&mut self, until: Timestamp, why: &Wait) {
+    fn waiting(&mut self, until: Timestamp, why: &WaitReason) {
         self.person.waiting(until, why);
     }
 }

@@ -1,7 +1,7 @@
 //! What the browser is shown at the end of the way: a page of ours, without scripts or secrets.
 
+use matricula_core::{Entropy, Secret};
 use matricula_http::SystemEntropy;
-use matricula_job::{Entropy, Secret};
 
 /// What happened to the answer of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What a request at the listener means: the way to a page, the answer of a page, or neither.
 
-use matricula_job::Secret;
+use matricula_core::Secret;
 use tokio::sync::oneshot;
 
 use super::{

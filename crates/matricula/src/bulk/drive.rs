@@ -6,11 +6,11 @@ use matricula_auth::{
     AuthError, Effect,
     bulk::{BulkEvent, BulkInput, BulkMachine},
 };
-use matricula_http::{Runner, SystemEntropy, now};
-use matricula_job::{
-    Cx, Store,
-    scheduler::{self, Wait},
+use matricula_core::{
+    StepContext, Store,
+    scheduler::{self, WaitReason},
 };
+use matricula_http::{Runner, SystemEntropy, now};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{BulkError, Run};
@@ -22,7 +22,7 @@ const LATENESS: Duration = Duration::from_secs(1);
 /// What has gone over the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Traffic {
+pub struct RequestCounts {
     /// Requests, those that were sent again included.
     pub requests: u64,
     /// Answers that asked for fewer of them.
@@ -45,13 +45,13 @@ impl Run {
         runner: &Runner,
         session: Option<&Session>,
         stop: impl Future<Output = ()>,
-        mut watch: impl FnMut(&M, &BulkEvent, Traffic),
-    ) -> Result<(Option<AuthError>, Traffic), BulkError> {
+        mut watch: impl FnMut(&M, &BulkEvent, RequestCounts),
+    ) -> Result<(Option<AuthError>, RequestCounts), BulkError> {
         let mut stop = std::pin::pin!(stop);
         let mut is_stopping = false;
         let mut on_their_way = JoinSet::new();
         let (tell, mut told) = mpsc::unbounded_channel();
-        let mut traffic = Traffic::default();
+        let mut traffic = RequestCounts::default();
         let mut inputs = vec![BulkInput::Start];
         let mut written: Option<Instant> = None;
         let mut is_late = true;
@@ -60,8 +60,8 @@ impl Run {
             let mut patch = std::mem::take(&mut self.first);
             let (mut effects, mut events) = (Vec::new(), Vec::new());
             for input in inputs.drain(..) {
-                let step = machine.step(&mut Cx::new(now(), &mut SystemEntropy), input);
-                patch.append(step.commit);
+                let step = machine.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+                patch.append(step.writes);
                 effects.extend(step.effects);
                 events.extend(step.events);
             }
@@ -128,11 +128,11 @@ fn joined_input(joined: Result<BulkInput, tokio::task::JoinError>) -> BulkInput 
     }
 }
 
-fn count(traffic: &mut Traffic, event: &scheduler::Event) {
+fn count(traffic: &mut RequestCounts, event: &scheduler::Event) {
     match event {
         scheduler::Event::Started { .. } => traffic.requests += 1,
         scheduler::Event::Waiting {
-            why: Wait::RateLimited,
+            reason: WaitReason::RateLimited,
             ..
         } => traffic.limited += 1,
         _ => {}

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use matricula_auth::bulk::LedgerError;
+use matricula_auth::bulk::RunLogError;
 use matricula_store::OpenError;
 
-use crate::{Error, StoreError};
+use crate::{AccountStoreError, Error};
 
 /// Why a run could not be begun, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum BulkError {
     Name(String),
     /// Its file was not written by a run.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(#[from] RunLogError),
     /// What is kept about it cannot be read.
     #[error(
         "what is kept about the run {name:?} cannot be read ({what}); was it written by a newer version?"
@@ -40,10 +40,10 @@ pub enum BulkError {
     },
     /// A commit could not be made durable. Nothing was sent after it.
     #[error("{0}; nothing more was sent, and the run can be resumed")]
-    Commit(#[from] matricula_job::StoreError),
+    Commit(#[from] matricula_core::StoreError),
     /// The result file, or the directory of the runs, could not be written.
     #[error(transparent)]
-    File(#[from] StoreError),
+    File(#[from] AccountStoreError),
     /// The session of the administrator has ended, or cannot be renewed.
     #[error(transparent)]
     Session(#[from] Error),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
-use matricula_auth::bulk::{Fault, NewRow};
-use matricula_job::Secret;
+use matricula_auth::bulk::{NewRow, RowError};
+use matricula_core::Secret;
 
 const COLUMNS: [&str; 5] = ["username", "password", "displayname", "email", "admin"];
 /// The most rows that a list may have.
@@ -16,7 +16,7 @@ const MOST_ROWS: usize = 1_000_000;
 ///
 /// # Errors
 /// Everything that is wrong with it, by line.
-pub fn read_list(text: &[u8]) -> Result<Vec<NewRow>, Vec<Fault>> {
+pub fn read_list(text: &[u8]) -> Result<Vec<NewRow>, Vec<RowError>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut reader = ReaderBuilder::new()
         .flexible(true)
@@ -26,7 +26,7 @@ pub fn read_list(text: &[u8]) -> Result<Vec<NewRow>, Vec<Fault>> {
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
     let header = match reader.byte_headers() {
         Ok(header) => columns(header, &mut faults),
-        Err(error) => return Err(vec![Fault::new(1, error.to_string())]),
+        Err(error) => return Err(vec![RowError::new(1, error.to_string())]),
     };
     if !faults.is_empty() {
         return Err(faults);
@@ -37,7 +37,7 @@ pub fn read_list(text: &[u8]) -> Result<Vec<NewRow>, Vec<Fault>> {
             Ok(false) => break,
             Ok(true) => {}
             Err(error) => {
-                faults.push(Fault::new(reader.position().line(), error.to_string()));
+                faults.push(RowError::new(reader.position().line(), error.to_string()));
                 break;
             }
         }
@@ -45,15 +45,15 @@ pub fn read_list(text: &[u8]) -> Result<Vec<NewRow>, Vec<Fault>> {
         if record.len() != header.len() {
             let (has, wants) = (record.len(), header.len());
             let what = format!("it has {has} fields, and the header line {wants}");
-            faults.push(Fault::new(line, what));
+            faults.push(RowError::new(line, what));
             continue;
         }
         match row(line, &header, &record) {
             Ok(row) => rows.push(row),
-            Err(what) => faults.push(Fault::new(line, what)),
+            Err(what) => faults.push(RowError::new(line, what)),
         }
         if rows.len() > MOST_ROWS {
-            faults.push(Fault::new(
+            faults.push(RowError::new(
                 line,
                 format!("a list has {MOST_ROWS} rows at most"),
             ));
@@ -61,7 +61,7 @@ pub fn read_list(text: &[u8]) -> Result<Vec<NewRow>, Vec<Fault>> {
         }
     }
     if rows.is_empty() && faults.is_empty() {
-        faults.push(Fault::new(1, "there are no rows"));
+        faults.push(RowError::new(1, "there are no rows"));
     }
     match faults.is_empty() {
         true => Ok(rows),
@@ -70,25 +70,28 @@ pub fn read_list(text: &[u8]) -> Result<Vec<NewRow>, Vec<Fault>> {
 }
 
 /// The names of the columns.
-fn columns(header: &ByteRecord, faults: &mut Vec<Fault>) -> Vec<String> {
+fn columns(header: &ByteRecord, faults: &mut Vec<RowError>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut names = Vec::new();
     for name in header {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         if !COLUMNS.contains(&name.as_str()) {
             let all = COLUMNS.join(", ");
-            faults.push(Fault::new(
+            faults.push(RowError::new(
                 1,
                 format!("there is no column {name:?}; those are {all}"),
             ));
         } else if !seen.insert(name.clone()) {
-            faults.push(Fault::new(1, format!("the column {name:?} is there twice")));
+            faults.push(RowError::new(
+                1,
+                format!("the column {name:?} is there twice"),
+            ));
         }
         names.push(name);
     }
     if !seen.contains("username") {
         let what = "there is no column \"username\"; the first line names the columns";
-        faults.push(Fault::new(1, what));
+        faults.push(RowError::new(1, what));
     }
     names
 }

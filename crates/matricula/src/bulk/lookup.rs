@@ -6,10 +6,10 @@ use matricula_api::{
 };
 use matricula_auth::{
     AuthError,
-    bulk::{Access, NewRow},
+    bulk::{AdminCredentials, NewRow},
 };
+use matricula_core::{Auth, Job, Response};
 use matricula_http::Runner;
-use matricula_job::{Auth, Job, Response};
 
 use crate::{Error, session::send};
 
@@ -31,13 +31,17 @@ pub enum Found {
 ///
 /// # Errors
 /// Where there is no answer, or one that concerns all rows.
-pub async fn look_up(runner: &Runner, access: &Access, row: &NewRow) -> Result<Found, Error> {
+pub async fn look_up(
+    runner: &Runner,
+    access: &AdminCredentials,
+    row: &NewRow,
+) -> Result<Found, Error> {
     let Some(job) = question(access, row) else {
         return Ok(Found::Unknown);
     };
     let response = send(runner, job, |_| {}).await?;
     match access {
-        Access::Admin(account) => match GetUser::read(&response) {
+        AdminCredentials::Admin(account) => match GetUser::read(&response) {
             Ok(_) => Ok(Found::Taken),
             Err(ApiError::Matrix(error)) => match error.code {
                 ErrorCode::NotFound => Ok(Found::Free),
@@ -58,17 +62,17 @@ pub async fn look_up(runner: &Runner, access: &Access, row: &NewRow) -> Result<F
     }
 }
 
-fn question(access: &Access, row: &NewRow) -> Option<Job> {
+fn question(access: &AdminCredentials, row: &NewRow) -> Option<Job> {
     let name = row.localpart();
     match access {
-        Access::Admin(account) => {
+        AdminCredentials::Admin(account) => {
             let server = account.user_id.server_name();
             let user_id: UserId = format!("@{name}:{server}").parse().ok()?;
             let auth = Auth::Required(account.credential());
             Some(GetUser { user_id }.job(&account.server).with_auth(auth))
         }
         // The names of a service are kept for it: nobody is told whether they are free.
-        Access::Appservice { .. } => None,
+        AdminCredentials::Appservice { .. } => None,
         other => Some(CheckUsernameAvailability::new(name).job(other.server())),
     }
 }

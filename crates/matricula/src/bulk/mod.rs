@@ -10,7 +10,7 @@ mod lookup;
 mod result;
 mod run;
 
-pub use drive::Traffic;
+pub use drive::RequestCounts;
 pub use error::BulkError;
 pub use list::read_list;
 pub use lookup::{Found, look_up};
@@ -18,6 +18,6 @@ pub use result::Format;
 pub use run::{About, Run};
 
 pub use matricula_auth::bulk::{
-    Access, BulkDeactivation, BulkEvent, BulkMachine, BulkRegistration, Counts, Entry, Estimate,
-    Fault, Ledger, NewRow, Route, Stage, estimate, faults,
+    AdminCredentials, BulkDeactivation, BulkEvent, BulkMachine, BulkRegistration, Counts, Entry,
+    Estimate, NewRow, Route, RowError, RunLog, Stage, estimate, row_errors,
 };

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use matricula_auth::bulk::{Entry, Ledger, Stage};
-use matricula_job::Secret;
+use matricula_auth::bulk::{Entry, RunLog, Stage};
+use matricula_core::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{StoreError, store::disk};
+use crate::{AccountStoreError, store::disk};
 
 /// In which form results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,14 +38,14 @@ const HEADER: [&str; 6] = ["line", "username", "user_id", "password", "status", 
 pub(super) fn write(
     path: &Path,
     format: Format,
-    ledger: &Ledger,
+    ledger: &RunLog,
     is_over: bool,
-) -> Result<(), StoreError> {
+) -> Result<(), AccountStoreError> {
     let text = match format {
         Format::Csv => csv(ledger.entries(), is_over),
         Format::Jsonl => Ok(jsonl(ledger.entries(), is_over)),
     };
-    let text = text.map_err(|error| StoreError::Io {
+    let text = text.map_err(|error| AccountStoreError::Io {
         path: path.to_owned(),
         what: "write",
         error,

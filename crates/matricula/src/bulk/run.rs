@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use matricula_auth::bulk::{Ledger, Route};
-use matricula_job::{Patch, ServerUrl, Store};
-use matricula_store::{InUse, SqliteStore};
+use matricula_auth::bulk::{Route, RunLog};
+use matricula_core::{ServerUrl, Store, WriteBatch};
+use matricula_store::{IfLocked, SqliteStore};
 use serde::{Deserialize, Serialize};
 
 use super::{BulkError, Format, result};
@@ -36,9 +36,9 @@ pub struct Run {
     name: String,
     pub(super) store: SqliteStore,
     about: Option<About>,
-    ledger: Ledger,
+    ledger: RunLog,
     /// What is kept about it with the first commit, so that no run has one and not the other.
-    pub(super) first: Patch,
+    pub(super) first: WriteBatch,
 }
 
 impl Run {
@@ -53,20 +53,20 @@ impl Run {
             return Err(BulkError::Name(name.to_owned()));
         }
         disk::make_dir(dir)?;
-        let mut store = SqliteStore::open(&Self::path(dir, name), InUse::Refuse)?;
+        let mut store = SqliteStore::open(&Self::path(dir, name), IfLocked::Refuse)?;
         let about = store.get(ABOUT, KEY)?;
         let about = about.map(|json| serde_json::from_slice(&json)).transpose();
         let about = about.map_err(|error| BulkError::About {
             name: name.to_owned(),
             what: error.to_string(),
         })?;
-        let ledger = Ledger::from_stored(store.entries()?)?;
+        let ledger = RunLog::from_stored(store.entries()?)?;
         Ok(Self {
             name: name.to_owned(),
             store,
             about,
             ledger,
-            first: Patch::default(),
+            first: WriteBatch::default(),
         })
     }
 
@@ -99,7 +99,7 @@ impl Run {
     }
 
     /// Its rows, as they are kept.
-    pub fn ledger(&self) -> &Ledger {
+    pub fn ledger(&self) -> &RunLog {
         &self.ledger
     }
 
@@ -116,7 +116,7 @@ impl Run {
         self.about = Some(about);
     }
 
-    pub(super) fn write_result(&self, ledger: &Ledger, is_over: bool) -> Result<(), BulkError> {
+    pub(super) fn write_result(&self, ledger: &RunLog, is_over: bool) -> Result<(), BulkError> {
         match &self.about {
             Some(about) => Ok(result::write(&about.result, about.format, ledger, is_over)?),
             None => Ok(()),

@@ -5,7 +5,7 @@ mod secret_service;
 
 use std::{fmt, sync::Arc};
 
-use matricula_job::Secret;
+use matricula_core::Secret;
 
 /// Keeps the keys of sealed account stores.
 ///

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use matricula_job::Secret;
+use matricula_core::Secret;
 use rustbus::{
     Marshal, MessageType, RpcConn, Signature,
     connection::{

@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-use super::StoreError;
+use super::AccountStoreError;
 
 /// Makes the directory, for its owner alone.
-pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_dir(dir: &Path) -> Result<(), AccountStoreError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -18,7 +18,7 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
 }
 
 /// Waits for the lock of this name in the directory, which is held until the file is dropped.
-pub(super) fn lock(dir: &Path, name: &str) -> Result<File, StoreError> {
+pub(super) fn lock(dir: &Path, name: &str) -> Result<File, AccountStoreError> {
     let path = dir.join(name);
     let file = private_file(&path).map_err(failed(&path, "make"))?;
     file.lock().map_err(failed(&path, "lock"))?;
@@ -26,18 +26,18 @@ pub(super) fn lock(dir: &Path, name: &str) -> Result<File, StoreError> {
 }
 
 /// Takes the lock of this name in the directory, if nobody has it.
-pub(super) fn try_lock(dir: &Path, name: &str) -> Result<File, StoreError> {
+pub(super) fn try_lock(dir: &Path, name: &str) -> Result<File, AccountStoreError> {
     let path = dir.join(name);
     let file = private_file(&path).map_err(failed(&path, "make"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Busy { path }),
+        Err(TryLockError::WouldBlock) => Err(AccountStoreError::Busy { path }),
         Err(TryLockError::Error(error)) => Err(failed(&path, "lock")(error)),
     }
 }
 
 /// What the file holds; nothing where there is none.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, AccountStoreError> {
     match fs::read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -46,7 +46,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 }
 
 /// Old or new, never half: written beside, made durable, renamed into place.
-pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), AccountStoreError> {
     let beside = path.with_added_extension("new");
     let write = || {
         // One that a crash left behind may have been made by somebody else, with other rights.
@@ -72,7 +72,7 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn failed(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreError + use<> {
+fn failed(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> AccountStoreError + use<> {
     let path = path.to_owned();
-    move |error| StoreError::Io { path, what, error }
+    move |error| AccountStoreError::Io { path, what, error }
 }

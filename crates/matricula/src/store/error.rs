@@ -7,7 +7,7 @@ use crate::KeyringError;
 /// Why something could not be kept or read back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StoreError {
+pub enum AccountStoreError {
     /// The file system refused.
     #[error("could not {what} {}: {error}; check the rights and the free space, or name another directory", path.display())]
     Io {

@@ -15,18 +15,18 @@ use std::{
 
 use matricula_api::UserId;
 use matricula_auth::{
-    Account, Address, HalfDone, OAuthClient, OAuthLogin, PendingAddress, PendingPassword,
-    PendingUser, Registration, SsoLogin, tables,
+    Account, OAuthClient, OAuthLogin, PendingAuth, PendingPassword, PendingThreepid, PendingUser,
+    Registration, SsoLogin, Threepid, tables,
 };
-use matricula_job::Patch;
+use matricula_core::WriteBatch;
 use serde::Deserialize;
 use serde_json::Value;
 
 use content::{Content, Form, Read};
-pub use error::StoreError;
+pub use error::AccountStoreError;
 use seal::Key;
 
-use crate::{Keeper, Keyring};
+use crate::{Keyring, SessionStore};
 
 /// A secret store: one file that only its owner can read, written whole and renamed into place.
 ///
@@ -70,7 +70,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+    pub fn accounts(&self) -> Result<Vec<Account>, AccountStoreError> {
         self.read_table(tables::ACCOUNTS)
     }
 
@@ -78,7 +78,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn account(&self, user_id: Option<&str>) -> Result<Option<Account>, StoreError> {
+    pub fn account(&self, user_id: Option<&str>) -> Result<Option<Account>, AccountStoreError> {
         let content = self.read()?;
         let wanted = user_id.or(content.default.as_deref());
         let Some(accounts) = content.tables.get(tables::ACCOUNTS) else {
@@ -95,7 +95,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn registration(&self, id: &str) -> Result<Option<Registration>, StoreError> {
+    pub fn registration(&self, id: &str) -> Result<Option<Registration>, AccountStoreError> {
         let content = self.read()?;
         let stored = content
             .tables
@@ -108,7 +108,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn oauth_login(&self, id: &str) -> Result<Option<OAuthLogin>, StoreError> {
+    pub fn oauth_login(&self, id: &str) -> Result<Option<OAuthLogin>, AccountStoreError> {
         let content = self.read()?;
         let table = content.tables.get(tables::OAUTH_LOGINS);
         let stored = table.and_then(|table| table.get(id));
@@ -120,7 +120,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn new_user(&self, key: &str) -> Result<Option<PendingUser>, StoreError> {
+    pub fn new_user(&self, key: &str) -> Result<Option<PendingUser>, AccountStoreError> {
         let content = self.read()?;
         let table = content.tables.get(tables::NEW_USERS);
         let stored = table.and_then(|table| table.get(key));
@@ -131,7 +131,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
+    pub fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, AccountStoreError> {
         let content = self.read()?;
         let table = content.tables.get(tables::OAUTH_CLIENTS);
         let stored = table.and_then(|table| table.get(issuer));
@@ -145,7 +145,7 @@ impl AccountStore {
     pub fn pending_password(
         &self,
         user_id: &UserId,
-    ) -> Result<Option<PendingPassword>, StoreError> {
+    ) -> Result<Option<PendingPassword>, AccountStoreError> {
         self.entry(tables::PASSWORD_CHANGES, user_id.as_str())
     }
 
@@ -156,17 +156,17 @@ impl AccountStore {
     pub fn pending_address(
         &self,
         user_id: &UserId,
-        address: &Address,
-    ) -> Result<Option<PendingAddress>, StoreError> {
-        let key = PendingAddress::key(user_id, address);
-        self.entry(tables::ADDRESS_ADDITIONS, &key)
+        address: &Threepid,
+    ) -> Result<Option<PendingThreepid>, AccountStoreError> {
+        let key = PendingThreepid::key(user_id, address);
+        self.entry(tables::THREEPID_ADDITIONS, &key)
     }
 
     fn entry<T: serde::de::DeserializeOwned>(
         &self,
         table: &str,
         key: &str,
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Option<T>, AccountStoreError> {
         let content = self.read()?;
         let stored = content.tables.get(table).and_then(|table| table.get(key));
         stored.map(|value| self.parse(value)).transpose()
@@ -176,22 +176,22 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn half_done(&self, id: &str) -> Result<Option<HalfDone>, StoreError> {
+    pub fn half_done(&self, id: &str) -> Result<Option<PendingAuth>, AccountStoreError> {
         if let Some(registration) = self.registration(id)? {
-            return Ok(Some(HalfDone::Registration(Box::new(registration))));
+            return Ok(Some(PendingAuth::Registration(Box::new(registration))));
         }
         if let Some(login) = self.oauth_login(id)? {
-            return Ok(Some(HalfDone::OAuth(Box::new(login))));
+            return Ok(Some(PendingAuth::OAuth(Box::new(login))));
         }
         let login = self.entry(tables::SSO_LOGINS, id)?;
-        Ok(login.map(|login| HalfDone::Sso(Box::new(login))))
+        Ok(login.map(|login| PendingAuth::Sso(Box::new(login))))
     }
 
     /// All half-done registrations and sign-ins but those that only another version can read.
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn all_half_done(&self) -> Result<Vec<HalfDone>, StoreError> {
+    pub fn all_half_done(&self) -> Result<Vec<PendingAuth>, AccountStoreError> {
         let content = self.read()?;
         let table = |name| {
             content
@@ -202,15 +202,15 @@ impl AccountStore {
         };
         let registrations = table(tables::REGISTRATIONS).filter_map(|value| {
             let registration = Registration::deserialize(value).ok()?;
-            Some(HalfDone::Registration(Box::new(registration)))
+            Some(PendingAuth::Registration(Box::new(registration)))
         });
         let logins = table(tables::OAUTH_LOGINS).filter_map(|value| {
             let login = OAuthLogin::deserialize(value).ok()?;
-            Some(HalfDone::OAuth(Box::new(login)))
+            Some(PendingAuth::OAuth(Box::new(login)))
         });
         let sso_logins = table(tables::SSO_LOGINS).filter_map(|value| {
             let login = SsoLogin::deserialize(value).ok()?;
-            Some(HalfDone::Sso(Box::new(login)))
+            Some(PendingAuth::Sso(Box::new(login)))
         });
         Ok(registrations.chain(logins).chain(sso_logins).collect())
     }
@@ -219,7 +219,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+    pub fn registrations(&self) -> Result<Vec<Registration>, AccountStoreError> {
         let content = self.read()?;
         let stored = content.tables.get(tables::REGISTRATIONS);
         let readable = |value| Registration::deserialize(value).ok();
@@ -234,7 +234,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or written.
-    pub fn set_default(&self, user_id: &str) -> Result<(), StoreError> {
+    pub fn set_default(&self, user_id: &str) -> Result<(), AccountStoreError> {
         self.change(|content| {
             content.default = Some(user_id.to_owned());
             Ok(())
@@ -245,7 +245,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or written.
-    pub fn forget(&self, user_id: &str) -> Result<(), StoreError> {
+    pub fn forget(&self, user_id: &str) -> Result<(), AccountStoreError> {
         self.change(|content| {
             if let Some(accounts) = content.tables.get_mut(tables::ACCOUNTS) {
                 accounts.remove(user_id);
@@ -259,7 +259,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn default_account(&self) -> Result<Option<String>, StoreError> {
+    pub fn default_account(&self) -> Result<Option<String>, AccountStoreError> {
         let account = self.account(None)?;
         Ok(account.map(|account| account.user_id.to_string()))
     }
@@ -267,7 +267,7 @@ impl AccountStore {
     fn read_table<T: serde::de::DeserializeOwned>(
         &self,
         table: &str,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<T>, AccountStoreError> {
         let content = self.read()?;
         let Some(table) = content.tables.get(table) else {
             return Ok(Vec::new());
@@ -275,7 +275,7 @@ impl AccountStore {
         table.values().map(|value| self.parse(value)).collect()
     }
 
-    fn parse<T: serde::de::DeserializeOwned>(&self, value: &Value) -> Result<T, StoreError> {
+    fn parse<T: serde::de::DeserializeOwned>(&self, value: &Value) -> Result<T, AccountStoreError> {
         T::deserialize(value).map_err(|_| self.unreadable("an entry in it is not well-formed"))
     }
 
@@ -285,33 +285,33 @@ impl AccountStore {
         user_id: &str,
         old: Option<&Value>,
         new: &Value,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), AccountStoreError> {
         let Some(old) = old else { return Ok(()) };
         let is_same = |key: &str| !old[key].is_null() && old[key] == new[key];
         let is_empty = old["access_token"].is_null() && old["password"].is_null();
         if is_same("server") || is_same("data") || is_empty {
             return Ok(());
         }
-        Err(StoreError::OtherServer {
+        Err(AccountStoreError::OtherServer {
             path: self.path(),
             user_id: user_id.to_owned(),
             server: old["server"].as_str().unwrap_or_default().to_owned(),
         })
     }
 
-    fn unreadable(&self, what: &str) -> StoreError {
-        StoreError::Unreadable {
+    fn unreadable(&self, what: &str) -> AccountStoreError {
+        AccountStoreError::Unreadable {
             path: self.path(),
             what: what.to_owned(),
         }
     }
 
-    fn read(&self) -> Result<Content, StoreError> {
+    fn read(&self) -> Result<Content, AccountStoreError> {
         self.read_form().map(|(content, _)| content)
     }
 
     /// What is kept, and how; a store without a file has no form yet.
-    fn read_form(&self) -> Result<(Content, Option<Form>), StoreError> {
+    fn read_form(&self) -> Result<(Content, Option<Form>), AccountStoreError> {
         let Some(text) = disk::read(&self.path())? else {
             return Ok((Content::default(), None));
         };
@@ -329,8 +329,8 @@ impl AccountStore {
 
     fn change(
         &self,
-        change: impl FnOnce(&mut Content) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        change: impl FnOnce(&mut Content) -> Result<(), AccountStoreError>,
+    ) -> Result<(), AccountStoreError> {
         disk::make_dir(&self.dir)?;
         let _lock = self.lock()?;
         let (mut content, form) = self.read_form()?;
@@ -339,28 +339,28 @@ impl AccountStore {
         disk::replace(&self.path(), &form.write(&content))
     }
 
-    fn lock(&self) -> Result<File, StoreError> {
+    fn lock(&self) -> Result<File, AccountStoreError> {
         disk::lock(&self.dir, "accounts.lock")
     }
 }
 
-impl Keeper for AccountStore {
-    fn kept(&self, user_id: &UserId) -> Result<Option<Account>, StoreError> {
+impl SessionStore for AccountStore {
+    fn load(&self, user_id: &UserId) -> Result<Option<Account>, AccountStoreError> {
         self.account(Some(user_id.as_str()))
     }
 
-    fn try_turn(&self, user_id: &UserId) -> Result<Turn, StoreError> {
+    fn try_lock(&self, user_id: &UserId) -> Result<AccountLock, AccountStoreError> {
         disk::make_dir(&self.dir)?;
-        disk::try_lock(&self.dir, &lock_name(user_id)).map(|file| Turn(Some(file)))
+        disk::try_lock(&self.dir, &lock_name(user_id)).map(|file| AccountLock(Some(file)))
     }
 
-    fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
+    fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, AccountStoreError> {
         Self::oauth_client(self, issuer)
     }
 
-    fn commit(&mut self, patch: &Patch) -> Result<(), StoreError> {
+    fn commit(&mut self, patch: &WriteBatch) -> Result<(), AccountStoreError> {
         self.change(|content| {
-            for change in patch.changes() {
+            for change in patch.writes() {
                 let table = content.tables.entry(change.table.to_string()).or_default();
                 match &change.value {
                     Some(value) => {
@@ -410,11 +410,13 @@ fn settle_passwords(tables: &mut BTreeMap<String, BTreeMap<String, Value>>) {
     }
 }
 
-/// A turn at what must not be done twice at once: see [`Keeper::try_turn`]. The system ends it where
+/// A turn at what must not be done twice at once: see [`SessionStore::try_lock`]. The system ends it where
 /// the process does.
 #[derive(Debug, Default)]
 #[must_use = "the turn is over when this is dropped"]
-pub struct Turn(#[expect(dead_code, reason = "the lock is held as long as this is")] Option<File>);
+pub struct AccountLock(
+    #[expect(dead_code, reason = "the lock is held as long as this is")] Option<File>,
+);
 
 /// A file for each account. That two accounts may share one, for only some characters of their names
 /// are in it, makes them wait and does no harm.

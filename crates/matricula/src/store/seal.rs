@@ -1,8 +1,8 @@
 //! Sealing: nobody without the key reads what is sealed, or changes it unseen.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use matricula_core::{Entropy, Secret};
 use matricula_http::SystemEntropy;
-use matricula_job::{Entropy, Secret};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
 

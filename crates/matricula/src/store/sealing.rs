@@ -7,7 +7,7 @@
 use std::sync::PoisonError;
 
 use super::{
-    AccountStore, StoreError,
+    AccountStore, AccountStoreError,
     content::{Content, Form, Read},
     disk,
     seal::Key,
@@ -23,7 +23,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn is_sealed(&self) -> Result<bool, StoreError> {
+    pub fn is_sealed(&self) -> Result<bool, AccountStoreError> {
         let Some(text) = disk::read(&self.path())? else {
             return Ok(false);
         };
@@ -36,17 +36,19 @@ impl AccountStore {
     /// # Errors
     /// Where the keyring does not take the key, or the file cannot be read or written; it then stays
     /// as it is.
-    pub fn seal(&self) -> Result<bool, StoreError> {
+    pub fn seal(&self) -> Result<bool, AccountStoreError> {
         disk::make_dir(&self.dir)?;
         let _lock = self.lock()?;
         let (content, form) = self.read_form()?;
         if let Some(Form::Sealed(_)) = form {
             return Ok(false);
         }
-        let key = self.make_key().map_err(|error| StoreError::NotSealed {
-            path: self.path(),
-            error,
-        })?;
+        let key = self
+            .make_key()
+            .map_err(|error| AccountStoreError::NotSealed {
+                path: self.path(),
+                error,
+            })?;
         disk::replace(&self.path(), &Form::Sealed(Box::new(key)).write(&content))?;
         Ok(true)
     }
@@ -56,7 +58,7 @@ impl AccountStore {
     ///
     /// # Errors
     /// Where the file cannot be opened or written; it then stays as it is.
-    pub fn unseal(&self) -> Result<bool, StoreError> {
+    pub fn unseal(&self) -> Result<bool, AccountStoreError> {
         disk::make_dir(&self.dir)?;
         let _lock = self.lock()?;
         let (content, form) = self.read_form()?;
@@ -79,7 +81,7 @@ impl AccountStore {
     }
 
     /// The key of this id, from the keyring unless it was used before.
-    pub(super) fn key(&self, id: &str) -> Result<Key, StoreError> {
+    pub(super) fn key(&self, id: &str) -> Result<Key, AccountStoreError> {
         let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = known.as_ref().filter(|key| key.id == id) {
             return Ok(key.clone());
@@ -88,7 +90,7 @@ impl AccountStore {
             let key = secret.and_then(|secret| Key::new(id.to_owned(), secret));
             key.ok_or(KeyringError::Lost)
         });
-        let key = key.map_err(|error| StoreError::Sealed {
+        let key = key.map_err(|error| AccountStoreError::Sealed {
             path: self.path(),
             error,
         })?;

@@ -7,9 +7,9 @@ use std::{
 };
 
 use matricula::{
-    Browser, Error,
+    CallbackServer, Error,
     api::oauth::ClientMetadata,
-    auth::{AuthError, Question, Reply},
+    auth::{Answer, AuthError, Prompt},
     job::Secret,
     register,
 };
@@ -23,7 +23,7 @@ use crate::{oauth, server::Server};
 const PAGE: &str = "https://account.example.org/authorize?state=right";
 
 /// Sends these bytes to the listener; all that comes back.
-async fn send(browser: &Browser, request: &str) -> String {
+async fn send(browser: &CallbackServer, request: &str) -> String {
     let uri = browser.redirect_uri();
     let host = uri
         .strip_prefix("http://")
@@ -39,7 +39,7 @@ async fn send(browser: &Browser, request: &str) -> String {
     answer
 }
 
-async fn get(browser: &Browser, path: &str) -> String {
+async fn get(browser: &CallbackServer, path: &str) -> String {
     send(
         browser,
         &format!("GET {path} HTTP/1.1\r\nHost: HERE\r\n\r\n"),
@@ -51,8 +51,8 @@ fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
 }
 
-async fn listening() -> (Browser, matricula::Expected) {
-    let browser = Browser::listen().await.unwrap();
+async fn listening() -> (CallbackServer, matricula::PendingCallback) {
+    let browser = CallbackServer::listen().await.unwrap();
     let expected = browser.expect(PAGE.into(), "right".into()).unwrap();
     (browser, expected)
 }
@@ -63,7 +63,7 @@ async fn the_answer_of_the_page_is_taken_once() {
     let answer = get(&browser, "/?code=the-code&state=right").await;
     assert_eq!(status(&answer), "200");
     assert!(answer.contains("Your answer has arrived"), "{answer}");
-    let Reply::Text(address) = expected.answer().await else {
+    let Answer::Text(address) = expected.answer().await else {
         panic!("no answer");
     };
     let uri = browser.redirect_uri();
@@ -158,7 +158,7 @@ async fn what_is_no_answer_is_turned_away_and_the_answer_is_still_waited_for() {
     }
     let answer = get(&browser, "/?code=the-code&state=right").await;
     assert_eq!(status(&answer), "200");
-    assert!(matches!(expected.answer().await, Reply::Text(_)));
+    assert!(matches!(expected.answer().await, Answer::Text(_)));
 }
 
 #[tokio::test]
@@ -166,16 +166,16 @@ async fn a_refusal_is_an_answer_too() {
     let (browser, expected) = listening().await;
     let answer = get(&browser, "/?error=access_denied&state=right").await;
     assert!(answer.contains("did not let the program in"), "{answer}");
-    assert!(matches!(expected.answer().await, Reply::Text(_)));
+    assert!(matches!(expected.answer().await, Answer::Text(_)));
 }
 
 #[tokio::test]
 async fn who_comes_too_late_is_told_so() {
-    let browser = Browser::listen().await.unwrap();
-    let browser = browser.patient_for(Duration::from_millis(1));
+    let browser = CallbackServer::listen().await.unwrap();
+    let browser = browser.timeout(Duration::from_millis(1));
     let expected = browser.expect(PAGE.into(), "right".into()).unwrap();
     let start = expected.start().to_owned();
-    assert_eq!(expected.answer().await, Reply::Nobody);
+    assert_eq!(expected.answer().await, Answer::Unavailable);
     let answer = get(&browser, "/?code=x&state=right").await;
     assert_eq!(status(&answer), "410");
     assert!(answer.contains("stopped waiting"), "{answer}");
@@ -211,40 +211,43 @@ async fn requests_without_end_end_the_waiting() {
     for _ in 0..500 {
         get(&browser, "/favicon.ico").await;
     }
-    assert_eq!(expected.answer().await, Reply::Nobody);
+    assert_eq!(expected.answer().await, Answer::Unavailable);
 }
 
 #[tokio::test]
 async fn only_web_pages_are_opened() {
     let opened = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&opened);
-    let browser = Browser::listen().await.unwrap().opened_by(move |url| {
+    let browser = CallbackServer::listen().await.unwrap().opener(move |url| {
         log.lock().unwrap().push(url.to_owned());
         Err(io::Error::other("no browser"))
     });
     for page in ["file:///etc/passwd", "javascript:alert(1)", "-version", ""] {
-        let question = Question::OpenPage {
+        let question = Prompt::OpenPage {
             url: page.into(),
             redirect_uri: browser.redirect_uri(),
             state: Secret::from("s"),
             why: None,
         };
-        assert_eq!(browser.answer(&question).unwrap().await, Reply::Nobody);
+        assert_eq!(
+            browser.answer(&question).unwrap().await,
+            Answer::Unavailable
+        );
     }
     assert!(opened.lock().unwrap().is_empty());
-    assert!(browser.answer(&Question::Username { why: None }).is_none());
+    assert!(browser.answer(&Prompt::Username { why: None }).is_none());
 }
 
 #[tokio::test]
 async fn it_listens_where_it_did_before_unless_somebody_else_does() {
-    let first = Browser::listen().await.unwrap();
+    let first = CallbackServer::listen().await.unwrap();
     let before = first.redirect_uri();
-    let other = Browser::listen_again(&before).await.unwrap();
+    let other = CallbackServer::listen_again(&before).await.unwrap();
     assert_ne!(other.redirect_uri(), before);
     drop(first);
     // The port is free once the runtime has dropped the listener.
     tokio::task::yield_now().await;
-    let again = Browser::listen_again(&before).await.unwrap();
+    let again = CallbackServer::listen_again(&before).await.unwrap();
     assert_eq!(again.redirect_uri(), before);
 }
 
@@ -255,7 +258,7 @@ async fn one_call_signs_up_in_the_browser() {
     let about = ClientMetadata::new("https://app.example/");
     let error = register(server.url.as_str())
         .in_browser_with(about.clone(), |browser| {
-            browser.opened_by(|_| Err(io::Error::other("none")))
+            browser.opener(|_| Err(io::Error::other("none")))
         })
         .await
         .unwrap_err();
@@ -264,7 +267,7 @@ async fn one_call_signs_up_in_the_browser() {
         "{error:?}"
     );
     let session = register(server.url.as_str())
-        .in_browser_with(about, |browser| browser.opened_by(allow))
+        .in_browser_with(about, |browser| browser.opener(allow))
         .await
         .unwrap();
     assert_eq!(session.account().user_id.as_str(), "@new:example.org");

@@ -1,9 +1,9 @@
 //! What the account store keeps of changes of an account that are not over.
 
 use matricula::{
-    AccountStore, Keeper,
-    auth::{Address, tables},
-    job::Patch,
+    AccountStore, SessionStore,
+    auth::{Threepid, tables},
+    job::WriteBatch,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ fn store() -> (TempDir, AccountStore) {
 
 fn change(store: &mut AccountStore, password: &Value, is_set: bool) {
     let json = json!({ "password": password, "is_set": is_set });
-    let mut patch = Patch::default();
+    let mut patch = WriteBatch::default();
     patch.put(
         tables::PASSWORD_CHANGES,
         ALICE,
@@ -50,8 +50,8 @@ fn a_new_password_takes_the_place_of_the_old_one_only_when_it_is_certain() {
     // Meanwhile another process renews the token: nothing of that is undone.
     let mut renewed = account(ALICE);
     renewed.access_token = Some("syt_renewed".into());
-    let mut patch = Patch::default();
-    renewed.put_into(&mut patch);
+    let mut patch = WriteBatch::default();
+    renewed.write_to(&mut patch);
     store.commit(&patch).unwrap();
 
     change(&mut store, &json!("new-canary"), true);
@@ -89,7 +89,7 @@ fn a_change_of_an_account_that_is_not_kept_leaves_nothing_behind() {
 fn an_account_that_is_removed_is_the_default_no_more() {
     let (_dir, mut store) = store();
     store.set_default(ALICE).unwrap();
-    let mut patch = Patch::default();
+    let mut patch = WriteBatch::default();
     patch.remove(tables::ACCOUNTS, ALICE);
     store.commit(&patch).unwrap();
     let left = store.account(None).unwrap().unwrap();
@@ -100,7 +100,7 @@ fn an_account_that_is_removed_is_the_default_no_more() {
 fn an_address_on_its_way_is_found_again_by_account_and_address() {
     let (_dir, mut store) = store();
     let user_id = account(ALICE).user_id;
-    let address = |text: &str| Address::Email(text.into());
+    let address = |text: &str| Threepid::Email(text.into());
     let json = json!({
         "user_id": ALICE, "address": { "Email": "a@example.org" },
         "validation": {
@@ -108,10 +108,10 @@ fn an_address_on_its_way_is_found_again_by_account_and_address() {
             "client_secret": "s", "attempt": 1, "sid": null, "submit_url": null,
         },
     });
-    let mut patch = Patch::default();
+    let mut patch = WriteBatch::default();
     let key = "@alice:example.org a@example.org";
     patch.put(
-        tables::ADDRESS_ADDITIONS,
+        tables::THREEPID_ADDITIONS,
         key,
         json.to_string().into_bytes(),
     );

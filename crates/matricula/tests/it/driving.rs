@@ -8,15 +8,15 @@ use std::{
 };
 
 use matricula::{
-    AccountStore, Error, Keeper, StoreError,
+    AccountStore, AccountStoreError, Error, SessionStore,
     api::client::whoami::GetTokenOwner,
-    auth::{AuthError, Question, Registration, Reply, ServerFacts, Wishes},
+    auth::{Answer, AuthError, Prompt, Registration, RegistrationOptions, ServerInfo},
     drive,
     http::Runner,
-    job::Patch,
+    job::WriteBatch,
     register,
 };
-use matricula_homeserver::{Config, Options, RegistrationToken, Server as Homeserver};
+use matricula_homeserver::{Config, RegistrationToken, Server as Homeserver, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,9 +25,9 @@ use crate::server::Server;
 /// A disk that is full.
 pub(crate) struct Full;
 
-impl Keeper for Full {
-    fn commit(&mut self, _: &Patch) -> Result<(), StoreError> {
-        Err(StoreError::Io {
+impl SessionStore for Full {
+    fn commit(&mut self, _: &WriteBatch) -> Result<(), AccountStoreError> {
+        Err(AccountStoreError::Io {
             path: "/full".into(),
             what: "write",
             error: ErrorKind::StorageFull.into(),
@@ -35,19 +35,19 @@ impl Keeper for Full {
     }
 }
 
-fn nobody(_: &Question) -> Reply {
-    Reply::Nobody
+fn nobody(_: &Prompt) -> Answer {
+    Answer::Unavailable
 }
 
-fn registration(server: &str, wishes: Wishes) -> Registration {
-    Registration::new(&ServerFacts::of(server.parse().unwrap()), wishes)
+fn registration(server: &str, wishes: RegistrationOptions) -> Registration {
+    Registration::new(&ServerInfo::of(server.parse().unwrap()), wishes)
 }
 
 #[tokio::test]
 async fn nothing_is_sent_that_could_not_be_stored() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut registration = registration(&url, Wishes::default());
+    let mut registration = registration(&url, RegistrationOptions::default());
     let driven = drive(
         &mut registration,
         &Runner::default(),
@@ -82,7 +82,7 @@ async fn password_and_device_are_on_disk_before_they_are_sent() {
             ),
         }
     });
-    let mut registration = registration(server.url.as_str(), Wishes::default());
+    let mut registration = registration(server.url.as_str(), RegistrationOptions::default());
     let account = drive(
         &mut registration,
         &Runner::default(),
@@ -113,12 +113,12 @@ async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
     let config = Config::default()
         .with_flows([["m.login.registration_token"]])
         .with_registration_token(RegistrationToken::new("letmein"));
-    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
+    let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let (dir, url) = (TempDir::new().unwrap(), homeserver.url().as_str());
     let mut store = AccountStore::new(dir.path());
     let waits = register(url)
         .username("alice")
-        .keep_in(store.clone())
+        .store(store.clone())
         .await
         .unwrap_err();
     assert!(
@@ -129,9 +129,9 @@ async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
         panic!("not one registration waits");
     };
     let stored = store.registration(stored.id()).unwrap().unwrap();
-    let answers = Wishes {
+    let answers = RegistrationOptions {
         token: Some("letmein".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let account = drive(
         &mut stored.with_answers(answers),
@@ -151,17 +151,17 @@ async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
     let config = Config::default()
         .with_flows([["m.login.registration_token"]])
         .with_registration_token(RegistrationToken::new("letmein"));
-    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
+    let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let mut asked = Vec::new();
-    let person = |question: &Question| {
-        let Question::RegistrationToken { why } = question else {
+    let person = |question: &Prompt| {
+        let Prompt::RegistrationToken { why } = question else {
             panic!("{question:?}");
         };
         asked.push(why.is_some());
-        Reply::Text(if why.is_some() { "letmein" } else { "typo" }.into())
+        Answer::Text(if why.is_some() { "letmein" } else { "typo" }.into())
     };
     register(homeserver.url().as_str())
-        .ask(person)
+        .prompts(person)
         .await
         .unwrap();
     assert_eq!(asked, [false, true]);
@@ -170,7 +170,7 @@ async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
 #[tokio::test]
 async fn the_user_id_is_the_servers_whatever_name_was_wished() {
     let config = Config::default().with_renamed_users(true);
-    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
+    let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let session = register(homeserver.url().as_str())
         .username("alice")
         .password("wordpass")
@@ -185,7 +185,7 @@ async fn the_user_id_is_the_servers_whatever_name_was_wished() {
 /// Ten people who want the same name at once: one gets it, and each of the others is told so.
 #[tokio::test]
 async fn of_many_who_want_a_name_at_once_one_gets_it() {
-    let homeserver = Homeserver::start(Options::new(Config::default()))
+    let homeserver = Homeserver::start(ServerOptions::new(Config::default()))
         .await
         .unwrap();
     let mut attempts = tokio::task::JoinSet::new();

@@ -22,8 +22,8 @@ use matricula::{
     job::{Entropy, SeededEntropy, Store},
     register,
 };
-use matricula_homeserver::{Config, Options, Server};
-use matricula_store::{InUse, SqliteStore};
+use matricula_homeserver::{Config, Server, ServerOptions};
+use matricula_store::{IfLocked, SqliteStore};
 
 /// How often it is killed where nobody says how often.
 const KILLS: usize = 40;
@@ -135,13 +135,13 @@ async fn said(session: &Session, room: &matricula::api::RoomId) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_it_loses_doubles_and_reorders_nothing() {
     let kills = env::var("MATRICULA_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
-    let homeserver = Server::start(Options::new(Config::default()))
+    let homeserver = Server::start(ServerOptions::new(Config::default()))
         .await
         .unwrap();
     let home = tempfile::tempdir().unwrap();
     let session = register(homeserver.url().as_str())
         .username("sender")
-        .keep_in(AccountStore::new(home.path()))
+        .store(AccountStore::new(home.path()))
         .await
         .unwrap();
     let room = session.call(CreateRoom::default()).await.unwrap().room_id;
@@ -190,8 +190,8 @@ async fn killed_at_any_moment_it_loses_doubles_and_reorders_nothing() {
     assert_eq!(said, expected);
     assert_eq!(told.other, Vec::<String>::new());
     assert_eq!(told.sent, (1..=lines).collect(), "each is told as sent");
-    // Nothing stays behind but the counter of tickets.
-    let mut queue = SqliteStore::open(&home.path().join("queue.db"), InUse::Refuse).unwrap();
+    // Nothing stays behind but the counter of job ids.
+    let mut queue = SqliteStore::open(&home.path().join("queue.db"), IfLocked::Refuse).unwrap();
     let left = queue.entries().unwrap();
     assert_eq!(left.len(), 1, "{left:?}");
 }

@@ -7,11 +7,11 @@ use std::{
 };
 
 use matricula::{
-    AccountStore, Error, Person, Session,
+    AccountStore, Error, PromptHandler, Session,
     api::{ErrorCode, client::whoami::GetTokenOwner},
-    auth::{AuthError, Question, Reply, Wishes},
+    auth::{Answer, AuthError, Prompt, RegistrationOptions},
     http::now,
-    job::{Timestamp, scheduler::Wait},
+    job::{Timestamp, scheduler::WaitReason},
     register,
 };
 use serde_json::Value;
@@ -112,13 +112,13 @@ async fn a_taken_name() {
 async fn another_name_after_a_taken_one() {
     let (server, name) = (Synapse::of("open"), unique());
     let another = name.clone();
-    let person = move |question: &Question| match question {
-        Question::Username { why: Some(_) } => Reply::Text(another.clone().into()),
+    let person = move |question: &Prompt| match question {
+        Prompt::Username { why: Some(_) } => Answer::Text(another.clone().into()),
         other => panic!("{other:?}"),
     };
     let session = register(server.url())
         .username("admin")
-        .ask(person)
+        .prompts(person)
         .await
         .unwrap();
     assert_signed_in(&session, &server.user_id(&name)).await;
@@ -186,14 +186,14 @@ async fn terms() {
 async fn terms_and_a_person_who_reads_them() {
     let server = Synapse::of("terms");
     let mut read = Vec::new();
-    let person = |question: &Question| match question {
-        Question::AcceptTerms { policies } => {
+    let person = |question: &Prompt| match question {
+        Prompt::AcceptTerms { policies } => {
             read.extend(policies.iter().map(|policy| policy.name.clone()));
-            Reply::No
+            Answer::No
         }
         other => panic!("{other:?}"),
     };
-    let error = refusal(register(server.url()).ask(person).await);
+    let error = refusal(register(server.url()).prompts(person).await);
     assert!(
         matches!(error, AuthError::TermsNotAccepted { .. }),
         "{error:?}"
@@ -240,13 +240,13 @@ async fn no_guests() {
 async fn refresh() {
     let (server, dir) = (Synapse::of("refresh"), TempDir::new().unwrap());
     let store = AccountStore::new(dir.path());
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         refresh_token: true,
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let session = register(server.url())
-        .wishes(wishes)
-        .keep_in(store.clone())
+        .options(wishes)
+        .store(store.clone())
         .await
         .unwrap();
     let old = session.account();
@@ -277,14 +277,14 @@ async fn shortlived() {
 
 /// Hears when a request waits.
 #[derive(Default)]
-struct Patient(Vec<Wait>);
+struct Patient(Vec<WaitReason>);
 
-impl Person for &mut Patient {
-    fn ask(&mut self, _: &Question) -> Reply {
-        Reply::Nobody
+impl PromptHandler for &mut Patient {
+    fn ask(&mut self, _: &Prompt) -> Answer {
+        Answer::Unavailable
     }
 
-    fn waiting(&mut self, _: Timestamp, why: &Wait) {
+    fn waiting(&mut self, _: Timestamp, why: &WaitReason) {
         self.0.push(why.clone());
     }
 }
@@ -296,10 +296,14 @@ async fn ratelimited() {
     let mut patient = Patient::default();
     // More than the server takes at once.
     for _ in 0..4 {
-        let session = register(server.url()).ask(&mut patient).await.unwrap();
+        let session = register(server.url()).prompts(&mut patient).await.unwrap();
         session.call(GetTokenOwner::default()).await.unwrap();
     }
-    assert!(patient.0.contains(&Wait::RateLimited), "{:?}", patient.0);
+    assert!(
+        patient.0.contains(&WaitReason::RateLimited),
+        "{:?}",
+        patient.0
+    );
 }
 
 #[tokio::test]

@@ -1,18 +1,18 @@
 //! What is done with an account after it was made, on real Synapse servers.
 
 use matricula::{
-    AccountStore, Error, Forgetful, Keeper, Session,
+    AccountStore, Error, NoStore, Session, SessionStore,
     api::{
         ApiError, ErrorCode,
         client::{definitions::Medium, whoami::GetTokenOwner},
     },
     auth::{
-        Address, AddressAddition, AuthError, Deactivation, Discovery, Login, PasswordChange,
-        Question, Reply, ServerAddress, ServerFacts,
+        AddThreepid, Answer, AuthError, Deactivation, Discovery, Login, PasswordChange, Prompt,
+        ServerAddress, ServerInfo, Threepid,
     },
     drive,
     http::Runner,
-    job::{Patch, Secret},
+    job::{Secret, WriteBatch},
     register,
 };
 use tempfile::TempDir;
@@ -22,8 +22,8 @@ use crate::{
     live_addresses::{follow_link, person, with_phone},
 };
 
-fn nobody(_: &Question) -> Reply {
-    Reply::Nobody
+fn nobody(_: &Prompt) -> Answer {
+    Answer::Unavailable
 }
 
 /// An account with a password that was made, kept in a store.
@@ -33,7 +33,7 @@ async fn account(profile: &str) -> (Session, AccountStore, TempDir) {
     let server = Synapse::of(profile);
     let session = register(server.url())
         .username(unique())
-        .keep_in(store.clone())
+        .store(store.clone())
         .await
         .unwrap();
     (session, store, dir)
@@ -44,9 +44,9 @@ async fn sign_in(session: &Session, password: Secret) -> Result<Session, Error> 
     let address = ServerAddress::Url(account.server.clone());
     let runner = Runner::default();
     let mut discovery = Discovery::new(address);
-    let facts: ServerFacts = drive(&mut discovery, &runner, &mut Forgetful, &mut nobody).await?;
+    let facts: ServerInfo = drive(&mut discovery, &runner, &mut NoStore, &mut nobody).await?;
     let mut login = Login::new(&facts, account.user_id.as_str(), password);
-    let account = drive(&mut login, &runner, &mut Forgetful, &mut nobody).await?;
+    let account = drive(&mut login, &runner, &mut NoStore, &mut nobody).await?;
     Ok(Session::new(account, runner))
 }
 
@@ -55,7 +55,7 @@ async fn sign_in(session: &Session, password: Secret) -> Result<Session, Error> 
 async fn a_password_is_changed_twice_and_the_store_knows_the_one_that_was_made() {
     let (session, mut store, _dir) = account("open").await;
     let first = session.account().password.clone().unwrap();
-    let mut change = PasswordChange::to_a_made_one(&session.account());
+    let mut change = PasswordChange::generated(&session.account());
     let made = session.run(&mut change, &mut store, &mut nobody).await;
     let made = made.unwrap().unwrap();
     let kept = || store.account(None).unwrap().unwrap().password;
@@ -68,11 +68,11 @@ async fn a_password_is_changed_twice_and_the_store_knows_the_one_that_was_made()
 
     // The other device is signed out with the next change, this one is not.
     let mut asked = 0;
-    let mut person = |question: &Question| {
+    let mut person = |question: &Prompt| {
         asked += 1;
         match (asked, question) {
-            (1, Question::CurrentPassword { .. }) => Reply::Text("wrong".into()),
-            (2, Question::CurrentPassword { why: Some(_), .. }) => Reply::Text(made.clone()),
+            (1, Prompt::CurrentPassword { .. }) => Answer::Text("wrong".into()),
+            (2, Prompt::CurrentPassword { why: Some(_), .. }) => Answer::Text(made.clone()),
             other => panic!("{other:?}"),
         }
     };
@@ -122,7 +122,7 @@ async fn devices_are_named_and_signed_out_one_and_many() {
 async fn a_deactivated_account_is_gone_there_and_here() {
     let (session, mut store, _dir) = account("open").await;
     let password = session.account().password.unwrap();
-    let mut deactivation = Deactivation::new(&session.account()).erasing();
+    let mut deactivation = Deactivation::new(&session.account()).erase();
     session
         .run(&mut deactivation, &mut store, &mut nobody)
         .await
@@ -130,7 +130,7 @@ async fn a_deactivated_account_is_gone_there_and_here() {
     assert_eq!(store.accounts().unwrap(), []);
     sign_in(&session, password).await.unwrap_err();
     // A change that was on its way does not bring it back.
-    store.commit(&Patch::default()).unwrap();
+    store.commit(&WriteBatch::default()).unwrap();
     assert_eq!(store.accounts().unwrap(), []);
 }
 
@@ -140,9 +140,9 @@ async fn an_email_address_is_added_by_a_click_and_taken_away() {
     let (session, mut store, _dir) = account("email-optional").await;
     let server = Synapse::of("email-optional");
     let address = format!("{}@example.org", unique());
-    let email = Address::Email(address.clone());
+    let email = Threepid::Email(address.clone());
     // Nobody is there, and then another process goes on.
-    let mut first = AddressAddition::new(&session.account(), email.clone());
+    let mut first = AddThreepid::new(&session.account(), email.clone());
     let left = session.run(&mut first, &mut store, &mut nobody).await;
     assert!(matches!(
         left,
@@ -151,7 +151,7 @@ async fn an_email_address_is_added_by_a_click_and_taken_away() {
     follow_link(&server, &address);
     let pending = store.pending_address(&session.account().user_id, &email);
     let mut second =
-        AddressAddition::new(&session.account(), email.clone()).after(pending.unwrap().unwrap());
+        AddThreepid::new(&session.account(), email.clone()).resume(pending.unwrap().unwrap());
     session
         .run(&mut second, &mut store, &mut nobody)
         .await
@@ -170,15 +170,15 @@ async fn an_email_address_is_added_by_a_click_and_taken_away() {
 async fn a_phone_number_is_added_by_its_code() {
     let server = Synapse::of("msisdn");
     let session = register(server.url())
-        .wishes(with_phone())
-        .ask(person(&server))
+        .options(with_phone())
+        .prompts(person(&server))
         .await
         .unwrap();
-    let phone = Address::Phone(with_phone().phone.unwrap());
-    let mut addition = AddressAddition::new(&session.account(), phone);
+    let phone = Threepid::Phone(with_phone().phone.unwrap());
+    let mut addition = AddThreepid::new(&session.account(), phone);
     let mut asks = person(&server);
     session
-        .run(&mut addition, &mut Forgetful, &mut asks)
+        .run(&mut addition, &mut NoStore, &mut asks)
         .await
         .unwrap();
     assert_eq!(session.addresses().await.unwrap().len(), 2);
@@ -209,7 +209,7 @@ async fn a_dead_session_is_no_proof_that_an_account_is_gone() {
     let password = session.account().password.unwrap();
     let other = sign_in(&session, password).await.unwrap();
     let this = session.account().device_id.unwrap();
-    let mut asks = |_: &Question| Reply::Text(session.account().password.unwrap());
+    let mut asks = |_: &Prompt| Answer::Text(session.account().password.unwrap());
     other.delete_devices(vec![this], &mut asks).await.unwrap();
     let failed = session
         .run(&mut deactivation, &mut store, &mut nobody)

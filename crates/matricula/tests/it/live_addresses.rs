@@ -8,7 +8,7 @@ use std::{
 
 use matricula::{
     api::client::whoami::GetTokenOwner,
-    auth::{Question, Reply, Wishes},
+    auth::{Answer, Prompt, RegistrationOptions},
     register,
 };
 use serde_json::Value;
@@ -58,57 +58,57 @@ pub(crate) fn follow_link(server: &Synapse, address: &str) {
 }
 
 /// A person who does all that is asked.
-pub(crate) fn person(server: &Synapse) -> impl FnMut(&Question) -> Reply {
+pub(crate) fn person(server: &Synapse) -> impl FnMut(&Prompt) -> Answer {
     move |question| match question {
-        Question::FollowLink { address, .. } => {
+        Prompt::FollowLink { address, .. } => {
             follow_link(server, address);
-            Reply::Yes
+            Answer::Yes
         }
-        Question::Code { why: None, .. } => Reply::Text("000000".into()),
-        Question::Code { .. } => Reply::Text(server.told("/identity_server/code").into()),
-        Question::StagePage { url, .. } => {
+        Prompt::Code { why: None, .. } => Answer::Text("000000".into()),
+        Prompt::Code { .. } => Answer::Text(server.told("/identity_server/code").into()),
+        Prompt::StagePage { url, .. } => {
             let response = server.told("/recaptcha/good_response");
             let session = url.split_once("session=").unwrap().1;
             let form = format!("session={session}&g-recaptcha-response={response}");
             fetch(url, Some(&form));
-            Reply::Yes
+            Answer::Yes
         }
         other => panic!("{other:?}"),
     }
 }
 
 /// Registers on the server of these profiles, doing what it asks.
-async fn registers(profiles: &str, wishes: Wishes) {
+async fn registers(profiles: &str, wishes: RegistrationOptions) {
     let server = Synapse::of(profiles);
     let session = register(server.url())
-        .wishes(wishes)
-        .ask(person(&server))
+        .options(wishes)
+        .prompts(person(&server))
         .await
         .unwrap();
     let me = session.call(GetTokenOwner::default()).await.unwrap();
     assert_eq!(me.user_id, session.account().user_id);
 }
 
-fn with_email() -> Wishes {
-    Wishes {
+fn with_email() -> RegistrationOptions {
+    RegistrationOptions {
         email: Some(format!("{}@example.org", unique())),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     }
 }
 
 /// With ten digits that no other test has.
-pub(crate) fn with_phone() -> Wishes {
+pub(crate) fn with_phone() -> RegistrationOptions {
     let nanos = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()
         .as_nanos();
-    Wishes {
+    RegistrationOptions {
         phone: Some(
             format!("GB:07{:09}", nanos / 1_000 % 1_000_000_000)
                 .parse()
                 .unwrap(),
         ),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     }
 }
 
@@ -122,7 +122,7 @@ async fn an_email_address() {
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn an_email_address_that_nobody_asked_for() {
     registers("email-optional", with_email()).await;
-    registers("email-optional", Wishes::default()).await;
+    registers("email-optional", RegistrationOptions::default()).await;
 }
 
 #[tokio::test]
@@ -134,14 +134,14 @@ async fn a_phone_number_after_a_wrong_code() {
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn a_captcha_on_the_servers_own_page() {
-    registers("recaptcha", Wishes::default()).await;
+    registers("recaptcha", RegistrationOptions::default()).await;
 }
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn all_at_once() {
     let profiles = "token+terms+email+msisdn+recaptcha";
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         token: Some(
             Synapse::of(profiles)
                 .told("/registration_tokens/unlimited")

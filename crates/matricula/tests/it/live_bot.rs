@@ -17,7 +17,7 @@ use matricula::{
     },
     register,
 };
-use matricula_homeserver::{Config, Options, Server};
+use matricula_homeserver::{Config, Server, ServerOptions};
 use tempfile::TempDir;
 
 use crate::live::{Synapse, unique};
@@ -96,7 +96,7 @@ async fn is_invited_joins_and_echoes_each_message_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_on_the_embedded_homeserver() {
-    let server = Server::start(Options::new(Config::default()))
+    let server = Server::start(ServerOptions::new(Config::default()))
         .await
         .unwrap();
     echoes_each_message_once(server.url().as_str()).await;
@@ -107,7 +107,7 @@ async fn echoes_each_message_once(server: &str) {
     let home = tempfile::tempdir().unwrap();
     let echo = register(server)
         .username(format!("bot-{}", unique()))
-        .keep_in(AccountStore::new(home.path()))
+        .store(AccountStore::new(home.path()))
         .await
         .unwrap();
     let echo = echo.account().user_id.clone();

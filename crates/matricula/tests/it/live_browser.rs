@@ -2,9 +2,9 @@
 //! by single sign-on.
 
 use matricula::{
-    Browser, Error, Forgetful, Later, Person, Session,
+    AnswerFuture, CallbackServer, Error, NoStore, PromptHandler, Session,
     api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
-    auth::{Question, Reply, ServerFacts, SsoLogin},
+    auth::{Answer, Prompt, ServerInfo, SsoLogin},
     drive,
     http::Runner,
     register,
@@ -32,7 +32,7 @@ async fn one_call_makes_an_account_at_an_oauth_server() {
     };
     let session = register(server.url())
         .in_browser_with(ClientMetadata::new("https://app.example/"), |browser| {
-            browser.opened_by(person)
+            browser.opener(person)
         })
         .await
         .unwrap();
@@ -46,14 +46,14 @@ async fn one_call_makes_an_account_at_an_oauth_server() {
 }
 
 /// A person whose browser is this one.
-struct InBrowser(Browser);
+struct InBrowser(CallbackServer);
 
-impl Person for InBrowser {
-    fn ask(&mut self, _: &Question) -> Reply {
-        Reply::Nobody
+impl PromptHandler for InBrowser {
+    fn ask(&mut self, _: &Prompt) -> Answer {
+        Answer::Unavailable
     }
 
-    fn answer_later(&mut self, question: &Question) -> Option<Later> {
+    fn answer_later(&mut self, question: &Prompt) -> Option<AnswerFuture> {
         self.0.answer(question)
     }
 }
@@ -64,10 +64,10 @@ async fn single_sign_on_makes_an_account_and_signs_in_to_it() -> Result<(), Erro
     let (server, name) = (Synapse::of("appservice+logintoken+sso"), unique());
     let user_id = format!("@{name}:{}", server.told("/server_name"));
     let provider = server.told("/sso/issuer").to_owned();
-    let facts = ServerFacts::of(server.url().parse().unwrap());
-    let browser = Browser::listen().await.map_err(Error::Browser)?;
+    let facts = ServerInfo::of(server.url().parse().unwrap());
+    let browser = CallbackServer::listen().await.map_err(Error::Browser)?;
     let back = browser.redirect_uri();
-    let browser = browser.opened_by(move |way_in| {
+    let browser = browser.opener(move |way_in| {
         let end = through_the_provider(way_in, &provider, &name);
         assert!(end.body.contains("Your answer has arrived"), "{end:?}");
         Ok(())
@@ -78,7 +78,7 @@ async fn single_sign_on_makes_an_account_and_signs_in_to_it() -> Result<(), Erro
         SsoLogin::new(&facts, &back),
     ];
     for mut way in ways {
-        let account = drive(&mut way, &runner, &mut Forgetful, &mut person).await?;
+        let account = drive(&mut way, &runner, &mut NoStore, &mut person).await?;
         let session = Session::new(account, runner.clone());
         assert_eq!(owner(&session).await, user_id);
         session.log_out().await?;

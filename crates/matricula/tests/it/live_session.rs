@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use matricula::{
-    AccountStore, Error, Forgetful, Session,
+    AccountStore, Error, NoStore, Session,
     api::{
         Endpoint,
         client::{create_room::CreateRoom, refresh::Refresh, whoami::GetTokenOwner},
     },
-    auth::{AuthError, Login, Question, Reply, ServerFacts, Wishes},
+    auth::{Answer, AuthError, Login, Prompt, RegistrationOptions, ServerInfo},
     drive,
     http::Runner,
     job::{Body, Job, Method, Secret},
@@ -23,19 +23,19 @@ use crate::live::{Synapse, unique};
 /// Longer than tokens live that are not to live long.
 const TOKEN_LIFE: Duration = Duration::from_millis(5_200);
 
-fn nobody(_: &Question) -> Reply {
-    Reply::Nobody
+fn nobody(_: &Prompt) -> Answer {
+    Answer::Unavailable
 }
 
 /// A session with a refresh token, and the store that it is kept in.
 async fn refreshable(server: &Synapse) -> (TempDir, AccountStore, Session) {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         refresh_token: true,
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
-    let session = register(server.url()).wishes(wishes).keep_in(store.clone());
+    let session = register(server.url()).options(wishes).store(store.clone());
     let session = session.await.unwrap();
     (dir, store, session)
 }
@@ -81,7 +81,7 @@ async fn answers_that_were_lost_are_asked_for_again() {
     // One that arrives late replaces a pair that is stored and was not used yet.
     session.refresh().await.unwrap();
     let before = session.account();
-    let late = before.replaced.clone().unwrap();
+    let late = before.previous_refresh_token.clone().unwrap();
     let late = Refresh::new(late).job(&before.server);
     send(session.runner(), late, |_| {}).await.unwrap();
     session.call(GetTokenOwner::default()).await.unwrap();
@@ -101,11 +101,11 @@ async fn a_token_that_expired_is_a_soft_logout_and_the_device_is_signed_in_again
         panic!("{error:?}")
     };
     assert_eq!(device_id, before.device_id);
-    let facts = ServerFacts::of(before.server.clone());
+    let facts = ServerInfo::of(before.server.clone());
     let password = before.password.clone().unwrap();
     let mut login =
         Login::new(&facts, before.user_id.to_string(), password).with_device_id(device_id.unwrap());
-    let account = drive(&mut login, session.runner(), &mut Forgetful, &mut nobody).await;
+    let account = drive(&mut login, session.runner(), &mut NoStore, &mut nobody).await;
     let session = Session::new(account.unwrap(), Runner::default());
     let me = session.call(GetTokenOwner::default()).await.unwrap();
     assert_eq!(me.device_id, before.device_id);

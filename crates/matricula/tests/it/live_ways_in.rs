@@ -1,15 +1,16 @@
 //! The ways in beside registering as a stranger, with the library on real Synapse servers.
 
 use matricula::{
-    Error, Forgetful, Session,
+    Error, NoStore, Session,
     api::{
-        ApiError, Endpoint, acting_as,
+        ApiError, Endpoint,
         client::whoami::{GetTokenOwner, GetTokenOwnerResponse},
+        masquerade_as,
         synapse::{
             CreateRegistrationToken, DeleteRegistrationToken, GetUser, ListRegistrationTokens,
         },
     },
-    auth::{AuthError, NewUser, Question, Reply, UserCreation},
+    auth::{Answer, AuthError, CreateUser, NewUser, Prompt},
     job::Secret,
     register, send, upgrade,
 };
@@ -22,8 +23,8 @@ async fn me(session: &Session) -> GetTokenOwnerResponse {
     session.call(GetTokenOwner::default()).await.unwrap()
 }
 
-fn nobody(_: &Question) -> Reply {
-    Reply::Nobody
+fn nobody(_: &Prompt) -> Answer {
+    Answer::Unavailable
 }
 
 #[tokio::test]
@@ -89,7 +90,7 @@ async fn where_its_users_get_no_sessions_it_acts_as_them() {
     let job = GetTokenOwner::default()
         .job(&account.server)
         .with_token(token.into());
-    let job = acting_as(job, &account.user_id, None);
+    let job = masquerade_as(job, &account.user_id, None);
     let answer = send(user.runner(), job, |_| {}).await.unwrap();
     let found = GetTokenOwner::read(&answer).unwrap();
     assert_eq!(found.user_id, account.user_id);
@@ -102,7 +103,7 @@ async fn who_runs_a_closed_server_makes_accounts_there() {
     let secret = server.told("/shared_secret");
     let admin = register(server.url())
         .by_shared_secret(secret, unique())
-        .administrator()
+        .admin()
         .await
         .unwrap();
     let wrong = register(server.url())
@@ -121,9 +122,9 @@ async fn who_runs_a_closed_server_makes_accounts_there() {
     let password = Secret::from("a-Good-1-for-all");
     for is_new in [true, false] {
         let mut creation =
-            UserCreation::new(&account, user_id.parse().unwrap()).with_password(password.clone());
+            CreateUser::new(&account, user_id.parse().unwrap()).with_password(password.clone());
         let made = admin
-            .run(&mut creation, &mut Forgetful, &mut nobody)
+            .run(&mut creation, &mut NoStore, &mut nobody)
             .await
             .unwrap();
         assert_eq!(matches!(made, NewUser::Made(_)), is_new, "{made:?}");
@@ -136,7 +137,7 @@ async fn an_administrator_hands_out_tokens() {
     let server = Synapse::of("token");
     let admin = register(server.url())
         .by_shared_secret(server.told("/shared_secret"), unique())
-        .administrator()
+        .admin()
         .await
         .unwrap();
     let request = CreateRegistrationToken::default().uses_allowed(1);

@@ -3,7 +3,7 @@
 use matricula::{
     AccountStore, Error,
     api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
-    auth::{AuthError, Question, Reply},
+    auth::{Answer, AuthError, Prompt},
     http::Runner,
     job::Secret,
     register,
@@ -60,14 +60,14 @@ fn about() -> ClientMetadata {
 }
 
 /// A person who allows it.
-fn allows(question: &Question) -> Reply {
-    let Question::OpenPage { url, .. } = question else {
-        return Reply::Nobody;
+fn allows(question: &Prompt) -> Answer {
+    let Prompt::OpenPage { url, .. } = question else {
+        return Answer::Unavailable;
     };
     let (_, query) = url.expose().split_once('?').unwrap();
     assert!(query.contains("prompt=create"));
     let state = query.split('&').find(|pair| pair.starts_with("state="));
-    Reply::Text(Secret::from(format!("{BACK}?code=xyz&{}", state.unwrap())))
+    Answer::Text(Secret::from(format!("{BACK}?code=xyz&{}", state.unwrap())))
 }
 
 #[tokio::test]
@@ -76,9 +76,9 @@ async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let session = register(server.url.as_str())
-        .on_page(about(), BACK)
-        .keep_in(store.clone())
-        .ask(allows)
+        .redirect_uri(about(), BACK)
+        .store(store.clone())
+        .prompts(allows)
         .await
         .unwrap();
     let user = session.account().user_id.to_string();
@@ -127,8 +127,8 @@ async fn a_page_that_nobody_opened_waits_in_the_store() {
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
     let error = register(server.url.as_str())
-        .on_page(about(), BACK)
-        .keep_in(store.clone())
+        .redirect_uri(about(), BACK)
+        .store(store.clone())
         .await
         .unwrap_err();
     let needed = matches!(error, Error::Auth(AuthError::BrowserNeeded { .. }));
@@ -150,8 +150,8 @@ async fn a_refused_renewal_signs_out_and_the_server_is_not_asked_again() {
         _ => (400, json!({ "error": "invalid_grant" })),
     });
     let session = register(server.url.as_str())
-        .on_page(about(), BACK)
-        .ask(allows)
+        .redirect_uri(about(), BACK)
+        .prompts(allows)
         .await
         .unwrap();
     let error = session.refresh().await.unwrap_err();

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use matricula::{AccountStore, Keeper, auth::Account, job::Patch};
+use matricula::{AccountStore, SessionStore, auth::Account, job::WriteBatch};
 use serde_json::json;
 
 use crate::examples::example;
@@ -90,8 +90,8 @@ fn killed_in_the_middle_it_goes_on_there() {
         "access_token": "token",
     }))
     .unwrap();
-    let mut patch = Patch::default();
-    account.put_into(&mut patch);
+    let mut patch = WriteBatch::default();
+    account.write_to(&mut patch);
     AccountStore::new(home.path()).commit(&patch).unwrap();
 
     let part = home.path().join("cat.png.part");

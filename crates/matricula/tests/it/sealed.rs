@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use matricula::{AccountStore, Keyring, KeyringError, StoreError, job::Secret};
+use matricula::{AccountStore, AccountStoreError, Keyring, KeyringError, job::Secret};
 use tempfile::TempDir;
 
 use crate::store::{account, put};
@@ -151,7 +151,10 @@ fn a_keyring_that_only_says_to_keep_the_key_is_not_relied_on() {
     let mut store = with(&dir, &keyring);
     put(&mut store, ALICE).unwrap();
     assert!(!store.is_sealed().unwrap());
-    assert!(matches!(store.seal(), Err(StoreError::NotSealed { .. })));
+    assert!(matches!(
+        store.seal(),
+        Err(AccountStoreError::NotSealed { .. })
+    ));
     assert_eq!(store.accounts().unwrap().len(), 1);
 }
 
@@ -175,7 +178,10 @@ fn without_its_key_it_is_refused_with_what_to_do_and_left_as_it_is() {
             store.seal().map(drop).unwrap_err(),
         ];
         for error in errors {
-            assert!(matches!(error, StoreError::Sealed { .. }), "{error:?}");
+            assert!(
+                matches!(error, AccountStoreError::Sealed { .. }),
+                "{error:?}"
+            );
             assert!(error.to_string().contains(words), "{error}");
         }
         assert_eq!(fs::read(store.path()).unwrap(), before);

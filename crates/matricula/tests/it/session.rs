@@ -1,11 +1,11 @@
 //! A signed-in account: calls, renewed tokens, signing out.
 
 use matricula::{
-    AccountStore, Error, Keeper, Session,
+    AccountStore, Error, Session, SessionStore,
     api::client::whoami::GetTokenOwner,
     auth::{Account, AuthError},
     http::{Runner, now},
-    job::{Patch, ServerUrl},
+    job::{ServerUrl, WriteBatch},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -55,7 +55,7 @@ async fn a_renewed_pair_is_stored_and_then_used() {
     }));
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
-    let session = session_at(&server).keep_in(store.clone());
+    let session = session_at(&server).store(store.clone());
     let before = now();
     session.refresh().await.unwrap();
     let stored = store.account(Some("@alice:example.org")).unwrap().unwrap();
@@ -80,7 +80,7 @@ async fn a_renewed_pair_is_stored_and_then_used() {
 #[tokio::test]
 async fn a_pair_that_cannot_be_stored_is_not_used() {
     let server = renewing(json!({ "access_token": "new", "refresh_token": "renew-2" }));
-    let session = session_at(&server).keep_in(Full);
+    let session = session_at(&server).store(Full);
     let error = session.refresh().await.unwrap_err();
     assert!(
         matches!(error, Error::Auth(AuthError::NotStored { .. })),
@@ -106,10 +106,10 @@ async fn a_server_in_trouble_signs_nobody_out() {
     let server = Server::start(|_| (500, json!({ "errcode": "M_UNKNOWN", "error": "oh" })));
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
-    let mut patch = Patch::default();
-    account(&server.url).put_into(&mut patch);
+    let mut patch = WriteBatch::default();
+    account(&server.url).write_to(&mut patch);
     store.commit(&patch).unwrap();
-    let session = session_at(&server).keep_in(store.clone());
+    let session = session_at(&server).store(store.clone());
     session.refresh().await.unwrap_err();
     assert_eq!(session.account(), account(&server.url));
     session.log_out().await.unwrap_err();
@@ -152,7 +152,7 @@ async fn who_signs_out_keeps_the_account_and_no_token() {
         let server = Server::start(move |_| answer.clone());
         let dir = TempDir::new().unwrap();
         let store = AccountStore::new(dir.path());
-        let session = session_at(&server).keep_in(store.clone());
+        let session = session_at(&server).store(store.clone());
         let runner = session.runner().clone();
         let credential = session.account().credential();
         let account = session.log_out().await.unwrap();

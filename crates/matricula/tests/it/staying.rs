@@ -7,14 +7,14 @@ use std::{
 };
 
 use matricula::{
-    AccountStore, Error, Keeper, Session,
+    AccountStore, Error, Session, SessionStore,
     api::client::whoami::GetTokenOwner,
-    auth::{Account, AuthError, Wishes},
+    auth::{Account, AuthError, RegistrationOptions},
     http::Runner,
-    job::{Patch, ServerUrl},
+    job::{ServerUrl, WriteBatch},
     register,
 };
-use matricula_homeserver::{Config, Options, Server as Homeserver};
+use matricula_homeserver::{Config, Server as Homeserver, ServerOptions};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -39,8 +39,8 @@ fn account(server: &ServerUrl) -> Account {
 fn store(account: &Account) -> (TempDir, AccountStore) {
     let dir = TempDir::new().unwrap();
     let mut store = AccountStore::new(dir.path());
-    let mut patch = Patch::default();
-    account.put_into(&mut patch);
+    let mut patch = WriteBatch::default();
+    account.write_to(&mut patch);
     store.commit(&patch).unwrap();
     (dir, store)
 }
@@ -96,7 +96,7 @@ async fn a_renewal_waits_for_the_lock_of_another_process_and_holds_nothing_else_
     let server = rotating();
     let (_dir, store) = store(&account(&server.url));
     let session = Session::from_store(store.clone(), None).unwrap();
-    let turn = store.try_turn(&session.account().user_id).unwrap();
+    let turn = store.try_lock(&session.account().user_id).unwrap();
     let waiting = tokio::spawn({
         let session = session.clone();
         async move { session.refresh().await }
@@ -107,8 +107,8 @@ async fn a_renewal_waits_for_the_lock_of_another_process_and_holds_nothing_else_
     // The other process has renewed it.
     let mut renewed = account(&server.url);
     renewed.access_token = Some("new".into());
-    let mut patch = Patch::default();
-    renewed.put_into(&mut patch);
+    let mut patch = WriteBatch::default();
+    renewed.write_to(&mut patch);
     store.clone().commit(&patch).unwrap();
     drop(turn);
     waiting.await.unwrap().unwrap();
@@ -121,7 +121,7 @@ async fn a_renewal_goes_on_when_the_call_that_needed_it_is_given_up() {
     let server = rotating();
     let (_dir, store) = store(&account(&server.url));
     let session = Session::from_store(store.clone(), None).unwrap();
-    let turn = store.try_turn(&session.account().user_id).unwrap();
+    let turn = store.try_lock(&session.account().user_id).unwrap();
     let call = session.call(GetTokenOwner::default());
     let given_up = tokio::time::timeout(Duration::from_millis(200), call).await;
     assert!(given_up.is_err());
@@ -176,14 +176,14 @@ fn an_account_that_is_not_kept_is_told_with_where_it_was_looked_for() {
 /// An account on a homeserver whose tokens live this long.
 async fn short_lived(lifetime: Duration, store: &AccountStore) -> (Homeserver, String) {
     let config = Config::default().with_access_token_lifetime(lifetime);
-    let homeserver = Homeserver::start(Options::new(config)).await.unwrap();
-    let wishes = Wishes {
+    let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
+    let wishes = RegistrationOptions {
         refresh_token: true,
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let session = register(homeserver.url().as_str())
-        .wishes(wishes)
-        .keep_in(store.clone())
+        .options(wishes)
+        .store(store.clone())
         .await
         .unwrap();
     let user_id = session.account().user_id.to_string();
@@ -267,6 +267,6 @@ async fn processes_that_share_an_account_stay_signed_in_and_one_that_is_killed_f
         assert!(ended.success());
     }
     let kept = store.account(Some(&user_id)).unwrap().unwrap();
-    let session = Session::new(kept, Runner::default()).keep_in(store);
+    let session = Session::new(kept, Runner::default()).store(store);
     session.call(GetTokenOwner::default()).await.unwrap();
 }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use matricula::{AccountStore, Keeper, StoreError, auth::Account, job::Patch};
+use matricula::{AccountStore, AccountStoreError, SessionStore, auth::Account, job::WriteBatch};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -24,9 +24,9 @@ pub(crate) fn account(user_id: &str) -> Account {
     .unwrap()
 }
 
-pub(crate) fn put(store: &mut AccountStore, user_id: &str) -> Result<(), StoreError> {
-    let mut patch = Patch::default();
-    account(user_id).put_into(&mut patch);
+pub(crate) fn put(store: &mut AccountStore, user_id: &str) -> Result<(), AccountStoreError> {
+    let mut patch = WriteBatch::default();
+    account(user_id).write_to(&mut patch);
     store.commit(&patch)
 }
 
@@ -123,7 +123,7 @@ fn a_link_that_lies_in_wait_beside_it_is_not_followed() {
 }
 
 /// Every way to read and to write, with the error of each.
-fn every_use(store: &mut AccountStore) -> Vec<StoreError> {
+fn every_use(store: &mut AccountStore) -> Vec<AccountStoreError> {
     let reading = [
         store.accounts().map(drop),
         store.account(None).map(drop),
@@ -208,8 +208,8 @@ fn a_patch_that_cannot_be_kept_whole_is_not_kept_at_all() {
     let (_dir, mut store) = store();
     put(&mut store, "@alice:example.org").unwrap();
     let before = fs::read(store.path()).unwrap();
-    let mut patch = Patch::default();
-    account("@bob:example.org").put_into(&mut patch);
+    let mut patch = WriteBatch::default();
+    account("@bob:example.org").write_to(&mut patch);
     patch.put("accounts", "@carol:example.org", "no JSON: syt_canary");
     let error = store.commit(&patch).unwrap_err();
     assert!(
@@ -253,10 +253,13 @@ fn an_account_of_another_server_does_not_take_the_place_of_one_that_is_kept() {
     let before = fs::read(store.path()).unwrap();
     let mut other = account("@alice:example.org");
     other.server = "https://evil.example".parse().unwrap();
-    let mut patch = Patch::default();
-    other.put_into(&mut patch);
+    let mut patch = WriteBatch::default();
+    other.write_to(&mut patch);
     let error = store.commit(&patch).unwrap_err();
-    assert!(matches!(&error, StoreError::OtherServer { .. }), "{error}");
+    assert!(
+        matches!(&error, AccountStoreError::OtherServer { .. }),
+        "{error}"
+    );
     assert!(
         error.to_string().contains("https://matrix.example.org"),
         "{error}"
@@ -271,8 +274,8 @@ fn an_account_of_another_server_does_not_take_the_place_of_one_that_is_kept() {
     let mut ended = account("@alice:example.org");
     ended.end_session();
     ended.password = None;
-    let mut patch_ended = Patch::default();
-    ended.put_into(&mut patch_ended);
+    let mut patch_ended = WriteBatch::default();
+    ended.write_to(&mut patch_ended);
     store.commit(&patch_ended).unwrap();
     store.commit(&patch).unwrap();
     assert_eq!(store.account(None).unwrap(), Some(other));
@@ -285,8 +288,8 @@ fn a_private_homeserver_may_listen_elsewhere_each_time() {
         let mut private = account("@alice:private.localhost");
         private.server = format!("http://127.0.0.1:{port}").parse().unwrap();
         private.data = json!({ "homeserver": "/somewhere" });
-        let mut patch = Patch::default();
-        private.put_into(&mut patch);
+        let mut patch = WriteBatch::default();
+        private.write_to(&mut patch);
         store.commit(&patch).unwrap();
     }
 }
@@ -294,7 +297,7 @@ fn a_private_homeserver_may_listen_elsewhere_each_time() {
 #[test]
 fn a_half_done_registration_of_another_version_does_not_hide_the_others() {
     let (_dir, mut store) = store();
-    let mut patch = Patch::default();
+    let mut patch = WriteBatch::default();
     patch.put("registrations", "new", r#"{"from": "a later version"}"#);
     store.commit(&patch).unwrap();
     assert_eq!(store.registrations().unwrap(), []);
@@ -306,10 +309,13 @@ fn one_has_the_turn_of_an_account_and_the_turns_of_others_are_free() {
     let (_dir, store) = store();
     let user = |text: &str| text.parse().unwrap();
     let (alice, bob) = (user("@alice:example.org"), user("@bob:example.org"));
-    let turn = store.try_turn(&alice).unwrap();
-    let second = store.try_turn(&alice).unwrap_err();
-    assert!(matches!(second, StoreError::Busy { .. }), "{second:?}");
-    drop(store.try_turn(&bob).unwrap());
+    let turn = store.try_lock(&alice).unwrap();
+    let second = store.try_lock(&alice).unwrap_err();
+    assert!(
+        matches!(second, AccountStoreError::Busy { .. }),
+        "{second:?}"
+    );
+    drop(store.try_lock(&bob).unwrap());
     drop(turn);
-    drop(store.try_turn(&alice).unwrap());
+    drop(store.try_lock(&alice).unwrap());
 }

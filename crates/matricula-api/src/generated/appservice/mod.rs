@@ -8,7 +8,7 @@ pub mod query_room;
 pub mod query_user;
 pub mod transactions;
 
-use matricula_job::Operation;
+use matricula_core::Operation;
 
 use crate::Endpoint;
 

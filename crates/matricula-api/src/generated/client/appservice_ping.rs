@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
+use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use matricula_job::{
-    Api, Job, Method, Operation, OperationAuth, Response, ReturnType, ServerUrl, Timestamp,
+use matricula_core::{
+    Api, Job, Method, Operation, OperationAuth, Response, ResponseFormat, ServerUrl, Timestamp,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
@@ -68,8 +68,8 @@ impl Endpoint for GetContentAuthed {
             &["/_matrix/client/v1/media/download/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
         );
-        let mut job =
-            Job::for_operation_at(url, &Self::OPERATION).with_return_type(ReturnType::Bytes);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION)
+            .with_response_format(ResponseFormat::Bytes);
         if let Some(timeout_ms) = self.timeout_ms {
             job = job.with_query("timeout_ms", timeout_ms.as_millis().to_string());
         }
@@ -168,8 +168,8 @@ impl Endpoint for GetContentOverrideNameAuthed {
             &["/_matrix/client/v1/media/download/", "/", "/", ""],
             &[self.server_name.as_str(), &self.media_id, &self.file_name],
         );
-        let mut job =
-            Job::for_operation_at(url, &Self::OPERATION).with_return_type(ReturnType::Bytes);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION)
+            .with_response_format(ResponseFormat::Bytes);
         if let Some(timeout_ms) = self.timeout_ms {
             job = job.with_query("timeout_ms", timeout_ms.as_millis().to_string());
         }
@@ -297,7 +297,7 @@ impl Endpoint for GetContentThumbnailAuthed {
             &[self.server_name.as_str(), &self.media_id],
         );
         let mut job = Job::for_operation_at(url, &Self::OPERATION)
-            .with_return_type(ReturnType::Bytes)
+            .with_response_format(ResponseFormat::Bytes)
             .with_query("width", self.width.to_string())
             .with_query("height", self.height.to_string());
         if let Some(method) = &self.method {

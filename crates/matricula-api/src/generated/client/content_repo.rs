@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use matricula_job::{
-    Api, Body, Job, Method, Operation, OperationAuth, Response, ReturnType, ServerUrl, Timestamp,
+use matricula_core::{
+    Api, Body, Job, Method, Operation, OperationAuth, Response, ResponseFormat, ServerUrl,
+    Timestamp,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
@@ -490,8 +491,8 @@ impl Endpoint for GetContent {
             &["/_matrix/media/v3/download/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
         );
-        let mut job =
-            Job::for_operation_at(url, &Self::OPERATION).with_return_type(ReturnType::Bytes);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION)
+            .with_response_format(ResponseFormat::Bytes);
         if let Some(allow_remote) = self.allow_remote {
             job = job.with_query("allow_remote", allow_remote.to_string());
         }
@@ -620,8 +621,8 @@ impl Endpoint for GetContentOverrideName {
             &["/_matrix/media/v3/download/", "/", "/", ""],
             &[self.server_name.as_str(), &self.media_id, &self.file_name],
         );
-        let mut job =
-            Job::for_operation_at(url, &Self::OPERATION).with_return_type(ReturnType::Bytes);
+        let mut job = Job::for_operation_at(url, &Self::OPERATION)
+            .with_response_format(ResponseFormat::Bytes);
         if let Some(allow_remote) = self.allow_remote {
             job = job.with_query("allow_remote", allow_remote.to_string());
         }
@@ -778,7 +779,7 @@ impl Endpoint for GetContentThumbnail {
             &[self.server_name.as_str(), &self.media_id],
         );
         let mut job = Job::for_operation_at(url, &Self::OPERATION)
-            .with_return_type(ReturnType::Bytes)
+            .with_response_format(ResponseFormat::Bytes)
             .with_query("width", self.width.to_string())
             .with_query("height", self.height.to_string());
         if let Some(method) = &self.method {

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use matricula_job::{Secret, Timestamp};
+use matricula_core::{Secret, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use crate::{
-    EventId, Extra, Raw, RoomAliasId, RoomId, SortedMap, TextOr, UserId, wire, wire::text_enum,
+    EventId, Extra, Raw, RoomAliasId, RoomId, SortedMap, StringOr, UserId, wire, wire::text_enum,
 };
 
 text_enum! {
@@ -2443,7 +2443,7 @@ impl Serialize for PushCondition {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PushRule {
     /// `actions`.
-    pub actions: Vec<TextOr<Map<String, Value>>>,
+    pub actions: Vec<StringOr<Map<String, Value>>>,
     /// `default`.
     pub default: bool,
     /// `enabled`.
@@ -2461,7 +2461,7 @@ pub struct PushRule {
 impl PushRule {
     /// With what is required, and nothing else.
     pub fn new(
-        actions: Vec<TextOr<Map<String, Value>>>,
+        actions: Vec<StringOr<Map<String, Value>>>,
         default: bool,
         enabled: bool,
         rule_id: impl Into<String>,

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, Retry, ServerUrl};
+use matricula_core::{
+    Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, ServerUrl,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, TextOr, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, StringOr, UserId, wire};
 
 /// `POST /_matrix/client/v3/keys/upload`: publishes the device's keys.
 ///
@@ -23,9 +25,9 @@ pub struct UploadKeys {
     /// The device's identity, signed by itself.
     pub device_keys: Option<definitions::DeviceKeys>,
     /// Keys that others take one by one to begin to write to the device, by algorithm and id.
-    pub one_time_keys: Option<SortedMap<String, TextOr<definitions::KeyObject>>>,
+    pub one_time_keys: Option<SortedMap<String, StringOr<definitions::KeyObject>>>,
     /// A key for each algorithm, for when no one-time key is left. Since 1.2.
-    pub fallback_keys: Option<SortedMap<String, TextOr<definitions::KeyObject>>>,
+    pub fallback_keys: Option<SortedMap<String, StringOr<definitions::KeyObject>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -42,7 +44,7 @@ impl UploadKeys {
     #[must_use]
     pub fn one_time_keys(
         mut self,
-        one_time_keys: SortedMap<String, TextOr<definitions::KeyObject>>,
+        one_time_keys: SortedMap<String, StringOr<definitions::KeyObject>>,
     ) -> Self {
         self.one_time_keys = Some(one_time_keys);
         self
@@ -52,7 +54,7 @@ impl UploadKeys {
     #[must_use]
     pub fn fallback_keys(
         mut self,
-        fallback_keys: SortedMap<String, TextOr<definitions::KeyObject>>,
+        fallback_keys: SortedMap<String, StringOr<definitions::KeyObject>>,
     ) -> Self {
         self.fallback_keys = Some(fallback_keys);
         self
@@ -68,7 +70,7 @@ impl Endpoint for UploadKeys {
     )
     .with_auth(OperationAuth::Required)
     .with_guests()
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = UploadKeysResponse;
 
@@ -232,7 +234,7 @@ impl Endpoint for QueryKeys {
     )
     .with_auth(OperationAuth::Required)
     .with_guests()
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = QueryKeysResponse;
 
@@ -688,7 +690,7 @@ pub struct ClaimKeysResponse {
     pub failures: Option<SortedMap<String, Map<String, Value>>>,
     /// A key for each device that had one, by user, device and the key's name.
     pub one_time_keys:
-        SortedMap<UserId, SortedMap<String, SortedMap<String, TextOr<definitions::KeyObject>>>>,
+        SortedMap<UserId, SortedMap<String, SortedMap<String, StringOr<definitions::KeyObject>>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -698,7 +700,7 @@ impl ClaimKeysResponse {
     pub fn new(
         one_time_keys: SortedMap<
             UserId,
-            SortedMap<String, SortedMap<String, TextOr<definitions::KeyObject>>>,
+            SortedMap<String, SortedMap<String, StringOr<definitions::KeyObject>>>,
         >,
     ) -> Self {
         Self {

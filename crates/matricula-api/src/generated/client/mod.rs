@@ -75,7 +75,7 @@ pub mod voip;
 pub mod wellknown;
 pub mod whoami;
 
-use matricula_job::Operation;
+use matricula_core::Operation;
 
 use crate::Endpoint;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use matricula_job::{Api, Job, Method, Operation, Response, Retry, Secret, ServerUrl};
+use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
@@ -44,7 +44,7 @@ impl Endpoint for Refresh {
     .with_rate_limit()
     .with_since("1.3")
     .with_secrets(&["/refresh_token"], &["/access_token", "/refresh_token"])
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = RefreshResponse;
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use matricula_job::{
-    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl,
+use matricula_core::{
+    Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
@@ -488,7 +488,7 @@ impl Endpoint for RequestTokenToRegisterEmail {
         "/_matrix/client/v3/register/email/requestToken",
     )
     .with_secrets(&["/client_secret", "/id_access_token"], &[])
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = definitions::RequestTokenResponse;
 
@@ -654,7 +654,7 @@ impl Endpoint for RequestTokenToRegisterMsisdn {
         "/_matrix/client/v3/register/msisdn/requestToken",
     )
     .with_secrets(&["/client_secret", "/id_access_token"], &[])
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = definitions::RequestTokenResponse;
 

@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use matricula_job::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
+use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, LaxList, Raw, RoomId, SortedMap, UserId, wire};
+use crate::{
+    ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, SortedMap, UserId, wire,
+};
 
 /// `GET /_matrix/client/v3/sync`: reads what is new.
 ///
@@ -154,7 +156,7 @@ impl Served for Sync {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomSummary {
     /// A few other members, whose names stand for that of the room.
-    pub heroes: Option<LaxList<UserId>>,
+    pub heroes: Option<LenientList<UserId>>,
     /// How many are in the room, the user too.
     pub joined_member_count: Option<u64>,
     /// How many are invited.
@@ -166,7 +168,7 @@ pub struct RoomSummary {
 impl RoomSummary {
     /// Sets `m.heroes`.
     #[must_use]
-    pub fn heroes(mut self, heroes: LaxList<UserId>) -> Self {
+    pub fn heroes(mut self, heroes: LenientList<UserId>) -> Self {
         self.heroes = Some(heroes);
         self
     }

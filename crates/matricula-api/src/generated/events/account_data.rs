@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{EventId, Extra, LaxList, RoomId, SortedMap, UserId, wire};
+use crate::{EventId, Extra, LenientList, RoomId, SortedMap, UserId, wire};
 
 /// The content of `m.accepted_terms`.
 ///
@@ -227,7 +227,7 @@ impl Serialize for CrossSigningUserSigning {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#mdirect)
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Direct(pub SortedMap<String, LaxList<RoomId>>);
+pub struct Direct(pub SortedMap<String, LenientList<RoomId>>);
 
 impl<'de> Deserialize<'de> for Direct {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

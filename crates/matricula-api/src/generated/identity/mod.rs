@@ -14,7 +14,7 @@ pub mod v2_store_invite;
 pub mod v2_terms;
 pub mod versions;
 
-use matricula_job::Operation;
+use matricula_core::Operation;
 
 use crate::Endpoint;
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use matricula_job::{
-    Api, Job, Method, Operation, OperationAuth, Response, Retry, Secret, ServerUrl,
+use matricula_core::{
+    Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
@@ -59,7 +59,7 @@ impl Endpoint for RegisterAccount {
         "/_matrix/identity/v2/account/register",
     )
     .with_secrets(&["/access_token"], &["/token"])
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = RegisterAccountResponse;
 
@@ -299,7 +299,7 @@ impl Endpoint for Logout {
         "/_matrix/identity/v2/account/logout",
     )
     .with_auth(OperationAuth::Required)
-    .with_retry(Retry::Idempotent);
+    .with_retry_safety(RetrySafety::Idempotent);
 
     type Response = LogoutResponse;
 

@@ -3,7 +3,7 @@
 
 pub mod push_notifier;
 
-use matricula_job::Operation;
+use matricula_core::Operation;
 
 use crate::Endpoint;
 

@@ -10,7 +10,7 @@ use matricula_api::{
         OAuthErrorCode, RefreshTokenGrant, RegisterClient, TokenResponse, read_callback,
     },
 };
-use matricula_job::{Body, Header, Response, Secret};
+use matricula_core::{Body, Headers, Response, Secret};
 use serde_json::json;
 
 use super::{CANARY, round_trip};
@@ -219,7 +219,7 @@ fn every_code_of_the_standards_is_known_and_any_other_kept() {
 
 #[test]
 fn a_limit_in_the_words_of_oauth_says_how_long() {
-    let header: Header = vec![("Retry-After".into(), "3".into())];
+    let header: Headers = vec![("Retry-After".into(), "3".into())];
     let body = Body::Json(r#"{"error": "slow_down"}"#.to_owned());
     let answer = Response::new(429, header, body);
     let Err(OAuthError::Refused(refusal)) = DeviceCodeGrant::read(&answer) else {

@@ -6,13 +6,13 @@ use matricula_api::{
     by_hand,
     client::oauth_server_metadata::GetAuthMetadataResponse,
     oauth::{
-        AccountAction, AccountPage, AddressError, ApplicationType, AuthorizationCodeGrant,
+        AccountAction, AccountPage, ApplicationType, AuthorizationCodeGrant, AuthorizationPrompt,
         AuthorizationRequest, ClientMetadata, CodeChallenge, CodeVerifier,
-        DeviceAuthorizationRequest, DeviceCodeGrant, OAuthEndpoint, Prompt, RefreshTokenGrant,
-        RegisterClient, ResponseMode, RevokeToken, Scope, TokenType,
+        DeviceAuthorizationRequest, DeviceCodeGrant, EndpointUrlError, OAuthEndpoint,
+        RefreshTokenGrant, RegisterClient, ResponseMode, RevokeToken, Scope, TokenType,
     },
 };
-use matricula_job::{Body, Method, Retry};
+use matricula_core::{Body, Method, RetrySafety};
 use serde_json::{Value, json};
 
 use super::{CANARY, round_trip};
@@ -66,7 +66,7 @@ fn the_authorization_page_is_told_everything_in_the_query() {
     );
     let request = authorization()
         .response_mode(ResponseMode::Query)
-        .prompt(Prompt::Create)
+        .prompt(AuthorizationPrompt::Create)
         .login_hint(&"@example-user:example.com".parse().unwrap());
     let url = request
         .url("https://account.example.com/auth/?tenant=a%20b")
@@ -207,7 +207,7 @@ fn a_bad_address_is_refused_by_name() {
         let error = refuse(address).to_string();
         assert!(error.contains(part) && !error.contains("hush"), "{error}");
     }
-    assert!(matches!(refuse(""), AddressError::Malformed(_)));
+    assert!(matches!(refuse(""), EndpointUrlError::Malformed(_)));
     assert!(authorization().url("javascript:alert(1)").is_err());
     assert!(AccountPage::default().url("javascript:alert(1)").is_err());
 }
@@ -347,7 +347,7 @@ fn what_may_be_sent_twice_is_marked_so() {
             .iter()
             .flat_map(|(_, operations)| *operations);
         all.filter(|found| found.id == id)
-            .map(|found| found.retry)
+            .map(|found| found.retry_safety)
             .collect::<Vec<_>>()
     };
     for id in [
@@ -355,10 +355,10 @@ fn what_may_be_sent_twice_is_marked_so() {
         "oauthRevokeToken",
         "oauthRegisterClient",
     ] {
-        assert_eq!(retry(id), [Retry::Idempotent], "{id}");
+        assert_eq!(retry(id), [RetrySafety::Idempotent], "{id}");
     }
     for id in ["oauthAuthorizationCodeGrant", "oauthDeviceCodeGrant"] {
-        assert_eq!(retry(id), [Retry::NotProcessed], "{id}");
+        assert_eq!(retry(id), [RetrySafety::OnlyIfNotProcessed], "{id}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::LazyLock};
 
 use matricula_api::ApiError;
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 use proptest::{collection::vec, prelude::*, sample::Index, sample::select};
 use serde_json::{Value, json};
 

@@ -14,7 +14,7 @@ use matricula_api::{
     ApiError,
     server::{AnyEndpoint, Incoming, Reply, RequestError},
 };
-use matricula_job::{Body, Job, Response};
+use matricula_core::{Body, Job, Response};
 use serde_json::Value;
 
 use crate::{apis::all, server};

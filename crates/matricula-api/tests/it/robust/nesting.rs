@@ -1,7 +1,7 @@
 //! A hundred thousand levels are refused, or passed over where nobody looks inside.
 
 use matricula_api::{ApiError, server::RequestError};
-use matricula_job::Api;
+use matricula_core::Api;
 use serde_json::{Value, json};
 
 use super::{read_request, read_response};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use matricula_job::Api;
+use matricula_core::Api;
 
 use super::read_response;
 use crate::{apis::endpoint, response};

@@ -17,7 +17,7 @@ use matricula_api::{
     operations,
     push::push_notifier::Notify,
 };
-use matricula_job::{Api, Operation};
+use matricula_core::{Api, Operation};
 use serde_json::json;
 
 use super::{CANARY, masked, masked_answer};

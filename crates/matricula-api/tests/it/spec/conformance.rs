@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use matricula_api::server::{AnyEndpoint, Parameter, Place};
-use matricula_job::{Api, OperationAuth};
+use matricula_core::{Api, OperationAuth};
 
 use super::{
     data::{Described, Node, operations, requests},

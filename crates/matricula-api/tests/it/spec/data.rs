@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use matricula_job::Api;
+use matricula_core::Api;
 use serde_json::{Map, Value};
 
 use super::schema::properties;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matricula_api::ApiError;
-use matricula_job::Body;
+use matricula_core::Body;
 use serde_json::Value;
 
 use super::data::{Media, answers, operations, requests};

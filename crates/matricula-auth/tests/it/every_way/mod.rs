@@ -11,7 +11,9 @@ use std::{
     thread,
 };
 
-use matricula_auth::{Notice, Question, Registration, Reply, Wishes, registration::Phone};
+use matricula_auth::{
+    Answer, Progress, Prompt, Registration, RegistrationOptions, registration::Phone,
+};
 use serde_json::Value;
 use server::{Fault, Said, Server, point};
 
@@ -19,7 +21,7 @@ use crate::{
     registration::facts,
     talk::{Talk, transport_error},
 };
-use matricula_job::{Processed, TransportError, TransportKind, scheduler::Outcome};
+use matricula_core::{Processed, TransportError, TransportErrorKind, scheduler::Outcome};
 
 const STAGES: [&str; 8] = [
     "m.login.dummy",
@@ -37,7 +39,7 @@ const PHONE: &str = STAGES[4];
 
 /// Of every stage: whether the person has to be asked although this was wished, how many requests it
 /// takes, and how little it is liked.
-fn demands(stage: &str, wishes: &Wishes) -> (bool, usize) {
+fn demands(stage: &str, wishes: &RegistrationOptions) -> (bool, usize) {
     match stage {
         "m.login.dummy" => (false, 1),
         "m.login.registration_token" => (wishes.token.is_none(), 1),
@@ -62,15 +64,15 @@ fn ways() -> Vec<Vec<&'static str>> {
     .collect()
 }
 
-fn wishes() -> [(&'static str, Wishes); 6] {
-    let nothing = Wishes::default();
-    let named = Wishes {
+fn wishes() -> [(&'static str, RegistrationOptions); 6] {
+    let nothing = RegistrationOptions::default();
+    let named = RegistrationOptions {
         username: Some("alice".into()),
         password: Some("wordpass".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let phone: Phone = "GB:07700900001".parse().unwrap();
-    let all = Wishes {
+    let all = RegistrationOptions {
         token: Some("let-me-in".into()),
         email: Some("a@example.org".into()),
         phone: Some(phone.clone()),
@@ -82,21 +84,21 @@ fn wishes() -> [(&'static str, Wishes); 6] {
         ("name and password", named.clone()),
         (
             "an invitation",
-            Wishes {
+            RegistrationOptions {
                 token: all.token.clone(),
                 ..named.clone()
             },
         ),
         (
             "an email address",
-            Wishes {
+            RegistrationOptions {
                 email: all.email.clone(),
                 ..named
             },
         ),
         (
             "a phone number",
-            Wishes {
+            RegistrationOptions {
                 phone: Some(phone),
                 ..nothing
             },
@@ -128,29 +130,29 @@ impl Run {
     }
 }
 
-fn answer_of(question: &Question, server: &mut Server) -> Reply {
+fn answer_of(question: &Prompt, server: &mut Server) -> Answer {
     match question {
-        Question::Username { .. } => Reply::Text("alice2".into()),
-        Question::Password { .. } => Reply::Text("stronger".into()),
-        Question::RegistrationToken { .. } => Reply::Text("let-me-in".into()),
-        Question::EmailAddress { .. } => Reply::Text("b@example.org".into()),
-        Question::PhoneNumber { .. } => Reply::Text("GB:07700900002".into()),
-        Question::Code { .. } => Reply::Text("123456".into()),
-        Question::FollowLink { .. } => {
+        Prompt::Username { .. } => Answer::Text("alice2".into()),
+        Prompt::Password { .. } => Answer::Text("stronger".into()),
+        Prompt::RegistrationToken { .. } => Answer::Text("let-me-in".into()),
+        Prompt::EmailAddress { .. } => Answer::Text("b@example.org".into()),
+        Prompt::PhoneNumber { .. } => Answer::Text("GB:07700900002".into()),
+        Prompt::Code { .. } => Answer::Text("123456".into()),
+        Prompt::FollowLink { .. } => {
             server.done_elsewhere.insert(EMAIL.to_owned());
-            Reply::Yes
+            Answer::Yes
         }
-        Question::StagePage { stage, .. } => {
+        Prompt::StagePage { stage, .. } => {
             server.done_elsewhere.insert(stage.as_str().to_owned());
-            Reply::Yes
+            Answer::Yes
         }
-        Question::AcceptTerms { .. } => Reply::Yes,
+        Prompt::AcceptTerms { .. } => Answer::Yes,
         other => panic!("{other:?}"),
     }
 }
 
 /// Registers, and checks on the way what must never happen.
-fn run(wishes: &Wishes, mut server: Server, somebody: bool) -> Run {
+fn run(wishes: &RegistrationOptions, mut server: Server, somebody: bool) -> Run {
     let mut talk = Talk::start(Registration::new(&facts(), wishes.clone()));
     let (mut points, mut name_passed) = (Vec::new(), false);
     let mut completed: HashSet<(Value, Value)> = HashSet::new();
@@ -166,7 +168,7 @@ fn run(wishes: &Wishes, mut server: Server, somebody: bool) -> Run {
             let question = talk.question().clone();
             let reply = match somebody {
                 true => answer_of(&question, &mut server),
-                false => Reply::Nobody,
+                false => Answer::Unavailable,
             };
             talk.reply(reply);
             continue;
@@ -186,19 +188,21 @@ fn run(wishes: &Wishes, mut server: Server, somebody: bool) -> Run {
             }
             Said::Unsent => {
                 let error = TransportError {
-                    kind: TransportKind::Connect,
+                    kind: TransportErrorKind::Connect,
                     processed: Processed::No,
                     message: "refused".into(),
                 };
                 talk.outcome(Outcome::Failed(error));
             }
             Said::Lost => {
-                talk.outcome(Outcome::InDoubt(transport_error(TransportKind::Cut)));
+                talk.outcome(Outcome::InDoubt(transport_error(
+                    TransportErrorKind::ConnectionLost,
+                )));
             }
         }
     }
     let chosen = talk.notices.iter().find_map(|notice| match notice {
-        Notice::Route { stages, .. } => {
+        Progress::Route { stages, .. } => {
             Some(stages.iter().map(|it| it.as_str().to_owned()).collect())
         }
         _ => None,
@@ -212,8 +216,8 @@ fn run(wishes: &Wishes, mut server: Server, somebody: bool) -> Run {
 }
 
 fn check(
-    job: &matricula_job::Job,
-    wishes: &Wishes,
+    job: &matricula_core::Job,
+    wishes: &RegistrationOptions,
     name_passed: bool,
     completed: &HashSet<(Value, Value)>,
 ) {
@@ -233,7 +237,7 @@ fn check(
 }
 
 /// The requests that a way takes at the least.
-fn least(way: &[&str], wishes: &Wishes) -> usize {
+fn least(way: &[&str], wishes: &RegistrationOptions) -> usize {
     let stages: usize = way.iter().map(|stage| demands(stage, wishes).1).sum();
     usize::from(wishes.username.is_some()) + 1 + stages
 }
@@ -378,7 +382,7 @@ fn each_failure_once_at_each_point_ends_as_it_should() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
-fn each_failure_once(name: &str, wishes: &Wishes) -> (usize, Ends) {
+fn each_failure_once(name: &str, wishes: &RegistrationOptions) -> (usize, Ends) {
     let (mut cases, mut ends) = (0, Ends::new());
     for way in ways() {
         for somebody in [true, false] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use matricula_job::{Job, Method};
+use matricula_core::{Job, Method};
 use serde_json::{Value, json};
 
 /// How a request fails, once, without having been processed.

@@ -4,10 +4,10 @@
 //! fits: method, path, the stage that is done (with its token), status, body.
 
 use matricula_auth::{
-    AuthError, Conversation, Discovery, Login, Question, Registration, RegistrationOffer, Reply,
-    ServerFacts, Wishes,
+    Answer, AuthError, Conversation, Discovery, Login, Prompt, Registration, RegistrationOffer,
+    RegistrationOptions, ServerInfo,
 };
-use matricula_job::Job;
+use matricula_core::Job;
 use serde_json::{Value, json};
 
 use crate::{
@@ -65,7 +65,7 @@ impl Shape {
             );
             match talk.is_asking() {
                 true => {
-                    talk.reply(Reply::Nobody);
+                    talk.reply(Answer::Unavailable);
                 }
                 false => {
                     let job = talk.any_job().clone();
@@ -78,7 +78,7 @@ impl Shape {
         talk
     }
 
-    fn facts(&self) -> ServerFacts {
+    fn facts(&self) -> ServerInfo {
         let address = "https://matrix.example.org".parse().unwrap();
         let discovery = Discovery::new(address)
             .with_registration()
@@ -87,8 +87,8 @@ impl Shape {
     }
 }
 
-fn wishes() -> Wishes {
-    Wishes {
+fn wishes() -> RegistrationOptions {
+    RegistrationOptions {
         token: Some("right".into()),
         ..alice()
     }
@@ -155,9 +155,9 @@ fn each_is_signed_in_to() {
 #[test]
 fn a_wrong_token_is_asked_for_again_although_the_status_is_another() {
     let shape = Shape::all().into_iter().nth(1).unwrap();
-    let wrong = Wishes {
+    let wrong = RegistrationOptions {
         token: Some("wrong".into()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     let mut talk = Talk::start(Registration::new(&shape.facts(), wrong));
     for _ in 0..2 {
@@ -165,11 +165,11 @@ fn a_wrong_token_is_asked_for_again_although_the_status_is_another() {
         let (status, body) = shape.answer(&job);
         talk.answer_text(status, &body);
     }
-    let Question::RegistrationToken { why } = talk.question() else {
+    let Prompt::RegistrationToken { why } = talk.question() else {
         panic!("{:?}", talk.question());
     };
     assert_eq!(why.as_deref(), Some("Invalid registration token"));
-    talk.reply(Reply::Text("right".into()));
+    talk.reply(Answer::Text("right".into()));
     let (status, body) = shape.answer(&talk.any_job().clone());
     talk.answer_text(status, &body);
     assert_eq!(talk.ok().user_id.as_str(), "@a:b.test");
@@ -177,7 +177,7 @@ fn a_wrong_token_is_asked_for_again_although_the_status_is_another() {
 
 #[test]
 fn a_closed_server_without_codes_is_closed_in_its_words() {
-    let mut talk = register(Wishes::default());
+    let mut talk = register(RegistrationOptions::default());
     talk.answer(403, &json!({ "error": "Registration is disabled" }));
     let AuthError::Closed { message, .. } = talk.error() else {
         panic!("{}", talk.error());
@@ -208,7 +208,7 @@ fn what_no_homeserver_says_is_an_error_in_words_wherever_it_comes() {
         "\"no\"",
     ] {
         for status in [200, 400, 403, 404, 500, 502] {
-            let mut talk = register(Wishes::default());
+            let mut talk = register(RegistrationOptions::default());
             talk.answer_text(status, body);
             while talk.result.is_none() && talk.requests.len() < 10 {
                 talk.answer_text(status, body);

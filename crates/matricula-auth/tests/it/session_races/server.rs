@@ -1,6 +1,6 @@
 //! A server that rotates refresh tokens as Synapse does and the specification allows.
 
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
 use serde_json::{Value, json};
 
 /// A pair of tokens, and what has become of it.

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use matricula_auth::{
     Account, AuthError,
     session::{
-        Call, CallEffect, CallEvent, CallInput, Reason, Renewal, RenewalEffect, RenewalEvent,
-        RenewalInput, Standing,
+        Call, CallEffect, CallEvent, CallInput, Renewal, RenewalEffect, RenewalEvent, RenewalInput,
+        RenewalReason, SessionState,
     },
 };
-use matricula_job::{
-    Auth, CredentialRef, Cx, Entropy, Job, Machine, Method, Processed, Secret, SeededEntropy,
-    ServerUrl, Timestamp, TransportError, TransportKind, scheduler::Outcome,
+use matricula_core::{
+    Auth, CredentialRef, Entropy, Job, Machine, Method, Processed, Secret, SeededEntropy,
+    ServerUrl, StepContext, Timestamp, TransportError, TransportErrorKind, scheduler::Outcome,
 };
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ struct Calling {
 }
 
 struct Process {
-    standing: Standing,
+    standing: SessionState,
     calls: Vec<Calling>,
     has_turn_out: bool,
     /// How far its clock is off.
@@ -136,7 +136,7 @@ impl World {
             is_locked: false,
             processes: (0..processes)
                 .map(|_| Process {
-                    standing: Standing::new(store.clone()),
+                    standing: SessionState::new(store.clone()),
                     calls: Vec::new(),
                     has_turn_out: false,
                     offset: 0,
@@ -228,7 +228,7 @@ impl World {
         }
         self.unstored = None;
         self.processes[at].has_turn_out = false;
-        self.processes[at].standing = Standing::new(self.store.clone());
+        self.processes[at].standing = SessionState::new(self.store.clone());
     }
 
     fn check(&self) -> Result<(), String> {
@@ -238,7 +238,10 @@ impl World {
         if self.store.access_token.is_none() {
             return Err("signed out".to_owned());
         }
-        let kept = [&self.store.refresh_token, &self.store.replaced];
+        let kept = [
+            &self.store.refresh_token,
+            &self.store.previous_refresh_token,
+        ];
         let mut kept = kept.into_iter().flatten();
         match kept.any(|token| self.server.takes(token.expose())) {
             true => Ok(()),
@@ -293,7 +296,7 @@ impl World {
         let now = self.clock(at);
         let step = calling
             .machine
-            .step(&mut Cx::new(now, &mut self.random), input);
+            .step(&mut StepContext::new(now, &mut self.random), input);
         for event in step.events {
             if let CallEvent::Finished(result) = event {
                 self.judge(*result)?;
@@ -312,7 +315,7 @@ impl World {
 
     fn judge(&mut self, result: Result<Outcome, AuthError>) -> Result<(), String> {
         match result {
-            Ok(Outcome::Done(response)) if response.success() => self.answered += 1,
+            Ok(Outcome::Responded(response)) if response.success() => self.answered += 1,
             Ok(_) => self.failed += 1,
             Err(
                 error @ (AuthError::SignedOut { .. }
@@ -341,8 +344,8 @@ impl World {
         let now = self.clock(at);
         let step = renewing
             .machine
-            .step(&mut Cx::new(now, &mut self.random), input);
-        if let Some(change) = step.commit.changes().first() {
+            .step(&mut StepContext::new(now, &mut self.random), input);
+        if let Some(change) = step.writes.writes().first() {
             if self.chance(CRASHES) {
                 calling.renewing = Some(renewing);
                 return Ok(self.crash_with(at, calling));
@@ -437,7 +440,7 @@ impl World {
             Some(Mistake::RefreshTokenDropped) => {
                 account.refresh_token = self.store.refresh_token.clone();
             }
-            Some(Mistake::ReplacedDropped) => account.replaced = None,
+            Some(Mistake::ReplacedDropped) => account.previous_refresh_token = None,
             Some(Mistake::StoredLate) => {
                 self.unstored = Some(account);
                 return true;
@@ -481,9 +484,9 @@ impl World {
             }
             220..240 => {
                 let body = json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 200 });
-                Outcome::Done(answer(429, &body))
+                Outcome::Responded(answer(429, &body))
             }
-            _ => Outcome::Done(self.process(job)),
+            _ => Outcome::Responded(self.process(job)),
         };
         if let Some(account) = self.unstored.take() {
             self.store = account;
@@ -495,9 +498,9 @@ impl World {
         let is_refresh = !matches!(job.auth(), Auth::Token(_));
         if is_refresh && self.mistake == Some(Mistake::TroubleIsRefusal) {
             let body = json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "invalid_grant" });
-            return Outcome::Done(answer(if self.server.is_oauth { 400 } else { 401 }, &body));
+            return Outcome::Responded(answer(if self.server.is_oauth { 400 } else { 401 }, &body));
         }
-        Outcome::Done(match self.random.below(4) {
+        Outcome::Responded(match self.random.below(4) {
             0 => answer(
                 500,
                 &json!({ "errcode": "M_UNKNOWN", "error": "Internal error" }),
@@ -508,7 +511,7 @@ impl World {
         })
     }
 
-    fn process(&mut self, job: &Job) -> matricula_job::Response {
+    fn process(&mut self, job: &Job) -> matricula_core::Response {
         match job.auth() {
             Auth::Token(token) => self.server.call(token.expose(), self.now),
             _ => self.server.refresh(&refresh_token_of(job), self.now),
@@ -516,7 +519,7 @@ impl World {
     }
 }
 
-fn renewing(reason: Reason, token: Secret) -> Renewing {
+fn renewing(reason: RenewalReason, token: Secret) -> Renewing {
     Renewing {
         machine: Renewal::new(reason, Some(token)),
         next: Next::Feed(RenewalInput::Start),
@@ -527,7 +530,7 @@ fn renewing(reason: Reason, token: Secret) -> Renewing {
 
 fn lost(processed: Processed) -> Outcome {
     let error = TransportError {
-        kind: TransportKind::Timeout,
+        kind: TransportErrorKind::Timeout,
         processed,
         message: "no answer".to_owned(),
     };

@@ -1,13 +1,13 @@
 //! `account email` and `account phone`.
 
 use matricula::{
-    Keeper,
+    SessionStore,
     api::client::{
         administrative_contact::{Delete3pidFromAccount, ThirdPartyIdentifier},
         definitions::Medium,
     },
-    auth::{Address, AddressAddition, PendingAddress, tables},
-    job::{Patch, Secret},
+    auth::{AddThreepid, PendingThreepid, Threepid, tables},
+    job::{Secret, WriteBatch},
 };
 use serde_json::json;
 
@@ -44,20 +44,20 @@ pub(crate) async fn list(
 
 pub(crate) async fn add_email(context: &Context<'_>, options: EmailAdd) -> Result<(), Failure> {
     let command = format!("email add {}", shell_word(&options.address));
-    let address = Address::Email(options.address);
+    let address = Threepid::Email(options.address);
     add(context, address, None, &options.authentication, &command).await
 }
 
 pub(crate) async fn add_phone(context: &Context<'_>, options: PhoneAdd) -> Result<(), Failure> {
     let command = format!("phone add {}", options.number);
-    let address = Address::Phone(options.number);
+    let address = Threepid::Phone(options.number);
     let code = read_secret(false, options.code_file.as_deref(), "code")?;
     add(context, address, code, &options.authentication, &command).await
 }
 
 async fn add(
     context: &Context<'_>,
-    address: Address,
+    address: Threepid,
     code: Option<Secret>,
     authentication: &Authentication,
     command: &str,
@@ -65,9 +65,9 @@ async fn add(
     let account = authentication.of.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
     let user_id = &session.account().user_id;
-    let mut addition = AddressAddition::new(&session.account(), address.clone());
+    let mut addition = AddThreepid::new(&session.account(), address.clone());
     if let Some(pending) = context.home.accounts().pending_address(user_id, &address)? {
-        addition = addition.after(pending);
+        addition = addition.resume(pending);
     }
     if let Some(code) = code {
         addition = addition.with_code(code);
@@ -131,9 +131,12 @@ async fn remove(
     let removed = session.remove_address(medium.clone(), &address).await;
     removed.map_err(|error| call_failed(context, &session, error))?;
     // A message that was sent to it proves nothing any more.
-    let mut patch = Patch::default();
-    let key = PendingAddress::key(&session.account().user_id, &Address::Email(address.clone()));
-    patch.remove(tables::ADDRESS_ADDITIONS, key);
+    let mut patch = WriteBatch::default();
+    let key = PendingThreepid::key(
+        &session.account().user_id,
+        &Threepid::Email(address.clone()),
+    );
+    patch.remove(tables::THREEPID_ADDITIONS, key);
     context.home.accounts().commit(&patch)?;
     let words = format!(
         "{} has {} no more",

@@ -12,7 +12,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
     let (session, _opened) = session::open(context, account).await?;
     let mut deactivation = Deactivation::new(&session.account());
     if options.erase {
-        deactivation = deactivation.erasing();
+        deactivation = deactivation.erase();
     }
     if let Some(password) = authentication.password()? {
         deactivation = deactivation.with_password(password);

@@ -5,7 +5,7 @@ use matricula::{
         definitions::ClientDevice,
         device_management::{DeleteDevices, UpdateDevice},
     },
-    auth::Authenticated,
+    auth::UiaRequest,
 };
 use serde_json::json;
 
@@ -76,7 +76,7 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Fai
         .on_account_page(ids)
         .map_err(matricula::Error::from)?;
     let request = DeleteDevices::new(ids.clone());
-    let mut conversation = Authenticated::new(&session.account(), request);
+    let mut conversation = UiaRequest::new(&session.account(), request);
     if let Some(password) = authentication.password()? {
         conversation = conversation.with_password(password);
     }

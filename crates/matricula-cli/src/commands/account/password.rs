@@ -24,14 +24,14 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
     let is_made = new.is_none();
     let mut change = match new {
         Some(new) => PasswordChange::new(&session.account(), new),
-        None => PasswordChange::to_a_made_one(&session.account()),
+        None => PasswordChange::generated(&session.account()),
     };
     let accounts = context.home.accounts();
     if let Some(pending) = accounts.pending_password(&session.account().user_id)? {
-        change = change.after(pending);
+        change = change.resume(pending);
     }
     if options.keep_devices {
-        change = change.keeping_devices();
+        change = change.keep_devices();
     }
     if let Some(password) = authentication.password()? {
         change = change.with_password(password);

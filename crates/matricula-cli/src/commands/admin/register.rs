@@ -1,7 +1,7 @@
 //! `matricula admin register`: an account made with the server's shared secret.
 
 use matricula::{
-    auth::{Discovery, ServerFacts, SharedSecretRegistration},
+    auth::{Discovery, ServerInfo, SharedSecretRegistration},
     drive,
     job::Secret,
 };
@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
     let address = context.address(&options.server)?;
     let password = password(&options.user)?;
     if options.dry_run {
-        let facts = ServerFacts::of(address.url().clone());
+        let facts = ServerInfo::of(address.url().clone());
         let registration = registration(&facts, secret, password, &options);
         dry_run::admin_register(context, address, registration);
         return Ok(());
@@ -47,7 +47,7 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
     .await?;
     let mut registration = registration(&facts, secret, password, &options);
     if let Some(pending) = accounts.new_user(&registration.key())? {
-        registration = registration.after(pending);
+        registration = registration.resume(pending);
     }
     let is_first = accounts.account(None)?.is_none();
     let account = drive(
@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
 }
 
 fn registration(
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     secret: Secret,
     password: Option<Secret>,
     options: &AdminRegister,
@@ -83,7 +83,7 @@ fn registration(
         registration = registration.with_password(password);
     }
     if options.user.admin {
-        registration = registration.administrator();
+        registration = registration.admin();
     }
     if let Some(name) = &options.user.display_name {
         registration = registration.with_display_name(name.as_str());

@@ -6,7 +6,7 @@ use matricula::{
         ApiError, ErrorCode, UserId,
         synapse::{GetUser, User},
     },
-    auth::{NewUser, UserCreation},
+    auth::{CreateUser, NewUser},
 };
 use serde_json::{Value, json};
 
@@ -24,19 +24,19 @@ pub(super) async fn create(context: &Context<'_>, options: AdminUserCreate) -> R
     let password = password(&options.user)?;
     let account = options.administrator.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
-    let mut creation = UserCreation::new(&session.account(), user_id);
+    let mut creation = CreateUser::new(&session.account(), user_id);
     if let Some(password) = password {
         creation = creation.with_password(password);
     }
     if options.user.admin {
-        creation = creation.administrator();
+        creation = creation.admin();
     }
     if let Some(name) = options.user.display_name {
         creation = creation.with_display_name(name);
     }
     let mut accounts = context.home.accounts();
     if let Some(pending) = accounts.new_user(&creation.key())? {
-        creation = creation.after(pending);
+        creation = creation.resume(pending);
     }
     let mut terminal = Terminal::new(context.report, context.no_input);
     let made = session

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, io::Read, path::Path};
 
-use matricula::job::{Body, FileDesc, Job, ReturnType, Secret, ServerUrl, mask_json};
+use matricula::job::{Body, FileRef, Job, ResponseFormat, Secret, ServerUrl, mask_json};
 use matricula_api::server::{AnyEndpoint, FromText, Incoming, Parameter, Place, Shape};
 use serde_json::{Map, Value};
 
@@ -73,7 +73,7 @@ impl Arguments {
             .parse()
             .map_err(|error| Failure::other(format!("{error}")))?;
         let job = self.job(context, endpoint, &anywhere)?;
-        Ok(*job.return_type() == ReturnType::Bytes)
+        Ok(*job.response_format() == ResponseFormat::Bytes)
     }
 
     /// The request as a job for `server`, checked by the operation's own types.
@@ -315,7 +315,7 @@ impl Reader {
             } else if let Err(error) = std::fs::File::open(file) {
                 self.problem(format!("{}: {error}", file.display()));
             }
-            self.request.body = Body::File(FileDesc::new(file));
+            self.request.body = Body::File(FileRef::new(file));
         }
         let Some(given) = &options.json_body else {
             return Ok(());

@@ -3,10 +3,10 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use matricula::{
-    Person,
+    PromptHandler,
     auth::Account,
     job::{
-        Api, Auth, Body, CredentialRef, FileDesc, Job, OperationAuth, ReturnType, Secret,
+        Api, Auth, Body, CredentialRef, FileRef, Job, OperationAuth, ResponseFormat, Secret,
         ServerUrl, scheduler::Event,
     },
 };
@@ -53,7 +53,10 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), F
     let job = with_output(caller.authorize(context, endpoint, &options, job), output);
     let mut terminal = Terminal::new(context.report, context.no_input);
     let watch = |event: &Event| {
-        if let Event::Waiting { until, why, .. } = event {
+        if let Event::Waiting {
+            until, reason: why, ..
+        } = event
+        {
             terminal.waiting(*until, why);
         }
     };
@@ -206,7 +209,7 @@ fn output(
 
 fn with_output(job: Job, output: Option<PathBuf>) -> Job {
     match output {
-        Some(file) => job.with_return_type(ReturnType::File(FileDesc::new(file))),
+        Some(file) => job.with_response_format(ResponseFormat::File(FileRef::new(file))),
         None => job,
     }
 }
@@ -217,7 +220,7 @@ fn print_request(context: &Context<'_>, job: &Job) {
     if *job.auth() != Auth::None {
         headers.push(("Authorization", "Bearer ***"));
     }
-    let own = job.request_header().iter();
+    let own = job.request_headers().iter();
     headers.extend(own.map(|(name, value)| (name.as_ref(), value.as_str())));
     let mut object = dry_run::describe(job);
     object["schema_version"] = json!(1);

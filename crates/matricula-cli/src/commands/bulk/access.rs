@@ -2,11 +2,11 @@
 
 use matricula::{
     Session,
-    auth::{Discovery, PasswordPolicy, ServerAddress, ServerFacts},
-    bulk::{About, Access, Fault, NewRow, Route, faults},
+    auth::{Discovery, PasswordPolicy, ServerAddress, ServerInfo},
+    bulk::{About, AdminCredentials, NewRow, Route, RowError, row_errors},
     drive,
     http::Runner,
-    job::scheduler::Limits,
+    job::scheduler::SchedulerConfig,
 };
 
 use super::super::{Context, read_secret, session};
@@ -14,7 +14,7 @@ use crate::{args::Register, failure::Failure, person::Terminal, server};
 
 /// A server that is open for a run.
 pub(super) struct Opened {
-    pub(super) access: Access,
+    pub(super) access: AdminCredentials,
     /// The administrator's.
     pub(super) session: Option<Session>,
     pub(super) policy: Option<PasswordPolicy>,
@@ -29,14 +29,14 @@ impl Opened {
         Some(session.account().user_id.server_name().to_owned())
     }
 
-    pub(super) fn faults(&self, rows: &[NewRow]) -> Vec<Fault> {
-        faults(rows, self.access.route(), self.policy.as_ref())
+    pub(super) fn faults(&self, rows: &[NewRow]) -> Vec<RowError> {
+        row_errors(rows, self.access.route(), self.policy.as_ref())
     }
 
     /// What carries the requests. A server's pace may hold a run up for long.
     pub(super) fn runner(&self, context: &Context<'_>) -> Runner {
-        let mut limits = Limits::default();
-        limits.longest_pace = Limits::patient().longest_pace;
+        let mut limits = SchedulerConfig::default();
+        limits.max_rate_limit_wait = SchedulerConfig::patient().max_rate_limit_wait;
         context.runner.clone().with_limits(limits)
     }
 }
@@ -93,16 +93,16 @@ pub(super) async fn open(
     let facts = Box::new(discover(context, address).await?);
     let policy = facts.password_policy.clone();
     let access = match route {
-        Route::Token => Access::Token {
+        Route::Token => AdminCredentials::Token {
             facts,
             token,
             accept_terms: options.accept_terms,
         },
-        Route::SharedSecret => Access::SharedSecret {
+        Route::SharedSecret => AdminCredentials::SharedSecret {
             facts,
             secret: token,
         },
-        _ => Access::Appservice { facts, token },
+        _ => AdminCredentials::Appservice { facts, token },
     };
     Ok(Opened {
         access,
@@ -147,14 +147,14 @@ async fn as_administrator(
     }
     let facts = discover(context, ServerAddress::Url(account.server.clone())).await?;
     Ok(Opened {
-        access: Access::Admin(Box::new(account)),
+        access: AdminCredentials::Admin(Box::new(account)),
         session: Some(session),
         policy: facts.password_policy,
         _server: server,
     })
 }
 
-async fn discover(context: &Context<'_>, address: ServerAddress) -> Result<ServerFacts, Failure> {
+async fn discover(context: &Context<'_>, address: ServerAddress) -> Result<ServerInfo, Failure> {
     let mut discovery = Discovery::new(address).with_password_policy();
     let mut terminal = Terminal::new(context.report, true);
     let mut accounts = context.home.accounts();

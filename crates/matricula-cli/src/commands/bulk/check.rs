@@ -1,6 +1,6 @@
 //! `--dry-run` of a list, and how long a run will take.
 
-use matricula::bulk::{Fault, Found, NewRow, Route, estimate, look_up};
+use matricula::bulk::{Found, NewRow, Route, RowError, estimate, look_up};
 use serde_json::json;
 
 use super::{Context, access, access::Opened, faulty};
@@ -56,7 +56,7 @@ async fn existing(
     context: &Context<'_>,
     opened: &Opened,
     rows: &[NewRow],
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<RowError>,
 ) -> Result<(Existing, usize), Failure> {
     let runner = opened.runner(context);
     let (mut existing, mut unknown) = (Vec::new(), 0);
@@ -69,7 +69,7 @@ async fn existing(
             Found::Taken => existing.push((row.line, row.localpart())),
             Found::Refused(why) => {
                 let what = format!("the server refuses the name {:?}: {why}", row.username);
-                faults.push(Fault::new(row.line, what));
+                faults.push(RowError::new(row.line, what));
             }
             _ => unknown += 1,
         }

@@ -1,13 +1,13 @@
 //! How runs fail: faults of a list, and files.
 
-use matricula::bulk::{BulkError, Fault};
+use matricula::bulk::{BulkError, RowError};
 use serde_json::json;
 
 use super::super::Context;
 use crate::failure::Failure;
 
 /// Tells every fault of a list, by line. Nothing was sent.
-pub(super) fn faulty(context: &Context<'_>, faults: &[Fault]) -> Failure {
+pub(super) fn faulty(context: &Context<'_>, faults: &[RowError]) -> Failure {
     for fault in faults {
         context
             .report

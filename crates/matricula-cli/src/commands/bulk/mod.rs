@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use matricula::{
     auth::AuthError,
-    bulk::{About, BulkMachine, BulkRegistration, Counts, Format, NewRow, Run, Traffic, read_list},
+    bulk::{
+        About, BulkMachine, BulkRegistration, Counts, Format, NewRow, RequestCounts, Run, read_list,
+    },
 };
 use serde_json::{Value, json};
 
@@ -117,7 +119,7 @@ struct Ended {
     /// What the server did to stop it.
     stopped_by: Option<AuthError>,
     was_interrupted: bool,
-    traffic: Traffic,
+    traffic: RequestCounts,
 }
 
 /// The first Ctrl-C stops the run gracefully, the second at once.
@@ -232,7 +234,7 @@ pub(super) fn words(counts: Counts) -> String {
     format!("{} rows: {}", counts.rows, parts.join(", "))
 }
 
-fn summary(name: &str, counts: Counts, result: Option<&Path>, traffic: Traffic) -> Value {
+fn summary(name: &str, counts: Counts, result: Option<&Path>, traffic: RequestCounts) -> Value {
     let mut object = json!(counts);
     object["schema_version"] = json!(1);
     object["run"] = json!(name);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use matricula::bulk::{Counts, Ledger, Traffic};
+use matricula::bulk::{Counts, RequestCounts, RunLog};
 
 use crate::report::{Report, in_words};
 
@@ -45,7 +45,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn tell(&mut self, ledger: &Ledger, traffic: Traffic) {
+    pub(super) fn tell(&mut self, ledger: &RunLog, traffic: RequestCounts) {
         let pause = if self.bar.is_some() { FRAME } else { PAUSE };
         if self.told.elapsed() < pause {
             return;

@@ -2,7 +2,7 @@
 
 use matricula::{
     auth::AuthError,
-    bulk::{BulkDeactivation, BulkMachine, Ledger, Run, Stage},
+    bulk::{BulkDeactivation, BulkMachine, Run, RunLog, Stage},
 };
 
 use super::{Context, Ended, access, at_once, drive, interruptible, summary, words};
@@ -56,7 +56,7 @@ fn told(context: &Context<'_>, name: &str, left: usize, ended: Ended) -> Result<
     })
 }
 
-fn user_ids(ledger: &Ledger) -> impl Iterator<Item = &matricula::api::UserId> {
+fn user_ids(ledger: &RunLog) -> impl Iterator<Item = &matricula::api::UserId> {
     let made = ledger.entries().iter().map(|entry| &entry.stage);
     made.filter_map(|stage| match stage {
         Stage::Done { user_id } => Some(user_id),
@@ -65,7 +65,7 @@ fn user_ids(ledger: &Ledger) -> impl Iterator<Item = &matricula::api::UserId> {
 }
 
 /// Lists what will be deactivated, and goes on only where that is wanted.
-fn make_sure(context: &Context<'_>, options: &Register, ledger: &Ledger) -> Result<(), Failure> {
+fn make_sure(context: &Context<'_>, options: &Register, ledger: &RunLog) -> Result<(), Failure> {
     let counts = ledger.counts();
     for user_id in user_ids(ledger) {
         context.report.say(&format!("  {user_id}"));

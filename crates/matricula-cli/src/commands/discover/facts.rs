@@ -3,8 +3,8 @@
 use matricula::{
     Error,
     auth::{
-        Attempt, OAuthOffer, PasswordPolicy, RegistrationOffer, ServerFacts, Warning, Way,
-        WellKnown,
+        OAuthOffer, PasswordPolicy, Probe, RegistrationMethod, RegistrationOffer, ServerInfo,
+        Warning, WellKnown,
     },
 };
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    pub(super) fn of(facts: &ServerFacts) -> Self {
-        let ways: Vec<Value> = facts.ways().iter().map(way).collect();
+    pub(super) fn of(facts: &ServerInfo) -> Self {
+        let ways: Vec<Value> = facts.registration_methods().iter().map(way).collect();
         let object = json!({
             "schema_version": 1,
             "server": facts.server,
@@ -76,7 +76,7 @@ impl Sheet {
 }
 
 /// The failure of a discovery, with what was tried.
-pub(super) fn failure(error: Error, facts: &ServerFacts) -> Failure {
+pub(super) fn failure(error: Error, facts: &ServerInfo) -> Failure {
     Failure::Told {
         message: error.to_string(),
         exit_code: exit_code(&error),
@@ -85,16 +85,16 @@ pub(super) fn failure(error: Error, facts: &ServerFacts) -> Failure {
     }
 }
 
-fn way(way: &Way) -> Value {
+fn way(way: &RegistrationMethod) -> Value {
     let (kind, stages) = match way {
-        Way::Register(flow) => ("register", json!(flow.stages)),
-        Way::OAuth { .. } => ("oauth", Value::Null),
+        RegistrationMethod::Register(flow) => ("register", json!(flow.stages)),
+        RegistrationMethod::OAuth { .. } => ("oauth", Value::Null),
         _ => ("sso", Value::Null),
     };
     json!({ "kind": kind, "stages": stages, "asks": way.demands() })
 }
 
-fn rows(facts: &ServerFacts) -> Vec<Row> {
+fn rows(facts: &ServerInfo) -> Vec<Row> {
     let mut rows = vec![Row::new("server", facts.server.as_str())];
     match &facts.well_known {
         WellKnown::Found => rows.push(Row::new("found", "by the well-known document of its name")),
@@ -167,9 +167,9 @@ fn oauth(offer: &OAuthOffer) -> Vec<Row> {
     rows
 }
 
-fn registration(facts: &ServerFacts) -> Vec<Row> {
+fn registration(facts: &ServerInfo) -> Vec<Row> {
     let mut rows: Vec<Row> = facts
-        .ways()
+        .registration_methods()
         .iter()
         .map(|way| Row::new("register", format!("{way}: {}", way.demands())))
         .collect();
@@ -205,7 +205,7 @@ fn passwords(policy: &PasswordPolicy) -> Row {
     Row::new("passwords", format!("at least {}", rules.join(", ")))
 }
 
-fn attempt(attempt: &Attempt) -> Row {
+fn attempt(attempt: &Probe) -> Row {
     let mut line = format!("{} {}", attempt.method, attempt.url);
     if let Some(status) = attempt.status {
         line += &format!(": {status}");

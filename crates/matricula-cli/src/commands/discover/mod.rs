@@ -5,7 +5,7 @@ mod walk;
 
 use matricula::{
     Session,
-    auth::{Discovery, RegistrationOffer, ServerFacts, Warning},
+    auth::{Discovery, RegistrationOffer, ServerInfo, Warning},
     drive,
 };
 
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Discover) -> Resul
     if terminal.was_interrupted {
         return Err(Failure::Interrupted);
     }
-    let server_facts = found.map_err(|error| facts::failure(error, discovery.facts()))?;
+    let server_facts = found.map_err(|error| facts::failure(error, discovery.server_info()))?;
     let mut sheet = facts::Sheet::of(&server_facts);
     if !options.try_ways {
         sheet.print(context.report);
@@ -66,7 +66,7 @@ fn own_session(context: &Context<'_>, user: &str) -> Result<Option<Session>, Fai
 
 /// How `--try` ends: `None` where everything that was tried works.
 fn verdict(
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     walks: &[Walk],
     guest: &Guest,
     context: &Context<'_>,

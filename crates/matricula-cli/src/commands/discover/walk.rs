@@ -1,19 +1,19 @@
 //! `discover --try`: walks each way with a throw-away account.
 
 use matricula::{
-    Error, Keeper, Session,
+    Error, Session, SessionStore,
     api::{
         Endpoint, UserId,
         client::whoami::GetTokenOwner,
         uia::{Flow, Stage},
     },
     auth::{
-        Account, AuthError, Deactivation, Login, Registration, ServerFacts, Way, Wishes,
-        registration::AccountKind, tables,
+        Account, AuthError, Deactivation, Login, Registration, RegistrationMethod,
+        RegistrationOptions, ServerInfo, registration::AccountKind, tables,
     },
     drive,
     http::SystemEntropy,
-    job::{Entropy, Patch, Secret},
+    job::{Entropy, Secret, WriteBatch},
     send,
 };
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub(super) struct Answers {
 
 /// What came of one way.
 pub(super) struct Walk {
-    way: Way,
+    way: RegistrationMethod,
     /// Why it was not tried.
     not_tried: Option<String>,
     steps: Vec<Step>,
@@ -51,7 +51,7 @@ struct Step {
 }
 
 impl Walk {
-    fn new(way: Way) -> Self {
+    fn new(way: RegistrationMethod) -> Self {
         Self {
             way,
             not_tried: None,
@@ -115,7 +115,7 @@ impl Walk {
 
     pub(super) fn json(&self) -> Value {
         let stages = match &self.way {
-            Way::Register(flow) => json!(flow.stages),
+            RegistrationMethod::Register(flow) => json!(flow.stages),
             _ => Value::Null,
         };
         let state = match (&self.not_tried, self.has_failed()) {
@@ -147,14 +147,14 @@ impl Walk {
 /// Walks every way that needs no person, one after the other.
 pub(super) async fn every_way(
     context: &Context<'_>,
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     answers: &Answers,
 ) -> Result<Vec<Walk>, Failure> {
     let mut walks = Vec::new();
-    for way in facts.ways() {
+    for way in facts.registration_methods() {
         let mut walk = Walk::new(way.clone());
         match way {
-            Way::Register(flow) => match needs(&flow, answers) {
+            RegistrationMethod::Register(flow) => match needs(&flow, answers) {
                 None => walk_through(context, facts, flow, answers, &mut walk).await?,
                 Some(why) => walk.not_tried = Some(why),
             },
@@ -183,13 +183,13 @@ fn needs(flow: &Flow, answers: &Answers) -> Option<String> {
 
 async fn walk_through(
     context: &Context<'_>,
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     flow: Flow,
     answers: &Answers,
     walk: &mut Walk,
 ) -> Result<(), Failure> {
     let name = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
-    let wishes = Wishes {
+    let wishes = RegistrationOptions {
         username: Some(format!("matricula-try-{name}")),
         token: answers.token.clone(),
         accept_terms: answers.accepts_terms,
@@ -230,10 +230,10 @@ async fn walk_through(
     Ok(())
 }
 
-fn throw_away() -> Wishes {
-    Wishes {
+fn throw_away() -> RegistrationOptions {
+    RegistrationOptions {
         device_name: Some("matricula discover --try".to_owned()),
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     }
 }
 
@@ -259,7 +259,7 @@ async fn register(
     if is_in_doubt(&account) {
         walk.in_doubt = Some(registration.id().to_owned());
     } else if account.is_err() {
-        let mut patch = Patch::default();
+        let mut patch = WriteBatch::default();
         patch.remove(tables::REGISTRATIONS, registration.id());
         accounts.commit(&patch)?;
     }
@@ -285,7 +285,7 @@ async fn who_am_i(session: &Session) -> Result<(), String> {
 /// Signs out, sees that the token is dead, and signs in again. Whoever is still signed in, if anyone.
 async fn out_and_in(
     context: &Context<'_>,
-    facts: &ServerFacts,
+    facts: &ServerInfo,
     session: Session,
     walk: &mut Walk,
 ) -> Option<Account> {
@@ -305,7 +305,7 @@ async fn out_and_in(
     walk.note("logout", is_dead);
     let password = account.password.clone().unwrap_or_default();
     let mut login = Login::new(facts, account.user_id.as_str(), password.clone())
-        .with_made_password(password)
+        .with_generated_password(password)
         .with_device_name("matricula discover --try");
     let account = drive(
         &mut login,
@@ -373,8 +373,8 @@ impl Guest {
 }
 
 /// Tries to become a guest, and keeps nothing of it.
-pub(super) async fn guest(context: &Context<'_>, facts: &ServerFacts) -> Result<Guest, Failure> {
-    let wishes = Wishes {
+pub(super) async fn guest(context: &Context<'_>, facts: &ServerInfo) -> Result<Guest, Failure> {
+    let wishes = RegistrationOptions {
         kind: AccountKind::Guest,
         ..throw_away()
     };
@@ -382,7 +382,7 @@ pub(super) async fn guest(context: &Context<'_>, facts: &ServerFacts) -> Result<
     let guest = drive(
         &mut registration,
         &context.runner,
-        &mut matricula::Forgetful,
+        &mut matricula::NoStore,
         &mut nobody(context),
     )
     .await;

@@ -4,7 +4,7 @@ mod page;
 mod password;
 
 use matricula::{
-    auth::{Account, AuthMethod, Discovery, ServerAddress, ServerFacts, Wishes},
+    auth::{Account, AuthMethod, Discovery, RegistrationOptions, ServerAddress, ServerInfo},
     drive,
     job::Secret,
 };
@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     }
     let mut terminal = Terminal::new(context.report, context.no_input);
     if let Some(id) = &options.resume {
-        let answers = Wishes::default();
+        let answers = RegistrationOptions::default();
         return half_done::resume(context, id, answers, options.paste.paste, terminal).await;
     }
     let named = options.method.named();
@@ -74,7 +74,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
 
 /// Who is to sign in, and where.
 struct Entrance {
-    facts: ServerFacts,
+    facts: ServerInfo,
     options: args::Login,
     /// The account, if it is kept here.
     known: Option<Account>,

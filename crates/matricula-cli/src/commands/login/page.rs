@@ -1,7 +1,7 @@
 //! Signing in on a page: at an OAuth 2.0 server, by single sign-on, or with a code for another device.
 
 use matricula::{
-    auth::{Account, AuthMethod, HalfDone, OAuthLogin, SsoLogin},
+    auth::{Account, AuthMethod, OAuthLogin, PendingAuth, SsoLogin},
     drive,
 };
 
@@ -24,8 +24,8 @@ pub(super) async fn sign_in(
     let (pages, back) = Pages::open(context.report, paste, may_open, None).await;
     terminal.pages = pages;
     let mut half_done = match method {
-        AuthMethod::Sso => HalfDone::Sso(Box::new(by_sso(&entrance, back))),
-        method => HalfDone::OAuth(Box::new(by_oauth(context, &entrance, method, back)?)),
+        AuthMethod::Sso => PendingAuth::Sso(Box::new(by_sso(&entrance, back))),
+        method => PendingAuth::OAuth(Box::new(by_oauth(context, &entrance, method, back)?)),
     };
     let mut accounts = context.home.accounts();
     let account = drive(&mut half_done, &context.runner, &mut accounts, terminal).await;

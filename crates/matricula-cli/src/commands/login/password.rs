@@ -1,10 +1,10 @@
 //! Signing in with a password.
 
 use matricula::{
-    Error, Keeper,
+    Error, SessionStore,
     auth::{Account, AuthError, Login, tables},
     drive,
-    job::{Patch, Secret},
+    job::{Secret, WriteBatch},
 };
 
 use super::{Context, Entrance, no_password};
@@ -43,7 +43,7 @@ pub(super) async fn sign_in(
         login = login.with_refresh_token();
     }
     if let Some(made) = made {
-        login = login.with_made_password(made);
+        login = login.with_generated_password(made);
     }
     let mut accounts = context.home.accounts();
     match drive(&mut login, &context.runner, &mut accounts, terminal).await {
@@ -72,9 +72,9 @@ async fn after_a_change(
     };
     let mut login = login
         .with_password(password.clone())
-        .with_made_password(password);
+        .with_generated_password(password);
     let account = drive(&mut login, &context.runner, &mut accounts, terminal).await?;
-    let mut patch = Patch::default();
+    let mut patch = WriteBatch::default();
     patch.remove(tables::PASSWORD_CHANGES, account.user_id.as_str());
     accounts.commit(&patch)?;
     Ok(account)

@@ -12,8 +12,8 @@ use matricula::{
         ApiError, Content, Endpoint, ErrorCode, MxcUri, ServerName,
         client::{authed_content_repo::GetContentAuthed, content_repo::GetContent},
     },
-    http::{Begun, Disk, FileSource},
-    job::{FileDesc, Job, ReturnType},
+    http::{Disk, FileStore, PartialFile},
+    job::{FileRef, Job, ResponseFormat},
 };
 use serde_json::json;
 
@@ -108,7 +108,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn job(&self, job: Job) -> Job {
-        job.with_return_type(ReturnType::File(FileDesc::new(self.file)))
+        job.with_response_format(ResponseFormat::File(FileRef::new(self.file)))
     }
 
     async fn fetch(&self, mover: &Mover<'_>) -> Result<Content, Stopped> {
@@ -184,9 +184,9 @@ async fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped
 }
 
 /// What has come of the file. Whoever wrote it may not have let go of it yet.
-async fn left_of(file: &Path) -> Option<Begun> {
+async fn left_of(file: &Path) -> Option<PartialFile> {
     for _ in 0..50 {
-        match Disk.begun(&FileDesc::new(file)) {
+        match Disk.open_partial(&FileRef::new(file)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -6,10 +6,10 @@ mod put;
 mod types;
 
 use matricula::{
-    Error, Person, Session,
+    Error, PromptHandler, Session,
     api::{ApiError, ErrorCode},
     auth::Account,
-    job::{Job, Response, TransportKind, scheduler::Event},
+    job::{Job, Response, TransportErrorKind, scheduler::Event},
 };
 use serde_json::json;
 
@@ -64,7 +64,7 @@ impl<'a> Mover<'a> {
         let (account, opened) = session::reach(account).await?;
         let meter = Meter::new(context.report);
         let runner = meter.watch(context.runner.clone());
-        let session = Session::new(account, runner).keep_in(context.home.accounts());
+        let session = Session::new(account, runner).store(context.home.accounts());
         Ok(Self {
             context,
             session,
@@ -77,7 +77,10 @@ impl<'a> Mover<'a> {
     async fn send(&self, job: Job) -> Result<Response, Error> {
         let mut terminal = Terminal::new(self.context.report, self.context.no_input);
         let watch = |event: &Event| {
-            if let Event::Waiting { until, why, .. } = event {
+            if let Event::Waiting {
+                until, reason: why, ..
+            } = event
+            {
                 self.meter.aside(|| terminal.waiting(*until, why));
             }
         };
@@ -88,7 +91,9 @@ impl<'a> Mover<'a> {
     /// fault. `refused` are words for what it did not let the account do, `missing` for what is not there.
     fn explain(&self, error: Error, told: &Told<'_>) -> Failure {
         let message = match &error {
-            Error::Transport(at) | Error::InDoubt(at) if at.kind == TransportKind::Request => {
+            Error::Transport(at) | Error::InDoubt(at)
+                if at.kind == TransportErrorKind::InvalidRequest =>
+            {
                 format!("{}; {}", at.message, told.disk)
             }
             Error::Api(api) => match (status(api), code(api)) {

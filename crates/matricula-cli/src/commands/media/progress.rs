@@ -9,8 +9,8 @@ use std::{
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use matricula::{
-    http::{Begun, Disk, FileSource, Progress, Runner},
-    job::FileDesc,
+    http::{Disk, FileStore, PartialFile, Runner, TransferProgress},
+    job::FileRef,
 };
 
 use crate::report::{Report, in_words};
@@ -88,7 +88,7 @@ impl Meter {
 }
 
 impl State {
-    fn tell(&mut self, progress: Progress) {
+    fn tell(&mut self, progress: TransferProgress) {
         if std::mem::take(&mut self.goes_on) {
             let (report, at) = (self.report, share(self.from, progress.total));
             self.aside(|| report.say(&format!("goes on at {at}")));
@@ -170,31 +170,31 @@ struct Watched {
     meter: Meter,
 }
 
-impl FileSource for Watched {
-    fn open(&self, file: &FileDesc) -> io::Result<File> {
+impl FileStore for Watched {
+    fn open(&self, file: &FileRef) -> io::Result<File> {
         self.meter.begins_at(0);
         self.disk.open(file)
     }
 
-    fn create(&self, file: &FileDesc) -> io::Result<File> {
+    fn create(&self, file: &FileRef) -> io::Result<File> {
         self.meter.begins_at(0);
         self.disk.create(file)
     }
 
-    fn keep(&self, file: &FileDesc) -> io::Result<()> {
-        self.disk.keep(file)
+    fn commit(&self, file: &FileRef) -> io::Result<()> {
+        self.disk.commit(file)
     }
 
-    fn discard(&self, file: &FileDesc) {
-        self.disk.discard(file);
+    fn abort(&self, file: &FileRef) {
+        self.disk.abort(file);
     }
 
-    fn note(&self, file: &FileDesc, note: &str) -> io::Result<bool> {
-        self.disk.note(file, note)
+    fn save_resume_token(&self, file: &FileRef, note: &str) -> io::Result<bool> {
+        self.disk.save_resume_token(file, note)
     }
 
-    fn begun(&self, file: &FileDesc) -> io::Result<Option<Begun>> {
-        let begun = self.disk.begun(file)?;
+    fn open_partial(&self, file: &FileRef) -> io::Result<Option<PartialFile>> {
+        let begun = self.disk.open_partial(file)?;
         self.meter
             .begins_at(begun.as_ref().map_or(0, |begun| begun.length));
         Ok(begun)

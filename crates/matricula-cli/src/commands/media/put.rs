@@ -8,7 +8,7 @@ use matricula::{
         ApiError, Endpoint, ErrorCode, MxcUri,
         client::{authed_content_repo::GetConfigAuthed, content_repo::UploadContent},
     },
-    job::{Body, FileDesc},
+    job::{Body, FileRef},
 };
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Failu
         Some(media_type) => media_type,
         None => types::guess(&options.file).to_owned(),
     };
-    let mut upload = UploadContent::new(Body::File(FileDesc::new(&options.file)))
+    let mut upload = UploadContent::new(Body::File(FileRef::new(&options.file)))
         .content_type(content_type.as_str());
     upload.filename = match options.name {
         _ if options.no_name => None,

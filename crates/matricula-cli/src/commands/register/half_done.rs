@@ -3,7 +3,7 @@
 use matricula::{
     Error,
     api::uia::Stage,
-    auth::{Account, AuthError, HalfDone, Wishes},
+    auth::{Account, AuthError, PendingAuth, RegistrationOptions},
     drive,
 };
 use serde_json::json;
@@ -31,19 +31,19 @@ pub(crate) fn tell(context: &Context<'_>) -> Result<(), Failure> {
 pub(crate) async fn resume(
     context: &Context<'_>,
     id: &str,
-    answers: Wishes,
+    answers: RegistrationOptions,
     paste: bool,
     mut terminal: Terminal,
 ) -> Result<(), Failure> {
     let mut half_done = find(context, id)?;
     // Runs until the end of this function.
     let opened = server::reopen(half_done.data()).await?;
-    if let HalfDone::Registration(registration) = half_done {
+    if let PendingAuth::Registration(registration) = half_done {
         let mut registration = registration.with_answers(answers);
         if let Some(opened) = &opened {
             registration = registration.with_server(opened.url().clone());
         }
-        half_done = HalfDone::Registration(Box::new(registration));
+        half_done = PendingAuth::Registration(Box::new(registration));
     }
     if let Some(before) = half_done.redirect_uri().map(str::to_owned) {
         // To go on with it is to ask for its page.
@@ -58,7 +58,7 @@ pub(crate) async fn resume(
 /// Brings it to its end, and tells what came of it.
 pub(crate) async fn finish(
     context: &Context<'_>,
-    mut half_done: HalfDone,
+    mut half_done: PendingAuth,
     mut terminal: Terminal,
 ) -> Result<(), Failure> {
     let mut accounts = context.home.accounts();
@@ -76,7 +76,7 @@ pub(crate) async fn finish(
     }
 }
 
-fn find(context: &Context<'_>, id: &str) -> Result<HalfDone, Failure> {
+fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, Failure> {
     let accounts = context.home.accounts();
     if let Some(half_done) = accounts.half_done(id)? {
         return Ok(half_done);
@@ -99,7 +99,7 @@ fn find(context: &Context<'_>, id: &str) -> Result<HalfDone, Failure> {
 pub(crate) fn end(
     context: &Context<'_>,
     terminal: &Terminal,
-    half_done: Option<&HalfDone>,
+    half_done: Option<&PendingAuth>,
     account: Result<Account, Error>,
 ) -> Result<Account, Failure> {
     if terminal.was_interrupted {
@@ -111,7 +111,7 @@ pub(crate) fn end(
     })
 }
 
-fn kept(context: &Context<'_>, half_done: &HalfDone, error: Error) -> Failure {
+fn kept(context: &Context<'_>, half_done: &PendingAuth, error: Error) -> Failure {
     let id = half_done.id();
     if !matches!(context.home.accounts().half_done(id), Ok(Some(_))) {
         return error.into();
@@ -129,7 +129,7 @@ fn kept(context: &Context<'_>, half_done: &HalfDone, error: Error) -> Failure {
             }
             page
         }
-        (_, HalfDone::Registration(registration)) => stage
+        (_, PendingAuth::Registration(registration)) => stage
             .as_ref()
             .map(|stage| registration.fallback_page(stage)),
         _ => None,
@@ -147,7 +147,7 @@ fn kept(context: &Context<'_>, half_done: &HalfDone, error: Error) -> Failure {
 }
 
 /// What it waits for, and the option that gives it.
-fn missing(error: &Error, half_done: &HalfDone) -> (Option<Stage>, &'static str) {
+fn missing(error: &Error, half_done: &PendingAuth) -> (Option<Stage>, &'static str) {
     let Error::Auth(error) = error else {
         return (None, "");
     };

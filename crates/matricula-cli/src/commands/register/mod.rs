@@ -5,7 +5,7 @@ pub(crate) mod wishes;
 
 use matricula::{
     auth::{
-        Account, AuthMethod, Discovery, ServerAddress, ServerFacts, SignUp, Wishes,
+        Account, AuthMethod, Discovery, RegistrationOptions, ServerAddress, ServerInfo, SignUp,
         registration::AccountKind,
     },
     drive,
@@ -88,9 +88,9 @@ fn way_is_named(method: Option<AuthMethod>) -> bool {
 async fn open(
     context: &Context<'_>,
     server: Option<&str>,
-    wishes: &Wishes,
+    wishes: &RegistrationOptions,
     terminal: &mut Terminal,
-) -> Result<(Option<Opened>, ServerFacts), Failure> {
+) -> Result<(Option<Opened>, ServerInfo), Failure> {
     let mut accounts = context.home.accounts();
     let (opened, address) = match server {
         Some(name) => (None, context.address(name)?),

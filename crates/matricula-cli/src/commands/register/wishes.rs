@@ -1,13 +1,13 @@
 //! What the options, and then the person, say of the new account.
 
-use matricula::auth::{Wishes, registration::AccountKind};
+use matricula::auth::{RegistrationOptions, registration::AccountKind};
 
 use super::super::{Context, read_secret};
 use crate::{args::Register, failure::Failure, person::Terminal};
 
 /// What the options say. Secrets come from files and standard input, never from arguments.
-pub(crate) fn of(options: &Register) -> Result<Wishes, Failure> {
-    let mut wishes = Wishes {
+pub(crate) fn of(options: &Register) -> Result<RegistrationOptions, Failure> {
+    let mut wishes = RegistrationOptions {
         kind: if options.guest {
             AccountKind::Guest
         } else {
@@ -21,7 +21,7 @@ pub(crate) fn of(options: &Register) -> Result<Wishes, Failure> {
         device_name: options.device_name.clone(),
         inhibit_login: options.inhibit_login,
         refresh_token: options.refresh_token,
-        ..Wishes::default()
+        ..RegistrationOptions::default()
     };
     wishes.password = read_secret(
         options.password_stdin,
@@ -38,7 +38,10 @@ pub(crate) fn of(options: &Register) -> Result<Wishes, Failure> {
 }
 
 /// Asks for the name and the password that were not given.
-pub(super) fn ask_for_the_rest(terminal: &Terminal, wishes: &mut Wishes) -> Result<(), Failure> {
+pub(super) fn ask_for_the_rest(
+    terminal: &Terminal,
+    wishes: &mut RegistrationOptions,
+) -> Result<(), Failure> {
     if !terminal.is_there() || wishes.kind != AccountKind::User {
         return Ok(());
     }
@@ -52,7 +55,10 @@ pub(super) fn ask_for_the_rest(terminal: &Terminal, wishes: &mut Wishes) -> Resu
 }
 
 /// Tells what is left to the page on which the account is made.
-pub(super) fn check_for_a_page(context: &Context<'_>, wishes: &Wishes) -> Result<(), Failure> {
+pub(super) fn check_for_a_page(
+    context: &Context<'_>,
+    wishes: &RegistrationOptions,
+) -> Result<(), Failure> {
     if wishes.inhibit_login {
         return Err(Failure::Usage(
             "this server makes accounts on a page, which signs in too; leave --inhibit-login out"

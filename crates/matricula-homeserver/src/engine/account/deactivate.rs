@@ -4,7 +4,7 @@ use matricula_api::client::{
     account_deactivation::{DeactivateAccount, DeactivateAccountResponse},
     definitions::UnbindResult,
 };
-use matricula_job::Cx;
+use matricula_core::StepContext;
 
 use crate::engine::{
     account::devices::{Which, end_devices},
@@ -13,7 +13,11 @@ use crate::engine::{
 };
 
 impl Serve for DeactivateAccount {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<DeactivateAccountResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<DeactivateAccountResponse, Fault> {
         let bearer = call.user(cx.now)?;
         call.confirm(cx, &bearer, self.auth.as_ref())?;
         call.deactivate(bearer.user, self.erase.unwrap_or(false))?;

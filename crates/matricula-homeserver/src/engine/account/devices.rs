@@ -11,7 +11,7 @@ use matricula_api::{
         },
     },
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::engine::{
@@ -60,7 +60,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ClientDevice> {
 }
 
 impl Serve for GetDevices {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetDevicesResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<GetDevicesResponse, Fault> {
         let bearer = call.user(cx.now)?;
         let sql = format!("{SELECT} WHERE user = ?1 ORDER BY created_at, id");
         let mut statement = call.tx.prepare(&sql)?;
@@ -71,7 +71,7 @@ impl Serve for GetDevices {
 }
 
 impl Serve for GetDevice {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<ClientDevice, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<ClientDevice, Fault> {
         let bearer = call.user(cx.now)?;
         let sql = format!("{SELECT} WHERE user = ?1 AND id = ?2");
         let device = call
@@ -83,7 +83,11 @@ impl Serve for GetDevice {
 }
 
 impl Serve for UpdateDevice {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<UpdateDeviceResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<UpdateDeviceResponse, Fault> {
         let bearer = call.user(cx.now)?;
         bounded("display_name", self.display_name.as_deref())?;
         // Without a new name there is nothing to change, but the device must be there all the same.
@@ -101,7 +105,11 @@ impl Serve for UpdateDevice {
 
 /// A device that is not there is as good as ended: a request whose answer was lost comes again.
 impl Serve for DeleteDevice {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<DeleteDeviceResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<DeleteDeviceResponse, Fault> {
         let bearer = call.user(cx.now)?;
         call.confirm(cx, &bearer, self.auth.as_ref())?;
         end_device(call, bearer.user, &self.device_id)?;
@@ -110,7 +118,11 @@ impl Serve for DeleteDevice {
 }
 
 impl Serve for DeleteDevices {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<DeleteDevicesResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<DeleteDevicesResponse, Fault> {
         let bearer = call.user(cx.now)?;
         if self.devices.len() > MAX_NAMED {
             let error = format!("at most {MAX_NAMED} devices can be named at once");

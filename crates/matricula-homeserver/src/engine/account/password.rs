@@ -1,7 +1,7 @@
 //! Changing a password, by the old one or, where that is forgotten, by an address.
 
 use matricula_api::client::password_management::{ChangePassword, ChangePasswordResponse};
-use matricula_job::Cx;
+use matricula_core::StepContext;
 use rusqlite::params;
 
 use crate::engine::{
@@ -12,7 +12,11 @@ use crate::engine::{
 };
 
 impl Serve for ChangePassword {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<ChangePasswordResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<ChangePasswordResponse, Fault> {
         let is_reset = call.token().is_none() && call.home.config.messages.is_some();
         let bearer = match is_reset {
             true => None,

@@ -8,7 +8,7 @@ use matricula_api::{
         GetUserProfileResponse, SetProfileField, SetProfileFieldResponse,
     },
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Map, Value};
 
@@ -30,7 +30,11 @@ const DISPLAY_NAME: &str = "displayname";
 const AVATAR_URL: &str = "avatar_url";
 
 impl Serve for GetUserProfile {
-    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<GetUserProfileResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<GetUserProfileResponse, Fault> {
         let user = call.whose_profile(&self.user_id)?;
         let fields = Value::Object(call.profile(user)?);
         Ok(serde_json::from_value(fields)?)
@@ -38,7 +42,7 @@ impl Serve for GetUserProfile {
 }
 
 impl Serve for GetProfileField {
-    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<Map<String, Value>, Fault> {
+    fn serve(self, call: &Call<'_>, _: &mut StepContext<'_>) -> Result<Map<String, Value>, Fault> {
         let user = call.whose_profile(&self.user_id)?;
         let (name, value) = call
             .profile(user)?
@@ -49,7 +53,11 @@ impl Serve for GetProfileField {
 }
 
 impl Serve for SetProfileField {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SetProfileFieldResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<SetProfileFieldResponse, Fault> {
         let user = call.own_profile(cx.now, &self.user_id)?;
         check_field(&self.key_name, &self.value)?;
         let mut profile = call.profile(user)?;
@@ -64,7 +72,11 @@ impl Serve for SetProfileField {
 }
 
 impl Serve for DeleteProfileField {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<DeleteProfileFieldResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<DeleteProfileFieldResponse, Fault> {
         let user = call.own_profile(cx.now, &self.user_id)?;
         call.tx.execute(
             "DELETE FROM profile_fields WHERE user = ?1 AND name = ?2",

@@ -10,7 +10,7 @@ use matricula_api::{
         definitions::UnbindResult,
     },
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::params;
 
 use super::{Address, validation::Validation};
@@ -20,7 +20,11 @@ use crate::engine::{
 };
 
 impl Serve for GetAccount3Pids {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetAccount3PidsResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetAccount3PidsResponse, Fault> {
         let bearer = call.user(cx.now)?;
         let mut statement = call.tx.prepare(
             "SELECT medium, address, validated_at, added_at FROM addresses
@@ -41,7 +45,7 @@ impl Serve for GetAccount3Pids {
 }
 
 impl Serve for Add3Pid {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Add3PidResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Add3PidResponse, Fault> {
         let bearer = call.user(cx.now)?;
         call.confirm(cx, &bearer, self.auth.as_ref())?;
         let found = Validation::find(call.tx, cx.now, &self.sid, &self.client_secret)?;
@@ -62,7 +66,7 @@ impl Serve for Delete3pidFromAccount {
     fn serve(
         self,
         call: &Call<'_>,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
     ) -> Result<Delete3pidFromAccountResponse, Fault> {
         let bearer = call.user(cx.now)?;
         if let Some(address) = Address::known(self.medium.as_str(), &self.address) {

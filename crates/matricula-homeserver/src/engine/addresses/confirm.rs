@@ -1,7 +1,7 @@
 //! Showing that a message has arrived: the page that a mail links to, and codes.
 
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Cx, Method, Secret};
+use matricula_core::{Method, Secret, StepContext};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -25,14 +25,17 @@ pub(super) fn link(home: &Homeserver, token: &str) -> String {
 #[derive(Deserialize)]
 struct Submitted {
     sid: String,
-    #[serde(with = "matricula_job::secret::exposed")]
+    #[serde(with = "matricula_core::secret::exposed")]
     client_secret: Secret,
     token: String,
 }
 
 impl Call<'_> {
     /// Answers where addresses are proved, if this is there.
-    pub(in crate::engine) fn confirmation(&self, cx: &Cx<'_>) -> Result<Option<Reply>, Fault> {
+    pub(in crate::engine) fn confirmation(
+        &self,
+        cx: &StepContext<'_>,
+    ) -> Result<Option<Reply>, Fault> {
         match (self.request.path.as_str(), self.request.method) {
             (PAGE, Method::Get | Method::Post) => match self.confirm_email(cx) {
                 Err(Fault::Refused(refusal)) => Ok(Some(refused(refusal))),
@@ -46,7 +49,7 @@ impl Call<'_> {
     }
 
     /// What looks at mail before people do opens the page, but does not press the button.
-    fn confirm_email(&self, cx: &Cx<'_>) -> Result<Reply, Fault> {
+    fn confirm_email(&self, cx: &StepContext<'_>) -> Result<Reply, Fault> {
         let token = self.request.query("token").unwrap_or_default();
         let Some(mut validation) = Validation::of_link(self.tx, cx.now, token)? else {
             let error = "this link has expired, or a later mail has another; ask for a new mail";
@@ -82,7 +85,7 @@ impl Call<'_> {
         Ok(page(200, "en", "Confirm your address", &body, &sources))
     }
 
-    fn submit_code(&self, cx: &Cx<'_>) -> Result<Reply, Fault> {
+    fn submit_code(&self, cx: &StepContext<'_>) -> Result<Reply, Fault> {
         let Ok(submitted) = serde_json::from_slice::<Submitted>(&self.request.body) else {
             let error = "the body is to be JSON with the texts sid, client_secret and token";
             return Err(Refusal::new(400, ErrorCode::BadJson, error).into());

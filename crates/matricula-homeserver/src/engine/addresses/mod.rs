@@ -6,7 +6,7 @@ mod request;
 mod validation;
 
 use matricula_api::ErrorCode;
-use matricula_job::Timestamp;
+use matricula_core::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 

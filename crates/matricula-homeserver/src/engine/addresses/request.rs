@@ -11,7 +11,7 @@ use matricula_api::{
         registration::{RequestTokenToRegisterEmail, RequestTokenToRegisterMsisdn},
     },
 };
-use matricula_job::{Cx, Secret, Timestamp};
+use matricula_core::{Secret, StepContext, Timestamp};
 
 use super::{
     Address, Medium,
@@ -51,7 +51,11 @@ impl Serve for RequestTokenToRegisterEmail {
         call.admit_proof(Medium::Email, now)
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RequestTokenResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<RequestTokenResponse, Fault> {
         let asked = Asked {
             owner: Owner::Nobody,
             client_secret: &self.client_secret,
@@ -68,7 +72,11 @@ impl Serve for RequestTokenToRegisterMsisdn {
         call.admit_proof(Medium::Msisdn, now)
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RequestTokenResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<RequestTokenResponse, Fault> {
         let asked = Asked {
             owner: Owner::Nobody,
             client_secret: &self.client_secret,
@@ -88,7 +96,11 @@ impl Serve for RequestTokenTo3PidEmail {
         call.admit_proof(Medium::Email, now)
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RequestTokenResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<RequestTokenResponse, Fault> {
         let asked = Asked {
             owner: Owner::Nobody,
             client_secret: &self.client_secret,
@@ -104,7 +116,11 @@ impl Serve for RequestTokenTo3PidMsisdn {
         call.admit_proof(Medium::Msisdn, now)
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RequestTokenResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<RequestTokenResponse, Fault> {
         let asked = Asked {
             owner: Owner::Nobody,
             client_secret: &self.client_secret,
@@ -124,7 +140,11 @@ impl Serve for RequestTokenToResetPasswordEmail {
         call.admit_proof(Medium::Email, now)
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RequestTokenResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<RequestTokenResponse, Fault> {
         let asked = Asked {
             owner: Owner::Somebody,
             client_secret: &self.client_secret,
@@ -140,7 +160,11 @@ impl Serve for RequestTokenToResetPasswordMsisdn {
         call.admit_proof(Medium::Msisdn, now)
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<RequestTokenResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<RequestTokenResponse, Fault> {
         let asked = Asked {
             owner: Owner::Somebody,
             client_secret: &self.client_secret,
@@ -178,7 +202,7 @@ impl Call<'_> {
     /// Sends what proves the address, if the address can be proved for this.
     fn prove(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         address: Address,
         asked: &Asked<'_>,
     ) -> Result<RequestTokenResponse, Fault> {
@@ -210,7 +234,7 @@ impl Call<'_> {
         })
     }
 
-    fn send(&self, cx: &Cx<'_>, validation: &Validation, sent: &str) -> Result<(), Fault> {
+    fn send(&self, cx: &StepContext<'_>, validation: &Validation, sent: &str) -> Result<(), Fault> {
         let server = &self.home.config.server_name;
         let address = &validation.address.address;
         let (recipient, subject, body) = match validation.address.medium {
@@ -233,7 +257,7 @@ impl Call<'_> {
                 format!("{sent} is your code for {server}.\n"),
             ),
         };
-        let letter = outbox::Letter {
+        let letter = outbox::OutgoingMail {
             recipient: &recipient,
             subject: &subject,
             body: &body,

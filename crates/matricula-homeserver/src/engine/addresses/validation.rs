@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matricula_api::ErrorCode;
-use matricula_job::{Cx, Secret, Timestamp};
+use matricula_core::{Secret, StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Address, Medium};
@@ -94,7 +94,7 @@ impl Validation {
     /// Begins one or goes on with it. With it comes what is to be sent, if anything is: a client
     /// that repeats an attempt did not get the answer, but the message is under way.
     pub(super) fn request(
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         wanted: &Wanted<'_>,
     ) -> Result<(Self, Option<String>), Fault> {

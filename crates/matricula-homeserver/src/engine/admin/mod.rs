@@ -8,7 +8,7 @@ mod tokens;
 mod users;
 
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Cx, Method, Timestamp};
+use matricula_core::{Method, StepContext, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use super::{
 
 impl Call<'_> {
     /// Answers at Synapse's addresses for administrators, if this is one.
-    pub(super) fn admin(&self, cx: &mut Cx<'_>) -> Result<Option<Reply>, Fault> {
+    pub(super) fn admin(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, Fault> {
         let segments = self.request.segments().unwrap_or_default();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         let ["_synapse", "admin", rest @ ..] = segments.as_slice() else {

@@ -8,7 +8,7 @@ use matricula_api::{
         SetAdminSuspendUser, SetAdminSuspendUserResponse,
     },
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 
 use super::users::no_such_user;
 use crate::engine::{
@@ -18,14 +18,22 @@ use crate::engine::{
 };
 
 impl Serve for GetAdminLockUser {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetAdminLockUserResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetAdminLockUserResponse, Fault> {
         let (user, _) = call.moderated(cx.now, &self.user_id)?;
         Ok(GetAdminLockUserResponse::new(user.is_locked))
     }
 }
 
 impl Serve for SetAdminLockUser {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SetAdminLockUserResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<SetAdminLockUserResponse, Fault> {
         let user = call.moderated_other(cx.now, &self.user_id)?;
         call.set_flag(user.id, "is_locked", self.locked)?;
         Ok(SetAdminLockUserResponse::new(self.locked))
@@ -33,14 +41,22 @@ impl Serve for SetAdminLockUser {
 }
 
 impl Serve for GetAdminSuspendUser {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetAdminSuspendUserResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetAdminSuspendUserResponse, Fault> {
         let (user, _) = call.moderated(cx.now, &self.user_id)?;
         Ok(GetAdminSuspendUserResponse::new(user.is_suspended))
     }
 }
 
 impl Serve for SetAdminSuspendUser {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SetAdminSuspendUserResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<SetAdminSuspendUserResponse, Fault> {
         let user = call.moderated_other(cx.now, &self.user_id)?;
         call.set_flag(user.id, "is_suspended", self.suspended)?;
         Ok(SetAdminSuspendUserResponse::new(self.suspended))

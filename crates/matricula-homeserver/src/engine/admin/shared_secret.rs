@@ -8,7 +8,7 @@ use matricula_api::{
     server::Reply,
     synapse::{GetNonceResponse, RegisterBySecret},
 };
-use matricula_job::{Cx, Secret};
+use matricula_core::{Secret, StepContext};
 use rusqlite::params;
 use sha1::Sha1;
 
@@ -43,7 +43,7 @@ impl Call<'_> {
         })
     }
 
-    pub(super) fn nonce(&self, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+    pub(super) fn nonce(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
         self.shared_secret()?;
         let sql = "DELETE FROM nonces WHERE expires_at <= ?1";
         self.tx.execute(sql, [millis(cx.now)])?;
@@ -56,7 +56,7 @@ impl Call<'_> {
         Ok(Reply::json(&GetNonceResponse::new(nonce)))
     }
 
-    pub(super) fn register_by_secret(&self, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+    pub(super) fn register_by_secret(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
         let secret = self.shared_secret()?;
         let asked: RegisterBySecret = self.body()?;
         let spent = self.tx.execute(

@@ -1,7 +1,7 @@
 //! Registration tokens, as administrators make, list, change and end them.
 
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ fn read(row: &Row<'_>, now: i64) -> rusqlite::Result<(Value, bool)> {
 }
 
 impl Call<'_> {
-    pub(super) fn list_tokens(&self, cx: &Cx<'_>) -> Result<Reply, Fault> {
+    pub(super) fn list_tokens(&self, cx: &StepContext<'_>) -> Result<Reply, Fault> {
         self.administrator(cx.now)?;
         let wanted = match self.request.query("valid") {
             None => None,
@@ -86,7 +86,7 @@ impl Call<'_> {
         Ok(Reply::json(&json!({ "registration_tokens": tokens })))
     }
 
-    pub(super) fn new_token(&self, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+    pub(super) fn new_token(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
         self.administrator(cx.now)?;
         let new: New = self.body()?;
         check_expiry(cx.now, new.expiry_time)?;
@@ -121,12 +121,12 @@ impl Call<'_> {
         self.shown_token(cx, &token)
     }
 
-    pub(super) fn one_token(&self, cx: &Cx<'_>, token: &str) -> Result<Reply, Fault> {
+    pub(super) fn one_token(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, Fault> {
         self.administrator(cx.now)?;
         self.shown_token(cx, token)
     }
 
-    pub(super) fn change_token(&self, cx: &Cx<'_>, token: &str) -> Result<Reply, Fault> {
+    pub(super) fn change_token(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, Fault> {
         self.administrator(cx.now)?;
         let change: Change = self.body()?;
         check_expiry(cx.now, change.expiry_time.flatten())?;
@@ -141,7 +141,7 @@ impl Call<'_> {
         self.shown_token(cx, token)
     }
 
-    pub(super) fn delete_token(&self, cx: &Cx<'_>, token: &str) -> Result<Reply, Fault> {
+    pub(super) fn delete_token(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, Fault> {
         self.administrator(cx.now)?;
         let sql = "DELETE FROM registration_tokens WHERE token = ?1";
         match self.tx.execute(sql, [token])? {
@@ -150,7 +150,7 @@ impl Call<'_> {
         }
     }
 
-    fn shown_token(&self, cx: &Cx<'_>, token: &str) -> Result<Reply, Fault> {
+    fn shown_token(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, Fault> {
         let now = millis(cx.now);
         let sql = format!("{SELECT} WHERE token = ?2");
         let found = self

@@ -1,7 +1,7 @@
 //! Users, as administrators see, make and change them.
 
 use matricula_api::{ErrorCode, server::Reply};
-use matricula_job::{Cx, Secret};
+use matricula_core::{Secret, StepContext};
 use rusqlite::params;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ struct Deactivation {
 }
 
 mod secret {
-    use matricula_job::Secret;
+    use matricula_core::Secret;
     use serde::{Deserialize, Deserializer};
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
@@ -50,7 +50,11 @@ mod secret {
 }
 
 impl Call<'_> {
-    pub(super) fn user_for_admin(&self, cx: &Cx<'_>, user_id: &str) -> Result<Reply, Fault> {
+    pub(super) fn user_for_admin(
+        &self,
+        cx: &StepContext<'_>,
+        user_id: &str,
+    ) -> Result<Reply, Fault> {
         self.administrator(cx.now)?;
         let localpart = self.local(user_id)?;
         match login::account(self.tx, &localpart)? {
@@ -59,7 +63,7 @@ impl Call<'_> {
         }
     }
 
-    pub(super) fn put_user(&self, cx: &mut Cx<'_>, user_id: &str) -> Result<Reply, Fault> {
+    pub(super) fn put_user(&self, cx: &mut StepContext<'_>, user_id: &str) -> Result<Reply, Fault> {
         let admin = self.administrator(cx.now)?;
         let change: Change = self.body()?;
         let localpart = self.local(user_id)?;
@@ -84,7 +88,11 @@ impl Call<'_> {
         Ok(reply)
     }
 
-    pub(super) fn deactivate_user(&self, cx: &Cx<'_>, user_id: &str) -> Result<Reply, Fault> {
+    pub(super) fn deactivate_user(
+        &self,
+        cx: &StepContext<'_>,
+        user_id: &str,
+    ) -> Result<Reply, Fault> {
         let admin = self.administrator(cx.now)?;
         let how: Deactivation = self.body()?;
         let localpart = self.local(user_id)?;
@@ -123,7 +131,7 @@ impl Call<'_> {
 
     fn apply(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         user: i64,
         change: &Change,
         was_there: bool,

@@ -7,12 +7,12 @@ use matricula_api::{
     client::authed_content_repo::{GetContentAuthed, GetContentOverrideNameAuthed},
     server::{Incoming, Reply},
 };
-use matricula_job::{Cx, Method, Operation};
+use matricula_core::{Method, Operation, StepContext};
 
 use super::{
     super::{
         Request,
-        answer::{Answer, StoredFile},
+        answer::{HandlerResponse, StoredFile},
         millis,
         refusal::{Fault, Refusal},
         routes::{Call, ServeFile},
@@ -26,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_PATIENCE: Duration = Duration::from_secs(120);
 
 impl ServeFile for GetContentAuthed {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault> {
         call.download(cx, &self.server_name, &self.media_id, None)
     }
 }
 
 impl ServeFile for GetContentOverrideNameAuthed {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault> {
         let name = Some(self.file_name);
         call.download(cx, &self.server_name, &self.media_id, name)
     }
@@ -41,11 +41,11 @@ impl ServeFile for GetContentOverrideNameAuthed {
 impl Call<'_> {
     fn download(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         server: &ServerName,
         id: &str,
         name: Option<String>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<HandlerResponse, Fault> {
         self.authenticate(cx.now)?;
         let medium = self.medium(server, id)?;
         let Some(here) = medium.here else {
@@ -61,7 +61,10 @@ impl Call<'_> {
             name: here.file,
             length: here.length,
         };
-        Ok(Answer::send(Reply::new(200, headers, Vec::new()), file))
+        Ok(HandlerResponse::send(
+            Reply::new(200, headers, Vec::new()),
+            file,
+        ))
     }
 }
 

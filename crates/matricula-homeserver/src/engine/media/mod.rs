@@ -7,7 +7,7 @@
 //! | [`Media::max_size`](crate::Media::max_size) | bytes of a file |
 //! | [`Media::max_announced`](crate::Media::max_announced) | addresses that one account has made and not used yet |
 //! | [`ANNOUNCED_FOR`] | how long such an address waits |
-//! | [`Limits::uploads`](crate::Limits::uploads) | uploads and new addresses of an account |
+//! | [`SchedulerConfig::uploads`](crate::SchedulerConfig::uploads) | uploads and new addresses of an account |
 
 mod download;
 mod headers;
@@ -25,7 +25,7 @@ use matricula_api::{
         content_repo::{GetConfig, GetConfigResponse},
     },
 };
-use matricula_job::Cx;
+use matricula_core::StepContext;
 use rusqlite::{OptionalExtension, Row};
 
 use super::{
@@ -94,7 +94,11 @@ fn nothing_there() -> Refusal {
 }
 
 impl Serve for GetConfigAuthed {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetConfigAuthedResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetConfigAuthedResponse, Fault> {
         call.authenticate(cx.now)?;
         let max = call.home.config.media.max_size;
         Ok(GetConfigAuthedResponse::default().upload_size(max))
@@ -102,7 +106,7 @@ impl Serve for GetConfigAuthed {
 }
 
 impl Serve for GetConfig {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetConfigResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<GetConfigResponse, Fault> {
         call.authenticate(cx.now)?;
         let max = call.home.config.media.max_size;
         Ok(GetConfigResponse::default().upload_size(max))

@@ -10,12 +10,12 @@ use matricula_api::{
     },
     server::{Incoming, Served},
 };
-use matricula_job::{Cx, Method, Operation, Timestamp};
+use matricula_core::{Method, Operation, StepContext, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
 use super::{
     super::{
-        answer::{Answer, Received, Upload},
+        answer::{HandlerResponse, Received, Upload},
         limits::Bucket,
         millis,
         refusal::{Fault, Refusal},
@@ -39,7 +39,7 @@ pub(crate) fn is_upload(method: Method, path: &str) -> bool {
 }
 
 impl ServeFile for UploadContent {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault> {
         let description = Description::new(self.content_type, self.filename)?;
         let Some(received) = &call.request.file else {
             let bearer = call.uploader(cx.now)?;
@@ -57,7 +57,7 @@ impl ServeFile for UploadContent {
 }
 
 impl ServeFile for UploadContentToMxc {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Answer, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault> {
         let description = Description::new(self.content_type, self.filename)?;
         let find = || call.medium(&self.server_name, &self.media_id);
         let Some(received) = &call.request.file else {
@@ -79,7 +79,11 @@ impl ServeFile for UploadContentToMxc {
 }
 
 impl Serve for CreateContent {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<CreateContentResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<CreateContentResponse, Fault> {
         let bearer = call.uploader(cx.now)?;
         let now = millis(cx.now);
         call.tx.execute(
@@ -161,13 +165,13 @@ impl Call<'_> {
     }
 
     /// Allows the body to come, unless it is said to be too large or there were too many.
-    fn allow(&self, cx: &mut Cx<'_>, bearer: &Bearer) -> Result<Answer, Fault> {
+    fn allow(&self, cx: &mut StepContext<'_>, bearer: &Bearer) -> Result<HandlerResponse, Fault> {
         let max = self.home.config.media.max_size;
         if self.request.announced.is_some_and(|length| length > max) {
             return Err(too_large(max).into());
         }
         self.count_an_upload(bearer, cx.now)?;
-        Ok(Answer::receive(Upload {
+        Ok(HandlerResponse::receive(Upload {
             name: cx.entropy.text(ALPHANUMERIC, NAME),
             max,
             uploader: bearer.user,

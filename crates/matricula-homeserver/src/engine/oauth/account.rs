@@ -3,7 +3,7 @@
 //! [account management]: https://spec.matrix.org/v1.19/client-server-api/#oauth-20-account-management
 
 use matricula_api::server::Reply;
-use matricula_job::Cx;
+use matricula_core::StepContext;
 
 use super::{ACCOUNT, sessions};
 use crate::engine::{
@@ -16,7 +16,7 @@ use crate::engine::{
 /// How many devices are listed at once.
 const MAX_LISTED: i64 = 200;
 
-pub(super) fn page(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+pub(super) fn page(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
     let hint = call.request.query("login_hint").unwrap_or_default();
     let door = Door {
         about: ACCOUNT,
@@ -49,7 +49,7 @@ pub(super) fn page(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
 }
 
 /// The devices of an account: the one that the client asked about, or all.
-fn list(call: &Call<'_>, cx: &mut Cx<'_>, user: i64, note: &str) -> Result<Reply, Fault> {
+fn list(call: &Call<'_>, cx: &mut StepContext<'_>, user: i64, note: &str) -> Result<Reply, Fault> {
     let asked = call.request.query("device_id");
     let mut statement = call.tx.prepare(
         "SELECT id, display_name FROM devices

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use matricula_api::{
     ErrorCode,
-    oauth::{CodeChallenge, GrantType, OAuthErrorCode, Prompt, ResponseMode, Scope},
+    oauth::{AuthorizationPrompt, CodeChallenge, GrantType, OAuthErrorCode, ResponseMode, Scope},
     server::Reply,
 };
-use matricula_job::Cx;
+use matricula_core::StepContext;
 use rusqlite::params;
 
 use super::{AUTHORIZE, Consent, Failure, clients::Client, sessions};
@@ -54,7 +54,7 @@ struct Asked {
     challenge: CodeChallenge,
 }
 
-pub(super) fn answer(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+pub(super) fn answer(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
     // Before it is known whom to answer, only the person can be told.
     let back = back(call)?;
     let asked = match asked(call, &back.client) {
@@ -74,7 +74,7 @@ pub(super) fn answer(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
         about: &format!("{AUTHORIZE} {:?}", call.request.query),
         purpose: &purpose,
         username: hint,
-        sign_up_first: call.request.query("prompt") == Some(Prompt::Create.as_str()),
+        sign_up_first: call.request.query("prompt") == Some(AuthorizationPrompt::Create.as_str()),
         leads_to: &leads_to,
     };
     match call.enter(cx, &door)? {
@@ -191,7 +191,7 @@ impl Back<'_> {
     fn issue_code(
         &self,
         call: &Call<'_>,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         user: i64,
         asked: &Asked,
     ) -> Result<String, Fault> {

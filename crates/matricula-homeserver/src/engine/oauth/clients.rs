@@ -6,7 +6,7 @@ use matricula_api::{
     oauth::{ApplicationType, ClientMetadata, GrantType, OAuthErrorCode},
     server::Reply,
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 use url::Url;
 
@@ -99,7 +99,7 @@ impl Client {
 }
 
 /// Takes a client's metadata, and names the client. Clients that say the same are one.
-pub(super) fn register(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
+pub(super) fn register(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
     let metadata: ClientMetadata = serde_json::from_slice(&call.request.body)
         .map_err(|error| metadata_error(format!("this is no client's metadata: {error}")))?;
     let metadata = checked(metadata)?;
@@ -124,7 +124,7 @@ fn known(tx: &Transaction<'_>, now: Timestamp, metadata: &str) -> Result<Option<
     Ok(id)
 }
 
-fn insert(tx: &Transaction<'_>, cx: &mut Cx<'_>, metadata: &str) -> Result<String, Fault> {
+fn insert(tx: &Transaction<'_>, cx: &mut StepContext<'_>, metadata: &str) -> Result<String, Fault> {
     BOUND.make_room(tx)?;
     let id = cx.entropy.text(ALPHANUMERIC, 26);
     tx.execute(

@@ -8,7 +8,7 @@ use matricula_api::{
     oauth::{DeviceAuthorization, GrantType, OAuthErrorCode, Scope, TokenResponse},
     server::Reply,
 };
-use matricula_job::{Cx, Method, Timestamp};
+use matricula_core::{Method, StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Consent, Failure, LINK, clients::Client, sessions, token::grant_error, unstored};
@@ -43,7 +43,7 @@ const BOUND: Bound = Bound {
 /// Letters that are not mistaken for others, and that make no words.
 const LETTERS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
 
-pub(super) fn begin(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
+pub(super) fn begin(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
     let form = super::form(call)?;
     let client = Client::of(call, form.value("client_id"))?;
     if !client.may_use(&GrantType::DeviceCode) {
@@ -100,7 +100,7 @@ struct Pending {
 
 pub(super) fn redeem(
     call: &Call<'_>,
-    cx: &mut Cx<'_>,
+    cx: &mut StepContext<'_>,
     client: &Client,
     form: &Form,
 ) -> Result<TokenResponse, Failure> {
@@ -172,7 +172,7 @@ fn wait(tx: &Transaction<'_>, now: i64, digest: &[u8], code: &Pending) -> Result
 }
 
 /// The page to which a person takes the code.
-pub(super) fn page(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Fault> {
+pub(super) fn page(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
     let typed = call.request.query("code").unwrap_or_default();
     let letters: String = typed.chars().filter(char::is_ascii_alphabetic).collect();
     let letters = letters.to_ascii_uppercase();

@@ -16,10 +16,10 @@ use matricula_api::{
     client::oauth_server_metadata::{
         AccountManagementAction, GetAuthMetadata, GetAuthMetadataResponse,
     },
-    oauth::{CodeChallenge, GrantType, OAuthErrorCode, Prompt, ResponseMode},
+    oauth::{AuthorizationPrompt, CodeChallenge, GrantType, OAuthErrorCode, ResponseMode},
     server::Reply,
 };
-use matricula_job::{Cx, Method, Operation};
+use matricula_core::{Method, Operation, StepContext};
 use serde::Serialize;
 use serde_json::json;
 
@@ -111,7 +111,7 @@ impl Homeserver {
                 ResponseMode::Fragment.as_str(),
             ]),
             code_challenge_methods_supported: texts(&[CodeChallenge::METHOD]),
-            prompt_values_supported: Some(texts(&[Prompt::Create.as_str()])),
+            prompt_values_supported: Some(texts(&[AuthorizationPrompt::Create.as_str()])),
             account_management_uri: Some(at(ACCOUNT)),
             account_management_actions_supported: Some(vec![
                 AccountManagementAction::DevicesList,
@@ -125,7 +125,11 @@ impl Homeserver {
 }
 
 impl Serve for GetAuthMetadata {
-    fn serve(self, call: &Call<'_>, _: &mut Cx<'_>) -> Result<GetAuthMetadataResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<GetAuthMetadataResponse, Fault> {
         call.home.metadata()
     }
 }
@@ -165,12 +169,12 @@ fn form(call: &Call<'_>) -> Result<Form, Failure> {
     Ok(form)
 }
 
-type Answer = fn(&Call<'_>, &mut Cx<'_>) -> Result<Reply, Failure>;
-type Page = fn(&Call<'_>, &mut Cx<'_>) -> Result<Reply, Fault>;
+type Answer = fn(&Call<'_>, &mut StepContext<'_>) -> Result<Reply, Failure>;
+type Page = fn(&Call<'_>, &mut StepContext<'_>) -> Result<Reply, Fault>;
 
 impl Call<'_> {
     /// Answers at the addresses of the authorization server, if there is one and this is one.
-    pub(super) fn oauth(&self, cx: &mut Cx<'_>) -> Result<Option<Reply>, Fault> {
+    pub(super) fn oauth(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, Fault> {
         if self.home.oauth().is_none() {
             return Ok(None);
         }
@@ -206,7 +210,7 @@ impl Call<'_> {
         }
     }
 
-    fn oauth_page(&self, cx: &mut Cx<'_>, answer: Page) -> Result<Reply, Fault> {
+    fn oauth_page(&self, cx: &mut StepContext<'_>, answer: Page) -> Result<Reply, Fault> {
         if !matches!(self.request.method, Method::Get | Method::Post) {
             return Ok(wrong_method(&[Method::Get, Method::Post]));
         }
@@ -219,7 +223,7 @@ impl Call<'_> {
     /// The page on which somebody who is in says yes or no.
     pub(super) fn consent(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         door: &Door<'_>,
         user: i64,
         consent: &Consent<'_>,

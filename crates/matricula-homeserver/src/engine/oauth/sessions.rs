@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matricula_api::oauth::{OAuthErrorCode, Scope, TokenResponse};
-use matricula_job::Cx;
+use matricula_core::StepContext;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Failure, clients::Client};
@@ -123,7 +123,7 @@ pub(in crate::engine) fn is_oauth(
 /// Lets a client in as the device that the scope names.
 pub(super) fn begin(
     call: &Call<'_>,
-    cx: &mut Cx<'_>,
+    cx: &mut StepContext<'_>,
     user: i64,
     client: &Client,
     scope: &Scope,

@@ -6,7 +6,7 @@ use matricula_api::{
     oauth::{CodeVerifier, GrantType, OAuthErrorCode, Scope, TokenResponse},
     server::Reply,
 };
-use matricula_job::{Cx, Secret};
+use matricula_core::{Secret, StepContext};
 use rusqlite::OptionalExtension;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -30,7 +30,7 @@ pub(super) fn grant_error(description: &'static str) -> Failure {
     Failure::new(OAuthErrorCode::InvalidGrant, description)
 }
 
-pub(super) fn issue(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
+pub(super) fn issue(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
     let form = super::form(call)?;
     let client = Client::of(call, form.value("client_id"))?;
     let grant = GrantType::from(form.value("grant_type"));
@@ -66,7 +66,7 @@ struct Code {
 
 fn redeem_code(
     call: &Call<'_>,
-    cx: &mut Cx<'_>,
+    cx: &mut StepContext<'_>,
     client: &Client,
     form: &Form,
 ) -> Result<TokenResponse, Failure> {
@@ -143,7 +143,7 @@ fn fits(verifier: &str, challenge: &str) -> bool {
 
 fn refresh(
     call: &Call<'_>,
-    cx: &mut Cx<'_>,
+    cx: &mut StepContext<'_>,
     client: &Client,
     form: &Form,
 ) -> Result<TokenResponse, Failure> {
@@ -175,7 +175,7 @@ fn refresh(
 }
 
 /// Ends the session of a token, whichever of its two it is.
-pub(super) fn revoke(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
+pub(super) fn revoke(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
     let form = super::form(call)?;
     let token = form.value("token");
     if token.is_empty() {
@@ -200,7 +200,7 @@ pub(super) fn revoke(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure>
 }
 
 /// Tells the homeserver that delegates to this one what a token is worth.
-pub(super) fn introspect(call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Reply, Failure> {
+pub(super) fn introspect(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
     let secret = call.home.delegation().map(|it| &it.secret);
     if secret.is_none() || secret != call.request.bearer.as_ref() {
         let description = "only the homeserver that delegates to this server may ask";

@@ -8,7 +8,7 @@ use matricula_api::{
         list_joined_rooms::{GetJoinedRooms, GetJoinedRoomsResponse},
     },
 };
-use matricula_job::Cx;
+use matricula_core::StepContext;
 use rusqlite::params;
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,7 @@ const MAX_INVITES: usize = 100;
 const MAX_INITIAL_STATE: usize = 100;
 
 impl Serve for CreateRoom {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<CreateRoomResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<CreateRoomResponse, Fault> {
         let (bearer, creator) = call.participant(cx.now)?;
         self.check()?;
         // A refusal is committed like any answer: it must leave no half of a room.
@@ -45,7 +45,11 @@ impl Serve for CreateRoom {
 }
 
 impl Serve for GetJoinedRooms {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetJoinedRoomsResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetJoinedRoomsResponse, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
         let mut rooms = Vec::new();
         for event in call.memberships(&bearer, &user)? {
@@ -61,7 +65,7 @@ trait Make {
     fn make(
         &self,
         call: &Call<'_>,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         bearer: &Bearer,
         creator: &UserId,
     ) -> Result<RoomId, Fault>;
@@ -73,7 +77,7 @@ impl Make for CreateRoom {
     fn make(
         &self,
         call: &Call<'_>,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         bearer: &Bearer,
         creator: &UserId,
     ) -> Result<RoomId, Fault> {
@@ -228,7 +232,7 @@ pub(super) fn object(json: Option<&str>) -> Result<Map<String, Value>, Refusal> 
 }
 
 impl Call<'_> {
-    fn new_room(&self, cx: &mut Cx<'_>, bearer: &Bearer) -> Result<RoomId, Fault> {
+    fn new_room(&self, cx: &mut StepContext<'_>, bearer: &Bearer) -> Result<RoomId, Fault> {
         let sql = "SELECT count(*) FROM rooms WHERE creator = ?1";
         let count: u32 = self.tx.query_row(sql, [bearer.user], |row| row.get(0))?;
         if count >= MAX_ROOMS {

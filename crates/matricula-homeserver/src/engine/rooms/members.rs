@@ -14,7 +14,7 @@ use matricula_api::{
         },
     },
 };
-use matricula_job::Cx;
+use matricula_core::StepContext;
 use serde_json::{Value, json};
 
 use super::{
@@ -29,14 +29,18 @@ use super::{
 };
 
 impl Serve for JoinRoomById {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<JoinRoomByIdResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<JoinRoomByIdResponse, Fault> {
         call.joins(cx, &self.room_id, self.reason.as_deref())?;
         Ok(JoinRoomByIdResponse::new(self.room_id))
     }
 }
 
 impl Serve for JoinRoom {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<JoinRoomResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<JoinRoomResponse, Fault> {
         let room: RoomId = self
             .room_id_or_alias
             .as_str()
@@ -48,7 +52,7 @@ impl Serve for JoinRoom {
 }
 
 impl Serve for InviteUser {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<InviteUserResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<InviteUserResponse, Fault> {
         let (_, user) = call.participant(cx.now)?;
         call.must_be_in(&self.room_id, &user)?;
         call.may_invite(&self.room_id, &user)?;
@@ -59,7 +63,7 @@ impl Serve for InviteUser {
 }
 
 impl Serve for LeaveRoom {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<LeaveRoomResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<LeaveRoomResponse, Fault> {
         // A suspended user may leave.
         let (_, user) = call.reader(cx.now)?;
         let is = call.membership(self.room_id.as_str(), user.as_str())?;
@@ -78,7 +82,11 @@ impl Serve for LeaveRoom {
 }
 
 impl Serve for GetMembersByRoom {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetMembersByRoomResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetMembersByRoomResponse, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
         call.must_be_in(&self.room_id, &user)?;
         let mut chunk = Vec::new();
@@ -103,7 +111,7 @@ impl Serve for GetJoinedMembersByRoom {
     fn serve(
         self,
         call: &Call<'_>,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
     ) -> Result<GetJoinedMembersByRoomResponse, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
         call.must_be_in(&self.room_id, &user)?;
@@ -126,7 +134,12 @@ fn unknown_room() -> Refusal {
 }
 
 impl Call<'_> {
-    fn joins(&self, cx: &mut Cx<'_>, room: &RoomId, reason: Option<&str>) -> Result<(), Fault> {
+    fn joins(
+        &self,
+        cx: &mut StepContext<'_>,
+        room: &RoomId,
+        reason: Option<&str>,
+    ) -> Result<(), Fault> {
         let (_, user) = self.participant(cx.now)?;
         if !self.is_room(room.as_str())? {
             return Err(unknown_room().into());
@@ -149,7 +162,7 @@ impl Call<'_> {
     /// Invites somebody of this server.
     pub(super) fn invites(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         room: &RoomId,
         who: &UserId,
         whom: &UserId,
@@ -174,7 +187,7 @@ impl Call<'_> {
 
     fn becomes(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         room: &RoomId,
         (who, whom): (&UserId, &UserId),
         membership: &str,
@@ -186,7 +199,7 @@ impl Call<'_> {
 
     fn is_now(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut StepContext<'_>,
         room: &RoomId,
         (who, whom): (&UserId, &UserId),
         content: &Value,

@@ -9,7 +9,7 @@ use matricula_api::{
         rooms::{GetOneRoomEvent, GetRoomState, GetRoomStateWithKey, StateFormat},
     },
 };
-use matricula_job::Cx;
+use matricula_core::StepContext;
 
 use super::{
     super::{
@@ -20,7 +20,11 @@ use super::{
 };
 
 impl Serve for GetRoomState {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Vec<Raw<ClientEvent>>, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<Vec<Raw<ClientEvent>>, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
         call.must_be_in(&self.room_id, &user)?;
         shown(&call.state_between(&bearer, self.room_id.as_str(), 0, i64::MAX)?)
@@ -28,7 +32,7 @@ impl Serve for GetRoomState {
 }
 
 impl Serve for GetRoomStateWithKey {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Raw, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Raw, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
         let room = self.room_id.as_str();
         call.must_be_in(&self.room_id, &user)?;
@@ -46,7 +50,7 @@ impl Serve for GetRoomStateWithKey {
 }
 
 impl Serve for GetOneRoomEvent {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<Raw<ClientEvent>, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Raw<ClientEvent>, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
         call.must_be_in(&self.room_id, &user)?;
         let what = "events.room = ?3 AND events.id = ?4";
@@ -60,7 +64,11 @@ impl Serve for GetOneRoomEvent {
 }
 
 impl Serve for GetRoomEvents {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<GetRoomEventsResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetRoomEventsResponse, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
         let room = self.room_id.as_str();
         call.must_be_in(&self.room_id, &user)?;

@@ -18,7 +18,7 @@ pub(in crate::engine) use create::ROOM_VERSION;
 pub(crate) use sync::{is_without_news, patience};
 
 use matricula_api::{ErrorCode, RoomId, UserId};
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
@@ -162,7 +162,12 @@ impl Call<'_> {
     }
 
     /// Lets something happen. Whether it may is for whoever calls to see.
-    fn happens(&self, cx: &mut Cx<'_>, sender: &UserId, new: &New<'_>) -> Result<String, Fault> {
+    fn happens(
+        &self,
+        cx: &mut StepContext<'_>,
+        sender: &UserId,
+        new: &New<'_>,
+    ) -> Result<String, Fault> {
         let names = [Some(new.kind), new.state_key];
         if names.iter().flatten().any(|name| name.len() > MAX_NAME) {
             let error = format!("the type and the state key have at most {MAX_NAME} bytes each");

@@ -8,7 +8,7 @@ use matricula_api::{
         room_state::{SetRoomStateWithKey, SetRoomStateWithKeyResponse},
     },
 };
-use matricula_job::{Cx, Timestamp};
+use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
 use super::{
@@ -25,7 +25,11 @@ use super::{
 };
 
 impl Serve for SendMessage {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SendMessageResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<SendMessageResponse, Fault> {
         let (bearer, user) = call.participant(cx.now)?;
         // https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers: per device and endpoint.
         let endpoint = format!("{}/{}", self.room_id, self.event_type);
@@ -49,7 +53,11 @@ impl Serve for SendMessage {
 }
 
 impl Serve for SetRoomStateWithKey {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SetRoomStateWithKeyResponse, Fault> {
+    fn serve(
+        self,
+        call: &Call<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<SetRoomStateWithKeyResponse, Fault> {
         let (bearer, user) = call.participant(cx.now)?;
         call.count_a_message(&bearer, cx.now)?;
         let (room, kind, state_key) = (&self.room_id, &*self.event_type, &*self.state_key);

@@ -8,7 +8,7 @@ use matricula_api::{
     client::sync::{Sync, SyncResponse},
     server::Reply,
 };
-use matricula_job::{Cx, Method};
+use matricula_core::{Method, StepContext};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -69,7 +69,7 @@ struct Wish<'a> {
 }
 
 impl Serve for Sync {
-    fn serve(self, call: &Call<'_>, cx: &mut Cx<'_>) -> Result<SyncResponse, Fault> {
+    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<SyncResponse, Fault> {
         let (bearer, user) = call.reader(cx.now)?;
         let since = self
             .since

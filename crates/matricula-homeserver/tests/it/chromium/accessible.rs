@@ -6,7 +6,7 @@ use super::{
     authorization, authorization_url, client, device, form, keep_picture, server, sign_up,
     stage_url, webdriver::Browser,
 };
-use matricula_api::oauth::Prompt;
+use matricula_api::oauth::AuthorizationPrompt;
 
 /// What makes text readable: https://www.w3.org/TR/WCAG22/#contrast-minimum
 const TEXT_CONTRAST: f64 = 4.5;
@@ -171,7 +171,7 @@ async fn every_page_can_be_used_without_seeing_it_in_light_and_dark_and_narrow()
     let server = server().await;
     let client = client(&server);
     let browser = Browser::with_scripts();
-    let signing_up = authorization(&client, 9).prompt(Prompt::Create);
+    let signing_up = authorization(&client, 9).prompt(AuthorizationPrompt::Create);
     browser.open(&authorization_url(&server, &signing_up));
     assert_accessible(&browser, "sign-up");
     sign_up(&browser, "anna");

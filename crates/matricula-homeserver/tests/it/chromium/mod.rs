@@ -13,8 +13,8 @@ use matricula_api::oauth::{
     AuthorizationRequest, CodeChallenge, DeviceAuthorization, DeviceAuthorizationRequest,
     OAuthEndpoint, Scope,
 };
-use matricula_homeserver::{Config, OAuth, Options, Policy, RegistrationToken, Server, Sso};
-use matricula_job::{Body, Response};
+use matricula_core::{Body, Response};
+use matricula_homeserver::{Config, OAuth, Policy, RegistrationToken, Server, ServerOptions, Sso};
 use serde_json::{Value, json};
 
 use crate::{
@@ -44,7 +44,7 @@ async fn server() -> Server {
             "terms",
             Policy::new("1.0").with_translation("en", "House rules", terms),
         );
-    Server::start(Options::new(config)).await.unwrap()
+    Server::start(ServerOptions::new(config)).await.unwrap()
 }
 
 fn client(server: &Server) -> String {

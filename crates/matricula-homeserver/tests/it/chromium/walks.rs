@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use matricula_api::oauth::{Prompt, read_callback};
+use matricula_api::oauth::{AuthorizationPrompt, read_callback};
 use serde_json::{Value, json};
 
 use super::{
@@ -57,7 +57,7 @@ async fn somebody_signs_up_and_lets_a_client_in() {
     let server = server().await;
     let client = client(&server);
     let (port, led) = waiting_client();
-    let request = authorization(&client, port).prompt(Prompt::Create);
+    let request = authorization(&client, port).prompt(AuthorizationPrompt::Create);
     let browser = Browser::start();
     browser.open(&authorization_url(&server, &request));
     assert_eq!(browser.title(), "Create an account");
@@ -115,7 +115,7 @@ async fn somebody_types_the_code_of_a_device_and_uses_the_keyboard_alone() {
     let client = client(&server);
     let (port, _led) = waiting_client();
     let browser = Browser::start();
-    let request = authorization(&client, port).prompt(Prompt::Create);
+    let request = authorization(&client, port).prompt(AuthorizationPrompt::Create);
     browser.open(&authorization_url(&server, &request));
     sign_up(&browser, "carl");
 

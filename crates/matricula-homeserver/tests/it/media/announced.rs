@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use matricula_homeserver::{Config, Errand, Media, Received};
-use matricula_job::{Cx, Method};
+use matricula_core::{Method, StepContext};
+use matricula_homeserver::{Config, FileAction, Media, Received};
 use serde_json::json;
 
 use super::{CREATE, HOUR, Person, UPLOAD, announce, at, id_of, of, refused, start, upload};
@@ -52,9 +52,9 @@ fn of_two_uploads_to_one_address_the_second_to_end_is_refused() {
     let mut allowed = Vec::new();
     for _ in 0..2 {
         let request = of(&alice, Method::Put, &path);
-        let mut cx = Cx::new(home.now, &mut home.entropy);
+        let mut cx = StepContext::new(home.now, &mut home.entropy);
         let answer = home.database.answer(&home.server, &mut cx, request);
-        let Some(Errand::Receive(upload)) = answer.errand else {
+        let Some(FileAction::Receive(upload)) = answer.errand else {
             panic!("{answer:?}");
         };
         allowed.push(upload);

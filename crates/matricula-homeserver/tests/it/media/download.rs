@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 
+use matricula_core::Method;
 use matricula_homeserver::Config;
-use matricula_job::Method;
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{DOWNLOAD, Person, UPLOAD, at, id_of, keep, of, refused, start, upload};

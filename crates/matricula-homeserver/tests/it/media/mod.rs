@@ -12,8 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use matricula_homeserver::{Config, Errand, Options, Received, Request, Server};
-use matricula_job::{Cx, Method, Secret, ServerUrl};
+use matricula_core::{Method, Secret, ServerUrl, StepContext};
+use matricula_homeserver::{Config, FileAction, Received, Request, Server, ServerOptions};
 use serde_json::json;
 
 use crate::{
@@ -28,9 +28,9 @@ const HOUR: u64 = 60 * 60 * 1000;
 
 /// What makes an upload as whoever keeps the files would, with a file of this length.
 pub(crate) fn upload(home: &mut Home, mut request: Request, length: u64) -> Reply {
-    let mut cx = Cx::new(home.now, &mut home.entropy);
+    let mut cx = StepContext::new(home.now, &mut home.entropy);
     let answer = home.database.answer(&home.server, &mut cx, request.clone());
-    let Some(Errand::Receive(upload)) = answer.errand else {
+    let Some(FileAction::Receive(upload)) = answer.errand else {
         return Reply(answer.reply);
     };
     assert_eq!(answer.reply.status, 100);
@@ -128,13 +128,13 @@ fn refused(answer: &Answer, status: u16, errcode: &str) {
 }
 
 async fn start(config: Config) -> Server {
-    Server::start(Options::new(config)).await.unwrap()
+    Server::start(ServerOptions::new(config)).await.unwrap()
 }
 
 /// A server whose files can be looked at, and where they are.
 async fn start_in(directory: &Path, config: Config) -> (Server, PathBuf) {
     let database = directory.join("db");
-    let options = Options::new(config).with_database(database);
+    let options = ServerOptions::new(config).with_database(database);
     let server = Server::start(options).await.unwrap();
     (server, directory.join("db-media"))
 }

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use matricula_homeserver::{Config, Limit, Limits, Media, Options, Server};
-use matricula_job::{Method, Timestamp};
+use matricula_core::{Method, Timestamp};
+use matricula_homeserver::{Config, Limit, Limits, Media, Server, ServerOptions};
 use serde_json::json;
 
 use super::{
@@ -143,7 +143,7 @@ async fn a_token_that_expires_during_an_upload_does_not_undo_it() {
     let millis = Arc::new(AtomicU64::new(1_000));
     let clock = Arc::clone(&millis);
     let config = Config::default().with_access_token_lifetime(Duration::from_secs(60));
-    let options = Options::new(config)
+    let options = ServerOptions::new(config)
         .with_clock(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
     let server = Server::start(options).await.unwrap();
     let alice = Person::new(&server, "alice");

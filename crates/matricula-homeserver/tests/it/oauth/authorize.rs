@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use matricula_api::oauth::{Prompt, ResponseMode, Scope, read_callback};
+use matricula_api::oauth::{AuthorizationPrompt, ResponseMode, Scope, read_callback};
+use matricula_core::Secret;
 use matricula_homeserver::{
     Config, Limit, Limits, OAuth, PasswordCodes, PasswordPolicy, Policy, Registration,
     RegistrationToken,
 };
-use matricula_job::Secret;
 
 use super::{
     DEVICE_ID, REDIRECT, allow, client, home, redeem, register_client, request, sign_up_request,
@@ -439,7 +439,7 @@ fn guessing_passwords_is_limited() {
 fn the_client_may_say_who_is_expected() {
     let mut home = home();
     let client = client(&mut home);
-    let mut asked = request(&client).prompt(Prompt::Create);
+    let mut asked = request(&client).prompt(AuthorizationPrompt::Create);
     asked.login_hint = Some("mxid:@alice:private.localhost".to_owned());
     let form = home.send(link(&url(&asked)));
     assert!(page(&form, 200).contains("value=\"@alice:private.localhost\""));

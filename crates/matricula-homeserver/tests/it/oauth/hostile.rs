@@ -1,7 +1,7 @@
 //! Whatever comes in, an answer of the right form goes out, and no browser is led astray.
 
+use matricula_core::{Method, Secret};
 use matricula_homeserver::{Config, OAuth, Request, Sso};
-use matricula_job::{Method, Secret};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
 //! What the server says of itself, and what is not to be had beside it.
 
 use matricula_api::{Endpoint, client::oauth_server_metadata::GetAuthMetadata};
+use matricula_core::{Body, Method, Response};
 use matricula_homeserver::{Config, OAuth};
-use matricula_job::{Body, Method, Response};
 use serde_json::{Value, json};
 
 use super::home;

@@ -8,7 +8,7 @@ mod hostile;
 mod metadata;
 mod tokens;
 
-use matricula_api::oauth::{AuthorizationRequest, CodeChallenge, Prompt, Scope};
+use matricula_api::oauth::{AuthorizationPrompt, AuthorizationRequest, CodeChallenge, Scope};
 use matricula_homeserver::{Config, OAuth};
 use serde_json::{Value, json};
 
@@ -134,5 +134,5 @@ fn refused(reply: &Reply, status: u16, error: &str) {
 }
 
 pub(crate) fn sign_up_request(client: &str) -> AuthorizationRequest {
-    request(client).prompt(Prompt::Create)
+    request(client).prompt(AuthorizationPrompt::Create)
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use matricula_core::Secret;
 use matricula_homeserver::{Config, Delegation, OAuth};
-use matricula_job::Secret;
 use serde_json::{Value, json};
 
 use super::{

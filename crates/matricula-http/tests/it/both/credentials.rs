@@ -1,7 +1,7 @@
 //! A token goes to the origin that it belongs to, and nowhere else.
 
+use matricula_core::{Auth, CredentialRef, Processed, Secret, ServerUrl, TransportErrorKind};
 use matricula_http::Credentials;
-use matricula_job::{Auth, CredentialRef, Processed, Secret, ServerUrl, TransportKind};
 use proptest::prelude::*;
 
 use super::{run, runner};
@@ -58,7 +58,7 @@ fn a_required_token_that_is_not_there_or_belongs_elsewhere_is_missed_before_anyt
         let error = error(run(&runner, job));
         assert_eq!(
             (error.kind, error.processed),
-            (TransportKind::NoToken, Processed::No)
+            (TransportErrorKind::MissingToken, Processed::No)
         );
         for part in [alice().as_str(), server.url.as_str(), "sign in"] {
             assert!(error.message.contains(part), "{error}");

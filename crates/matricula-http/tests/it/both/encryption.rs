@@ -1,7 +1,7 @@
 //! Nothing leaves this machine unencrypted unless that is allowed, as it is where a proxy is asked for
 //! far servers in `processes`.
 
-use matricula_job::{Processed, ServerUrl, TransportKind};
+use matricula_core::{Processed, ServerUrl, TransportErrorKind};
 
 use super::{run, runner};
 use crate::{
@@ -23,7 +23,7 @@ fn what_would_leave_this_machine_unencrypted_is_refused_before_a_connection_is_o
             let error = error(run(&runner(), job));
             assert_eq!(
                 (error.kind, error.processed),
-                (TransportKind::Request, Processed::No),
+                (TransportErrorKind::InvalidRequest, Processed::No),
                 "{url}: {error}"
             );
             let start = format!("{url} is not encrypted: ");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use matricula_job::{
-    Processed, ServerUrl, TransportError, TransportKind,
-    scheduler::{Event, Outcome, Wait},
+use matricula_core::{
+    Processed, ServerUrl, TransportError, TransportErrorKind,
+    scheduler::{Event, Outcome, WaitReason},
 };
 
 use super::{run, run_watched, runner, runner_with};
@@ -24,7 +24,7 @@ fn failure(reply: Reply) -> TransportError {
     error
 }
 
-fn assert_maybe(error: &TransportError, kind: TransportKind, message: &str) {
+fn assert_maybe(error: &TransportError, kind: TransportErrorKind, message: &str) {
     assert_eq!(
         (error.kind, error.processed),
         (kind, Processed::Maybe),
@@ -40,7 +40,7 @@ fn a_refused_connection_carried_nothing_and_is_tried_again() {
     let runner = runner_with(options(), 3);
     let outcome = run_watched(&runner, post(&server), |event| {
         if let Event::Waiting {
-            why: Wait::Unreachable(why),
+            reason: WaitReason::Unreachable(why),
             ..
         } = event
         {
@@ -51,7 +51,7 @@ fn a_refused_connection_carried_nothing_and_is_tried_again() {
     let error = error(outcome);
     assert_eq!(
         (error.kind, error.processed),
-        (TransportKind::Connect, Processed::No)
+        (TransportErrorKind::Connect, Processed::No)
     );
     let message = error.message.to_lowercase();
     assert!(
@@ -70,7 +70,7 @@ fn a_name_that_nobody_knows_carried_nothing() {
     let error = error(run(&runner(), post(&server)));
     assert_eq!(
         (error.kind, error.processed),
-        (TransportKind::Connect, Processed::No)
+        (TransportErrorKind::Connect, Processed::No)
     );
     assert!(
         error.message.contains("its name cannot be looked up"),
@@ -80,14 +80,18 @@ fn a_name_that_nobody_knows_carried_nothing() {
 
 #[test]
 fn a_connection_that_ends_before_the_answer_leaves_doubt() {
-    assert_maybe(&failure(bytes("")), TransportKind::Cut, "connection closed");
+    assert_maybe(
+        &failure(bytes("")),
+        TransportErrorKind::ConnectionLost,
+        "connection closed",
+    );
 }
 
 #[test]
 fn an_answer_cut_in_its_head_leaves_doubt() {
     assert_maybe(
         &failure(bytes("HTTP/1.1 200 OK\r\ncont")),
-        TransportKind::Cut,
+        TransportErrorKind::ConnectionLost,
         "",
     );
 }
@@ -98,7 +102,11 @@ fn an_answer_cut_in_its_body_leaves_doubt() {
         "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
     ] {
-        assert_maybe(&failure(bytes(reply)), TransportKind::Cut, "");
+        assert_maybe(
+            &failure(bytes(reply)),
+            TransportErrorKind::ConnectionLost,
+            "",
+        );
     }
 }
 
@@ -112,7 +120,7 @@ fn what_is_not_http_leaves_doubt_and_is_called_so() {
     ] {
         assert_maybe(
             &failure(bytes(reply)),
-            TransportKind::Cut,
+            TransportErrorKind::ConnectionLost,
             "what it answers is not HTTP",
         );
     }
@@ -121,7 +129,7 @@ fn what_is_not_http_leaves_doubt_and_is_called_so() {
 #[test]
 fn a_body_that_does_not_unpack_leaves_doubt() {
     let reply = answer("200 OK", &["content-encoding: gzip"], "{}");
-    assert_maybe(&failure(reply), TransportKind::Cut, "gzip");
+    assert_maybe(&failure(reply), TransportErrorKind::ConnectionLost, "gzip");
 }
 
 #[test]
@@ -132,7 +140,7 @@ fn an_answer_that_never_comes_leaves_doubt() {
     let error = error(run(&runner_with(options, 3), post(&server.url)));
     assert_maybe(
         &error,
-        TransportKind::Timeout,
+        TransportErrorKind::Timeout,
         "no complete answer within 300ms",
     );
 }
@@ -146,7 +154,7 @@ fn a_server_that_is_asked_to_wait_for_news_has_that_time_besides() {
     let error = error(run(&runner_with(options, 3), job));
     assert_maybe(
         &error,
-        TransportKind::Timeout,
+        TransportErrorKind::Timeout,
         "no complete answer within 250ms",
     );
 }

@@ -7,8 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use matricula_http::{Disk, FileSource};
-use matricula_job::{Body, FileDesc, Job, Method, Processed, ReturnType, TransportKind};
+use matricula_core::{Body, FileRef, Job, Method, Processed, ResponseFormat, TransportErrorKind};
+use matricula_http::{Disk, FileStore};
 use tempfile::TempDir;
 
 use super::{run, runner, runner_with};
@@ -24,7 +24,7 @@ fn content() -> Vec<u8> {
         .collect()
 }
 
-fn upload(server: &Server, file: FileDesc) -> Job {
+fn upload(server: &Server, file: FileRef) -> Job {
     Job::new(
         &server.url,
         "/_matrix/media/v3/upload",
@@ -43,7 +43,7 @@ fn old_file() -> (TempDir, PathBuf) {
 }
 
 fn download(server: &Server, path: &PathBuf) -> Job {
-    get(&server.url).with_return_type(ReturnType::File(FileDesc::new(path)))
+    get(&server.url).with_response_format(ResponseFormat::File(FileRef::new(path)))
 }
 
 fn names(dir: &TempDir) -> Vec<String> {
@@ -60,7 +60,7 @@ fn a_file_is_sent_whole_with_its_length_and_type() {
     for content in [content(), b"x".to_vec(), Vec::new()] {
         fs::write(&path, &content).unwrap();
         let server = Server::start([ok()]);
-        let file = FileDesc::new(&path).with_content_type("image/png");
+        let file = FileRef::new(&path).with_content_type("image/png");
         response(run(&runner(), upload(&server, file)));
         let request = server.request();
         assert_eq!(
@@ -76,23 +76,23 @@ fn a_file_is_sent_whole_with_its_length_and_type() {
 #[derive(Debug)]
 struct Shrinking(Disk);
 
-impl FileSource for Shrinking {
-    fn open(&self, file: &FileDesc) -> io::Result<File> {
+impl FileStore for Shrinking {
+    fn open(&self, file: &FileRef) -> io::Result<File> {
         let mut file = self.0.open(file)?;
         file.seek(SeekFrom::Start(100_000))?;
         Ok(file)
     }
 
-    fn create(&self, file: &FileDesc) -> io::Result<File> {
+    fn create(&self, file: &FileRef) -> io::Result<File> {
         self.0.create(file)
     }
 
-    fn keep(&self, file: &FileDesc) -> io::Result<()> {
-        self.0.keep(file)
+    fn commit(&self, file: &FileRef) -> io::Result<()> {
+        self.0.commit(file)
     }
 
-    fn discard(&self, file: &FileDesc) {
-        self.0.discard(file);
+    fn abort(&self, file: &FileRef) {
+        self.0.abort(file);
     }
 }
 
@@ -103,10 +103,10 @@ fn a_file_that_has_become_shorter_is_said_to_be_so() {
     fs::write(&path, content()).unwrap();
     let server = Server::start([ok()]);
     let runner = runner().with_files(Arc::new(Shrinking(Disk)));
-    let error = error(run(&runner, upload(&server, FileDesc::new(&path))));
+    let error = error(run(&runner, upload(&server, FileRef::new(&path))));
     assert_eq!(
         (error.kind, error.processed),
-        (TransportKind::Cut, Processed::Maybe)
+        (TransportErrorKind::ConnectionLost, Processed::Maybe)
     );
     let message = format!("{}: the file has become shorter", server.url);
     assert_eq!(error.message, message);
@@ -117,15 +117,15 @@ fn an_answer_takes_the_place_of_the_file_that_the_job_names() {
     let (dir, path) = old_file();
     let server = Server::start([answer("200 OK", &["Content-Type: image/png"], content())]);
     let response = response(run(&runner_with(big(), 1), download(&server, &path)));
-    assert_eq!(response.body(), &Body::File(FileDesc::new(&path)));
+    assert_eq!(response.body(), &Body::File(FileRef::new(&path)));
     assert_eq!(response.header("content-type"), Some("image/png"));
     assert!(fs::read(&path).unwrap() == content());
     assert_eq!(names(&dir), ["cat.png"]);
 }
 
-fn big() -> matricula_http::Options {
+fn big() -> matricula_http::HttpOptions {
     let mut options = options();
-    options.longest_file = 1 << 20;
+    options.max_file_size = 1 << 20;
     options
 }
 
@@ -143,10 +143,13 @@ fn a_refusal_is_told_and_leaves_the_file_as_it_was() {
 #[test]
 fn half_an_answer_or_too_long_a_one_leaves_the_file_as_it_was() {
     let mut small = options();
-    small.longest_file = 1_000;
+    small.max_file_size = 1_000;
     let half = bytes("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhalf");
     let long = answer("200 OK", &[], content());
-    for (reply, kind) in [(half, TransportKind::Cut), (long, TransportKind::TooLarge)] {
+    for (reply, kind) in [
+        (half, TransportErrorKind::ConnectionLost),
+        (long, TransportErrorKind::TooLarge),
+    ] {
         let (dir, path) = old_file();
         let server = Server::start([reply]);
         let error = error(run(

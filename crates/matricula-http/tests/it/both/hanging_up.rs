@@ -6,8 +6,8 @@ use std::{
     net::Shutdown,
 };
 
-use matricula_job::{
-    Body, FileDesc, Job, Method, Processed, ReturnType, TransportKind, scheduler::Outcome,
+use matricula_core::{
+    Body, FileRef, Job, Method, Processed, ResponseFormat, TransportErrorKind, scheduler::Outcome,
 };
 use tempfile::TempDir;
 
@@ -25,14 +25,14 @@ fn an_answer_that_ends_with_its_connection_is_cut_where_that_is_reset() {
         "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n",
     ] {
         let dir = TempDir::new().unwrap();
-        let file = ReturnType::File(FileDesc::new(dir.path().join("cat.png")));
-        for wanted in [ReturnType::Json, ReturnType::Bytes, file] {
+        let file = ResponseFormat::File(FileRef::new(dir.path().join("cat.png")));
+        for wanted in [ResponseFormat::Json, ResponseFormat::Bytes, file] {
             let server = resetting(answer);
-            let job = get(&server.url).with_return_type(wanted);
+            let job = get(&server.url).with_response_format(wanted);
             let error = error(run(&runner(), job));
             assert_eq!(
                 (error.kind, error.processed),
-                (TransportKind::Cut, Processed::Maybe),
+                (TransportErrorKind::ConnectionLost, Processed::Maybe),
                 "{answer:?}: {error}"
             );
             assert!(error.message.contains("reset"), "{error}");
@@ -61,7 +61,7 @@ pub(crate) fn upload(runner: &Runner, server: &Server) -> Outcome {
     fs::write(&path, vec![0; 32 << 20]).unwrap();
     let there = "/_matrix/media/v3/upload";
     let job = Job::new(&server.url, there, Method::Post, "uploadContent");
-    run(runner, job.with_body(Body::File(FileDesc::new(&path))))
+    run(runner, job.with_body(Body::File(FileRef::new(&path))))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use matricula_job::{Processed, TransportError, TransportKind};
+use matricula_core::{Processed, TransportError, TransportErrorKind};
 
 use super::{MOST_HEADERS, run, runner, runner_with};
 use crate::{
@@ -21,7 +21,7 @@ fn too_large(reply: Reply, message: &str) {
     let error = error(run(&runner(), post(&server.url)));
     assert_eq!(
         (error.kind, error.processed),
-        (TransportKind::TooLarge, Processed::Maybe),
+        (TransportErrorKind::TooLarge, Processed::Maybe),
         "{error}"
     );
     assert_eq!(error.message, format!("{}: {message}", server.url));
@@ -32,12 +32,12 @@ fn timed_out(reply: Reply) {
     let mut options = options();
     options.timeout = Duration::from_millis(300);
     // Nothing but time ends it.
-    options.longest_body = usize::MAX;
+    options.max_body_size = usize::MAX;
     let start = Instant::now();
     let error: TransportError = error(run(&runner_with(options, 1), post(&server.url)));
     assert_eq!(
         (error.kind, error.processed),
-        (TransportKind::Timeout, Processed::Maybe),
+        (TransportErrorKind::Timeout, Processed::Maybe),
         "{error}"
     );
     let message = format!("{}: no complete answer within 300ms", server.url);

@@ -16,9 +16,9 @@ mod waiting;
 
 use std::time::Duration;
 
-use matricula_http::Options;
-use matricula_job::scheduler::Outcome;
-use matricula_job::{Job, scheduler::Limits};
+use matricula_core::scheduler::Outcome;
+use matricula_core::{Job, scheduler::SchedulerConfig};
+use matricula_http::HttpOptions;
 
 use super::{MOST_HEADERS, PROTOCOLS, PROXIED, Runner, run_watched};
 use crate::options;
@@ -28,10 +28,10 @@ pub(super) fn runner() -> Runner {
     runner_with(options(), 1)
 }
 
-pub(super) fn runner_with(options: Options, attempts: u32) -> Runner {
-    let mut limits = Limits::default();
-    limits.attempts = attempts;
-    limits.first_back_off = Duration::from_millis(5);
+pub(super) fn runner_with(options: HttpOptions, attempts: u32) -> Runner {
+    let mut limits = SchedulerConfig::default();
+    limits.max_attempts = attempts;
+    limits.initial_backoff = Duration::from_millis(5);
     Runner::new(options).with_limits(limits)
 }
 

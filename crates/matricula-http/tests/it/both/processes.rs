@@ -3,7 +3,7 @@
 
 use std::{env, fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
-use matricula_job::{Job, Method, ServerUrl, scheduler::Outcome};
+use matricula_core::{Job, Method, ServerUrl, scheduler::Outcome};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use tempfile::TempDir;
 
@@ -57,7 +57,7 @@ fn a_process_of_its_own_asks() {
     let job = Job::new(&url.parse().unwrap(), "/a", Method::Get, "test");
     let job = job.with_token("syt_alice".into());
     match run(&runner_with(options, 1), job) {
-        Outcome::Done(response) => println!("\noutcome: {}", response.status_code()),
+        Outcome::Responded(response) => println!("\noutcome: {}", response.status_code()),
         Outcome::Failed(error) | Outcome::InDoubt(error) => {
             println!(
                 "\noutcome: {:?} {:?} {}",
@@ -214,7 +214,7 @@ fn an_answer_that_ends_with_its_connection_is_cut_unless_tls_says_that_it_ends()
     });
     let said = ask(&server.url, &certificate.trusted());
     assert!(
-        said.starts_with(&format!("Cut Maybe {}: ", server.url)),
+        said.starts_with(&format!("ConnectionLost Maybe {}: ", server.url)),
         "{said}"
     );
 }
@@ -249,7 +249,8 @@ fn an_answer_over_tls_that_ends_with_its_connection_is_cut_where_that_is_reset()
     });
     let said = ask(&server.url, &certificate.trusted());
     assert!(
-        said.starts_with(&format!("Cut Maybe {}: ", server.url)) && said.contains("reset"),
+        said.starts_with(&format!("ConnectionLost Maybe {}: ", server.url))
+            && said.contains("reset"),
         "{said}"
     );
 }

@@ -1,7 +1,8 @@
 //! Plain questions follow a redirection; passwords and tokens do not.
 
-use matricula_job::{
-    Auth, Body, CredentialRef, Job, Method, Processed, ReturnType, TransportError, TransportKind,
+use matricula_core::{
+    Auth, Body, CredentialRef, Job, Method, Processed, ResponseFormat, TransportError,
+    TransportErrorKind,
 };
 
 use super::{run, runner};
@@ -21,7 +22,7 @@ fn redirect(status: u16, location: &str) -> Reply {
 fn refusal(job: impl FnOnce(&Server) -> Job, reply: Reply) -> TransportError {
     let server = Server::start([reply]);
     let error = error(run(&runner(), job(&server)));
-    assert_eq!(error.kind, TransportKind::Redirect, "{error}");
+    assert_eq!(error.kind, TransportErrorKind::Redirect, "{error}");
     assert!(
         error
             .message
@@ -51,7 +52,7 @@ fn a_plain_question_is_asked_where_the_redirection_leads() {
 #[test]
 fn a_job_that_wants_to_know_where_it_is_led_is_not_led_there() {
     let here = Server::start([redirect(302, "https://sso.example.org/sign-in?a=b")]);
-    let job = get(&here.url).with_return_type(ReturnType::Location);
+    let job = get(&here.url).with_response_format(ResponseFormat::Location);
     let response = response(run(&runner(), job));
     assert_eq!(response.status_code(), 302);
     let location = response.header("location");
@@ -64,7 +65,7 @@ fn a_file_is_fetched_where_it_is_kept_and_the_token_stays_here() {
         let there = Server::start([answer("200 OK", &[], "picture")]);
         let here = Server::start([redirect(status, &format!("{}/there", there.url))]);
         let job = get(&here.url)
-            .with_return_type(ReturnType::Bytes)
+            .with_response_format(ResponseFormat::Bytes)
             .with_header("x-secret", "mine")
             .with_token("abc".into());
         let response = response(run(&runner(), job));
@@ -107,7 +108,7 @@ fn a_token_does_not_travel_along() {
         let error = error(run(&runner, get(&here.url).with_auth(auth)));
         assert_eq!(
             (error.kind, error.processed),
-            (TransportKind::Redirect, Processed::No)
+            (TransportErrorKind::Redirect, Processed::No)
         );
         for part in [
             here.url.as_str(),
@@ -173,7 +174,7 @@ fn a_link_that_is_no_servers_address_is_not_followed() {
 fn a_loop_ends() {
     let server = Server::start(std::iter::repeat_with(|| redirect(302, "/again")));
     let error = error(run(&runner(), get(&server.url)));
-    assert_eq!(error.kind, TransportKind::Redirect);
+    assert_eq!(error.kind, TransportErrorKind::Redirect);
     let message = format!("{} is one of more than 3 redirections in a row", server.url);
     assert_eq!(error.message, message);
     assert_eq!(server.requests().len(), 4);

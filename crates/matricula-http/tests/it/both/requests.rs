@@ -1,6 +1,6 @@
 //! What goes over the wire for a job.
 
-use matricula_job::{Body, FileDesc, Job, Method, Processed, ServerUrl, TransportKind};
+use matricula_core::{Body, FileRef, Job, Method, Processed, ServerUrl, TransportErrorKind};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{Runner, run, runner, runner_with};
@@ -154,7 +154,7 @@ fn any_header_value_arrives_alone_or_is_refused_unsent() {
             let outcome = run(&runner, job);
             let after = server.requests();
             if value.contains(['\r', '\n', '\0']) {
-                prop_assert_eq!(error(outcome).kind, TransportKind::Request);
+                prop_assert_eq!(error(outcome).kind, TransportErrorKind::InvalidRequest);
                 prop_assert_eq!(after.len(), before.len());
             } else {
                 response(outcome);
@@ -172,7 +172,7 @@ fn what_cannot_be_sent_is_refused_and_nothing_is() {
     let server = Untouched::new();
     let job = || get(&server.url);
     let at = |path: &str| Job::new(&server.url, path, Method::Get, "test");
-    let missing = || FileDesc::new("/nowhere/cat.png");
+    let missing = || FileRef::new("/nowhere/cat.png");
     for (job, message) in [
         (
             job().with_header("x-test", "a\r\nx-injected: b"),
@@ -198,7 +198,11 @@ fn what_cannot_be_sent_is_refused_and_nothing_is() {
     ] {
         let shown = format!("{job:?}");
         let error = error(run(&runner(), job));
-        assert_eq!(error.kind, TransportKind::Request, "{shown}: {error}");
+        assert_eq!(
+            error.kind,
+            TransportErrorKind::InvalidRequest,
+            "{shown}: {error}"
+        );
         assert_eq!(error.processed, Processed::No, "{shown}");
         assert!(error.message.contains(message), "{shown}: {error}");
     }
@@ -213,7 +217,7 @@ fn an_address_that_can_be_written_more_simply_is_to_be_written_so() {
     ] {
         let server: ServerUrl = url.parse().unwrap();
         let error = error(run(&runner(), get(&server)));
-        assert_eq!(error.kind, TransportKind::Request, "{error}");
+        assert_eq!(error.kind, TransportErrorKind::InvalidRequest, "{error}");
         assert!(error.message.contains(simply), "{error}");
     }
 }
@@ -226,7 +230,7 @@ fn a_name_for_the_program_that_no_header_can_carry_is_refused() {
     let error = error(run(&runner_with(options, 1), get(&server.url)));
     assert_eq!(
         (error.kind, error.processed),
-        (TransportKind::Request, Processed::No)
+        (TransportErrorKind::InvalidRequest, Processed::No)
     );
     server.assert();
 }

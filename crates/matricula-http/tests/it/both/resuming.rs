@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use matricula_http::Progress;
-use matricula_job::{Body, FileDesc, Job, Method, Response, ReturnType};
+use matricula_core::{Body, FileRef, Job, Method, Response, ResponseFormat};
+use matricula_http::TransferProgress;
 use tempfile::TempDir;
 
 use super::{Runner, run, runner, runner_with};
@@ -70,7 +70,7 @@ impl Place {
     }
 
     fn download(&self, server: &Server) -> Job {
-        get(&server.url).with_return_type(ReturnType::File(FileDesc::new(&self.path)))
+        get(&server.url).with_response_format(ResponseFormat::File(FileRef::new(&self.path)))
     }
 
     fn names(&self) -> Vec<String> {
@@ -215,7 +215,7 @@ fn a_server_that_sends_the_rest_in_parts_is_asked_for_the_next_one() {
 fn what_is_whole_already_is_fetched_where_no_redirection_is_followed() {
     let place = Place::new();
     let mut options = options();
-    options.redirects = 0;
+    options.max_redirects = 0;
     let replies = [
         cut(TAG),
         answer("416 Range Not Satisfiable", &[], ""),
@@ -273,7 +273,7 @@ fn what_came_of_one_address_is_not_gone_on_with_at_another() {
     let server = Server::start([cut(TAG), whole()]);
     error(run(&runner(), place.download(&server)));
     let other = Job::new(&server.url, "/other", Method::Get, "getContentAuthed")
-        .with_return_type(ReturnType::File(FileDesc::new(&place.path)));
+        .with_response_format(ResponseFormat::File(FileRef::new(&place.path)));
     response(run(&runner(), other));
     place.assert_whole();
     assert_eq!(ranges(&server)[1], (None, None));
@@ -283,15 +283,15 @@ fn what_came_of_one_address_is_not_gone_on_with_at_another() {
 fn what_becomes_too_long_is_thrown_away() {
     let place = Place::new();
     let mut options = options();
-    options.longest_file = 100_000;
+    options.max_file_size = 100_000;
     let server = Server::start([cut(TAG)]);
     error(run(&runner_with(options, 1), place.download(&server)));
     assert!(place.names().is_empty());
 }
 
 /// A runner, and what it tells of how far its files have come.
-fn telling(attempts: u32) -> (Runner, Arc<Mutex<Vec<Progress>>>) {
-    let told: Arc<Mutex<Vec<Progress>>> = Arc::default();
+fn telling(attempts: u32) -> (Runner, Arc<Mutex<Vec<TransferProgress>>>) {
+    let told: Arc<Mutex<Vec<TransferProgress>>> = Arc::default();
     let list = Arc::clone(&told);
     let runner = runner_with(options(), attempts)
         .with_progress(move |_, progress| list.lock().unwrap().push(progress));
@@ -330,7 +330,7 @@ fn how_much_of_a_file_was_sent_is_told() {
         Method::Post,
         "uploadContent",
     );
-    response(run(&runner, job.with_body(Body::File(FileDesc::new(path)))));
+    response(run(&runner, job.with_body(Body::File(FileRef::new(path)))));
     let told = told.lock().unwrap();
     let total = content().len() as u64;
     assert!(told.len() > 1 && told.windows(2).all(|pair| pair[0].done < pair[1].done));

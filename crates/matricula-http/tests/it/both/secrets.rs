@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_job::{Auth, Body, CredentialRef, Job, Method, ServerUrl, scheduler::Outcome};
+use matricula_core::{Auth, Body, CredentialRef, Job, Method, ServerUrl, scheduler::Outcome};
 
 use super::{run_watched, runner_with};
 use crate::{

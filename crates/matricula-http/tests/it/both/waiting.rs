@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use matricula_core::scheduler::{Event, WaitReason};
 use matricula_http::now;
-use matricula_job::scheduler::{Event, Wait};
 
 use super::{run_watched, runner};
 use crate::{
@@ -18,8 +18,11 @@ fn a_server_that_asks_for_a_pause_gets_it_and_then_the_same_request() {
     let mut waits = Vec::new();
     let start = Instant::now();
     let outcome = run_watched(&runner(), post(&server.url), |event| {
-        if let Event::Waiting { until, why, .. } = event {
-            waits.push((*why == Wait::RateLimited, until.since(now())));
+        if let Event::Waiting {
+            until, reason: why, ..
+        } = event
+        {
+            waits.push((*why == WaitReason::RateLimited, until.since(now())));
         }
     });
     assert_eq!(response(outcome).status_code(), 200);
@@ -45,11 +48,11 @@ fn whoever_watches_is_told_of_the_start_and_the_end() {
         told.push(event.clone())
     });
     let [
-        Event::Started { ticket, attempt: 1 },
+        Event::Started { job_id, attempt: 1 },
         Event::Finished(finished, told),
     ] = &told[..]
     else {
         panic!("{told:?}")
     };
-    assert_eq!((ticket, told), (finished, &outcome));
+    assert_eq!((job_id, told), (finished, &outcome));
 }

@@ -5,15 +5,15 @@ use std::{
     thread,
 };
 
+use matricula_core::{
+    Auth, CredentialRef, Secret,
+    scheduler::{Event, JobId, JobStatus, Outcome, Rejection, tables},
+};
 use matricula_http::{
     SubmitError,
     blocking::{Handle, Runner},
 };
-use matricula_job::{
-    Auth, CredentialRef, Secret,
-    scheduler::{Event, Outcome, Refusal, Standing, Ticket, tables},
-};
-use matricula_store::{InUse, SqliteStore};
+use matricula_store::{IfLocked, SqliteStore};
 
 use super::both::runner;
 use crate::{
@@ -31,7 +31,7 @@ fn wait_until_started(handle: &mut Handle) {
 }
 
 fn wait_until_parked(handle: &mut Handle) {
-    assert!(handle.any(|event| matches!(event, Event::Parked { .. })));
+    assert!(handle.any(|event| matches!(event, Event::AwaitingCredential { .. })));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
     let mut events = runner.events();
     let mut handle = runner.submit(send(&server.url, "a", "q")).unwrap();
     wait_until_started(&mut handle);
-    let ticket = handle.ticket();
+    let job_id = handle.job_id();
     disk.set(|gate| gate.is_shut = true);
     tell.send(()).unwrap();
     disk.wait_for_a_commit();
@@ -76,11 +76,11 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
 
     // It is there for who asks, until it is forgotten.
     let kept: Vec<_> = runner.scheduler().ended().collect();
-    assert_eq!(kept, [ticket]);
-    assert!(runner.outcome(ticket).unwrap().unwrap().success());
-    runner.forget(ticket);
-    assert_eq!(runner.outcome(ticket).unwrap(), None);
-    assert_eq!(runner.outcome(Ticket(7)).unwrap(), None);
+    assert_eq!(kept, [job_id]);
+    assert!(runner.outcome(job_id).unwrap().unwrap().success());
+    runner.drop_outcome(job_id);
+    assert_eq!(runner.outcome(job_id).unwrap(), None);
+    assert_eq!(runner.outcome(JobId(7)).unwrap(), None);
 }
 
 #[test]
@@ -154,36 +154,36 @@ fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
     // The disk at the moment of a crash.
     let crashed = disk.copy();
     let runner = durable(&crashed);
-    let outcome = runner.outcome(made.ticket()).unwrap().unwrap();
+    let outcome = runner.outcome(made.job_id()).unwrap().unwrap();
     assert!(matches!(outcome, Outcome::InDoubt(_)), "{outcome:?}");
-    assert!(runner.handle(made.ticket()).is_none(), "it has ended");
-    let again = runner.handle(sent.ticket()).unwrap();
-    assert_eq!(again.standing(), Some(Standing::OnTheWire));
-    let behind = runner.handle(behind.ticket()).unwrap();
-    assert_eq!(behind.standing(), Some(Standing::Behind { others: 1 }));
+    assert!(runner.handle(made.job_id()).is_none(), "it has ended");
+    let again = runner.handle(sent.job_id()).unwrap();
+    assert_eq!(again.status(), Some(JobStatus::InFlight));
+    let behind = runner.handle(behind.job_id()).unwrap();
+    assert_eq!(behind.status(), Some(JobStatus::Queued { ahead: 1 }));
     let next = runner.submit(send(&server.url, "c", "z")).unwrap();
-    assert!(next.ticket() > behind.ticket(), "no ticket is given twice");
+    assert!(next.job_id() > behind.job_id(), "no job_id is given twice");
 }
 
 #[test]
 fn a_second_runner_goes_on_where_the_first_ended() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
-    let open = || SqliteStore::open(&path, InUse::Refuse).unwrap();
+    let open = || SqliteStore::open(&path, IfLocked::Refuse).unwrap();
     let server = Server::start([ok(), ok()]);
     let before = runner().durable(open()).unwrap();
     let first = before.submit(send(&server.url, "a", "q")).unwrap();
     assert!(first.wait().success());
     before.stop();
     let second = before.submit(send(&server.url, "b", "q")).unwrap();
-    assert_eq!(second.standing(), Some(Standing::Offline));
-    let ticket = second.ticket();
+    assert_eq!(second.status(), Some(JobStatus::Offline));
+    let job_id = second.job_id();
     drop((before, second));
 
     let runner = runner().durable(open()).unwrap();
-    let outcome = match runner.handle(ticket) {
+    let outcome = match runner.handle(job_id) {
         Some(handle) => handle.wait(),
-        None => runner.outcome(ticket).unwrap().unwrap(),
+        None => runner.outcome(job_id).unwrap().unwrap(),
     };
     assert!(outcome.success(), "{outcome:?}");
     assert_eq!(runner.scheduler().ended().count(), 2);
@@ -196,7 +196,7 @@ fn a_runner_that_stopped_and_is_gone_has_let_go_of_its_store() {
     let path = dir.path().join("queue.db");
     let server = Server::start((0..20).map(|_| ok()).collect::<Vec<_>>());
     for txn in 0..20 {
-        let store = SqliteStore::open(&path, InUse::Refuse).unwrap();
+        let store = SqliteStore::open(&path, IfLocked::Refuse).unwrap();
         let runner = runner().durable(store).unwrap();
         let job = runner.submit(send(&server.url, &txn.to_string(), "q"));
         assert!(job.unwrap().wait().success());
@@ -211,9 +211,9 @@ fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
     let runner = durable(&disk);
     let job = send(&server.url, "a", "q").with_token(Secret::from("syt_secret"));
     let refused = runner.submit(job).unwrap_err();
-    assert_eq!(refused, SubmitError::Refused(Refusal::Secret));
+    assert_eq!(refused, SubmitError::Refused(Rejection::Secret));
     assert!(runner.run(get(&server.url), |_| {}).success());
-    // That tickets are given is all that was written.
+    // That job ids are given is all that was written.
     assert_eq!((disk.commits(), targets(&server).len()), (1, 1));
     assert_eq!(disk.keys(tables::JOBS) + disk.keys(tables::OUTCOMES), 0);
 }
@@ -239,7 +239,7 @@ fn a_disk_that_cannot_be_written_stops_everything_aloud() {
     assert!(error.message.contains("the disk is full"));
     let third = runner.submit(send(&server.url, "c", "s"));
     assert_eq!(third.unwrap_err(), SubmitError::Store(full()));
-    assert_eq!(runner.outcome(Ticket(1)).unwrap_err(), full());
+    assert_eq!(runner.outcome(JobId(1)).unwrap_err(), full());
     runner.stop();
     assert_eq!(targets(&server), ["a"]);
     // When there is room again, it goes on with what was kept.
@@ -299,7 +299,7 @@ fn one_renewal_serves_all_jobs_that_wait_for_it() {
     assert!(second.wait().success());
     assert_eq!(*renewals.lock().unwrap(), 1);
     // The next time there is none to be had.
-    let Outcome::Done(third) = runner.submit(job("c")).unwrap().wait() else {
+    let Outcome::Responded(third) = runner.submit(job("c")).unwrap().wait() else {
         panic!("no answer")
     };
     assert_eq!(third.error_code(), "M_UNKNOWN_TOKEN");

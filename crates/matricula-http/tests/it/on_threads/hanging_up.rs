@@ -2,7 +2,7 @@
 
 use std::{io::Write, net::Shutdown};
 
-use matricula_job::{Processed, TransportKind, scheduler::Outcome};
+use matricula_core::{Processed, TransportErrorKind, scheduler::Outcome};
 
 use super::both::{
     hanging_up::{REFUSAL, resetting, upload},
@@ -37,7 +37,7 @@ fn a_server_that_hangs_up_on_an_upload_and_says_no_more_leaves_doubt() {
         let error = error(upload(&runner(), &resetting(answer)));
         assert_eq!(
             (error.kind, error.processed),
-            (TransportKind::Cut, Processed::Maybe),
+            (TransportErrorKind::ConnectionLost, Processed::Maybe),
             "{answer:?}: {error}"
         );
         assert!(

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, env, fs, process::Command, thread, time::Duration};
 
-use matricula_job::scheduler::Event;
+use matricula_core::scheduler::Event;
 
 use super::both::runner;
 use crate::{

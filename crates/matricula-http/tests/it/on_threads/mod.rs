@@ -9,11 +9,11 @@ mod idle;
 mod proxies;
 mod queues;
 
-use matricula_http::blocking::Runner;
-use matricula_job::{
+use matricula_core::{
     Job,
     scheduler::{Event, Outcome},
 };
+use matricula_http::blocking::Runner;
 
 const MOST_HEADERS: usize = 128;
 /// What it offers to speak over TLS.

@@ -13,7 +13,7 @@ fn a_proxy_of_another_kind_or_none_at_all_is_refused() {
         for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
             let server = "https://matrix.example.org".parse().unwrap();
             let said = ask(&server, &[(name, proxy)]);
-            let start = format!("Request No the proxy in {name} is ");
+            let start = format!("InvalidRequest No the proxy in {name} is ");
             assert!(said.starts_with(&start), "{proxy}: {said}");
             assert!(!said.contains(proxy), "{said}");
         }

@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use matricula_core::{
+    QueuePolicy,
+    scheduler::{Event, JobStatus, Outcome, Rejection, SchedulerConfig},
+};
 use matricula_http::{
     SubmitError,
-    blocking::{Events, Heard},
-};
-use matricula_job::{
-    QueuePolicy,
-    scheduler::{Event, Limits, Outcome, Refusal, Standing},
+    blocking::{EventOrLag, Events},
 };
 
 use super::both::runner;
@@ -24,7 +24,7 @@ use crate::{
 fn wait_for(events: &mut Events, is_it: impl Fn(&Event) -> bool) -> Event {
     loop {
         match events.next_within(PATIENCE) {
-            Some(Heard::Event(event)) if is_it(&event) => return event,
+            Some(EventOrLag::Event(event)) if is_it(&event) => return event,
             Some(_) => {}
             None => panic!("it does not happen"),
         }
@@ -77,9 +77,9 @@ fn a_held_queue_says_so_and_goes_on_when_told() {
     let first = runner.submit(held("a")).unwrap();
     let second = runner.submit(held("b")).unwrap();
     let event = wait_for(&mut events, |event| matches!(event, Event::Held { .. }));
-    assert_eq!(event.ticket(), Some(first.ticket()));
-    assert_eq!(first.standing(), Some(Standing::Held));
-    assert_eq!(second.standing(), Some(Standing::Behind { others: 1 }));
+    assert_eq!(event.job_id(), Some(first.job_id()));
+    assert_eq!(first.status(), Some(JobStatus::Held));
+    assert_eq!(second.status(), Some(JobStatus::Queued { ahead: 1 }));
     runner.retry("q");
     assert!(first.wait().success());
     assert!(second.wait().success());
@@ -108,7 +108,7 @@ fn a_paused_queue_sends_nothing_until_it_is_resumed() {
     let runner = runner();
     runner.pause("q");
     let job = runner.submit(send(&server.url, "a", "q")).unwrap();
-    assert_eq!(job.standing(), Some(Standing::Paused));
+    assert_eq!(job.status(), Some(JobStatus::Paused));
     assert!(server.requests().is_empty());
     runner.resume("q");
     assert!(job.wait().success());
@@ -132,11 +132,11 @@ fn a_job_that_is_called_back_on_the_wire_ends_before_its_answer() {
     tell.send(()).unwrap();
     assert!(runner.run(get(&server.url), |_| {}).success());
     while let Some(heard) = events.try_next() {
-        let Heard::Event(event) = heard else {
+        let EventOrLag::Event(event) = heard else {
             panic!("{heard:?}")
         };
         assert!(
-            !matches!(event, Event::Finished(ticket, _) if ticket.0 == 1),
+            !matches!(event, Event::Finished(job_id, _) if job_id.0 == 1),
             "{event:?}"
         );
     }
@@ -157,14 +157,14 @@ fn a_job_that_waits_for_its_time_can_be_called_back() {
 
 #[test]
 fn no_more_is_taken_than_may_wait() {
-    let mut limits = Limits::default();
-    limits.jobs = 1;
+    let mut limits = SchedulerConfig::default();
+    limits.max_jobs = 1;
     let (tell, told) = mpsc::channel();
     let server = Server::start([when_told(told)]);
     let runner = runner().with_limits(limits);
     let first = runner.submit(send(&server.url, "a", "q")).unwrap();
     let refusal = runner.submit(get(&server.url)).unwrap_err();
-    assert_eq!(refusal, SubmitError::Refused(Refusal::Full { most: 1 }));
+    assert_eq!(refusal, SubmitError::Refused(Rejection::Full { most: 1 }));
     let outcome = runner.run(get(&server.url), |_| {});
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     tell.send(()).unwrap();
@@ -177,7 +177,7 @@ fn a_runner_without_network_sends_nothing() {
     let runner = runner();
     runner.set_online(false);
     let job = runner.submit(get(&server.url)).unwrap();
-    assert_eq!(job.standing(), Some(Standing::Offline));
+    assert_eq!(job.status(), Some(JobStatus::Offline));
     runner.set_online(true);
     assert!(job.wait().success());
 }
@@ -208,7 +208,7 @@ fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
     tell.send(()).unwrap();
     stopping.join().unwrap();
     assert!(first.wait().success());
-    assert_eq!(second.standing(), Some(Standing::Offline));
+    assert_eq!(second.status(), Some(JobStatus::Offline));
     assert_eq!(targets(&server), ["a"]);
 }
 
@@ -225,8 +225,8 @@ fn a_listener_that_is_far_behind_is_told_how_much_it_missed() {
     // Accepted, started and finished, of each the newest.
     let heard: Vec<_> = (&mut events).collect();
     assert_eq!(heard.len(), 257);
-    assert_eq!(heard[0], Heard::Missed(300 - 256));
-    assert!(matches!(heard[256], Heard::Event(Event::Finished(..))));
+    assert_eq!(heard[0], EventOrLag::Lagged(300 - 256));
+    assert!(matches!(heard[256], EventOrLag::Event(Event::Finished(..))));
     assert_eq!(events.next(), None, "it ends with the runner");
 }
 
@@ -239,7 +239,10 @@ fn what_waits_is_tried_again_at_its_time() {
     let mut first = runner.submit(send(&server.url, "a", "q")).unwrap();
     assert!(first.any(|event| matches!(event, Event::Waiting { .. })));
     let second = runner.submit(send(&server.url, "b", "r")).unwrap();
-    assert!(matches!(second.standing(), Some(Standing::Paced { .. })));
+    assert!(matches!(
+        second.status(),
+        Some(JobStatus::RateLimited { .. })
+    ));
     assert!(second.wait().success());
     assert!(first.wait().success());
     assert!(start.elapsed() >= Duration::from_millis(150));

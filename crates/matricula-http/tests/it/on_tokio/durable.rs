@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use matricula_http::{DurableError, Handle, Runner, SubmitError};
-use matricula_job::{
-    Auth, CredentialRef, Patch, Secret, Store,
-    scheduler::{Event, Outcome, Refusal, Standing, Ticket, tables},
+use matricula_core::{
+    Auth, CredentialRef, Secret, Store, WriteBatch,
+    scheduler::{Event, JobId, JobStatus, Outcome, Rejection, tables},
 };
-use matricula_store::{InUse, SqliteStore};
+use matricula_http::{DurableError, Handle, Runner, SubmitError};
+use matricula_store::{IfLocked, SqliteStore};
 
 use super::{both::runner, runtime};
 use crate::{
@@ -68,7 +68,7 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
         started(&mut handle).await;
         disk.set(|gate| gate.is_shut = true);
         tell.send(()).unwrap();
-        let ticket = handle.ticket();
+        let job_id = handle.job_id();
         let mut ended = pin!(handle.into_future());
         let at_the_gate = tokio::task::spawn_blocking({
             let disk = disk.clone();
@@ -86,11 +86,11 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
 
         // It is there for who asks, until it is forgotten.
         let kept: Vec<_> = runner.scheduler().ended().collect();
-        assert_eq!(kept, [ticket]);
-        assert!(runner.outcome(ticket).await.unwrap().unwrap().success());
-        runner.forget(ticket);
-        assert_eq!(runner.outcome(ticket).await.unwrap(), None);
-        assert_eq!(runner.outcome(Ticket(7)).await.unwrap(), None);
+        assert_eq!(kept, [job_id]);
+        assert!(runner.outcome(job_id).await.unwrap().unwrap().success());
+        runner.drop_outcome(job_id);
+        assert_eq!(runner.outcome(job_id).await.unwrap(), None);
+        assert_eq!(runner.outcome(JobId(7)).await.unwrap(), None);
     });
 }
 
@@ -133,7 +133,7 @@ fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
         started(&mut made).await;
         // The disk at the moment of a crash: what the end of the runtime writes is not on it.
         let crashed = disk.copy();
-        (crashed, sent.ticket(), made.ticket(), behind.ticket())
+        (crashed, sent.job_id(), made.job_id(), behind.job_id())
     });
     runtime().block_on(async {
         let runner = durable(&crashed);
@@ -141,10 +141,10 @@ fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
         assert!(matches!(outcome, Outcome::InDoubt(_)), "{outcome:?}");
         assert!(runner.handle(made).is_none(), "it has ended");
         let (sent, behind) = (runner.handle(sent).unwrap(), runner.handle(behind).unwrap());
-        assert_eq!(sent.standing(), Some(Standing::OnTheWire));
-        assert_eq!(behind.standing(), Some(Standing::Behind { others: 1 }));
+        assert_eq!(sent.status(), Some(JobStatus::InFlight));
+        assert_eq!(behind.status(), Some(JobStatus::Queued { ahead: 1 }));
         let next = runner.submit(send(&server.url, "c", "z")).await.unwrap();
-        assert!(next.ticket() > behind.ticket(), "no ticket is given twice");
+        assert!(next.job_id() > behind.job_id(), "no job_id is given twice");
     });
 }
 
@@ -152,7 +152,7 @@ fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
 fn a_second_runner_goes_on_where_the_first_ended() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
-    let open = || SqliteStore::open(&path, InUse::Refuse).unwrap();
+    let open = || SqliteStore::open(&path, IfLocked::Refuse).unwrap();
     let server = Server::start([ok(), ok()]);
     let second = runtime().block_on(async {
         let runner = runner().durable(open()).unwrap();
@@ -160,8 +160,8 @@ fn a_second_runner_goes_on_where_the_first_ended() {
         assert!(first.await.success());
         runner.stop().await;
         let second = runner.submit(send(&server.url, "b", "q")).await.unwrap();
-        assert_eq!(second.standing(), Some(Standing::Offline));
-        second.ticket()
+        assert_eq!(second.status(), Some(JobStatus::Offline));
+        second.job_id()
     });
     runtime().block_on(async {
         let runner = runner().durable(open()).unwrap();
@@ -183,11 +183,11 @@ fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
         let runner = durable(&disk);
         let job = send(&server.url, "a", "q").with_token(Secret::from("syt_secret"));
         let refused = runner.submit(job).await.unwrap_err();
-        assert_eq!(refused, SubmitError::Refused(Refusal::Secret));
+        assert_eq!(refused, SubmitError::Refused(Rejection::Secret));
         let outcome = runner.run(crate::get(&server.url), |_| {}).await;
         assert!(outcome.success());
     });
-    // That tickets are given is all that was written.
+    // That job ids are given is all that was written.
     assert_eq!((disk.commits(), targets(&server).len()), (1, 1));
     assert_eq!(disk.keys(tables::JOBS) + disk.keys(tables::OUTCOMES), 0);
 }
@@ -215,7 +215,7 @@ fn a_disk_that_cannot_be_written_stops_everything_aloud() {
         assert!(error.message.contains("the disk is full"));
         let third = runner.submit(send(&server.url, "c", "s")).await;
         assert_eq!(third.unwrap_err(), SubmitError::Store(full()));
-        assert_eq!(runner.outcome(Ticket(1)).await.unwrap_err(), full());
+        assert_eq!(runner.outcome(JobId(1)).await.unwrap_err(), full());
         runner.stop().await;
     });
     assert_eq!(targets(&server), ["a"]);
@@ -227,7 +227,7 @@ fn a_disk_that_cannot_be_written_stops_everything_aloud() {
 #[test]
 fn what_a_runner_cannot_read_is_named() {
     let mut disk = Disk::default();
-    let mut patch = Patch::default();
+    let mut patch = WriteBatch::default();
     patch.put(tables::JOBS, "7", "not a job");
     disk.commit(&patch).unwrap();
     let error = Runner::new(options()).durable(disk).unwrap_err();
@@ -256,9 +256,12 @@ fn jobs_wait_for_a_token_that_is_not_there_yet() {
         let job = |txn| send(&server.url, txn, "q").with_auth(Auth::Required(alice.clone()));
         let mut first = runner.submit(job("a")).await.unwrap();
         let second = runner.submit(job("b")).await.unwrap();
-        while !matches!(first.next().await, Some(Event::Parked { .. })) {}
+        while !matches!(first.next().await, Some(Event::AwaitingCredential { .. })) {}
         let credential = alice.clone();
-        assert_eq!(first.standing(), Some(Standing::Parked { credential }));
+        assert_eq!(
+            first.status(),
+            Some(JobStatus::AwaitingCredential { credential })
+        );
         let token = Secret::from("syt_token");
         runner
             .credentials()
@@ -269,7 +272,7 @@ fn jobs_wait_for_a_token_that_is_not_there_yet() {
 
         runner.credentials().remove(&alice);
         let mut third = runner.submit(job("c")).await.unwrap();
-        while !matches!(third.next().await, Some(Event::Parked { .. })) {}
+        while !matches!(third.next().await, Some(Event::AwaitingCredential { .. })) {}
         runner.credential_refused(alice.clone());
         let Outcome::Failed(error) = third.await else {
             panic!("not failed")
@@ -308,7 +311,7 @@ fn one_renewal_serves_all_jobs_that_wait_for_it() {
         assert!(second.await.unwrap().await.success());
         assert_eq!(*renewals.lock().unwrap(), 1);
         // The next time there is none to be had.
-        let Outcome::Done(third) = runner.submit(job("c")).await.unwrap().await else {
+        let Outcome::Responded(third) = runner.submit(job("c")).await.unwrap().await else {
             panic!("no answer")
         };
         assert_eq!(third.error_code(), "M_UNKNOWN_TOKEN");

@@ -6,11 +6,11 @@ mod connections;
 mod durable;
 mod queues;
 
-use matricula_http::Runner;
-use matricula_job::{
+use matricula_core::{
     Job,
     scheduler::{Event, Outcome},
 };
+use matricula_http::Runner;
 
 const MOST_HEADERS: usize = 100;
 /// What it offers to speak over TLS.

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use matricula_http::{Runner, SubmitError};
-use matricula_job::{
+use matricula_core::{
     Job, Method, QueuePolicy, ServerUrl,
-    scheduler::{Event, Limits, Outcome, Refusal, Standing},
+    scheduler::{Event, JobStatus, Outcome, Rejection, SchedulerConfig},
 };
+use matricula_http::{Runner, SubmitError};
 
 use super::{both::runner, runtime};
 use crate::{
@@ -54,16 +54,16 @@ fn a_held_queue_says_so_and_goes_on_when_told() {
         let (first, second) = (first.await.unwrap(), second.await.unwrap());
         let held = async {
             loop {
-                if let Event::Held { queue, ticket, .. } = events.recv().await.unwrap() {
-                    return (queue, ticket);
+                if let Event::Held { queue, job_id, .. } = events.recv().await.unwrap() {
+                    return (queue, job_id);
                 }
             }
         };
         let held = tokio::time::timeout(PATIENCE, held).await.unwrap();
-        assert_eq!(held, ("q".to_owned(), first.ticket()));
-        let standing = |ticket| runner.scheduler().standing(ticket).unwrap();
-        assert_eq!(standing(first.ticket()), Standing::Held);
-        assert_eq!(standing(second.ticket()), Standing::Behind { others: 1 });
+        assert_eq!(held, ("q".to_owned(), first.job_id()));
+        let standing = |job_id| runner.scheduler().status(job_id).unwrap();
+        assert_eq!(standing(first.job_id()), JobStatus::Held);
+        assert_eq!(standing(second.job_id()), JobStatus::Queued { ahead: 1 });
         runner.retry("q");
         assert!(first.await.success());
         assert!(second.await.success());
@@ -107,9 +107,9 @@ fn a_refusal_holds_back_what_comes_after_it_too() {
             .submit(send(&server.url, "b", "r", CONTINUE))
             .await
             .unwrap();
-        let standing = runner.scheduler().standing(second.ticket());
+        let standing = runner.scheduler().status(second.job_id());
         assert!(
-            matches!(standing, Some(Standing::Paced { .. })),
+            matches!(standing, Some(JobStatus::RateLimited { .. })),
             "{standing:?}"
         );
         assert!(second.await.success());
@@ -155,8 +155,8 @@ fn what_was_on_the_wire_when_a_runtime_ended_is_tried_on_the_next() {
 
 #[test]
 fn no_more_is_taken_than_may_wait() {
-    let mut limits = Limits::default();
-    limits.jobs = 1;
+    let mut limits = SchedulerConfig::default();
+    limits.max_jobs = 1;
     let server = Server::start([ok()]);
     let runner = runner().with_limits(limits);
     runtime().block_on(async {
@@ -165,7 +165,7 @@ fn no_more_is_taken_than_may_wait() {
             .await
             .unwrap();
         let refusal = runner.submit(get(&server.url)).await.unwrap_err();
-        assert_eq!(refusal, SubmitError::Refused(Refusal::Full { most: 1 }));
+        assert_eq!(refusal, SubmitError::Refused(Rejection::Full { most: 1 }));
         let outcome = runner.run(get(&server.url), |_| {}).await;
         assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
         assert!(first.await.success());
@@ -188,8 +188,8 @@ fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
         runner.stop().await;
         assert!(first.await.success());
         assert_eq!(
-            runner.scheduler().standing(second.ticket()),
-            Some(Standing::Offline)
+            runner.scheduler().status(second.job_id()),
+            Some(JobStatus::Offline)
         );
     });
     assert_eq!(targets(&server), ["a"]);

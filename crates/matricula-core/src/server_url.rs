@@ -1,0 +1,203 @@
+//! The address of a server, checked once.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// An `http` or `https` address without user information, query or trailing slash.
+///
+/// ```
+/// # use matricula_core::ServerUrl;
+/// let server: ServerUrl = "https://Matrix.Example.org:443/".parse()?;
+/// assert_eq!(server.as_str(), "https://matrix.example.org");
+/// # Ok::<(), matricula_core::ServerUrlError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServerUrl {
+    text: Arc<str>,
+    /// Where scheme, host and port end and a path may begin.
+    origin_len: usize,
+}
+
+impl ServerUrl {
+    /// The address as text, without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Scheme, host and port: what a credential is bound to.
+    pub fn origin(&self) -> &str {
+        &self.text[..self.origin_len]
+    }
+
+    /// The host name or address, without brackets or port.
+    pub fn host(&self) -> &str {
+        let authority = self
+            .origin()
+            .split_once("://")
+            .map_or("", |(_, authority)| authority);
+        if let Some(v6) = authority.strip_prefix('[') {
+            return v6.split(']').next().unwrap_or(v6);
+        }
+        authority.split(':').next().unwrap_or(authority)
+    }
+
+    /// Whether requests travel encrypted.
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https:")
+    }
+
+    /// Whether the host is this machine: `localhost`, a name below it, or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || host
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether requests stay on this machine: its loopback, or the address `0.0.0.0` or `::` at which a
+    /// server that listens everywhere is named.
+    pub fn is_this_machine(&self) -> bool {
+        let is_unspecified = |address: IpAddr| address.is_unspecified();
+        self.is_loopback() || self.host().parse().is_ok_and(is_unspecified)
+    }
+
+    /// Whether only this machine or its own network can mean the host: a loopback, private,
+    /// link-local or unspecified address. Names are not resolved, so only literal addresses are seen.
+    pub fn is_private(&self) -> bool {
+        if self.is_loopback() {
+            return true;
+        }
+        match self.host().parse() {
+            Ok(IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
+            Ok(IpAddr::V6(v6)) => {
+                v6.is_unique_local()
+                    || v6.is_unicast_link_local()
+                    || v6.is_unspecified()
+                    || v6.to_ipv4_mapped().is_some()
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Whether `url` leads to the same origin.
+    pub fn is_origin_of(&self, url: &str) -> bool {
+        let end = url.find(['?', '#']).unwrap_or(url.len());
+        url[..end]
+            .parse::<Self>()
+            .is_ok_and(|other| other.origin() == self.origin())
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = ServerUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = |reason| ServerUrlError {
+            url: text.to_owned(),
+            reason,
+        };
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or_else(|| refuse("it does not begin with https://"))?;
+        let scheme = scheme.to_ascii_lowercase();
+        let default_port = match scheme.as_str() {
+            "https" => ":443",
+            "http" => ":80",
+            _ => return Err(refuse("only https:// and http:// lead to a Matrix server")),
+        };
+        if rest.contains(['?', '#', '\\']) {
+            return Err(refuse("a server's address has no query or fragment"));
+        }
+        let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        if let Some((_, host)) = authority.rsplit_once('@') {
+            // What stands before the @ may be a password: it is not repeated.
+            let url = format!("{scheme}://…@{host}{path}");
+            return Err(ServerUrlError {
+                url,
+                reason: "a server's address has no user name in it",
+            });
+        }
+        let parsed = authority
+            .parse::<http::uri::Authority>()
+            .map_err(|_| refuse("its host or port is not well-formed"))?;
+        if parsed.host().is_empty() {
+            return Err(refuse("it has no host"));
+        }
+        if authority.len() > parsed.host().len() && parsed.port_u16().is_none() {
+            return Err(refuse("its port is not a number from 0 to 65535"));
+        }
+        if is_disguised(parsed.host()) {
+            return Err(refuse("its host is not a plain name or address"));
+        }
+        let path = path.trim_end_matches('/');
+        if !path.is_empty() && path.parse::<http::uri::PathAndQuery>().is_err() {
+            return Err(refuse("its path is not well-formed"));
+        }
+        let authority = authority.to_ascii_lowercase();
+        let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
+        let origin = format!("{scheme}://{authority}");
+        let origin_len = origin.len();
+        Ok(Self {
+            text: (origin + path).into(),
+            origin_len,
+        })
+    }
+}
+
+/// Whether URL libraries would read another host here than is written: `127.1`, `0x7f000001` and
+/// `%31%32%37.0.0.1` all lead to 127.0.0.1.
+fn is_disguised(host: &str) -> bool {
+    if host.starts_with('[') {
+        return host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_err();
+    }
+    let last = host.rsplit('.').next().unwrap_or(host);
+    let is_number = last.starts_with(|c: char| c.is_ascii_digit())
+        && (last.bytes().all(|b| b.is_ascii_digit())
+            || last.to_ascii_lowercase().starts_with("0x"));
+    host.contains('%') || host.ends_with('.') || is_number && host.parse::<Ipv4Addr>().is_err()
+}
+
+impl TryFrom<String> for ServerUrl {
+    type Error = ServerUrlError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ServerUrl> for String {
+    fn from(url: ServerUrl) -> Self {
+        url.text.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerUrl({})", self.text)
+    }
+}
+
+/// Why a text is no server's address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{url:?} is not the address of a server: {reason}; give one like https://matrix.example.org"
+)]
+pub struct ServerUrlError {
+    url: String,
+    reason: &'static str,
+}

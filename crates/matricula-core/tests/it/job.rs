@@ -1,0 +1,261 @@
+//! Every row of the table that maps libkazv's `BaseJob` to `Job`.
+
+use matricula_core::{
+    Auth, Body, CredentialRef, FileRef, Job, Method, QueuePolicy, Response, ResponseFormat,
+    RetrySafety, Secret,
+};
+use serde_json::json;
+
+use crate::{job, server};
+
+#[test]
+fn the_url_joins_server_and_request_url() {
+    assert_eq!(
+        job().url(),
+        "https://matrix.example.org/_matrix/client/v3/register"
+    );
+    let below = "https://example.org/matrix/".parse().unwrap();
+    let job = Job::new(
+        &below,
+        "/_matrix/client/versions",
+        Method::Get,
+        "getVersions",
+    );
+    assert_eq!(
+        job.url(),
+        "https://example.org/matrix/_matrix/client/versions"
+    );
+}
+
+#[test]
+fn method_query_header_and_body_come_back_as_given() {
+    let job = job()
+        .with_query("kind", "user & guest")
+        .with_query("kind", "again")
+        .with_header("X-Test", "yes")
+        .with_body(Body::Json("{}".into()));
+    assert_eq!(job.request_method(), Method::Post);
+    assert_eq!(
+        job.request_query(),
+        [
+            ("kind".into(), "user & guest".to_owned()),
+            ("kind".into(), "again".to_owned())
+        ]
+    );
+    assert_eq!(job.request_headers(), [("X-Test".into(), "yes".to_owned())]);
+    assert_eq!(job.request_body(), &Body::Json("{}".into()));
+    assert_eq!(job.request_body().as_bytes(), b"{}");
+}
+
+#[test]
+fn the_four_methods_are_spelt_as_on_the_wire() {
+    let spelt = [Method::Get, Method::Post, Method::Put, Method::Delete].map(Method::as_str);
+    assert_eq!(spelt, ["GET", "POST", "PUT", "DELETE"]);
+}
+
+#[test]
+fn the_four_bodies_yield_their_bytes() {
+    assert_eq!(Body::Empty.as_bytes(), b"");
+    assert_eq!(
+        Body::json(&json!({"a": 1})).unwrap().as_bytes(),
+        br#"{"a":1}"#
+    );
+    assert_eq!(Body::Bytes(vec![0, 255]).as_bytes(), [0, 255]);
+    let file = FileRef::new("/tmp/cat.png").with_content_type("image/png");
+    assert_eq!(file.content_type.as_deref(), Some("image/png"));
+    assert_eq!(Body::File(file).as_bytes(), b"");
+}
+
+#[test]
+fn the_return_type_is_json_unless_said_otherwise() {
+    assert_eq!(job().response_format(), &ResponseFormat::Json);
+    assert!(job().should_return_json());
+    assert_eq!(job().response_file(), None);
+
+    let file = FileRef::new("/tmp/out");
+    let to_file = job().with_response_format(ResponseFormat::File(file.clone()));
+    assert!(!to_file.should_return_json());
+    assert_eq!(to_file.response_file(), Some(&file));
+    assert!(
+        !job()
+            .with_response_format(ResponseFormat::Bytes)
+            .should_return_json()
+    );
+}
+
+#[test]
+fn with_data_replaces_what_was_there() {
+    let job = job()
+        .with_data(json!({"old": 1}))
+        .with_data(json!({"room": "!a:b", "n": 2}));
+    assert_eq!(job.data_json("old"), None);
+    assert_eq!(job.data_json("n"), Some(&json!(2)));
+    assert_eq!(job.data_str("room"), Some("!a:b"));
+    assert_eq!(job.data_str("n"), None, "a number is not a text");
+    assert_eq!(job.data_str("missing"), None);
+    assert_eq!(crate::job().data_str("anything"), None);
+}
+
+#[test]
+fn a_job_is_in_no_queue_unless_put_there() {
+    assert_eq!(job().queue_id(), None);
+    assert_eq!(job().queue_policy(), QueuePolicy::AlwaysContinue);
+    let queued = job().with_queue("!room:b", QueuePolicy::CancelFutureIfFailed);
+    assert_eq!(queued.queue_id(), Some("!room:b"));
+    assert_eq!(queued.queue_policy(), QueuePolicy::CancelFutureIfFailed);
+}
+
+#[test]
+fn the_job_id_is_the_operations_name() {
+    assert_eq!(job().operation_id(), "register");
+    assert_eq!(
+        job(),
+        job(),
+        "two jobs of one name are equal: the id is not unique"
+    );
+}
+
+#[test]
+fn the_response_carries_job_id_and_data_on() {
+    let raw = Response::new(200, vec![], Body::Json(r#"{"user_id":"@a:b"}"#.into()));
+    let response = job().with_data(json!({"for": "alice"})).respond(raw);
+    assert_eq!(response.operation_id(), "register");
+    assert_eq!(response.data_str("for"), Some("alice"));
+    assert_eq!(response.data_json("for"), Some(&json!("alice")));
+    assert_eq!(response.data_str("missing"), None);
+    assert_eq!(response.json_body(), Some(json!({"user_id": "@a:b"})));
+    assert_eq!(response.status_code(), 200);
+}
+
+#[test]
+fn a_cancelled_job_can_be_answered_as_libkazv_does() {
+    let response = job().with_data(json!({"for": "alice"})).respond_cancelled();
+    assert!(!response.success());
+    assert_eq!(response.status_code(), 490);
+    assert_eq!(response.error_code(), "MOE_KAZV_MXC_HEAD_FAILURE_CANCELLED");
+    assert!(!response.error_message().is_empty());
+    assert_eq!(response.operation_id(), "register");
+    assert_eq!(response.data_str("for"), Some("alice"));
+}
+
+#[test]
+fn a_response_tells_success_and_the_servers_error() {
+    let answer = |status, body: &str| Response::new(status, vec![], Body::Json(body.into()));
+    let error = answer(400, r#"{"errcode":"M_USER_IN_USE","error":"taken"}"#);
+    assert!(!error.success());
+    assert_eq!(error.error_code(), "M_USER_IN_USE");
+    assert_eq!(error.error_message(), "taken");
+    assert!(answer(399, "{}").success());
+    assert!(!answer(400, "{}").success());
+    assert_eq!(
+        answer(200, r#"{"errcode":"X","error":"y"}"#).error_code(),
+        ""
+    );
+    assert_eq!(answer(500, "<html>").error_code(), "");
+    assert_eq!(answer(500, r#"{"error": 5}"#).error_message(), "");
+}
+
+#[test]
+fn headers_of_a_response_are_found_whatever_their_case() {
+    let response = Response::new(
+        200,
+        vec![("Content-Type".into(), "a/b".into())],
+        Body::Empty,
+    );
+    assert_eq!(response.header("content-type"), Some("a/b"));
+    assert_eq!(response.header("content-length"), None);
+    assert_eq!(response.headers().len(), 1);
+}
+
+#[test]
+fn retry_after_is_read_from_the_header_first_then_from_the_body() {
+    let body = || Body::Json(r#"{"retry_after_ms": 1500}"#.into());
+    let answer = |header| {
+        Response::new(429, header, body())
+            .retry_after()
+            .unwrap()
+            .as_millis()
+    };
+    assert_eq!(answer(vec![("Retry-After".into(), "3".into())]), 3000);
+    assert_eq!(answer(vec![]), 1500);
+    assert_eq!(
+        answer(vec![(
+            "Retry-After".into(),
+            "Wed, 21 Oct 2026 07:28:00 GMT".into()
+        )]),
+        1500
+    );
+    assert_eq!(Response::new(429, vec![], Body::Empty).retry_after(), None);
+}
+
+#[test]
+fn a_job_survives_being_stored() {
+    let job = job()
+        .with_auth(Auth::Required(CredentialRef::new("@a:b/DEVICE")))
+        .with_query("kind", "user")
+        .with_body(Body::Json("{}".into()))
+        .with_data(json!({"k": [1, null]}))
+        .with_queue("q", QueuePolicy::Hold)
+        .with_response_format(ResponseFormat::File(FileRef::new("out")));
+    let stored = serde_json::to_string(&job).unwrap();
+    assert_eq!(serde_json::from_str::<Job>(&stored).unwrap(), job);
+}
+
+#[test]
+fn a_job_with_a_secret_refuses_to_be_stored() {
+    let with_token = job().with_token(Secret::from("syt_token"));
+    assert!(with_token.holds_secret());
+    let error = serde_json::to_string(&with_token).unwrap_err().to_string();
+    assert!(error.contains("register holds a secret"), "{error}");
+
+    let password = r#"{ "password" : "wordpass", "username": "a" }"#;
+    let with_password = job()
+        .with_request_secrets(vec!["/password".into()])
+        .with_body(Body::Json(password.into()));
+    assert!(with_password.holds_secret());
+    assert!(serde_json::to_string(&with_password).is_err());
+    assert_eq!(
+        with_password.masked_body(),
+        r#"{"password":"***","username":"a"}"#
+    );
+
+    let without = with_password.with_body(Body::Json(r#"{ "username" : "a" }"#.into()));
+    assert!(!without.holds_secret());
+    assert!(serde_json::to_string(&without).is_ok());
+}
+
+#[test]
+fn a_secret_in_the_query_is_masked_and_not_stored() {
+    let open = job()
+        .with_query("via", "a.example")
+        .with_query_secrets(vec!["token".into()]);
+    assert!(!open.holds_secret());
+    let stored = serde_json::to_string(&open).unwrap();
+    assert_eq!(serde_json::from_str::<Job>(&stored).unwrap(), open);
+
+    let secret = open.with_query("token", "fBVFdqVE");
+    assert!(secret.holds_secret());
+    assert!(serde_json::to_string(&secret).is_err());
+    assert_eq!(
+        secret.masked_query(),
+        [("via", "a.example"), ("token", "***")]
+    );
+}
+
+#[test]
+fn a_named_credential_is_not_a_secret() {
+    let credential = CredentialRef::new("@a:b");
+    let named =
+        Job::new(&server(), "/x", Method::Get, "x").with_auth(Auth::Optional(credential.clone()));
+    assert!(!named.holds_secret());
+    assert_eq!(named.auth(), &Auth::Optional(credential));
+}
+
+#[test]
+fn only_a_post_is_not_resent_when_it_may_have_been_processed() {
+    let retry = |method| Job::new(&server(), "/x", method, "x").retry_safety();
+    assert_eq!(retry(Method::Post), RetrySafety::OnlyIfNotProcessed);
+    for method in [Method::Get, Method::Put, Method::Delete] {
+        assert_eq!(retry(method), RetrySafety::Idempotent);
+    }
+}

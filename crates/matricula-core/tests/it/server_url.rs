@@ -1,0 +1,139 @@
+//! What is and is not the address of a server.
+
+use matricula_core::ServerUrl;
+
+fn parse(text: &str) -> Result<ServerUrl, String> {
+    text.parse()
+        .map_err(|error: matricula_core::ServerUrlError| error.to_string())
+}
+
+#[test]
+fn addresses_are_brought_to_one_form() {
+    for (given, kept) in [
+        ("https://matrix.org", "https://matrix.org"),
+        ("HTTPS://Matrix.ORG/", "https://matrix.org"),
+        ("https://matrix.org:443", "https://matrix.org"),
+        ("http://localhost:80/", "http://localhost"),
+        ("http://127.0.0.1:8008", "http://127.0.0.1:8008"),
+        ("https://[::1]:8448/base/", "https://[::1]:8448/base"),
+    ] {
+        assert_eq!(parse(given).unwrap().as_str(), kept);
+    }
+}
+
+#[test]
+fn what_is_no_address_is_refused_with_a_reason() {
+    for (given, reason) in [
+        ("matrix.org", "does not begin with https://"),
+        ("ftp://matrix.org", "only https"),
+        ("https://", "host"),
+        ("https://a b", "well-formed"),
+        ("https://matrix.org:99999", "port"),
+        ("https://matrix.org:", "port"),
+        ("https://matrix.org?x=1", "query"),
+        ("https://matrix.org/#x", "query"),
+        ("https://matrix.org\\@evil", "query"),
+        ("https://127.1", "plain name or address"),
+        ("https://2130706433", "plain name or address"),
+        ("https://0x7f.0.0.0x1", "plain name or address"),
+        ("https://%31%32%37.0.0.1", "host"),
+        ("https://127.0.0.1.", "plain name or address"),
+        ("https://localhost.", "plain name or address"),
+        ("https://[::1%25eth0]", "host"),
+    ] {
+        let error = parse(given).unwrap_err();
+        assert!(error.contains(reason), "{given}: {error}");
+    }
+}
+
+#[test]
+fn a_password_in_an_address_is_refused_and_not_repeated() {
+    let error = parse("https://alice:hunter2@matrix.org").unwrap_err();
+    assert!(
+        error.contains("user name") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn loopback_is_recognised_and_nothing_else_taken_for_it() {
+    for yes in [
+        "http://localhost",
+        "http://a.localhost:1",
+        "http://127.9.9.9",
+        "http://[::1]:5",
+    ] {
+        assert!(parse(yes).unwrap().is_loopback(), "{yes}");
+    }
+    for no in [
+        "http://localhost.evil.org",
+        "http://10.0.0.1",
+        "http://127.0.0.1.nip.io",
+        "http://[::2]",
+    ] {
+        assert!(!parse(no).unwrap().is_loopback(), "{no}");
+    }
+}
+
+#[test]
+fn requests_to_the_loopback_and_to_the_address_of_everywhere_stay_on_this_machine() {
+    for yes in [
+        "http://localhost:1",
+        "http://127.0.0.1",
+        "http://0.0.0.0:8008",
+        "http://[::]:1",
+    ] {
+        assert!(parse(yes).unwrap().is_this_machine(), "{yes}");
+    }
+    for no in [
+        "http://192.168.1.1",
+        "http://example.org",
+        "http://localhost.example.org",
+    ] {
+        assert!(!parse(no).unwrap().is_this_machine(), "{no}");
+    }
+}
+
+#[test]
+fn an_origin_is_scheme_host_and_port() {
+    let server = parse("https://matrix.org/base").unwrap();
+    assert_eq!(server.origin(), "https://matrix.org");
+    assert!(server.is_origin_of("https://matrix.org:443/elsewhere?x#y"));
+    for other in [
+        "http://matrix.org",
+        "https://matrix.org:8448",
+        "https://evil.org",
+        "https://matrix.org@evil.org/",
+    ] {
+        assert!(!server.is_origin_of(other), "{other}");
+    }
+    assert!(server.is_https());
+}
+
+#[test]
+fn addresses_of_the_own_network_are_recognised() {
+    for yes in [
+        "https://localhost",
+        "https://127.0.0.1",
+        "https://10.1.2.3",
+        "https://172.16.0.1",
+        "https://192.168.0.1:8448",
+        "https://169.254.169.254",
+        "https://0.0.0.0",
+        "https://[::1]",
+        "https://[::]",
+        "https://[fd00::1]",
+        "https://[fe80::1]",
+        "https://[::ffff:127.0.0.1]",
+    ] {
+        assert!(parse(yes).unwrap().is_private(), "{yes}");
+    }
+    for no in [
+        "https://matrix.org",
+        "https://8.8.8.8",
+        "https://172.32.0.1",
+        "https://[2001:db8::1]",
+    ] {
+        assert!(!parse(no).unwrap().is_private(), "{no}");
+    }
+}
