@@ -225,9 +225,9 @@ impl Driver {
             None => Ok(None),
         });
         reading.await.unwrap_or_else(|_| {
-            Err(StoreError {
-                message: "the runtime ended before the store was read".to_owned(),
-            })
+            Err(StoreError::new(
+                "the runtime ended before the store was read",
+            ))
         })
     }
 

@@ -46,13 +46,11 @@ pub(crate) fn in_doubt(error: StoreError) -> Outcome {
     Outcome::InDoubt(TransportError {
         kind: TransportErrorKind::ConnectionLost,
         processed: Processed::Maybe,
-        message: error.message,
+        message: error.to_string(),
     })
 }
 
 /// Why a job was not accepted: only a broken store keeps it from being.
 pub(crate) fn broken(error: Option<StoreError>) -> StoreError {
-    error.unwrap_or_else(|| StoreError {
-        message: "the runner has ended".to_owned(),
-    })
+    error.unwrap_or_else(|| StoreError::new("the runner has ended"))
 }

@@ -185,8 +185,9 @@ impl Runner {
     pub async fn outcome(&self, job_id: JobId) -> Result<Option<Outcome>, StoreError> {
         let kept = self.driver.read(tables::OUTCOMES, job_id.key()).await?;
         let outcome = kept.map(|json| Outcome::from_stored(&json)).transpose();
-        outcome.map_err(|error| StoreError {
-            message: format!("the outcome of job {} is unreadable: {error}", job_id.0),
+        outcome.map_err(|error| {
+            let message = format!("the outcome of job {} is unreadable: {error}", job_id.0);
+            StoreError::with_source(message, error)
         })
     }
 

@@ -1,23 +1,23 @@
-//! Keeps what machines commit in an SQLite file.
+//! A [`Store`](matricula_core::Store) in an SQLite file.
 //!
-//! [`SqliteStore`] is a [`Store`](matricula_core::Store): a patch is on disk, whole, when `commit`
-//! returns, also if the power fails right after. The file belongs to one process at a time, and what
-//! is damaged is moved aside and never emptied.
+//! A batch is on disk, whole, when [`SqliteStore::commit`](matricula_core::Store::commit) returns, even if
+//! the power fails right after. One process at a time has the file. A damaged file is moved aside, never
+//! emptied, and a file of another program or format is refused and left as it is.
 //!
 //! ```
-//! use matricula_core::{Patch, Store};
-//! use matricula_store::{InUse, SqliteStore};
+//! use matricula_core::{Store, WriteBatch};
+//! use matricula_store::{IfLocked, SqliteStore};
 //!
 //! let dir = tempfile::tempdir()?;
-//! let mut store = SqliteStore::open(&dir.path().join("queue.db"), InUse::Refuse)?;
-//! let mut patch = Patch::default();
-//! patch.put("jobs", "1", "…");
-//! store.commit(&patch)?;
+//! let mut store = SqliteStore::open(&dir.path().join("queue.db"), IfLocked::Refuse)?;
+//! let mut batch = WriteBatch::default();
+//! batch.put("jobs", "1", "…");
+//! store.commit(&batch)?;
 //! assert_eq!(store.entries()?, [("jobs".into(), "1".into(), "…".into())]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is kept there is whole jobs, messages included: the file can be read by its owner only.
+//! The store holds whole jobs, messages included, so the file has mode 0600 on Unix.
 
 mod aside;
 mod error;

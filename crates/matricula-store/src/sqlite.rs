@@ -141,17 +141,14 @@ impl SqliteStore {
         one.query_row([table, key], |row| row.get(0)).optional()
     }
 
-    fn unread(&self, error: &rusqlite::Error) -> StoreError {
+    fn read_error(&self, error: rusqlite::Error) -> StoreError {
         self.error("read", error, "look at the disk, and start again")
     }
 
-    fn error(&self, what: &str, error: &rusqlite::Error, next: &str) -> StoreError {
-        StoreError {
-            message: format!(
-                "{} could not be {what}: {error}; {next}",
-                self.path.display()
-            ),
-        }
+    fn error(&self, what: &str, error: rusqlite::Error, next: &str) -> StoreError {
+        let path = self.path.display();
+        let message = format!("{path} could not be {what}: {error}; {next}");
+        StoreError::with_source(message, error)
     }
 }
 
@@ -162,17 +159,17 @@ impl Store for SqliteStore {
         }
         self.write(patch).map_err(|error| {
             let next = "make room on the disk or mend it, and start again";
-            self.error("written", &error, next)
+            self.error("written", error, next)
         })
     }
 
     fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read_one(table, key)
-            .map_err(|error| self.unread(&error))
+            .map_err(|error| self.read_error(error))
     }
 
     fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
-        self.read().map_err(|error| self.unread(&error))
+        self.read().map_err(|error| self.read_error(error))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_core::{Entropy, SeededEntropy, Timestamp, WriteBatch};
+use matricula_core::{Entropy, SeededEntropy, ServerUrlError, StoreError, Timestamp, WriteBatch};
 use proptest::prelude::*;
 
 #[test]
@@ -49,4 +49,15 @@ fn a_patch_keeps_its_changes_in_order() {
         .map(|c| (c.key.as_str(), c.value.as_deref()))
         .collect();
     assert_eq!(changes, [("1", Some(&b"a"[..])), ("1", None)]);
+}
+
+#[test]
+fn store_error_keeps_its_source() {
+    let cause = "no scheme"
+        .parse::<matricula_core::ServerUrl>()
+        .unwrap_err();
+    let error = StoreError::from_source(cause.clone());
+    assert_eq!(error.to_string(), cause.to_string());
+    assert_eq!(error.clone().source_as::<ServerUrlError>(), Some(&cause));
+    assert!(std::error::Error::source(&StoreError::new("the disk is full")).is_none());
 }

@@ -113,7 +113,5 @@ impl Store for Disk {
 }
 
 pub(crate) fn full() -> StoreError {
-    StoreError {
-        message: "the disk is full".to_owned(),
-    }
+    StoreError::new("the disk is full")
 }
