@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use matricula_api::{UserId, client::refresh::RefreshResponse};
+use matricula_api::{
+    UserId,
+    client::{login::LoginResponse, refresh::RefreshResponse},
+};
 use matricula_core::{
     CredentialRef, Entropy, Secret, ServerUrl, Timestamp, WriteBatch, secret::exposed,
 };
@@ -21,8 +24,6 @@ pub mod tables {
     pub const PASSWORD_CHANGES: &str = "password_changes";
     /// [`PendingThreepid`](crate::PendingThreepid)es by account and address, as JSON.
     pub const THREEPID_ADDITIONS: &str = "address_additions";
-    /// [`PendingUser`](crate::PendingUser)s by their [key](crate::PendingUser::key), as JSON.
-    pub const NEW_USERS: &str = "new_users";
     /// Half-done [`OAuthLogin`](crate::OAuthLogin)s by their id, as JSON.
     pub const OAUTH_LOGINS: &str = "oauth_logins";
     /// Half-done [`SsoLogin`](crate::SsoLogin)s by their id, as JSON.
@@ -74,7 +75,8 @@ pub struct Account {
 }
 
 impl Account {
-    pub(crate) fn without_session(user_id: UserId, server: ServerUrl, data: Value) -> Self {
+    /// An account without a session.
+    pub fn without_session(user_id: UserId, server: ServerUrl, data: Value) -> Self {
         Self {
             user_id,
             server,
@@ -91,6 +93,24 @@ impl Account {
         }
     }
 
+    /// An account with the session that a sign-in at `now` returned.
+    pub fn from_login(
+        server: &ServerUrl,
+        now: Timestamp,
+        response: LoginResponse,
+        data: Value,
+    ) -> Self {
+        let mut account = Self::without_session(response.user_id, server.clone(), data);
+        account.device_id = Some(response.device_id).filter(|id| !id.is_empty());
+        account.set_tokens(
+            now,
+            response.access_token,
+            response.refresh_token,
+            response.expires_in_ms,
+        );
+        account
+    }
+
     /// The name of the session's credential: one for each user and device.
     pub fn credential(&self) -> CredentialRef {
         let device = self.device_id.as_deref().unwrap_or_default();
@@ -104,7 +124,7 @@ impl Account {
     }
 
     /// Takes over the tokens that were given at `now`, the access token for this long.
-    pub(crate) fn set_tokens(
+    pub fn set_tokens(
         &mut self,
         now: Timestamp,
         access: Secret,
@@ -191,10 +211,9 @@ pub(crate) fn renewal(now: Timestamp, expires_in: Option<Duration>) -> Option<Ti
     Some(now.plus(lifetime - (lifetime / 10).min(LONGEST_MARGIN)))
 }
 
-/// A password of 24 characters with about 130 bits of entropy, that has what password policies
-/// ask for: small and capital letters, a digit, a symbol. Longer where at least `least` characters are
-/// wanted.
-pub(crate) fn make_password(entropy: &mut dyn Entropy, least: u64) -> Secret {
+/// Generates a password of `min_length` characters, but at least 24 (about 130 bits of entropy) and at
+/// most 256. It satisfies usual password policies: lower and upper case letters, a digit, a symbol.
+pub fn generate_password(entropy: &mut dyn Entropy, min_length: u64) -> Secret {
     const LENGTH: u64 = 24;
     // No server that is in earnest wants more.
     const LONGEST: u64 = 256;
@@ -208,7 +227,7 @@ pub(crate) fn make_password(entropy: &mut dyn Entropy, least: u64) -> Secret {
     password += &entropy.text(CAPITAL, 1);
     password += &entropy.text(DIGITS, 1);
     password += &entropy.text(SYMBOLS, 1);
-    let rest = least.clamp(LENGTH, LONGEST) as usize - password.len();
+    let rest = min_length.clamp(LENGTH, LONGEST) as usize - password.len();
     password += &entropy.text(&all, rest);
     Secret::from(password)
 }

@@ -15,7 +15,7 @@ use matricula_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Progress, ServerInfo, account, login,
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, ServerInfo, account,
 };
 
 /// What an application service registers and signs in with.
@@ -401,7 +401,7 @@ fn read_login(
     data: Value,
 ) -> Result<Account, AuthError> {
     match LoginRequest::read(response) {
-        Ok(answer) => Ok(login::account(server, now, answer, data)),
+        Ok(answer) => Ok(Account::from_login(server, now, answer, data)),
         Err(ApiError::Matrix(error)) => Err(refusal(server, user, error)),
         Err(error) => Err(AuthError::from_api(server, error)),
     }

@@ -582,7 +582,7 @@ impl AuthError {
     }
 
     /// The failure of a request that has no special meaning in its conversation.
-    pub(crate) fn from_api(server: &ServerUrl, error: ApiError) -> Self {
+    pub fn from_api(server: &ServerUrl, error: ApiError) -> Self {
         let server = server.clone();
         match error {
             ApiError::Matrix(error) if is_about_the_password(&error.code) => Self::WeakPassword {

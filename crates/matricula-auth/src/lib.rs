@@ -45,9 +45,7 @@
 
 mod account;
 mod address;
-mod administration;
 mod appservice;
-pub mod bulk;
 mod conversation;
 mod discovery;
 mod error;
@@ -62,9 +60,8 @@ mod sign_up;
 mod sso;
 mod uia;
 
-pub use account::{Account, tables};
+pub use account::{Account, generate_password, tables};
 pub use address::{ServerAddress, ServerAddressError};
-pub use administration::{CreateUser, NewUser, PendingUser, SharedSecretRegistration};
 pub use appservice::{AppserviceLogin, AppserviceRegistration};
 pub use conversation::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
 pub use discovery::{
@@ -73,7 +70,7 @@ pub use discovery::{
 };
 pub use error::{AuthError, StagesNotSupported};
 pub use half_done::PendingAuth;
-pub use login::Login;
+pub use login::{Login, password_login_request};
 pub use management::{
     AddThreepid, Deactivation, PasswordChange, PendingPassword, PendingThreepid, Threepid,
 };

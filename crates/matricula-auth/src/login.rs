@@ -88,7 +88,7 @@ impl Login {
     }
 
     fn request(&self) -> LoginRequest {
-        let mut request = request(&self.user, &self.password);
+        let mut request = password_login_request(&self.user, &self.password);
         request.device_id = self.device_id.clone();
         request.initial_device_display_name = self.device_name.clone();
         request.refresh_token = self.refresh_token.then_some(true);
@@ -107,7 +107,7 @@ impl Login {
         };
         match read(&response) {
             Ok(answer) => {
-                let mut account = account(&self.server, now, answer, self.data.clone());
+                let mut account = Account::from_login(&self.server, now, answer, self.data.clone());
                 account.password = self.made_password.clone();
                 Ok(account)
             }
@@ -147,34 +147,12 @@ pub(crate) fn read(response: &Response) -> Result<LoginResponse, ApiError> {
     LoginRequest::read(&Response::new(response.status_code(), Vec::new(), body))
 }
 
-/// A sign-in by password.
-pub(crate) fn request(user: &str, password: &Secret) -> LoginRequest {
+/// The request of a sign-in with a password, by a localpart or a whole user id.
+pub fn password_login_request(user: &str, password: &Secret) -> LoginRequest {
     let mut login = LoginRequest::new("m.login.password");
     login.identifier = serde_json::from_value(json!({"type": "m.id.user", "user": user})).ok();
     login.password = Some(password.clone());
     login
-}
-
-pub(crate) fn account(
-    server: &ServerUrl,
-    now: Timestamp,
-    answer: LoginResponse,
-    data: Value,
-) -> Account {
-    Account {
-        user_id: answer.user_id,
-        server: server.clone(),
-        device_id: Some(answer.device_id).filter(|id| !id.is_empty()),
-        access_token: Some(answer.access_token),
-        refresh_token: answer.refresh_token,
-        expires_at: crate::account::expiry(now, answer.expires_in_ms),
-        renew_at: crate::account::renewal(now, answer.expires_in_ms),
-        previous_refresh_token: None,
-        password: None,
-        is_guest: false,
-        oauth: None,
-        data,
-    }
 }
 
 impl Machine for Login {

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::{
     Account, Answer, AuthError, Conversation, Effect, Event, IdentityProvider, Input, Progress,
-    Prompt, ServerInfo, account::tables, login, oauth::draw,
+    Prompt, ServerInfo, account::tables, oauth::draw,
 };
 
 /// How often a page is opened anew, or its answer looked at again: with that, all else is bounded.
@@ -374,7 +374,7 @@ impl SsoLogin {
     ) {
         match answer {
             Ok(answer) => {
-                let account = login::account(&self.server, cx.now, answer, self.data.clone());
+                let account = Account::from_login(&self.server, cx.now, answer, self.data.clone());
                 self.end(Ok(account), turn);
             }
             Err(ApiError::RateLimited { retry_after, .. }) => {

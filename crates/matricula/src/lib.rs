@@ -1,7 +1,7 @@
 #![doc = include_str!("lib.md")]
 
 mod browser;
-#[cfg(feature = "bulk")]
+#[cfg(feature = "admin")]
 pub mod bulk;
 mod drive;
 mod durable;
@@ -25,6 +25,8 @@ pub use register::{Register, register, upgrade};
 pub use session::{Session, send};
 pub use store::{AccountLock, AccountStore, AccountStoreError};
 
+#[cfg(feature = "admin")]
+pub use matricula_admin as admin;
 pub use matricula_api as api;
 pub use matricula_auth as auth;
 pub use matricula_core as job;

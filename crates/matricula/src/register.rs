@@ -5,7 +5,7 @@ use std::{future::IntoFuture, pin::Pin};
 use matricula_api::oauth::ClientMetadata;
 use matricula_auth::{
     Account, Answer, AppserviceRegistration, Discovery, OAuthClient, Prompt, RegistrationOptions,
-    ServerAddress, ServerInfo, SharedSecretRegistration, SignUp,
+    ServerAddress, ServerInfo, SignUp,
     registration::{AccountKind, Guest},
 };
 use matricula_core::Secret;
@@ -67,6 +67,7 @@ enum Way {
     /// An application service, with its token.
     Service(Secret),
     /// Whoever runs the server, with the secret that it shares.
+    #[cfg(feature = "admin")]
     Runs {
         secret: Secret,
         is_admin: bool,
@@ -138,6 +139,7 @@ impl<'a> Register<'a> {
 
     /// Registers with the secret that Synapse and Dendrite share with whoever runs them, on a server
     /// that is open or closed. Of the wishes, the name and the password count.
+    #[cfg(feature = "admin")]
     pub fn by_shared_secret(
         mut self,
         secret: impl Into<Secret>,
@@ -152,6 +154,7 @@ impl<'a> Register<'a> {
 
     /// Makes the account an administrator's, where it is made [with the shared
     /// secret](Self::by_shared_secret); nobody else can have one made.
+    #[cfg(feature = "admin")]
     pub fn admin(mut self) -> Self {
         if let Way::Runs { is_admin, .. } = &mut self.way {
             *is_admin = true;
@@ -221,6 +224,7 @@ impl<'a> Register<'a> {
                 let (keeper, person) = (&mut *self.keeper, &mut *self.person);
                 drive(&mut service, &self.runner, keeper, person).await?
             }
+            #[cfg(feature = "admin")]
             Way::Runs { secret, is_admin } => {
                 let mut by_secret = secret_registration(&facts, secret, *is_admin, &self.wishes);
                 let (keeper, person) = (&mut *self.keeper, &mut *self.person);
@@ -277,14 +281,16 @@ fn service_registration(
     registration
 }
 
+#[cfg(feature = "admin")]
 fn secret_registration(
     facts: &ServerInfo,
     secret: &Secret,
     is_admin: bool,
     wishes: &RegistrationOptions,
-) -> SharedSecretRegistration {
+) -> matricula_admin::SharedSecretRegistration {
     let name = wishes.username.clone().unwrap_or_default();
-    let mut registration = SharedSecretRegistration::new(facts, secret.clone(), name);
+    let mut registration =
+        matricula_admin::SharedSecretRegistration::new(facts, secret.clone(), name);
     if let Some(password) = &wishes.password {
         registration = registration.with_password(password.clone());
     }

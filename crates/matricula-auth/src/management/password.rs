@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{left_to_account_page, step_part};
 use crate::{
     Account, AuthError, Conversation, Effect, Event, Input, Progress, UiaRequest,
-    account::{make_password, tables},
+    account::{generate_password, tables},
 };
 
 /// Changes the password of an account; ends in the new one where it was made here, for it to be
@@ -125,7 +125,7 @@ impl PasswordChange {
             (Some(given), _) => given.clone(),
             // The account may have it already.
             (None, Some(pending)) => pending.clone(),
-            (None, None) => make_password(cx.entropy, 0),
+            (None, None) => generate_password(cx.entropy, 0),
         };
         if self.given.is_none() {
             let pending = PendingPassword {

@@ -33,7 +33,7 @@ pub use wishes::{AccountKind, Guest, Phone, PhoneError, RegistrationOptions};
 
 use crate::{
     Account, AuthError, Conversation, Effect, Event, Input, PasswordPolicy, ServerInfo,
-    account::{make_device_id, make_password, tables},
+    account::{generate_password, make_device_id, tables},
     uia::{Backoff, KnownAnswers, UiaSession, Validation},
 };
 
@@ -287,7 +287,7 @@ impl Registration {
         if self.wishes.password.is_none() && self.wishes.kind == AccountKind::User {
             let policy = self.password_policy.as_ref();
             let least = policy.map_or(0, |policy| policy.minimum_length);
-            self.wishes.password = Some(make_password(cx.entropy, least));
+            self.wishes.password = Some(generate_password(cx.entropy, least));
             self.password_made = true;
         }
         if self.wishes.device_id.is_none() && !self.wishes.inhibit_login {

@@ -123,7 +123,7 @@ impl Registration {
     pub(super) fn sign_in(&mut self, stage: Option<Stage>, is_taken: bool, turn: &mut Turn) {
         self.phase = Phase::SigningIn { stage, is_taken };
         let password = self.wishes.password.clone().unwrap_or_default();
-        let mut request = login::request(self.username(), &password);
+        let mut request = login::password_login_request(self.username(), &password);
         request.device_id = self.wishes.device_id.clone();
         request.initial_device_display_name = self.wishes.device_name.clone();
         request.refresh_token = self.wishes.refresh_token.then_some(true);
@@ -135,7 +135,8 @@ impl Registration {
         let phase = self.phase.clone();
         match login::read(response) {
             Ok(answer) => {
-                let account = login::account(&self.server, now, answer, self.data.clone());
+                let account =
+                    crate::Account::from_login(&self.server, now, answer, self.data.clone());
                 self.finish(account, turn);
             }
             // No request had `auth`: the account of that name is somebody else's.

@@ -2,10 +2,11 @@
 
 use matricula::{
     Error,
+    admin::SharedSecretRegistration,
     api::{Endpoint, client::registration::CheckUsernameAvailability},
     auth::{
         AppserviceRegistration, Conversation, Discovery, Effect, Event, Input, Registration,
-        RegistrationOptions, ServerAddress, ServerInfo, SharedSecretRegistration,
+        RegistrationOptions, ServerAddress, ServerInfo,
     },
     http::{SystemEntropy, now},
     job::{Body, EffectId, Job, Response, ServerUrl, StepContext, scheduler::Outcome},

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use matricula_auth::{
-    AuthError, Effect,
-    bulk::{BulkEvent, BulkInput, BulkMachine},
-};
+use matricula_admin::bulk::{BulkEvent, BulkInput, BulkMachine};
+use matricula_auth::{AuthError, Effect};
 use matricula_core::{
     StepContext, Store,
     scheduler::{self, WaitReason},

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use matricula_auth::bulk::RunLogError;
+use matricula_admin::bulk::RunLogError;
 use matricula_store::OpenError;
 
 use crate::{AccountStoreError, Error};

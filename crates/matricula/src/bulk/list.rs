@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
-use matricula_auth::bulk::{NewRow, RowError};
+use matricula_admin::bulk::{NewRow, RowError};
 use matricula_core::Secret;
 
 const COLUMNS: [&str; 5] = ["username", "password", "displayname", "email", "admin"];

@@ -1,13 +1,11 @@
 //! Looks for the names of a list on the server, changing nothing.
 
+use matricula_admin::bulk::{AdminCredentials, NewRow};
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, UserId, client::registration::CheckUsernameAvailability,
     synapse::GetUser,
 };
-use matricula_auth::{
-    AuthError,
-    bulk::{AdminCredentials, NewRow},
-};
+use matricula_auth::AuthError;
 use matricula_core::{Auth, Job, Response};
 use matricula_http::Runner;
 

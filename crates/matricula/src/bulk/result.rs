@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use matricula_auth::bulk::{Entry, RunLog, Stage};
+use matricula_admin::bulk::{Entry, RunLog, Stage};
 use matricula_core::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use matricula_auth::bulk::{Route, RunLog};
+use matricula_admin::bulk::{Route, RunLog};
 use matricula_core::{ServerUrl, Store, WriteBatch};
 use matricula_store::{IfLocked, SqliteStore};
 use serde::{Deserialize, Serialize};

@@ -15,8 +15,8 @@ use std::{
 
 use matricula_api::UserId;
 use matricula_auth::{
-    Account, OAuthClient, OAuthLogin, PendingAuth, PendingPassword, PendingThreepid, PendingUser,
-    Registration, SsoLogin, Threepid, tables,
+    Account, OAuthClient, OAuthLogin, PendingAuth, PendingPassword, PendingThreepid, Registration,
+    SsoLogin, Threepid, tables,
 };
 use matricula_core::WriteBatch;
 use serde::Deserialize;
@@ -116,13 +116,17 @@ impl AccountStore {
     }
 
     /// What was to be set for a new user of whom it is not known whether the server has made it, by its
-    /// [key](matricula_auth::PendingUser::key).
+    /// [key](matricula_admin::PendingUser::key).
     ///
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
-    pub fn new_user(&self, key: &str) -> Result<Option<PendingUser>, AccountStoreError> {
+    #[cfg(feature = "admin")]
+    pub fn new_user(
+        &self,
+        key: &str,
+    ) -> Result<Option<matricula_admin::PendingUser>, AccountStoreError> {
         let content = self.read()?;
-        let table = content.tables.get(tables::NEW_USERS);
+        let table = content.tables.get(matricula_admin::tables::NEW_USERS);
         let stored = table.and_then(|table| table.get(key));
         stored.map(|value| self.parse(value)).transpose()
     }

@@ -9,6 +9,8 @@ mod examples;
 mod live;
 mod live_account;
 mod live_addresses;
+#[cfg(feature = "admin")]
+mod live_admin;
 mod live_bot;
 mod live_browser;
 mod live_session;

@@ -1,7 +1,8 @@
 //! `matricula admin register`: an account made with the server's shared secret.
 
 use matricula::{
-    auth::{Discovery, ServerInfo, SharedSecretRegistration},
+    admin::SharedSecretRegistration,
+    auth::{Discovery, ServerInfo},
     drive,
     job::Secret,
 };

@@ -2,11 +2,11 @@
 
 use matricula::{
     Error,
+    admin::{CreateUser, NewUser},
     api::{
         ApiError, ErrorCode, UserId,
         synapse::{GetUser, User},
     },
-    auth::{CreateUser, NewUser},
 };
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use matricula_api::{ApiError, Endpoint, ErrorCode, synapse::DeactivateUser};
 use matricula_core::{Auth, EffectId, Machine, Response, Step, StepContext, scheduler::Outcome};
 
 use super::{BulkEvent, BulkInput, BulkMachine, RunLog, Stage, machine::Turn};
-use crate::{Account, AuthError, Effect};
+use matricula_auth::{Account, AuthError, Effect};
 
 /// Shuts the accounts that a run has made, and no others, with the session of an administrator.
 ///

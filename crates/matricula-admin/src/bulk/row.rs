@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use matricula_core::{Secret, secret::exposed};
 use serde::{Deserialize, Serialize};
 
-use crate::PasswordPolicy;
+use matricula_auth::PasswordPolicy;
 
 /// The longest user id, in bytes, with its `@`, its `:` and the name of the server.
 const LONGEST_ID: usize = 255;

@@ -6,6 +6,10 @@ use matricula_api::{
     client::{login::Login, registration::RegisterResponse},
     synapse::{GetNonce, RegisterBySecret},
 };
+use matricula_auth::{
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, ServerInfo,
+    password_login_request,
+};
 use matricula_core::{
     EffectId, Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
     scheduler::Outcome,
@@ -13,12 +17,7 @@ use matricula_core::{
 use serde_json::Value;
 use sha1::Sha1;
 
-use super::PendingUser;
-use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Progress, ServerInfo,
-    account::{self, tables},
-    login,
-};
+use crate::{PendingUser, tables};
 
 /// How many nonces are asked for: the first may be too old by the time it is used.
 const MOST_NONCES: u32 = 2;
@@ -175,7 +174,7 @@ impl SharedSecretRegistration {
         turn.events.push(Event::Progress(Progress::Settling(how)));
         self.lost = Some(what);
         self.phase = Phase::SigningIn;
-        let request = login::request(&self.username, &self.password());
+        let request = password_login_request(&self.username, &self.password());
         self.send(request.job(&self.server), turn);
     }
 
@@ -272,7 +271,7 @@ impl SharedSecretRegistration {
     fn on_sign_in(&mut self, now: Timestamp, response: &Response, turn: &mut Turn) {
         match Login::read(response) {
             Ok(answer) => {
-                let account = login::account(&self.server, now, answer, self.data.clone());
+                let account = Account::from_login(&self.server, now, answer, self.data.clone());
                 self.finish(account, turn);
             }
             Err(ApiError::RateLimited { .. }) => {
@@ -295,14 +294,13 @@ impl SharedSecretRegistration {
     }
 
     fn account(&self, now: Timestamp, answer: RegisterResponse) -> Account {
-        Account {
-            device_id: answer.device_id,
-            access_token: answer.access_token,
-            refresh_token: answer.refresh_token,
-            expires_at: account::expiry(now, answer.expires_in_ms),
-            renew_at: account::renewal(now, answer.expires_in_ms),
-            ..Account::without_session(answer.user_id, self.server.clone(), self.data.clone())
+        let (server, data) = (self.server.clone(), self.data.clone());
+        let mut account = Account::without_session(answer.user_id, server, data);
+        account.device_id = answer.device_id;
+        if let Some(access) = answer.access_token {
+            account.set_tokens(now, access, answer.refresh_token, answer.expires_in_ms);
         }
+        account
     }
 
     fn finish(&mut self, mut account: Account, turn: &mut Turn) {

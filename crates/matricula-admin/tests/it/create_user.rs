@@ -1,30 +1,17 @@
 //! Making a user as an administrator: who is there is left as before, and nothing is lost.
 
-use matricula_auth::{Account, AuthError, CreateUser, NewUser, PendingUser, tables};
+use matricula_admin::{CreateUser, NewUser, PendingUser, tables};
+use matricula_auth::{Account, AuthError, tables::ACCOUNTS};
 use matricula_core::{Auth, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
-use crate::{
-    registration::refused,
-    talk::{Talk, transport_error},
-};
+use crate::scripted_server::{Talk, administrator, refused, transport_error};
 
 const LOOK_UP: &str = "GET /_synapse/admin/v2/users/%40bob%3Aexample.org";
 const CREATE: &str = "PUT /_synapse/admin/v2/users/%40bob%3Aexample.org";
 const LOGIN: &str = "POST /_matrix/client/v3/login";
 
 type Talking = Talk<CreateUser>;
-
-fn administrator() -> Account {
-    serde_json::from_value(json!({
-        "user_id": "@admin:example.org",
-        "server": "https://matrix.example.org",
-        "device_id": "DEV",
-        "access_token": "admins-token",
-        "expires_at": null,
-    }))
-    .unwrap()
-}
 
 fn bob() -> CreateUser {
     CreateUser::new(&administrator(), "@bob:example.org".parse().unwrap())
@@ -93,11 +80,7 @@ fn a_made_password_is_stored_before_it_is_sent_and_kept_with_the_account() {
     assert_eq!(made(&talk).password, Some(pending.password));
     let last = talk.commits.last().unwrap().writes();
     let tables_of: Vec<_> = last.iter().map(|change| &*change.table).collect();
-    assert_eq!(
-        tables_of,
-        [tables::ACCOUNTS, tables::NEW_USERS],
-        "in one commit"
-    );
+    assert_eq!(tables_of, [ACCOUNTS, tables::NEW_USERS], "in one commit");
 }
 
 #[test]
@@ -112,9 +95,7 @@ fn a_user_who_is_there_is_never_changed() {
         .flat_map(|commit| commit.writes())
         .collect();
     assert!(
-        changes
-            .iter()
-            .all(|change| change.table != tables::ACCOUNTS),
+        changes.iter().all(|change| change.table != ACCOUNTS),
         "nor kept"
     );
 }

@@ -7,9 +7,9 @@ use matricula_core::{EffectId, Machine, Secret, Step, StepContext, scheduler::Ou
 
 use super::{
     AdminCredentials, Entry, NewRow, RunLog, Stage,
-    maker::{self, RowOutcome, RowRegistration},
+    row_registration::{self, RowOutcome, RowRegistration},
 };
-use crate::{AuthError, Effect, Input, account::make_password};
+use matricula_auth::{AuthError, Effect, Input, generate_password};
 
 /// What can happen to a run.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ impl BulkRegistration {
             if self.access.route().has_passwords() {
                 for entry in &mut self.ledger.entries {
                     let least = self.least;
-                    let make = || make_password(cx.entropy, least);
+                    let make = || generate_password(cx.entropy, least);
                     entry.password.get_or_insert_with(make);
                 }
             }
@@ -191,7 +191,7 @@ impl BulkRegistration {
     }
 
     /// Takes over what the conversation of a row wants.
-    fn take(&mut self, index: usize, made: maker::Turn, turn: &mut Turn) {
+    fn take(&mut self, index: usize, made: row_registration::Turn, turn: &mut Turn) {
         let goes_on = !self.is_stopping || made.end.is_some();
         if let Some(conversation) = made.begun.filter(|_| goes_on) {
             let stage = Stage::Begun { conversation };

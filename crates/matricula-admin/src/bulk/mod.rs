@@ -5,16 +5,17 @@
 //! [stage](tables::STAGES) before the request that it is about. Read back into a [`RunLog`], a run goes on
 //! where it was. [`BulkDeactivation`] takes back what a run has made.
 
-mod ledger;
+mod deactivate;
+mod estimate;
 mod machine;
-mod maker;
-mod pace;
-mod row;
-mod undo;
 
-pub use ledger::{Counts, Entry, RunLog, RunLogError, Stage, tables};
+mod row;
+mod row_registration;
+mod run_log;
+
+pub use deactivate::BulkDeactivation;
+pub use estimate::{Estimate, estimate};
 pub use machine::{BulkEvent, BulkInput, BulkMachine, BulkRegistration};
-pub use maker::AdminCredentials;
-pub use pace::{Estimate, estimate};
 pub use row::{NewRow, Route, RowError, row_errors};
-pub use undo::BulkDeactivation;
+pub use row_registration::AdminCredentials;
+pub use run_log::{Counts, Entry, RunLog, RunLogError, Stage, tables};

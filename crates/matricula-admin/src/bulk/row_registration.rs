@@ -1,14 +1,14 @@
 //! The conversation that makes the account of one row, by the route of the run.
 
 use matricula_api::UserId;
+use matricula_auth::{
+    Account, Answer, AppserviceRegistration, AuthError, Effect, Event, Input, Login, Progress,
+    Registration, RegistrationOptions, ServerInfo, tables::REGISTRATIONS,
+};
 use matricula_core::{EffectId, Job, Machine, Secret, ServerUrl, Step, StepContext, WriteBatch};
 
 use super::{Entry, Route, Stage};
-use crate::{
-    Account, Answer, AppserviceRegistration, AuthError, CreateUser, Effect, Event, Input, Login,
-    NewUser, PendingUser, Progress, Registration, RegistrationOptions, ServerInfo,
-    SharedSecretRegistration, account::tables,
-};
+use crate::{CreateUser, NewUser, PendingUser, SharedSecretRegistration, tables::NEW_USERS};
 
 /// What opens the server for a run.
 #[derive(Clone, Debug)]
@@ -230,6 +230,7 @@ impl RowRegistration {
                     Effect::Ask(id, _) => inputs.push(Input::Answer(id, Answer::Unavailable)),
                     // Only people are waited for, and there are none.
                     Effect::Wait(id, _) => inputs.push(Input::Waited(id)),
+                    other => debug_assert!(false, "no row asks for {other:?}"),
                 }
             }
         }
@@ -330,9 +331,9 @@ fn take<T>(
     for event in step.events {
         match event {
             Event::Progress(Progress::Settling(_)) => *is_lost = true,
-            Event::Progress(_) => {}
             Event::Finished(Ok(made)) => turn.end = Some(end(made)),
             Event::Finished(Err(error)) => turn.end = Some(RowOutcome::of(error)),
+            _ => {}
         }
     }
     (step.writes, step.effects)
@@ -343,8 +344,8 @@ fn take<T>(
 fn note(commit: &WriteBatch, turn: &mut Turn) {
     for change in commit.writes() {
         let conversation = match (&*change.table, &change.value) {
-            (tables::NEW_USERS, Some(_)) => None,
-            (tables::REGISTRATIONS, Some(value)) => {
+            (NEW_USERS, Some(_)) => None,
+            (REGISTRATIONS, Some(value)) => {
                 Some(Secret::from(String::from_utf8_lossy(value).into_owned()))
             }
             _ => continue,

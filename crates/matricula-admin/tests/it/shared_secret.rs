@@ -1,13 +1,11 @@
 //! Registering with a server's shared secret: the signature, what is stored, and what is settled.
 
-use matricula_auth::{AuthError, PendingUser, SharedSecretRegistration, tables};
+use matricula_admin::{PendingUser, SharedSecretRegistration, tables};
+use matricula_auth::{AuthError, ServerInfo, tables::ACCOUNTS};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
-use crate::{
-    registration::{facts, refused},
-    talk::{Talk, transport_error},
-};
+use crate::scripted_server::{Talk, refused, transport_error};
 
 const NONCE: &str = "GET /_synapse/admin/v1/register";
 const REGISTER: &str = "POST /_synapse/admin/v1/register";
@@ -17,7 +15,8 @@ const KEY: &str = "https://matrix.example.org alice";
 type Talking = Talk<SharedSecretRegistration>;
 
 fn alice() -> SharedSecretRegistration {
-    SharedSecretRegistration::new(&facts(), "the-secret".into(), "alice")
+    let server = ServerInfo::of("https://matrix.example.org".parse().unwrap());
+    SharedSecretRegistration::new(&server, "the-secret".into(), "alice")
 }
 
 fn nonce() -> Value {
@@ -86,11 +85,7 @@ fn a_made_password_is_stored_before_anything_is_sent_and_kept_with_the_account()
     assert_eq!(talk.ok().password, Some(pending.password));
     let last = talk.commits.last().unwrap().writes();
     let tables_of: Vec<_> = last.iter().map(|change| &*change.table).collect();
-    assert_eq!(
-        tables_of,
-        [tables::ACCOUNTS, tables::NEW_USERS],
-        "in one commit"
-    );
+    assert_eq!(tables_of, [ACCOUNTS, tables::NEW_USERS], "in one commit");
 }
 
 #[test]

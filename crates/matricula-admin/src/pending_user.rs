@@ -3,7 +3,9 @@
 use matricula_core::{Entropy, Secret, ServerUrl, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 
-use crate::account::{make_password, tables};
+use matricula_auth::generate_password;
+
+use crate::tables;
 
 /// The password of a user that was to be made, and who may be there by now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,16 +31,16 @@ impl PendingUser {
         }
     }
 
-    pub(super) fn make(entropy: &mut dyn Entropy) -> Self {
+    pub(crate) fn make(entropy: &mut dyn Entropy) -> Self {
         Self {
-            password: make_password(entropy, 0),
+            password: generate_password(entropy, 0),
             made: true,
         }
     }
 
     /// The password to be kept with the account, if the person does not know it: who gave another one
     /// this time than when the account was made does not.
-    pub(super) fn to_be_kept(&self, given: Option<&Secret>) -> Option<Secret> {
+    pub(crate) fn to_be_kept(&self, given: Option<&Secret>) -> Option<Secret> {
         let is_unknown = match given {
             Some(given) => *given != self.password,
             None => self.made,
@@ -46,7 +48,7 @@ impl PendingUser {
         is_unknown.then(|| self.password.clone())
     }
 
-    pub(super) fn put_into(&self, key: String, patch: &mut WriteBatch) {
+    pub(crate) fn put_into(&self, key: String, patch: &mut WriteBatch) {
         // A text and a flag: they always have a JSON form.
         let json = serde_json::to_vec(self).unwrap_or_default();
         patch.put(tables::NEW_USERS, key, json);

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use matricula_auth::{
-    Account, Effect, ServerInfo,
-    bulk::{
-        AdminCredentials, BulkDeactivation, BulkEvent, BulkInput, BulkMachine, BulkRegistration,
-        NewRow, Route, RunLog, Stage, row_errors,
-    },
+use matricula_admin::bulk::{
+    AdminCredentials, BulkDeactivation, BulkEvent, BulkInput, BulkMachine, BulkRegistration,
+    NewRow, Route, RunLog, Stage, row_errors,
 };
+use matricula_auth::{Effect, ServerInfo};
 use matricula_core::{
     Body, EffectId, Job, Machine, Response, Secret, SeededEntropy, StepContext, Timestamp,
     WriteBatch, scheduler::Outcome,
@@ -16,7 +14,7 @@ use matricula_core::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::talk::transport_error;
+use crate::scripted_server::{administrator, transport_error};
 use matricula_core::TransportErrorKind;
 
 /// A server that makes accounts, and remembers how often.
@@ -214,17 +212,6 @@ fn access(route: Route) -> AdminCredentials {
         },
         _ => AdminCredentials::Admin(Box::new(administrator())),
     }
-}
-
-fn administrator() -> Account {
-    serde_json::from_value(json!({
-        "user_id": "@admin:example.org",
-        "server": "https://matrix.example.org",
-        "device_id": "DEV",
-        "access_token": "admins-token",
-        "expires_at": null,
-    }))
-    .unwrap()
 }
 
 /// Runs until it ends, a process after the other, and returns what is kept in the end.

@@ -5,16 +5,16 @@ use matricula_api::{
     client::login::Login,
     synapse::{FindUserByAddress, GetUser, PutUser, User, UserAddress, UserChange},
 };
+use matricula_auth::{
+    Account, AuthError, Conversation, Effect, Event, Input, Progress, password_login_request,
+};
 use matricula_core::{
     Auth, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
     scheduler::Outcome,
 };
 use serde_json::Value;
 
-use super::PendingUser;
-use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, Progress, account::tables, login,
-};
+use crate::{PendingUser, tables};
 
 /// What came of a [`CreateUser`].
 #[derive(Clone, Debug, PartialEq)]
@@ -191,7 +191,7 @@ impl CreateUser {
         match GetUser::read(response) {
             Ok(user) => match (self.lost, &self.pending) {
                 (true, Some(pending)) => {
-                    let request = login::request(self.user_id.as_str(), &pending.password);
+                    let request = password_login_request(self.user_id.as_str(), &pending.password);
                     self.phase = Phase::SigningIn(Box::new(user));
                     self.send(request.job(&self.server), turn);
                 }
@@ -271,7 +271,7 @@ impl CreateUser {
     fn on_sign_in(&mut self, now: Timestamp, user: User, response: &Response, turn: &mut Turn) {
         match Login::read(response) {
             Ok(answer) => {
-                let account = login::account(&self.server, now, answer, self.data.clone());
+                let account = Account::from_login(&self.server, now, answer, self.data.clone());
                 self.finish(account, turn);
             }
             // With another password: somebody else made the user.
