@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::AccountStoreError;
@@ -47,7 +47,9 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, AccountStoreError> {
 
 /// Old or new, never half: written beside, made durable, renamed into place.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> Result<(), AccountStoreError> {
-    let beside = path.with_added_extension("new");
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
     let write = || {
         // One that a crash left behind may have been made by somebody else, with other rights.
         match fs::remove_file(&beside) {

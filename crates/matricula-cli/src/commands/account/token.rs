@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use matricula::auth::Account;
@@ -88,7 +88,9 @@ fn write(path: &Path, text: &[u8], overwrite: bool) -> io::Result<()> {
     if !overwrite {
         return fill(private_new(path)?, text);
     }
-    let beside = path.with_added_extension("new");
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
