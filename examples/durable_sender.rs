@@ -13,11 +13,11 @@
 use std::{env, error::Error, path::Path};
 
 use matricula::api::{Endpoint, client::room_send::SendMessage, events::RoomMessage};
-use matricula::http::{Handle, Runner};
-use matricula::job::{
+use matricula::core::{
     QueuePolicy,
     scheduler::{JobId, Outcome},
 };
+use matricula::runner::{Handle, Runner};
 use matricula::{AccountStore, Session};
 use matricula_store::{IfLocked, SqliteStore};
 use serde_json::json;

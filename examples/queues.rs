@@ -18,7 +18,7 @@ use matricula::api::{
     },
     events::RoomMessage,
 };
-use matricula::job::{
+use matricula::core::{
     QueuePolicy,
     scheduler::{Event, Outcome},
 };

@@ -17,8 +17,8 @@ use std::{
 };
 
 use matricula::api::{Endpoint, MxcUri, client::authed_content_repo::GetContentAuthed};
-use matricula::http::{Runner, TransferProgress};
-use matricula::job::{FileRef, ResponseFormat};
+use matricula::core::{FileRef, ResponseFormat};
+use matricula::runner::{Runner, TransferProgress};
 use matricula::{AccountStore, Session};
 
 #[tokio::main(flavor = "current_thread")]

@@ -113,9 +113,9 @@ pub(crate) enum Command {
     /// Choose the account that is used where none is named
     Switch(accounts::Switch),
     /// Show who you are, as the server says
-    Whoami(OfAccount),
+    Whoami(AccountArg),
     /// Renew the session's token
-    Refresh(OfAccount),
+    Refresh(AccountArg),
     /// Your account: password, addresses, devices, name and picture, its end
     #[command(subcommand)]
     Account(account::Account),
@@ -267,7 +267,7 @@ pub(crate) struct Login {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct OfAccount {
+pub(crate) struct AccountArg {
     /// Whose account, like @alice:example.org; without one, the account used last
     #[arg(long, value_name = "USER_ID")]
     pub(crate) account: Option<String>,

@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use matricula::{Keyring, KeyringError, NoKeyring, job::Secret, system_keyring};
+use matricula::{Keyring, KeyringError, NoKeyring, core::Secret, system_keyring};
 
-use crate::{args::accounts::KeyringUse, report::Report};
+use crate::{args::accounts::KeyringUse, output::Output};
 
 const SWITCHED_OFF: &str = "it is switched off by --keyring off or MATRICULA_KEYRING";
 
@@ -18,12 +18,12 @@ pub(crate) fn chosen(choice: KeyringUse) -> Arc<dyn Keyring> {
 
 /// The same, for a store that falls back to a file, which is then said. Who switched the keyring off
 /// knows.
-pub(crate) fn announced(choice: KeyringUse, accounts: PathBuf, report: Report) -> Arc<dyn Keyring> {
+pub(crate) fn announced(choice: KeyringUse, accounts: PathBuf, output: Output) -> Arc<dyn Keyring> {
     match choice {
-        KeyringUse::Auto => Arc::new(Announced {
+        KeyringUse::Auto => Arc::new(AnnouncingKeyring {
             keyring: chosen(choice),
             accounts,
-            report,
+            output,
         }),
         KeyringUse::Off => chosen(choice),
     }
@@ -32,13 +32,13 @@ pub(crate) fn announced(choice: KeyringUse, accounts: PathBuf, report: Report) -
 /// A keyring of which it is said aloud when it is not there for a new store. The store then keeps a
 /// file, which is there the next time: so that is said once.
 #[derive(Debug)]
-struct Announced {
+struct AnnouncingKeyring {
     keyring: Arc<dyn Keyring>,
     accounts: PathBuf,
-    report: Report,
+    output: Output,
 }
 
-impl Keyring for Announced {
+impl Keyring for AnnouncingKeyring {
     fn key(&self, id: &str) -> Result<Option<Secret>, KeyringError> {
         self.keyring.key(id)
     }
@@ -46,7 +46,7 @@ impl Keyring for Announced {
     fn keep(&self, id: &str, label: &str, key: &Secret) -> Result<(), KeyringError> {
         let kept = self.keyring.keep(id, label, key);
         if let Err(error) = &kept {
-            self.report.say(&format!(
+            self.output.say(&format!(
                 "secrets are kept in {}, a file that only you can read: {error}",
                 self.accounts.display()
             ));

@@ -1,40 +1,41 @@
 //! The `matricula` command: an account on any Matrix homeserver, from a terminal or a script.
 
 mod args;
+mod browser;
 mod commands;
-mod failure;
+mod error;
 mod keyring;
-mod pages;
-mod person;
-mod report;
-mod server;
+mod output;
+mod private_server;
+mod shell;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::{args::Args, failure::Failure, report::Report};
+use crate::{args::Args, error::CommandError, output::Output};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let report = Report::new(args.global.json);
+    let output = Output::new(args.global.json);
     if let Some(level) = args.global.log {
         log_to_stderr(level);
     }
-    match run(args, &report) {
+    match run(args, &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            report.failure(&failure);
+            output.failure(&failure);
             ExitCode::from(failure.exit_code())
         }
     }
 }
 
-fn run(args: Args, report: &Report) -> Result<(), Failure> {
+fn run(args: Args, output: &Output) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::other(format!("no runtime: {error}")))?;
+        .map_err(|error| CommandError::other(format!("no runtime: {error}")))?;
     // The homeserver is stopped with Ctrl-C, which is then no interruption, and so is a run; a file that
     // is on its way says how to go on.
     let stops_itself = match &args.command {
@@ -44,8 +45,8 @@ fn run(args: Args, report: &Report) -> Result<(), Failure> {
     };
     let result = runtime.block_on(async {
         tokio::select! {
-            result = commands::run(args, report) => result,
-            _ = tokio::signal::ctrl_c(), if !stops_itself => Err(Failure::Interrupted),
+            result = commands::run(args, output) => result,
+            _ = tokio::signal::ctrl_c(), if !stops_itself => Err(CommandError::Interrupted),
         }
     });
     // What still runs in the background is given up: everything that counts is stored.

@@ -1,36 +1,48 @@
 #![doc = include_str!("lib.md")]
 
-mod browser;
+mod account_management;
+mod account_store;
 #[cfg(feature = "admin")]
 pub mod bulk;
+mod callback;
+mod dirs;
 mod drive;
-mod durable;
 mod error;
-mod home;
-mod keeper;
 mod keyring;
-mod management;
 mod register;
-mod renew;
+mod renewal_driver;
+mod send_queue;
 mod session;
-mod store;
+mod session_store;
 
-pub use browser::{CallbackServer, PendingCallback};
+pub use account_store::{AccountLock, AccountStore, AccountStoreError};
+pub use callback::{CallbackServer, PendingCallback};
+pub use dirs::DataDirs;
 pub use drive::{AnswerFuture, PromptHandler, drive};
 pub use error::Error;
-pub use home::DataDirs;
-pub use keeper::{NoStore, SessionStore};
 pub use keyring::{Keyring, KeyringError, NoKeyring, system_keyring};
 pub use register::{Register, register, upgrade};
 pub use session::{Session, send};
-pub use store::{AccountLock, AccountStore, AccountStoreError};
+pub use session_store::{NoStore, SessionStore};
+
+#[doc(no_inline)]
+pub use matricula_api::{EventId, MxcUri, RoomId, UserId};
+#[doc(no_inline)]
+pub use matricula_auth::{
+    Account, Answer, AuthError, AuthMethod, Progress, Prompt, RegistrationOptions, ServerAddress,
+    ServerInfo,
+};
+#[doc(no_inline)]
+pub use matricula_core::{Job, Response, Secret, ServerUrl};
+#[doc(no_inline)]
+pub use matricula_http::{HttpOptions, Runner};
 
 #[cfg(feature = "admin")]
 pub use matricula_admin as admin;
 pub use matricula_api as api;
 pub use matricula_auth as auth;
-pub use matricula_core as job;
-pub use matricula_http as http;
+pub use matricula_core as core;
+pub use matricula_http as runner;
 
 // The program in the README compiles.
 #[cfg(doctest)]

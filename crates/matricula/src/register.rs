@@ -13,7 +13,7 @@ use matricula_http::Runner;
 use serde_json::Value;
 
 use crate::{
-    CallbackServer, Error, NoStore, PromptHandler, Session, SessionStore, browser::WithBrowser,
+    CallbackServer, Error, NoStore, PromptHandler, Session, SessionStore, callback::WithBrowser,
     drive,
 };
 

@@ -13,7 +13,7 @@ use matricula_core::{
 };
 use matricula_http::{Runner, SystemEntropy, now};
 
-use crate::{AccountStore, DataDirs, Error, NoStore, SessionStore, drive, renew};
+use crate::{AccountStore, DataDirs, Error, NoStore, SessionStore, drive, renewal_driver};
 
 /// Sends a job and waits for the answer, whatever it says; `watch` is told what happens meanwhile.
 ///
@@ -192,7 +192,7 @@ impl Session {
             }
             input = match step.effects.into_iter().next() {
                 Some(CallEffect::Renew(reason, token)) => {
-                    let result = renew::renew(self, reason, Some(token)).await;
+                    let result = renewal_driver::renew(self, reason, Some(token)).await;
                     let standing = self.state(|standing| standing.clone());
                     CallInput::Renewed(Box::new(standing), result)
                 }
@@ -214,7 +214,7 @@ impl Session {
         match (account.access_token, account.refresh_token) {
             (None, _) => Err(AuthError::NotSignedIn { user_id }.into()),
             (_, None) => Err(AuthError::NoRefreshToken { user_id }.into()),
-            (token, _) => Ok(renew::renew(self, RenewalReason::Wanted, token).await?),
+            (token, _) => Ok(renewal_driver::renew(self, RenewalReason::Wanted, token).await?),
         }
     }
 
@@ -227,7 +227,7 @@ impl Session {
         if !account.is_due(now()) {
             return Ok(());
         }
-        let renewed = renew::renew(self, RenewalReason::Due, account.access_token).await;
+        let renewed = renewal_driver::renew(self, RenewalReason::Due, account.access_token).await;
         match renewed {
             Err(error) if self.account().access_token.is_none() => Err(error.into()),
             _ => Ok(()),
@@ -242,7 +242,7 @@ impl Session {
     pub async fn log_out(&self) -> Result<Account, Error> {
         let _turn = self.shared.turn.lock().await;
         let user_id = self.account().user_id;
-        let _lock = renew::lock(self, &user_id).await?;
+        let _lock = renewal_driver::lock(self, &user_id).await?;
         // Another process may have renewed them.
         if let Some(mut stored) = self.keeper(|keeper| keeper.load(&user_id))? {
             stored.server = self.account().server;

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use matricula::{api::MxcUri, auth::registration::Phone};
 
-use super::OfAccount;
+use super::AccountArg;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Account {
     /// Show what the server keeps of your account
-    Show(OfAccount),
+    Show(AccountArg),
     /// Show or set the name that others see
     Name(Name),
     /// Show or set the picture that others see
@@ -35,7 +35,7 @@ pub(crate) enum Account {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Authentication {
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
     /// Read the account's password from standard input; one that is kept with the account need not
     /// be given
     #[arg(long)]
@@ -61,7 +61,7 @@ pub(crate) struct Token {
     #[arg(long)]
     pub(crate) overwrite: bool,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,7 +78,7 @@ pub(crate) struct Name {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,7 +96,7 @@ pub(crate) struct Avatar {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -133,7 +133,7 @@ pub(crate) struct Deactivate {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Email {
     /// List them
-    List(OfAccount),
+    List(AccountArg),
     /// Add one: the server writes to it, and you follow the link; the same command again goes on
     /// where it waited for you
     Add(EmailAdd),
@@ -159,13 +159,13 @@ pub(crate) struct EmailRemove {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PhoneNumber {
     /// List them
-    List(OfAccount),
+    List(AccountArg),
     /// Add one: the server sends it a code; the same command again goes on where it waited for you
     Add(PhoneAdd),
     /// Remove one
@@ -192,7 +192,7 @@ pub(crate) struct PhoneRemove {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -207,13 +207,13 @@ pub(crate) struct Devices {
     #[command(subcommand)]
     pub(crate) command: Option<DevicesCommand>,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevicesCommand {
     /// List them
-    List(OfAccount),
+    List(AccountArg),
     /// Name one for people
     Rename(DeviceRename),
     /// Sign some out
@@ -230,7 +230,7 @@ pub(crate) struct DeviceRename {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 
-use super::OfAccount;
+use super::AccountArg;
 
 /// Whether the system's keyring is used.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -55,7 +55,7 @@ pub(crate) struct Switch {
     matricula logout --all")]
 pub(crate) struct Logout {
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
     /// Sign out of every account that is kept here
     #[arg(long, conflicts_with = "account")]
     pub(crate) all: bool,

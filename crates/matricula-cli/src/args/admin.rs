@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Subcommand};
 
-use super::OfAccount;
+use super::AccountArg;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
@@ -79,7 +79,7 @@ pub(crate) struct AdminUserCreate {
     #[command(flatten)]
     pub(crate) user: NewUser,
     #[command(flatten)]
-    pub(crate) administrator: OfAccount,
+    pub(crate) administrator: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ pub(crate) struct AdminUserShow {
     /// Who, like @bob:example.org
     pub(crate) user_id: String,
     #[command(flatten)]
-    pub(crate) administrator: OfAccount,
+    pub(crate) administrator: AccountArg,
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,7 +118,7 @@ pub(crate) struct AdminTokenCreate {
     #[arg(long, value_name = "FILE", conflicts_with = "length")]
     pub(crate) token_file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) administrator: OfAccount,
+    pub(crate) administrator: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,7 +127,7 @@ pub(crate) struct AdminTokenList {
     #[arg(long)]
     pub(crate) valid: bool,
     #[command(flatten)]
-    pub(crate) administrator: OfAccount,
+    pub(crate) administrator: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -143,7 +143,7 @@ pub(crate) struct AdminTokenRevoke {
     #[arg(long)]
     pub(crate) token_stdin: bool,
     #[command(flatten)]
-    pub(crate) administrator: OfAccount,
+    pub(crate) administrator: AccountArg,
 }
 
 /// A number with the unit after it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use matricula::api::MxcUri;
 
-use super::OfAccount;
+use super::AccountArg;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Media {
@@ -36,7 +36,7 @@ pub(crate) struct Put {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ pub(crate) struct Get {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) of: OfAccount,
+    pub(crate) of: AccountArg,
 }
 
 fn media_type(text: &str) -> Result<String, String> {

@@ -2,24 +2,25 @@
 
 use std::fmt::Write;
 
-use matricula::{auth::Account, http::now};
+use matricula::{auth::Account, runner::now};
 use serde_json::{Value, json};
 
 use super::{Context, register::describe, session};
 use crate::{
     args::accounts::{Accounts, AccountsCommand, Forget, Switch},
-    failure::Failure,
-    report::{quoted, shell_word},
+    error::CommandError,
+    output::quoted,
+    shell::shell_word,
 };
 
-pub(crate) fn run(context: &Context<'_>, options: Accounts) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context<'_>, options: Accounts) -> Result<(), CommandError> {
     match options.command {
         None => list(context),
         Some(AccountsCommand::Forget(options)) => forget(context, &options),
     }
 }
 
-fn list(context: &Context<'_>) -> Result<(), Failure> {
+fn list(context: &Context<'_>) -> Result<(), CommandError> {
     let store = context.home.accounts();
     let accounts = store.accounts()?;
     let default = store.default_account()?;
@@ -38,14 +39,14 @@ fn list(context: &Context<'_>) -> Result<(), Failure> {
         objects.push(object(account, is_default));
     }
     if accounts.is_empty() {
-        context.report.say("no account is kept here yet");
-        context.report.next(&context.command("register"));
-        if !context.report.is_json() {
+        context.output.say("no account is kept here yet");
+        context.output.next(&context.command("register"));
+        if !context.output.is_json() {
             return Ok(());
         }
     }
     let object = json!({ "schema_version": 1, "accounts": objects });
-    context.report.result(words.trim_end(), &object);
+    context.output.result(words.trim_end(), &object);
     Ok(())
 }
 
@@ -85,11 +86,11 @@ fn state(account: &Account) -> String {
     }
 }
 
-fn forget(context: &Context<'_>, options: &Forget) -> Result<(), Failure> {
+fn forget(context: &Context<'_>, options: &Forget) -> Result<(), CommandError> {
     let account = session::account(context, Some(&options.user_id))?;
     let user_id = &account.user_id;
     if account.access_token.is_some() && !options.with_secrets {
-        return Err(Failure::Told {
+        return Err(CommandError::Explained {
             message: format!(
                 "{user_id} is signed in: sign out first, or give --with-secrets to leave the session open on the server"
             ),
@@ -102,23 +103,23 @@ fn forget(context: &Context<'_>, options: &Forget) -> Result<(), Failure> {
         });
     }
     if account.password.is_some() && !options.with_secrets {
-        return Err(Failure::other(format!(
+        return Err(CommandError::other(format!(
             "the password of {user_id} was made here and is known nowhere else: give --with-secrets to lose it, and with it the account"
         )));
     }
     context.home.accounts().forget(user_id.as_str())?;
     let object = json!({ "schema_version": 1, "user_id": user_id, "forgotten": true });
     context
-        .report
+        .output
         .result(&format!("{user_id} is no longer kept here"), &object);
     Ok(())
 }
 
-pub(crate) fn switch(context: &Context<'_>, options: &Switch) -> Result<(), Failure> {
+pub(crate) fn switch(context: &Context<'_>, options: &Switch) -> Result<(), CommandError> {
     let account = session::account(context, Some(&options.user_id))?;
     let user_id = &account.user_id;
     context.home.accounts().set_default(user_id.as_str())?;
-    context.report.result(
+    context.output.result(
         &format!("{user_id} is used where no account is named"),
         &describe(&account, &account.server),
     );
@@ -126,6 +127,6 @@ pub(crate) fn switch(context: &Context<'_>, options: &Switch) -> Result<(), Fail
         Some(_) => "whoami",
         None => "login",
     };
-    context.report.next(&context.command(next));
+    context.output.next(&context.command(next));
     Ok(())
 }

@@ -4,8 +4,8 @@ use matricula::{
     auth::{
         Account, AppserviceLogin, AppserviceRegistration, Discovery, ServerAddress, ServerInfo,
     },
+    core::Secret,
     drive,
-    job::Secret,
 };
 use serde_json::json;
 
@@ -13,15 +13,15 @@ use super::{
     Context, dry_run,
     register::{describe, words},
 };
-use crate::{args, failure::Failure, person::Terminal};
+use crate::{args, error::CommandError, terminal::Terminal};
 
 pub(crate) async fn register(
     context: &Context<'_>,
     options: &args::Register,
     token: Secret,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let (Some(server), Some(_)) = (&options.server, &options.username) else {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "name the server and the user: register SERVER --username NAME".into(),
         ));
     };
@@ -32,7 +32,7 @@ pub(crate) async fn register(
         dry_run::appservice(context, address, &mut registration);
         return Ok(());
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     let facts = discover(context, address, &mut terminal).await?;
     let mut registration = registration(&facts, token, options);
     let mut accounts = context.home.accounts();
@@ -69,15 +69,15 @@ pub(crate) async fn log_in(
     context: &Context<'_>,
     options: &args::Login,
     token: Secret,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let Some(user) = &options.user else {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "say who signs in, like @_bridge_alice:example.org".into(),
         ));
     };
     let known = context.home.accounts().account(Some(user))?;
     let address = super::login::address(context, options, Some(user), known.as_ref())?;
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     let facts = discover(context, address, &mut terminal).await?;
     let mut login = AppserviceLogin::new(&facts, token, user.as_str());
     if let Some(id) = &options.device_id {
@@ -97,13 +97,13 @@ async fn discover(
     context: &Context<'_>,
     address: ServerAddress,
     terminal: &mut Terminal,
-) -> Result<ServerInfo, Failure> {
+) -> Result<ServerInfo, CommandError> {
     let mut accounts = context.home.accounts();
     let mut discovery = Discovery::new(address);
     Ok(drive(&mut discovery, &context.runner, &mut accounts, terminal).await?)
 }
 
-fn tell(context: &Context<'_>, account: &Account, words: &str) -> Result<(), Failure> {
+fn tell(context: &Context<'_>, account: &Account, words: &str) -> Result<(), CommandError> {
     let accounts = context.home.accounts();
     accounts.set_default(account.user_id.as_str())?;
     let mut object = describe(account, &account.server);
@@ -111,9 +111,9 @@ fn tell(context: &Context<'_>, account: &Account, words: &str) -> Result<(), Fai
     let next = account.access_token.as_ref();
     let next = next.map(|_| context.command("whoami"));
     object["next"] = json!(next);
-    context.report.result(words, &object);
+    context.output.result(words, &object);
     if let Some(next) = next {
-        context.report.next(&next);
+        context.output.next(&next);
     }
     Ok(())
 }

@@ -8,27 +8,27 @@ use matricula::{
         AppserviceRegistration, Conversation, Discovery, Effect, Event, Input, Registration,
         RegistrationOptions, ServerAddress, ServerInfo,
     },
-    http::{SystemEntropy, now},
-    job::{Body, EffectId, Job, Response, ServerUrl, StepContext, scheduler::Outcome},
+    core::{Body, EffectId, Job, Response, ServerUrl, StepContext, scheduler::Outcome},
+    runner::{SystemEntropy, now},
 };
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// Prints what registering would send before the first answer that decides how to go on.
 pub(crate) fn register(
     context: &Context<'_>,
     server: Option<&str>,
     wishes: RegistrationOptions,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let address: ServerAddress = match server {
         Some(server) => context.address(server)?,
         None => {
             // Where the private one will listen is known only when it does.
             let private: ServerUrl = "http://private.localhost"
                 .parse()
-                .map_err(|error| Failure::other(format!("{error}")))?;
+                .map_err(|error| CommandError::other(format!("{error}")))?;
             ServerAddress::Url(private)
         }
     };
@@ -89,7 +89,7 @@ fn print(context: &Context<'_>, jobs: Vec<(Job, EffectId)>) {
 pub(super) fn conversation<C: Conversation>(
     context: &Context<'_>,
     conversation: &mut C,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let step = conversation.step(
         &mut StepContext::new(now(), &mut SystemEntropy),
         Input::Start,
@@ -113,12 +113,12 @@ pub(super) fn conversation<C: Conversation>(
 pub(super) fn show(context: &Context<'_>, jobs: &[Job]) {
     let requests: Vec<Value> = jobs.iter().map(describe).collect();
     let lines: Vec<String> = jobs.iter().map(words).collect();
-    context.report.result(
+    context.output.result(
         &lines.join("\n"),
         &json!({ "schema_version": 1, "requests": requests }),
     );
     context
-        .report
+        .output
         .say("nothing was sent; what comes after these depends on the server's answers");
 }
 

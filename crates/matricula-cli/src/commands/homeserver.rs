@@ -5,30 +5,34 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::json;
 
 use super::Context;
-use crate::{args, failure::Failure, server};
+use crate::{args, error::CommandError, private_server};
 
-pub(crate) async fn run(context: &Context<'_>, options: args::Homeserver) -> Result<(), Failure> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    options: args::Homeserver,
+) -> Result<(), CommandError> {
     let directory = match options.directory {
         Some(directory) => std::path::absolute(directory)?,
         None => context.home.private_homeserver(),
     };
     let address = options.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let address = (address, options.port).into();
-    let opened = server::open_at(&directory, address, options.allow_open_registration).await?;
+    let opened =
+        private_server::open_at(&directory, address, options.allow_open_registration).await?;
     if !opened.is_here() {
         let url = opened.url();
-        return Err(Failure::other(format!(
+        return Err(CommandError::other(format!(
             "this homeserver is running already, at {url}; use it there, or stop it first"
         )));
     }
-    context.report.warn(
+    context.output.warn(
         "this homeserver is for development, tests and offline use: no other server can reach it",
     );
-    context.report.say(&format!(
+    context.output.say(&format!(
         "its data is in {}; stop it with Ctrl-C",
         directory.display()
     ));
-    context.report.result(
+    context.output.result(
         &format!("listening at {}", opened.url()),
         &json!({
             "schema_version": 1,
@@ -38,16 +42,16 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Homeserver) -> Res
         }),
     );
     context
-        .report
+        .output
         .next(&context.command(&format!("register {}", opened.url())));
     stop_signal().await?;
-    context.report.say("stopping");
+    context.output.say("stopping");
     opened.stop().await;
     Ok(())
 }
 
 /// Waits for Ctrl-C, or for whoever manages processes to ask politely.
-async fn stop_signal() -> Result<(), Failure> {
+async fn stop_signal() -> Result<(), CommandError> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::Context;
-use crate::{args::accounts::Keyring, failure::Failure, keyring};
+use crate::{args::accounts::Keyring, error::CommandError, keyring};
 
-pub(crate) fn run(context: &Context<'_>, command: &Keyring) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context<'_>, command: &Keyring) -> Result<(), CommandError> {
     let store = context
         .home
         .accounts()
@@ -32,6 +32,6 @@ pub(crate) fn run(context: &Context<'_>, command: &Keyring) -> Result<(), Failur
         "sealed": sealed,
         "changed": changed,
     });
-    context.report.result(&words, &object);
+    context.output.result(&words, &object);
     Ok(())
 }

@@ -21,36 +21,37 @@ use std::{io::Read, path::Path};
 use matricula::{
     DataDirs,
     auth::{ServerAddress, ServerAddressError},
-    http::{HttpOptions, Runner},
-    job::Secret,
+    core::Secret,
+    runner::{HttpOptions, Runner},
 };
 
 use crate::{
     args::{Args, Command, Global},
-    failure::{Failure, program},
+    error::CommandError,
     keyring::announced,
-    report::{Report, shell_word},
+    output::Output,
+    shell::{program, shell_word},
 };
 
 /// What every command has at hand.
 pub(crate) struct Context<'a> {
     pub(crate) home: DataDirs,
     pub(crate) runner: Runner,
-    pub(crate) report: Report,
+    pub(crate) output: Output,
     pub(crate) no_input: bool,
     pub(crate) global: &'a Global,
 }
 
 impl Context<'_> {
     /// The server that a person named.
-    pub(crate) fn address(&self, text: &str) -> Result<ServerAddress, Failure> {
+    pub(crate) fn address(&self, text: &str) -> Result<ServerAddress, CommandError> {
         let allowed = ServerAddress::with_plain_http(text);
         if self.global.allow_plain_http {
             return Ok(allowed?);
         }
         text.parse()
             .map_err(|error: ServerAddressError| match allowed {
-                Ok(_) => Failure::Usage(format!(
+                Ok(_) => CommandError::Usage(format!(
                     "{error}, or --allow-plain-http where nobody else is on the way"
                 )),
                 Err(_) => error.into(),
@@ -73,7 +74,7 @@ impl Context<'_> {
     }
 }
 
-pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, output: &Output) -> Result<(), CommandError> {
     let mut options = HttpOptions::default();
     options.timeout = args.global.timeout;
     options.allow_plain_http = args.global.allow_plain_http;
@@ -84,9 +85,9 @@ pub(crate) async fn run(args: Args, report: &Report) -> Result<(), Failure> {
     };
     let accounts = home.accounts().path();
     let context = Context {
-        home: home.with_keyring(announced(args.global.keyring, accounts, *report)),
+        home: home.with_keyring(announced(args.global.keyring, accounts, *output)),
         runner: Runner::new(options),
-        report: *report,
+        output: *output,
         no_input: args.global.no_input,
         global: &args.global,
     };
@@ -116,25 +117,27 @@ pub(crate) fn read_secret(
     from_stdin: bool,
     file: Option<&Path>,
     what: &str,
-) -> Result<Option<Secret>, Failure> {
+) -> Result<Option<Secret>, CommandError> {
     // Longer than any password or token that a server takes.
     const LONGEST: u64 = 64 * 1024;
     let mut text = String::new();
     let read = match file {
         Some(path) => std::fs::File::open(path)
             .and_then(|file| file.take(LONGEST).read_to_string(&mut text))
-            .map_err(|error| Failure::Usage(format!("the {what} in {}: {error}", path.display()))),
+            .map_err(|error| {
+                CommandError::Usage(format!("the {what} in {}: {error}", path.display()))
+            }),
         None if from_stdin => std::io::stdin()
             .take(LONGEST)
             .read_to_string(&mut text)
-            .map_err(|error| Failure::Usage(format!("the {what} on standard input: {error}"))),
+            .map_err(|error| CommandError::Usage(format!("the {what} on standard input: {error}"))),
         None => return Ok(None),
     };
     read?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     if secret.is_empty() {
-        return Err(Failure::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "the {what} is empty; give one, or leave the option out"
         )));
     }

@@ -9,13 +9,16 @@ use serde_json::json;
 
 use super::{Context, register::describe};
 use crate::{
-    args::{OfAccount, accounts::Logout},
-    failure::Failure,
-    report::shell_word,
-    server::{self, Opened},
+    args::{AccountArg, accounts::Logout},
+    error::CommandError,
+    private_server::{self, RunningServer},
+    shell::shell_word,
 };
 
-pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
+pub(crate) async fn who_am_i(
+    context: &Context<'_>,
+    options: AccountArg,
+) -> Result<(), CommandError> {
     let (session, _opened) = open(context, options.account.as_deref()).await?;
     let me = session.call(GetTokenOwner::default()).await;
     let me = me.map_err(|error| session_ended(context, &session.account(), error))?;
@@ -33,21 +36,24 @@ pub(crate) async fn who_am_i(context: &Context<'_>, options: OfAccount) -> Resul
         "guest": me.is_guest.unwrap_or(false),
         "server": server,
     });
-    context.report.result(
+    context.output.result(
         &format!("{} on device {device} at {server}{guest}", me.user_id),
         &object,
     );
     Ok(())
 }
 
-pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result<(), Failure> {
+pub(crate) async fn refresh(
+    context: &Context<'_>,
+    options: AccountArg,
+) -> Result<(), CommandError> {
     let (session, _opened) = open(context, options.account.as_deref()).await?;
     let renewed = session.refresh().await;
     renewed.map_err(|error| session_ended(context, &session.account(), error))?;
     let account = session.account();
     let until = account
         .expires_at
-        .map(|at| at.since(matricula::http::now()).as_secs());
+        .map(|at| at.since(matricula::runner::now()).as_secs());
     let words = match until {
         Some(seconds) => format!(
             "the token of {} is renewed, for {seconds} s",
@@ -56,29 +62,29 @@ pub(crate) async fn refresh(context: &Context<'_>, options: OfAccount) -> Result
         None => format!("the token of {} is renewed", account.user_id),
     };
     context
-        .report
+        .output
         .result(&words, &describe(&account, &account.server));
     Ok(())
 }
 
-pub(crate) async fn log_out(context: &Context<'_>, options: Logout) -> Result<(), Failure> {
+pub(crate) async fn log_out(context: &Context<'_>, options: Logout) -> Result<(), CommandError> {
     if options.all {
         return log_out_of_all(context).await;
     }
     let account = end_session(context, options.of.account.as_deref()).await?;
-    context.report.result(
+    context.output.result(
         &format!("signed out of {}", account.user_id),
         &describe(&account, &account.server),
     );
-    context.report.next(&sign_in(context, &account));
+    context.output.next(&sign_in(context, &account));
     Ok(())
 }
 
 /// Signs out of every account here; what one server does not take keeps no other from being told.
-async fn log_out_of_all(context: &Context<'_>) -> Result<(), Failure> {
+async fn log_out_of_all(context: &Context<'_>) -> Result<(), CommandError> {
     let accounts = context.home.accounts().accounts()?;
     let (mut ended, mut left) = (Vec::new(), Vec::new());
-    let mut first: Option<Failure> = None;
+    let mut first: Option<CommandError> = None;
     for account in accounts {
         if account.access_token.is_none() {
             continue;
@@ -89,7 +95,7 @@ async fn log_out_of_all(context: &Context<'_>) -> Result<(), Failure> {
             Err(failure) => {
                 let message = failure.message();
                 context
-                    .report
+                    .output
                     .warn(&format!("{user_id} is still signed in: {message}"));
                 left.push(json!({ "user_id": user_id, "message": message }));
                 first.get_or_insert(failure);
@@ -98,7 +104,7 @@ async fn log_out_of_all(context: &Context<'_>) -> Result<(), Failure> {
     }
     let object = json!({ "schema_version": 1, "signed_out": ended, "still_signed_in": left });
     if let Some(failure) = first {
-        return Err(Failure::Told {
+        return Err(CommandError::Explained {
             message: format!(
                 "signed out of {}, and {} could not be told to its server; try again",
                 count(ended.len()),
@@ -110,7 +116,7 @@ async fn log_out_of_all(context: &Context<'_>) -> Result<(), Failure> {
         });
     }
     let words = format!("signed out of {}", count(ended.len()));
-    context.report.result(&words, &object);
+    context.output.result(&words, &object);
     Ok(())
 }
 
@@ -122,7 +128,10 @@ fn count(accounts: usize) -> String {
 }
 
 /// Signs out of one account, and returns what is left of it.
-async fn end_session(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Failure> {
+async fn end_session(
+    context: &Context<'_>,
+    user_id: Option<&str>,
+) -> Result<Account, CommandError> {
     let (session, _opened) = open(context, user_id).await?;
     Ok(session.log_out().await?)
 }
@@ -134,7 +143,11 @@ fn sign_in(context: &Context<'_>, account: &Account) -> String {
 }
 
 /// Says what to do about a token that the server does not take any more.
-pub(crate) fn session_ended(context: &Context<'_>, account: &Account, error: Error) -> Failure {
+pub(crate) fn session_ended(
+    context: &Context<'_>,
+    account: &Account,
+    error: Error,
+) -> CommandError {
     let has_ended = match &error {
         Error::Api(ApiError::Matrix(refusal)) => refusal.code == ErrorCode::UnknownToken,
         Error::Auth(auth) => matches!(
@@ -161,7 +174,7 @@ pub(crate) fn session_ended(context: &Context<'_>, account: &Account, error: Err
         }
         _ => String::new(),
     };
-    Failure::NotSignedIn {
+    CommandError::NotSignedIn {
         message,
         next: sign_in(context, account) + &device,
     }
@@ -176,7 +189,7 @@ pub(crate) fn in_account(context: &Context<'_>, account: Account) -> Session {
 pub(crate) async fn open(
     context: &Context<'_>,
     user_id: Option<&str>,
-) -> Result<(Session, Option<Opened>), Failure> {
+) -> Result<(Session, Option<RunningServer>), CommandError> {
     let account = account(context, user_id)?;
     if account.access_token.is_none() {
         return Err(not_signed_in(context, &account));
@@ -185,16 +198,19 @@ pub(crate) async fn open(
     Ok((in_account(context, account), opened))
 }
 
-pub(crate) fn not_signed_in(context: &Context<'_>, account: &Account) -> Failure {
-    Failure::NotSignedIn {
+pub(crate) fn not_signed_in(context: &Context<'_>, account: &Account) -> CommandError {
+    CommandError::NotSignedIn {
         message: format!("{} is not signed in", account.user_id),
         next: sign_in(context, account),
     }
 }
 
-pub(crate) fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Failure> {
+pub(crate) fn account(
+    context: &Context<'_>,
+    user_id: Option<&str>,
+) -> Result<Account, CommandError> {
     let found = context.home.accounts().account(user_id)?;
-    found.ok_or_else(|| Failure::NotSignedIn {
+    found.ok_or_else(|| CommandError::NotSignedIn {
         message: match user_id {
             Some(user_id) => format!("no account {user_id} is kept here"),
             None => "no account is kept here yet".to_owned(),
@@ -204,8 +220,10 @@ pub(crate) fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Ac
 }
 
 /// Starts the server of a private account: its address is another each time.
-pub(crate) async fn reach(mut account: Account) -> Result<(Account, Option<Opened>), Failure> {
-    let opened = server::reopen(&account.data).await?;
+pub(crate) async fn reach(
+    mut account: Account,
+) -> Result<(Account, Option<RunningServer>), CommandError> {
+    let opened = private_server::reopen(&account.data).await?;
     if let Some(opened) = &opened {
         account.server = opened.url().clone();
     }

@@ -4,16 +4,16 @@ use matricula::auth::{Discovery, PendingAuth, Registration, ServerAddress, regis
 use matricula::drive;
 
 use super::{Context, dry_run, register, session};
-use crate::{args::Register, failure::Failure, person::Terminal};
+use crate::{args::Register, error::CommandError, terminal::Terminal};
 
-pub(crate) async fn run(context: &Context<'_>, options: &Register) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, options: &Register) -> Result<(), CommandError> {
     let account = session::account(context, options.account.as_deref())?;
-    let mut wishes = register::wishes::of(options)?;
+    let mut wishes = register::options::of(options)?;
     wishes.upgrade = Some(Guest::of(&account).map_err(matricula::Error::from)?);
     if options.dry_run {
         return dry_run::register(context, Some(account.server.as_str()), wishes);
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     if terminal.is_there() && wishes.password.is_none() {
         wishes.password = terminal.choose_password()?;
     }

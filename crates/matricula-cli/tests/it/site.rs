@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, env, fs, sync::mpsc, thread, time::Duration};
 
-use matricula::job::Timestamp;
+use matricula::core::Timestamp;
 use matricula_homeserver::{
     ApplicationService, Config, Limit, Limits, OAuth, PasswordCodes, PasswordPolicy, Policy,
     Registration, RegistrationToken, Server, ServerOptions, Sso,

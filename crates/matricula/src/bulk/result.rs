@@ -7,7 +7,7 @@ use matricula_core::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{AccountStoreError, store::disk};
+use crate::{AccountStoreError, account_store::files};
 
 /// In which form results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub(super) fn write(
         what: "write",
         error,
     })?;
-    disk::replace(path, &text)
+    files::replace(path, &text)
 }
 
 fn status(stage: &Stage, is_over: bool) -> &'static str {

@@ -8,7 +8,7 @@ use matricula_store::{IfLocked, SqliteStore};
 use serde::{Deserialize, Serialize};
 
 use super::{BulkError, Format, result};
-use crate::store::disk;
+use crate::account_store::files;
 
 /// The table of what is kept about the run, under one key.
 const ABOUT: &str = "bulk_about";
@@ -52,7 +52,7 @@ impl Run {
         if name.is_empty() || name.starts_with('.') || !name.chars().all(is_good) {
             return Err(BulkError::Name(name.to_owned()));
         }
-        disk::make_dir(dir)?;
+        files::make_dir(dir)?;
         let mut store = SqliteStore::open(&Self::path(dir, name), IfLocked::Refuse)?;
         let about = store.get(ABOUT, KEY)?;
         let about = about.map(|json| serde_json::from_slice(&json)).transpose();

@@ -10,7 +10,7 @@ use matricula::{
     CallbackServer, Error,
     api::oauth::ClientMetadata,
     auth::{Answer, AuthError, Prompt},
-    job::Secret,
+    core::Secret,
     register,
 };
 use tokio::{

@@ -3,7 +3,7 @@
 use matricula::{
     AccountStore, SessionStore,
     auth::{Threepid, tables},
-    job::WriteBatch,
+    core::WriteBatch,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

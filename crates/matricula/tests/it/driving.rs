@@ -11,10 +11,9 @@ use matricula::{
     AccountStore, AccountStoreError, Error, SessionStore,
     api::client::whoami::GetTokenOwner,
     auth::{Answer, AuthError, Prompt, Registration, RegistrationOptions, ServerInfo},
-    drive,
-    http::Runner,
-    job::WriteBatch,
-    register,
+    core::WriteBatch,
+    drive, register,
+    runner::Runner,
 };
 use matricula_homeserver::{Config, RegistrationToken, Server as Homeserver, ServerOptions};
 use serde_json::{Value, json};

@@ -19,7 +19,7 @@ use matricula::{
         },
         events::{RoomEvent, RoomMessage},
     },
-    job::{Entropy, SeededEntropy, Store},
+    core::{Entropy, SeededEntropy, Store},
     register,
 };
 use matricula_homeserver::{Config, Server, ServerOptions};

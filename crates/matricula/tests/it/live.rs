@@ -10,9 +10,9 @@ use matricula::{
     AccountStore, Error, PromptHandler, Session,
     api::{ErrorCode, client::whoami::GetTokenOwner},
     auth::{Answer, AuthError, Prompt, RegistrationOptions},
-    http::now,
-    job::{Timestamp, scheduler::WaitReason},
+    core::{Timestamp, scheduler::WaitReason},
     register,
+    runner::now,
 };
 use serde_json::Value;
 use tempfile::TempDir;

@@ -10,10 +10,9 @@ use matricula::{
         AddThreepid, Answer, AuthError, Deactivation, Discovery, Login, PasswordChange, Prompt,
         ServerAddress, ServerInfo, Threepid,
     },
-    drive,
-    http::Runner,
-    job::{Secret, WriteBatch},
-    register,
+    core::{Secret, WriteBatch},
+    drive, register,
+    runner::Runner,
 };
 use tempfile::TempDir;
 

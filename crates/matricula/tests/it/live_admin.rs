@@ -10,7 +10,7 @@ use matricula::{
         },
     },
     auth::{Answer, AuthError, Prompt},
-    job::Secret,
+    core::Secret,
     register,
 };
 

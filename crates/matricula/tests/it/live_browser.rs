@@ -5,9 +5,8 @@ use matricula::{
     AnswerFuture, CallbackServer, Error, NoStore, PromptHandler, Session,
     api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
     auth::{Answer, Prompt, ServerInfo, SsoLogin},
-    drive,
-    http::Runner,
-    register,
+    drive, register,
+    runner::Runner,
 };
 
 use crate::{

@@ -10,10 +10,10 @@ use matricula::{
         client::{create_room::CreateRoom, refresh::Refresh, whoami::GetTokenOwner},
     },
     auth::{Answer, AuthError, Login, Prompt, RegistrationOptions, ServerInfo},
-    drive,
-    http::Runner,
-    job::{Body, Job, Method, Secret},
-    register, send,
+    core::{Body, Job, Method, Secret},
+    drive, register,
+    runner::Runner,
+    send,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

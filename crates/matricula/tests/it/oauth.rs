@@ -4,9 +4,9 @@ use matricula::{
     AccountStore, Error,
     api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
     auth::{Answer, AuthError, Prompt},
-    http::Runner,
-    job::Secret,
+    core::Secret,
     register,
+    runner::Runner,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use matricula::{AccountStore, AccountStoreError, Keyring, KeyringError, job::Secret};
+use matricula::{AccountStore, AccountStoreError, Keyring, KeyringError, core::Secret};
 use tempfile::TempDir;
 
 use crate::store::{account, put};

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use matricula::job::ServerUrl;
+use matricula::core::ServerUrl;
 use serde_json::Value;
 
 /// A request: its path, where it was sent to, the token that came with it, and its JSON body.

@@ -4,8 +4,8 @@ use matricula::{
     AccountStore, Error, Session, SessionStore,
     api::client::whoami::GetTokenOwner,
     auth::{Account, AuthError},
-    http::{Runner, now},
-    job::{ServerUrl, WriteBatch},
+    core::{ServerUrl, WriteBatch},
+    runner::{Runner, now},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -10,9 +10,9 @@ use matricula::{
     AccountStore, Error, Session, SessionStore,
     api::client::whoami::GetTokenOwner,
     auth::{Account, AuthError, RegistrationOptions},
-    http::Runner,
-    job::{ServerUrl, WriteBatch},
+    core::{ServerUrl, WriteBatch},
     register,
+    runner::Runner,
 };
 use matricula_homeserver::{Config, Server as Homeserver, ServerOptions};
 use serde_json::json;

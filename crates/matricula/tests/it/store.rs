@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use matricula::{AccountStore, AccountStoreError, SessionStore, auth::Account, job::WriteBatch};
+use matricula::{AccountStore, AccountStoreError, SessionStore, auth::Account, core::WriteBatch};
 use serde_json::json;
 use tempfile::TempDir;
 

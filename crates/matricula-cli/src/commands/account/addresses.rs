@@ -7,7 +7,7 @@ use matricula::{
         definitions::Medium,
     },
     auth::{AddThreepid, PendingThreepid, Threepid, tables},
-    job::{Secret, WriteBatch},
+    core::{Secret, WriteBatch},
 };
 use serde_json::json;
 
@@ -16,19 +16,20 @@ use super::{
 };
 use crate::{
     args::{
-        OfAccount,
+        AccountArg,
         account::{Authentication, EmailAdd, EmailRemove, PhoneAdd, PhoneRemove},
     },
-    failure::Failure,
-    person::Terminal,
-    report::{quoted, shell_word},
+    error::CommandError,
+    output::quoted,
+    shell::shell_word,
+    terminal::Terminal,
 };
 
 pub(crate) async fn list(
     context: &Context<'_>,
-    of: OfAccount,
+    of: AccountArg,
     medium: &str,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let (session, _opened) = session::open(context, of.account.as_deref()).await?;
     let addresses = session.addresses().await;
     let addresses = addresses.map_err(|error| call_failed(context, &session, error))?;
@@ -42,13 +43,19 @@ pub(crate) async fn list(
     Ok(())
 }
 
-pub(crate) async fn add_email(context: &Context<'_>, options: EmailAdd) -> Result<(), Failure> {
+pub(crate) async fn add_email(
+    context: &Context<'_>,
+    options: EmailAdd,
+) -> Result<(), CommandError> {
     let command = format!("email add {}", shell_word(&options.address));
     let address = Threepid::Email(options.address);
     add(context, address, None, &options.authentication, &command).await
 }
 
-pub(crate) async fn add_phone(context: &Context<'_>, options: PhoneAdd) -> Result<(), Failure> {
+pub(crate) async fn add_phone(
+    context: &Context<'_>,
+    options: PhoneAdd,
+) -> Result<(), CommandError> {
     let command = format!("phone add {}", options.number);
     let address = Threepid::Phone(options.number);
     let code = read_secret(false, options.code_file.as_deref(), "code")?;
@@ -61,7 +68,7 @@ async fn add(
     code: Option<Secret>,
     authentication: &Authentication,
     command: &str,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let account = authentication.of.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
     let user_id = &session.account().user_id;
@@ -81,7 +88,7 @@ async fn add(
     if authentication.dry_run {
         return dry_run::conversation(context, &mut addition);
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     run_conversation(context, &session, &mut addition, &mut terminal, command).await?;
     let words = format!("{} has {} now", user_id, quoted(&address.to_string()));
     let object = json!({ "medium": address.medium(), "address": address.to_string() });
@@ -92,7 +99,7 @@ async fn add(
 pub(crate) async fn remove_email(
     context: &Context<'_>,
     options: EmailRemove,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let EmailRemove {
         address,
         dry_run,
@@ -104,7 +111,7 @@ pub(crate) async fn remove_email(
 pub(crate) async fn remove_phone(
     context: &Context<'_>,
     options: PhoneRemove,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let PhoneRemove {
         number,
         dry_run,
@@ -117,11 +124,11 @@ pub(crate) async fn remove_phone(
 
 async fn remove(
     context: &Context<'_>,
-    of: OfAccount,
+    of: AccountArg,
     medium: Medium,
     address: String,
     dry_run: bool,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let (session, _opened) = session::open(context, of.account.as_deref()).await?;
     if dry_run {
         let request = Delete3pidFromAccount::new(medium, address);

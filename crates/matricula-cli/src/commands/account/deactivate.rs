@@ -4,9 +4,9 @@ use matricula::{Session, auth::Deactivation};
 use serde_json::json;
 
 use super::{Context, dry_run, run_conversation, session, tell};
-use crate::{args::account::Deactivate, failure::Failure, person::Terminal};
+use crate::{args::account::Deactivate, error::CommandError, terminal::Terminal};
 
-pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<(), CommandError> {
     let authentication = &options.authentication;
     let account = authentication.of.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
     if authentication.dry_run {
         return dry_run::conversation(context, &mut deactivation);
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     // On an account page the person is asked there.
     if session.account().oauth.is_none() {
         make_sure(context, &session, &options, &terminal)?;
@@ -45,7 +45,7 @@ fn make_sure(
     session: &Session,
     options: &Deactivate,
     terminal: &Terminal,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let account = session.account();
     let messages = match options.erase {
         true => "the server is asked to show its messages to nobody who joins a room later",
@@ -66,18 +66,18 @@ fn make_sure(
         ),
     ];
     for line in lines {
-        context.report.warn(&line);
+        context.output.warn(&line);
     }
     if options.yes {
         return Ok(());
     }
     if !terminal.is_there() {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "say that you are sure with --yes; nothing was done".into(),
         ));
     }
     match terminal.confirm("Close it for good?")? {
         true => Ok(()),
-        false => Err(Failure::other("nothing was done")),
+        false => Err(CommandError::other("nothing was done")),
     }
 }

@@ -12,15 +12,16 @@ use serde_json::json;
 use super::{Context, call_failed, dry_run, dry_run_of, run_conversation, session, tell};
 use crate::{
     args::{
-        OfAccount,
+        AccountArg,
         account::{DeviceRename, Devices, DevicesCommand, DevicesDelete},
     },
-    failure::Failure,
-    person::Terminal,
-    report::{quoted, shell_word},
+    error::CommandError,
+    output::quoted,
+    shell::shell_word,
+    terminal::Terminal,
 };
 
-pub(crate) async fn run(context: &Context<'_>, options: Devices) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, options: Devices) -> Result<(), CommandError> {
     match options.command {
         None => list(context, options.of).await,
         Some(DevicesCommand::List(of)) => list(context, of).await,
@@ -29,7 +30,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Devices) -> Result<(), F
     }
 }
 
-async fn list(context: &Context<'_>, of: OfAccount) -> Result<(), Failure> {
+async fn list(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError> {
     let (session, _opened) = session::open(context, of.account.as_deref()).await?;
     let devices = session.devices().await;
     let devices = devices.map_err(|error| call_failed(context, &session, error))?;
@@ -51,7 +52,7 @@ fn line(device: &ClientDevice, this: Option<&str>) -> String {
     format!("{id:12} {name}{here}")
 }
 
-async fn rename(context: &Context<'_>, options: DeviceRename) -> Result<(), Failure> {
+async fn rename(context: &Context<'_>, options: DeviceRename) -> Result<(), CommandError> {
     let (session, _opened) = session::open(context, options.of.account.as_deref()).await?;
     let (id, name) = (&options.device_id, &options.name);
     if options.dry_run {
@@ -67,7 +68,7 @@ async fn rename(context: &Context<'_>, options: DeviceRename) -> Result<(), Fail
     Ok(())
 }
 
-async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Failure> {
+async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), CommandError> {
     let authentication = &options.authentication;
     let account = authentication.of.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
@@ -86,7 +87,7 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Fai
     if authentication.dry_run {
         return dry_run::conversation(context, &mut conversation);
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     let words: Vec<String> = ids.iter().map(|id| shell_word(id)).collect();
     let command = format!("devices delete {}", words.join(" "));
     run_conversation(

@@ -11,19 +11,19 @@ use matricula::{
     Error, Session,
     api::{Endpoint, uia::Stage},
     auth::{AuthError, Conversation},
-    job::Secret,
+    core::Secret,
 };
 use serde_json::{Value, json};
 
 use super::{Context, dry_run, read_secret, session};
 use crate::{
     args::account::{Account, Authentication, Email, PhoneNumber},
-    failure::Failure,
-    person::Terminal,
-    report::shell_word,
+    error::CommandError,
+    shell::shell_word,
+    terminal::Terminal,
 };
 
-pub(crate) async fn run(context: &Context<'_>, command: Account) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, command: Account) -> Result<(), CommandError> {
     match command {
         Account::Show(of) => profile::show(context, of).await,
         Account::Name(options) => profile::name(context, options).await,
@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context<'_>, command: Account) -> Result<(), F
 
 impl Authentication {
     /// The account's password, if it was given.
-    fn password(&self) -> Result<Option<Secret>, Failure> {
+    fn password(&self) -> Result<Option<Secret>, CommandError> {
         read_secret(
             self.password_stdin,
             self.password_file.as_deref(),
@@ -61,17 +61,17 @@ async fn run_conversation<C: Conversation>(
     conversation: &mut C,
     terminal: &mut Terminal,
     command: &str,
-) -> Result<C::Output, Failure> {
+) -> Result<C::Output, CommandError> {
     let mut accounts = context.home.accounts();
     let result = session.run(conversation, &mut accounts, terminal).await;
     if terminal.was_interrupted {
-        return Err(Failure::Interrupted);
+        return Err(CommandError::Interrupted);
     }
     result.map_err(|error| failed(context, session, error, command))
 }
 
 /// The failure, with how to go on where a person is waited for.
-fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str) -> Failure {
+fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str) -> CommandError {
     let user_id = shell_word(session.account().user_id.as_str());
     let command = format!("account {command} --account {user_id}");
     let (details, next) = match &error {
@@ -102,7 +102,7 @@ fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str)
         }
         _ => return session::session_ended(context, &session.account(), error),
     };
-    Failure::Kept {
+    CommandError::Resumable {
         error: Box::new(error),
         details,
         next: context.command(&next),
@@ -115,7 +115,7 @@ fn dry_run_of<E: Endpoint>(context: &Context<'_>, session: &Session, request: &E
 }
 
 /// A failure of a plain call.
-fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> Failure {
+fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> CommandError {
     session::session_ended(context, &session.account(), error)
 }
 
@@ -132,5 +132,5 @@ fn tell_of(
 ) {
     object["schema_version"] = json!(1);
     object["user_id"] = json!(account.user_id);
-    context.report.result(words, &object);
+    context.output.result(words, &object);
 }

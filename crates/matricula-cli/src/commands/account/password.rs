@@ -5,15 +5,15 @@ use serde_json::json;
 
 use super::{Context, dry_run, run_conversation, session, tell};
 use crate::{
-    args::account::Password, commands::read_secret, failure::Failure, person::Terminal,
-    report::shell_word,
+    args::account::Password, commands::read_secret, error::CommandError, shell::shell_word,
+    terminal::Terminal,
 };
 
-pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), CommandError> {
     let authentication = &options.authentication;
     let account = authentication.of.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     let is_here = session.account().oauth.is_none();
     let new = match read_secret(false, options.new_password_file.as_deref(), "new password")? {
         None if is_here && terminal.is_there() && !authentication.dry_run => {

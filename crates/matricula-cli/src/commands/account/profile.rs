@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use super::{Context, call_failed, dry_run_of, session, tell};
 use crate::{
     args::{
-        OfAccount,
+        AccountArg,
         account::{Avatar, Name},
     },
-    failure::Failure,
-    report::{link, quoted},
+    error::CommandError,
+    output::{link, quoted},
 };
 
-pub(crate) async fn show(context: &Context<'_>, of: OfAccount) -> Result<(), Failure> {
+pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError> {
     let (session, _opened) = session::open(context, of.account.as_deref()).await?;
     let failed = |error| call_failed(context, &session, error);
     let profile = session.profile().await.map_err(failed)?;
@@ -79,7 +79,7 @@ pub(crate) async fn show(context: &Context<'_>, of: OfAccount) -> Result<(), Fai
     Ok(())
 }
 
-pub(crate) async fn name(context: &Context<'_>, options: Name) -> Result<(), Failure> {
+pub(crate) async fn name(context: &Context<'_>, options: Name) -> Result<(), CommandError> {
     let (session, _opened) = session::open(context, options.of.account.as_deref()).await?;
     let failed = |error| call_failed(context, &session, error);
     let name = options.name.as_deref();
@@ -108,7 +108,7 @@ pub(crate) async fn name(context: &Context<'_>, options: Name) -> Result<(), Fai
     Ok(())
 }
 
-pub(crate) async fn avatar(context: &Context<'_>, options: Avatar) -> Result<(), Failure> {
+pub(crate) async fn avatar(context: &Context<'_>, options: Avatar) -> Result<(), CommandError> {
     let (session, _opened) = session::open(context, options.of.account.as_deref()).await?;
     let failed = |error| call_failed(context, &session, error);
     let picture = options.picture.as_ref();

@@ -13,11 +13,11 @@ use super::tell_of;
 use crate::{
     args::account::Token,
     commands::{Context, session},
-    failure::Failure,
-    report::shell_word,
+    error::CommandError,
+    shell::shell_word,
 };
 
-pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), Failure> {
+pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), CommandError> {
     let account = session::account(context, options.of.account.as_deref())?;
     let Some(token) = &account.access_token else {
         return Err(session::not_signed_in(context, &account));
@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), Failure>
     let text = format!("{object:#}\n");
     write(file, text.as_bytes(), options.overwrite).map_err(|error| not_written(file, &error))?;
     if account.data["homeserver"].is_string() {
-        context.report.warn(
+        context.output.warn(
             "its private homeserver is at another address each time, and only there while a command \
              uses it: keep it running with matricula homeserver --port PORT",
         );
@@ -57,9 +57,9 @@ pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), Failure>
 }
 
 /// Two that renew one session would each leave the other with a dead token.
-fn renewed(context: &Context<'_>, account: &Account) -> Failure {
+fn renewed(context: &Context<'_>, account: &Account) -> CommandError {
     let user_id = &account.user_id;
-    Failure::Told {
+    CommandError::Explained {
         message: format!(
             "the session of {user_id} is renewed here every now and then, and another program's copy of its token would end with that; give the other program a session of its own, in another home"
         ),
@@ -72,13 +72,13 @@ fn renewed(context: &Context<'_>, account: &Account) -> Failure {
     }
 }
 
-fn not_written(file: &Path, error: &io::Error) -> Failure {
+fn not_written(file: &Path, error: &io::Error) -> CommandError {
     let file = file.display();
     match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Usage(format!(
+        io::ErrorKind::AlreadyExists => CommandError::Usage(format!(
             "{file} is there already: name another file, or give --overwrite"
         )),
-        _ => Failure::other(format!("could not write {file}: {error}")),
+        _ => CommandError::other(format!("could not write {file}: {error}")),
     }
 }
 

@@ -13,10 +13,10 @@ use matricula::{
 use super::{Context, read_secret, session};
 use crate::{
     args::admin::{Admin, AdminToken, AdminUser, NewUser},
-    failure::Failure,
+    error::CommandError,
 };
 
-pub(crate) async fn run(context: &Context<'_>, options: Admin) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, options: Admin) -> Result<(), CommandError> {
     match options {
         Admin::Register(options) => register::run(context, *options).await,
         Admin::User(AdminUser::Create(options)) => user::create(context, options).await,
@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Admin) -> Result<(), Fai
 }
 
 /// The password that was given for a new user.
-fn password(user: &NewUser) -> Result<Option<matricula::job::Secret>, Failure> {
+fn password(user: &NewUser) -> Result<Option<matricula::core::Secret>, CommandError> {
     read_secret(
         user.password_stdin,
         user.password_file.as_deref(),
@@ -37,7 +37,7 @@ fn password(user: &NewUser) -> Result<Option<matricula::job::Secret>, Failure> {
 }
 
 /// Says what a refusal of a request means that only an administrator may make.
-fn refused(context: &Context<'_>, session: &Session, error: Error) -> Failure {
+fn refused(context: &Context<'_>, session: &Session, error: Error) -> CommandError {
     let account = session.account();
     let (server, user_id) = (account.server.clone(), account.user_id.clone());
     let code = match &error {

@@ -3,8 +3,8 @@
 use matricula::{
     admin::SharedSecretRegistration,
     auth::{Discovery, ServerInfo},
+    core::Secret,
     drive,
-    job::Secret,
 };
 use serde_json::json;
 
@@ -15,12 +15,12 @@ use crate::{
         dry_run,
         register::{describe, words},
     },
-    failure::Failure,
-    person::Terminal,
-    report::shell_word,
+    error::CommandError,
+    shell::shell_word,
+    terminal::Terminal,
 };
 
-pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result<(), CommandError> {
     let secret = read_secret(
         options.shared_secret_stdin,
         options.shared_secret_file.as_deref(),
@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
         dry_run::admin_register(context, address, registration);
         return Ok(());
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     let mut accounts = context.home.accounts();
     let mut discovery = Discovery::new(address);
     let facts = drive(
@@ -68,8 +68,8 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
     object["admin"] = json!(options.user.admin);
     object["password_made"] = json!(account.password.is_some());
     object["next"] = json!(next);
-    context.report.result(&words(&account), &object);
-    context.report.next(&next);
+    context.output.result(&words(&account), &object);
+    context.output.next(&next);
     Ok(())
 }
 

@@ -9,21 +9,21 @@ use matricula::{
             RegistrationToken,
         },
     },
-    http::now,
+    runner::now,
 };
 use serde_json::{Value, json};
 
 use super::{Context, read_secret, refused, session};
 use crate::{
     args::admin::{AdminTokenCreate, AdminTokenList, AdminTokenRevoke},
-    failure::Failure,
-    report::quoted,
+    error::CommandError,
+    output::quoted,
 };
 
 pub(super) async fn create(
     context: &Context<'_>,
     options: AdminTokenCreate,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let token = read_secret(false, options.token_file.as_deref(), "registration token")?;
     let account = options.administrator.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
@@ -38,14 +38,17 @@ pub(super) async fn create(
     let token = made.map_err(|error| refused(context, &session, error))?;
     let mut object = shown(&token);
     object["schema_version"] = json!(1);
-    context.report.result(token.token.expose(), &object);
-    context.report.say(&about(&token));
+    context.output.result(token.token.expose(), &object);
+    context.output.say(&about(&token));
     let register = format!("register {} --token-file FILE", session.account().server);
-    context.report.next(&context.command(&register));
+    context.output.next(&context.command(&register));
     Ok(())
 }
 
-pub(super) async fn list(context: &Context<'_>, options: AdminTokenList) -> Result<(), Failure> {
+pub(super) async fn list(
+    context: &Context<'_>,
+    options: AdminTokenList,
+) -> Result<(), CommandError> {
     let account = options.administrator.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
     let request = ListRegistrationTokens {
@@ -61,11 +64,11 @@ pub(super) async fn list(context: &Context<'_>, options: AdminTokenList) -> Resu
         .collect();
     let tokens: Vec<Value> = tokens.iter().map(shown).collect();
     if lines.is_empty() {
-        context.report.say("there are none");
+        context.output.say("there are none");
     }
     let object = json!({ "schema_version": 1, "tokens": tokens });
-    if context.report.is_json() || !lines.is_empty() {
-        context.report.result(&lines.join("\n"), &object);
+    if context.output.is_json() || !lines.is_empty() {
+        context.output.result(&lines.join("\n"), &object);
     }
     Ok(())
 }
@@ -73,7 +76,7 @@ pub(super) async fn list(context: &Context<'_>, options: AdminTokenList) -> Resu
 pub(super) async fn revoke(
     context: &Context<'_>,
     options: AdminTokenRevoke,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let token = read_secret(
         options.token_stdin,
         options.token_file.as_deref(),
@@ -87,13 +90,13 @@ pub(super) async fn revoke(
     let answer = session.call(DeleteRegistrationToken { token }).await;
     answer.map_err(|error| match &error {
         Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::NotFound => {
-            Failure::other(format!("{server} has no such registration token"))
+            CommandError::other(format!("{server} has no such registration token"))
         }
         _ => refused(context, &session, error),
     })?;
     let object = json!({ "schema_version": 1, "revoked": true, "server": server });
     context
-        .report
+        .output
         .result("nobody can register with this token any more", &object);
     Ok(())
 }

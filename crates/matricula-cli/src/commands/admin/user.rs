@@ -14,12 +14,15 @@ use super::{Context, password, refused, session};
 use crate::{
     args::admin::{AdminUserCreate, AdminUserShow},
     commands::register::describe,
-    failure::Failure,
-    person::Terminal,
-    report::shell_word,
+    error::CommandError,
+    shell::shell_word,
+    terminal::Terminal,
 };
 
-pub(super) async fn create(context: &Context<'_>, options: AdminUserCreate) -> Result<(), Failure> {
+pub(super) async fn create(
+    context: &Context<'_>,
+    options: AdminUserCreate,
+) -> Result<(), CommandError> {
     let user_id = parse(&options.user_id)?;
     let password = password(&options.user)?;
     let account = options.administrator.account.as_deref();
@@ -38,7 +41,7 @@ pub(super) async fn create(context: &Context<'_>, options: AdminUserCreate) -> R
     if let Some(pending) = accounts.new_user(&creation.key())? {
         creation = creation.resume(pending);
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     let made = session
         .run(&mut creation, &mut accounts, &mut terminal)
         .await?;
@@ -53,25 +56,28 @@ pub(super) async fn create(context: &Context<'_>, options: AdminUserCreate) -> R
             object["next"] = json!(next);
             if account.password.is_some() {
                 context
-                    .report
+                    .output
                     .say("a password was made; it is kept with the account");
             }
             let words = format!("made {}", account.user_id);
-            context.report.result(&words, &object);
-            context.report.next(&next);
+            context.output.result(&words, &object);
+            context.output.next(&next);
         }
         NewUser::Exists(user) => {
             let mut object = shown(&user);
             object["created"] = json!(false);
             let words = format!("{} is there already; nothing was changed", user.name);
-            context.report.result(&words, &object);
+            context.output.result(&words, &object);
         }
         _ => {}
     }
     Ok(())
 }
 
-pub(super) async fn show(context: &Context<'_>, options: AdminUserShow) -> Result<(), Failure> {
+pub(super) async fn show(
+    context: &Context<'_>,
+    options: AdminUserShow,
+) -> Result<(), CommandError> {
     let user_id = parse(&options.user_id)?;
     let account = options.administrator.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
@@ -80,7 +86,7 @@ pub(super) async fn show(context: &Context<'_>, options: AdminUserShow) -> Resul
     };
     let user = session.call(request).await.map_err(|error| match &error {
         Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::NotFound => {
-            Failure::other(format!(
+            CommandError::other(format!(
                 "{} has no user {user_id}",
                 session.account().server
             ))
@@ -89,7 +95,7 @@ pub(super) async fn show(context: &Context<'_>, options: AdminUserShow) -> Resul
     })?;
     let mut words = user.name.to_string();
     if let Some(name) = &user.displayname {
-        words += &format!(" ({})", crate::report::quoted(name));
+        words += &format!(" ({})", crate::output::quoted(name));
     }
     for (is_so, what) in [
         (user.admin, "an administrator"),
@@ -101,13 +107,13 @@ pub(super) async fn show(context: &Context<'_>, options: AdminUserShow) -> Resul
             words += &format!(", {what}");
         }
     }
-    context.report.result(&words, &shown(&user));
+    context.output.result(&words, &shown(&user));
     Ok(())
 }
 
-fn parse(user_id: &str) -> Result<UserId, Failure> {
+fn parse(user_id: &str) -> Result<UserId, CommandError> {
     user_id.parse().map_err(|_| {
-        Failure::Usage(format!(
+        CommandError::Usage(format!(
             "{user_id:?} is no user id; give one like @bob:example.org"
         ))
     })

@@ -2,16 +2,16 @@
 
 use std::{borrow::Cow, io::Read, path::Path};
 
-use matricula::job::{Body, FileRef, Job, ResponseFormat, Secret, ServerUrl, mask_json};
+use matricula::core::{Body, FileRef, Job, ResponseFormat, Secret, ServerUrl, mask_json};
 use matricula_api::server::{AnyEndpoint, FromText, Incoming, Parameter, Place, Shape};
 use serde_json::{Map, Value};
 
-use super::{closest, name, problem};
+use super::{argument_error, closest, name};
 use crate::{
     args::ApiCall,
     commands::{Context, read_secret},
-    failure::Failure,
-    person::Terminal,
+    error::CommandError,
+    terminal::Terminal,
 };
 
 type Pairs = Vec<(Cow<'static, str>, String)>;
@@ -33,10 +33,10 @@ impl Arguments {
         context: &Context<'_>,
         endpoint: &'static AnyEndpoint,
         options: &ApiCall,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandError> {
         let mut reader = Reader {
             endpoint,
-            terminal: Terminal::new(context.report, context.no_input),
+            terminal: Terminal::new(context.output, context.no_input),
             request: Self::default(),
             given: Vec::new(),
             fields: Map::new(),
@@ -55,7 +55,7 @@ impl Arguments {
         }
         match reader.problems.is_empty() {
             true => Ok(reader.request),
-            false => Err(problem::usage(
+            false => Err(argument_error::usage(
                 context,
                 endpoint,
                 &reader.problems.join("; "),
@@ -68,10 +68,10 @@ impl Arguments {
         &self,
         context: &Context<'_>,
         endpoint: &AnyEndpoint,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, CommandError> {
         let anywhere: ServerUrl = "http://localhost"
             .parse()
-            .map_err(|error| Failure::other(format!("{error}")))?;
+            .map_err(|error| CommandError::other(format!("{error}")))?;
         let job = self.job(context, endpoint, &anywhere)?;
         Ok(*job.response_format() == ResponseFormat::Bytes)
     }
@@ -82,7 +82,7 @@ impl Arguments {
         context: &Context<'_>,
         endpoint: &AnyEndpoint,
         server: &ServerUrl,
-    ) -> Result<Job, Failure> {
+    ) -> Result<Job, CommandError> {
         let path: Vec<(&str, &str)> = self
             .path
             .iter()
@@ -90,7 +90,7 @@ impl Arguments {
             .collect();
         let Some(request) = Incoming::of_path(&endpoint.operation, &path) else {
             let message = "a part of the path is missing";
-            return Err(problem::usage(context, endpoint, message));
+            return Err(argument_error::usage(context, endpoint, message));
         };
         let request = request
             .with_query(self.query.clone())
@@ -98,7 +98,7 @@ impl Arguments {
             .with(self.body.clone());
         endpoint
             .job(&request, server)
-            .map_err(|error| problem::usage(context, endpoint, &error.to_string()))
+            .map_err(|error| argument_error::usage(context, endpoint, &error.to_string()))
     }
 }
 
@@ -145,7 +145,7 @@ impl Reader {
         }
     }
 
-    fn word(&mut self, (at, word): (usize, &String)) -> Result<(), Failure> {
+    fn word(&mut self, (at, word): (usize, &String)) -> Result<(), CommandError> {
         let Some((name, is_json, text)) = parts(word) else {
             // It is not repeated: it may be a password.
             let nth = at + 1;
@@ -229,7 +229,11 @@ impl Reader {
     }
 
     /// A secret, from where it does not stand in a list of processes.
-    fn secret(&mut self, parameter: &Parameter, text: &str) -> Result<Option<Secret>, Failure> {
+    fn secret(
+        &mut self,
+        parameter: &Parameter,
+        text: &str,
+    ) -> Result<Option<Secret>, CommandError> {
         let name = parameter.name;
         let Some(file) = text.strip_prefix('@').filter(|file| !file.is_empty()) else {
             self.problem(format!(
@@ -306,7 +310,7 @@ impl Reader {
     }
 
     /// The options that are, or name, the body.
-    fn body(&mut self, options: &ApiCall) -> Result<(), Failure> {
+    fn body(&mut self, options: &ApiCall) -> Result<(), CommandError> {
         let takes_bytes = self.has(Parameter::BYTES);
         if let Some(file) = &options.body_file {
             if !takes_bytes {
@@ -339,7 +343,7 @@ impl Reader {
             } else {
                 given
             };
-            Failure::Usage(format!("the body from {from}: {error}"))
+            CommandError::Usage(format!("the body from {from}: {error}"))
         })?;
         let is_typed = given != "-" && !given.starts_with('@');
         match serde_json::from_str(&text) {
@@ -352,7 +356,7 @@ impl Reader {
     }
 
     /// Asks for the secrets that are missing, if there is somebody to ask, and tells what else is.
-    fn missing(&mut self, options: &ApiCall) -> Result<(), Failure> {
+    fn missing(&mut self, options: &ApiCall) -> Result<(), CommandError> {
         let body: Value = serde_json::from_slice(self.request.body.as_bytes()).unwrap_or_default();
         let mut missing = Vec::new();
         for parameter in self.parameters().filter(|one| one.required) {

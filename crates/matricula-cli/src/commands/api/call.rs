@@ -5,7 +5,7 @@ use std::{io::IsTerminal, path::PathBuf};
 use matricula::{
     PromptHandler,
     auth::Account,
-    job::{
+    core::{
         Api, Auth, Body, CredentialRef, FileRef, Job, OperationAuth, ResponseFormat, Secret,
         ServerUrl, scheduler::Event,
     },
@@ -14,9 +14,10 @@ use matricula_api::server::AnyEndpoint;
 use serde_json::{Value, json};
 
 use super::{
-    answer::{self, Answer},
+    argument_error,
     arguments::{self, Arguments},
-    find, full_name, name, problem,
+    find, full_name, name,
+    response::{self, Answer},
 };
 use crate::{
     args::ApiCall,
@@ -24,12 +25,12 @@ use crate::{
         Context, dry_run, read_secret,
         session::{self, not_signed_in},
     },
-    failure::Failure,
-    person::Terminal,
-    report::shell_word,
+    error::CommandError,
+    shell::shell_word,
+    terminal::Terminal,
 };
 
-pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), CommandError> {
     let endpoint = find(&options.operation)?;
     let arguments = Arguments::read(context, endpoint, &options)?;
     // What is typed wrongly is told before it is looked where the request would go.
@@ -51,7 +52,7 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), F
     };
     let job = arguments.job(context, endpoint, caller.server())?;
     let job = with_output(caller.authorize(context, endpoint, &options, job), output);
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     let watch = |event: &Event| {
         if let Event::Waiting {
             until, reason: why, ..
@@ -76,10 +77,10 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), F
     });
     match answer {
         Ok(answer) => {
-            answer::print(context, endpoint, &options, &answer);
+            response::print(context, endpoint, &options, &answer);
             Ok(())
         }
-        Err(error) => Err(problem::explain(context, endpoint, &caller, error)),
+        Err(error) => Err(argument_error::explain(context, endpoint, &caller, error)),
     }
 }
 
@@ -135,7 +136,7 @@ fn caller(
     context: &Context<'_>,
     endpoint: &AnyEndpoint,
     options: &ApiCall,
-) -> Result<Caller, Failure> {
+) -> Result<Caller, CommandError> {
     let operation = &endpoint.operation;
     let called = name(operation);
     if let Some(server) = &options.server {
@@ -145,7 +146,7 @@ fn caller(
             (
                 OperationAuth::Required | OperationAuth::Appservice | OperationAuth::Homeserver,
                 None,
-            ) => Err(Failure::NotSignedIn {
+            ) => Err(CommandError::NotSignedIn {
                 message: format!("{called} takes {}", token_of(endpoint)),
                 next: context.command(&format!(
                     "{} --server {} --token-file FILE",
@@ -166,7 +167,7 @@ fn caller(
             _ => "it is called by an application service, not by an account: name the homeserver",
         };
         let message = format!("{what} with --server URL");
-        return Err(problem::usage(context, endpoint, &message));
+        return Err(argument_error::usage(context, endpoint, &message));
     }
     let account = session::account(context, options.account.as_deref())?;
     if operation.auth == OperationAuth::Required && account.access_token.is_none() {
@@ -189,16 +190,16 @@ fn output(
     context: &Context<'_>,
     options: &ApiCall,
     is_download: bool,
-) -> Result<Option<PathBuf>, Failure> {
+) -> Result<Option<PathBuf>, CommandError> {
     match &options.output {
-        Some(_) if !is_download => Err(Failure::Usage(format!(
+        Some(_) if !is_download => Err(CommandError::Usage(format!(
             "{} downloads no file: leave --output out",
             options.operation
         ))),
         Some(file) => Ok(Some(file.clone())),
         None if !is_download || options.dry_run => Ok(None),
-        None if context.report.is_json() || std::io::stdout().is_terminal() => {
-            Err(Failure::Usage(format!(
+        None if context.output.is_json() || std::io::stdout().is_terminal() => {
+            Err(CommandError::Usage(format!(
                 "{} downloads a file: say where to, with --output FILE",
                 options.operation
             )))
@@ -234,8 +235,8 @@ fn print_request(context: &Context<'_>, job: &Job) {
     if let Body::File(file) = job.request_body() {
         object["body_file"] = json!(file.path);
     }
-    context.report.result(&lines.join("\n"), &object);
-    context.report.say("nothing was sent");
+    context.output.result(&lines.join("\n"), &object);
+    context.output.say("nothing was sent");
 }
 
 /// The operation's name in an object for programs.

@@ -1,20 +1,20 @@
 //! `matricula api list`: the operations of the specification.
 
-use matricula::job::Operation;
+use matricula::core::Operation;
 use matricula_api::operations;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::{args::ApiList, failure::Failure};
+use crate::{args::ApiList, error::CommandError};
 
-pub(super) fn run(context: &Context<'_>, options: &ApiList) -> Result<(), Failure> {
+pub(super) fn run(context: &Context<'_>, options: &ApiList) -> Result<(), CommandError> {
     let word = options.word.as_deref().unwrap_or_default().to_lowercase();
     let has_word = |text: &str| text.to_lowercase().contains(&word);
     let chosen = |one: &&Operation| has_word(one.id) || has_word(one.path);
     let chosen: Vec<&Operation> = operations().filter(chosen).collect();
     let lines: Vec<String> = chosen.iter().copied().map(line).collect();
     let objects: Vec<Value> = chosen.iter().copied().map(describe).collect();
-    context.report.result(
+    context.output.result(
         &lines.join("\n"),
         &json!({ "schema_version": 1, "operations": objects }),
     );

@@ -1,19 +1,19 @@
 //! `matricula api`: the operations of the specification, and calling any of them.
 
-mod answer;
+mod argument_error;
 mod arguments;
 mod call;
 mod list;
-mod problem;
+mod response;
 mod show;
 
-use matricula::job::{Api, Operation};
+use matricula::core::{Api, Operation};
 use matricula_api::{appservice, client, identity, push, server::AnyEndpoint};
 
 use super::Context;
-use crate::{args, failure::Failure};
+use crate::{args, error::CommandError};
 
-pub(crate) async fn run(context: &Context<'_>, options: args::Api) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, options: args::Api) -> Result<(), CommandError> {
     match options {
         args::Api::List(options) => list::run(context, &options),
         args::Api::Show(options) => show::run(context, &options),
@@ -34,7 +34,7 @@ fn endpoints() -> impl Iterator<Item = &'static AnyEndpoint> {
 
 /// The operation of this name: `login`, or `client/login`. Of several that bear a name alone, the
 /// client-server API's is meant.
-fn find(name: &str) -> Result<&'static AnyEndpoint, Failure> {
+fn find(name: &str) -> Result<&'static AnyEndpoint, CommandError> {
     let (api, id) = match name.split_once('/') {
         Some((api, id)) => (Some(api), id),
         None => (None, name),
@@ -49,7 +49,7 @@ fn find(name: &str) -> Result<&'static AnyEndpoint, Failure> {
         [_, ..] => {
             let names: Vec<String> = found.iter().map(|one| full_name(&one.operation)).collect();
             let names = names.join(" or ");
-            Err(Failure::Usage(format!(
+            Err(CommandError::Usage(format!(
                 "{id} is several operations: say {names}"
             )))
         }
@@ -57,14 +57,14 @@ fn find(name: &str) -> Result<&'static AnyEndpoint, Failure> {
     }
 }
 
-fn unknown(name: &str) -> Failure {
+fn unknown(name: &str) -> CommandError {
     let names =
         endpoints().flat_map(|one| [one.operation.id.to_owned(), full_name(&one.operation)]);
     let hint = match closest(name, names) {
         Some(close) => format!("did you mean {close}?"),
         None => "`matricula api list` shows those that there are".to_owned(),
     };
-    Failure::Usage(format!("there is no operation {name:?}; {hint}"))
+    CommandError::Usage(format!("there is no operation {name:?}; {hint}"))
 }
 
 /// The name that tells it from those of other APIs.

@@ -1,13 +1,13 @@
 //! `matricula api show`: what an operation is and takes.
 
-use matricula::job::Operation;
+use matricula::core::Operation;
 use matricula_api::server::{Parameter, Place, Shape};
 use serde_json::{Value, json};
 
 use super::{arguments, find, full_name, list};
-use crate::{args::ApiShow, commands::Context, failure::Failure};
+use crate::{args::ApiShow, commands::Context, error::CommandError};
 
-pub(super) fn run(context: &Context<'_>, options: &ApiShow) -> Result<(), Failure> {
+pub(super) fn run(context: &Context<'_>, options: &ApiShow) -> Result<(), CommandError> {
     let endpoint = find(&options.operation)?;
     let operation = &endpoint.operation;
     let mut lines = vec![
@@ -26,9 +26,9 @@ pub(super) fn run(context: &Context<'_>, options: &ApiShow) -> Result<(), Failur
     let mut object = list::describe(operation);
     object["schema_version"] = json!(1);
     object["parameters"] = endpoint.parameters.iter().map(describe).collect();
-    context.report.result(&lines.join("\n"), &object);
+    context.output.result(&lines.join("\n"), &object);
     context
-        .report
+        .output
         .next(&context.command(&arguments::example(endpoint)));
     Ok(())
 }

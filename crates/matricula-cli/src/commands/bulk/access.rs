@@ -4,13 +4,13 @@ use matricula::{
     Session,
     auth::{Discovery, PasswordPolicy, ServerAddress, ServerInfo},
     bulk::{About, AdminCredentials, NewRow, Route, RowError, row_errors},
+    core::scheduler::SchedulerConfig,
     drive,
-    http::Runner,
-    job::scheduler::SchedulerConfig,
+    runner::Runner,
 };
 
 use super::super::{Context, read_secret, session};
-use crate::{args::Register, failure::Failure, person::Terminal, server};
+use crate::{args::Register, error::CommandError, private_server, terminal::Terminal};
 
 /// A server that is open for a run.
 pub(super) struct Opened {
@@ -19,7 +19,7 @@ pub(super) struct Opened {
     pub(super) session: Option<Session>,
     pub(super) policy: Option<PasswordPolicy>,
     /// A private homeserver runs as long as this is there.
-    _server: Option<server::Opened>,
+    _server: Option<private_server::RunningServer>,
 }
 
 impl Opened {
@@ -46,14 +46,14 @@ pub(super) async fn open(
     context: &Context<'_>,
     options: &Register,
     about: Option<&About>,
-) -> Result<Opened, Failure> {
+) -> Result<Opened, CommandError> {
     let route = match (about, options.bulk.route) {
         (Some(about), Some(other)) if about.route != other => {
             let what = format!(
                 "the run goes by the route {}, and cannot change it",
                 about.route
             );
-            return Err(Failure::Usage(what));
+            return Err(CommandError::Usage(what));
         }
         (Some(about), _) => about.route,
         (None, Some(route)) => route,
@@ -68,11 +68,11 @@ pub(super) async fn open(
         (None, None) => {
             let what =
                 format!("the route {route} needs a server: matricula register SERVER --from …");
-            return Err(Failure::Usage(what));
+            return Err(CommandError::Usage(what));
         }
     };
     let secret = |file, what, option: &str| {
-        let missing = || Failure::Usage(format!("the route {route} needs {option} FILE"));
+        let missing = || CommandError::Usage(format!("the route {route} needs {option} FILE"));
         read_secret(false, file, what)?.ok_or_else(missing)
     };
     let service = options.appservice_token_file.as_deref();
@@ -116,7 +116,7 @@ pub(super) async fn open(
 pub(super) async fn administrator(
     context: &Context<'_>,
     options: &Register,
-) -> Result<Opened, Failure> {
+) -> Result<Opened, CommandError> {
     as_administrator(context, options, None).await
 }
 
@@ -124,7 +124,7 @@ async fn as_administrator(
     context: &Context<'_>,
     options: &Register,
     about: Option<&About>,
-) -> Result<Opened, Failure> {
+) -> Result<Opened, CommandError> {
     let (session, server) = session::open(context, options.account.as_deref()).await?;
     let account = session.account();
     let name = account.user_id.server_name();
@@ -137,13 +137,13 @@ async fn as_administrator(
              there with --account, or take another --route",
             account.user_id
         );
-        return Err(Failure::Usage(what));
+        return Err(CommandError::Usage(what));
     }
     if let Some(about) = about.and_then(|about| about.server_name.as_deref())
         && about != name
     {
         let what = format!("the run is on {about}; name an administrator there with --account");
-        return Err(Failure::Usage(what));
+        return Err(CommandError::Usage(what));
     }
     let facts = discover(context, ServerAddress::Url(account.server.clone())).await?;
     Ok(Opened {
@@ -154,9 +154,12 @@ async fn as_administrator(
     })
 }
 
-async fn discover(context: &Context<'_>, address: ServerAddress) -> Result<ServerInfo, Failure> {
+async fn discover(
+    context: &Context<'_>,
+    address: ServerAddress,
+) -> Result<ServerInfo, CommandError> {
     let mut discovery = Discovery::new(address).with_password_policy();
-    let mut terminal = Terminal::new(context.report, true);
+    let mut terminal = Terminal::new(context.output, true);
     let mut accounts = context.home.accounts();
     Ok(drive(
         &mut discovery,

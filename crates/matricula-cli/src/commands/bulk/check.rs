@@ -4,14 +4,14 @@ use matricula::bulk::{Found, NewRow, Route, RowError, estimate, look_up};
 use serde_json::json;
 
 use super::{Context, access, access::Opened, faulty};
-use crate::{args::Register, failure::Failure, report::in_words};
+use crate::{args::Register, error::CommandError, output::in_words};
 
 /// Checks all rows, and changes nothing: what is sent are GET requests.
 pub(super) async fn run(
     context: &Context<'_>,
     options: &Register,
     rows: &[NewRow],
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let opened = access::open(context, options, None).await?;
     let route = opened.access.route();
     tell_estimates(context, rows.len(), route);
@@ -19,10 +19,10 @@ pub(super) async fn run(
     let (existing, unknown) = existing(context, &opened, rows, &mut faults).await?;
     for (line, name) in &existing {
         let words = format!("line {line}: {name} is there already, and would be left as it is");
-        context.report.say(&words);
+        context.output.say(&words);
     }
     if unknown > 0 {
-        context.report.say(&format!(
+        context.output.say(&format!(
             "the server does not tell by the route {route} whether {unknown} of the names are taken"
         ));
     }
@@ -45,7 +45,7 @@ pub(super) async fn run(
         rows.len() - existing.len(),
         existing.len()
     );
-    context.report.result(&words, &object);
+    context.output.result(&words, &object);
     Ok(())
 }
 
@@ -57,7 +57,7 @@ async fn existing(
     opened: &Opened,
     rows: &[NewRow],
     faults: &mut Vec<RowError>,
-) -> Result<(Existing, usize), Failure> {
+) -> Result<(Existing, usize), CommandError> {
     let runner = opened.runner(context);
     let (mut existing, mut unknown) = (Vec::new(), 0);
     for row in rows {
@@ -79,7 +79,7 @@ async fn existing(
 
 /// Tells how long it will take by each route, and what that is based on.
 pub(super) fn tell_estimates(context: &Context<'_>, rows: usize, chosen: Route) {
-    context.report.say(&format!(
+    context.output.say(&format!(
         "{rows} rows by the route {chosen}. Servers do not tell their pace; where it is Synapse's default, \
          that takes about:"
     ));
@@ -87,7 +87,7 @@ pub(super) fn tell_estimates(context: &Context<'_>, rows: usize, chosen: Route) 
         let mark = if one.route == chosen { "*" } else { " " };
         let (route, time) = (one.route.name(), in_words(one.time));
         context
-            .report
+            .output
             .say(&format!("{mark} {route:<13} {time:>8}  ({})", one.basis));
     }
 }

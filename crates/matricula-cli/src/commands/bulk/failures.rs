@@ -4,20 +4,20 @@ use matricula::bulk::{BulkError, RowError};
 use serde_json::json;
 
 use super::super::Context;
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// Tells every fault of a list, by line. Nothing was sent.
-pub(super) fn faulty(context: &Context<'_>, faults: &[RowError]) -> Failure {
+pub(super) fn faulty(context: &Context<'_>, faults: &[RowError]) -> CommandError {
     for fault in faults {
         context
-            .report
+            .output
             .warn(&format!("line {}: {}", fault.line, fault.what));
     }
     let count = match faults.len() {
         1 => "1 fault".to_owned(),
         many => format!("{many} faults"),
     };
-    Failure::Told {
+    CommandError::Explained {
         message: format!("the list has {count}; nothing was sent"),
         exit_code: 2,
         details: json!({ "faults": faults }),
@@ -25,7 +25,7 @@ pub(super) fn faulty(context: &Context<'_>, faults: &[RowError]) -> Failure {
     }
 }
 
-impl From<BulkError> for Failure {
+impl From<BulkError> for CommandError {
     fn from(error: BulkError) -> Self {
         match error {
             BulkError::Session(error) => error.into(),

@@ -17,12 +17,12 @@ use matricula::{
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::{args::Register, failure::Failure, report::shell_word};
+use crate::{args::Register, error::CommandError, shell::shell_word};
 use access::Opened;
 use failures::faulty;
 use progress::Progress;
 
-pub(crate) async fn run(context: &Context<'_>, options: Register) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, options: Register) -> Result<(), CommandError> {
     if options.bulk.undo {
         return undo::run(context, &options).await;
     }
@@ -33,25 +33,25 @@ pub(crate) async fn run(context: &Context<'_>, options: Register) -> Result<(), 
     if options.dry_run {
         let Some(rows) = rows else {
             let what = "give the list to be checked with --from FILE";
-            return Err(Failure::Usage(what.into()));
+            return Err(CommandError::Usage(what.into()));
         };
         return interruptible(check::run(context, &options, &rows)).await;
     }
     let Some(name) = options.bulk.run.clone() else {
         let what =
             "give the run a name with --run NAME, under which it goes on where it is stopped";
-        return Err(Failure::Usage(what.into()));
+        return Err(CommandError::Usage(what.into()));
     };
     let mut run = Run::open(&context.home.runs(), &name)?;
     let is_new = run.ledger().entries().is_empty();
     match (&rows, is_new) {
         (None, true) => {
             let what = format!("there is no run {name} yet; begin it with --from FILE");
-            return Err(Failure::Usage(what));
+            return Err(CommandError::Usage(what));
         }
         (Some(rows), false) if !is_list_of(rows, &run) => {
             let what = format!("the run {name} is of another list; give this one another name");
-            return Err(Failure::Usage(what));
+            return Err(CommandError::Usage(what));
         }
         _ => {}
     }
@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Register) -> Result<(), 
         Some(rows) => begin(context, &options, &mut run, &opened, rows).await?,
         None => {
             let counts = run.ledger().counts();
-            context.report.say(&format!(
+            context.output.say(&format!(
                 "going on with the run {name}: {} of {} rows have ended",
                 counts.rows - counts.not_begun - counts.in_doubt,
                 counts.rows
@@ -85,7 +85,7 @@ async fn begin(
     run: &mut Run,
     opened: &Opened,
     rows: Vec<NewRow>,
-) -> Result<BulkRegistration, Failure> {
+) -> Result<BulkRegistration, CommandError> {
     let faults = opened.faults(&rows);
     if !faults.is_empty() {
         return Err(faulty(context, &faults));
@@ -100,7 +100,7 @@ async fn begin(
             "{} is there already; move it away, or name another file with --result",
             result.display()
         );
-        return Err(Failure::Usage(what));
+        return Err(CommandError::Usage(what));
     }
     run.begin(About {
         server: opened.access.server().clone(),
@@ -129,19 +129,19 @@ async fn drive(
     machine: &mut impl BulkMachine,
     opened: &Opened,
     what: &'static str,
-) -> Result<Ended, Failure> {
+) -> Result<Ended, CommandError> {
     let interrupted = std::cell::Cell::new(false);
-    let report = context.report;
+    let output = context.output;
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
         interrupted.set(true);
-        report.warn("stopping: nothing more is sent; waiting for what is on the wire");
+        output.warn("stopping: nothing more is sent; waiting for what is on the wire");
     };
     let at_once = async {
         let _ = tokio::signal::ctrl_c().await;
         let _ = tokio::signal::ctrl_c().await;
     };
-    let mut progress = Progress::begin(context.report, machine.ledger().counts(), what);
+    let mut progress = Progress::begin(context.output, machine.ledger().counts(), what);
     let runner = opened.runner(context);
     let driven = run.drive(
         machine,
@@ -152,7 +152,7 @@ async fn drive(
     );
     let result = tokio::select! {
         result = driven => result,
-        () = at_once => return Err(Failure::Interrupted),
+        () = at_once => return Err(CommandError::Interrupted),
     };
     progress.end();
     let (stopped_by, traffic) = result?;
@@ -170,34 +170,34 @@ fn end(
     run: &Run,
     counts: Counts,
     ended: Ended,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let result = run.about().map(|about| about.result.clone());
     let object = summary(run.name(), counts, result.as_deref(), ended.traffic);
-    context.report.result(&words(counts), &object);
+    context.output.result(&words(counts), &object);
     if let Some(result) = &result {
         let path = result.display();
-        context.report.say(&format!(
+        context.output.say(&format!(
             "passwords and results are in {path}, which only you can read"
         ));
     }
     let resume = resume(context, options, run.name());
     if let Some(error) = ended.stopped_by {
-        let failure = Failure::from(matricula::Error::from(error));
-        return Err(Failure::Result {
+        let failure = CommandError::from(matricula::Error::from(error));
+        return Err(CommandError::Reported {
             message: format!("the run was stopped: {}", failure.message()),
             exit_code: failure.exit_code(),
             next: Some(resume),
         });
     }
     if ended.was_interrupted && counts.not_begun + counts.in_doubt > 0 {
-        return Err(Failure::Result {
+        return Err(CommandError::Reported {
             message: "interrupted".to_owned(),
-            exit_code: Failure::Interrupted.exit_code(),
+            exit_code: CommandError::Interrupted.exit_code(),
             next: Some(resume),
         });
     }
     if counts.in_doubt > 0 {
-        return Err(Failure::Result {
+        return Err(CommandError::Reported {
             message: format!(
                 "{} rows are in doubt; go on with the run to settle them",
                 counts.in_doubt
@@ -208,7 +208,7 @@ fn end(
     }
     match counts.failed {
         0 => Ok(()),
-        failed => Err(Failure::Result {
+        failed => Err(CommandError::Reported {
             message: format!("{failed} rows failed; the result file says why"),
             exit_code: 1,
             next: None,
@@ -274,9 +274,9 @@ fn is_list_of(rows: &[NewRow], run: &Run) -> bool {
     kept.eq(rows)
 }
 
-fn read(context: &Context<'_>, path: &Path) -> Result<Vec<NewRow>, Failure> {
+fn read(context: &Context<'_>, path: &Path) -> Result<Vec<NewRow>, CommandError> {
     let text = std::fs::read(path)
-        .map_err(|error| Failure::Usage(format!("the list in {}: {error}", path.display())))?;
+        .map_err(|error| CommandError::Usage(format!("the list in {}: {error}", path.display())))?;
     let rows = read_list(&text).map_err(|faults| faulty(context, &faults))?;
     #[cfg(unix)]
     {
@@ -284,7 +284,7 @@ fn read(context: &Context<'_>, path: &Path) -> Result<Vec<NewRow>, Failure> {
         let mode = std::fs::metadata(path)?.permissions().mode();
         if mode & 0o077 != 0 && rows.iter().any(|row| row.password.is_some()) {
             let path = shell_word(&path.display().to_string());
-            context.report.warn(&format!(
+            context.output.warn(&format!(
                 "the list has passwords in it, and others can read it: chmod 600 {path}"
             ));
         }
@@ -293,9 +293,11 @@ fn read(context: &Context<'_>, path: &Path) -> Result<Vec<NewRow>, Failure> {
 }
 
 /// Ends with Ctrl-C, as every other command does.
-async fn interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn interruptible<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
     tokio::select! {
         result = work => result,
-        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+        _ = tokio::signal::ctrl_c() => Err(CommandError::Interrupted),
     }
 }

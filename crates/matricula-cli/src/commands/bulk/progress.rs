@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use matricula::bulk::{Counts, RequestCounts, RunLog};
 
-use crate::report::{Report, in_words};
+use crate::output::{Output, in_words};
 
 /// How often a line is written where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 const FRAME: Duration = Duration::from_millis(100);
 
 pub(super) struct Progress {
-    report: Report,
+    output: Output,
     bar: Option<ProgressBar>,
     what: &'static str,
     /// Rows that had ended before.
@@ -26,7 +26,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn begin(report: Report, counts: Counts, what: &'static str) -> Self {
+    pub(super) fn begin(output: Output, counts: Counts, what: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(10);
             let bar = ProgressBar::with_draw_target(Some(counts.rows as u64), target);
@@ -36,7 +36,7 @@ impl Progress {
             bar
         });
         Self {
-            report,
+            output,
             bar,
             what,
             before: ended(counts),
@@ -70,7 +70,7 @@ impl Progress {
             }
             None => {
                 let (rows, what) = (counts.rows, self.what);
-                self.report
+                self.output
                     .say(&format!("{ended} of {rows} {what}: {words}"));
             }
         }

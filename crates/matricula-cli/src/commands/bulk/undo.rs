@@ -6,14 +6,14 @@ use matricula::{
 };
 
 use super::{Context, Ended, access, at_once, drive, interruptible, summary, words};
-use crate::{args::Register, failure::Failure, person::Terminal, report::shell_word};
+use crate::{args::Register, error::CommandError, shell::shell_word, terminal::Terminal};
 
-pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(), CommandError> {
     let name = options.bulk.run.clone().unwrap_or_default();
     let (mut run, about) = Run::existing(&context.home.runs(), &name)?;
     let opened = interruptible(access::administrator(context, options)).await?;
     let Some(session) = &opened.session else {
-        return Err(Failure::Interrupted);
+        return Err(CommandError::Interrupted);
     };
     let account = session.account();
     let ledger = run.ledger().clone();
@@ -24,18 +24,18 @@ pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(),
             "{} has no say over {other}; name an administrator there with --account",
             account.user_id
         );
-        return Err(Failure::Usage(what));
+        return Err(CommandError::Usage(what));
     }
     make_sure(context, options, &ledger)?;
     let mut machine = BulkDeactivation::new(&account, ledger, at_once(options));
     let ended = drive(context, &mut run, &mut machine, &opened, "rows").await?;
     let counts = machine.ledger().counts();
     let object = summary(&name, counts, Some(&about.result), ended.traffic);
-    context.report.result(&words(counts), &object);
+    context.output.result(&words(counts), &object);
     told(context, &name, counts.done, ended)
 }
 
-fn told(context: &Context<'_>, name: &str, left: usize, ended: Ended) -> Result<(), Failure> {
+fn told(context: &Context<'_>, name: &str, left: usize, ended: Ended) -> Result<(), CommandError> {
     let next = context.command(&format!("register --run {} --undo", shell_word(name)));
     let error = match ended.stopped_by {
         Some(error) => error,
@@ -43,10 +43,10 @@ fn told(context: &Context<'_>, name: &str, left: usize, ended: Ended) -> Result<
         None => return Ok(()),
     };
     let failure = match error {
-        AuthError::Cancelled => Failure::Interrupted,
+        AuthError::Cancelled => CommandError::Interrupted,
         error => matricula::Error::from(error).into(),
     };
-    Err(Failure::Result {
+    Err(CommandError::Reported {
         message: format!(
             "{left} accounts were not deactivated: {}",
             failure.message()
@@ -65,18 +65,22 @@ fn user_ids(ledger: &RunLog) -> impl Iterator<Item = &matricula::api::UserId> {
 }
 
 /// Lists what will be deactivated, and goes on only where that is wanted.
-fn make_sure(context: &Context<'_>, options: &Register, ledger: &RunLog) -> Result<(), Failure> {
+fn make_sure(
+    context: &Context<'_>,
+    options: &Register,
+    ledger: &RunLog,
+) -> Result<(), CommandError> {
     let counts = ledger.counts();
     for user_id in user_ids(ledger) {
-        context.report.say(&format!("  {user_id}"));
+        context.output.say(&format!("  {user_id}"));
     }
-    context.report.warn(&format!(
+    context.output.warn(&format!(
         "these {} accounts, which the run has made, are deactivated for good: nobody can sign in to them \
          any more, and their names cannot be registered again",
         counts.done
     ));
     if counts.in_doubt > 0 {
-        context.report.warn(&format!(
+        context.output.warn(&format!(
             "{} rows are in doubt, and are left as they are; go on with the run first to settle them",
             counts.in_doubt
         ));
@@ -84,14 +88,14 @@ fn make_sure(context: &Context<'_>, options: &Register, ledger: &RunLog) -> Resu
     if options.bulk.yes || counts.done == 0 {
         return Ok(());
     }
-    let terminal = Terminal::new(context.report, context.no_input);
+    let terminal = Terminal::new(context.output, context.no_input);
     if !terminal.is_there() {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "say that you are sure with --yes; nothing was done".into(),
         ));
     }
     match terminal.confirm("Deactivate them for good?")? {
         true => Ok(()),
-        false => Err(Failure::other("nothing was done")),
+        false => Err(CommandError::other("nothing was done")),
     }
 }

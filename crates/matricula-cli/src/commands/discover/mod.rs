@@ -1,7 +1,7 @@
 //! `matricula discover`: what a server is and offers.
 
-mod facts;
-mod walk;
+mod table;
+mod try_methods;
 
 use matricula::{
     Session,
@@ -10,10 +10,13 @@ use matricula::{
 };
 
 use super::{Context, read_secret};
-use crate::{args, failure::Failure, person::Terminal, report::shell_word};
-use walk::{Answers, Guest, Walk};
+use crate::{args, error::CommandError, shell::shell_word, terminal::Terminal};
+use try_methods::{Answers, Attempts, Guest};
 
-pub(crate) async fn run(context: &Context<'_>, options: args::Discover) -> Result<(), Failure> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    options: args::Discover,
+) -> Result<(), CommandError> {
     let address = context.address(&options.server)?;
     let token = read_secret(false, options.token_file.as_deref(), "registration token")?;
     let mut discovery = Discovery::new(address)
@@ -22,7 +25,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Discover) -> Resul
     if let Some(session) = own_session(context, &options.server)? {
         discovery = discovery.with_session(session.account().credential());
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     let found = drive(
         &mut discovery,
         &context.runner,
@@ -31,31 +34,35 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Discover) -> Resul
     )
     .await;
     if terminal.was_interrupted {
-        return Err(Failure::Interrupted);
+        return Err(CommandError::Interrupted);
     }
-    let server_facts = found.map_err(|error| facts::failure(error, discovery.server_info()))?;
-    let mut sheet = facts::Sheet::of(&server_facts);
+    let server_facts = found.map_err(|error| table::failure(error, discovery.server_info()))?;
+    let mut sheet = table::Table::of(&server_facts);
     if !options.try_ways {
-        sheet.print(context.report);
+        sheet.print(context.output);
         return Ok(());
     }
     let answers = Answers {
         token,
         accepts_terms: options.accept_terms,
     };
-    let walks = walk::every_way(context, &server_facts, &answers).await?;
-    let guest = walk::guest(context, &server_facts).await?;
+    let walks = try_methods::every_way(context, &server_facts, &answers).await?;
+    let guest = try_methods::guest(context, &server_facts).await?;
     if guest.is_allowed() {
         sheet.warn(Warning::GuestsAllowed);
     }
     let end = verdict(&server_facts, &walks, &guest, context);
-    sheet.add_tries(&walks, &guest, end.as_ref().map_or(0, Failure::exit_code));
-    sheet.print(context.report);
+    sheet.add_tries(
+        &walks,
+        &guest,
+        end.as_ref().map_or(0, CommandError::exit_code),
+    );
+    sheet.print(context.output);
     end.map_or(Ok(()), Err)
 }
 
 /// The session here of the user who was named, to ask what they may do.
-fn own_session(context: &Context<'_>, user: &str) -> Result<Option<Session>, Failure> {
+fn own_session(context: &Context<'_>, user: &str) -> Result<Option<Session>, CommandError> {
     if !user.starts_with('@') {
         return Ok(None);
     }
@@ -67,12 +74,12 @@ fn own_session(context: &Context<'_>, user: &str) -> Result<Option<Session>, Fai
 /// How `--try` ends: `None` where everything that was tried works.
 fn verdict(
     facts: &ServerInfo,
-    walks: &[Walk],
+    walks: &[Attempts],
     guest: &Guest,
     context: &Context<'_>,
-) -> Option<Failure> {
-    let left_behind = walks.iter().find_map(Walk::left_behind);
-    let in_doubt = walks.iter().find_map(Walk::in_doubt);
+) -> Option<CommandError> {
+    let left_behind = walks.iter().find_map(Attempts::left_behind);
+    let in_doubt = walks.iter().find_map(Attempts::in_doubt);
     let deactivate = left_behind.map(|user_id| {
         let user_id = shell_word(user_id.as_str());
         format!("account deactivate --account {user_id}")
@@ -80,14 +87,17 @@ fn verdict(
     let next = deactivate.or_else(|| in_doubt.map(|id| format!("register --resume {id}")));
     let next = next.map(|command| context.command(&command));
     let result = |exit_code, message: String| {
-        Some(Failure::Result {
+        Some(CommandError::Reported {
             message,
             exit_code,
             next,
         })
     };
     let server = &facts.server;
-    let failed = walks.iter().filter(|walk| walk.has_failed()).count();
+    let failed = walks
+        .iter()
+        .filter(|try_methods| try_methods.has_failed())
+        .count();
     if failed > 0 || guest.has_failed() {
         let ways = failed + usize::from(guest.has_failed());
         return result(
@@ -95,7 +105,7 @@ fn verdict(
             format!("{ways} of the ways that were tried on {server} failed"),
         );
     }
-    if walks.iter().any(Walk::was_tried) {
+    if walks.iter().any(Attempts::was_tried) {
         return None;
     }
     if !walks.is_empty() {

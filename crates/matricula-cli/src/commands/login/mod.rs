@@ -5,8 +5,8 @@ mod password;
 
 use matricula::{
     auth::{Account, AuthMethod, Discovery, RegistrationOptions, ServerAddress, ServerInfo},
+    core::Secret,
     drive,
-    job::Secret,
 };
 
 use super::{
@@ -14,14 +14,14 @@ use super::{
     register::{describe, half_done},
     session,
 };
-use crate::{args, failure::Failure, person::Terminal, server::Opened};
+use crate::{args, error::CommandError, private_server::RunningServer, terminal::Terminal};
 
-pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(), CommandError> {
     let file = options.appservice_token_file.as_deref();
     if let Some(token) = read_secret(false, file, "application service's token")? {
         return appservice::log_in(context, &options, token).await;
     }
-    let mut terminal = Terminal::new(context.report, context.no_input);
+    let mut terminal = Terminal::new(context.output, context.no_input);
     if let Some(id) = &options.resume {
         let answers = RegistrationOptions::default();
         return half_done::resume(context, id, answers, options.paste.paste, terminal).await;
@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     let named = options.method.named();
     let is_on_a_page = named.is_some_and(|method| method != AuthMethod::Password);
     let known = known_account(context, &options)?;
-    let (mut known, _opened): (Option<Account>, Option<Opened>) = match known {
+    let (mut known, _opened): (Option<Account>, Option<RunningServer>) = match known {
         Some(account) if options.server.is_none() => {
             let (account, opened) = session::reach(account).await?;
             (Some(account), opened)
@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     let known_user = known.as_ref().map(|account| account.user_id.to_string());
     let user = options.user.clone().or(known_user);
     if user.is_none() && !(is_on_a_page && options.server.is_some()) {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "say who signs in, like @alice:example.org".into(),
         ));
     }
@@ -93,22 +93,25 @@ impl Entrance {
 }
 
 /// Tells who signed in.
-pub(crate) fn tell(context: &Context<'_>, account: &Account) -> Result<(), Failure> {
+pub(crate) fn tell(context: &Context<'_>, account: &Account) -> Result<(), CommandError> {
     context
         .home
         .accounts()
         .set_default(account.user_id.as_str())?;
     let device = account.device_id.as_deref().unwrap_or_default();
-    context.report.result(
+    context.output.result(
         &format!("signed in as {} on device {device}", account.user_id),
         &describe(account, &account.server),
     );
-    context.report.next(&context.command("whoami"));
+    context.output.next(&context.command("whoami"));
     Ok(())
 }
 
 /// The account that is meant, if it is kept here; where no one is named, the one used last.
-fn known_account(context: &Context<'_>, options: &args::Login) -> Result<Option<Account>, Failure> {
+fn known_account(
+    context: &Context<'_>,
+    options: &args::Login,
+) -> Result<Option<Account>, CommandError> {
     if options.user.is_none() && options.server.is_some() {
         return Ok(None);
     }
@@ -120,7 +123,7 @@ pub(super) fn address(
     options: &args::Login,
     user: Option<&str>,
     known: Option<&Account>,
-) -> Result<ServerAddress, Failure> {
+) -> Result<ServerAddress, CommandError> {
     if let Some(server) = &options.server {
         return context.address(server);
     }
@@ -129,14 +132,14 @@ pub(super) fn address(
     }
     let user = user.unwrap_or_default();
     if !user.starts_with('@') {
-        return Err(Failure::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "name the server of {user}: --server example.org, or @{user}:example.org"
         )));
     }
     context.address(user)
 }
 
-fn given_password(options: &args::Login) -> Result<Option<Secret>, Failure> {
+fn given_password(options: &args::Login) -> Result<Option<Secret>, CommandError> {
     read_secret(
         options.password_stdin,
         options.password_file.as_deref(),
@@ -144,8 +147,8 @@ fn given_password(options: &args::Login) -> Result<Option<Secret>, Failure> {
     )
 }
 
-pub(super) fn no_password() -> Failure {
-    Failure::Usage(
+pub(super) fn no_password() -> CommandError {
+    CommandError::Usage(
         "give the password with --password-stdin or --password-file, or sign in on a page: --method \
          oauth, sso or device-code"
             .into(),

@@ -7,9 +7,9 @@ use matricula::{
 
 use super::{Context, Entrance, half_done};
 use crate::{
-    failure::Failure,
-    pages::{self, Pages},
-    person::Terminal,
+    browser::{self, PageOpener},
+    error::CommandError,
+    terminal::Terminal,
 };
 
 pub(super) async fn sign_in(
@@ -17,11 +17,11 @@ pub(super) async fn sign_in(
     terminal: &mut Terminal,
     entrance: Entrance,
     method: AuthMethod,
-) -> Result<Account, Failure> {
+) -> Result<Account, CommandError> {
     // To come here off a terminal is to have asked for a page.
     let may_open = !context.no_input;
     let paste = entrance.options.paste.paste;
-    let (pages, back) = Pages::open(context.report, paste, may_open, None).await;
+    let (pages, back) = PageOpener::open(context.output, paste, may_open, None).await;
     terminal.pages = pages;
     let mut half_done = match method {
         AuthMethod::Sso => PendingAuth::Sso(Box::new(by_sso(&entrance, back))),
@@ -31,7 +31,7 @@ pub(super) async fn sign_in(
     let account = drive(&mut half_done, &context.runner, &mut accounts, terminal).await;
     let account = half_done::end(context, terminal, Some(&half_done), account)?;
     if let Some(user) = entrance.user.filter(|user| !is_named(&account, user)) {
-        context.report.warn(&format!(
+        context.output.warn(&format!(
             "the page signed in {}, and not {user}",
             account.user_id
         ));
@@ -69,11 +69,11 @@ fn by_oauth(
     entrance: &Entrance,
     method: AuthMethod,
     back: String,
-) -> Result<OAuthLogin, Failure> {
+) -> Result<OAuthLogin, CommandError> {
     let facts = &entrance.facts;
     let mut login = match method {
-        AuthMethod::DeviceCode => OAuthLogin::device(facts, pages::about()),
-        _ => OAuthLogin::browser(facts, pages::about(), back),
+        AuthMethod::DeviceCode => OAuthLogin::device(facts, browser::about()),
+        _ => OAuthLogin::browser(facts, browser::about(), back),
     };
     if let Some(issuer) = &facts.oauth_issuer
         && let Some(client) = context.home.accounts().oauth_client(issuer)?

@@ -3,19 +3,19 @@
 use matricula::{
     Error, SessionStore,
     auth::{Account, AuthError, Login, tables},
+    core::{Secret, WriteBatch},
     drive,
-    job::{Secret, WriteBatch},
 };
 
 use super::{Context, Entrance, no_password};
-use crate::{failure::Failure, person::Terminal};
+use crate::{error::CommandError, terminal::Terminal};
 
 pub(super) async fn sign_in(
     context: &Context<'_>,
     terminal: &mut Terminal,
     entrance: Entrance,
     given: Option<Secret>,
-) -> Result<Account, Failure> {
+) -> Result<Account, CommandError> {
     let Entrance {
         facts,
         options,
@@ -60,7 +60,7 @@ async fn after_a_change(
     known: Option<&Account>,
     terminal: &mut Terminal,
     error: Error,
-) -> Result<Account, Failure> {
+) -> Result<Account, CommandError> {
     let mut accounts = context.home.accounts();
     let is_wrong = matches!(error, Error::Auth(AuthError::WrongPassword { .. }));
     let pending = match known {

@@ -12,18 +12,18 @@ use matricula::{
         ApiError, Content, Endpoint, ErrorCode, MxcUri, ServerName,
         client::{authed_content_repo::GetContentAuthed, content_repo::GetContent},
     },
-    http::{Disk, FileStore, PartialFile},
-    job::{FileRef, Job, ResponseFormat},
+    core::{FileRef, Job, ResponseFormat},
+    runner::{Disk, FileStore, PartialFile},
 };
 use serde_json::json;
 
-use super::{Context, Mover, Told, account, progress::size, would_send};
-use crate::{args::media::Get, failure::Failure, report::shell_word};
+use super::{Context, ErrorTexts, Transfer, account, progress::size, would_send};
+use crate::{args::media::Get, error::CommandError, shell::shell_word};
 
 /// The longest name that every file system takes, with what stands behind it while it is not whole.
 const LONGEST_NAME: usize = 200;
 
-pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), CommandError> {
     let file = place(&options)?;
     let account = account(context, options.of.account.as_deref())?;
     let wanted = Wanted::new(&options.content_uri, &file)?;
@@ -32,31 +32,31 @@ pub(super) async fn run(context: &Context<'_>, options: Get) -> Result<(), Failu
             vec![wanted.job(session.job(&wanted.authed))]
         });
     }
-    let mover = Mover::new(context, account).await?;
+    let transfer = Transfer::new(context, account).await?;
     let fetched = tokio::select! {
-        fetched = wanted.fetch(&mover) => fetched,
+        fetched = wanted.fetch(&transfer) => fetched,
         _ = tokio::signal::ctrl_c() => Err(Stopped::Interrupted),
     };
-    mover.meter.end();
+    transfer.display.end();
     let content = match fetched {
         Ok(content) => content,
-        Err(stopped) => return Err(failure(&mover, &options, &file, stopped).await),
+        Err(stopped) => return Err(failure(&transfer, &options, &file, stopped).await),
     };
     let length = fs::metadata(&file)?.len();
     let object = json!({
         "schema_version": 1,
-        "user_id": mover.session.account().user_id,
+        "user_id": transfer.session.account().user_id,
         "content_uri": options.content_uri,
         "file": file.display().to_string(),
         "size": length,
         "content_type": content.content_type,
     });
-    context.report.result(&file.display().to_string(), &object);
+    context.output.result(&file.display().to_string(), &object);
     Ok(())
 }
 
 /// Where the file goes, if it may go there.
-fn place(options: &Get) -> Result<PathBuf, Failure> {
+fn place(options: &Get) -> Result<PathBuf, CommandError> {
     let file = match &options.file {
         Some(file) => file.clone(),
         None => own_name(&options.content_uri)?,
@@ -64,11 +64,11 @@ fn place(options: &Get) -> Result<PathBuf, Failure> {
     let shown = file.display();
     if file.is_dir() {
         let message = format!("{shown} is a directory: name a file in it");
-        return Err(Failure::Usage(message));
+        return Err(CommandError::Usage(message));
     }
     if !options.overwrite && file.symlink_metadata().is_ok() {
         let message = format!("{shown} is there already: name another file, or give --overwrite");
-        return Err(Failure::Usage(message));
+        return Err(CommandError::Usage(message));
     }
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
@@ -76,16 +76,16 @@ fn place(options: &Get) -> Result<PathBuf, Failure> {
                 "there is no directory {}: make it, or name a file elsewhere",
                 parent.display()
             );
-            Err(Failure::Usage(message))
+            Err(CommandError::Usage(message))
         }
         _ => Ok(file),
     }
 }
 
 /// The last part of an address as the name of a file. It is letters, digits, `-` and `_` in every case.
-fn own_name(content_uri: &MxcUri) -> Result<PathBuf, Failure> {
+fn own_name(content_uri: &MxcUri) -> Result<PathBuf, CommandError> {
     match content_uri.media_id() {
-        id if id.is_empty() || id.len() > LONGEST_NAME => Err(Failure::Usage(format!(
+        id if id.is_empty() || id.len() > LONGEST_NAME => Err(CommandError::Usage(format!(
             "the last part of {content_uri} is no name for a file: name one after it"
         ))),
         id => Ok(id.into()),
@@ -99,10 +99,10 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn new(content_uri: &MxcUri, file: &'a Path) -> Result<Self, Failure> {
+    fn new(content_uri: &MxcUri, file: &'a Path) -> Result<Self, CommandError> {
         let server_name = content_uri.server_name().parse::<ServerName>();
         let server_name =
-            server_name.map_err(|error| Failure::Usage(format!("{content_uri}: {error}")))?;
+            server_name.map_err(|error| CommandError::Usage(format!("{content_uri}: {error}")))?;
         let authed = GetContentAuthed::new(server_name, content_uri.media_id());
         Ok(Self { authed, file })
     }
@@ -111,26 +111,28 @@ impl<'a> Wanted<'a> {
         job.with_response_format(ResponseFormat::File(FileRef::new(self.file)))
     }
 
-    async fn fetch(&self, mover: &Mover<'_>) -> Result<Content, Stopped> {
-        let job = self.job(mover.session.job(&self.authed));
-        let response = mover.send(job).await?;
+    async fn fetch(&self, transfer: &Transfer<'_>) -> Result<Content, Stopped> {
+        let job = self.job(transfer.session.job(&self.authed));
+        let response = transfer.send(job).await?;
         match GetContentAuthed::read(&response) {
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::Unrecognized => {
-                self.fetch_from_older_server(mover).await
+                self.fetch_from_older_server(transfer).await
             }
             read => Ok(read.map_err(Error::from)?),
         }
     }
 
     /// Before Matrix 1.11, who knew the address of a file had it.
-    async fn fetch_from_older_server(&self, mover: &Mover<'_>) -> Result<Content, Stopped> {
+    async fn fetch_from_older_server(&self, transfer: &Transfer<'_>) -> Result<Content, Stopped> {
         let GetContentAuthed {
             server_name,
             media_id,
             ..
         } = self.authed.clone();
         let plain = GetContent::new(server_name, media_id);
-        let response = mover.send(self.job(mover.session.job(&plain))).await?;
+        let response = transfer
+            .send(self.job(transfer.session.job(&plain)))
+            .await?;
         Ok(GetContent::read(&response).map_err(Error::from)?)
     }
 }
@@ -148,15 +150,20 @@ impl From<Error> for Stopped {
 }
 
 /// Says what went wrong, and how to go on where something of the file is here.
-async fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped) -> Failure {
+async fn failure(
+    transfer: &Transfer<'_>,
+    options: &Get,
+    file: &Path,
+    stopped: Stopped,
+) -> CommandError {
     let content_uri = &options.content_uri;
     let why = match stopped {
-        Stopped::Interrupted => Failure::Interrupted,
+        Stopped::Interrupted => CommandError::Interrupted,
         Stopped::Error(error) => {
-            let user_id = mover.session.account().user_id;
-            mover.explain(
+            let user_id = transfer.session.account().user_id;
+            transfer.explain(
                 error,
-                &Told {
+                &ErrorTexts {
                     too_large: &format!("the server does not send files as large as {content_uri}"),
                     refused: &format!("the server does not give {content_uri} to {user_id}"),
                     missing: &format!("the server has no file {content_uri}"),
@@ -165,13 +172,13 @@ async fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped
             )
         }
     };
-    if ![3, 130].contains(&why.exit_code()) || !mover.stays_where_it_is() {
+    if ![3, 130].contains(&why.exit_code()) || !transfer.stays_where_it_is() {
         return why;
     }
     let Some(part) = left_of(file).await.filter(|part| part.length > 0) else {
         return why;
     };
-    Failure::Told {
+    CommandError::Explained {
         message: format!(
             "{}; {} of the file are kept for the next time",
             why.message(),
@@ -179,7 +186,7 @@ async fn failure(mover: &Mover<'_>, options: &Get, file: &Path, stopped: Stopped
         ),
         exit_code: why.exit_code(),
         details: json!({ "kept": part.length }),
-        next: Some(again(mover.context, options)),
+        next: Some(again(transfer.context, options)),
     }
 }
 

@@ -1,29 +1,29 @@
 //! `matricula media`: files, to the server and from it.
 
+mod content_type;
 mod get;
 mod progress;
 mod put;
-mod types;
 
 use matricula::{
     Error, PromptHandler, Session,
     api::{ApiError, ErrorCode},
     auth::Account,
-    job::{Job, Response, TransportErrorKind, scheduler::Event},
+    core::{Job, Response, TransportErrorKind, scheduler::Event},
 };
 use serde_json::json;
 
 use super::{Context, dry_run, session};
 use crate::{
     args::media::Media,
-    failure::{Failure, exit_code},
-    person::Terminal,
-    server::Opened,
+    error::{CommandError, exit_code},
+    private_server::RunningServer,
+    terminal::Terminal,
 };
 
-use progress::Meter;
+use progress::ProgressDisplay;
 
-pub(crate) async fn run(context: &Context<'_>, command: Media) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context<'_>, command: Media) -> Result<(), CommandError> {
     match command {
         Media::Put(options) => put::run(context, options).await,
         Media::Get(options) => get::run(context, options).await,
@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context<'_>, command: Media) -> Result<(), Fai
 }
 
 /// The account of this user id, or the one used last, if it is signed in.
-fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, Failure> {
+fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, CommandError> {
     let account = session::account(context, user_id)?;
     match account.access_token {
         Some(_) => Ok(account),
@@ -45,43 +45,43 @@ fn would_send(
     context: &Context<'_>,
     account: Account,
     jobs: impl FnOnce(&Session) -> Vec<Job>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     dry_run::show(context, &jobs(&session::in_account(context, account)));
     Ok(())
 }
 
 /// A session in an account that moves one file, and tells how far it has come.
-struct Mover<'a> {
+struct Transfer<'a> {
     context: &'a Context<'a>,
     session: Session,
-    meter: Meter,
+    display: ProgressDisplay,
     /// A private homeserver runs for as long as this is there.
-    opened: Option<Opened>,
+    opened: Option<RunningServer>,
 }
 
-impl<'a> Mover<'a> {
-    async fn new(context: &'a Context<'a>, account: Account) -> Result<Self, Failure> {
+impl<'a> Transfer<'a> {
+    async fn new(context: &'a Context<'a>, account: Account) -> Result<Self, CommandError> {
         let (account, opened) = session::reach(account).await?;
-        let meter = Meter::new(context.report);
-        let runner = meter.watch(context.runner.clone());
+        let display = ProgressDisplay::new(context.output);
+        let runner = display.watch(context.runner.clone());
         let session = Session::new(account, runner).store(context.home.accounts());
         Ok(Self {
             context,
             session,
-            meter,
+            display,
             opened,
         })
     }
 
     /// Sends a job and says what it waits for.
     async fn send(&self, job: Job) -> Result<Response, Error> {
-        let mut terminal = Terminal::new(self.context.report, self.context.no_input);
+        let mut terminal = Terminal::new(self.context.output, self.context.no_input);
         let watch = |event: &Event| {
             if let Event::Waiting {
                 until, reason: why, ..
             } = event
             {
-                self.meter.aside(|| terminal.waiting(*until, why));
+                self.display.aside(|| terminal.waiting(*until, why));
             }
         };
         self.session.send(job, watch).await
@@ -89,7 +89,7 @@ impl<'a> Mover<'a> {
 
     /// Says what is meant where the server has no Matrix answer of use to people, or the disk is at
     /// fault. `refused` are words for what it did not let the account do, `missing` for what is not there.
-    fn explain(&self, error: Error, told: &Told<'_>) -> Failure {
+    fn explain(&self, error: Error, told: &ErrorTexts<'_>) -> CommandError {
         let message = match &error {
             Error::Transport(at) | Error::InDoubt(at)
                 if at.kind == TransportErrorKind::InvalidRequest =>
@@ -108,7 +108,7 @@ impl<'a> Mover<'a> {
             Error::Api(api) if [403, 413].contains(&status(api)) => 7,
             _ => exit_code(&error),
         };
-        Failure::Told {
+        CommandError::Explained {
             message,
             exit_code,
             details: json!({}),
@@ -118,16 +118,16 @@ impl<'a> Mover<'a> {
 
     /// Whether the server is found at the same address the next time: one that runs here is not.
     fn stays_where_it_is(&self) -> bool {
-        !self.opened.as_ref().is_some_and(Opened::is_here)
+        !self.opened.as_ref().is_some_and(RunningServer::is_here)
     }
 
-    fn ended(&self, error: Error) -> Failure {
+    fn ended(&self, error: Error) -> CommandError {
         session::session_ended(self.context, &self.session.account(), error)
     }
 }
 
 /// What people are told of a failure.
-struct Told<'a> {
+struct ErrorTexts<'a> {
     too_large: &'a str,
     refused: &'a str,
     missing: &'a str,

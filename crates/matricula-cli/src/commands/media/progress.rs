@@ -9,11 +9,11 @@ use std::{
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use matricula::{
-    http::{Disk, FileStore, PartialFile, Runner, TransferProgress},
-    job::FileRef,
+    core::FileRef,
+    runner::{Disk, FileStore, PartialFile, Runner, TransferProgress},
 };
 
-use crate::report::{Report, in_words};
+use crate::output::{Output, in_words};
 
 /// How often a line is written where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -22,11 +22,11 @@ const FRAME: Duration = Duration::from_millis(100);
 
 /// Tells of a runner's one file how far it has come. Clones tell of the same.
 #[derive(Clone, Debug)]
-pub(super) struct Meter(Arc<Mutex<State>>);
+pub(super) struct ProgressDisplay(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    report: Report,
+    output: Output,
     is_on_terminal: bool,
     bar: Option<ProgressBar>,
     /// Where this attempt began, in bytes, and when.
@@ -37,11 +37,11 @@ struct State {
     told: Instant,
 }
 
-impl Meter {
-    pub(super) fn new(report: Report) -> Self {
+impl ProgressDisplay {
+    pub(super) fn new(output: Output) -> Self {
         let now = Instant::now();
         Self(Arc::new(Mutex::new(State {
-            report,
+            output,
             is_on_terminal: io::stderr().is_terminal(),
             bar: None,
             from: 0,
@@ -55,12 +55,12 @@ impl Meter {
     pub(super) fn watch(&self, runner: Runner) -> Runner {
         let files = Watched {
             disk: Disk,
-            meter: self.clone(),
+            display: self.clone(),
         };
-        let meter = self.clone();
+        let display = self.clone();
         runner
             .with_files(Arc::new(files))
-            .with_progress(move |_, progress| meter.state().tell(progress))
+            .with_progress(move |_, progress| display.state().tell(progress))
     }
 
     /// Says something else meanwhile.
@@ -90,11 +90,11 @@ impl Meter {
 impl State {
     fn tell(&mut self, progress: TransferProgress) {
         if std::mem::take(&mut self.goes_on) {
-            let (report, at) = (self.report, share(self.from, progress.total));
-            self.aside(|| report.say(&format!("goes on at {at}")));
+            let (output, at) = (self.output, share(self.from, progress.total));
+            self.aside(|| output.say(&format!("goes on at {at}")));
         }
         let pause = if self.is_on_terminal { FRAME } else { PAUSE };
-        if self.report.is_json() || self.told.elapsed() < pause {
+        if self.output.is_json() || self.told.elapsed() < pause {
             return;
         }
         self.told = Instant::now();
@@ -105,7 +105,7 @@ impl State {
             self.since.elapsed(),
         );
         if !self.is_on_terminal {
-            return self.report.say(&words);
+            return self.output.say(&words);
         }
         let bar = self.bar.get_or_insert_with(|| bar(progress.total));
         bar.set_position(progress.done);
@@ -167,17 +167,17 @@ fn words(done: u64, total: Option<u64>, from: u64, took: Duration) -> String {
 #[derive(Debug)]
 struct Watched {
     disk: Disk,
-    meter: Meter,
+    display: ProgressDisplay,
 }
 
 impl FileStore for Watched {
     fn open(&self, file: &FileRef) -> io::Result<File> {
-        self.meter.begins_at(0);
+        self.display.begins_at(0);
         self.disk.open(file)
     }
 
     fn create(&self, file: &FileRef) -> io::Result<File> {
-        self.meter.begins_at(0);
+        self.display.begins_at(0);
         self.disk.create(file)
     }
 
@@ -195,7 +195,7 @@ impl FileStore for Watched {
 
     fn open_partial(&self, file: &FileRef) -> io::Result<Option<PartialFile>> {
         let begun = self.disk.open_partial(file)?;
-        self.meter
+        self.display
             .begins_at(begun.as_ref().map_or(0, |begun| begun.length));
         Ok(begun)
     }

@@ -8,19 +8,19 @@ use matricula::{
         ApiError, Endpoint, ErrorCode, MxcUri,
         client::{authed_content_repo::GetConfigAuthed, content_repo::UploadContent},
     },
-    job::{Body, FileRef},
+    core::{Body, FileRef},
 };
 use serde_json::json;
 
-use super::{Context, Mover, Told, account, progress::size, types, would_send};
-use crate::{args::media::Put, failure::Failure};
+use super::{Context, ErrorTexts, Transfer, account, content_type, progress::size, would_send};
+use crate::{args::media::Put, error::CommandError};
 
-pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), CommandError> {
     let length = length(&options.file)?;
     let account = account(context, options.of.account.as_deref())?;
     let content_type = match options.media_type {
         Some(media_type) => media_type,
-        None => types::guess(&options.file).to_owned(),
+        None => content_type::guess(&options.file).to_owned(),
     };
     let mut upload = UploadContent::new(Body::File(FileRef::new(&options.file)))
         .content_type(content_type.as_str());
@@ -34,33 +34,33 @@ pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Failu
             vec![session.job(&GetConfigAuthed {}), session.job(&upload)]
         });
     }
-    let mover = Mover::new(context, account).await?;
+    let transfer = Transfer::new(context, account).await?;
     let sent = tokio::select! {
-        sent = send(&mover, &upload, &options.file, length) => sent,
-        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+        sent = send(&transfer, &upload, &options.file, length) => sent,
+        _ = tokio::signal::ctrl_c() => Err(CommandError::Interrupted),
     };
-    mover.meter.end();
+    transfer.display.end();
     let content_uri = sent?;
     let object = json!({
         "schema_version": 1,
-        "user_id": mover.session.account().user_id,
+        "user_id": transfer.session.account().user_id,
         "content_uri": content_uri,
         "file": options.file.display().to_string(),
         "size": length,
         "content_type": content_type,
     });
-    context.report.result(content_uri.as_str(), &object);
+    context.output.result(content_uri.as_str(), &object);
     Ok(())
 }
 
 async fn send(
-    mover: &Mover<'_>,
+    transfer: &Transfer<'_>,
     upload: &UploadContent,
     file: &Path,
     length: u64,
-) -> Result<MxcUri, Failure> {
-    if let Some(most) = most(mover).await?.filter(|most| length > *most) {
-        return Err(Failure::Told {
+) -> Result<MxcUri, CommandError> {
+    if let Some(most) = most(transfer).await?.filter(|most| length > *most) {
+        return Err(CommandError::Explained {
             message: format!(
                 "{} has {}, and the server takes at most {}: nothing was sent",
                 file.display(),
@@ -72,7 +72,7 @@ async fn send(
             next: None,
         });
     }
-    let sent = mover.send(mover.session.job(upload)).await;
+    let sent = transfer.send(transfer.session.job(upload)).await;
     let sent = sent.and_then(|response| Ok(UploadContent::read(&response)?));
     let sent = sent.map_err(|error| {
         let too_large = format!(
@@ -80,10 +80,10 @@ async fn send(
             file.display(),
             size(length)
         );
-        let user_id = mover.session.account().user_id;
-        mover.explain(
+        let user_id = transfer.session.account().user_id;
+        transfer.explain(
             error,
-            &Told {
+            &ErrorTexts {
                 too_large: &too_large,
                 refused: &format!("the server lets {user_id} upload no file"),
                 missing: "the server takes no files",
@@ -95,8 +95,8 @@ async fn send(
 }
 
 /// How large a file the server takes, in bytes, where it says.
-async fn most(mover: &Mover<'_>) -> Result<Option<u64>, Failure> {
-    match mover.session.call(GetConfigAuthed {}).await {
+async fn most(transfer: &Transfer<'_>) -> Result<Option<u64>, CommandError> {
+    match transfer.session.call(GetConfigAuthed {}).await {
         Ok(config) => Ok(config.upload_size),
         // It is older than the question, or has no answer to it.
         Err(Error::Api(ApiError::UnexpectedStatus { .. })) => Ok(None),
@@ -105,28 +105,28 @@ async fn most(mover: &Mover<'_>) -> Result<Option<u64>, Failure> {
         {
             Ok(None)
         }
-        Err(error) => Err(mover.ended(error)),
+        Err(error) => Err(transfer.ended(error)),
     }
 }
 
 /// How long the file is, in bytes, if it is one that can be sent.
-fn length(file: &Path) -> Result<u64, Failure> {
+fn length(file: &Path) -> Result<u64, CommandError> {
     let shown = file.display();
     let metadata = fs::metadata(file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Failure::Usage(format!("there is no file {shown}")),
-        _ => Failure::Usage(format!("{shown} cannot be read: {error}")),
+        io::ErrorKind::NotFound => CommandError::Usage(format!("there is no file {shown}")),
+        _ => CommandError::Usage(format!("{shown} cannot be read: {error}")),
     })?;
     if metadata.is_dir() {
         let message = format!("{shown} is a directory: upload its files one by one, or an archive");
-        return Err(Failure::Usage(message));
+        return Err(CommandError::Usage(message));
     }
     if !metadata.is_file() {
         let message =
             format!("{shown} is no file on a disk: its length must be known before it is sent");
-        return Err(Failure::Usage(message));
+        return Err(CommandError::Usage(message));
     }
     fs::File::open(file)
-        .map_err(|error| Failure::Usage(format!("{shown} cannot be read: {error}")))?;
+        .map_err(|error| CommandError::Usage(format!("{shown} cannot be read: {error}")))?;
     Ok(metadata.len())
 }
 

@@ -9,17 +9,19 @@ use matricula::{
 use serde_json::json;
 
 use super::super::{Context, login};
-use crate::{failure::Failure, pages::Pages, person::Terminal, report::link, server};
+use crate::{
+    browser::PageOpener, error::CommandError, output::link, private_server, terminal::Terminal,
+};
 
 /// What a crash or Ctrl-C cut off is not forgotten, nor gone on with unasked.
-pub(crate) fn tell(context: &Context<'_>) -> Result<(), Failure> {
+pub(crate) fn tell(context: &Context<'_>) -> Result<(), CommandError> {
     for half_done in context.home.accounts().all_half_done()? {
         let (what, command) = match half_done.signs_up() {
             true => ("registration", "register"),
             false => ("sign-in", "login"),
         };
         let command = context.command(&format!("{command} --resume {}", half_done.id()));
-        context.report.say(&format!(
+        context.output.say(&format!(
             "a {what} on {} is half done: {command}",
             half_done.server()
         ));
@@ -34,10 +36,10 @@ pub(crate) async fn resume(
     answers: RegistrationOptions,
     paste: bool,
     mut terminal: Terminal,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let mut half_done = find(context, id)?;
     // Runs until the end of this function.
-    let opened = server::reopen(half_done.data()).await?;
+    let opened = private_server::reopen(half_done.data()).await?;
     if let PendingAuth::Registration(registration) = half_done {
         let mut registration = registration.with_answers(answers);
         if let Some(opened) = &opened {
@@ -48,7 +50,7 @@ pub(crate) async fn resume(
     if let Some(before) = half_done.redirect_uri().map(str::to_owned) {
         // To go on with it is to ask for its page.
         let may_open = !context.no_input;
-        let (pages, back) = Pages::open(context.report, paste, may_open, Some(&before)).await;
+        let (pages, back) = PageOpener::open(context.output, paste, may_open, Some(&before)).await;
         terminal.pages = pages;
         half_done = half_done.with_redirect_uri(back);
     }
@@ -60,7 +62,7 @@ pub(crate) async fn finish(
     context: &Context<'_>,
     mut half_done: PendingAuth,
     mut terminal: Terminal,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let mut accounts = context.home.accounts();
     let account = drive(
         &mut half_done,
@@ -76,7 +78,7 @@ pub(crate) async fn finish(
     }
 }
 
-fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, Failure> {
+fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, CommandError> {
     let accounts = context.home.accounts();
     if let Some(half_done) = accounts.half_done(id)? {
         return Ok(half_done);
@@ -86,7 +88,7 @@ fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, Failure> {
         .iter()
         .map(|one| one.id().to_owned())
         .collect();
-    Err(Failure::Usage(match waiting.is_empty() {
+    Err(CommandError::Usage(match waiting.is_empty() {
         true => format!("no registration {id} waits here, nor any other"),
         false => format!(
             "no registration {id} waits here; these do: {}",
@@ -101,9 +103,9 @@ pub(crate) fn end(
     terminal: &Terminal,
     half_done: Option<&PendingAuth>,
     account: Result<Account, Error>,
-) -> Result<Account, Failure> {
+) -> Result<Account, CommandError> {
     if terminal.was_interrupted {
-        return Err(Failure::Interrupted);
+        return Err(CommandError::Interrupted);
     }
     account.map_err(|error| match half_done {
         Some(half_done) => kept(context, half_done, error),
@@ -111,7 +113,7 @@ pub(crate) fn end(
     })
 }
 
-fn kept(context: &Context<'_>, half_done: &PendingAuth, error: Error) -> Failure {
+fn kept(context: &Context<'_>, half_done: &PendingAuth, error: Error) -> CommandError {
     let id = half_done.id();
     if !matches!(context.home.accounts().half_done(id), Ok(Some(_))) {
         return error.into();
@@ -124,8 +126,8 @@ fn kept(context: &Context<'_>, half_done: &PendingAuth, error: Error) -> Failure
     let url = match (&error, half_done) {
         (Error::Auth(AuthError::BrowserNeeded { url, .. }), _) => {
             let page = link(url.expose());
-            if let (Some(page), false) = (&page, context.report.is_json()) {
-                context.report.say_in_full(&format!("the page:\n  {page}"));
+            if let (Some(page), false) = (&page, context.output.is_json()) {
+                context.output.say_in_full(&format!("the page:\n  {page}"));
             }
             page
         }
@@ -134,7 +136,7 @@ fn kept(context: &Context<'_>, half_done: &PendingAuth, error: Error) -> Failure
             .map(|stage| registration.fallback_page(stage)),
         _ => None,
     };
-    Failure::Kept {
+    CommandError::Resumable {
         error: Box::new(error),
         details: json!({
             "resume": id,

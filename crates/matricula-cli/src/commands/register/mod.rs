@@ -1,30 +1,30 @@
 //! `matricula register`: the main job.
 
 pub(crate) mod half_done;
-pub(crate) mod wishes;
+pub(crate) mod options;
 
 use matricula::{
     auth::{
         Account, AuthMethod, Discovery, RegistrationOptions, ServerAddress, ServerInfo, SignUp,
         registration::AccountKind,
     },
+    core::ServerUrl,
     drive,
-    job::ServerUrl,
 };
 use serde_json::{Value, json};
 
 use super::Context;
 use crate::{
     args::Register,
-    failure::Failure,
-    pages::{self, Pages},
-    person::Terminal,
-    server::{self, Opened},
+    browser::{self, PageOpener},
+    error::CommandError,
+    private_server::{self, RunningServer},
+    terminal::Terminal,
 };
 
-pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<(), Failure> {
-    let mut terminal = Terminal::new(context.report, context.no_input);
-    let mut wishes = wishes::of(&options)?;
+pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<(), CommandError> {
+    let mut terminal = Terminal::new(context.output, context.no_input);
+    let mut wishes = options::of(&options)?;
     if let Some(id) = &options.resume {
         return half_done::resume(context, id, wishes, options.paste.paste, terminal).await;
     }
@@ -50,24 +50,24 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
         _ => AuthMethod::Password,
     };
     if way == AuthMethod::Password {
-        wishes::ask_for_the_rest(&terminal, &mut wishes)?;
+        options::ask_for_the_rest(&terminal, &mut wishes)?;
     } else {
-        wishes::check_for_a_page(context, &wishes)?;
+        options::check_for_a_page(context, &wishes)?;
     }
     let private = context.home.private_homeserver();
     let data = match &opened {
         Some(opened) => Some(opened.data()),
-        None => server::data_of_running(&private, &facts.server),
+        None => private_server::data_of_running(&private, &facts.server),
     };
     // Off a terminal nobody may look, unless a way through a browser was asked for.
     let may_open = !context.no_input && (terminal.is_there() || way_is_named(method));
-    let (pages, back) = Pages::open(context.report, options.paste.paste, may_open, None).await;
+    let (pages, back) = PageOpener::open(context.output, options.paste.paste, may_open, None).await;
     terminal.pages = pages;
     let mut sign_up = SignUp::new(&facts, wishes).with_data(data.unwrap_or_default());
     if let Some(method) = method {
         sign_up = sign_up.with_method(method);
     }
-    sign_up = sign_up.in_browser(pages::about(), back);
+    sign_up = sign_up.in_browser(browser::about(), back);
     if let Some(issuer) = &facts.oauth_issuer
         && let Some(client) = context.home.accounts().oauth_client(issuer)?
     {
@@ -90,17 +90,17 @@ async fn open(
     server: Option<&str>,
     wishes: &RegistrationOptions,
     terminal: &mut Terminal,
-) -> Result<(Option<Opened>, ServerInfo), Failure> {
+) -> Result<(Option<RunningServer>, ServerInfo), CommandError> {
     let mut accounts = context.home.accounts();
     let (opened, address) = match server {
         Some(name) => (None, context.address(name)?),
         None => {
-            let opened = server::open_private(&context.home.private_homeserver()).await?;
+            let opened = private_server::open_private(&context.home.private_homeserver()).await?;
             let directory = opened.directory().display();
             let private = format!(
                 "this account is on a private homeserver in {directory}, which nobody else can reach"
             );
-            context.report.warn(&if terminal.is_there() {
+            context.output.warn(&if terminal.is_there() {
                 private
             } else {
                 format!("no server was named: {private}; to be reached, name a real one: matricula register example.org")
@@ -125,18 +125,18 @@ fn tell(
     terminal: &Terminal,
     server: &ServerUrl,
     account: &Account,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let accounts = context.home.accounts();
     accounts.set_default(account.user_id.as_str())?;
     let path = accounts.path();
     if account.password.is_some() {
-        context.report.say(&format!(
+        context.output.say(&format!(
             "a password was made; it is kept with the account in {}",
             path.display()
         ));
     } else {
         context
-            .report
+            .output
             .say(&format!("the account is kept in {}", path.display()));
     }
     let next = next_command(context, account);
@@ -148,8 +148,8 @@ fn tell(
         None => json!({ "stages": [], "why": "the server asked for nothing" }),
     };
     object["next"] = json!(next);
-    context.report.result(&words(account), &object);
-    context.report.next(&next);
+    context.output.result(&words(account), &object);
+    context.output.next(&next);
     Ok(())
 }
 

@@ -3,10 +3,10 @@
 use matricula::auth::{RegistrationOptions, registration::AccountKind};
 
 use super::super::{Context, read_secret};
-use crate::{args::Register, failure::Failure, person::Terminal};
+use crate::{args::Register, error::CommandError, terminal::Terminal};
 
 /// What the options say. Secrets come from files and standard input, never from arguments.
-pub(crate) fn of(options: &Register) -> Result<RegistrationOptions, Failure> {
+pub(crate) fn of(options: &Register) -> Result<RegistrationOptions, CommandError> {
     let mut wishes = RegistrationOptions {
         kind: if options.guest {
             AccountKind::Guest
@@ -41,7 +41,7 @@ pub(crate) fn of(options: &Register) -> Result<RegistrationOptions, Failure> {
 pub(super) fn ask_for_the_rest(
     terminal: &Terminal,
     wishes: &mut RegistrationOptions,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     if !terminal.is_there() || wishes.kind != AccountKind::User {
         return Ok(());
     }
@@ -58,9 +58,9 @@ pub(super) fn ask_for_the_rest(
 pub(super) fn check_for_a_page(
     context: &Context<'_>,
     wishes: &RegistrationOptions,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     if wishes.inhibit_login {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "this server makes accounts on a page, which signs in too; leave --inhibit-login out"
                 .into(),
         ));
@@ -77,7 +77,7 @@ pub(super) fn check_for_a_page(
         .filter_map(|(is_given, what)| is_given.then_some(*what))
         .collect();
     if !left.is_empty() {
-        context.report.warn(&format!(
+        context.output.warn(&format!(
             "this server makes accounts on a page, which asks for everything itself: {} given here \
              cannot be passed on",
             left.join(", ")

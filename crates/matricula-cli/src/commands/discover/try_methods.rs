@@ -11,9 +11,9 @@ use matricula::{
         Account, AuthError, Deactivation, Login, Registration, RegistrationMethod,
         RegistrationOptions, ServerInfo, registration::AccountKind, tables,
     },
+    core::{Entropy, Secret, WriteBatch},
     drive,
-    http::SystemEntropy,
-    job::{Entropy, Secret, WriteBatch},
+    runner::SystemEntropy,
     send,
 };
 use serde_json::{Value, json};
@@ -21,9 +21,9 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::commands::session;
 use crate::{
-    failure::Failure,
-    person::Terminal,
-    report::{Row, Tone},
+    error::CommandError,
+    output::{Row, Style},
+    terminal::Terminal,
 };
 
 /// What was said in advance, so that no person is needed for it.
@@ -33,7 +33,7 @@ pub(super) struct Answers {
 }
 
 /// What came of one way.
-pub(super) struct Walk {
+pub(super) struct Attempts {
     way: RegistrationMethod,
     /// Why it was not tried.
     not_tried: Option<String>,
@@ -50,7 +50,7 @@ struct Step {
     result: Result<(), String>,
 }
 
-impl Walk {
+impl Attempts {
     fn new(way: RegistrationMethod) -> Self {
         Self {
             way,
@@ -97,18 +97,18 @@ impl Walk {
             None => rows.push(Row::new("try", self.way.to_string())),
         }
         rows.extend(self.steps.iter().map(|step| match &step.result {
-            Ok(()) => Row::new("try", format!("  {:<10}  passed", step.name)).tone(Tone::Good),
+            Ok(()) => Row::new("try", format!("  {:<10}  passed", step.name)).style(Style::Good),
             Err(why) => {
-                Row::new("try", format!("  {:<10}  failed: {why}", step.name)).tone(Tone::Bad)
+                Row::new("try", format!("  {:<10}  failed: {why}", step.name)).style(Style::Bad)
             }
         }));
         if let Some(user_id) = self.left_behind() {
             let words = format!("  {user_id} was left behind, and is kept here");
-            rows.push(Row::new("try", words).tone(Tone::Bad));
+            rows.push(Row::new("try", words).style(Style::Bad));
         }
         if let Some(id) = &self.in_doubt {
             let words = format!("  an account may have been left behind by registration {id}");
-            rows.push(Row::new("try", words).tone(Tone::Bad));
+            rows.push(Row::new("try", words).style(Style::Bad));
         }
         rows
     }
@@ -144,23 +144,23 @@ impl Walk {
     }
 }
 
-/// Walks every way that needs no person, one after the other.
+/// Attemptss every way that needs no person, one after the other.
 pub(super) async fn every_way(
     context: &Context<'_>,
     facts: &ServerInfo,
     answers: &Answers,
-) -> Result<Vec<Walk>, Failure> {
+) -> Result<Vec<Attempts>, CommandError> {
     let mut walks = Vec::new();
     for way in facts.registration_methods() {
-        let mut walk = Walk::new(way.clone());
+        let mut attempts = Attempts::new(way.clone());
         match way {
             RegistrationMethod::Register(flow) => match needs(&flow, answers) {
-                None => walk_through(context, facts, flow, answers, &mut walk).await?,
-                Some(why) => walk.not_tried = Some(why),
+                None => walk_through(context, facts, flow, answers, &mut attempts).await?,
+                Some(why) => attempts.not_tried = Some(why),
             },
-            _ => walk.not_tried = Some("it needs a person with a browser".to_owned()),
+            _ => attempts.not_tried = Some("it needs a person with a browser".to_owned()),
         }
-        walks.push(walk);
+        walks.push(attempts);
     }
     Ok(walks)
 }
@@ -186,8 +186,8 @@ async fn walk_through(
     facts: &ServerInfo,
     flow: Flow,
     answers: &Answers,
-    walk: &mut Walk,
-) -> Result<(), Failure> {
+    attempts: &mut Attempts,
+) -> Result<(), CommandError> {
     let name = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 10);
     let wishes = RegistrationOptions {
         username: Some(format!("matricula-try-{name}")),
@@ -196,19 +196,19 @@ async fn walk_through(
         ..throw_away()
     };
     let registration = Registration::new(facts, wishes).with_only_way(flow);
-    let Some(account) = register(context, registration, walk).await? else {
+    let Some(account) = register(context, registration, attempts).await? else {
         return Ok(());
     };
-    walk.account = Some(account.user_id.clone());
-    walk.left_behind = true;
+    attempts.account = Some(account.user_id.clone());
+    attempts.left_behind = true;
     let session = session::in_account(context, account);
-    walk.note("whoami", who_am_i(&session).await);
+    attempts.note("whoami", who_am_i(&session).await);
     let has_password = facts
         .login_flows
         .iter()
         .any(|flow| flow.kind == "m.login.password");
     let account = match has_password {
-        true => out_and_in(context, facts, session, walk).await,
+        true => out_and_in(context, facts, session, attempts).await,
         // Whoever signs out would not get in again to clean up.
         false => Some(session.account()),
     };
@@ -225,8 +225,8 @@ async fn walk_through(
         &mut nobody(context),
     )
     .await;
-    let is_gone = walk.note("deactivate", end.map_err(|error| error.to_string()));
-    walk.left_behind = is_gone.is_none();
+    let is_gone = attempts.note("deactivate", end.map_err(|error| error.to_string()));
+    attempts.left_behind = is_gone.is_none();
     Ok(())
 }
 
@@ -239,14 +239,14 @@ fn throw_away() -> RegistrationOptions {
 
 /// Tells how it goes, and answers nothing.
 fn nobody(context: &Context<'_>) -> Terminal {
-    Terminal::new(context.report, true)
+    Terminal::new(context.output, true)
 }
 
 async fn register(
     context: &Context<'_>,
     mut registration: Registration,
-    walk: &mut Walk,
-) -> Result<Option<Account>, Failure> {
+    attempts: &mut Attempts,
+) -> Result<Option<Account>, CommandError> {
     let mut accounts = context.home.accounts();
     let account = drive(
         &mut registration,
@@ -257,13 +257,13 @@ async fn register(
     .await;
     // Where nobody knows whether there is an account, what is kept is how to find out.
     if is_in_doubt(&account) {
-        walk.in_doubt = Some(registration.id().to_owned());
+        attempts.in_doubt = Some(registration.id().to_owned());
     } else if account.is_err() {
         let mut patch = WriteBatch::default();
         patch.remove(tables::REGISTRATIONS, registration.id());
         accounts.commit(&patch)?;
     }
-    Ok(walk.note("register", account.map_err(|error| error.to_string())))
+    Ok(attempts.note("register", account.map_err(|error| error.to_string())))
 }
 
 fn is_in_doubt(account: &Result<Account, Error>) -> bool {
@@ -287,14 +287,14 @@ async fn out_and_in(
     context: &Context<'_>,
     facts: &ServerInfo,
     session: Session,
-    walk: &mut Walk,
+    attempts: &mut Attempts,
 ) -> Option<Account> {
     let mut accounts = context.home.accounts();
     let before = session.account();
     let account = match session.log_out().await {
         Ok(account) => account,
         Err(error) => {
-            walk.note::<()>("logout", Err(error.to_string()));
+            attempts.note::<()>("logout", Err(error.to_string()));
             return Some(before);
         }
     };
@@ -302,7 +302,7 @@ async fn out_and_in(
         true => Ok(()),
         false => Err("the server still takes the token".to_owned()),
     };
-    walk.note("logout", is_dead);
+    attempts.note("logout", is_dead);
     let password = account.password.clone().unwrap_or_default();
     let mut login = Login::new(facts, account.user_id.as_str(), password.clone())
         .with_generated_password(password)
@@ -314,7 +314,7 @@ async fn out_and_in(
         &mut nobody(context),
     )
     .await;
-    walk.note("login", account.map_err(|error| error.to_string()))
+    attempts.note("login", account.map_err(|error| error.to_string()))
 }
 
 async fn is_dead(context: &Context<'_>, account: &Account) -> bool {
@@ -350,14 +350,14 @@ impl Guest {
     pub(super) fn rows(&self) -> Vec<Row> {
         vec![match self {
             Self::Refused(_) => Row::new("try", "guest: not let in"),
-            Self::Failed(why) => Row::new("try", format!("guest: failed: {why}")).tone(Tone::Bad),
+            Self::Failed(why) => Row::new("try", format!("guest: failed: {why}")).style(Style::Bad),
             Self::Allowed(user_id) => Row::new(
                 "try",
                 format!(
                     "guest: let in as {user_id}, who was left behind: guests cannot be deactivated"
                 ),
             )
-            .tone(Tone::Warning),
+            .style(Style::Warning),
         }]
     }
 
@@ -373,7 +373,10 @@ impl Guest {
 }
 
 /// Tries to become a guest, and keeps nothing of it.
-pub(super) async fn guest(context: &Context<'_>, facts: &ServerInfo) -> Result<Guest, Failure> {
+pub(super) async fn guest(
+    context: &Context<'_>,
+    facts: &ServerInfo,
+) -> Result<Guest, CommandError> {
     let wishes = RegistrationOptions {
         kind: AccountKind::Guest,
         ..throw_away()

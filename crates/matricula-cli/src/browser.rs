@@ -11,7 +11,7 @@ use matricula::{
     auth::{Answer, Prompt},
 };
 
-use crate::report::{Report, link};
+use crate::output::{Output, link};
 
 /// The longest address that is read from standard input.
 const LONGEST: u64 = 64 << 10;
@@ -24,7 +24,7 @@ pub(crate) fn about() -> ClientMetadata {
 
 /// Where pages are opened.
 #[derive(Debug, Default)]
-pub(crate) enum Pages {
+pub(crate) enum PageOpener {
     /// In a browser of this machine.
     Here(CallbackServer),
     /// Wherever the person likes; the address that they lead back to is typed in.
@@ -34,11 +34,11 @@ pub(crate) enum Pages {
     Nowhere,
 }
 
-impl Pages {
+impl PageOpener {
     /// The way that fits, and where pages are to lead back to. `may_open`: a person looks at this
     /// machine. `before`: where they were to lead back to in an earlier run.
     pub(crate) async fn open(
-        report: Report,
+        output: Output,
         paste: bool,
         may_open: bool,
         before: Option<&str>,
@@ -63,7 +63,7 @@ impl Pages {
                 (pages, redirect_uri)
             }
             Err(error) => {
-                report.warn(&format!("nobody may listen on 127.0.0.1: {error}"));
+                output.warn(&format!("nobody may listen on 127.0.0.1: {error}"));
                 let pages = if paste { Self::Pasted } else { Self::Nowhere };
                 (pages, "http://127.0.0.1/".to_owned())
             }
@@ -72,7 +72,7 @@ impl Pages {
 
     /// Begins to answer a question to open a page, where there is a way to open one. Nothing blocks,
     /// so that Ctrl-C ends it.
-    pub(crate) fn answer_later(&self, report: Report, question: &Prompt) -> Option<AnswerFuture> {
+    pub(crate) fn answer_later(&self, output: Output, question: &Prompt) -> Option<AnswerFuture> {
         let Prompt::OpenPage {
             url,
             redirect_uri,
@@ -84,16 +84,16 @@ impl Pages {
         };
         let page = link(url.expose())?;
         if let Some(why) = why {
-            report.warn(why);
+            output.warn(why);
         }
         match self {
             Self::Here(browser) => {
                 let expected = browser.expect(url.clone(), state.clone()).ok()?;
                 let patience = minutes(browser.patience());
-                Some(Box::pin(show(report, page, expected, patience)))
+                Some(Box::pin(show(output, page, expected, patience)))
             }
             Self::Pasted => {
-                report.say_in_full(&format!(
+                output.say_in_full(&format!(
                     "open this page in a browser, on any machine:\n  {page}\n\
                      in the end the browser fails to show a page of {redirect_uri}; copy the whole \
                      address of that page, and paste it here:"
@@ -105,18 +105,18 @@ impl Pages {
     }
 }
 
-async fn show(report: Report, page: String, expected: PendingCallback, patience: String) -> Answer {
+async fn show(output: Output, page: String, expected: PendingCallback, patience: String) -> Answer {
     let page = match io::stderr().is_terminal() {
         true => &page,
         // Only a terminal is looked at by the person alone.
         false => expected.start(),
     };
     match expected.open().await {
-        Ok(()) => report.say_in_full(&format!(
+        Ok(()) => output.say_in_full(&format!(
             "a browser is opened, and waited for {patience}; if none shows up, open this page in one \
              on this machine:\n  {page}"
         )),
-        Err(error) => report.warn_in_full(&format!(
+        Err(error) => output.warn_in_full(&format!(
             "no browser can be opened ({error}); open this page in one on this machine, within \
              {patience}:\n  {page}"
         )),

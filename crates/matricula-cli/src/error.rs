@@ -3,23 +3,21 @@
 use matricula::{
     AccountStoreError, Error,
     auth::{AuthError, ServerAddressError},
-    job::TransportError,
+    core::TransportError,
 };
 use matricula::{
     api::{ApiError, ErrorCode, oauth::OAuthErrorCode},
-    job::TransportErrorKind,
+    core::TransportErrorKind,
 };
 use serde_json::{Value, json};
 
-use crate::report::shell_word;
-
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CommandError {
     /// The library says why.
     Library(Error),
     /// The library says why, and the registration is kept for going on later.
-    Kept {
+    Resumable {
         error: Box<Error>,
         /// What a program needs to go on with it, as JSON.
         details: Value,
@@ -27,7 +25,7 @@ pub(crate) enum Failure {
         next: String,
     },
     /// The library says why, and the command tells it in its own words.
-    Told {
+    Explained {
         message: String,
         exit_code: u8,
         /// What a program needs to know besides, as JSON.
@@ -36,7 +34,7 @@ pub(crate) enum Failure {
         next: Option<String>,
     },
     /// The command did what it was asked for and has told the result, which is not a good one.
-    Result {
+    Reported {
         message: String,
         exit_code: u8,
         /// The command that helps.
@@ -56,7 +54,7 @@ pub(crate) enum Failure {
     Interrupted,
 }
 
-impl Failure {
+impl CommandError {
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self::Other(message.into())
     }
@@ -64,8 +62,8 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Library(error) => exit_code(error),
-            Self::Kept { error, .. } => exit_code(error),
-            Self::Told { exit_code, .. } | Self::Result { exit_code, .. } => *exit_code,
+            Self::Resumable { error, .. } => exit_code(error),
+            Self::Explained { exit_code, .. } | Self::Reported { exit_code, .. } => *exit_code,
             Self::Usage(_) => 2,
             Self::NotSignedIn { .. } => 4,
             Self::Other(_) => 1,
@@ -90,11 +88,11 @@ impl Failure {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Library(error) => error.to_string(),
-            Self::Kept { error, .. } => error.to_string(),
+            Self::Resumable { error, .. } => error.to_string(),
             Self::Usage(message)
             | Self::Other(message)
-            | Self::Told { message, .. }
-            | Self::Result { message, .. }
+            | Self::Explained { message, .. }
+            | Self::Reported { message, .. }
             | Self::NotSignedIn { message, .. } => message.clone(),
             Self::Interrupted => "interrupted".to_owned(),
         }
@@ -103,22 +101,22 @@ impl Failure {
     /// What to type next, where that helps.
     pub(crate) fn next(&self) -> Option<&str> {
         match self {
-            Self::Kept { next, .. } | Self::NotSignedIn { next, .. } => Some(next),
-            Self::Told { next, .. } | Self::Result { next, .. } => next.as_deref(),
+            Self::Resumable { next, .. } | Self::NotSignedIn { next, .. } => Some(next),
+            Self::Explained { next, .. } | Self::Reported { next, .. } => next.as_deref(),
             _ => None,
         }
     }
 
     /// Whether standard output has the result already.
     pub(crate) fn has_result(&self) -> bool {
-        matches!(self, Self::Result { .. })
+        matches!(self, Self::Reported { .. })
     }
 
     pub(crate) fn json(&self) -> Value {
         let mut error = json!({ "kind": self.kind(), "message": self.message() });
         match self {
             Self::Library(library) => add_details(&mut error, library),
-            Self::Kept {
+            Self::Resumable {
                 error: library,
                 details,
                 ..
@@ -126,7 +124,7 @@ impl Failure {
                 add_details(&mut error, library);
                 add(&mut error, details);
             }
-            Self::Told { details, .. } => add(&mut error, details),
+            Self::Explained { details, .. } => add(&mut error, details),
             _ => {}
         }
         json!({ "schema_version": 1, "exit_code": self.exit_code(), "error": error, "next": self.next() })
@@ -155,14 +153,6 @@ fn add_details(error: &mut Value, library: &Error) {
             error["retry_after_seconds"] = json!(wait.as_secs_f64());
         }
         _ => {}
-    }
-}
-
-/// This program as it was called, so that what is told to type works.
-pub(crate) fn program() -> String {
-    match std::env::args_os().next() {
-        Some(program) => shell_word(&program.to_string_lossy()),
-        None => "matricula".to_owned(),
     }
 }
 
@@ -250,31 +240,31 @@ fn transport_exit_code(error: &TransportError) -> u8 {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         Self::Library(error)
     }
 }
 
-impl From<ServerAddressError> for Failure {
+impl From<ServerAddressError> for CommandError {
     fn from(error: ServerAddressError) -> Self {
         Self::Library(error.into())
     }
 }
 
-impl From<AccountStoreError> for Failure {
+impl From<AccountStoreError> for CommandError {
     fn from(error: AccountStoreError) -> Self {
         Self::Library(error.into())
     }
 }
 
-impl From<matricula_homeserver::Error> for Failure {
+impl From<matricula_homeserver::Error> for CommandError {
     fn from(error: matricula_homeserver::Error) -> Self {
         Self::Other(error.to_string())
     }
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::Other(error.to_string())
     }

@@ -3,7 +3,7 @@
 use matricula::{
     Error,
     api::{ApiError, ErrorCode, MatrixError, uia::UiaInfo},
-    job::OperationAuth,
+    core::OperationAuth,
 };
 use matricula_api::server::AnyEndpoint;
 use serde_json::{Value, json};
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::{arguments, call::Caller, endpoints, full_name, name};
 use crate::{
     commands::{Context, session},
-    failure::{Failure, exit_code},
-    report::shell_word,
+    error::{CommandError, exit_code},
+    shell::shell_word,
 };
 
 /// Something was typed that the operation does not take, or not so.
-pub(super) fn usage(context: &Context<'_>, endpoint: &AnyEndpoint, message: &str) -> Failure {
+pub(super) fn usage(context: &Context<'_>, endpoint: &AnyEndpoint, message: &str) -> CommandError {
     let called = name(&endpoint.operation);
-    Failure::Told {
+    CommandError::Explained {
         message: format!("{called}: {message}"),
         exit_code: 2,
         details: Value::Null,
@@ -36,7 +36,7 @@ pub(super) fn explain(
     endpoint: &AnyEndpoint,
     caller: &Caller,
     error: Error,
-) -> Failure {
+) -> CommandError {
     let api = match (&error, caller) {
         (Error::Api(api), _) => api,
         (_, Caller::Account(account)) => return session::session_ended(context, account, error),
@@ -67,7 +67,7 @@ pub(super) fn explain(
         ApiError::Uia(info) => stages(&called, info),
         other => format!("{called} at {server}: {other}"),
     };
-    Failure::Told {
+    CommandError::Explained {
         message,
         exit_code: exit_code(&error),
         details: details(endpoint, api),

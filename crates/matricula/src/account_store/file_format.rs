@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::seal::{Key, Sealed};
+use super::cipher::{Key, Sealed};
 
 /// The version of a file that holds everything as it is.
 const PLAIN: u32 = 1;

@@ -13,16 +13,16 @@ use std::{
 
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// Prints, in words or as JSON.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Report {
+pub(crate) struct Output {
     json: bool,
     colour: bool,
 }
 
-impl Report {
+impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let colour = std::io::stderr().is_terminal() && no_colour_is_unset();
         Self { json, colour }
@@ -104,7 +104,7 @@ impl Report {
     }
 
     /// Why it failed.
-    pub(crate) fn failure(self, failure: &Failure) {
+    pub(crate) fn failure(self, failure: &CommandError) {
         let message = printable(&quoted(&failure.message()));
         if self.colour {
             eprintln!("\x1b[31merror:\x1b[0m {message}");
@@ -119,17 +119,17 @@ impl Report {
     }
 }
 
-/// A line of a [sheet](Report::sheet).
+/// A line of a [sheet](Output::sheet).
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     label: &'static str,
     value: String,
-    tone: Tone,
+    style: Style,
 }
 
 /// How a line is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
+pub(crate) enum Style {
     Plain,
     Good,
     Warning,
@@ -141,12 +141,12 @@ impl Row {
         Self {
             label,
             value: value.into(),
-            tone: Tone::Plain,
+            style: Style::Plain,
         }
     }
 
-    pub(crate) fn tone(mut self, tone: Tone) -> Self {
-        self.tone = tone;
+    pub(crate) fn style(mut self, style: Style) -> Self {
+        self.style = style;
         self
     }
 }
@@ -159,11 +159,11 @@ fn sheet(rows: &[Row], has_colour: bool) -> String {
         let label = if row.label == last { "" } else { row.label };
         last = row.label;
         let value = printable(&quoted(&row.value));
-        let colour = match row.tone {
-            Tone::Plain => "",
-            Tone::Good => "\x1b[32m",
-            Tone::Warning => "\x1b[33m",
-            Tone::Bad => "\x1b[31m",
+        let colour = match row.style {
+            Style::Plain => "",
+            Style::Good => "\x1b[32m",
+            Style::Warning => "\x1b[33m",
+            Style::Bad => "\x1b[31m",
         };
         text += &match has_colour {
             true => format!("\x1b[1m{label:width$}\x1b[0m  {colour}{value}\x1b[0m\n"),
@@ -220,16 +220,6 @@ fn is_harmless(c: char) -> bool {
     }
 }
 
-/// A word that a shell reads as this text.
-pub(crate) fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 /// A time for people.
 pub(crate) fn in_words(time: Duration) -> String {
     match time.as_secs() {
@@ -277,8 +267,8 @@ mod tests {
     fn a_sheet_is_aligned_names_each_label_once_and_has_colours_only_of_its_own() {
         let rows = [
             Row::new("server", "https://b.test"),
-            Row::new("warning", "one\u{1b}[7m\nnext: curl evil").tone(Tone::Warning),
-            Row::new("warning", "two").tone(Tone::Bad),
+            Row::new("warning", "one\u{1b}[7m\nnext: curl evil").style(Style::Warning),
+            Row::new("warning", "two").style(Style::Bad),
         ];
         assert_eq!(
             sheet(&rows, false),
@@ -311,13 +301,5 @@ mod tests {
             link("https://b.test/\u{1b}]8;;x").as_deref(),
             Some("https://b.test/]8;;x")
         );
-    }
-
-    #[test]
-    fn a_shell_reads_a_word_as_it_was_meant() {
-        assert_eq!(shell_word("@alice:b.test"), "@alice:b.test");
-        assert_eq!(shell_word("a b"), "'a b'");
-        assert_eq!(shell_word("$(x)'y"), r"'$(x)'\''y'");
-        assert_eq!(shell_word(""), "''");
     }
 }

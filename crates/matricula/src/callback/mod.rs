@@ -1,9 +1,9 @@
 //! The browser of this machine: a page is opened in it, and it is led back to a loopback address.
 
 mod listener;
-mod page;
 mod request;
-mod visit;
+mod response;
+mod routes;
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use matricula_http::SystemEntropy;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
 use crate::{AnswerFuture, PromptHandler};
-use visit::{Desk, Visit};
+use routes::{CallbackRoutes, PendingPage};
 
 /// How long a person may take on a page: signing up can mean to look for a message first.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -36,7 +36,7 @@ type Open = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 /// itself or from other sites, is turned away and changes nothing.
 pub struct CallbackServer {
     address: SocketAddr,
-    desk: Arc<Mutex<Desk>>,
+    routes: Arc<Mutex<CallbackRoutes>>,
     open: Arc<Open>,
     patience: Duration,
     /// Ends with this value.
@@ -70,12 +70,12 @@ impl CallbackServer {
     async fn listen_on(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
-        let desk = Arc::new(Mutex::new(Desk::new(address.port())));
+        let routes = Arc::new(Mutex::new(CallbackRoutes::new(address.port())));
         let mut listening = JoinSet::new();
-        listening.spawn(listener::serve(listener, Arc::clone(&desk)));
+        listening.spawn(listener::serve(listener, Arc::clone(&routes)));
         Ok(Self {
             address,
-            desk,
+            routes,
             open: Arc::new(webbrowser::open),
             patience: PATIENCE,
             _listening: listening,
@@ -123,13 +123,13 @@ impl CallbackServer {
             ));
         }
         let (tell, told) = oneshot::channel();
-        let way_in = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 26);
-        let start = format!("http://{}{}{way_in}", self.address, visit::WAY_IN);
-        lock(&self.desk).expect(Visit::new(page, state, way_in, tell));
+        let open_path = SystemEntropy.text(b"abcdefghijkmnpqrstuvwxyz23456789", 26);
+        let start = format!("http://{}{}{open_path}", self.address, routes::OPEN_PATH);
+        lock(&self.routes).expect(PendingPage::new(page, state, open_path, tell));
         Ok(PendingCallback {
             start,
             open: Arc::clone(&self.open),
-            desk: Arc::clone(&self.desk),
+            routes: Arc::clone(&self.routes),
             patience: self.patience,
             told,
         })
@@ -164,7 +164,7 @@ impl std::fmt::Debug for CallbackServer {
 pub struct PendingCallback {
     start: String,
     open: Arc<Open>,
-    desk: Arc<Mutex<Desk>>,
+    routes: Arc<Mutex<CallbackRoutes>>,
     patience: Duration,
     told: oneshot::Receiver<Secret>,
 }
@@ -193,7 +193,7 @@ impl PendingCallback {
         match tokio::time::timeout(self.patience, self.told).await {
             Ok(Ok(address)) => Answer::Text(address),
             _ => {
-                lock(&self.desk).close();
+                lock(&self.routes).close();
                 Answer::Unavailable
             }
         }
@@ -206,9 +206,10 @@ impl std::fmt::Debug for PendingCallback {
     }
 }
 
-fn lock(desk: &Mutex<Desk>) -> std::sync::MutexGuard<'_, Desk> {
+fn lock(routes: &Mutex<CallbackRoutes>) -> std::sync::MutexGuard<'_, CallbackRoutes> {
     // Nothing in there panics halfway.
-    desk.lock()
+    routes
+        .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

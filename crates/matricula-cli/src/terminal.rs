@@ -5,39 +5,39 @@ use std::io::IsTerminal;
 use matricula::{
     AnswerFuture, PromptHandler,
     auth::{Answer, Progress, Prompt},
-    job::{Secret, Timestamp, scheduler::WaitReason},
+    core::{Secret, Timestamp, scheduler::WaitReason},
 };
 
 use inquire::InquireError;
 
 use crate::{
-    failure::Failure,
-    pages::{Pages, minutes},
-    report::{Report, link, printable, quoted},
+    browser::{PageOpener, minutes},
+    error::CommandError,
+    output::{Output, link, printable, quoted},
 };
 
 /// Asks on the terminal, or answers for nobody.
 #[derive(Debug)]
 pub(crate) struct Terminal {
-    report: Report,
+    output: Output,
     is_there: bool,
     /// How pages are opened.
-    pub(crate) pages: Pages,
+    pub(crate) pages: PageOpener,
     /// Until when it was said that requests wait.
     waiting_until: Timestamp,
-    /// What was chosen and why, for the JSON report.
+    /// What was chosen and why, for the JSON output.
     pub(crate) route: Option<(Vec<String>, String)>,
     /// Whether a question was answered with Ctrl-C or Escape.
     pub(crate) was_interrupted: bool,
 }
 
 impl Terminal {
-    pub(crate) fn new(report: Report, no_input: bool) -> Self {
+    pub(crate) fn new(output: Output, no_input: bool) -> Self {
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         Self {
-            report,
-            is_there: terminal && !no_input && !report.is_json(),
-            pages: Pages::default(),
+            output,
+            is_there: terminal && !no_input && !output.is_json(),
+            pages: PageOpener::default(),
             waiting_until: Timestamp::default(),
             route: None,
             was_interrupted: false,
@@ -50,7 +50,7 @@ impl Terminal {
     }
 
     /// Asks which homeserver; `None` is the private one.
-    pub(crate) fn choose_server(&self) -> Result<Option<String>, Failure> {
+    pub(crate) fn choose_server(&self) -> Result<Option<String>, CommandError> {
         let private = "a private one on this machine";
         let named = "one that I name";
         let choice = inquire::Select::new("Which homeserver?", vec![private, named]);
@@ -62,13 +62,13 @@ impl Terminal {
     }
 
     /// Asks for a name; `None` leaves it to the server.
-    pub(crate) fn choose_username(&self) -> Result<Option<String>, Failure> {
+    pub(crate) fn choose_username(&self) -> Result<Option<String>, CommandError> {
         let name = inquire::Text::new("Your name there (empty: the server picks one):");
         Ok(Some(name.prompt().map_err(prompt_failure)?).filter(|name| !name.trim().is_empty()))
     }
 
     /// Asks for a new password; `None` has one made.
-    pub(crate) fn choose_password(&self) -> Result<Option<Secret>, Failure> {
+    pub(crate) fn choose_password(&self) -> Result<Option<Secret>, CommandError> {
         loop {
             let password = secret("A password (empty: a strong one is made and kept):")?;
             if password.is_empty() {
@@ -77,29 +77,29 @@ impl Terminal {
             if secret("The same again:")? == password {
                 return Ok(Some(password));
             }
-            self.report.warn("these are two different passwords");
+            self.output.warn("these are two different passwords");
         }
     }
 
     /// Asks for the password of an account.
-    pub(crate) fn password(&self) -> Result<Secret, Failure> {
+    pub(crate) fn password(&self) -> Result<Secret, CommandError> {
         secret("Password:")
     }
 
     /// Asks for another secret, by its name.
-    pub(crate) fn secret(&self, name: &str) -> Result<Secret, Failure> {
+    pub(crate) fn secret(&self, name: &str) -> Result<Secret, CommandError> {
         secret(&format!("{name}:"))
     }
 
     /// Asks whether something is to be done that cannot be undone.
-    pub(crate) fn confirm(&self, question: &str) -> Result<bool, Failure> {
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool, CommandError> {
         let confirm = inquire::Confirm::new(question).with_default(false);
         confirm.prompt().map_err(prompt_failure)
     }
 
     fn warn_of(&self, why: &Option<String>) {
         if let Some(why) = why {
-            self.report.warn(why);
+            self.output.warn(why);
         }
     }
 
@@ -110,17 +110,17 @@ impl Terminal {
         user_code: &str,
         expires_at: Timestamp,
     ) {
-        let left = minutes(expires_at.since(matricula::http::now()));
+        let left = minutes(expires_at.since(matricula::runner::now()));
         let page = link(url).unwrap_or_default();
-        self.report.say_in_full(&format!(
+        self.output.say_in_full(&format!(
             "open this page in a browser, on any device, and type in the code {}:\n  {page}",
             quoted(user_code)
         ));
         if let Some(page) = url_with_code.and_then(link) {
-            self.report
+            self.output
                 .say_in_full(&format!("or this one, which has the code in it:\n  {page}"));
         }
-        self.report.say(&format!("waiting; {left} left"));
+        self.output.say(&format!("waiting; {left} left"));
     }
 
     fn done_or(&self, prompt: &str) -> Result<Answer, InquireError> {
@@ -131,7 +131,7 @@ impl Terminal {
     fn answer(&self, question: &Prompt) -> Result<Answer, InquireError> {
         let text = |why: &Option<String>, prompt: &str| {
             if let Some(why) = why {
-                self.report.warn(why);
+                self.output.warn(why);
             }
             inquire::Text::new(prompt)
                 .prompt()
@@ -139,7 +139,7 @@ impl Terminal {
         };
         match question {
             Prompt::HomeserverUrl { name, why } => {
-                self.report.warn(why);
+                self.output.warn(why);
                 let prompt = format!("The address of {name} (empty: give up):");
                 let address = inquire::Text::new(&prompt)
                     .with_placeholder("https://matrix.example.org")
@@ -153,7 +153,7 @@ impl Terminal {
             Prompt::RegistrationToken { why } => text(why, "Registration token:"),
             Prompt::Password { why } => {
                 if let Some(why) = why {
-                    self.report.warn(why);
+                    self.output.warn(why);
                 }
                 inquire::Password::new("Another password:")
                     .prompt()
@@ -174,12 +174,12 @@ impl Terminal {
             ),
             Prompt::FollowLink { address, why } => {
                 self.warn_of(why);
-                self.report
+                self.output
                     .say(&format!("the server has written to {address}"));
                 self.done_or("Follow the link in that message. Done? (no: send another)")
             }
             Prompt::Code { address, why } => {
-                self.report
+                self.output
                     .say(&format!("the server has sent a code to {address}"));
                 match text(why, "The code (empty: send another):")? {
                     Answer::Text(code) if code.is_empty() => Ok(Answer::No),
@@ -189,7 +189,7 @@ impl Terminal {
             Prompt::StagePage { stage, url, why } => {
                 self.warn_of(why);
                 let page = link(url).unwrap_or_else(|| "(its address is not a web page)".into());
-                self.report.say(&format!(
+                self.output.say(&format!(
                     "open this page in a browser, for {stage}:\n  {page}"
                 ));
                 self.done_or("Done there?")
@@ -204,7 +204,7 @@ impl Terminal {
                 for policy in policies {
                     let url = link(&policy.url)
                         .unwrap_or_else(|| "(its address is not a web page)".into());
-                    self.report.say(&format!("  {}: {url}", policy.name));
+                    self.output.say(&format!("  {}: {url}", policy.name));
                 }
                 let yes = inquire::Confirm::new("Do you accept these terms?")
                     .with_default(false)
@@ -218,7 +218,7 @@ impl Terminal {
 
 impl PromptHandler for Terminal {
     fn answer_later(&mut self, question: &Prompt) -> Option<AnswerFuture> {
-        self.pages.answer_later(self.report, question)
+        self.pages.answer_later(self.output, question)
     }
 
     fn ask(&mut self, question: &Prompt) -> Answer {
@@ -238,11 +238,11 @@ impl PromptHandler for Terminal {
         match notice {
             Progress::Route { stages, why } => {
                 let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
-                self.report
+                self.output
                     .say(&format!("route: {} ({why})", stages.join(", ")));
                 self.route = Some((stages, why.clone()));
             }
-            Progress::NoWellKnown { name, server } => self.report.say(&format!(
+            Progress::NoWellKnown { name, server } => self.output.say(&format!(
                 "{name} has no well-known document: taking {server} as the homeserver's address"
             )),
             Progress::DeviceCode {
@@ -251,17 +251,17 @@ impl PromptHandler for Terminal {
                 user_code,
                 expires_at,
             } => self.show_code(url, url_with_code.as_deref(), user_code, *expires_at),
-            Progress::StageDone(stage) => self.report.say(&format!("done: {stage}")),
+            Progress::StageDone(stage) => self.output.say(&format!("done: {stage}")),
             Progress::NoSession => self
-                .report
+                .output
                 .say("the server gives this user no session; it is made without one"),
-            Progress::Settling(how) => self.report.warn(&format!("the answer was lost: {how}")),
+            Progress::Settling(how) => self.output.warn(&format!("the answer was lost: {how}")),
             _ => {}
         }
     }
 
     fn waiting(&mut self, until: Timestamp, why: &WaitReason) {
-        let now = matricula::http::now();
+        let now = matricula::runner::now();
         // Of several requests that wait at once, the first speaks for all.
         if now < self.waiting_until {
             return;
@@ -270,12 +270,12 @@ impl PromptHandler for Terminal {
         let seconds = until.since(now).as_secs_f64();
         match why {
             WaitReason::RateLimited => {
-                self.report.say(&format!(
+                self.output.say(&format!(
                     "the server asks for fewer requests: waiting {seconds:.1} s"
                 ));
             }
             WaitReason::Unreachable(reason) => {
-                self.report
+                self.output
                     .say(&format!("{reason}: trying again in {seconds:.1} s"));
             }
             _ => {}
@@ -284,17 +284,17 @@ impl PromptHandler for Terminal {
 }
 
 /// Asks for what must not be seen.
-fn secret(prompt: &str) -> Result<Secret, Failure> {
+fn secret(prompt: &str) -> Result<Secret, CommandError> {
     let password = inquire::Password::new(prompt).without_confirmation();
     Ok(Secret::from(password.prompt().map_err(prompt_failure)?))
 }
 
-fn prompt_failure(error: InquireError) -> Failure {
+fn prompt_failure(error: InquireError) -> CommandError {
     match error {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => {
-            Failure::Interrupted
+            CommandError::Interrupted
         }
-        other => Failure::other(format!(
+        other => CommandError::other(format!(
             "the terminal cannot be asked ({other}); use --no-input"
         )),
     }

@@ -4,36 +4,36 @@ use matricula_core::Secret;
 use tokio::sync::oneshot;
 
 use super::{
-    page::{self, Answer, Outcome},
     request::Request,
+    response::{self, Answer, Outcome},
 };
 
 /// What the path begins with that leads to the page.
-pub(super) const WAY_IN: &str = "/open/";
+pub(super) const OPEN_PATH: &str = "/open/";
 
 /// A page that was, or is to be, opened.
-pub(super) struct Visit {
+pub(super) struct PendingPage {
     page: Secret,
     /// What the answer must hold.
     state: Secret,
     /// The path to the page; gone once it was taken.
-    way_in: Option<String>,
+    open_path: Option<String>,
     /// Whom to tell the answer; gone once it came.
     tell: Option<oneshot::Sender<Secret>>,
     is_over: bool,
 }
 
-impl Visit {
+impl PendingPage {
     pub(super) fn new(
         page: Secret,
         state: Secret,
-        way_in: String,
+        open_path: String,
         tell: oneshot::Sender<Secret>,
     ) -> Self {
         Self {
             page,
             state,
-            way_in: Some(way_in),
+            open_path: Some(open_path),
             tell: Some(tell),
             is_over: false,
         }
@@ -41,12 +41,12 @@ impl Visit {
 }
 
 /// The answer of a page, to be told once the browser has been thanked for it.
-pub(super) struct Told {
+pub(super) struct PendingDelivery {
     tell: oneshot::Sender<Secret>,
     address: Secret,
 }
 
-impl Told {
+impl PendingDelivery {
     pub(super) fn tell(self) {
         // Whoever asked may have stopped waiting.
         let _ = self.tell.send(self.address);
@@ -54,31 +54,31 @@ impl Told {
 }
 
 /// Where requests come in.
-pub(super) struct Desk {
+pub(super) struct CallbackRoutes {
     port: u16,
-    visit: Option<Visit>,
+    page: Option<PendingPage>,
 }
 
-impl Desk {
+impl CallbackRoutes {
     pub(super) fn new(port: u16) -> Self {
-        Self { port, visit: None }
+        Self { port, page: None }
     }
 
     /// Waits for the answer of this page, and of no other any more.
-    pub(super) fn expect(&mut self, visit: Visit) {
-        self.visit = Some(visit);
+    pub(super) fn expect(&mut self, page: PendingPage) {
+        self.page = Some(page);
     }
 
     /// Takes no answer any more.
     pub(super) fn close(&mut self) {
-        if let Some(visit) = &mut self.visit {
-            visit.is_over = true;
-            visit.tell = None;
-            visit.way_in = None;
+        if let Some(page) = &mut self.page {
+            page.is_over = true;
+            page.tell = None;
+            page.open_path = None;
         }
     }
 
-    pub(super) fn answer(&mut self, request: &Request) -> (Answer, Option<Told>) {
+    pub(super) fn answer(&mut self, request: &Request) -> (Answer, Option<PendingDelivery>) {
         if request.method != "GET" {
             return (Answer::empty(405), None);
         }
@@ -98,50 +98,53 @@ impl Desk {
             .target
             .split_once('?')
             .unwrap_or((&request.target, ""));
-        match path.strip_prefix(WAY_IN) {
-            Some(way_in) => (self.lead_on(way_in), None),
+        match path.strip_prefix(OPEN_PATH) {
+            Some(open_path) => (self.lead_on(open_path), None),
             None if path == "/" => self.take(query),
             None => (Answer::empty(404), None),
         }
     }
 
-    fn lead_on(&mut self, way_in: &str) -> Answer {
-        let Some(visit) = &mut self.visit else {
-            return page::say(Outcome::Wrong);
+    fn lead_on(&mut self, open_path: &str) -> Answer {
+        let Some(page) = &mut self.page else {
+            return response::say(Outcome::Wrong);
         };
-        match visit.way_in.take_if(|known| known == way_in) {
-            Some(_) => Answer::see(visit.page.clone()),
-            None if visit.is_over => page::say(Outcome::TooLate),
-            None => page::say(Outcome::Opened),
+        match page.open_path.take_if(|known| known == open_path) {
+            Some(_) => Answer::see(page.page.clone()),
+            None if page.is_over => response::say(Outcome::TooLate),
+            None => response::say(Outcome::Opened),
         }
     }
 
-    fn take(&mut self, query: &str) -> (Answer, Option<Told>) {
+    fn take(&mut self, query: &str) -> (Answer, Option<PendingDelivery>) {
         let field = |name: &str| {
             let mut fields = form_urlencoded::parse(query.as_bytes());
             let found = fields.find(|(found, _)| found == name);
             found.map(|(_, value)| Secret::from(value.into_owned()))
         };
-        let Some(visit) = &mut self.visit else {
-            return (page::say(Outcome::Wrong), None);
+        let Some(page) = &mut self.page else {
+            return (response::say(Outcome::Wrong), None);
         };
-        if field("state").as_ref() != Some(&visit.state) {
-            return (page::say(Outcome::Wrong), None);
+        if field("state").as_ref() != Some(&page.state) {
+            return (response::say(Outcome::Wrong), None);
         }
-        if visit.is_over {
-            return (page::say(Outcome::TooLate), None);
+        if page.is_over {
+            return (response::say(Outcome::TooLate), None);
         }
         let outcome = if field("code").or_else(|| field("loginToken")).is_some() {
             Outcome::Done
         } else if field("error").is_some() {
             Outcome::Refused
         } else {
-            return (page::say(Outcome::Wrong), None);
+            return (response::say(Outcome::Wrong), None);
         };
-        let Some(tell) = visit.tell.take() else {
-            return (page::say(Outcome::Again), None);
+        let Some(tell) = page.tell.take() else {
+            return (response::say(Outcome::Again), None);
         };
         let address = Secret::from(format!("http://127.0.0.1:{}/?{query}", self.port));
-        (page::say(outcome), Some(Told { tell, address }))
+        (
+            response::say(outcome),
+            Some(PendingDelivery { tell, address }),
+        )
     }
 }

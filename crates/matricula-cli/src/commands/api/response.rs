@@ -1,11 +1,11 @@
 //! Prints what an operation answered.
 
-use matricula::job::mask_json;
+use matricula::core::mask_json;
 use matricula_api::server::{AnyEndpoint, Reply};
 use serde_json::{Value, json};
 
 use super::call;
-use crate::{args::ApiCall, commands::Context, report::link};
+use crate::{args::ApiCall, commands::Context, output::link};
 
 /// An answer, read as its type.
 pub(super) struct Answer {
@@ -33,18 +33,18 @@ pub(super) fn print(
         object["content_type"] = json!(header("content-type"));
         object["content_disposition"] = json!(header("content-disposition"));
         let words = format!("written to {}", file.display());
-        return context.report.result(&words, &object);
+        return context.output.result(&words, &object);
     }
     if let Some(location) = header("location") {
         let url = link(location);
         object["url"] = json!(url);
         let words = url.unwrap_or_else(|| "(the address is not a web page)".to_owned());
-        return context.report.result(&words, &object);
+        return context.output.result(&words, &object);
     }
     // Where standard output is no place for a file, it was refused by now.
     let text = match std::str::from_utf8(&reply.body) {
         Ok(text) if !answer.is_download => text,
-        _ => return context.report.bytes(&reply.body),
+        _ => return context.output.bytes(&reply.body),
     };
     let shown = match options.show_secrets {
         true => text.to_owned(),
@@ -55,10 +55,10 @@ pub(super) fn print(
     // A value always has a form to be read.
     let pretty = serde_json::to_string_pretty(&response).unwrap_or_default();
     object["response"] = response;
-    context.report.json(&pretty, &object);
+    context.output.json(&pretty, &object);
     if !options.show_secrets && shown != plain {
         context
-            .report
+            .output
             .say("secrets are masked; --show-secrets prints them");
     }
 }

@@ -13,9 +13,9 @@ use tokio::{
 
 use super::{
     lock,
-    page::Answer,
     request::{self, Read},
-    visit::Desk,
+    response::Answer,
+    routes::CallbackRoutes,
 };
 
 /// The longest request: a browser's cookies for the loopback address come along.
@@ -26,7 +26,7 @@ const MOST_AT_ONCE: usize = 32;
 /// More than any browser sends: then nobody is listened to any more.
 const MOST_IN_ALL: usize = 500;
 
-pub(super) async fn serve(listener: TcpListener, desk: Arc<Mutex<Desk>>) {
+pub(super) async fn serve(listener: TcpListener, routes: Arc<Mutex<CallbackRoutes>>) {
     let mut connections = JoinSet::new();
     for _ in 0..MOST_IN_ALL {
         while connections.len() >= MOST_AT_ONCE {
@@ -37,23 +37,23 @@ pub(super) async fn serve(listener: TcpListener, desk: Arc<Mutex<Desk>>) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let desk = Arc::clone(&desk);
+        let routes = Arc::clone(&routes);
         connections.spawn(async move {
             // A browser that hangs up or says nothing has no question to be answered.
-            let _ = tokio::time::timeout(SLOWEST, talk(&stream, &desk)).await;
+            let _ = tokio::time::timeout(SLOWEST, talk(&stream, &routes)).await;
         });
         while connections.try_join_next().is_some() {}
     }
     while connections.join_next().await.is_some() {}
     // So that whoever waits for an answer is told that none will come.
-    *lock(&desk) = Desk::new(0);
+    *lock(&routes) = CallbackRoutes::new(0);
 }
 
-async fn talk(stream: &TcpStream, desk: &Mutex<Desk>) -> io::Result<()> {
+async fn talk(stream: &TcpStream, routes: &Mutex<CallbackRoutes>) -> io::Result<()> {
     let mut bytes = Vec::new();
     let (answer, told) = loop {
         match request::read(&bytes) {
-            Read::Whole(request) => break lock(desk).answer(&request),
+            Read::Whole(request) => break lock(routes).answer(&request),
             Read::Broken => break (Answer::empty(400), None),
             Read::Part if bytes.len() >= LONGEST => break (Answer::empty(431), None),
             Read::Part => {}

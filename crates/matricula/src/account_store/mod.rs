@@ -1,10 +1,10 @@
 //! The file that accounts and half-done registrations are kept in.
 
-mod content;
-pub(crate) mod disk;
+mod cipher;
+mod encryption;
 mod error;
-mod seal;
-mod sealing;
+mod file_format;
+pub(crate) mod files;
 
 use std::{
     collections::BTreeMap,
@@ -22,9 +22,9 @@ use matricula_core::WriteBatch;
 use serde::Deserialize;
 use serde_json::Value;
 
-use content::{Content, Form, Read};
+use cipher::Key;
 pub use error::AccountStoreError;
-use seal::Key;
+use file_format::{Content, Form, Read};
 
 use crate::{Keyring, SessionStore};
 
@@ -316,7 +316,7 @@ impl AccountStore {
 
     /// What is kept, and how; a store without a file has no form yet.
     fn read_form(&self) -> Result<(Content, Option<Form>), AccountStoreError> {
-        let Some(text) = disk::read(&self.path())? else {
+        let Some(text) = files::read(&self.path())? else {
             return Ok((Content::default(), None));
         };
         let unreadable = |what: String| self.unreadable(&what);
@@ -335,16 +335,16 @@ impl AccountStore {
         &self,
         change: impl FnOnce(&mut Content) -> Result<(), AccountStoreError>,
     ) -> Result<(), AccountStoreError> {
-        disk::make_dir(&self.dir)?;
+        files::make_dir(&self.dir)?;
         let _lock = self.lock()?;
         let (mut content, form) = self.read_form()?;
         change(&mut content)?;
         let form = form.unwrap_or_else(|| self.first_form());
-        disk::replace(&self.path(), &form.write(&content))
+        files::replace(&self.path(), &form.write(&content))
     }
 
     fn lock(&self) -> Result<File, AccountStoreError> {
-        disk::lock(&self.dir, "accounts.lock")
+        files::lock(&self.dir, "accounts.lock")
     }
 }
 
@@ -354,8 +354,8 @@ impl SessionStore for AccountStore {
     }
 
     fn try_lock(&self, user_id: &UserId) -> Result<AccountLock, AccountStoreError> {
-        disk::make_dir(&self.dir)?;
-        disk::try_lock(&self.dir, &lock_name(user_id)).map(|file| AccountLock(Some(file)))
+        files::make_dir(&self.dir)?;
+        files::try_lock(&self.dir, &lock_name(user_id)).map(|file| AccountLock(Some(file)))
     }
 
     fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, AccountStoreError> {

@@ -6,7 +6,7 @@ use matricula_auth::{AuthError, session::RenewalReason};
 use matricula_core::{Store, scheduler::SchedulerConfig};
 use matricula_http::{DurableError, Runner};
 
-use crate::{Session, renew};
+use crate::{Session, renewal_driver};
 
 /// The wait after a renewal that found no server; doubled with each one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ async fn renewed(session: &Session) -> bool {
     let mut wait = FIRST_WAIT;
     loop {
         let token = session.account().access_token;
-        match renew::renew(session, reason, token).await {
+        match renewal_driver::renew(session, reason, token).await {
             Ok(()) => return true,
             Err(
                 AuthError::SignedOut { .. }

@@ -5,21 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use matricula::job::ServerUrl;
+use matricula::core::ServerUrl;
 use matricula_homeserver::{Config, ServerDir, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::error::CommandError;
 
 /// A private homeserver that can be reached: started here, or found running. One that was started
 /// here stops when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct RunningServer {
     directory: PathBuf,
     server: ServerDir,
 }
 
-impl Opened {
+impl RunningServer {
     pub(crate) fn url(&self) -> &ServerUrl {
         self.server.url()
     }
@@ -50,7 +50,7 @@ impl Opened {
 
 /// Opens the server in this directory on a free loopback port, making it if there is none. Where
 /// another command is using it, that one is waited for.
-pub(crate) async fn open_private(directory: &Path) -> Result<Opened, Failure> {
+pub(crate) async fn open_private(directory: &Path) -> Result<RunningServer, CommandError> {
     open(directory, options().for_this_process_alone()).await
 }
 
@@ -59,7 +59,7 @@ pub(crate) async fn open_at(
     directory: &Path,
     address: SocketAddr,
     allow_open_registration: bool,
-) -> Result<Opened, Failure> {
+) -> Result<RunningServer, CommandError> {
     let mut options = options().listening_on(address);
     if !address.ip().is_loopback() {
         options = options.allowing_remote();
@@ -74,9 +74,9 @@ fn options() -> ServerOptions {
     ServerOptions::new(Config::default().with_guests(true))
 }
 
-async fn open(directory: &Path, options: ServerOptions) -> Result<Opened, Failure> {
+async fn open(directory: &Path, options: ServerOptions) -> Result<RunningServer, CommandError> {
     let server = ServerDir::open(directory, options, tokio::time::sleep).await?;
-    Ok(Opened {
+    Ok(RunningServer {
         directory: directory.to_owned(),
         server,
     })
@@ -89,14 +89,14 @@ pub(crate) fn data_of_running(directory: &Path, url: &ServerUrl) -> Option<Value
 }
 
 /// Opens the server that an account's data names, if it names one.
-pub(crate) async fn reopen(data: &Value) -> Result<Option<Opened>, Failure> {
+pub(crate) async fn reopen(data: &Value) -> Result<Option<RunningServer>, CommandError> {
     let Some(directory) = data.get("homeserver").and_then(Value::as_str) else {
         return Ok(None);
     };
     let directory = Path::new(directory);
     // A new server in its place would know nothing of the account.
     if !directory.join("config.json").exists() {
-        return Err(Failure::other(format!(
+        return Err(CommandError::other(format!(
             "the private homeserver of this account is gone from {}; bring the directory back, or \
              register anew",
             directory.display()

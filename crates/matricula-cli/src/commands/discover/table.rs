@@ -9,21 +9,21 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::walk::{Guest, Walk};
+use super::try_methods::{Attempts, Guest};
 use crate::{
-    failure::{Failure, exit_code},
-    report::{Report, Row, Tone, link},
+    error::{CommandError, exit_code},
+    output::{Output, Row, Style, link},
 };
 
 /// What is printed: the facts, the warnings, and what was tried.
-pub(super) struct Sheet {
+pub(super) struct Table {
     rows: Vec<Row>,
     warnings: Vec<Warning>,
     tried: Vec<Row>,
     object: Value,
 }
 
-impl Sheet {
+impl Table {
     pub(super) fn of(facts: &ServerInfo) -> Self {
         let ways: Vec<Value> = facts.registration_methods().iter().map(way).collect();
         let object = json!({
@@ -53,31 +53,31 @@ impl Sheet {
         self.warnings.push(warning);
     }
 
-    pub(super) fn add_tries(&mut self, walks: &[Walk], guest: &Guest, exit_code: u8) {
-        self.rows.extend(walks.iter().flat_map(Walk::rows));
+    pub(super) fn add_tries(&mut self, walks: &[Attempts], guest: &Guest, exit_code: u8) {
+        self.rows.extend(walks.iter().flat_map(Attempts::rows));
         self.rows.extend(guest.rows());
-        let walks: Vec<Value> = walks.iter().map(Walk::json).collect();
+        let walks: Vec<Value> = walks.iter().map(Attempts::json).collect();
         self.object["tries"] = json!({ "ways": walks, "guest": guest.json() });
         self.object["exit_code"] = json!(exit_code);
     }
 
-    pub(super) fn print(mut self, report: Report) {
+    pub(super) fn print(mut self, output: Output) {
         let warning =
             |warning: &Warning| json!({ "code": warning.code(), "message": warning.to_string() });
         let warnings: Vec<Value> = self.warnings.iter().map(warning).collect();
         self.object["warnings"] = json!(warnings);
         let warnings = self.warnings.iter();
         self.rows.extend(
-            warnings.map(|warning| Row::new("warning", warning.to_string()).tone(Tone::Warning)),
+            warnings.map(|warning| Row::new("warning", warning.to_string()).style(Style::Warning)),
         );
         self.rows.append(&mut self.tried);
-        report.sheet(&self.rows, &self.object);
+        output.sheet(&self.rows, &self.object);
     }
 }
 
 /// The failure of a discovery, with what was tried.
-pub(super) fn failure(error: Error, facts: &ServerInfo) -> Failure {
-    Failure::Told {
+pub(super) fn failure(error: Error, facts: &ServerInfo) -> CommandError {
+    CommandError::Explained {
         message: error.to_string(),
         exit_code: exit_code(&error),
         details: json!({ "tried": facts.tried }),
@@ -181,7 +181,7 @@ fn registration(facts: &ServerInfo) -> Vec<Row> {
             ));
         }
         Some(RegistrationOffer::Unknown { message }) => {
-            rows.push(Row::new("register", format!("unclear: {message}")).tone(Tone::Warning));
+            rows.push(Row::new("register", format!("unclear: {message}")).style(Style::Warning));
         }
         Some(_) => {}
         None => rows.push(Row::new("register", "by single sign-on alone")),

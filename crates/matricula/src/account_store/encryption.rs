@@ -8,9 +8,9 @@ use std::sync::PoisonError;
 
 use super::{
     AccountStore, AccountStoreError,
-    content::{Content, Form, Read},
-    disk,
-    seal::Key,
+    cipher::Key,
+    file_format::{Content, Form, Read},
+    files,
 };
 use crate::{Keyring, KeyringError, NoKeyring};
 
@@ -24,7 +24,7 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     pub fn is_sealed(&self) -> Result<bool, AccountStoreError> {
-        let Some(text) = disk::read(&self.path())? else {
+        let Some(text) = files::read(&self.path())? else {
             return Ok(false);
         };
         let read = Content::read(&text).map_err(|what| self.unreadable(&what))?;
@@ -37,7 +37,7 @@ impl AccountStore {
     /// Where the keyring does not take the key, or the file cannot be read or written; it then stays
     /// as it is.
     pub fn seal(&self) -> Result<bool, AccountStoreError> {
-        disk::make_dir(&self.dir)?;
+        files::make_dir(&self.dir)?;
         let _lock = self.lock()?;
         let (content, form) = self.read_form()?;
         if let Some(Form::Sealed(_)) = form {
@@ -49,7 +49,7 @@ impl AccountStore {
                 path: self.path(),
                 error,
             })?;
-        disk::replace(&self.path(), &Form::Sealed(Box::new(key)).write(&content))?;
+        files::replace(&self.path(), &Form::Sealed(Box::new(key)).write(&content))?;
         Ok(true)
     }
 
@@ -59,13 +59,13 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be opened or written; it then stays as it is.
     pub fn unseal(&self) -> Result<bool, AccountStoreError> {
-        disk::make_dir(&self.dir)?;
+        files::make_dir(&self.dir)?;
         let _lock = self.lock()?;
         let (content, form) = self.read_form()?;
         let Some(Form::Sealed(key)) = form else {
             return Ok(false);
         };
-        disk::replace(&self.path(), &Form::Plain.write(&content))?;
+        files::replace(&self.path(), &Form::Plain.write(&content))?;
         // A key that stays behind opens nothing any more.
         let _ = self.keyring().forget(&key.id);
         Ok(true)
