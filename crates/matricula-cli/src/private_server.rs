@@ -34,7 +34,7 @@ impl RunningServer {
 
     /// Whether it runs in this process.
     pub(crate) fn is_here(&self) -> bool {
-        self.server.is_here()
+        self.server.is_local()
     }
 
     /// What is kept with an account so that its server is found again.
@@ -51,7 +51,7 @@ impl RunningServer {
 /// Opens the server in this directory on a free loopback port, making it if there is none. Where
 /// another command is using it, that one is waited for.
 pub(crate) async fn open_private(directory: &Path) -> Result<RunningServer, CommandError> {
-    open(directory, options().for_this_process_alone()).await
+    open(directory, options().publish_address(false)).await
 }
 
 /// Opens the server in this directory where it is told to listen, for every process to use.
@@ -60,18 +60,18 @@ pub(crate) async fn open_at(
     address: SocketAddr,
     allow_open_registration: bool,
 ) -> Result<RunningServer, CommandError> {
-    let mut options = options().listening_on(address);
+    let mut options = options().listen(address);
     if !address.ip().is_loopback() {
-        options = options.allowing_remote();
+        options = options.allow_remote(true);
     }
     if allow_open_registration {
-        options = options.allowing_open_registration();
+        options = options.allow_open_registration(true);
     }
     open(directory, options).await
 }
 
 fn options() -> ServerOptions {
-    ServerOptions::new(Config::default().with_guests(true))
+    ServerOptions::new(Config::default().guests(true))
 }
 
 async fn open(directory: &Path, options: ServerOptions) -> Result<RunningServer, CommandError> {

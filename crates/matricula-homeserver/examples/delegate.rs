@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: delegate CONFIG ADDRESS".into());
     };
     let config = serde_json::from_slice(&fs::read(config)?)?;
-    let options = ServerOptions::new(config).listening_on(address.parse()?);
+    let options = ServerOptions::new(config).listen(address.parse()?);
     let server = Server::start(options).await?;
     tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await??;
     server.stop().await;

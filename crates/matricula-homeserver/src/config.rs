@@ -16,7 +16,7 @@ pub use browser::{Delegation, IdentityProvider, OAuth, OAuthMode, Sso};
 pub use limits::{Limit, Limits};
 pub use media::Media;
 pub use passwords::{PasswordCodes, PasswordPolicy};
-pub use people::{ApplicationService, Captcha, Messages};
+pub use people::{ApplicationService, Captcha, Mail};
 
 use crate::Error;
 
@@ -28,8 +28,8 @@ use crate::Error;
 /// ```
 /// # use matricula_homeserver::{Config, RegistrationToken};
 /// let config = Config::default()
-///     .with_flows([["m.login.registration_token"]])
-///     .with_registration_token(RegistrationToken::new("let-me-in").with_uses(3));
+///     .flows([["m.login.registration_token"]])
+///     .registration_token(RegistrationToken::new("let-me-in").uses_allowed(3));
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -63,7 +63,7 @@ pub struct Config {
     /// What files are kept.
     pub media: Media,
     /// Beginnings of usernames that are reserved, as if for an application service.
-    pub exclusive: Vec<String>,
+    pub exclusive_prefixes: Vec<String>,
     /// What a password must have.
     pub password_policy: PasswordPolicy,
     /// Register `alice` as `alice-1`: a client must not assume that it gets the name it asked for.
@@ -73,7 +73,7 @@ pub struct Config {
     /// Whether people sign in on a page of this server, as if it were somebody else's; not if absent.
     pub sso: Option<Sso>,
     /// How people prove their addresses; not at all if absent.
-    pub messages: Option<Messages>,
+    pub mail: Option<Mail>,
     /// What `m.login.recaptcha` asks; nothing if absent.
     pub captcha: Option<Captcha>,
     /// The programs that register users of their own.
@@ -99,12 +99,12 @@ impl Default for Config {
             refresh_token_lifetime: None,
             limits: Limits::default(),
             media: Media::default(),
-            exclusive: Vec::new(),
+            exclusive_prefixes: Vec::new(),
             password_policy: PasswordPolicy::default(),
             rename_users: false,
             oauth: None,
             sso: None,
-            messages: None,
+            mail: None,
             captcha: None,
             application_services: Vec::new(),
             registration_shared_secret: None,
@@ -116,28 +116,28 @@ impl Default for Config {
 impl Config {
     /// Sets [`Config::server_name`].
     #[must_use]
-    pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = name.into();
         self
     }
 
     /// Sets [`Config::base_url`].
     #[must_use]
-    pub fn with_base_url(mut self, url: ServerUrl) -> Self {
+    pub fn base_url(mut self, url: ServerUrl) -> Self {
         self.base_url = Some(url);
         self
     }
 
     /// Sets [`Config::registration`].
     #[must_use]
-    pub fn with_registration(mut self, registration: Registration) -> Self {
+    pub fn registration(mut self, registration: Registration) -> Self {
         self.registration = registration;
         self
     }
 
     /// Sets [`Config::flows`].
     #[must_use]
-    pub fn with_flows<Flow, Stage>(mut self, flows: impl IntoIterator<Item = Flow>) -> Self
+    pub fn flows<Flow, Stage>(mut self, flows: impl IntoIterator<Item = Flow>) -> Self
     where
         Flow: IntoIterator<Item = Stage>,
         Stage: Into<String>,
@@ -151,125 +151,125 @@ impl Config {
 
     /// Sets [`Config::guests`].
     #[must_use]
-    pub fn with_guests(mut self, allowed: bool) -> Self {
+    pub fn guests(mut self, allowed: bool) -> Self {
         self.guests = allowed;
         self
     }
 
     /// Adds to [`Config::policies`].
     #[must_use]
-    pub fn with_policy(mut self, id: impl Into<String>, policy: Policy) -> Self {
+    pub fn policy(mut self, id: impl Into<String>, policy: Policy) -> Self {
         self.policies.insert(id.into(), policy);
         self
     }
 
     /// Adds to [`Config::registration_tokens`].
     #[must_use]
-    pub fn with_registration_token(mut self, token: RegistrationToken) -> Self {
+    pub fn registration_token(mut self, token: RegistrationToken) -> Self {
         self.registration_tokens.push(token);
         self
     }
 
     /// Sets [`Config::access_token_lifetime`].
     #[must_use]
-    pub fn with_access_token_lifetime(mut self, lifetime: Duration) -> Self {
+    pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.access_token_lifetime = Some(lifetime);
         self
     }
 
     /// Sets [`Config::refresh_token_lifetime`].
     #[must_use]
-    pub fn with_refresh_token_lifetime(mut self, lifetime: Duration) -> Self {
+    pub fn refresh_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.refresh_token_lifetime = Some(lifetime);
         self
     }
 
     /// Sets [`Config::limits`].
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
     /// Sets [`Config::media`].
     #[must_use]
-    pub fn with_media(mut self, media: Media) -> Self {
+    pub fn media(mut self, media: Media) -> Self {
         self.media = media;
         self
     }
 
-    /// Adds to [`Config::exclusive`].
+    /// Adds to [`Config::exclusive_prefixes`].
     #[must_use]
-    pub fn with_exclusive(mut self, prefix: impl Into<String>) -> Self {
-        self.exclusive.push(prefix.into());
+    pub fn exclusive_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.exclusive_prefixes.push(prefix.into());
         self
     }
 
     /// Sets [`Config::password_policy`].
     #[must_use]
-    pub fn with_password_policy(mut self, policy: PasswordPolicy) -> Self {
+    pub fn password_policy(mut self, policy: PasswordPolicy) -> Self {
         self.password_policy = policy;
         self
     }
 
     /// Sets [`Config::rename_users`].
     #[must_use]
-    pub fn with_renamed_users(mut self, rename: bool) -> Self {
+    pub fn rename_users(mut self, rename: bool) -> Self {
         self.rename_users = rename;
         self
     }
 
     /// Sets [`Config::oauth`].
     #[must_use]
-    pub fn with_oauth(mut self, oauth: OAuth) -> Self {
+    pub fn oauth(mut self, oauth: OAuth) -> Self {
         self.oauth = Some(oauth);
         self
     }
 
     /// Sets [`Config::sso`].
     #[must_use]
-    pub fn with_sso(mut self, sso: Sso) -> Self {
+    pub fn sso(mut self, sso: Sso) -> Self {
         self.sso = Some(sso);
         self
     }
 
-    /// Sets [`Config::messages`].
+    /// Sets [`Config::mail`].
     #[must_use]
-    pub fn with_messages(mut self, messages: Messages) -> Self {
-        self.messages = Some(messages);
+    pub fn mail(mut self, messages: Mail) -> Self {
+        self.mail = Some(messages);
         self
     }
 
     /// Sets [`Config::captcha`].
     #[must_use]
-    pub fn with_captcha(mut self, captcha: Captcha) -> Self {
+    pub fn captcha(mut self, captcha: Captcha) -> Self {
         self.captcha = Some(captcha);
         self
     }
 
     /// Adds to [`Config::application_services`].
     #[must_use]
-    pub fn with_application_service(mut self, service: ApplicationService) -> Self {
+    pub fn application_service(mut self, service: ApplicationService) -> Self {
         self.application_services.push(service);
         self
     }
 
     /// Sets [`Config::registration_shared_secret`].
     #[must_use]
-    pub fn with_registration_shared_secret(mut self, secret: impl Into<Secret>) -> Self {
+    pub fn registration_shared_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.registration_shared_secret = Some(secret.into());
         self
     }
 
     /// Adds to [`Config::admins`].
     #[must_use]
-    pub fn with_admin(mut self, localpart: impl Into<String>) -> Self {
+    pub fn admin(mut self, localpart: impl Into<String>) -> Self {
         self.admins.push(localpart.into());
         self
     }
 
     /// Whether the operations that OAuth 2.0 replaces are not to be had.
-    pub(crate) fn is_oauth_alone(&self) -> bool {
+    pub(crate) fn is_oauth_only(&self) -> bool {
         let mode = self.oauth.as_ref().map(|oauth| oauth.mode);
         mode == Some(OAuthMode::Instead)
     }
@@ -288,52 +288,58 @@ impl Config {
         let name = &self.server_name;
         // A user id has at most 255 bytes; some must be left for the localpart.
         if ServerName::try_from(name.as_str()).is_err() || name.len() > 200 {
-            return wrong(format!(
+            return invalid(format!(
                 "{name:?} is not a server name of at most 200 bytes"
             ));
         }
         self.check_flows()?;
         for (id, policy) in &self.policies {
             if !is_opaque(id, 255) || !policy.is_complete() {
-                return wrong(format!(
+                return invalid(format!(
                     "the policy {id:?} needs a version and, in some language, a name and a text"
                 ));
             }
         }
         let tokens = &self.registration_tokens;
         if !tokens.iter().all(|it| is_opaque(it.token.expose(), 64)) {
-            return wrong("a registration token has 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -");
+            return invalid(
+                "a registration token has 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -",
+            );
         }
         let lifetimes = [self.access_token_lifetime, self.refresh_token_lifetime];
         if lifetimes.contains(&Some(Duration::ZERO)) {
-            return wrong("a token must live for some time");
+            return invalid("a token must live for some time");
         }
         for limit in self.limits.all().into_iter().flatten() {
             if !limit.per_second.is_finite() || limit.per_second < 1e-6 || limit.burst == 0 {
-                return wrong(format!("{limit:?} would let nothing through"));
+                return invalid(format!("{limit:?} would let nothing through"));
             }
         }
-        if self.media.max_size == 0 || self.media.max_announced == 0 {
-            return wrong("a server that takes no files at all is not configured by their bounds");
+        if self.media.max_size == 0 || self.media.max_pending_uploads == 0 {
+            return invalid(
+                "a server that takes no files at all is not configured by their bounds",
+            );
         }
-        if self.exclusive.iter().any(String::is_empty) {
-            return wrong("an empty reserved beginning would reserve every username");
+        if self.exclusive_prefixes.iter().any(String::is_empty) {
+            return invalid("an empty reserved beginning would reserve every username");
         }
-        self.check_browser()?;
-        self.check_people()
+        self.check_oauth()?;
+        self.check_identity()
     }
 
-    fn check_people(&self) -> Result<(), Error> {
-        if self.messages.as_ref().is_some_and(|it| !it.is_complete()) {
-            return wrong("mail needs an SMTP server's host:port, a sender's address, and domains");
+    fn check_identity(&self) -> Result<(), Error> {
+        if self.mail.as_ref().is_some_and(|it| !it.is_complete()) {
+            return invalid(
+                "mail needs an SMTP server's host:port, a sender's address, and domains",
+            );
         }
         let secret = self.registration_shared_secret.as_ref();
         if secret.is_some_and(|it| it.expose().is_empty()) {
-            return wrong("an empty shared secret would let everybody register");
+            return invalid("an empty shared secret would let everybody register");
         }
         let services = &self.application_services;
         if !services.iter().all(ApplicationService::is_complete) {
-            return wrong(
+            return invalid(
                 "an application service has an id, a token, a sender, and users of its own",
             );
         }
@@ -342,47 +348,49 @@ impl Config {
             others.any(|it| it.id == one.id || it.token == one.token)
         };
         if services.iter().enumerate().any(is_twice) {
-            return wrong("two application services have the same id or token");
+            return invalid("two application services have the same id or token");
         }
         Ok(())
     }
 
-    fn check_browser(&self) -> Result<(), Error> {
+    fn check_oauth(&self) -> Result<(), Error> {
         let delegation = self.oauth.as_ref().and_then(|it| it.delegation.as_ref());
         if delegation.is_some_and(|it| it.homeserver.is_https() || !it.homeserver.is_loopback()) {
-            return wrong(
+            return invalid(
                 "a homeserver that delegates to this one is at an http:// loopback address",
             );
         }
         let Some(sso) = &self.sso else {
             return Ok(());
         };
-        if self.is_oauth_alone() {
-            return wrong("single sign-on ends in /login, which OAuth 2.0 is to stand instead of");
+        if self.is_oauth_only() {
+            return invalid(
+                "single sign-on ends in /login, which OAuth 2.0 is to stand instead of",
+            );
         }
         if !sso.providers.iter().all(IdentityProvider::is_complete) {
-            return wrong("an identity provider has a name, and an id of A-Z a-z 0-9 . _ ~ -");
+            return invalid("an identity provider has a name, and an id of A-Z a-z 0-9 . _ ~ -");
         }
         Ok(())
     }
 
     fn check_flows(&self) -> Result<(), Error> {
         if self.registration == Registration::Open && self.flows.is_empty() {
-            return wrong("registration is open but has no flow; close it or add one");
+            return invalid("registration is open but has no flow; close it or add one");
         }
         for flow in &self.flows {
             if flow.is_empty() || !flow.iter().all(|stage| is_opaque(stage, 255)) {
-                return wrong(format!("{flow:?} is not a flow: it needs names of stages"));
+                return invalid(format!("{flow:?} is not a flow: it needs names of stages"));
             }
             if flow.iter().any(|stage| stage == TERMS) && self.policies.is_empty() {
-                return wrong(format!("{TERMS} needs a policy to accept; add one"));
+                return invalid(format!("{TERMS} needs a policy to accept; add one"));
             }
         }
         Ok(())
     }
 }
 
-fn wrong(what: impl Into<String>) -> Result<(), Error> {
+fn invalid(what: impl Into<String>) -> Result<(), Error> {
     Err(Error::Config(what.into()))
 }
 
@@ -430,7 +438,7 @@ impl Policy {
 
     /// Adds the document in one language, such as `en`.
     #[must_use]
-    pub fn with_translation(
+    pub fn translation(
         mut self,
         language: impl Into<String>,
         name: impl Into<String>,
@@ -493,14 +501,14 @@ impl RegistrationToken {
 
     /// At most this many accounts.
     #[must_use]
-    pub fn with_uses(mut self, allowed: u32) -> Self {
+    pub fn uses_allowed(mut self, allowed: u32) -> Self {
         self.uses_allowed = Some(allowed);
         self
     }
 
     /// Until this moment.
     #[must_use]
-    pub fn with_expiry(mut self, at: Timestamp) -> Self {
+    pub fn expires_at(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
         self
     }

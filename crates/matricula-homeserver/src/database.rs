@@ -7,14 +7,14 @@ use matricula_core::{StepContext, Timestamp};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::{
-    DelegationCall, Error, HandlerResponse, Homeserver, Message, Request,
-    engine::{Refusal, millis},
+    DelegationCall, Error, HandlerResponse, Homeserver, QueuedMail, Request,
+    engine::{ApiError, millis},
     files,
 };
 
 /// What each format of the database adds to the one before. A database's `user_version` says how
 /// many of them it has had: this list only ever grows at its end.
-const FORMATS: [&str; 8] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("formats/first.sql"),
     include_str!("formats/browser.sql"),
     include_str!("formats/account.sql"),
@@ -41,7 +41,7 @@ impl Database {
     /// The database in a file, made if it is not there, and held alone until dropped.
     ///
     /// # Errors
-    /// [`Error::Database`] if the file is no such database or is in use; [`Error::Newer`] if a newer
+    /// [`Error::Database`] if the file is no such database or is in use; [`Error::NewerFormat`] if a newer
     /// version wrote it; [`Error::ServerName`] if it is another server's.
     pub fn file(path: &Path, server: &Homeserver) -> Result<Self, Error> {
         // SQLite itself would let everybody on this machine read it.
@@ -65,11 +65,11 @@ impl Database {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let configured = &server.config().server_name;
-        let known = u32::try_from(FORMATS.len()).unwrap_or(u32::MAX);
+        let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
         if found > known {
-            return Err(Error::Newer { found, known });
+            return Err(Error::NewerFormat { found, known });
         }
-        for format in FORMATS.iter().skip(found as usize) {
+        for format in MIGRATIONS.iter().skip(found as usize) {
             tx.execute_batch(format)?;
         }
         if found == 0 {
@@ -104,17 +104,17 @@ impl Database {
 
     /// Answers a request in one transaction, committed before this returns.
     /// What the answer leaves to do with a file is the caller's.
-    pub fn answer(
+    pub fn handle(
         &mut self,
         server: &Homeserver,
         cx: &mut StepContext<'_>,
         request: Request,
     ) -> HandlerResponse {
-        self.try_answer(server, cx, request)
+        self.try_handle(server, cx, request)
             .unwrap_or_else(|error| {
                 tracing::error!(%error, "the homeserver's database failed");
                 let error = "the server's database failed";
-                let refusal = Refusal::new(500, ErrorCode::Unknown, error);
+                let refusal = ApiError::new(500, ErrorCode::Unknown, error);
                 refusal.into_reply().into()
             })
     }
@@ -124,7 +124,7 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Database`] if it cannot be read.
-    pub fn next_provision(&self) -> Result<Option<DelegationCall>, Error> {
+    pub fn next_delegation_call(&self) -> Result<Option<DelegationCall>, Error> {
         let sql = "SELECT id, path, body FROM provisions ORDER BY id LIMIT 1";
         let found = self.0.query_row(sql, [], |row| {
             Ok(DelegationCall {
@@ -140,14 +140,14 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Database`] if that cannot be kept.
-    pub fn delivered(&mut self, id: i64) -> Result<(), Error> {
+    pub fn remove_delegation_call(&mut self, id: i64) -> Result<(), Error> {
         let sql = "DELETE FROM provisions WHERE id = ?1";
         self.0.execute(sql, [id])?;
         Ok(())
     }
 
     /// The newest provision that there ever was.
-    pub(crate) fn newest_provision(&self) -> Result<Option<i64>, Error> {
+    pub(crate) fn newest_delegation_call(&self) -> Result<Option<i64>, Error> {
         let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'provisions'";
         Ok(self.0.query_row(sql, [], |row| row.get(0)).optional()?)
     }
@@ -168,11 +168,11 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Database`] if it cannot be read.
-    pub fn next_message(&self, now: Timestamp) -> Result<Option<Message>, Error> {
+    pub fn next_mail(&self, now: Timestamp) -> Result<Option<QueuedMail>, Error> {
         let sql = "SELECT id, recipient, subject, body FROM messages WHERE expires_at > ?1
              ORDER BY id LIMIT 1";
         let found = self.0.query_row(sql, [millis(now)], |row| {
-            Ok(Message {
+            Ok(QueuedMail {
                 id: row.get(0)?,
                 recipient: row.get(1)?,
                 subject: row.get(2)?,
@@ -186,13 +186,13 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Database`] if that cannot be kept.
-    pub fn sent(&mut self, id: i64) -> Result<(), Error> {
+    pub fn remove_mail(&mut self, id: i64) -> Result<(), Error> {
         let sql = "DELETE FROM messages WHERE id = ?1";
         self.0.execute(sql, [id])?;
         Ok(())
     }
 
-    fn try_answer(
+    fn try_handle(
         &mut self,
         server: &Homeserver,
         cx: &mut StepContext<'_>,

@@ -14,27 +14,27 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Delegation, DelegationCall, keeper::Order};
+use crate::{Delegation, DelegationCall, keeper::Command};
 
 /// How long the homeserver may take over one.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Delivers in order, one after the other.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(crate) struct DelegationClient {
     to: Delegation,
-    turn: Mutex<()>,
+    lock: Mutex<()>,
 }
 
-impl Delivery {
+impl DelegationClient {
     pub(crate) fn new(to: Delegation) -> Self {
-        let turn = Mutex::new(());
-        Self { to, turn }
+        let lock = Mutex::new(());
+        Self { to, lock }
     }
 
     /// Delivers all that waits. What fails, waits on, and so does all that comes after it.
-    pub(crate) async fn run(&self, keeper: &mpsc::Sender<Order>) -> Result<(), String> {
-        let _turn = self.turn.lock().await;
+    pub(crate) async fn flush(&self, keeper: &mpsc::Sender<Command>) -> Result<(), String> {
+        let _turn = self.lock.lock().await;
         while let Some(provision) = next(keeper).await? {
             let sent = timeout(TIMEOUT, self.send(&provision)).await;
             let status = sent.map_err(|_| "it took too long".to_owned())??;
@@ -44,7 +44,7 @@ impl Delivery {
                 return Err(format!("it answered {status} to {}", provision.path));
             }
             keeper
-                .send(Order::Delivered(provision.id))
+                .send(Command::RemoveDelegationCall(provision.id))
                 .map_err(|_| stopping())?;
         }
         Ok(())
@@ -52,9 +52,9 @@ impl Delivery {
 
     async fn send(&self, provision: &DelegationCall) -> Result<StatusCode, String> {
         let authority = authority(&self.to.homeserver);
-        let stream = TcpStream::connect(authority).await.map_err(said)?;
+        let stream = TcpStream::connect(authority).await.map_err(to_text)?;
         let http = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = http.map_err(said)?;
+        let (mut sender, connection) = http.map_err(to_text)?;
         // It ends once the sender is gone and the answer is read.
         tokio::spawn(connection);
         let token = self.to.secret.expose();
@@ -63,15 +63,15 @@ impl Delivery {
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(provision.body.clone()))
-            .map_err(said)?;
-        let response = sender.send_request(request).await.map_err(said)?;
+            .map_err(to_text)?;
+        let response = sender.send_request(request).await.map_err(to_text)?;
         Ok(response.status())
     }
 }
 
-async fn next(keeper: &mpsc::Sender<Order>) -> Result<Option<DelegationCall>, String> {
+async fn next(keeper: &mpsc::Sender<Command>) -> Result<Option<DelegationCall>, String> {
     let (answer, answered) = oneshot::channel();
-    let asked = keeper.send(Order::NextProvision(answer));
+    let asked = keeper.send(Command::NextDelegationCall(answer));
     asked.map_err(|_| stopping())?;
     answered.await.map_err(|_| stopping())
 }
@@ -80,7 +80,7 @@ fn stopping() -> String {
     "this server is stopping".to_owned()
 }
 
-fn said(error: impl std::fmt::Display) -> String {
+fn to_text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 

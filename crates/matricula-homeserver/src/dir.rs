@@ -13,7 +13,7 @@ use crate::{Config, Error, Server, ServerOptions, files};
 
 /// How often, and how many times, a holder that has not told its address is asked again: for ten
 /// seconds in all.
-const PATIENCE: (Duration, u32) = (Duration::from_millis(20), 500);
+const ADDRESS_POLL: (Duration, u32) = (Duration::from_millis(20), 500);
 
 /// A homeserver that lives in a directory, running: in this process, or in another that was first.
 ///
@@ -24,12 +24,12 @@ const PATIENCE: (Duration, u32) = (Duration::from_millis(20), 500);
 pub struct ServerDir {
     url: ServerUrl,
     server_name: String,
-    here: Option<Here>,
+    running: Option<Running>,
 }
 
 /// What the process that serves the directory holds. The fields are dropped in this order.
 #[derive(Debug)]
-struct Here {
+struct Running {
     address: AddressFile,
     server: Server,
     lock: File,
@@ -42,7 +42,7 @@ impl ServerDir {
     /// its `config.json` counts. `sleep` waits, when another process is about to start the server.
     ///
     /// # Errors
-    /// [`Error::Held`] if another process holds the directory for ten seconds without telling where it listens, and
+    /// [`Error::Locked`] if another process holds the directory for ten seconds without telling where it listens, and
     /// whatever keeps a server from starting.
     pub async fn open<F: Future<Output = ()>>(
         path: impl AsRef<Path>,
@@ -51,22 +51,22 @@ impl ServerDir {
     ) -> Result<Self, Error> {
         let path = path.as_ref();
         files::make_directory(path).map_err(at(path))?;
-        for _ in 0..PATIENCE.1 {
+        for _ in 0..ADDRESS_POLL.1 {
             match claim(path)? {
-                Claim::Ours(lock) => return Self::start(path, options, lock).await,
-                Claim::Theirs(Some(url)) => {
+                Claim::Acquired(lock) => return Self::start(path, options, lock).await,
+                Claim::HeldByOther(Some(url)) => {
                     let config = path.join("config.json");
                     let server_name = read_config(&config)?.map(|it| it.server_name);
                     return Ok(Self {
                         url,
-                        server_name: server_name.ok_or(Error::ConfigLost(config))?,
-                        here: None,
+                        server_name: server_name.ok_or(Error::ConfigMissing(config))?,
+                        running: None,
                     });
                 }
-                Claim::Theirs(None) => sleep(PATIENCE.0).await,
+                Claim::HeldByOther(None) => sleep(ADDRESS_POLL.0).await,
             }
         }
-        Err(Error::Held(path.to_owned()))
+        Err(Error::Locked(path.to_owned()))
     }
 
     /// Where the server listens.
@@ -80,17 +80,17 @@ impl ServerDir {
     }
 
     /// Whether this process serves it.
-    pub fn is_here(&self) -> bool {
-        self.here.is_some()
+    pub fn is_local(&self) -> bool {
+        self.running.is_some()
     }
 
     /// Stops the server if it runs in this process, once it has finished what is in work.
     pub async fn stop(self) {
-        if let Some(Here {
+        if let Some(Running {
             address,
             server,
             lock,
-        }) = self.here
+        }) = self.running
         {
             // First, so that nobody is sent to a server that is closing.
             drop(address);
@@ -105,7 +105,7 @@ impl ServerDir {
         match read_config(&config)? {
             Some(stored) => options.config = stored,
             // The configuration is written before the database: without it there is none to lose.
-            None if database.exists() => return Err(Error::ConfigLost(config)),
+            None if database.exists() => return Err(Error::ConfigMissing(config)),
             None => {
                 options.config.check()?;
                 let text = serde_json::to_vec_pretty(&options.config)
@@ -114,8 +114,8 @@ impl ServerDir {
                 files::replace(&config, &text).map_err(at(&config))?;
             }
         }
-        let is_shared = options.is_shared;
-        let server = Server::start(options.with_database(database)).await?;
+        let is_shared = options.publish_address;
+        let server = Server::start(options.database(database)).await?;
         let url = server.url().clone();
         let address = AddressFile(path.join("address"));
         if is_shared {
@@ -124,7 +124,7 @@ impl ServerDir {
         Ok(Self {
             url,
             server_name: server.server_name().to_owned(),
-            here: Some(Here {
+            running: Some(Running {
                 address,
                 server,
                 lock,
@@ -134,8 +134,8 @@ impl ServerDir {
 }
 
 enum Claim {
-    Ours(File),
-    Theirs(Option<ServerUrl>),
+    Acquired(File),
+    HeldByOther(Option<ServerUrl>),
 }
 
 /// Takes the lock if it is free, and else reads where its holder listens.
@@ -152,11 +152,11 @@ fn claim(path: &Path) -> Result<Claim, Error> {
     match lock.try_lock() {
         Ok(()) => {
             remove(&address).map_err(at(&address))?;
-            Ok(Claim::Ours(lock))
+            Ok(Claim::Acquired(lock))
         }
         Err(TryLockError::WouldBlock) => {
             let text = fs::read_to_string(&address).unwrap_or_default();
-            Ok(Claim::Theirs(text.parse().ok()))
+            Ok(Claim::HeldByOther(text.parse().ok()))
         }
         Err(TryLockError::Error(error)) => Err(at(&lock_path)(error)),
     }

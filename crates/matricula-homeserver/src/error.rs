@@ -37,7 +37,7 @@ pub enum Error {
         "the homeserver's database has format {found}, this program knows up to {known}; use the \
          newer program that wrote it"
     )]
-    Newer {
+    NewerFormat {
         /// The format found.
         found: u32,
         /// The newest known format.
@@ -61,10 +61,10 @@ pub enum Error {
     },
     /// The directory has accounts but has lost its configuration, and with it the server's name.
     #[error("{0} is missing although the homeserver's database exists; restore it from a backup")]
-    ConfigLost(PathBuf),
+    ConfigMissing(PathBuf),
     /// Another process holds the directory but does not say where it listens.
     #[error("another process holds {0} but does not tell its address; try again or end it")]
-    Held(PathBuf),
+    Locked(PathBuf),
     /// A thread cannot be started.
     #[error("cannot start the homeserver's thread: {0}")]
     Thread(io::Error),

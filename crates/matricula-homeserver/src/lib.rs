@@ -20,7 +20,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), matricula_homeserver::Error> {
-//! let server = Server::start(ServerOptions::new(Config::default().with_guests(true))).await?;
+//! let server = Server::start(ServerOptions::new(Config::default().guests(true))).await?;
 //! println!("a homeserver for nobody but you: {}", server.url());
 //! server.stop().await;
 //! # Ok(())
@@ -42,13 +42,13 @@ mod shell;
 
 pub use config::{
     ApplicationService, Captcha, Config, Delegation, Document, IdentityProvider, Limit, Limits,
-    Media, Messages, OAuth, OAuthMode, PasswordCodes, PasswordPolicy, Policy, Registration,
+    Mail, Media, OAuth, OAuthMode, PasswordCodes, PasswordPolicy, Policy, Registration,
     RegistrationToken, Sso,
 };
 pub use database::Database;
 pub use dir::ServerDir;
 pub use engine::{
-    DelegationCall, FileAction, HandlerResponse, Homeserver, Message, Received, Request,
+    DelegationCall, FileAction, HandlerResponse, Homeserver, QueuedMail, ReceivedFile, Request,
     StoredFile, Upload, served,
 };
 pub use error::Error;

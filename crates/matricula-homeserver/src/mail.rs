@@ -16,25 +16,25 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{Message, Messages, keeper::Order};
+use crate::{Mail, QueuedMail, keeper::Command};
 
 /// How long a mail may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// After how long a mail that was not taken is tried again; after the last it is given up.
-const PAUSES: [Duration; 3] = [
+const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(5),
     Duration::from_secs(30),
 ];
 /// The longest answer that is read, in bytes.
-const MAX_ANSWER: u64 = 64 * 1024;
+const MAX_RESPONSE: u64 = 64 * 1024;
 
 /// Sends what waits whenever it is woken, one after the other.
-pub(crate) async fn run(messages: Messages, keeper: mpsc::Sender<Order>, wake: Arc<Notify>) {
+pub(crate) async fn run(messages: Mail, keeper: mpsc::Sender<Command>, wake: Arc<Notify>) {
     loop {
         while let Some(message) = next(&keeper).await {
-            send_patiently(&messages, &message).await;
-            if keeper.send(Order::Sent(message.id)).is_err() {
+            send_with_retries(&messages, &message).await;
+            if keeper.send(Command::RemoveMail(message.id)).is_err() {
                 return;
             }
         }
@@ -42,16 +42,16 @@ pub(crate) async fn run(messages: Messages, keeper: mpsc::Sender<Order>, wake: A
     }
 }
 
-async fn next(keeper: &mpsc::Sender<Order>) -> Option<Message> {
+async fn next(keeper: &mpsc::Sender<Command>) -> Option<QueuedMail> {
     let (answer, answered) = oneshot::channel();
-    keeper.send(Order::NextMessage(answer)).ok()?;
+    keeper.send(Command::NextMail(answer)).ok()?;
     answered.await.ok()?
 }
 
-async fn send_patiently(messages: &Messages, message: &Message) {
-    for pause in PAUSES.map(Some).into_iter().chain([None]) {
+async fn send_with_retries(messages: &Mail, message: &QueuedMail) {
+    for pause in RETRY_DELAYS.map(Some).into_iter().chain([None]) {
         let sent = timeout(TIMEOUT, send(messages, message)).await;
-        match (sent.unwrap_or_else(|_| Err(took_too_long())), pause) {
+        match (sent.unwrap_or_else(|_| Err(timed_out())), pause) {
             (Ok(()), _) => return,
             // Whom it is to is nobody's business here.
             (Err(error), None) => tracing::warn!(%error, "a mail could not be sent: given up"),
@@ -63,39 +63,39 @@ async fn send_patiently(messages: &Messages, message: &Message) {
     }
 }
 
-fn took_too_long() -> io::Error {
+fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the SMTP server took too long")
 }
 
-async fn send(messages: &Messages, message: &Message) -> io::Result<()> {
+async fn send(messages: &Mail, message: &QueuedMail) -> io::Result<()> {
     let stream = TcpStream::connect(&messages.smtp).await?;
-    let mut talk = Talk(BufReader::new(stream));
-    talk.hear("220").await?;
-    talk.say("EHLO localhost", "250").await?;
+    let mut talk = SmtpConnection(BufReader::new(stream));
+    talk.expect_code("220").await?;
+    talk.command("EHLO localhost", "250").await?;
     let from = format!("MAIL FROM:<{}>", messages.from);
-    talk.say(&from, "250").await?;
+    talk.command(&from, "250").await?;
     let to = format!("RCPT TO:<{}>", message.recipient);
-    talk.say(&to, "25").await?;
-    talk.say("DATA", "354").await?;
-    let text = written(messages, message, SystemTime::now());
-    talk.say(&text, "250").await?;
+    talk.command(&to, "25").await?;
+    talk.command("DATA", "354").await?;
+    let text = format_mail(messages, message, SystemTime::now());
+    talk.command(&text, "250").await?;
     // It is sent; how the server says goodbye does not matter.
-    let _ = talk.say("QUIT", "221").await;
+    let _ = talk.command("QUIT", "221").await;
     Ok(())
 }
 
-struct Talk(BufReader<TcpStream>);
+struct SmtpConnection(BufReader<TcpStream>);
 
-impl Talk {
-    async fn say(&mut self, line: &str, expected: &str) -> io::Result<()> {
+impl SmtpConnection {
+    async fn command(&mut self, line: &str, expected: &str) -> io::Result<()> {
         let line = format!("{line}\r\n");
         self.0.get_mut().write_all(line.as_bytes()).await?;
-        self.hear(expected).await
+        self.expect_code(expected).await
     }
 
     /// Reads an answer of one line or more, all but the last of which have a hyphen after the code.
-    async fn hear(&mut self, expected: &str) -> io::Result<()> {
-        let mut bounded = (&mut self.0).take(MAX_ANSWER);
+    async fn expect_code(&mut self, expected: &str) -> io::Result<()> {
+        let mut bounded = (&mut self.0).take(MAX_RESPONSE);
         loop {
             let mut line = Vec::new();
             if bounded.read_until(b'\n', &mut line).await? == 0 {
@@ -116,7 +116,7 @@ impl Talk {
 }
 
 /// The mail with the dot on a line of its own that ends it.
-fn written(messages: &Messages, message: &Message, now: SystemTime) -> String {
+fn format_mail(messages: &Mail, message: &QueuedMail, now: SystemTime) -> String {
     let mut text = format!(
         "From: <{}>\r\nTo: <{}>\r\nSubject: {}\r\nDate: {}\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nAuto-Submitted: auto-generated\r\n\r\n",

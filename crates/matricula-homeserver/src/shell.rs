@@ -26,11 +26,11 @@ use tokio::{
 use crate::{
     Config, Database, Error, FileAction, HandlerResponse, Homeserver, Request,
     connections::{Connections, Peer},
-    delivery::Delivery,
-    engine::{self, Refusal},
-    keeper::{Keeper, News, Order},
+    delivery::DelegationClient,
+    engine::{self, ApiError},
+    keeper::{Changes, Command, Worker},
     mail,
-    media::{self, Draft, Shelf},
+    media::{self, MediaDir, TempFile},
 };
 
 /// The largest body that is read.
@@ -52,7 +52,7 @@ pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct ServerOptions {
     pub(crate) config: Config,
     pub(crate) database: Option<PathBuf>,
-    pub(crate) is_shared: bool,
+    pub(crate) publish_address: bool,
     listen: SocketAddr,
     allow_remote: bool,
     allow_open_registration: bool,
@@ -65,7 +65,7 @@ impl ServerOptions {
         Self {
             config,
             database: None,
-            is_shared: true,
+            publish_address: true,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             allow_remote: false,
             allow_open_registration: false,
@@ -74,38 +74,39 @@ impl ServerOptions {
     }
 
     /// Keeps the data in this file, and what is uploaded in a directory beside it, whose name ends in `-media`.
-    pub fn with_database(mut self, path: impl Into<PathBuf>) -> Self {
+    pub fn database(mut self, path: impl Into<PathBuf>) -> Self {
         self.database = Some(path.into());
         self
     }
 
     /// Listens here; on a free port where the port is 0.
-    pub fn listening_on(mut self, address: SocketAddr) -> Self {
+    pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Tells no other process where it listens, for it will not be there for long: whoever opens the
-    /// same [`ServerDir`](crate::ServerDir) waits until it has stopped.
-    pub fn for_this_process_alone(mut self) -> Self {
-        self.is_shared = false;
+    /// Whether other processes may use this server, which they find by the `address` file of its
+    /// [`ServerDir`](crate::ServerDir); they may by default. A short-lived process sets `false`: others
+    /// that open the directory then wait until it has stopped.
+    pub fn publish_address(mut self, publish: bool) -> Self {
+        self.publish_address = publish;
         self
     }
 
     /// Allows an address that other machines reach.
-    pub fn allowing_remote(mut self) -> Self {
-        self.allow_remote = true;
+    pub fn allow_remote(mut self, allow: bool) -> Self {
+        self.allow_remote = allow;
         self
     }
 
     /// Allows that everybody who reaches such an address makes an account.
-    pub fn allowing_open_registration(mut self) -> Self {
-        self.allow_open_registration = true;
+    pub fn allow_open_registration(mut self, allow: bool) -> Self {
+        self.allow_open_registration = allow;
         self
     }
 
     /// Takes the time from here instead of from the system.
-    pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
@@ -126,7 +127,7 @@ impl ServerOptions {
 
 impl fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
+        f.debug_struct("ServerOptions")
             .field("config", &self.config)
             .field("database", &self.database)
             .field("listen", &self.listen)
@@ -143,9 +144,9 @@ pub struct Server {
     server_name: String,
     http: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
-    news: watch::Sender<News>,
+    changes: watch::Sender<Changes>,
     mail: Option<JoinHandle<()>>,
-    keeper: Keeper,
+    worker: Worker,
 }
 
 impl Server {
@@ -169,29 +170,29 @@ impl Server {
         let (database, shelf) = match &options.database {
             Some(path) => {
                 let database = Database::file(path, &homeserver)?;
-                let shelf = Shelf::beside(path, &database)?;
+                let shelf = MediaDir::for_database(path, &database)?;
                 (database, shelf)
             }
-            None => (Database::memory(&homeserver)?, Shelf::temporary()?),
+            None => (Database::memory(&homeserver)?, MediaDir::temporary()?),
         };
-        let delivery = homeserver.delegation().cloned().map(Delivery::new);
-        let messages = homeserver.config().messages.clone();
-        let news = watch::Sender::new(News::default());
-        let keeper = Keeper::start(homeserver, database, options.clock, news.clone())?;
+        let delivery = homeserver.delegation().cloned().map(DelegationClient::new);
+        let messages = homeserver.config().mail.clone();
+        let news = watch::Sender::new(Changes::default());
+        let keeper = Worker::start(homeserver, database, options.clock, news.clone())?;
         let wake = Arc::new(Notify::new());
         let mail = messages.map(|messages| {
-            let sending = mail::run(messages, keeper.work.clone(), wake.clone());
+            let sending = mail::run(messages, keeper.commands.clone(), wake.clone());
             tokio::spawn(sending)
         });
         let service = Router::new()
-            .fallback(answer)
-            .with_state(Work {
-                keeper: keeper.work.clone(),
+            .fallback(serve)
+            .with_state(AppState {
+                commands: keeper.commands.clone(),
                 permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
-                delivery: delivery.map(Arc::new),
+                delegation: delivery.map(Arc::new),
                 mail: wake.clone(),
-                news: news.subscribe(),
-                shelf: Arc::new(shelf),
+                changes: news.subscribe(),
+                media_dir: Arc::new(shelf),
             })
             .into_make_service_with_connect_info::<Peer>();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -209,9 +210,9 @@ impl Server {
             server_name,
             http,
             stop: Some(stop),
-            news,
+            changes: news,
             mail,
-            keeper,
+            worker: keeper,
         })
     }
 
@@ -232,7 +233,7 @@ impl Server {
             let _ = stop.send(());
         }
         // Who waits for news need not wait any longer.
-        self.news.send_modify(|news| news.is_stopping = true);
+        self.changes.send_modify(|news| news.is_stopping = true);
         if timeout(STOP_TIMEOUT, &mut self.http).await.is_err() {
             tracing::warn!("a request was still in work when the homeserver stopped");
         }
@@ -246,109 +247,116 @@ impl Drop for Server {
             mail.abort();
         }
         // The HTTP side stops by itself once `stop` is gone; the database must be closed by then.
-        self.keeper.stop();
+        self.worker.stop();
     }
 }
 
 #[derive(Clone)]
-struct Work {
-    keeper: mpsc::Sender<Order>,
+struct AppState {
+    commands: mpsc::Sender<Command>,
     permits: Arc<Semaphore>,
-    delivery: Option<Arc<Delivery>>,
+    delegation: Option<Arc<DelegationClient>>,
     /// Tells that there may be mail to send.
     mail: Arc<Notify>,
-    news: watch::Receiver<News>,
-    shelf: Arc<Shelf>,
+    changes: watch::Receiver<Changes>,
+    media_dir: Arc<MediaDir>,
 }
 
-async fn answer(
-    State(work): State<Work>,
+async fn serve(
+    State(work): State<AppState>,
     ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     request: axum::extract::Request,
 ) -> axum::response::Response {
     // A preflight request must not do what the endpoint does.
     if request.method() == axum::http::Method::OPTIONS {
-        return on_the_wire(Reply::new(204, Vec::new(), Vec::new()));
+        return to_http(Reply::new(204, Vec::new(), Vec::new()));
     }
     let (head, body) = request.into_parts();
-    let answer = match read(&head, peer.ip()) {
+    let answer = match read_head(&head, peer.ip()) {
         Ok(request) if engine::media::is_upload(request.method, &request.path) => {
-            upload(&work, request, &head.headers, body).await
+            handle_upload(&work, request, &head.headers, body).await
         }
-        Ok(request) => plain(&work, request, body).await,
+        Ok(request) => handle_plain(&work, request, body).await,
         Err(refusal) => Err(refusal),
     };
-    let HandlerResponse { reply, errand } = answer.unwrap_or_else(|it| it.into_reply().into());
+    let HandlerResponse {
+        reply,
+        file_action: errand,
+    } = answer.unwrap_or_else(|it| it.into_reply().into());
     match errand {
         Some(FileAction::Send(file)) => {
-            let mut response = on_the_wire(reply);
-            allow_other_sites(response.headers_mut());
-            let sent = media::send(response, &head.headers, &work.shelf, file).await;
-            sent.unwrap_or_else(on_the_wire)
+            let mut response = to_http(reply);
+            allow_cors(response.headers_mut());
+            let sent = media::send(response, &head.headers, &work.media_dir, file).await;
+            sent.unwrap_or_else(to_http)
         }
-        _ => on_the_wire(reply),
+        _ => to_http(reply),
     }
 }
 
 /// Answers a request whose body, if it has one, is small.
-async fn plain(work: &Work, mut request: Request, body: Body) -> Result<HandlerResponse, Refusal> {
+async fn handle_plain(
+    work: &AppState,
+    mut request: Request,
+    body: Body,
+) -> Result<HandlerResponse, ApiError> {
     let permit = work.permits.acquire().await.map_err(|_| stopping())?;
     let body = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY))
         .await
-        .map_err(|_| Refusal::new(408, ErrorCode::Unknown, "the request's body took too long"))?
+        .map_err(|_| ApiError::new(408, ErrorCode::Unknown, "the request's body took too long"))?
         .map_err(|_| {
             let error = "the request's body was cut short, or is larger than 1 MiB";
-            Refusal::new(413, ErrorCode::TooLarge, error)
+            ApiError::new(413, ErrorCode::TooLarge, error)
         })?;
     request.body = body.into();
-    match engine::patience(&request) {
+    match engine::long_poll_timeout(&request) {
         // Who waits keeps nobody else from being answered.
         Some(patience) => {
             drop(permit);
-            Ok(when_there_is_news(work, request, patience).await)
+            Ok(long_poll(work, request, patience).await)
         }
-        None => Ok(ask(work, request, None).await),
+        None => Ok(dispatch(work, request, None).await),
     }
 }
 
 /// Answers a request whose body is a file, which is not read before it is allowed.
-async fn upload(
-    work: &Work,
+async fn handle_upload(
+    work: &AppState,
     mut request: Request,
     headers: &HeaderMap,
     mut body: Body,
-) -> Result<HandlerResponse, Refusal> {
+) -> Result<HandlerResponse, ApiError> {
     let permit = work.permits.acquire().await.map_err(|_| stopping())?;
-    request.announced = body.size_hint().exact();
-    let answer = ask(work, request.clone(), None).await;
+    request.content_length = body.size_hint().exact();
+    let answer = dispatch(work, request.clone(), None).await;
     drop(permit);
-    let Some(FileAction::Receive(upload)) = answer.errand else {
+    let Some(FileAction::Receive(upload)) = answer.file_action else {
         // To look at it would be to ask for it, where its sender waits for that.
         if !headers.contains_key(header::EXPECT) {
-            media::leave_unread(body);
+            media::drain(body);
         }
         return Ok(answer);
     };
-    match media::receive(&work.shelf, upload, &mut body).await {
+    match media::receive(&work.media_dir, upload, &mut body).await {
         Ok((received, draft)) => {
-            request.file = Some(received);
-            Ok(ask(work, request, Some(draft)).await)
+            request.received = Some(received);
+            Ok(dispatch(work, request, Some(draft)).await)
         }
         Err(refusal) => {
-            media::leave_unread(body);
+            media::drain(body);
             Err(refusal)
         }
     }
 }
 
 /// Asks again whenever something has happened, until it is news to whoever asked.
-async fn when_there_is_news(work: &Work, request: Request, patience: Duration) -> HandlerResponse {
+async fn long_poll(work: &AppState, request: Request, patience: Duration) -> HandlerResponse {
     let deadline = Instant::now() + patience;
-    let mut news = work.news.clone();
+    let mut news = work.changes.clone();
     loop {
         let is_stopping = news.borrow_and_update().is_stopping;
-        let answer = ask(work, request.clone(), None).await;
-        if is_stopping || !engine::is_held_back(&request, &answer.reply) {
+        let answer = dispatch(work, request.clone(), None).await;
+        if is_stopping || !engine::has_no_changes(&request, &answer.reply) {
             return answer;
         }
         match timeout_at(deadline, news.changed()).await {
@@ -358,21 +366,21 @@ async fn when_there_is_news(work: &Work, request: Request, patience: Duration) -
     }
 }
 
-async fn ask(work: &Work, request: Request, draft: Option<Draft>) -> HandlerResponse {
+async fn dispatch(work: &AppState, request: Request, draft: Option<TempFile>) -> HandlerResponse {
     let (asker, answered) = oneshot::channel();
-    let order = Order::Answer(Box::new(request), draft, asker);
-    let sent = work.keeper.send(order);
+    let order = Command::Handle(Box::new(request), draft, asker);
+    let sent = work.commands.send(order);
     let (Ok(()), Ok((answer, is_undelivered))) = (sent, answered.await) else {
         return stopping().into_reply().into();
     };
     work.mail.notify_one();
-    match &work.delivery {
-        Some(delivery) if is_undelivered => match delivery.run(&work.keeper).await {
+    match &work.delegation {
+        Some(delivery) if is_undelivered => match delivery.flush(&work.commands).await {
             Ok(()) => answer,
             Err(error) => {
                 tracing::error!(%error, "the homeserver that delegates was not told");
                 let error = "the homeserver that delegates to this server cannot be reached";
-                let refusal = Refusal::new(503, ErrorCode::Unknown, error);
+                let refusal = ApiError::new(503, ErrorCode::Unknown, error);
                 refusal.into_reply().into()
             }
         },
@@ -380,12 +388,12 @@ async fn ask(work: &Work, request: Request, draft: Option<Draft>) -> HandlerResp
     }
 }
 
-fn stopping() -> Refusal {
-    Refusal::new(503, ErrorCode::Unknown, "the server is stopping")
+fn stopping() -> ApiError {
+    ApiError::new(503, ErrorCode::Unknown, "the server is stopping")
 }
 
 /// Reads all of a request but its body.
-fn read(head: &Parts, peer: IpAddr) -> Result<Request, Refusal> {
+fn read_head(head: &Parts, peer: IpAddr) -> Result<Request, ApiError> {
     let method = match head.method.as_str() {
         // The body of an answer to HEAD is cut off on its way out.
         "GET" | "HEAD" => Method::Get,
@@ -394,20 +402,20 @@ fn read(head: &Parts, peer: IpAddr) -> Result<Request, Refusal> {
         "DELETE" => Method::Delete,
         _ => {
             let error = "this server does not know this method";
-            return Err(Refusal::unknown_method(error));
+            return Err(ApiError::method_not_allowed(error));
         }
     };
     let query = head.uri.query().unwrap_or_default().as_bytes();
     let content_type = head.headers.get(header::CONTENT_TYPE);
     let mut request = Request::new(method, head.uri.path());
     request.query = form_urlencoded::parse(query).into_owned().collect();
-    request.bearer = bearer(&head.headers);
+    request.access_token = bearer_token(&head.headers);
     request.content_type = content_type.and_then(|it| Some(it.to_str().ok()?.to_owned()));
     request.peer = peer_key(peer);
     Ok(request)
 }
 
-fn bearer(headers: &HeaderMap) -> Option<Secret> {
+fn bearer_token(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme
@@ -426,7 +434,7 @@ fn peer_key(peer: IpAddr) -> String {
     }
 }
 
-fn on_the_wire(reply: Reply) -> axum::response::Response {
+fn to_http(reply: Reply) -> axum::response::Response {
     let mut wire = axum::response::Response::new(Body::from(reply.body));
     *wire.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -445,12 +453,12 @@ fn on_the_wire(reply: Reply) -> axum::response::Response {
     }
     // Other sites' scripts have no business with a page.
     if !is_page {
-        allow_other_sites(headers);
+        allow_cors(headers);
     }
     wire
 }
 
-fn allow_other_sites(headers: &mut HeaderMap) {
+fn allow_cors(headers: &mut HeaderMap) {
     // https://spec.matrix.org/v1.19/client-server-api/#web-browser-clients
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),

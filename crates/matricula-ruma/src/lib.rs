@@ -34,7 +34,7 @@
 //! # use matricula_homeserver::{Config, Options, Server};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let config = Config::default().with_guests(true);
+//! # let config = Config::default().guests(true);
 //! # let homeserver = Server::start(ServerOptions::new(config)).await?;
 //! # let server = homeserver.url().clone();
 //! let runner = Runner::default();

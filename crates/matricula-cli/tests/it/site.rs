@@ -81,8 +81,8 @@ impl Site {
         let told = known();
         let secret = told["shared_secret"].as_str().unwrap();
         let mut config = Config::default()
-            .with_server_name(&*name)
-            .with_registration_shared_secret(secret);
+            .server_name(&*name)
+            .registration_shared_secret(secret);
         let (mut flow, mut tokens) = (Vec::new(), BTreeMap::new());
         for part in profile.split('+') {
             if part == "token" {
@@ -96,7 +96,7 @@ impl Site {
             }
         }
         flow.push("m.login.dummy");
-        let (url, stop) = serve(config.with_flows([flow]));
+        let (url, stop) = serve(config.flows([flow]));
         if let Some(token) = tokens.get("spent") {
             register(&url, "spender", Some(token));
         }
@@ -123,15 +123,15 @@ fn with_tokens(config: Config, tokens: &BTreeMap<String, String>) -> Config {
     let make = |(kind, token): (&String, &String)| {
         let token = RegistrationToken::new(token.as_str());
         match kind.as_str() {
-            "once" | "spent" => token.with_uses(1),
-            "expired" => token.with_expiry(Timestamp::from_millis(1)),
+            "once" | "spent" => token.uses_allowed(1),
+            "expired" => token.expires_at(Timestamp::from_millis(1)),
             _ => token,
         }
     };
     tokens
         .iter()
         .map(make)
-        .fold(config, Config::with_registration_token)
+        .fold(config, Config::registration_token)
 }
 
 /// What is known of the embedded one's, as `synapse up` tells it of a real one's.
@@ -150,11 +150,12 @@ fn with_application_services(config: Config) -> Config {
     let token = |pointer: &str| told.pointer(pointer).and_then(Value::as_str).unwrap();
     let bridge = token("/appservice/as_token");
     let phantom = token("/appservice/sessionless/as_token");
-    let bridge = ApplicationService::new("bridge", bridge, "bridge_bot").with_users("bridge_");
-    let phantom = ApplicationService::new("phantom", phantom, "phantom_bot").with_users("phantom_");
+    let bridge = ApplicationService::new("bridge", bridge, "bridge_bot").user_prefix("bridge_");
+    let phantom =
+        ApplicationService::new("phantom", phantom, "phantom_bot").user_prefix("phantom_");
     config
-        .with_application_service(bridge)
-        .with_application_service(phantom.managing_devices())
+        .application_service(bridge)
+        .application_service(phantom.manages_devices(true))
 }
 
 fn configure(config: Config, part: &str) -> Config {
@@ -162,27 +163,25 @@ fn configure(config: Config, part: &str) -> Config {
         // What else the one of a real server brings leaves application services as they are.
         "open" | "logintoken" => config,
         "appservice" => with_application_services(config),
-        "oauth" => config.with_oauth(OAuth::instead()),
-        "oauth-beside" => config.with_oauth(OAuth::beside()),
-        "sso" => config.with_sso(Sso::default()),
-        "sso-preferred" => config.with_sso(Sso::default().with_preferred(true)),
+        "oauth" => config.oauth(OAuth::instead()),
+        "oauth-beside" => config.oauth(OAuth::beside()),
+        "sso" => config.sso(Sso::default()),
+        "sso-preferred" => config.sso(Sso::default().preferred(true)),
         "terms" => {
             let name = "Terms of this test server";
-            let policy = Policy::new("1.0").with_translation("en", name, "Be kind.");
-            config.with_policy("terms", policy)
+            let policy = Policy::new("1.0").translation("en", name, "Be kind.");
+            config.policy("terms", policy)
         }
-        "renaming" => config.with_renamed_users(true),
-        "guests" => config.with_guests(true),
-        "refresh" | "shortlived" => config.with_access_token_lifetime(Duration::from_secs(5)),
+        "renaming" => config.rename_users(true),
+        "guests" => config.guests(true),
+        "refresh" | "shortlived" => config.access_token_lifetime(Duration::from_secs(5)),
         // One for the administrator.
-        "ratelimited" => {
-            config.with_limits(Limits::default().with_registration(Limit::new(0.5, 4)))
-        }
-        "closed" => config.with_registration(Registration::Closed),
+        "ratelimited" => config.limits(Limits::default().registration(Limit::new(0.5, 4))),
+        "closed" => config.registration(Registration::Closed),
         "policy" => {
             let mut policy = PasswordPolicy::strict(PasswordCodes::Named);
             policy.min_length = 12;
-            config.with_password_policy(policy)
+            config.password_policy(policy)
         }
         other => panic!("no profile {other}"),
     }

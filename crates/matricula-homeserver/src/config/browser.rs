@@ -43,7 +43,7 @@ impl OAuth {
 
     /// Sets [`OAuth::delegation`].
     #[must_use]
-    pub fn with_delegation(mut self, delegation: Delegation) -> Self {
+    pub fn delegation(mut self, delegation: Delegation) -> Self {
         self.delegation = Some(delegation);
         self
     }
@@ -97,14 +97,14 @@ pub struct Sso {
 impl Sso {
     /// Sets [`Sso::preferred`].
     #[must_use]
-    pub fn with_preferred(mut self, preferred: bool) -> Self {
+    pub fn preferred(mut self, preferred: bool) -> Self {
         self.preferred = preferred;
         self
     }
 
     /// Adds to [`Sso::providers`].
     #[must_use]
-    pub fn with_provider(mut self, id: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn provider(mut self, id: impl Into<String>, name: impl Into<String>) -> Self {
         let (id, name) = (id.into(), name.into());
         self.providers.push(IdentityProvider { id, name });
         self

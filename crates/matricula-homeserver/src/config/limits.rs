@@ -14,9 +14,9 @@ pub struct Limits {
     /// Registration tokens asked about, or tried and found wrong.
     pub token_validity: Option<Limit>,
     /// Messages asked for that prove an address.
-    pub messages: Option<Limit>,
+    pub validation_messages: Option<Limit>,
     /// Events that one account sends to rooms.
-    pub sending: Option<Limit>,
+    pub room_events: Option<Limit>,
     /// Files that one account uploads, and addresses that it makes for them.
     pub uploads: Option<Limit>,
 }
@@ -24,42 +24,42 @@ pub struct Limits {
 impl Limits {
     /// Sets [`Limits::registration`].
     #[must_use]
-    pub fn with_registration(mut self, limit: Limit) -> Self {
+    pub fn registration(mut self, limit: Limit) -> Self {
         self.registration = Some(limit);
         self
     }
 
     /// Sets [`Limits::login`].
     #[must_use]
-    pub fn with_login(mut self, limit: Limit) -> Self {
+    pub fn login(mut self, limit: Limit) -> Self {
         self.login = Some(limit);
         self
     }
 
     /// Sets [`Limits::token_validity`].
     #[must_use]
-    pub fn with_token_validity(mut self, limit: Limit) -> Self {
+    pub fn token_validity(mut self, limit: Limit) -> Self {
         self.token_validity = Some(limit);
         self
     }
 
-    /// Sets [`Limits::messages`].
+    /// Sets [`Limits::validation_messages`].
     #[must_use]
-    pub fn with_messages(mut self, limit: Limit) -> Self {
-        self.messages = Some(limit);
+    pub fn validation_messages(mut self, limit: Limit) -> Self {
+        self.validation_messages = Some(limit);
         self
     }
 
-    /// Sets [`Limits::sending`].
+    /// Sets [`Limits::room_events`].
     #[must_use]
-    pub fn with_sending(mut self, limit: Limit) -> Self {
-        self.sending = Some(limit);
+    pub fn room_events(mut self, limit: Limit) -> Self {
+        self.room_events = Some(limit);
         self
     }
 
     /// Sets [`Limits::uploads`].
     #[must_use]
-    pub fn with_uploads(mut self, limit: Limit) -> Self {
+    pub fn uploads(mut self, limit: Limit) -> Self {
         self.uploads = Some(limit);
         self
     }
@@ -69,8 +69,8 @@ impl Limits {
             self.registration,
             self.login,
             self.token_validity,
-            self.messages,
-            self.sending,
+            self.validation_messages,
+            self.room_events,
             self.uploads,
         ]
     }

@@ -10,14 +10,14 @@ pub struct Media {
     /// How large a file may be, in bytes: 1 GiB unless told otherwise.
     pub max_size: u64,
     /// How many addresses one account may have made and not uploaded to yet: 100 unless told otherwise.
-    pub max_announced: u32,
+    pub max_pending_uploads: u32,
 }
 
 impl Default for Media {
     fn default() -> Self {
         Self {
             max_size: 1024 * 1024 * 1024,
-            max_announced: 100,
+            max_pending_uploads: 100,
         }
     }
 }
@@ -25,15 +25,15 @@ impl Default for Media {
 impl Media {
     /// Sets [`Media::max_size`].
     #[must_use]
-    pub fn with_max_size(mut self, bytes: u64) -> Self {
+    pub fn max_size(mut self, bytes: u64) -> Self {
         self.max_size = bytes;
         self
     }
 
-    /// Sets [`Media::max_announced`].
+    /// Sets [`Media::max_pending_uploads`].
     #[must_use]
-    pub fn with_max_announced(mut self, addresses: u32) -> Self {
-        self.max_announced = addresses;
+    pub fn max_pending_uploads(mut self, addresses: u32) -> Self {
+        self.max_pending_uploads = addresses;
         self
     }
 }

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 /// How this server sends what proves an address: by handing mail to an SMTP server.
 ///
-/// With it the stages `m.login.email.identity` and, given a [gateway](Messages::sms_gateway),
+/// With it the stages `m.login.email.identity` and, given a [gateway](Mail::sms_gateway),
 /// `m.login.msisdn` are checked; without it they are stood in for like any other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Messages {
+pub struct Mail {
     /// Host and port of the SMTP server. It is spoken to without encryption or password, as one on
     /// this machine is.
     pub smtp: String,
@@ -24,7 +24,7 @@ pub struct Messages {
     pub domains: Vec<String>,
 }
 
-impl Messages {
+impl Mail {
     /// Mail by the SMTP server at this host and port, from `homeserver@localhost`.
     pub fn new(smtp: impl Into<String>) -> Self {
         Self {
@@ -35,23 +35,23 @@ impl Messages {
         }
     }
 
-    /// Sets [`Messages::from`].
+    /// Sets [`Mail::from`].
     #[must_use]
-    pub fn with_from(mut self, from: impl Into<String>) -> Self {
+    pub fn from(mut self, from: impl Into<String>) -> Self {
         self.from = from.into();
         self
     }
 
-    /// Sets [`Messages::sms_gateway`].
+    /// Sets [`Mail::sms_gateway`].
     #[must_use]
-    pub fn with_sms_gateway(mut self, domain: impl Into<String>) -> Self {
+    pub fn sms_gateway(mut self, domain: impl Into<String>) -> Self {
         self.sms_gateway = Some(domain.into());
         self
     }
 
-    /// Adds to [`Messages::domains`].
+    /// Adds to [`Mail::domains`].
     #[must_use]
-    pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domains.push(domain.into());
         self
     }
@@ -105,7 +105,7 @@ pub struct ApplicationService {
     pub sender: String,
     /// The beginnings of the localparts that are its own, and nobody else's.
     #[serde(default)]
-    pub users: Vec<String>,
+    pub user_prefixes: Vec<String>,
     /// Whether it manages its users' devices itself, as
     /// [MSC4190](https://github.com/matrix-org/matrix-spec-proposals/pull/4190) lets it: then it
     /// cannot sign in as them.
@@ -124,33 +124,35 @@ impl ApplicationService {
             id: id.into(),
             token: token.into(),
             sender: sender.into(),
-            users: Vec::new(),
+            user_prefixes: Vec::new(),
             manages_devices: false,
         }
     }
 
-    /// Adds to [`ApplicationService::users`].
+    /// Adds to [`ApplicationService::user_prefixes`].
     #[must_use]
-    pub fn with_users(mut self, beginning: impl Into<String>) -> Self {
-        self.users.push(beginning.into());
+    pub fn user_prefix(mut self, beginning: impl Into<String>) -> Self {
+        self.user_prefixes.push(beginning.into());
         self
     }
 
     /// Sets [`ApplicationService::manages_devices`].
     #[must_use]
-    pub fn managing_devices(mut self) -> Self {
-        self.manages_devices = true;
+    pub fn manages_devices(mut self, manages: bool) -> Self {
+        self.manages_devices = manages;
         self
     }
 
     /// Whether a localpart is the service's own.
     pub(crate) fn owns(&self, localpart: &str) -> bool {
-        let mut beginnings = self.users.iter();
+        let mut beginnings = self.user_prefixes.iter();
         localpart == self.sender || beginnings.any(|it| localpart.starts_with(it.as_str()))
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        let texts = [&self.id, &self.sender].into_iter().chain(&self.users);
+        let texts = [&self.id, &self.sender]
+            .into_iter()
+            .chain(&self.user_prefixes);
         let mut texts = texts.map(String::as_str);
         !self.token.expose().is_empty()
             && texts.all(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic()))

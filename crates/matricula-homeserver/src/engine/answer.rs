@@ -11,7 +11,7 @@ pub struct HandlerResponse {
     /// The status, the headers and, if there is no errand, the body.
     pub reply: Reply,
     /// What is left to whoever keeps the files.
-    pub errand: Option<FileAction>,
+    pub file_action: Option<FileAction>,
 }
 
 /// What the engine leaves to whoever keeps the files, for it opens none.
@@ -19,7 +19,7 @@ pub struct HandlerResponse {
 #[non_exhaustive]
 pub enum FileAction {
     /// The request's body may come, its status being 100: put it into a file, make it durable, and
-    /// make the same request again with [`Request::file`](crate::Request::file).
+    /// make the same request again with [`Request::received`](crate::Request::received).
     Receive(Upload),
     /// This file is the answer's body.
     Send(StoredFile),
@@ -30,7 +30,7 @@ pub enum FileAction {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Upload {
     pub(super) name: String,
-    pub(super) max: u64,
+    pub(super) max_size: u64,
     pub(super) uploader: i64,
 }
 
@@ -41,20 +41,20 @@ impl Upload {
     }
 
     /// How long the body may be, in bytes.
-    pub fn max(&self) -> u64 {
-        self.max
+    pub fn max_size(&self) -> u64 {
+        self.max_size
     }
 }
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Upload({}, {} bytes at most)", self.name, self.max)
+        write!(f, "Upload({}, {} bytes at most)", self.name, self.max_size)
     }
 }
 
 /// A body that was put into a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedFile {
     /// What allowed it.
     pub upload: Upload,
     /// How long it is, in bytes.
@@ -75,7 +75,7 @@ impl From<Reply> for HandlerResponse {
     fn from(reply: Reply) -> Self {
         Self {
             reply,
-            errand: None,
+            file_action: None,
         }
     }
 }
@@ -85,7 +85,7 @@ impl HandlerResponse {
     pub(super) fn receive(upload: Upload) -> Self {
         Self {
             reply: Reply::new(100, Vec::new(), Vec::new()),
-            errand: Some(FileAction::Receive(upload)),
+            file_action: Some(FileAction::Receive(upload)),
         }
     }
 
@@ -93,7 +93,7 @@ impl HandlerResponse {
     pub(super) fn send(reply: Reply, file: StoredFile) -> Self {
         Self {
             reply,
-            errand: Some(FileAction::Send(file)),
+            file_action: Some(FileAction::Send(file)),
         }
     }
 }

@@ -2,27 +2,27 @@
 
 use rusqlite::Transaction;
 
-use super::refusal::Fault;
+use super::refusal::HandlerError;
 
 /// A table that grows with what strangers send.
-pub(super) struct Bound {
+pub(super) struct RowLimit {
     pub(super) table: &'static str,
     /// How many rows it has at most.
     pub(super) max: i64,
     /// Which rows may be forgotten, as SQL.
-    pub(super) may_go: &'static str,
+    pub(super) evictable: &'static str,
     /// Which of them goes first, as SQL.
-    pub(super) first: &'static str,
+    pub(super) order_by: &'static str,
 }
 
-impl Bound {
+impl RowLimit {
     /// Makes room for one more row.
-    pub(super) fn make_room(&self, tx: &Transaction<'_>) -> Result<(), Fault> {
+    pub(super) fn make_room(&self, tx: &Transaction<'_>) -> Result<(), HandlerError> {
         let Self {
             table,
             max,
-            may_go,
-            first,
+            evictable: may_go,
+            order_by: first,
         } = self;
         let sql = format!("SELECT count(*) FROM {table}");
         let count: i64 = tx.query_row(&sql, [], |row| row.get(0))?;

@@ -18,9 +18,9 @@ use matricula_core::StepContext;
 
 use super::{
     appservice::SERVICE,
-    refusal::Fault,
+    refusal::HandlerError,
     rooms::ROOM_VERSION,
-    routes::{Call, Serve},
+    routes::{Handler, RequestContext},
 };
 
 /// The versions of the specification whose account endpoints this server keeps to.
@@ -29,29 +29,37 @@ const VERSIONS: [&str; 19] = [
     "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17", "v1.18", "v1.19",
 ];
 
-impl Serve for GetVersions {
-    fn serve(self, _: &Call<'_>, _: &mut StepContext<'_>) -> Result<GetVersionsResponse, Fault> {
+impl Handler for GetVersions {
+    fn handle(
+        self,
+        _: &RequestContext<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<GetVersionsResponse, HandlerError> {
         let versions = VERSIONS.map(str::to_owned).to_vec();
         Ok(GetVersionsResponse::new(versions).unstable_features(Default::default()))
     }
 }
 
-impl Serve for GetWellknown {
-    fn serve(self, call: &Call<'_>, _: &mut StepContext<'_>) -> Result<Wellknown, Fault> {
-        let homeserver = HomeserverInformation::new(call.home.base_url.as_str());
+impl Handler for GetWellknown {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<Wellknown, HandlerError> {
+        let homeserver = HomeserverInformation::new(call.homeserver.base_url.as_str());
         Ok(Wellknown::new(homeserver))
     }
 }
 
-impl Serve for GetLoginFlows {
-    fn serve(
+impl Handler for GetLoginFlows {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         _: &mut StepContext<'_>,
-    ) -> Result<GetLoginFlowsResponse, Fault> {
+    ) -> Result<GetLoginFlowsResponse, HandlerError> {
         let mut flows = vec![LoginFlow::new(Stage::Password.as_str())];
-        flows.extend(call.home.sso_flows());
-        if !call.home.config.application_services.is_empty() {
+        flows.extend(call.homeserver.sso_flows());
+        if !call.homeserver.config.application_services.is_empty() {
             flows.push(LoginFlow::new(SERVICE));
         }
         Ok(GetLoginFlowsResponse::default().flows(flows))
@@ -59,17 +67,17 @@ impl Serve for GetLoginFlows {
 }
 
 /// What this server can do, and what it cannot and a client would otherwise take for possible.
-impl Serve for GetCapabilities {
-    fn serve(
+impl Handler for GetCapabilities {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetCapabilitiesResponse, Fault> {
+    ) -> Result<GetCapabilitiesResponse, HandlerError> {
         let bearer = call.authenticate(cx.now)?;
         let yes = || BooleanCapability::new(true);
         let no = || BooleanCapability::new(false);
-        let has_messages = call.home.config.messages.is_some();
-        let has_passwords = !call.home.config.is_oauth_alone();
+        let has_messages = call.homeserver.config.mail.is_some();
+        let has_passwords = !call.homeserver.config.is_oauth_only();
         let capabilities = Capabilities::default()
             .change_password(BooleanCapability::new(has_passwords))
             .set_displayname(yes())
@@ -79,7 +87,7 @@ impl Serve for GetCapabilities {
             .three_pid_changes(BooleanCapability::new(has_passwords && has_messages))
             .get_login_token(no());
         // Nobody else can do it.
-        let capabilities = match call.home.is_admin(&bearer) {
+        let capabilities = match call.homeserver.is_admin(&bearer) {
             true => capabilities.account_moderation(
                 AccountModerationCapability::default()
                     .lock(true)

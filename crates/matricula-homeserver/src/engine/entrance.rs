@@ -4,12 +4,12 @@ use matricula_api::{ErrorCode, server::Reply};
 use matricula_core::{Method, StepContext};
 
 use super::{
-    layout::{Sources, escape, page},
+    layout::{CspSources, escape, page},
     login, names, passwords,
-    refusal::{Fault, Refusal},
-    register::Account,
-    routes::Call,
-    uia::Session,
+    refusal::{ApiError, HandlerError},
+    register::NewUser,
+    routes::RequestContext,
+    uia::UiaSession,
     visits,
 };
 use crate::{
@@ -18,36 +18,36 @@ use crate::{
 };
 
 /// Stages that a form cannot complete.
-const ELSEWHERE: [&str; 3] = [
+const NOT_ON_FORM: [&str; 3] = [
     "m.login.email.identity",
     "m.login.msisdn",
     "m.login.recaptcha",
 ];
 
 /// What a person is to come in for.
-pub(super) struct Door<'a> {
+pub(super) struct LoginPage<'a> {
     /// All that the page is about: a form of another page is not taken.
-    pub(super) about: &'a str,
+    pub(super) scope: &'a str,
     /// A sentence, in HTML, on what is behind.
     pub(super) purpose: &'a str,
     /// Who is expected, if anybody.
     pub(super) username: &'a str,
     /// Whether it begins with signing up.
     pub(super) sign_up_first: bool,
-    /// Where the decision leads: see [`Sources`].
-    pub(super) leads_to: &'a str,
+    /// Where the decision leads: see [`CspSources`].
+    pub(super) form_targets: &'a str,
 }
 
 /// How far a person has come.
-pub(super) enum Turn {
+pub(super) enum LoginStep {
     /// Not in yet: this page asks.
-    Outside(Reply),
+    ShowPage(Reply),
     /// Just come in.
-    Inside(i64),
+    SignedIn(i64),
     /// In, and this button was pressed.
-    Chosen(i64, String),
+    Pressed(i64, String),
     /// Gone away.
-    Away,
+    Cancelled,
 }
 
 /// The fields of a form.
@@ -83,64 +83,74 @@ impl Form {
 }
 
 /// What a form lacks: in which field, and why.
-struct Lack(&'static str, String);
+struct FormError(&'static str, String);
 
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
-    In,
-    Up,
+enum FormKind {
+    SignIn,
+    SignUp,
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Lets a person in, over as many requests as it takes.
-    pub(super) fn enter(&self, cx: &mut StepContext<'_>, door: &Door<'_>) -> Result<Turn, Fault> {
+    pub(super) fn login_step(
+        &self,
+        cx: &mut StepContext<'_>,
+        door: &LoginPage<'_>,
+    ) -> Result<LoginStep, HandlerError> {
         let first = match door.sign_up_first && self.may_sign_up() {
-            true => Way::Up,
-            false => Way::In,
+            true => FormKind::SignUp,
+            false => FormKind::SignIn,
         };
         let form = Form::of(&self.request.body);
         if self.request.method != Method::Post {
-            return self.ask(cx, door, first, &form, None);
+            return self.show_form(cx, door, first, &form, None);
         }
-        let Some(visitor) = visits::close(self.tx, cx.now, door.about, form.value("visit"))? else {
+        let Some(visitor) = visits::close(self.tx, cx.now, door.scope, form.value("visit"))? else {
             let late = "this page was open for too long, or was used already; try again";
-            return self.ask(cx, door, first, &form, Some(Lack("", late.to_owned())));
+            return self.show_form(cx, door, first, &form, Some(FormError("", late.to_owned())));
         };
         match (form.value("step"), visitor) {
-            ("cancel", _) => Ok(Turn::Away),
-            ("show-sign-up", _) => self.ask(cx, door, Way::Up, &form, None),
+            ("cancel", _) => Ok(LoginStep::Cancelled),
+            ("show-sign-up", _) => self.show_form(cx, door, FormKind::SignUp, &form, None),
             ("sign-up", _) => match self.sign_up(cx, &form)? {
-                Ok(user) => Ok(Turn::Inside(user)),
-                Err(lack) => self.ask(cx, door, Way::Up, &form, Some(lack)),
+                Ok(user) => Ok(LoginStep::SignedIn(user)),
+                Err(lack) => self.show_form(cx, door, FormKind::SignUp, &form, Some(lack)),
             },
-            ("sign-in", _) => match self.sign_in(cx, &form)? {
-                Ok(user) => Ok(Turn::Inside(user)),
-                Err(lack) => self.ask(cx, door, Way::In, &form, Some(lack)),
+            ("sign-in", _) => match self.check_sign_in(cx, &form)? {
+                Ok(user) => Ok(LoginStep::SignedIn(user)),
+                Err(lack) => self.show_form(cx, door, FormKind::SignIn, &form, Some(lack)),
             },
-            (step, Some(user)) if step != "show-sign-in" => Ok(Turn::Chosen(user, step.to_owned())),
-            _ => self.ask(cx, door, Way::In, &form, None),
+            (step, Some(user)) if step != "show-sign-in" => {
+                Ok(LoginStep::Pressed(user, step.to_owned()))
+            }
+            _ => self.show_form(cx, door, FormKind::SignIn, &form, None),
         }
     }
 
     /// The hidden field that a form of somebody who is in brings back.
-    pub(super) fn visit_field(
+    pub(super) fn csrf_field(
         &self,
         cx: &mut StepContext<'_>,
         about: &str,
         user: Option<i64>,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, HandlerError> {
         let visit = visits::open(cx, self.tx, about, user)?;
         Ok(format!(
             "<input type=\"hidden\" name=\"visit\" value=\"{visit}\">"
         ))
     }
 
-    fn sign_in(&self, cx: &mut StepContext<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
+    fn check_sign_in(
+        &self,
+        cx: &mut StepContext<'_>,
+        form: &Form,
+    ) -> Result<Result<i64, FormError>, HandlerError> {
         self.login_bucket().check_and_take(self.tx, cx.now)?;
         let username = form.value("username").trim();
-        let localpart = names::existing_localpart(&self.home.config, username);
+        let localpart = names::existing_localpart(&self.homeserver.config, username);
         let account = match &localpart {
-            Some(localpart) => login::account(self.tx, localpart)?,
+            Some(localpart) => login::find_user(self.tx, localpart)?,
             None => None,
         };
         let stored = account.as_ref().and_then(|it| it.password_hash.as_deref());
@@ -148,99 +158,107 @@ impl Call<'_> {
         Ok(match (account, right) {
             (Some(account), true) => Ok(account.id),
             // One sentence for both, so that it does not tell which usernames exist.
-            _ => Err(Lack(
+            _ => Err(FormError(
                 "password",
                 "there is no such user, or the password is wrong".to_owned(),
             )),
         })
     }
 
-    fn sign_up(&self, cx: &mut StepContext<'_>, form: &Form) -> Result<Result<i64, Lack>, Fault> {
-        let Self { home, tx, .. } = *self;
+    fn sign_up(
+        &self,
+        cx: &mut StepContext<'_>,
+        form: &Form,
+    ) -> Result<Result<i64, FormError>, HandlerError> {
+        let Self {
+            homeserver: home,
+            tx,
+            ..
+        } = *self;
         if !self.may_sign_up() {
             let error = "registration is closed on this server";
-            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+            return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
         }
         self.registration_bucket().check(tx, cx.now)?;
-        let localpart = match home.free_localpart(tx, form.value("username").trim(), None) {
+        let localpart = match home.available_localpart(tx, form.value("username").trim(), None) {
             Ok(localpart) => localpart,
-            Err(fault) => return lack("username", fault),
+            Err(fault) => return form_error("username", fault),
         };
         let password = form.value("password");
         if let Err(refusal) = passwords::check(&home.config.password_policy, password) {
-            return lack("password", refusal.into());
+            return form_error("password", refusal.into());
         }
-        let mut session = Session::new(cx);
-        if self.asks_for(REGISTRATION_TOKEN) {
+        let mut session = UiaSession::new(cx);
+        if self.browser_flow_has(REGISTRATION_TOKEN) {
             let token = form.value("token").trim();
-            if let Some(refusal) = self.attempt_token(cx.now, &mut session, token)? {
-                return lack("token", refusal.into());
+            if let Some(refusal) = self.try_registration_token(cx.now, &mut session, token)? {
+                return form_error("token", refusal.into());
             }
         }
-        if self.asks_for(TERMS) {
+        if self.browser_flow_has(TERMS) {
             let mut policies = home.config.policies.keys();
             if !policies.all(|id| form.values("accept").any(|accepted| accepted == id)) {
                 let error = "all of them must be accepted to register here";
-                return Ok(Err(Lack("accept", error.to_owned())));
+                return Ok(Err(FormError("accept", error.to_owned())));
             }
             home.present_policies(&mut session)?;
             session.complete(TERMS);
         }
         self.registration_bucket().take(tx, cx.now)?;
         let password_hash = passwords::hash(cx, password)?;
-        let account = Account {
+        let account = NewUser {
             localpart: Some(&localpart),
             password_hash: Some(&password_hash),
             accepted_policies: session.accepted_policies(),
             is_guest: false,
         };
         let user = account.insert(tx, cx.now)?;
-        session.spend_token(tx)?;
+        session.count_token_use(tx)?;
         Ok(Ok(user))
     }
 
     fn may_sign_up(&self) -> bool {
-        self.home.config.registration == Registration::Open && self.flow().is_some()
+        self.homeserver.config.registration == Registration::Open && self.browser_flow().is_some()
     }
 
     /// The first way to register that goes on one page: what is proved elsewhere does not.
-    fn flow(&self) -> Option<&[String]> {
-        let mut flows = self.home.config.flows.iter();
-        let flow = flows.find(|flow| !flow.iter().any(|it| ELSEWHERE.contains(&it.as_str())));
+    fn browser_flow(&self) -> Option<&[String]> {
+        let mut flows = self.homeserver.config.flows.iter();
+        let flow = flows.find(|flow| !flow.iter().any(|it| NOT_ON_FORM.contains(&it.as_str())));
         flow.map(Vec::as_slice)
     }
 
     /// Whether that way has this stage.
-    fn asks_for(&self, stage: &str) -> bool {
-        self.flow()
+    fn browser_flow_has(&self, stage: &str) -> bool {
+        self.browser_flow()
             .is_some_and(|flow| flow.iter().any(|it| it == stage))
     }
 
-    fn ask(
+    fn show_form(
         &self,
         cx: &mut StepContext<'_>,
-        door: &Door<'_>,
-        way: Way,
+        door: &LoginPage<'_>,
+        way: FormKind,
         form: &Form,
-        lack: Option<Lack>,
-    ) -> Result<Turn, Fault> {
-        let visit = self.visit_field(cx, door.about, None)?;
+        lack: Option<FormError>,
+    ) -> Result<LoginStep, HandlerError> {
+        let visit = self.csrf_field(cx, door.scope, None)?;
         let username = match form.value("username") {
             "" => door.username,
             given => given,
         };
-        let fields = self.fields(way, username, lack.as_ref());
+        let fields = self.form_fields(way, username, lack.as_ref());
         let (title, step, other) = match way {
-            Way::In => ("Sign in", "sign-in", self.may_sign_up().then_some(
+            FormKind::SignIn => ("Sign in", "sign-in", self.may_sign_up().then_some(
                 "<p>No account yet? <button class=\"link\" name=\"step\" value=\"show-sign-up\" \
                  formnovalidate>Create an account</button></p>",
             )),
-            Way::Up => ("Create an account", "sign-up", Some(
+            FormKind::SignUp => ("Create an account", "sign-up", Some(
                 "<p>You have an account? <button class=\"link\" name=\"step\" value=\"show-sign-in\" \
                  formnovalidate>Sign in</button></p>",
             )),
         };
-        let alert = lack.as_ref().map_or(String::new(), Lack::alert);
+        let alert = lack.as_ref().map_or(String::new(), FormError::alert);
         let body = format!(
             "{alert}<p>{}</p>\n<form method=\"post\">\n{visit}\n{fields}\
              <div class=\"buttons\">\n<button name=\"step\" value=\"{step}\">{title}</button>\n\
@@ -250,19 +268,24 @@ impl Call<'_> {
             other.unwrap_or_default(),
         );
         let status = if lack.is_some() { 400 } else { 200 };
-        let sources = Sources {
-            leads_to: door.leads_to,
-            ..Sources::default()
+        let sources = CspSources {
+            form_targets: door.form_targets,
+            ..CspSources::default()
         };
-        Ok(Turn::Outside(page(status, "en", title, &body, &sources)))
+        Ok(LoginStep::ShowPage(page(
+            status, "en", title, &body, &sources,
+        )))
     }
 
-    fn fields(&self, way: Way, username: &str, lack: Option<&Lack>) -> String {
+    fn form_fields(&self, way: FormKind, username: &str, lack: Option<&FormError>) -> String {
         let (password, server) = match way {
-            Way::In => ("autocomplete=\"current-password\"", String::new()),
-            Way::Up => (
+            FormKind::SignIn => ("autocomplete=\"current-password\"", String::new()),
+            FormKind::SignUp => (
                 "autocomplete=\"new-password\"",
-                format!("It becomes @username:{}.", self.home.config.server_name),
+                format!(
+                    "It becomes @username:{}.",
+                    self.homeserver.config.server_name
+                ),
             ),
         };
         let plain = "autocapitalize=\"none\" spellcheck=\"false\"";
@@ -285,26 +308,29 @@ impl Call<'_> {
             more: &format!("maxlength=\"512\" {password}"),
         }
         .html(lack);
-        if way == Way::Up && self.asks_for(REGISTRATION_TOKEN) {
+        if way == FormKind::SignUp && self.browser_flow_has(REGISTRATION_TOKEN) {
             fields += &Field::registration_token().html(lack);
         }
-        if way == Way::Up && self.asks_for(TERMS) {
+        if way == FormKind::SignUp && self.browser_flow_has(TERMS) {
             let error = lack.filter(|it| it.0 == "accept");
-            fields += &self.home.terms_fields(error.map(|it| it.1.as_str()));
+            fields += &self.homeserver.terms_fields(error.map(|it| it.1.as_str()));
         }
         fields
     }
 }
 
 /// The refusal as what the form lacks, unless it is about more than the form.
-fn lack(field: &'static str, fault: Fault) -> Result<Result<i64, Lack>, Fault> {
+fn form_error(
+    field: &'static str,
+    fault: HandlerError,
+) -> Result<Result<i64, FormError>, HandlerError> {
     match fault {
-        Fault::Refused(refusal) => Ok(Err(Lack(field, refusal.error.into_owned()))),
+        HandlerError::Api(refusal) => Ok(Err(FormError(field, refusal.error.into_owned()))),
         fault => Err(fault),
     }
 }
 
-impl Lack {
+impl FormError {
     fn alert(&self) -> String {
         format!("<p role=\"alert\">Not yet: {}.</p>\n", escape(&self.1))
     }
@@ -339,7 +365,7 @@ impl Field<'_> {
         }
     }
 
-    fn html(&self, lack: Option<&Lack>) -> String {
+    fn html(&self, lack: Option<&FormError>) -> String {
         let error = lack.filter(|it| it.0 == self.name).map(|it| it.1.as_str());
         self.with_error(error)
     }

@@ -4,32 +4,32 @@ use std::borrow::Cow;
 
 use matricula_api::server::Reply;
 
-use super::refusal::Refusal;
+use super::refusal::ApiError;
 
 const STYLE: &str = include_str!("pages.css");
 
 /// What a page's content security policy allows beside the page itself.
 #[derive(Default)]
-pub(super) struct Sources<'a> {
+pub(super) struct CspSources<'a> {
     /// A whole directive, or nothing.
     pub(super) scripts: &'a str,
     /// Where the answer to a form may lead, for browsers hold that against the form too.
-    pub(super) leads_to: &'a str,
+    pub(super) form_targets: &'a str,
 }
 
 /// The page that says why there is no other.
-pub(super) fn refused(refusal: Refusal) -> Reply {
+pub(super) fn error_page(refusal: ApiError) -> Reply {
     let body = format!("<p role=\"alert\">{}.</p>", escape(&refusal.error));
     let plain = refusal.into_reply();
-    let mut page = html(plain.status, "en", "This does not work", &body);
+    let mut page = simple_page(plain.status, "en", "This does not work", &body);
     let retry = plain.headers.into_iter().filter(|it| it.0 == "retry-after");
     page.headers.extend(retry);
     page
 }
 
 /// A page without scripts that leads nowhere else.
-pub(super) fn html(status: u16, language: &str, title: &str, body: &str) -> Reply {
-    page(status, language, title, body, &Sources::default())
+pub(super) fn simple_page(status: u16, language: &str, title: &str, body: &str) -> Reply {
+    page(status, language, title, body, &CspSources::default())
 }
 
 /// A page. `body` is HTML, the rest is text.
@@ -38,7 +38,7 @@ pub(super) fn page(
     language: &str,
     title: &str,
     body: &str,
-    sources: &Sources<'_>,
+    sources: &CspSources<'_>,
 ) -> Reply {
     let (language, title) = (escape(language), escape(title));
     let text = format!(
@@ -48,7 +48,10 @@ pub(super) fn page(
          <footer>A matricula homeserver, for development, tests and offline use.</footer>\n\
          </body>\n</html>\n"
     );
-    let Sources { scripts, leads_to } = sources;
+    let CspSources {
+        scripts,
+        form_targets: leads_to,
+    } = sources;
     let policy = format!(
         "default-src 'none'; {scripts}style-src 'unsafe-inline'; form-action 'self'{leads_to}; \
          base-uri 'none'; frame-ancestors 'none'"
@@ -66,7 +69,7 @@ pub(super) fn page(
 }
 
 /// The way on after a form, by a GET. What `leads_to` said must have allowed it.
-pub(super) fn lead_to(address: String) -> Reply {
+pub(super) fn redirect(address: String) -> Reply {
     let headers = vec![
         (Cow::Borrowed("location"), address),
         (Cow::Borrowed("referrer-policy"), "no-referrer".to_owned()),

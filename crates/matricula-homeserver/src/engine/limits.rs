@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
     millis,
-    refusal::{Fault, Refusal},
+    refusal::{ApiError, HandlerError},
 };
 use crate::Limit;
 
@@ -20,12 +20,12 @@ const MAX_BUCKETS: i64 = 10_000;
 pub(crate) struct Bucket<'a> {
     pub(crate) kind: &'static str,
     pub(crate) limit: Option<Limit>,
-    pub(crate) peer: &'a str,
+    pub(crate) key: &'a str,
 }
 
 impl Bucket<'_> {
     /// Refuses if the bucket is empty; takes nothing out of it.
-    pub(crate) fn check(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    pub(crate) fn check(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), HandlerError> {
         let Some(limit) = self.limit else {
             return Ok(());
         };
@@ -35,11 +35,11 @@ impl Bucket<'_> {
         if wait <= 0 {
             return Ok(());
         }
-        Err(Refusal::limited(Duration::from_micros(wait.unsigned_abs())).into())
+        Err(ApiError::rate_limited(Duration::from_micros(wait.unsigned_abs())).into())
     }
 
     /// Takes one out of the bucket.
-    pub(crate) fn take(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    pub(crate) fn take(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), HandlerError> {
         let Some(limit) = self.limit else {
             return Ok(());
         };
@@ -53,22 +53,26 @@ impl Bucket<'_> {
         )?;
         tx.execute(
             "INSERT OR REPLACE INTO limits (kind, peer, full_at) VALUES (?1, ?2, ?3)",
-            params![self.kind, self.peer, full_at],
+            params![self.kind, self.key, full_at],
         )?;
         Ok(())
     }
 
     /// Refuses if the bucket is empty, and else takes one out of it.
-    pub(crate) fn check_and_take(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    pub(crate) fn check_and_take(
+        &self,
+        tx: &Transaction<'_>,
+        now: Timestamp,
+    ) -> Result<(), HandlerError> {
         self.check(tx, now)?;
         self.take(tx, now)
     }
 
-    fn full_at(&self, tx: &Transaction<'_>, now: i64, limit: Limit) -> Result<i64, Fault> {
+    fn full_at(&self, tx: &Transaction<'_>, now: i64, limit: Limit) -> Result<i64, HandlerError> {
         let stored: Option<i64> = tx
             .query_row(
                 "SELECT full_at FROM limits WHERE kind = ?1 AND peer = ?2",
-                params![self.kind, self.peer],
+                params![self.kind, self.key],
                 |row| row.get(0),
             )
             .optional()?;
@@ -79,7 +83,7 @@ impl Bucket<'_> {
             Some(at) if at > latest => {
                 tx.execute(
                     "UPDATE limits SET full_at = ?3 WHERE kind = ?1 AND peer = ?2",
-                    params![self.kind, self.peer, latest],
+                    params![self.kind, self.key, latest],
                 )?;
                 Ok(latest)
             }

@@ -13,37 +13,41 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
 
 use super::{
-    addresses::Address,
+    addresses::Threepid,
     appservice::SERVICE,
     limits::Bucket,
     login_tokens, names, passwords,
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve},
-    tokens::Wish,
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext},
+    tokens::DeviceParams,
 };
 
-impl Serve for Login {
-    fn admit(call: &Call<'_>, now: Timestamp) -> Result<(), Fault> {
+impl Handler for Login {
+    fn precheck(call: &RequestContext<'_>, now: Timestamp) -> Result<(), HandlerError> {
         call.login_bucket().check_and_take(call.tx, now)
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<LoginResponse, Fault> {
-        let wish = Wish::new(
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<LoginResponse, HandlerError> {
+        let wish = DeviceParams::new(
             self.device_id.as_deref(),
             self.initial_device_display_name.as_deref(),
             self.refresh_token,
         )?;
         let (id, localpart) = match self.login_type.as_str() {
             "m.login.password" => by_password(&self, call, cx)?,
-            SERVICE => call.login_by_service(user_of(&self)?)?,
-            "m.login.token" if call.home.config.sso.is_some() => by_token(&self, call, cx)?,
+            SERVICE => call.login_by_service(login_name(&self)?)?,
+            "m.login.token" if call.homeserver.config.sso.is_some() => by_token(&self, call, cx)?,
             _ => {
                 let error = "this server does not log in so; GET /login says how it does";
-                return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
+                return Err(ApiError::new(400, ErrorCode::Unknown, error).into());
             }
         };
-        let user_id = names::user_id(&call.home.config, &localpart)?;
-        let (device_id, tokens) = call.home.sign_in(cx, call.tx, id, wish)?;
+        let user_id = names::user_id(&call.homeserver.config, &localpart)?;
+        let (device_id, tokens) = call.homeserver.sign_in(cx, call.tx, id, wish)?;
         Ok(LoginResponse {
             refresh_token: tokens.refresh,
             expires_in_ms: tokens.lifetime,
@@ -54,19 +58,19 @@ impl Serve for Login {
 
 fn by_password(
     login: &Login,
-    call: &Call<'_>,
+    call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<(i64, String), Fault> {
+) -> Result<(i64, String), HandlerError> {
     let Some(password) = &login.password else {
-        return Err(Refusal::missing("password").into());
+        return Err(ApiError::missing_param("password").into());
     };
     let account = match &login.identifier {
-        Some(identifier) => call.identified(identifier)?,
-        None if login.user.is_some() => call.named(login.user.as_deref())?,
+        Some(identifier) => call.user_by_identifier(identifier)?,
+        None if login.user.is_some() => call.user_by_name(login.user.as_deref())?,
         None => match login.medium.as_deref().zip(login.address.as_deref()) {
-            Some((medium, address)) => call.addressed(medium, address)?,
+            Some((medium, address)) => call.user_by_threepid(medium, address)?,
             None if login.address.is_some() => None,
-            None => return Err(Refusal::missing("identifier").into()),
+            None => return Err(ApiError::missing_param("identifier").into()),
         },
     };
     if account.as_ref().is_some_and(|it| it.is_deactivated) {
@@ -77,18 +81,18 @@ fn by_password(
     let (Some(account), true) = (account, right) else {
         // One sentence for both, so that it does not tell which usernames exist.
         let error = "there is no such user, or the password is wrong";
-        return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+        return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
     };
     Ok((account.id, account.localpart))
 }
 
-pub(super) fn deactivated() -> Refusal {
+pub(super) fn deactivated() -> ApiError {
     let error = "this account was deactivated";
-    Refusal::new(403, ErrorCode::UserDeactivated, error)
+    ApiError::new(403, ErrorCode::UserDeactivated, error)
 }
 
 /// What is known of an account before anybody has signed in to it.
-pub(super) struct Known {
+pub(super) struct UserRow {
     pub(super) id: i64,
     pub(super) localpart: String,
     pub(super) password_hash: Option<String>,
@@ -98,14 +102,17 @@ pub(super) struct Known {
 }
 
 /// The account with this localpart.
-pub(super) fn account(tx: &Transaction<'_>, localpart: &str) -> Result<Option<Known>, Fault> {
+pub(super) fn find_user(
+    tx: &Transaction<'_>,
+    localpart: &str,
+) -> Result<Option<UserRow>, HandlerError> {
     let found = tx
         .query_row(
             "SELECT id, password_hash, is_deactivated, localpart, is_locked, is_suspended
              FROM users WHERE localpart = ?1",
             [localpart],
             |row| {
-                Ok(Known {
+                Ok(UserRow {
                     id: row.get(0)?,
                     password_hash: row.get(1)?,
                     is_deactivated: row.get(2)?,
@@ -119,18 +126,22 @@ pub(super) fn account(tx: &Transaction<'_>, localpart: &str) -> Result<Option<Kn
     Ok(found)
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// The account of a localpart or user id.
-    pub(super) fn named(&self, user: Option<&str>) -> Result<Option<Known>, Fault> {
-        match user.and_then(|it| names::existing_localpart(&self.home.config, it)) {
-            Some(localpart) => account(self.tx, &localpart),
+    pub(super) fn user_by_name(&self, user: Option<&str>) -> Result<Option<UserRow>, HandlerError> {
+        match user.and_then(|it| names::existing_localpart(&self.homeserver.config, it)) {
+            Some(localpart) => find_user(self.tx, &localpart),
             None => Ok(None),
         }
     }
 
     /// The account with this address.
-    fn addressed(&self, medium: &str, address: &str) -> Result<Option<Known>, Fault> {
-        let owner = match Address::known(medium, address) {
+    fn user_by_threepid(
+        &self,
+        medium: &str,
+        address: &str,
+    ) -> Result<Option<UserRow>, HandlerError> {
+        let owner = match Threepid::parse(medium, address) {
             Some(address) => address.owner(self.tx)?,
             None => None,
         };
@@ -139,26 +150,29 @@ impl Call<'_> {
         };
         let sql = "SELECT localpart FROM users WHERE id = ?1";
         let localpart: String = self.tx.query_row(sql, [owner], |row| row.get(0))?;
-        account(self.tx, &localpart)
+        find_user(self.tx, &localpart)
     }
 
     /// The account that an identifier means.
-    pub(super) fn identified(&self, identifier: &UserIdentifier) -> Result<Option<Known>, Fault> {
+    pub(super) fn user_by_identifier(
+        &self,
+        identifier: &UserIdentifier,
+    ) -> Result<Option<UserRow>, HandlerError> {
         let field = |name: &str| identifier.extra.get(name).and_then(Value::as_str);
         let both = |one: &str, other: &str| field(one).zip(field(other));
         match identifier.kind.as_str() {
             "m.id.thirdparty" => match both("medium", "address") {
-                Some((medium, address)) => self.addressed(medium, address),
+                Some((medium, address)) => self.user_by_threepid(medium, address),
                 None => Ok(None),
             },
             "m.id.phone" => match both("country", "phone").or(both("country", "number")) {
-                Some((country, number)) => match Address::msisdn(country, number) {
-                    Ok(it) => self.addressed(it.medium.as_str(), &it.address),
+                Some((country, number)) => match Threepid::msisdn(country, number) {
+                    Ok(it) => self.user_by_threepid(it.medium.as_str(), &it.address),
                     Err(_) => Ok(None),
                 },
                 None => Ok(None),
             },
-            _ => self.named(named(identifier)?),
+            _ => self.user_by_name(identifier_name(identifier)?),
         }
     }
 
@@ -166,19 +180,23 @@ impl Call<'_> {
     pub(super) fn login_bucket(&self) -> Bucket<'_> {
         Bucket {
             kind: "login",
-            limit: self.home.config.limits.login,
-            peer: &self.request.peer,
+            limit: self.homeserver.config.limits.login,
+            key: &self.request.peer,
         }
     }
 }
 
-fn by_token(login: &Login, call: &Call<'_>, cx: &StepContext<'_>) -> Result<(i64, String), Fault> {
+fn by_token(
+    login: &Login,
+    call: &RequestContext<'_>,
+    cx: &StepContext<'_>,
+) -> Result<(i64, String), HandlerError> {
     let Some(token) = &login.token else {
-        return Err(Refusal::missing("token").into());
+        return Err(ApiError::missing_param("token").into());
     };
     let Some(user) = login_tokens::redeem(call.tx, cx.now, token.expose())? else {
         let error = "this login token is not known, was used, or has expired; sign in again";
-        return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+        return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
     };
     let sql = "SELECT localpart FROM users WHERE id = ?1";
     let localpart = call.tx.query_row(sql, [user], |row| row.get(0))?;
@@ -186,9 +204,13 @@ fn by_token(login: &Login, call: &Call<'_>, cx: &StepContext<'_>) -> Result<(i64
 }
 
 /// An expired token may log out too: whoever holds it wants it gone.
-impl Serve for Logout {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<LogoutResponse, Fault> {
-        let bearer = call.bearer(cx.now)?.not_a_guest()?;
+impl Handler for Logout {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<LogoutResponse, HandlerError> {
+        let bearer = call.requester(cx.now)?.deny_guest()?;
         call.tx.execute(
             "DELETE FROM devices WHERE user = ?1 AND id = ?2",
             params![bearer.user, bearer.device],
@@ -197,9 +219,13 @@ impl Serve for Logout {
     }
 }
 
-impl Serve for LogoutAll {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<LogoutAllResponse, Fault> {
-        let bearer = call.bearer(cx.now)?.not_a_guest()?;
+impl Handler for LogoutAll {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<LogoutAllResponse, HandlerError> {
+        let bearer = call.requester(cx.now)?.deny_guest()?;
         call.tx
             .execute("DELETE FROM devices WHERE user = ?1", [bearer.user])?;
         Ok(LogoutAllResponse::default())
@@ -208,29 +234,29 @@ impl Serve for LogoutAll {
 
 /// The localpart or user id that the request names in the new way or the old one; none where it is
 /// somebody's email address or telephone number, for nobody here has one.
-fn user_of(login: &Login) -> Result<Option<&str>, Refusal> {
+fn login_name(login: &Login) -> Result<Option<&str>, ApiError> {
     match &login.identifier {
-        Some(identifier) => named(identifier),
+        Some(identifier) => identifier_name(identifier),
         None if login.user.is_none() && login.address.is_none() => {
-            Err(Refusal::missing("identifier"))
+            Err(ApiError::missing_param("identifier"))
         }
         None => Ok(login.user.as_deref()),
     }
 }
 
 /// The localpart or user id in an identifier; none where it is somebody's address.
-fn named(identifier: &UserIdentifier) -> Result<Option<&str>, Refusal> {
+fn identifier_name(identifier: &UserIdentifier) -> Result<Option<&str>, ApiError> {
     match (identifier.kind.as_str(), identifier.extra.get("user")) {
         ("m.id.user", Some(Value::String(user))) => Ok(Some(user)),
-        ("m.id.user", None | Some(Value::Null)) => Err(Refusal::missing("identifier/user")),
+        ("m.id.user", None | Some(Value::Null)) => Err(ApiError::missing_param("identifier/user")),
         ("m.id.user", Some(_)) => {
             let error = "identifier/user is not a string";
-            Err(Refusal::new(400, ErrorCode::BadJson, error))
+            Err(ApiError::new(400, ErrorCode::BadJson, error))
         }
         ("m.id.thirdparty" | "m.id.phone", _) => Ok(None),
         _ => {
             let error = "this server does not know this type of identifier";
-            Err(Refusal::new(400, ErrorCode::Unknown, error))
+            Err(ApiError::new(400, ErrorCode::Unknown, error))
         }
     }
 }

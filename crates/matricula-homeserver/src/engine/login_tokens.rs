@@ -8,9 +8,9 @@ use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    bounds::Bound,
+    bounds::RowLimit,
     millis,
-    refusal::Fault,
+    refusal::HandlerError,
     tokens::{ALPHANUMERIC, digest},
 };
 
@@ -18,11 +18,11 @@ use super::{
 const LIFETIME: Duration = Duration::from_secs(2 * 60);
 
 /// Tokens under way: the oldest is forgotten first.
-const BOUND: Bound = Bound {
+const BOUND: RowLimit = RowLimit {
     table: "login_tokens",
     max: 5_000,
-    may_go: "true",
-    first: "expires_at",
+    evictable: "true",
+    order_by: "expires_at",
 };
 
 /// A new token for this user.
@@ -30,7 +30,7 @@ pub(super) fn issue(
     cx: &mut StepContext<'_>,
     tx: &Transaction<'_>,
     user: i64,
-) -> Result<String, Fault> {
+) -> Result<String, HandlerError> {
     tx.execute(
         "DELETE FROM login_tokens WHERE expires_at <= ?1",
         [millis(cx.now)],
@@ -49,7 +49,7 @@ pub(super) fn redeem(
     tx: &Transaction<'_>,
     now: Timestamp,
     token: &str,
-) -> Result<Option<i64>, Fault> {
+) -> Result<Option<i64>, HandlerError> {
     let user = tx
         .query_row(
             "DELETE FROM login_tokens WHERE digest = ?1 AND expires_at > ?2 RETURNING user",

@@ -38,12 +38,12 @@ use percent_encoding::percent_decode_str;
 use rusqlite::Transaction;
 
 use addresses::Medium;
-pub use answer::{FileAction, HandlerResponse, Received, StoredFile, Upload};
-pub use outbox::Message;
+pub use answer::{FileAction, HandlerResponse, ReceivedFile, StoredFile, Upload};
+pub use outbox::QueuedMail;
 pub use provisions::DelegationCall;
-use refusal::Fault;
-pub(crate) use refusal::Refusal;
-use routes::Call;
+pub(crate) use refusal::ApiError;
+use refusal::HandlerError;
+use routes::RequestContext;
 pub use routes::served;
 
 use crate::{Config, Error};
@@ -54,7 +54,7 @@ pub struct Homeserver {
     config: Config,
     base_url: String,
     /// The ways in which a signed-in user proves again who they are.
-    deed_flows: Vec<Vec<String>>,
+    reauth_flows: Vec<Vec<String>>,
     /// The ways in which somebody who has forgotten the password does.
     reset_flows: Vec<Vec<String>>,
 }
@@ -71,12 +71,12 @@ impl Homeserver {
             None => format!("http://{}", config.server_name),
         };
         let proved = [Medium::Email, Medium::Msisdn];
-        let proved = proved.into_iter().filter(|it| config.proves(*it));
+        let proved = proved.into_iter().filter(|it| config.can_validate(*it));
         let reset_flows = proved.map(|it| vec![it.stage().to_owned()]).collect();
         Ok(Self {
             config,
             base_url,
-            deed_flows: vec![vec![uia::PASSWORD.to_owned()]],
+            reauth_flows: vec![vec![uia::PASSWORD.to_owned()]],
             reset_flows,
         })
     }
@@ -87,15 +87,15 @@ impl Homeserver {
     }
 
     /// Answers a request. Whoever calls commits the transaction before the answer leaves, unless its
-    /// status is 500 or above; [`Database::answer`](crate::Database::answer) does.
+    /// status is 500 or above; [`Database::handle`](crate::Database::handle) does.
     pub fn handle(
         &self,
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         request: Request,
     ) -> HandlerResponse {
-        let call = Call {
-            home: self,
+        let call = RequestContext {
+            homeserver: self,
             tx,
             request: &request,
         };
@@ -106,13 +106,13 @@ impl Homeserver {
         };
         answer.unwrap_or_else(|fault| {
             let reply = match fault {
-                Fault::Refused(refusal) => refusal.into_reply(),
-                Fault::Unreadable(error) => error.reply(),
-                Fault::Unfinished(info) => Reply::uia(&info),
-                Fault::Broken(error) => {
+                HandlerError::Api(refusal) => refusal.into_reply(),
+                HandlerError::InvalidRequest(error) => error.reply(),
+                HandlerError::Uia(info) => Reply::uia(&info),
+                HandlerError::Internal(error) => {
                     tracing::error!(%error, path = request.path, "a request could not be answered");
                     let error = "something broke in the server";
-                    Refusal::new(500, ErrorCode::Unknown, error).into_reply()
+                    ApiError::new(500, ErrorCode::Unknown, error).into_reply()
                 }
             };
             reply.into()
@@ -121,14 +121,14 @@ impl Homeserver {
 }
 
 /// How long this request is worth waiting for, if it is one that waits. Until then, or until something
-/// happens, an answer that is [to be held back](is_held_back) may be.
-pub(crate) fn patience(request: &Request) -> Option<Duration> {
-    rooms::patience(request).or_else(|| media::patience(request))
+/// happens, an answer that is [to be held back](has_no_changes) may be.
+pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
+    rooms::long_poll_timeout(request).or_else(|| media::long_poll_timeout(request))
 }
 
-/// Whether this answer to a request with [`patience`] says no more than that nothing has happened.
-pub(crate) fn is_held_back(request: &Request, reply: &Reply) -> bool {
-    rooms::is_without_news(request, reply) || media::is_awaited(reply)
+/// Whether this answer to a request with [`long_poll_timeout`] says no more than that nothing has happened.
+pub(crate) fn has_no_changes(request: &Request, reply: &Reply) -> bool {
+    rooms::has_no_changes(request, reply) || media::is_pending(reply)
 }
 
 /// A moment as the database keeps it.
@@ -146,15 +146,15 @@ pub struct Request {
     /// The query, decoded.
     pub query: Vec<(String, String)>,
     /// The token of the `Authorization: Bearer` header.
-    pub bearer: Option<Secret>,
+    pub access_token: Option<Secret>,
     /// The `Content-Type` header.
     pub content_type: Option<String>,
     /// The body, unless it is a file.
     pub body: Vec<u8>,
     /// How long the body is said to be, in bytes, where it is a file that has not been read yet.
-    pub announced: Option<u64>,
+    pub content_length: Option<u64>,
     /// The file that the body was put into, as the [`FileAction`] of the same request without it asked.
-    pub file: Option<Received>,
+    pub received: Option<ReceivedFile>,
     /// Whom limits apply to: in general the address that the request comes from.
     pub peer: String,
 }
@@ -166,11 +166,11 @@ impl Request {
             method,
             path: path.into(),
             query: Vec::new(),
-            bearer: None,
+            access_token: None,
             content_type: None,
             body: Vec::new(),
-            announced: None,
-            file: None,
+            content_length: None,
+            received: None,
             peer: String::new(),
         }
     }

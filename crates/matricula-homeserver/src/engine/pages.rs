@@ -9,11 +9,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{
     Homeserver,
     entrance::{Field, sentence},
-    layout::{Sources, escape, html, page, refused},
-    refusal::{Fault, Refusal},
-    routes::{Call, wrong_method},
+    layout::{CspSources, error_page, escape, page, simple_page},
+    refusal::{ApiError, HandlerError},
+    routes::{RequestContext, method_not_allowed},
     tokens::ALPHANUMERIC,
-    uia::Session,
+    uia::UiaSession,
 };
 use crate::config::{REGISTRATION_TOKEN, TERMS};
 
@@ -33,9 +33,9 @@ pub(super) fn document_path(policy: &str, language: &str) -> String {
     format!("/_matricula/terms/{policy}/{language}")
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// What is no operation: a page, if anything.
-    pub(super) fn page(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
+    pub(super) fn page(&self, cx: &mut StepContext<'_>) -> Result<Reply, HandlerError> {
         if let Some(reply) = self.oauth(cx)? {
             return Ok(reply);
         }
@@ -55,33 +55,37 @@ impl Call<'_> {
                 ["_matrix", "client", "v3", "auth", stage, "fallback", "web"],
                 Method::Get | Method::Post,
             ) => match self.fallback(cx, stage) {
-                Err(Fault::Refused(refusal)) => Ok(refused(refusal)),
+                Err(HandlerError::Api(refusal)) => Ok(error_page(refusal)),
                 answer => answer,
             },
             (["_matrix", "client", "v3", "auth", _, "fallback", "web"], _) => {
-                Ok(wrong_method(&[Method::Get, Method::Post]))
+                Ok(method_not_allowed(&[Method::Get, Method::Post]))
             }
             (["_matrix", "client", "r0", "password_policy"], Method::Get) => {
-                Ok(Reply::json(&self.home.password_policy()))
+                Ok(Reply::json(&self.homeserver.password_policy()))
             }
             (["_matricula", "terms", policy, language], Method::Get) => {
-                self.home.document(policy, language)
+                self.homeserver.document(policy, language)
             }
-            _ => Err(Refusal::unrecognized().into()),
+            _ => Err(ApiError::unrecognized().into()),
         }
     }
 
-    fn fallback(&self, cx: &mut StepContext<'_>, stage: &str) -> Result<Reply, Fault> {
-        let Call { home, tx, request } = *self;
+    fn fallback(&self, cx: &mut StepContext<'_>, stage: &str) -> Result<Reply, HandlerError> {
+        let RequestContext {
+            homeserver: home,
+            tx,
+            request,
+        } = *self;
         // What is really checked is not completed by pressing a button.
-        if !home.registration_has(stage) || home.checks_without_page(stage) {
+        if !home.registration_has_stage(stage) || home.is_validation_stage(stage) {
             let error = "no flow of this server has such a stage";
-            return Err(Refusal::new(404, ErrorCode::Unrecognized, error).into());
+            return Err(ApiError::new(404, ErrorCode::Unrecognized, error).into());
         }
         let id = request
             .query("session")
-            .ok_or_else(|| Refusal::missing("session"))?;
-        let mut session = Session::load(tx, cx.now, id)?;
+            .ok_or_else(|| ApiError::missing_param("session"))?;
+        let mut session = UiaSession::load(tx, cx.now, id)?;
         if session.user.is_some() || session.has_completed(stage) {
             return Ok(done(cx));
         }
@@ -93,7 +97,7 @@ impl Call<'_> {
         }
         let mut failure = None;
         if request.method == Method::Post {
-            failure = self.fill_in(cx, &mut session, stage)?;
+            failure = self.submit_fallback(cx, &mut session, stage)?;
         }
         session.save(tx, cx.now)?;
         if session.has_completed(stage) {
@@ -103,12 +107,12 @@ impl Call<'_> {
     }
 
     /// Takes a filled-in form; what it lacks, if anything.
-    fn fill_in(
+    fn submit_fallback(
         &self,
         cx: &StepContext<'_>,
-        session: &mut Session,
+        session: &mut UiaSession,
         stage: &str,
-    ) -> Result<Option<Refusal>, Fault> {
+    ) -> Result<Option<ApiError>, HandlerError> {
         let fields: Vec<_> = form_urlencoded::parse(&self.request.body).collect();
         let values = |name: &'static str| {
             let named = fields.iter().filter(move |(key, _)| key == name);
@@ -116,15 +120,15 @@ impl Call<'_> {
         };
         match stage {
             TERMS => {
-                let mut policies = self.home.config.policies.keys();
+                let mut policies = self.homeserver.config.policies.keys();
                 if !policies.all(|id| values("accept").any(|accepted| accepted == id)) {
                     let error = "all of them must be accepted to register here";
-                    return Ok(Some(Refusal::new(400, ErrorCode::MissingParam, error)));
+                    return Ok(Some(ApiError::new(400, ErrorCode::MissingParam, error)));
                 }
             }
             REGISTRATION_TOKEN => {
                 let token = values("token").next().unwrap_or_default().trim();
-                return self.attempt_token(cx.now, session, token);
+                return self.try_registration_token(cx.now, session, token);
             }
             _ => {}
         }
@@ -134,11 +138,11 @@ impl Call<'_> {
 }
 
 impl Homeserver {
-    fn document(&self, policy: &str, language: &str) -> Result<Reply, Fault> {
+    fn document(&self, policy: &str, language: &str) -> Result<Reply, HandlerError> {
         let found = self.config.policies.get(policy);
         let document = found.and_then(|it| Some((it, it.translations.get(language)?)));
         let Some((policy, document)) = document else {
-            return Err(Refusal::unrecognized().into());
+            return Err(ApiError::unrecognized().into());
         };
         let paragraphs: String = document
             .text
@@ -146,10 +150,10 @@ impl Homeserver {
             .map(|paragraph| format!("<p>{}</p>\n", escape(paragraph)))
             .collect();
         let body = format!("{paragraphs}<p>Version {}</p>", escape(&policy.version));
-        Ok(html(200, language, &document.name, &body))
+        Ok(simple_page(200, language, &document.name, &body))
     }
 
-    fn form(&self, stage: &str, failure: Option<Refusal>) -> Reply {
+    fn form(&self, stage: &str, failure: Option<ApiError>) -> Reply {
         let (title, fields, button) = match stage {
             TERMS => (
                 "Accept the terms",
@@ -181,7 +185,7 @@ impl Homeserver {
         // Without an action it goes to this very address, session included.
         let body =
             format!("{alert}<form method=\"post\">\n{fields}\n<button>{button}</button>\n</form>");
-        html(status, "en", title, &body)
+        simple_page(status, "en", title, &body)
     }
 
     pub(super) fn terms_fields(&self, error: Option<&str>) -> String {
@@ -227,9 +231,9 @@ fn done(cx: &mut StepContext<'_>) -> Reply {
         "en",
         "Done",
         &body,
-        &Sources {
+        &CspSources {
             scripts: &format!("script-src 'nonce-{nonce}'; "),
-            ..Sources::default()
+            ..CspSources::default()
         },
     )
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Homeserver,
-    refusal::{Fault, Refusal},
+    refusal::{ApiError, HandlerError},
     tokens::bounded,
 };
 use crate::{PasswordCodes, PasswordPolicy};
@@ -16,18 +16,19 @@ use crate::{PasswordCodes, PasswordPolicy};
 /// 4 MiB once over, some 3 ms. That is light on purpose: accounts here are for development and
 /// offline use, their hashes lie in a file that only their owner reads, and tests register
 /// thousands. A hash carries its parameters, so that heavier ones can follow.
-fn argon2() -> Result<Argon2<'static>, Fault> {
-    let params = Params::new(4096, 1, 1, None).map_err(|error| Fault::Broken(error.into()))?;
+fn argon2() -> Result<Argon2<'static>, HandlerError> {
+    let params =
+        Params::new(4096, 1, 1, None).map_err(|error| HandlerError::Internal(error.into()))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
 /// The password as it is stored.
-pub(crate) fn hash(cx: &mut StepContext<'_>, password: &str) -> Result<String, Fault> {
+pub(crate) fn hash(cx: &mut StepContext<'_>, password: &str) -> Result<String, HandlerError> {
     let mut salt = [0; 16];
     cx.entropy.fill(&mut salt);
     let hash = argon2()?
         .hash_password_with_salt(password.as_bytes(), &salt)
-        .map_err(|error| Fault::Broken(error.into()))?;
+        .map_err(|error| HandlerError::Internal(error.into()))?;
     Ok(hash.to_string())
 }
 
@@ -37,12 +38,12 @@ pub(crate) fn verify(
     cx: &mut StepContext<'_>,
     stored: Option<&str>,
     password: &str,
-) -> Result<bool, Fault> {
+) -> Result<bool, HandlerError> {
     let Some(stored) = stored else {
         hash(cx, password)?;
         return Ok(false);
     };
-    let stored = PasswordHash::new(stored).map_err(|error| Fault::Broken(error.into()))?;
+    let stored = PasswordHash::new(stored).map_err(|error| HandlerError::Internal(error.into()))?;
     Ok(argon2()?
         .verify_password(password.as_bytes(), &stored)
         .is_ok())
@@ -68,7 +69,7 @@ impl Homeserver {
 }
 
 /// Refuses a password that lacks something.
-pub(crate) fn check(policy: &PasswordPolicy, password: &str) -> Result<(), Refusal> {
+pub(crate) fn check(policy: &PasswordPolicy, password: &str) -> Result<(), ApiError> {
     bounded("password", Some(password))?;
     let has = |kind: fn(char) -> bool| password.chars().any(kind);
     let lack = if password.chars().count() < policy.min_length {
@@ -96,7 +97,7 @@ pub(crate) fn check(policy: &PasswordPolicy, password: &str) -> Result<(), Refus
         PasswordCodes::Named => code,
         PasswordCodes::Weak => ErrorCode::WeakPassword,
     };
-    Err(Refusal::new(
+    Err(ApiError::new(
         400,
         code,
         format!("a password needs {needed}"),

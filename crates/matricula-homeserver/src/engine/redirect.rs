@@ -26,12 +26,12 @@ const UNSAFE: [&str; 14] = [
 
 /// An address, checked, that a browser may be led to once a person has agreed.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct RedirectTarget {
     text: String,
     url: Url,
 }
 
-impl Target {
+impl RedirectTarget {
     /// An `http` or `https` address, or one of a program's own scheme.
     pub(super) fn parse(text: &str) -> Option<Self> {
         // What the parser would pass over in silence.

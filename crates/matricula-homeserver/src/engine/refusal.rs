@@ -10,7 +10,7 @@ use matricula_api::{
 
 /// An answer other than success: status, code and a sentence for a person.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     status: u16,
     pub(crate) code: ErrorCode,
     pub(crate) error: Cow<'static, str>,
@@ -18,7 +18,7 @@ pub(crate) struct Refusal {
     retry_after: Option<Duration>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(crate) fn new(status: u16, code: ErrorCode, error: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
@@ -29,7 +29,7 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn missing(what: &str) -> Self {
+    pub(crate) fn missing_param(what: &str) -> Self {
         let error = format!("{what} is missing");
         Self::new(400, ErrorCode::MissingParam, error)
     }
@@ -39,7 +39,7 @@ impl Refusal {
         Self::new(404, ErrorCode::Unrecognized, error)
     }
 
-    pub(crate) fn unknown_method(error: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(error: &'static str) -> Self {
         Self::new(405, ErrorCode::Unrecognized, error)
     }
 
@@ -52,14 +52,14 @@ impl Refusal {
     }
 
     /// An account that is locked for now: a client keeps what it has.
-    pub(crate) fn locked(error: &'static str) -> Self {
+    pub(crate) fn user_locked(error: &'static str) -> Self {
         let mut refusal = Self::new(401, ErrorCode::UserLocked, error);
         let extra = &mut refusal.extra;
         extra.insert("soft_logout".to_owned(), true.into());
         refusal
     }
 
-    pub(crate) fn limited(wait: Duration) -> Self {
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
         let error = "too many requests; wait a while";
         let mut refusal = Self::new(429, ErrorCode::LimitExceeded, error);
         refusal.retry_after = Some(wait);
@@ -76,43 +76,43 @@ impl Refusal {
 
 /// What keeps a request from success.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum HandlerError {
     /// A rule.
-    Refused(Refusal),
+    Api(ApiError),
     /// A request that is not as the specification says.
-    Unreadable(RequestError),
+    InvalidRequest(RequestError),
     /// Authentication that is to begin or to go on.
-    Unfinished(Box<UiaInfo>),
+    Uia(Box<UiaInfo>),
     /// Something broken on our side.
-    Broken(Box<dyn Error + Send + Sync>),
+    Internal(Box<dyn Error + Send + Sync>),
 }
 
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl From<ApiError> for HandlerError {
+    fn from(refusal: ApiError) -> Self {
+        Self::Api(refusal)
     }
 }
 
-impl From<RequestError> for Fault {
+impl From<RequestError> for HandlerError {
     fn from(error: RequestError) -> Self {
-        Self::Unreadable(error)
+        Self::InvalidRequest(error)
     }
 }
 
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for HandlerError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Broken(error.into())
+        Self::Internal(error.into())
     }
 }
 
-impl From<serde_json::Error> for Fault {
+impl From<serde_json::Error> for HandlerError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Broken(error.into())
+        Self::Internal(error.into())
     }
 }
 
-impl From<IdError> for Fault {
+impl From<IdError> for HandlerError {
     fn from(error: IdError) -> Self {
-        Self::Broken(error.into())
+        Self::Internal(error.into())
     }
 }

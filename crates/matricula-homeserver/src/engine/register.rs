@@ -19,20 +19,20 @@ use super::{
     appservice::SERVICE,
     limits::Bucket,
     millis, names, passwords,
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve},
-    tokens::{Wish, bearer_of, bounded},
-    uia::{Session, Wanted, closed},
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext},
+    tokens::{DeviceParams, bounded, find_requester},
+    uia::{RegistrationParams, UiaSession, registration_closed},
 };
 use crate::Registration;
 
-impl Serve for Register {
-    fn admit(call: &Call<'_>, now: Timestamp) -> Result<(), Fault> {
+impl Handler for Register {
+    fn precheck(call: &RequestContext<'_>, now: Timestamp) -> Result<(), HandlerError> {
         call.registration_bucket().check(call.tx, now)
     }
 
     /// Of a guest's request only the device's name counts; the rest is ignored, whatever it is.
-    fn body(request: &Request) -> Cow<'_, [u8]> {
+    fn effective_body(request: &Request) -> Cow<'_, [u8]> {
         if request.query("kind") != Some(RegisterKind::Guest.as_str()) {
             return Cow::Borrowed(&request.body);
         }
@@ -43,137 +43,149 @@ impl Serve for Register {
         Cow::Owned(Value::Object(fields).to_string().into_bytes())
     }
 
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<RegisterResponse, Fault> {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<RegisterResponse, HandlerError> {
         match self.kind {
             None | Some(RegisterKind::User) => call.register_user(cx, &self),
             Some(RegisterKind::Guest) => call.register_guest(cx, &self),
             _ => {
                 let error = "the kind of an account is user or guest";
-                Err(Refusal::new(400, ErrorCode::Unrecognized, error).into())
+                Err(ApiError::new(400, ErrorCode::Unrecognized, error).into())
             }
         }
     }
 }
 
-impl Serve for CheckUsernameAvailability {
-    fn admit(call: &Call<'_>, _: Timestamp) -> Result<(), Fault> {
-        match call.home.config.registration {
-            Registration::Closed => Err(closed().into()),
+impl Handler for CheckUsernameAvailability {
+    fn precheck(call: &RequestContext<'_>, _: Timestamp) -> Result<(), HandlerError> {
+        match call.homeserver.config.registration {
+            Registration::Closed => Err(registration_closed().into()),
             Registration::Open => Ok(()),
         }
     }
 
-    fn serve(
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         _: &mut StepContext<'_>,
-    ) -> Result<CheckUsernameAvailabilityResponse, Fault> {
-        call.home.free_localpart(call.tx, &self.username, None)?;
+    ) -> Result<CheckUsernameAvailabilityResponse, HandlerError> {
+        call.homeserver
+            .available_localpart(call.tx, &self.username, None)?;
         Ok(CheckUsernameAvailabilityResponse::default().available(true))
     }
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     fn register_user(
         &self,
         cx: &mut StepContext<'_>,
         asked: &Register,
-    ) -> Result<RegisterResponse, Fault> {
-        let Self { home, tx, .. } = *self;
-        if self.token().is_some_and(|it| home.service(it).is_some())
+    ) -> Result<RegisterResponse, HandlerError> {
+        let Self {
+            homeserver: home,
+            tx,
+            ..
+        } = *self;
+        if self
+            .token()
+            .is_some_and(|it| home.find_service(it).is_some())
             && asked.login_type.as_deref() != Some(SERVICE)
         {
             let error = "an application service registers users with the type \
                          m.login.application_service";
-            return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
+            return Err(ApiError::new(400, ErrorCode::Unknown, error).into());
         }
         if asked.login_type.as_deref() == Some(SERVICE) {
             return self.register_by_service(cx, asked);
         }
-        if home.config.is_oauth_alone() {
+        if home.config.is_oauth_only() {
             let error = "accounts are made on the page of the authorization server";
-            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+            return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
         }
         if home.config.registration == Registration::Closed {
-            return Err(closed().into());
+            return Err(registration_closed().into());
         }
         let auth = asked.auth.as_ref();
         let mut session = match auth.and_then(|auth| auth.session.as_deref()) {
-            Some(id) => Session::load(tx, cx.now, id)?,
-            None => Session::new(cx),
+            Some(id) => UiaSession::load(tx, cx.now, id)?,
+            None => UiaSession::new(cx),
         };
         if let Some(user) = session.user {
-            return home.welcome(cx, tx, user, &session.wanted);
+            return home.registration_response(cx, tx, user, &session.params);
         }
         // Before authentication, and by each request anew until there is an account.
-        let localpart = home.remember(cx, tx, &mut session.wanted, asked)?;
+        let localpart = home.merge_params(cx, tx, &mut session.params, asked)?;
         let mut failure = None;
         if let Some(auth) = auth
             && let Some(stage) = &auth.stage
         {
-            failure = self.attempt(cx, &mut session, stage.as_str(), auth)?;
+            failure = self.try_stage(cx, &mut session, stage.as_str(), auth)?;
         }
         if !home.is_authenticated(&session) {
-            let info = home.unfinished(tx, cx.now, &mut session, failure)?;
-            return Err(Fault::Unfinished(Box::new(info)));
+            let info = home.uia_info(tx, cx.now, &mut session, failure)?;
+            return Err(HandlerError::Uia(Box::new(info)));
         }
-        let Some(password_hash) = session.wanted.password_hash.take() else {
+        let Some(password_hash) = session.params.password_hash.take() else {
             session.save(tx, cx.now)?;
-            return Err(Refusal::missing("password").into());
+            return Err(ApiError::missing_param("password").into());
         };
-        for proved in &session.addresses {
-            proved.address.check_free(tx)?;
+        for proved in &session.threepids {
+            proved.threepid.check_free(tx)?;
         }
         self.registration_bucket().take(tx, cx.now)?;
-        let account = Account {
+        let account = NewUser {
             localpart: localpart.as_deref(),
             password_hash: Some(&password_hash),
             accepted_policies: session.accepted_policies(),
             is_guest: false,
         };
-        let user = match session.wanted.guest {
+        let user = match session.params.guest {
             Some(guest) => account.replace_guest(tx, guest)?,
             None => account.insert(tx, cx.now)?,
         };
-        for proved in &session.addresses {
+        for proved in &session.threepids {
             let at = proved.validated_at;
-            proved.address.give_to(tx, cx.now, user, at)?;
+            proved.threepid.add_to_user(tx, cx.now, user, at)?;
         }
-        session.spend_token(tx)?;
+        session.count_token_use(tx)?;
         session.user = Some(user);
         session.save(tx, cx.now)?;
-        home.welcome(cx, tx, user, &session.wanted)
+        home.registration_response(cx, tx, user, &session.params)
     }
 
     fn register_guest(
         &self,
         cx: &mut StepContext<'_>,
         asked: &Register,
-    ) -> Result<RegisterResponse, Fault> {
-        if !self.home.config.guests || self.home.config.is_oauth_alone() {
+    ) -> Result<RegisterResponse, HandlerError> {
+        if !self.homeserver.config.guests || self.homeserver.config.is_oauth_only() {
             let error = "this server takes no guests; register as a user";
-            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+            return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
         }
         let name = asked.initial_device_display_name.as_deref();
         bounded("initial_device_display_name", name)?;
-        let wanted = Wanted {
+        let wanted = RegistrationParams {
             display_name: name.map(str::to_owned),
-            ..Wanted::default()
+            ..RegistrationParams::default()
         };
         self.registration_bucket().take(self.tx, cx.now)?;
-        let guest = Account {
+        let guest = NewUser {
             is_guest: true,
-            ..Account::default()
+            ..NewUser::default()
         };
         let user = guest.insert(self.tx, cx.now)?;
-        self.home.welcome(cx, self.tx, user, &wanted)
+        self.homeserver
+            .registration_response(cx, self.tx, user, &wanted)
     }
 
     pub(super) fn registration_bucket(&self) -> Bucket<'_> {
         Bucket {
             kind: "registration",
-            limit: self.home.config.limits.registration,
-            peer: &self.request.peer,
+            limit: self.homeserver.config.limits.registration,
+            key: &self.request.peer,
         }
     }
 }
@@ -181,20 +193,20 @@ impl Call<'_> {
 impl Homeserver {
     /// Adds to what the session wants whatever this request says first, and checks that it can be
     /// had. The localpart that it will be, if the client chose one.
-    fn remember(
+    fn merge_params(
         &self,
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
-        wanted: &mut Wanted,
+        wanted: &mut RegistrationParams,
         asked: &Register,
-    ) -> Result<Option<String>, Fault> {
+    ) -> Result<Option<String>, HandlerError> {
         if wanted.guest.is_none()
             && let Some(token) = &asked.guest_access_token
         {
-            wanted.guest = Some(guest_of(tx, cx.now, token.expose())?);
+            wanted.guest = Some(guest_by_token(tx, cx.now, token.expose())?);
         }
         let given = asked.username.as_deref();
-        let localpart = self.remember_username(tx, wanted, given)?;
+        let localpart = self.merge_username(tx, wanted, given)?;
         if wanted.password_hash.is_none()
             && let Some(password) = &asked.password
         {
@@ -202,7 +214,7 @@ impl Homeserver {
             passwords::check(&self.config.password_policy, password)?;
             wanted.password_hash = Some(passwords::hash(cx, password)?);
         }
-        let wish = Wish::new(
+        let wish = DeviceParams::new(
             asked.device_id.as_deref(),
             asked.initial_device_display_name.as_deref(),
             asked.refresh_token,
@@ -215,39 +227,40 @@ impl Homeserver {
         Ok(localpart)
     }
 
-    fn remember_username(
+    fn merge_username(
         &self,
         tx: &Transaction<'_>,
-        wanted: &mut Wanted,
+        wanted: &mut RegistrationParams,
         given: Option<&str>,
-    ) -> Result<Option<String>, Fault> {
+    ) -> Result<Option<String>, HandlerError> {
         let Some(first) = wanted.username.clone().or(given.map(str::to_owned)) else {
             return match wanted.guest {
-                Some(_) => Err(Refusal::missing("username").into()),
+                Some(_) => Err(ApiError::missing_param("username").into()),
                 None => Ok(None),
             };
         };
-        let (username, localpart) = match (self.free_localpart(tx, &first, wanted.guest), given) {
-            (Ok(localpart), _) => (first, localpart),
-            // The first choice was taken meanwhile: the session may go on with another.
-            (Err(Fault::Refused(_)), Some(given)) => {
-                let localpart = self.free_localpart(tx, given, wanted.guest)?;
-                (given.to_owned(), localpart)
-            }
-            (Err(fault), _) => return Err(fault),
-        };
+        let (username, localpart) =
+            match (self.available_localpart(tx, &first, wanted.guest), given) {
+                (Ok(localpart), _) => (first, localpart),
+                // The first choice was taken meanwhile: the session may go on with another.
+                (Err(HandlerError::Api(_)), Some(given)) => {
+                    let localpart = self.available_localpart(tx, given, wanted.guest)?;
+                    (given.to_owned(), localpart)
+                }
+                (Err(fault), _) => return Err(fault),
+            };
         wanted.username = Some(username);
         Ok(Some(localpart))
     }
 
     /// The localpart of a username, if it can be had; by the guest who has it, where one asks.
-    pub(super) fn free_localpart(
+    pub(super) fn available_localpart(
         &self,
         tx: &Transaction<'_>,
         username: &str,
         guest: Option<i64>,
-    ) -> Result<String, Fault> {
-        let localpart = names::localpart(&self.config, username, guest.is_some())?;
+    ) -> Result<String, HandlerError> {
+        let localpart = names::new_localpart(&self.config, username, guest.is_some())?;
         let owner: Option<(i64, bool)> = tx
             .query_row(
                 "SELECT id, is_guest FROM users WHERE localpart = ?1",
@@ -260,23 +273,23 @@ impl Homeserver {
             (Some(guest), Some((owner, true))) if guest == owner => Ok(localpart),
             (Some(_), None) => {
                 let error = "a guest who registers keeps the username";
-                Err(Refusal::new(403, ErrorCode::Forbidden, error).into())
+                Err(ApiError::new(403, ErrorCode::Forbidden, error).into())
             }
             _ => {
                 let error = "this username is taken; choose another";
-                Err(Refusal::new(400, ErrorCode::UserInUse, error).into())
+                Err(ApiError::new(400, ErrorCode::UserInUse, error).into())
             }
         }
     }
 
     /// The answer to a registration that succeeded, now or in an earlier request of its session.
-    pub(super) fn welcome(
+    pub(super) fn registration_response(
         &self,
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         user: i64,
-        wanted: &Wanted,
-    ) -> Result<RegisterResponse, Fault> {
+        wanted: &RegistrationParams,
+    ) -> Result<RegisterResponse, HandlerError> {
         let localpart: String =
             tx.query_row("SELECT localpart FROM users WHERE id = ?1", [user], |row| {
                 row.get(0)
@@ -285,7 +298,7 @@ impl Homeserver {
         if wanted.inhibit_login.unwrap_or(false) {
             return Ok(answer);
         }
-        let wish = Wish {
+        let wish = DeviceParams {
             device_id: wanted.device_id.as_deref(),
             display_name: wanted.display_name.as_deref(),
             refresh_token: wanted.refresh_token.unwrap_or(false),
@@ -304,17 +317,17 @@ impl Homeserver {
 
 /// An account to be.
 #[derive(Default)]
-pub(super) struct Account<'a> {
+pub(super) struct NewUser<'a> {
     pub(super) localpart: Option<&'a str>,
     pub(super) password_hash: Option<&'a str>,
     pub(super) accepted_policies: Option<&'a str>,
     pub(super) is_guest: bool,
 }
 
-impl Account<'_> {
+impl NewUser<'_> {
     /// Makes the account. Where nobody chose a localpart it is the account's number: usernames of
     /// digits alone are refused, so that nobody else can have it.
-    pub(super) fn insert(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<i64, Fault> {
+    pub(super) fn insert(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<i64, HandlerError> {
         tx.execute(
             "INSERT INTO users (localpart, password_hash, is_guest, accepted_policies, created_at)
              VALUES (ifnull(?1, 1 + ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'users'), 0)),
@@ -331,7 +344,7 @@ impl Account<'_> {
     }
 
     /// Makes a guest's account a user's. What the guest was signed in with is dead.
-    fn replace_guest(&self, tx: &Transaction<'_>, guest: i64) -> Result<i64, Fault> {
+    fn replace_guest(&self, tx: &Transaction<'_>, guest: i64) -> Result<i64, HandlerError> {
         tx.execute("DELETE FROM devices WHERE user = ?1", [guest])?;
         tx.execute(
             "UPDATE users SET password_hash = ?2, is_guest = 0, accepted_policies = ?3 WHERE id = ?1",
@@ -341,12 +354,12 @@ impl Account<'_> {
     }
 }
 
-fn guest_of(tx: &Transaction<'_>, now: Timestamp, token: &str) -> Result<i64, Fault> {
-    match bearer_of(tx, now, token)? {
+fn guest_by_token(tx: &Transaction<'_>, now: Timestamp, token: &str) -> Result<i64, HandlerError> {
+    match find_requester(tx, now, token)? {
         Some((bearer, _)) if bearer.is_guest => Ok(bearer.user),
         _ => {
             let error = "guest_access_token is not a guest's access token";
-            Err(Refusal::new(403, ErrorCode::Forbidden, error).into())
+            Err(ApiError::new(403, ErrorCode::Forbidden, error).into())
         }
     }
 }

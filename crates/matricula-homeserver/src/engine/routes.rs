@@ -53,7 +53,7 @@ use rusqlite::Transaction;
 use super::{
     Homeserver, Request,
     answer::HandlerResponse,
-    refusal::{Fault, Refusal},
+    refusal::{ApiError, HandlerError},
 };
 
 /// Everything that is served, apart from pages for a browser.
@@ -132,50 +132,58 @@ pub fn served() -> impl Iterator<Item = &'static Operation> {
 }
 
 /// A request in work: who answers it, and in which transaction.
-pub(super) struct Call<'a> {
-    pub(super) home: &'a Homeserver,
+pub(super) struct RequestContext<'a> {
+    pub(super) homeserver: &'a Homeserver,
     pub(super) tx: &'a Transaction<'a>,
     pub(super) request: &'a Request,
 }
 
 /// An operation that this server serves.
-pub(super) trait Serve: Served {
+pub(super) trait Handler: Served {
     /// What must hold before the request is looked at: limits, for instance, are not got round by
     /// requests that cannot be read.
-    fn admit(_: &Call<'_>, _: Timestamp) -> Result<(), Fault> {
+    fn precheck(_: &RequestContext<'_>, _: Timestamp) -> Result<(), HandlerError> {
         Ok(())
     }
 
     /// What of the body counts.
-    fn body(request: &Request) -> Cow<'_, [u8]> {
+    fn effective_body(request: &Request) -> Cow<'_, [u8]> {
         Cow::Borrowed(&request.body)
     }
 
     /// Does what is asked.
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Self::Response, Fault>;
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<Self::Response, HandlerError>;
 }
 
 /// An operation that this server serves, and whose request or answer is a file.
-pub(super) trait ServeFile: Served {
+pub(super) trait FileHandler: Served {
     /// Does what is asked, as far as that is possible without touching files.
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault>;
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<HandlerResponse, HandlerError>;
 }
 
 /// One operation, and what answers it.
 struct Route {
     operation: Operation,
-    answer: fn(&Call<'_>, &mut StepContext<'_>) -> Result<HandlerResponse, Fault>,
+    answer: fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<HandlerResponse, HandlerError>,
 }
 
 impl Route {
-    const fn of<E: Serve>() -> Self {
+    const fn of<E: Handler>() -> Self {
         Self {
             operation: E::OPERATION,
             answer: answer::<E>,
         }
     }
 
-    const fn of_file<E: ServeFile>() -> Self {
+    const fn of_file<E: FileHandler>() -> Self {
         Self {
             operation: E::OPERATION,
             answer: answer_with_file::<E>,
@@ -189,22 +197,25 @@ impl AsRef<Operation> for Route {
     }
 }
 
-fn answer<E: Serve>(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault> {
-    E::admit(call, cx.now)?;
-    let request: E = read(call.request, &E::body(call.request))?;
-    let response = request.serve(call, cx)?;
+fn answer<E: Handler>(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<HandlerResponse, HandlerError> {
+    E::precheck(call, cx.now)?;
+    let request: E = read(call.request, &E::effective_body(call.request))?;
+    let response = request.handle(call, cx)?;
     Ok(E::write_success(&response).into())
 }
 
-fn answer_with_file<E: ServeFile>(
-    call: &Call<'_>,
+fn answer_with_file<E: FileHandler>(
+    call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<HandlerResponse, Fault> {
+) -> Result<HandlerResponse, HandlerError> {
     let request: E = read(call.request, &[])?;
-    request.serve(call, cx)
+    request.handle(call, cx)
 }
 
-fn read<E: Served>(request: &Request, body: &[u8]) -> Result<E, Fault> {
+fn read<E: Served>(request: &Request, body: &[u8]) -> Result<E, HandlerError> {
     let mut parameters = E::PARAMETERS.iter();
     let takes_json = parameters.any(|it| it.place == Place::Body && it.shape != Shape::Bytes);
     // https://spec.matrix.org/v1.19/client-server-api/#api-standards: at least an empty object.
@@ -216,7 +227,7 @@ fn read<E: Served>(request: &Request, body: &[u8]) -> Result<E, Fault> {
     let content_type = request.content_type.iter();
     let headers = content_type.map(|value| (Cow::Borrowed("Content-Type"), value.clone()));
     let incoming = Incoming::new(&E::OPERATION, &request.path)
-        .ok_or_else(Refusal::unrecognized)?
+        .ok_or_else(ApiError::unrecognized)?
         .with_query(query.collect())
         .with_headers(headers.collect())
         .with_body(body);
@@ -225,25 +236,25 @@ fn read<E: Served>(request: &Request, body: &[u8]) -> Result<E, Fault> {
 
 /// Answers what is in the table; none where the path is not.
 pub(super) fn route(
-    call: &Call<'_>,
+    call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Option<HandlerResponse>, Fault> {
+) -> Result<Option<HandlerResponse>, HandlerError> {
     let Request { method, path, .. } = call.request;
     if let Some(route) = find(ROUTES, method.as_str(), path).first() {
-        if call.home.is_replaced(&route.operation) {
-            return Err(Refusal::unrecognized().into());
+        if call.homeserver.is_replaced(&route.operation) {
+            return Err(ApiError::unrecognized().into());
         }
         return (route.answer)(call, cx).map(Some);
     }
     let of_path = served().filter(|operation| Incoming::new(operation, path).is_some());
     let others: Vec<_> = of_path.map(|operation| operation.method).collect();
-    Ok((!others.is_empty()).then(|| wrong_method(&others).into()))
+    Ok((!others.is_empty()).then(|| method_not_allowed(&others).into()))
 }
 
 /// What is said of a known path with a method that it does not take.
-pub(super) fn wrong_method(allowed: &[Method]) -> Reply {
+pub(super) fn method_not_allowed(allowed: &[Method]) -> Reply {
     let names: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
-    let mut reply = Refusal::unknown_method("this endpoint takes other methods").into_reply();
+    let mut reply = ApiError::method_not_allowed("this endpoint takes other methods").into_reply();
     reply
         .headers
         .push((Cow::Borrowed("allow"), names.join(", ")));

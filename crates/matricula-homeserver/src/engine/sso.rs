@@ -15,28 +15,37 @@ use matricula_core::{Method, StepContext};
 
 use super::{
     Homeserver,
-    entrance::{Door, Turn},
-    layout::{escape, html, lead_to, refused},
+    entrance::{LoginPage, LoginStep},
+    layout::{error_page, escape, redirect, simple_page},
     login_tokens,
     oauth::Consent,
-    redirect::Target,
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve, wrong_method},
+    redirect::RedirectTarget,
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext, method_not_allowed},
 };
 
 const PAGE: &str = "/_matricula/sso";
 
-impl Serve for RedirectToSso {
-    fn serve(self, call: &Call<'_>, _: &mut StepContext<'_>) -> Result<Redirect, Fault> {
-        call.home
-            .sso_page(&self.redirect_url, self.action.as_ref(), None)
+impl Handler for RedirectToSso {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<Redirect, HandlerError> {
+        call.homeserver
+            .sso_redirect(&self.redirect_url, self.action.as_ref(), None)
     }
 }
 
-impl Serve for RedirectToIdP {
-    fn serve(self, call: &Call<'_>, _: &mut StepContext<'_>) -> Result<Redirect, Fault> {
+impl Handler for RedirectToIdP {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<Redirect, HandlerError> {
         let (url, action) = (&self.redirect_url, self.action.as_ref());
-        call.home.sso_page(url, action, Some(&self.idp_id))
+        call.homeserver
+            .sso_redirect(url, action, Some(&self.idp_id))
     }
 }
 
@@ -55,16 +64,20 @@ impl Homeserver {
         vec![flow, LoginFlow::new("m.login.token")]
     }
 
-    fn sso_page(
+    fn sso_redirect(
         &self,
         redirect_url: &str,
         action: Option<&SsoAction>,
         provider: Option<&str>,
-    ) -> Result<Redirect, Fault> {
-        let sso = self.config.sso.as_ref().ok_or_else(Refusal::unrecognized)?;
+    ) -> Result<Redirect, HandlerError> {
+        let sso = self
+            .config
+            .sso
+            .as_ref()
+            .ok_or_else(ApiError::unrecognized)?;
         if provider.is_some_and(|id| !sso.providers.iter().any(|it| it.id == id)) {
             let error = "there is no such identity provider";
-            return Err(Refusal::new(404, ErrorCode::NotFound, error).into());
+            return Err(ApiError::new(404, ErrorCode::NotFound, error).into());
         }
         target(redirect_url)?;
         let pairs = [
@@ -81,47 +94,47 @@ impl Homeserver {
     }
 }
 
-fn target(redirect_url: &str) -> Result<Target, Refusal> {
-    Target::parse(redirect_url).ok_or_else(|| {
+fn target(redirect_url: &str) -> Result<RedirectTarget, ApiError> {
+    RedirectTarget::parse(redirect_url).ok_or_else(|| {
         let error = "redirectUrl is no address that a browser may be led to";
-        Refusal::new(400, ErrorCode::InvalidParam, error)
+        ApiError::new(400, ErrorCode::InvalidParam, error)
     })
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Answers at the page's address, if there is single sign-on and this is it.
-    pub(super) fn sso(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, Fault> {
-        if self.home.config.sso.is_none() || self.request.path != PAGE {
+    pub(super) fn sso(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, HandlerError> {
+        if self.homeserver.config.sso.is_none() || self.request.path != PAGE {
             return Ok(None);
         }
         if !matches!(self.request.method, Method::Get | Method::Post) {
-            return Ok(Some(wrong_method(&[Method::Get, Method::Post])));
+            return Ok(Some(method_not_allowed(&[Method::Get, Method::Post])));
         }
-        match self.sign_on(cx) {
-            Err(Fault::Refused(refusal)) => Ok(Some(refused(refusal))),
+        match self.sso_login(cx) {
+            Err(HandlerError::Api(refusal)) => Ok(Some(error_page(refusal))),
             answer => answer.map(Some),
         }
     }
 
-    fn sign_on(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
+    fn sso_login(&self, cx: &mut StepContext<'_>) -> Result<Reply, HandlerError> {
         let target = target(self.request.query("redirectUrl").unwrap_or_default())?;
         let leads = escape(&target.name());
-        let sso = self.home.config.sso.as_ref();
+        let sso = self.homeserver.config.sso.as_ref();
         let mut providers = sso.iter().flat_map(|sso| &sso.providers);
         let provider = self.request.query("provider");
         let provider = providers.find(|it| Some(it.id.as_str()) == provider);
         let with = provider.map_or(String::new(), |it| format!(" with {}", escape(&it.name)));
         let purpose = format!("Go on{with} to <strong>{leads}</strong>.");
-        let door = Door {
-            about: &format!("{PAGE} {:?}", self.request.query),
+        let door = LoginPage {
+            scope: &format!("{PAGE} {:?}", self.request.query),
             purpose: &purpose,
             username: "",
             sign_up_first: self.request.query("action") == Some(SsoAction::Register.as_str()),
-            leads_to: &target.source(),
+            form_targets: &target.source(),
         };
-        match self.enter(cx, &door)? {
-            Turn::Outside(page) => Ok(page),
-            Turn::Inside(user) => {
+        match self.login_step(cx, &door)? {
+            LoginStep::ShowPage(page) => Ok(page),
+            LoginStep::SignedIn(user) => {
                 let what = format!(
                     "<p>If you continue, <strong>{leads}</strong> is signed in to your account. \
                      Go on only if you came from there.</p>"
@@ -131,15 +144,15 @@ impl Call<'_> {
                     what: &what,
                     yes: "Continue",
                 };
-                self.consent(cx, &door, user, &consent)
+                self.consent_page(cx, &door, user, &consent)
             }
-            Turn::Chosen(user, step) if step == "allow" => {
+            LoginStep::Pressed(user, step) if step == "allow" => {
                 let token = login_tokens::issue(cx, self.tx, user)?;
-                Ok(lead_to(target.with_query(&[("loginToken", &token)])))
+                Ok(redirect(target.with_query(&[("loginToken", &token)])))
             }
-            Turn::Chosen(..) | Turn::Away => {
+            LoginStep::Pressed(..) | LoginStep::Cancelled => {
                 let body = "<p>Nobody is signed in. You can close this page.</p>";
-                Ok(html(200, "en", "Cancelled", body))
+                Ok(simple_page(200, "en", "Cancelled", body))
             }
         }
     }

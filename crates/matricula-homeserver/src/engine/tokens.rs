@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Homeserver,
-    login::Known,
+    login::UserRow,
     millis, names, oauth,
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve},
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext},
 };
 
 pub(super) const ALPHANUMERIC: &[u8] =
@@ -26,7 +26,7 @@ pub(super) const ALPHANUMERIC: &[u8] =
 
 /// What a client that signs in asks for its device.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Wish<'a> {
+pub(super) struct DeviceParams<'a> {
     pub(super) device_id: Option<&'a str>,
     pub(super) display_name: Option<&'a str>,
     pub(super) refresh_token: bool,
@@ -34,16 +34,16 @@ pub(super) struct Wish<'a> {
     pub(super) lifetime: Option<Duration>,
 }
 
-impl<'a> Wish<'a> {
+impl<'a> DeviceParams<'a> {
     /// What a request asks for, if it can be had.
     pub(super) fn new(
         device_id: Option<&'a str>,
         display_name: Option<&'a str>,
         refresh_token: Option<bool>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ApiError> {
         if device_id == Some("") {
             let error = "device_id is empty; leave it out to be given one";
-            return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
+            return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
         }
         bounded("device_id", device_id)?;
         bounded("initial_device_display_name", display_name)?;
@@ -64,10 +64,10 @@ const SEEN_EVERY_MILLIS: i64 = 60_000;
 const MAX_TEXT: usize = 512;
 
 /// Refuses a text that is too long to be kept.
-pub(super) fn bounded(name: &str, text: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn bounded(name: &str, text: Option<&str>) -> Result<(), ApiError> {
     if text.is_some_and(|text| text.len() > MAX_TEXT) {
         let error = format!("{name} is longer than {MAX_TEXT} bytes");
-        return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
+        return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ pub(super) struct Tokens {
 }
 
 /// Whom an access token belongs to.
-pub(super) struct Bearer {
+pub(super) struct Requester {
     pub(super) user: i64,
     pub(super) localpart: String,
     /// None where an application service acts.
@@ -94,9 +94,9 @@ pub(super) struct Bearer {
     pub(super) expired: bool,
 }
 
-impl Bearer {
+impl Requester {
     /// A user as whom an application service acts.
-    pub(super) fn of_service(known: Known, device: Option<String>) -> Self {
+    pub(super) fn of_service(known: UserRow, device: Option<String>) -> Self {
         Self {
             user: known.id,
             localpart: known.localpart,
@@ -111,10 +111,10 @@ impl Bearer {
     }
 
     /// Refuses a [guest](https://spec.matrix.org/v1.19/client-server-api/#guest-access).
-    pub(super) fn not_a_guest(self) -> Result<Self, Refusal> {
+    pub(super) fn deny_guest(self) -> Result<Self, ApiError> {
         if self.is_guest {
             let error = "guests cannot do this; register first";
-            return Err(Refusal::new(403, ErrorCode::GuestAccessForbidden, error));
+            return Err(ApiError::new(403, ErrorCode::GuestAccessForbidden, error));
         }
         Ok(self)
     }
@@ -132,8 +132,8 @@ impl Homeserver {
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         user: i64,
-        wish: Wish<'_>,
-    ) -> Result<(String, Tokens), Fault> {
+        wish: DeviceParams<'_>,
+    ) -> Result<(String, Tokens), HandlerError> {
         let device = match wish.device_id {
             Some(id) => id.to_owned(),
             None => new_device_id(cx, tx, user)?,
@@ -149,12 +149,12 @@ impl Homeserver {
         }
         let lifetime = wish.lifetime.or(self.config.access_token_lifetime);
         let refreshable = wish.refresh_token.then_some(None);
-        let tokens = self.issue(cx, tx, user, &device, refreshable, lifetime)?;
+        let tokens = self.issue_tokens(cx, tx, user, &device, refreshable, lifetime)?;
         Ok((device, tokens))
     }
 
     /// Makes an access token, with a refresh token if wanted, and which one that replaces.
-    fn issue(
+    fn issue_tokens(
         &self,
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
@@ -162,7 +162,7 @@ impl Homeserver {
         device: &str,
         refreshable: Option<Option<i64>>,
         lifetime: Option<Duration>,
-    ) -> Result<Tokens, Fault> {
+    ) -> Result<Tokens, HandlerError> {
         let expiry = |lifetime| Some(millis(cx.now.plus(lifetime?)));
         let (mut refresh, mut refresh_id) = (None, None);
         if let Some(parent) = refreshable {
@@ -195,34 +195,34 @@ impl Homeserver {
     }
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Whose access token comes with the request, if it is still good.
-    pub(super) fn authenticate(&self, now: Timestamp) -> Result<Bearer, Fault> {
-        let bearer = self.bearer(now)?;
+    pub(super) fn authenticate(&self, now: Timestamp) -> Result<Requester, HandlerError> {
+        let bearer = self.requester(now)?;
         if bearer.expired {
             let error = "this access token has expired; refresh it or log in again";
-            return Err(Refusal::unknown_token(error, true).into());
+            return Err(ApiError::unknown_token(error, true).into());
         }
         if bearer.is_locked {
             let error = "this account is locked; it may be opened again later";
-            return Err(Refusal::locked(error).into());
+            return Err(ApiError::user_locked(error).into());
         }
         Ok(bearer)
     }
 
     /// Whose access token comes with the request, if it is still good and no guest's.
-    pub(super) fn user(&self, now: Timestamp) -> Result<Bearer, Fault> {
-        Ok(self.authenticate(now)?.not_a_guest()?)
+    pub(super) fn authenticate_user(&self, now: Timestamp) -> Result<Requester, HandlerError> {
+        Ok(self.authenticate(now)?.deny_guest()?)
     }
 
     /// The token that comes with the request.
     pub(super) fn token(&self) -> Option<&str> {
-        let in_header = self.request.bearer.as_ref().map(Secret::expose);
+        let in_header = self.request.access_token.as_ref().map(Secret::expose);
         in_header.or_else(|| self.request.query("access_token"))
     }
 
     /// Whether the user has this device.
-    pub(super) fn has_device(&self, user: i64, device: &str) -> Result<bool, Fault> {
+    pub(super) fn has_device(&self, user: i64, device: &str) -> Result<bool, HandlerError> {
         let sql = "SELECT count(*) FROM devices WHERE user = ?1 AND id = ?2";
         Ok(self
             .tx
@@ -230,27 +230,27 @@ impl Call<'_> {
     }
 
     /// Whose access token comes with the request, expired or not.
-    pub(super) fn bearer(&self, now: Timestamp) -> Result<Bearer, Fault> {
+    pub(super) fn requester(&self, now: Timestamp) -> Result<Requester, HandlerError> {
         let Some(token) = self.token() else {
             let error = "this endpoint needs an access token";
-            return Err(Refusal::new(401, ErrorCode::MissingToken, error).into());
+            return Err(ApiError::new(401, ErrorCode::MissingToken, error).into());
         };
-        if let Some(service) = self.home.service(token) {
-            return self.bearer_of_service(now, service);
+        if let Some(service) = self.homeserver.find_service(token) {
+            return self.requester_of_service(now, service);
         }
-        let Some((bearer, refresh_id)) = bearer_of(self.tx, now, token)? else {
+        let Some((bearer, refresh_id)) = find_requester(self.tx, now, token)? else {
             let error = "this access token is not known, or was logged out";
-            return Err(Refusal::unknown_token(error, false).into());
+            return Err(ApiError::unknown_token(error, false).into());
         };
         if let (Some(id), false) = (refresh_id, bearer.expired) {
-            confirm(self.tx, id)?;
+            confirm_refresh(self.tx, id)?;
         }
-        self.saw(now, &bearer)?;
+        self.touch_device(now, &bearer)?;
         Ok(bearer)
     }
 
     /// Remembers, not to the second, when and where a device called from.
-    fn saw(&self, now: Timestamp, bearer: &Bearer) -> Result<(), Fault> {
+    fn touch_device(&self, now: Timestamp, bearer: &Requester) -> Result<(), HandlerError> {
         let (now, peer) = (millis(now), &self.request.peer);
         self.tx.execute(
             "UPDATE devices SET last_seen_at = ?3, last_seen_ip = ?4
@@ -283,7 +283,7 @@ impl RefreshToken {
         tx: &Transaction<'_>,
         now: Timestamp,
         token: &str,
-    ) -> Result<Option<Self>, Fault> {
+    ) -> Result<Option<Self>, HandlerError> {
         let found = tx
             .query_row(
                 "SELECT id, user, device, spent, expires_at FROM refresh_tokens WHERE digest = ?1",
@@ -310,34 +310,38 @@ impl RefreshToken {
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
         lifetime: Option<Duration>,
-    ) -> Result<Tokens, Fault> {
-        confirm(tx, self.id)?;
+    ) -> Result<Tokens, HandlerError> {
+        confirm_refresh(tx, self.id)?;
         // A pair made earlier from this token was never used; its access token goes with it.
         tx.execute("DELETE FROM refresh_tokens WHERE parent = ?1", [self.id])?;
         let parent = Some(Some(self.id));
-        home.issue(cx, tx, self.user, &self.device, parent, lifetime)
+        home.issue_tokens(cx, tx, self.user, &self.device, parent, lifetime)
     }
 }
 
-impl Serve for Refresh {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<RefreshResponse, Fault> {
-        let (home, tx) = (call.home, call.tx);
+impl Handler for Refresh {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<RefreshResponse, HandlerError> {
+        let (home, tx) = (call.homeserver, call.tx);
         let found = RefreshToken::find(tx, cx.now, self.refresh_token.expose())?;
         let Some(token) = found else {
             let error = "this refresh token is not known, or was logged out";
-            return Err(Refusal::unknown_token(error, false).into());
+            return Err(ApiError::unknown_token(error, false).into());
         };
         if oauth::is_oauth(tx, token.user, &token.device)? {
             let error = "this refresh token is renewed where OAuth 2.0 gave it";
-            return Err(Refusal::unknown_token(error, false).into());
+            return Err(ApiError::unknown_token(error, false).into());
         }
         if token.spent {
             let error = "this refresh token was replaced by a newer one";
-            return Err(Refusal::unknown_token(error, true).into());
+            return Err(ApiError::unknown_token(error, true).into());
         }
         if token.expired {
             let error = "this refresh token has expired; log in again";
-            return Err(Refusal::unknown_token(error, true).into());
+            return Err(ApiError::unknown_token(error, true).into());
         }
         let tokens = token.replace(home, cx, tx, home.config.access_token_lifetime)?;
         Ok(RefreshResponse {
@@ -348,14 +352,14 @@ impl Serve for Refresh {
     }
 }
 
-impl Serve for GetTokenOwner {
-    fn serve(
+impl Handler for GetTokenOwner {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetTokenOwnerResponse, Fault> {
+    ) -> Result<GetTokenOwnerResponse, HandlerError> {
         let bearer = call.authenticate(cx.now)?;
-        let user_id = names::user_id(&call.home.config, &bearer.localpart)?;
+        let user_id = names::user_id(&call.homeserver.config, &bearer.localpart)?;
         Ok(GetTokenOwnerResponse {
             device_id: bearer.device,
             ..GetTokenOwnerResponse::new(user_id).is_guest(bearer.is_guest)
@@ -364,11 +368,11 @@ impl Serve for GetTokenOwner {
 }
 
 /// Whose access token this is, and which refresh token came with it.
-pub(super) fn bearer_of(
+pub(super) fn find_requester(
     tx: &Transaction<'_>,
     now: Timestamp,
     token: &str,
-) -> Result<Option<(Bearer, Option<i64>)>, Fault> {
+) -> Result<Option<(Requester, Option<i64>)>, HandlerError> {
     let found = tx
         .query_row(
             "SELECT users.id, localpart, is_guest, device, refresh_token, expires_at, is_admin,
@@ -376,7 +380,7 @@ pub(super) fn bearer_of(
              FROM access_tokens JOIN users ON users.id = user WHERE digest = ?1",
             [digest(token)],
             |row| {
-                let bearer = Bearer {
+                let bearer = Requester {
                     user: row.get(0)?,
                     localpart: row.get(1)?,
                     is_guest: row.get(2)?,
@@ -395,7 +399,7 @@ pub(super) fn bearer_of(
 }
 
 /// A new pair has come into use: the one that it replaces is dead.
-pub(super) fn confirm(tx: &Transaction<'_>, refresh_id: i64) -> Result<(), Fault> {
+pub(super) fn confirm_refresh(tx: &Transaction<'_>, refresh_id: i64) -> Result<(), HandlerError> {
     let parent: Option<i64> = tx.query_row(
         "SELECT parent FROM refresh_tokens WHERE id = ?1",
         [refresh_id],
@@ -433,7 +437,7 @@ fn new_device_id(
     cx: &mut StepContext<'_>,
     tx: &Transaction<'_>,
     user: i64,
-) -> Result<String, Fault> {
+) -> Result<String, HandlerError> {
     loop {
         let id = cx.entropy.text(&ALPHANUMERIC[..26], 10);
         let taken = tx

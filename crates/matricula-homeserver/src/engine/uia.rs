@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use super::{
     Homeserver,
-    addresses::{Address, Medium, Validation},
+    addresses::{Medium, Threepid, Validation},
     limits::Bucket,
     millis, pages, passwords,
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve},
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext},
     tokens::{ALPHANUMERIC, digest},
 };
 use crate::{
@@ -40,7 +40,7 @@ const MAX_SESSIONS: i64 = 5_000;
 /// What a registration asks for, as far as its requests have said. The first that says a thing wins:
 /// later requests may leave it out, and cannot change it. Of a password only the hash is kept.
 #[derive(Default, Serialize, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct RegistrationParams {
     pub(super) username: Option<String>,
     pub(super) password_hash: Option<String>,
     pub(super) device_id: Option<String>,
@@ -53,88 +53,92 @@ pub(super) struct Wanted {
 
 /// What a signed-in user proves again who they are for.
 #[derive(Clone, PartialEq)]
-pub(super) struct Deed {
+pub(super) struct ProtectedOperation {
     /// None where somebody has forgotten the password.
     pub(super) owner: Option<i64>,
     /// The request's method and path.
-    pub(super) operation: String,
+    pub(super) endpoint: String,
 }
 
 /// An address that was proved in a session.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Proved {
-    pub(super) address: Address,
+pub(super) struct ValidatedThreepid {
+    pub(super) threepid: Threepid,
     pub(super) validated_at: i64,
 }
 
 /// One authentication, over as many requests as it takes: to register, or for a deed.
-pub(super) struct Session {
+pub(super) struct UiaSession {
     id: String,
     is_stored: bool,
     /// None where somebody registers.
-    deed: Option<Deed>,
+    operation: Option<ProtectedOperation>,
     completed: Vec<String>,
     /// The version of each policy that the person was shown.
     presented_policies: Option<String>,
     registration_token: Option<String>,
-    pub(super) addresses: Vec<Proved>,
-    pub(super) wanted: Wanted,
+    pub(super) threepids: Vec<ValidatedThreepid>,
+    pub(super) params: RegistrationParams,
     /// The account that came of it.
     pub(super) user: Option<i64>,
 }
 
-impl Session {
+impl UiaSession {
     /// A session that is not stored yet.
     pub(super) fn new(cx: &mut StepContext<'_>) -> Self {
         Self {
             id: cx.entropy.text(ALPHANUMERIC, 32),
             is_stored: false,
-            deed: None,
+            operation: None,
             completed: Vec::new(),
             presented_policies: None,
             registration_token: None,
-            addresses: Vec::new(),
-            wanted: Wanted::default(),
+            threepids: Vec::new(),
+            params: RegistrationParams::default(),
             user: None,
         }
     }
 
     /// A session for a deed, not stored yet.
-    pub(super) fn for_deed(cx: &mut StepContext<'_>, deed: Deed) -> Self {
+    pub(super) fn for_operation(cx: &mut StepContext<'_>, deed: ProtectedOperation) -> Self {
         Self {
-            deed: Some(deed),
+            operation: Some(deed),
             ..Self::new(cx)
         }
     }
 
     /// A session in which somebody registers.
-    pub(super) fn load(tx: &Transaction<'_>, now: Timestamp, id: &str) -> Result<Self, Fault> {
+    pub(super) fn load(
+        tx: &Transaction<'_>,
+        now: Timestamp,
+        id: &str,
+    ) -> Result<Self, HandlerError> {
         match Self::find(tx, now, id)? {
-            Some(session) if session.deed.is_none() => Ok(session),
+            Some(session) if session.operation.is_none() => Ok(session),
             _ => Err(unknown_session()),
         }
     }
 
     /// A session for this deed.
-    pub(super) fn load_for_deed(
+    pub(super) fn load_for_operation(
         tx: &Transaction<'_>,
         now: Timestamp,
         id: &str,
-        deed: &Deed,
-    ) -> Result<Self, Fault> {
+        deed: &ProtectedOperation,
+    ) -> Result<Self, HandlerError> {
         let session = Self::find(tx, now, id)?;
-        let found = session.as_ref().and_then(|it| it.deed.as_ref());
+        let found = session.as_ref().and_then(|it| it.operation.as_ref());
         match (found.map(|it| (it.owner, it == deed)), session) {
             (Some((_, true)), Some(session)) => Ok(session),
             (Some((owner, false)), _) if owner == deed.owner => {
                 let error = "this session was begun for something else; begin again";
-                Err(Refusal::new(403, ErrorCode::Unknown, error).into())
+                Err(ApiError::new(403, ErrorCode::Unknown, error).into())
             }
             _ => Err(unknown_session()),
         }
     }
 
-    fn find(tx: &Transaction<'_>, now: Timestamp, id: &str) -> Result<Option<Self>, Fault> {
+    fn find(tx: &Transaction<'_>, now: Timestamp, id: &str) -> Result<Option<Self>, HandlerError> {
         let row = tx
             .query_row(
                 "SELECT wanted, completed, presented_policies, registration_token, user, owner,
@@ -156,17 +160,24 @@ impl Session {
         Ok(Some(Self {
             id: id.to_owned(),
             is_stored: true,
-            deed: operation.map(|operation| Deed { owner, operation }),
+            operation: operation.map(|operation| ProtectedOperation {
+                owner,
+                endpoint: operation,
+            }),
             completed: serde_json::from_str(&completed)?,
             presented_policies,
             registration_token,
-            addresses: serde_json::from_str(&addresses)?,
-            wanted: serde_json::from_str(&wanted)?,
+            threepids: serde_json::from_str(&addresses)?,
+            params: serde_json::from_str(&wanted)?,
             user,
         }))
     }
 
-    pub(super) fn save(&mut self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn save(
+        &mut self,
+        tx: &Transaction<'_>,
+        now: Timestamp,
+    ) -> Result<(), HandlerError> {
         if !self.is_stored {
             make_room(tx, now)?;
             self.is_stored = true;
@@ -181,15 +192,15 @@ impl Session {
                  addresses = excluded.addresses",
             params![
                 digest(&self.id),
-                serde_json::to_string(&self.wanted)?,
+                serde_json::to_string(&self.params)?,
                 serde_json::to_string(&self.completed)?,
                 self.presented_policies,
                 self.registration_token,
                 self.user,
                 millis(now.plus(SESSION_LIFETIME)),
-                self.deed.as_ref().and_then(|it| it.owner),
-                self.deed.as_ref().map(|it| &it.operation),
-                serde_json::to_string(&self.addresses)?,
+                self.operation.as_ref().and_then(|it| it.owner),
+                self.operation.as_ref().map(|it| &it.endpoint),
+                serde_json::to_string(&self.threepids)?,
             ],
         )?;
         Ok(())
@@ -214,7 +225,7 @@ impl Session {
     }
 
     /// Counts the registration token as used, now that there is an account.
-    pub(super) fn spend_token(&self, tx: &Transaction<'_>) -> Result<(), Fault> {
+    pub(super) fn count_token_use(&self, tx: &Transaction<'_>) -> Result<(), HandlerError> {
         tx.execute(
             "UPDATE registration_tokens SET completed = completed + 1 WHERE token = ?1",
             [&self.registration_token],
@@ -223,7 +234,7 @@ impl Session {
     }
 }
 
-fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), HandlerError> {
     tx.execute(
         "DELETE FROM uia_sessions WHERE expires_at <= ?1",
         [millis(now)],
@@ -239,39 +250,39 @@ fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
     Ok(())
 }
 
-fn unknown_session() -> Fault {
+fn unknown_session() -> HandlerError {
     let error = "this session is not known or has expired; begin again";
-    Refusal::new(400, ErrorCode::Unknown, error).into()
+    ApiError::new(400, ErrorCode::Unknown, error).into()
 }
 
 impl Homeserver {
     /// The ways through a session.
-    fn flows(&self, session: &Session) -> &[Vec<String>] {
-        match session.deed.as_ref().map(|it| it.owner) {
-            Some(Some(_)) => &self.deed_flows,
+    fn flows(&self, session: &UiaSession) -> &[Vec<String>] {
+        match session.operation.as_ref().map(|it| it.owner) {
+            Some(Some(_)) => &self.reauth_flows,
             Some(None) => &self.reset_flows,
             None => &self.config.flows,
         }
     }
 
     /// Whether some way to register has this stage.
-    pub(super) fn registration_has(&self, stage: &str) -> bool {
+    pub(super) fn registration_has_stage(&self, stage: &str) -> bool {
         self.config.flows.iter().flatten().any(|it| it == stage)
     }
 
     /// Whether some way through the session has this stage.
-    fn has_stage(&self, session: &Session, stage: &str) -> bool {
+    fn has_stage(&self, session: &UiaSession, stage: &str) -> bool {
         self.flows(session).iter().flatten().any(|it| it == stage)
     }
 
     /// Whether all stages of some flow are complete.
-    pub(super) fn is_authenticated(&self, session: &Session) -> bool {
+    pub(super) fn is_authenticated(&self, session: &UiaSession) -> bool {
         let mut flows = self.flows(session).iter();
         flows.any(|flow| flow.iter().all(|stage| session.has_completed(stage)))
     }
 
     /// A flow's stages come in order.
-    pub(super) fn out_of_order(&self, session: &Session, stage: &str) -> Option<Refusal> {
+    pub(super) fn out_of_order(&self, session: &UiaSession, stage: &str) -> Option<ApiError> {
         let mut missing = Vec::new();
         for flow in self.flows(session) {
             let Some(at) = flow.iter().position(|it| it == stage) else {
@@ -283,24 +294,24 @@ impl Homeserver {
             }
         }
         let error = format!("{stage} comes after {}", missing.join(" or "));
-        Some(Refusal::new(401, ErrorCode::Forbidden, error))
+        Some(ApiError::new(401, ErrorCode::Forbidden, error))
     }
 
     /// What is still to do, and what the last attempt lacked.
-    pub(super) fn unfinished(
+    pub(super) fn uia_info(
         &self,
         tx: &Transaction<'_>,
         now: Timestamp,
-        session: &mut Session,
-        failure: Option<Refusal>,
-    ) -> Result<UiaInfo, Fault> {
+        session: &mut UiaSession,
+        failure: Option<ApiError>,
+    ) -> Result<UiaInfo, HandlerError> {
         let stages = |names: &[String]| names.iter().map(|it| Stage::from(it.as_str())).collect();
         let flows = self.flows(session).iter();
         let mut info = UiaInfo::default();
         info.flows = flows.map(|it| Flow::new(stages(it))).collect();
         if self.has_stage(session, TERMS) {
             self.present_policies(session)?;
-            let policies = json!({ "policies": self.policies() });
+            let policies = json!({ "policies": self.policies_json() });
             info.params.insert(Stage::Terms, Raw::from(&policies));
         }
         if self.has_stage(session, RECAPTCHA)
@@ -320,7 +331,7 @@ impl Homeserver {
     }
 
     /// Remembers which versions of the policies a person is being shown.
-    pub(super) fn present_policies(&self, session: &mut Session) -> Result<(), Fault> {
+    pub(super) fn present_policies(&self, session: &mut UiaSession) -> Result<(), HandlerError> {
         let policies = self.config.policies.iter();
         let versions: BTreeMap<_, _> = policies.map(|(id, it)| (id, &it.version)).collect();
         session.presented_policies = Some(serde_json::to_string(&versions)?);
@@ -328,12 +339,12 @@ impl Homeserver {
     }
 
     /// Whether a stage is one in which an address is really proved.
-    pub(super) fn checks_without_page(&self, stage: &str) -> bool {
+    pub(super) fn is_validation_stage(&self, stage: &str) -> bool {
         let mut media = [Medium::Email, Medium::Msisdn].into_iter();
-        media.any(|it| it.stage() == stage && self.config.proves(it))
+        media.any(|it| it.stage() == stage && self.config.can_validate(it))
     }
 
-    fn policies(&self) -> Value {
+    fn policies_json(&self) -> Value {
         let mut policies = json!({});
         for (id, policy) in &self.config.policies {
             policies[id] = json!({ "version": policy.version });
@@ -349,115 +360,115 @@ impl Homeserver {
 }
 
 /// The captcha stage, with nobody behind it: whoever says so is human.
-fn attempt_captcha(session: &mut Session, auth: &AuthData) -> Option<Refusal> {
+fn try_captcha(session: &mut UiaSession, auth: &AuthData) -> Option<ApiError> {
     let Some(response) = &auth.response else {
         let error = "auth/response is missing: what the captcha answered";
-        return Some(Refusal::new(401, ErrorCode::CaptchaNeeded, error));
+        return Some(ApiError::new(401, ErrorCode::CaptchaNeeded, error));
     };
     if !response.expose().starts_with("ok") {
         let error = "this is not what the captcha answers to people";
-        return Some(Refusal::new(401, ErrorCode::Unauthorized, error));
+        return Some(ApiError::new(401, ErrorCode::Unauthorized, error));
     }
     session.complete(RECAPTCHA);
     None
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Tries one stage. A failed attempt is told apart from a request that makes no sense: it can be
     /// made again in the same session.
-    pub(super) fn attempt(
+    pub(super) fn try_stage(
         &self,
         cx: &mut StepContext<'_>,
-        session: &mut Session,
+        session: &mut UiaSession,
         stage: &str,
         auth: &AuthData,
-    ) -> Result<Option<Refusal>, Fault> {
-        if !self.home.has_stage(session, stage) {
+    ) -> Result<Option<ApiError>, HandlerError> {
+        if !self.homeserver.has_stage(session, stage) {
             let error = "no flow of this server has such a stage";
-            return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
+            return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
         }
         if session.has_completed(stage) {
             return Ok(None);
         }
-        if let Some(refusal) = self.home.out_of_order(session, stage) {
+        if let Some(refusal) = self.homeserver.out_of_order(session, stage) {
             return Ok(Some(refusal));
         }
         match stage {
             DUMMY | TERMS => session.complete(stage),
             REGISTRATION_TOKEN => {
                 let Some(token) = &auth.token else {
-                    return Ok(Some(Refusal::missing("auth/token")));
+                    return Ok(Some(ApiError::missing_param("auth/token")));
                 };
-                return self.attempt_token(cx.now, session, token.expose());
+                return self.try_registration_token(cx.now, session, token.expose());
             }
-            RECAPTCHA if self.home.config.captcha.is_some() => {
-                return Ok(attempt_captcha(session, auth));
+            RECAPTCHA if self.homeserver.config.captcha.is_some() => {
+                return Ok(try_captcha(session, auth));
             }
-            _ if self.home.checks_without_page(stage) => {
-                return self.attempt_address(cx.now, session, stage, auth);
+            _ if self.homeserver.is_validation_stage(stage) => {
+                return self.try_threepid(cx.now, session, stage, auth);
             }
-            PASSWORD if session.deed.is_some() => {
-                return self.attempt_password(cx, session, auth);
+            PASSWORD if session.operation.is_some() => {
+                return self.try_password(cx, session, auth);
             }
             _ => {
                 let error = "this stage is completed on its fallback page";
-                return Ok(Some(Refusal::new(401, ErrorCode::Unauthorized, error)));
+                return Ok(Some(ApiError::new(401, ErrorCode::Unauthorized, error)));
             }
         }
         Ok(None)
     }
 
     /// The password stage: the user of the access token, and nobody else.
-    fn attempt_password(
+    fn try_password(
         &self,
         cx: &mut StepContext<'_>,
-        session: &mut Session,
+        session: &mut UiaSession,
         auth: &AuthData,
-    ) -> Result<Option<Refusal>, Fault> {
+    ) -> Result<Option<ApiError>, HandlerError> {
         let Some(password) = &auth.password else {
-            return Ok(Some(Refusal::missing("auth/password")));
+            return Ok(Some(ApiError::missing_param("auth/password")));
         };
         let bucket = self.login_bucket();
         bucket.check(self.tx, cx.now)?;
         let old_way = auth.extra.get("user").and_then(Value::as_str);
         let found = match &auth.identifier {
-            Some(identifier) => self.identified(identifier)?,
-            None => self.named(old_way)?,
+            Some(identifier) => self.user_by_identifier(identifier)?,
+            None => self.user_by_name(old_way)?,
         };
-        let owner = session.deed.as_ref().and_then(|it| it.owner);
+        let owner = session.operation.as_ref().and_then(|it| it.owner);
         let theirs = found.filter(|it| Some(it.id) == owner);
         let stored = theirs.and_then(|it| it.password_hash);
         if !passwords::verify(cx, stored.as_deref(), password.expose())? {
             bucket.take(self.tx, cx.now)?;
             let error = "this is not the name and password of the account";
-            return Ok(Some(Refusal::new(401, ErrorCode::Forbidden, error)));
+            return Ok(Some(ApiError::new(401, ErrorCode::Forbidden, error)));
         }
         session.complete(PASSWORD);
         Ok(None)
     }
 
     /// A stage in which an address is proved: the client names the validation in which it was.
-    fn attempt_address(
+    fn try_threepid(
         &self,
         now: Timestamp,
-        session: &mut Session,
+        session: &mut UiaSession,
         stage: &str,
         auth: &AuthData,
-    ) -> Result<Option<Refusal>, Fault> {
+    ) -> Result<Option<ApiError>, HandlerError> {
         let Some(creds) = &auth.threepid_creds else {
-            return Ok(Some(Refusal::missing("auth/threepid_creds")));
+            return Ok(Some(ApiError::missing_param("auth/threepid_creds")));
         };
         let found = Validation::find(self.tx, now, &creds.sid, &creds.client_secret)?;
-        let right = found.filter(|it| it.address.medium.stage() == stage);
+        let right = found.filter(|it| it.threepid.medium.stage() == stage);
         let Some((address, validated_at)) =
-            right.and_then(|it| it.validated_at.map(|at| (it.address, at)))
+            right.and_then(|it| it.validated_at.map(|at| (it.threepid, at)))
         else {
             let error = "this address is not proved yet; open the mailed link or send the code \
                          first";
-            return Ok(Some(Refusal::new(401, ErrorCode::Unauthorized, error)));
+            return Ok(Some(ApiError::new(401, ErrorCode::Unauthorized, error)));
         };
-        session.addresses.push(Proved {
-            address,
+        session.threepids.push(ValidatedThreepid {
+            threepid: address,
             validated_at,
         });
         session.complete(stage);
@@ -466,19 +477,19 @@ impl Call<'_> {
 
     /// The registration token stage. The use is pending from here on: it is the session's, and falls
     /// back to the token when the session ends without an account.
-    pub(super) fn attempt_token(
+    pub(super) fn try_registration_token(
         &self,
         now: Timestamp,
-        session: &mut Session,
+        session: &mut UiaSession,
         token: &str,
-    ) -> Result<Option<Refusal>, Fault> {
+    ) -> Result<Option<ApiError>, HandlerError> {
         // A wrong guess counts like a question to the validity endpoint: it tells as much.
         let bucket = self.token_bucket();
         bucket.check(self.tx, now)?;
         if !token_is_valid(self.tx, now, token)? {
             bucket.take(self.tx, now)?;
             let error = "this registration token is wrong, used up or expired";
-            return Ok(Some(Refusal::new(401, ErrorCode::Unauthorized, error)));
+            return Ok(Some(ApiError::new(401, ErrorCode::Unauthorized, error)));
         }
         session.registration_token = Some(token.to_owned());
         session.complete(REGISTRATION_TOKEN);
@@ -488,33 +499,33 @@ impl Call<'_> {
     fn token_bucket(&self) -> Bucket<'_> {
         Bucket {
             kind: "token_validity",
-            limit: self.home.config.limits.token_validity,
-            peer: &self.request.peer,
+            limit: self.homeserver.config.limits.token_validity,
+            key: &self.request.peer,
         }
     }
 }
 
-impl Serve for RegistrationTokenValidity {
-    fn admit(call: &Call<'_>, now: Timestamp) -> Result<(), Fault> {
-        if call.home.config.registration == Registration::Closed {
-            return Err(closed().into());
+impl Handler for RegistrationTokenValidity {
+    fn precheck(call: &RequestContext<'_>, now: Timestamp) -> Result<(), HandlerError> {
+        if call.homeserver.config.registration == Registration::Closed {
+            return Err(registration_closed().into());
         }
         call.token_bucket().check_and_take(call.tx, now)
     }
 
-    fn serve(
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<RegistrationTokenValidityResponse, Fault> {
-        let valid = call.home.registration_has(REGISTRATION_TOKEN)
+    ) -> Result<RegistrationTokenValidityResponse, HandlerError> {
+        let valid = call.homeserver.registration_has_stage(REGISTRATION_TOKEN)
             && token_is_valid(call.tx, cx.now, self.token.expose())?;
         Ok(RegistrationTokenValidityResponse::new(valid))
     }
 }
 
-pub(super) fn closed() -> Refusal {
-    Refusal::new(
+pub(super) fn registration_closed() -> ApiError {
+    ApiError::new(
         403,
         ErrorCode::Forbidden,
         "registration is closed on this server",
@@ -522,7 +533,7 @@ pub(super) fn closed() -> Refusal {
 }
 
 /// Whether one more account may come of this token. Uses pending in other sessions count.
-fn token_is_valid(tx: &Transaction<'_>, now: Timestamp, token: &str) -> Result<bool, Fault> {
+fn token_is_valid(tx: &Transaction<'_>, now: Timestamp, token: &str) -> Result<bool, HandlerError> {
     let valid = tx
         .query_row(
             "SELECT (expires_at IS NULL OR expires_at > ?2)

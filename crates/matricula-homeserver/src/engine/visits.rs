@@ -6,9 +6,9 @@ use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{
-    bounds::Bound,
+    bounds::RowLimit,
     millis,
-    refusal::Fault,
+    refusal::HandlerError,
     tokens::{ALPHANUMERIC, digest},
 };
 
@@ -16,11 +16,11 @@ use super::{
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// Pages that lie open: the oldest on which nobody has signed in is forgotten first.
-const BOUND: Bound = Bound {
+const BOUND: RowLimit = RowLimit {
     table: "visits",
     max: 5_000,
-    may_go: "true",
-    first: "user IS NOT NULL, expires_at",
+    evictable: "true",
+    order_by: "user IS NOT NULL, expires_at",
 };
 
 /// Somebody's page: the token that its form brings back. It proves that the form was not made up by
@@ -30,7 +30,7 @@ pub(super) fn open(
     tx: &Transaction<'_>,
     about: &str,
     user: Option<i64>,
-) -> Result<String, Fault> {
+) -> Result<String, HandlerError> {
     tx.execute(
         "DELETE FROM visits WHERE expires_at <= ?1",
         [millis(cx.now)],
@@ -55,7 +55,7 @@ pub(super) fn close(
     now: Timestamp,
     about: &str,
     token: &str,
-) -> Result<Option<Option<i64>>, Fault> {
+) -> Result<Option<Option<i64>>, HandlerError> {
     let found = tx
         .query_row(
             "DELETE FROM visits WHERE digest = ?1 AND about = ?2 AND expires_at > ?3

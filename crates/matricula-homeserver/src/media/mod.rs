@@ -6,6 +6,6 @@ mod receive;
 mod send;
 mod shelf;
 
-pub(crate) use receive::{leave_unread, receive};
+pub(crate) use receive::{drain, receive};
 pub(crate) use send::send;
-pub(crate) use shelf::{Draft, Shelf};
+pub(crate) use shelf::{MediaDir, TempFile};

@@ -6,27 +6,27 @@ use axum::http::{HeaderMap, header};
 
 /// What of a file is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum RangeResult {
     Whole,
     Part(Range<u64>),
     /// Whoever asks has it.
-    Nothing,
+    NotModified,
     /// A part that is not in it.
-    Beyond,
+    Unsatisfiable,
 }
 
 /// What of a file with this length and entity tag is asked for.
-pub(super) fn wanted(headers: &HeaderMap, etag: &str, length: u64) -> Wanted {
+pub(super) fn resolve(headers: &HeaderMap, etag: &str, length: u64) -> RangeResult {
     let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
     if text(header::IF_NONE_MATCH).is_some_and(|it| is_among(etag, it)) {
-        return Wanted::Nothing;
+        return RangeResult::NotModified;
     }
     // A date never fits: a file's is not told.
     if text(header::IF_RANGE).is_some_and(|it| it.trim() != etag) {
-        return Wanted::Whole;
+        return RangeResult::Whole;
     }
-    let range = text(header::RANGE).and_then(|it| part(it, length));
-    range.unwrap_or(Wanted::Whole)
+    let range = text(header::RANGE).and_then(|it| parse_range(it, length));
+    range.unwrap_or(RangeResult::Whole)
 }
 
 /// Whether a list of entity tags has this one, however strong.
@@ -36,7 +36,7 @@ fn is_among(etag: &str, list: &str) -> bool {
 }
 
 /// The part that a range means; none where it means several, or nothing.
-fn part(range: &str, length: u64) -> Option<Wanted> {
+fn parse_range(range: &str, length: u64) -> Option<RangeResult> {
     let (unit, range) = range.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
@@ -54,8 +54,8 @@ fn part(range: &str, length: u64) -> Option<Wanted> {
         }
     };
     Some(match range.start < range.end {
-        true => Wanted::Part(range),
-        false => Wanted::Beyond,
+        true => RangeResult::Part(range),
+        false => RangeResult::Unsatisfiable,
     })
 }
 

@@ -22,80 +22,80 @@ use tokio::{
 };
 
 use super::{
-    Shelf,
-    ranges::{Wanted, wanted},
+    MediaDir,
+    ranges::{RangeResult, resolve},
 };
-use crate::{StoredFile, engine::Refusal};
+use crate::{StoredFile, engine::ApiError};
 
 /// How much of a file is in memory at once, in bytes.
-const PIECE: usize = 64 * 1024;
+const CHUNK_SIZE: usize = 64 * 1024;
 
 /// Makes `response`, which has a file's headers, the answer to a request with these headers: the file,
 /// a part of it, or the news that it is as it was.
 pub(crate) async fn send(
     mut response: Response,
     request: &HeaderMap,
-    shelf: &Arc<Shelf>,
+    shelf: &Arc<MediaDir>,
     file: StoredFile,
 ) -> Result<Response, Reply> {
     let StoredFile { name, length } = file;
     let mut status = StatusCode::OK;
     let headers = response.headers_mut();
     let etag = headers.get(header::ETAG).and_then(|it| it.to_str().ok());
-    let range = match wanted(request, etag.unwrap_or_default(), length) {
-        Wanted::Whole => 0..length,
-        Wanted::Part(range) => {
+    let range = match resolve(request, etag.unwrap_or_default(), length) {
+        RangeResult::Whole => 0..length,
+        RangeResult::Part(range) => {
             let (first, last) = (range.start, range.end - 1);
             let said = HeaderValue::try_from(format!("bytes {first}-{last}/{length}"));
             headers.extend(said.ok().map(|it| (header::CONTENT_RANGE, it)));
             status = StatusCode::PARTIAL_CONTENT;
             range
         }
-        Wanted::Nothing => {
+        RangeResult::NotModified => {
             for name in [header::CONTENT_TYPE, header::CONTENT_DISPOSITION] {
                 headers.remove(name);
             }
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return Ok(response);
         }
-        Wanted::Beyond => return Err(beyond(length)),
+        RangeResult::Unsatisfiable => return Err(range_not_satisfiable(length)),
     };
     let shelf = shelf.clone();
     let opened = spawn_blocking(move || shelf.open(&name)).await;
     let opened = opened.map_err(io::Error::other).flatten();
-    let mut file = File::from_std(opened.map_err(gone)?);
+    let mut file = File::from_std(opened.map_err(read_failed)?);
     let start = SeekFrom::Start(range.start);
-    file.seek(start).await.map_err(gone)?;
+    file.seek(start).await.map_err(read_failed)?;
     let left = range.end - range.start;
     headers.insert(header::CONTENT_LENGTH, left.into());
     *response.status_mut() = status;
     *response.body_mut() = Body::new(FileBody {
         file,
-        left,
-        piece: vec![0; PIECE],
+        remaining: left,
+        buffer: vec![0; CHUNK_SIZE],
     });
     Ok(response)
 }
 
-fn beyond(length: u64) -> Reply {
+fn range_not_satisfiable(length: u64) -> Reply {
     let error = format!("the range lies beyond the file, which has {length} bytes");
-    let mut reply = Refusal::new(416, ErrorCode::InvalidParam, error).into_reply();
+    let mut reply = ApiError::new(416, ErrorCode::InvalidParam, error).into_reply();
     let range = (Cow::Borrowed("content-range"), format!("bytes */{length}"));
     reply.headers.push(range);
     reply
 }
 
-fn gone(error: io::Error) -> Reply {
+fn read_failed(error: io::Error) -> Reply {
     tracing::error!(%error, "an uploaded file could not be read");
     let error = "the server has lost this file";
-    Refusal::new(500, ErrorCode::Unknown, error).into_reply()
+    ApiError::new(500, ErrorCode::Unknown, error).into_reply()
 }
 
 /// What is left of a file, read as it is asked for.
 struct FileBody {
     file: File,
-    left: u64,
-    piece: Vec<u8>,
+    remaining: u64,
+    buffer: Vec<u8>,
 }
 
 impl HttpBody for FileBody {
@@ -106,11 +106,15 @@ impl HttpBody for FileBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Self { file, left, piece } = self.get_mut();
+        let Self {
+            file,
+            remaining: left,
+            buffer: piece,
+        } = self.get_mut();
         if *left == 0 {
             return Poll::Ready(None);
         }
-        let most = usize::try_from(*left).unwrap_or(PIECE).min(PIECE);
+        let most = usize::try_from(*left).unwrap_or(CHUNK_SIZE).min(CHUNK_SIZE);
         let mut read = ReadBuf::new(&mut piece[..most]);
         ready!(Pin::new(file).poll_read(cx, &mut read))?;
         let read = read.filled();
@@ -123,10 +127,10 @@ impl HttpBody for FileBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.remaining == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.remaining)
     }
 }

@@ -10,18 +10,18 @@ use crate::{Database, Error, files};
 
 /// The directory of uploaded files, made with the first of them.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct MediaDir {
     directory: PathBuf,
     is_temporary: bool,
 }
 
-impl Shelf {
+impl MediaDir {
     /// The shelf of the database in this file. What of it no upload was finished with is removed.
-    pub(crate) fn beside(path: &Path, database: &Database) -> Result<Self, Error> {
+    pub(crate) fn for_database(path: &Path, database: &Database) -> Result<Self, Error> {
         let mut directory = path.as_os_str().to_owned();
         directory.push("-media");
         let directory = PathBuf::from(directory);
-        sweep(&directory, database)?;
+        remove_orphans(&directory, database)?;
         Ok(Self {
             directory,
             is_temporary: false,
@@ -44,7 +44,7 @@ impl Shelf {
     }
 
     /// A new file, to be written, that is removed unless it is kept.
-    pub(crate) fn draft(&self, name: &str) -> io::Result<(Draft, File)> {
+    pub(crate) fn create(&self, name: &str) -> io::Result<(TempFile, File)> {
         if !self.directory.exists() {
             files::make_directory(&self.directory)?;
             if let Some(above) = self.directory.parent() {
@@ -52,10 +52,10 @@ impl Shelf {
             }
         }
         let path = self.directory.join(name);
-        let draft = Draft {
+        let draft = TempFile {
             current: self.directory.join(format!("{name}.part")),
             path,
-            is_kept: false,
+            is_committed: false,
         };
         let file = files::create(&draft.current)?;
         Ok((draft, file))
@@ -67,7 +67,7 @@ impl Shelf {
     }
 }
 
-impl Drop for Shelf {
+impl Drop for MediaDir {
     fn drop(&mut self) {
         if !self.is_temporary {
             return;
@@ -83,13 +83,13 @@ impl Drop for Shelf {
 
 /// A file that no upload is finished with yet: removed when dropped, unless it was kept.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct TempFile {
     current: PathBuf,
     path: PathBuf,
-    is_kept: bool,
+    is_committed: bool,
 }
 
-impl Draft {
+impl TempFile {
     /// Makes what was written to `file` outlast a power cut, under its name for good.
     pub(crate) fn finish(&mut self, file: &File) -> io::Result<()> {
         file.sync_all()?;
@@ -102,14 +102,14 @@ impl Draft {
     }
 
     /// The database knows of it.
-    pub(crate) fn keep(mut self) {
-        self.is_kept = true;
+    pub(crate) fn commit(mut self) {
+        self.is_committed = true;
     }
 }
 
-impl Drop for Draft {
+impl Drop for TempFile {
     fn drop(&mut self) {
-        if self.is_kept {
+        if self.is_committed {
             return;
         }
         if let Err(error) = fs::remove_file(&self.current) {
@@ -119,7 +119,7 @@ impl Drop for Draft {
 }
 
 /// Removes what a process that was killed has left behind.
-fn sweep(directory: &Path, database: &Database) -> Result<(), Error> {
+fn remove_orphans(directory: &Path, database: &Database) -> Result<(), Error> {
     let at = |source| Error::File {
         path: directory.to_owned(),
         source,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use matricula_core::Method;
-use matricula_homeserver::{Config, Limit, Limits, Messages, Registration};
+use matricula_homeserver::{Config, Limit, Limits, Mail, Registration};
 use serde_json::{Value, json};
 
 use crate::{Home, Me, PASSWORD, REGISTER, Reply, get, link_in, text};
@@ -16,12 +16,12 @@ const DELETE: &str = "/_matrix/client/v3/account/3pid/delete";
 const EMAIL: &str = "m.login.email.identity";
 
 fn config() -> Config {
-    Config::default().with_messages(Messages::new("127.0.0.1:25"))
+    Config::default().mail(Mail::new("127.0.0.1:25"))
 }
 
 /// A home where a proved address registers.
 fn home() -> Home {
-    Home::new(config().with_flows([[EMAIL]]))
+    Home::new(config().flows([[EMAIL]]))
 }
 
 fn ask(email: &str, attempt: u64) -> Value {
@@ -243,8 +243,8 @@ fn an_address_that_was_taken_meanwhile_makes_no_account() {
 
 #[test]
 fn some_domains_may_be_all_that_are_taken() {
-    let messages = Messages::new("127.0.0.1:25").with_domain("example.org");
-    let mut home = Home::new(Config::default().with_messages(messages));
+    let messages = Mail::new("127.0.0.1:25").domain("example.org");
+    let mut home = Home::new(Config::default().mail(messages));
     home.post(ASK, ask("alice@Example.org", 1)).ok();
     home.post(ASK, ask("alice@example.com", 1))
         .err(403, "M_THREEPID_DENIED");
@@ -252,7 +252,7 @@ fn some_domains_may_be_all_that_are_taken() {
 
 #[test]
 fn who_cannot_register_is_sent_no_mail_for_it() {
-    let mut home = Home::new(config().with_registration(Registration::Closed));
+    let mut home = Home::new(config().registration(Registration::Closed));
     home.post(ASK, ask("alice@example.org", 1))
         .err(403, "M_FORBIDDEN");
     home.post(ASK_TO_ADD, ask("alice@example.org", 1)).ok();
@@ -282,8 +282,8 @@ fn a_link_and_what_it_proved_expire() {
 
 #[test]
 fn mail_is_limited_and_so_is_what_waits() {
-    let limits = Limits::default().with_messages(Limit::new(0.1, 2));
-    let mut home = Home::new(config().with_limits(limits));
+    let limits = Limits::default().validation_messages(Limit::new(0.1, 2));
+    let mut home = Home::new(config().limits(limits));
     for attempt in 1..=2 {
         home.post(ASK, ask("alice@example.org", attempt)).ok();
     }

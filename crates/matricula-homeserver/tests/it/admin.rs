@@ -16,8 +16,8 @@ const TOKENS: &str = "/_synapse/admin/v1/registration_tokens";
 
 fn closed() -> Home {
     let config = Config::default()
-        .with_registration(Registration::Closed)
-        .with_registration_shared_secret(SECRET);
+        .registration(Registration::Closed)
+        .registration_shared_secret(SECRET);
     Home::new(config)
 }
 
@@ -228,7 +228,7 @@ fn an_administrator_does_not_shut_themselves_out() {
 
 #[test]
 fn nobody_else_is_an_administrator() {
-    let mut home = Home::new(Config::default().with_admin("root"));
+    let mut home = Home::new(Config::default().admin("root"));
     let (root, me) = (home.sign_up("root"), home.sign_up("alice"));
     home.get_as(&root.token, TOKENS).ok();
     for (method, path) in [
@@ -283,8 +283,8 @@ fn what_is_set_must_be_possible() {
 /// A server that asks for a token, and its administrator.
 fn asking() -> (Home, Me) {
     let config = Config::default()
-        .with_flows([["m.login.registration_token"]])
-        .with_registration_shared_secret(SECRET);
+        .flows([["m.login.registration_token"]])
+        .registration_shared_secret(SECRET);
     let mut home = Home::new(config);
     let root = root(&mut home);
     (home, root)
@@ -407,7 +407,7 @@ fn the_password_policy_is_told_where_there_is_one() {
     let path = "/_matrix/client/r0/password_policy";
     assert_eq!(Home::open().get(path).ok(), json!({}));
     let policy = PasswordPolicy::strict(PasswordCodes::Named);
-    let mut home = Home::new(Config::default().with_password_policy(policy));
+    let mut home = Home::new(Config::default().password_policy(policy));
     let wanted = json!({ "m.minimum_length": 8, "m.require_digit": true,
         "m.require_symbol": true, "m.require_uppercase": true, "m.require_lowercase": true });
     assert_eq!(home.get(path).ok(), wanted);

@@ -9,11 +9,11 @@ use crate::{Home, LOGIN, Me, REGISTER, Reply, WHOAMI, text};
 const TOKEN: &str = "as-token";
 
 fn service() -> ApplicationService {
-    ApplicationService::new("irc", TOKEN, "_irc").with_users("_irc_")
+    ApplicationService::new("irc", TOKEN, "_irc").user_prefix("_irc_")
 }
 
 fn home() -> Home {
-    Home::new(Config::default().with_application_service(service()))
+    Home::new(Config::default().application_service(service()))
 }
 
 fn body(username: &str) -> Value {
@@ -58,8 +58,8 @@ fn it_registers_nobody_else() {
 
 #[test]
 fn nobody_else_registers_its_users() {
-    let service = ApplicationService::new("irc", TOKEN, "bot").with_users("irc-");
-    let mut home = Home::new(Config::default().with_application_service(service));
+    let service = ApplicationService::new("irc", TOKEN, "bot").user_prefix("irc-");
+    let mut home = Home::new(Config::default().application_service(service));
     for name in ["irc-alice", "bot"] {
         home.register_named(name).err(400, "M_EXCLUSIVE");
         home.get(&format!(
@@ -73,8 +73,8 @@ fn nobody_else_registers_its_users() {
 #[test]
 fn it_registers_where_registration_is_closed() {
     let config = Config::default()
-        .with_registration(Registration::Closed)
-        .with_application_service(service());
+        .registration(Registration::Closed)
+        .application_service(service());
     register(&mut Home::new(config), "_irc_alice").ok();
 }
 
@@ -143,10 +143,10 @@ fn it_acts_on_a_device_that_is_there() {
 #[test]
 fn one_that_manages_devices_and_any_beside_oauth_does_not_sign_in() {
     for config in [
-        Config::default().with_application_service(service().managing_devices()),
+        Config::default().application_service(service().manages_devices(true)),
         Config::default()
-            .with_application_service(service())
-            .with_oauth(OAuth::instead()),
+            .application_service(service())
+            .oauth(OAuth::instead()),
     ] {
         let mut home = Home::new(config);
         register(&mut home, "_irc_alice").err(400, "M_APPSERVICE_LOGIN_UNSUPPORTED");
@@ -156,7 +156,7 @@ fn one_that_manages_devices_and_any_beside_oauth_does_not_sign_in() {
         let acting = format!("{WHOAMI}?user_id=@_irc_alice:private.localhost");
         home.get_as(TOKEN, &acting).ok();
     }
-    let config = Config::default().with_application_service(service().managing_devices());
+    let config = Config::default().application_service(service().manages_devices(true));
     let identifier = json!({ "type": "m.id.user", "user": "_irc" });
     let body = json!({ "type": "m.login.application_service", "identifier": identifier });
     Home::new(config)

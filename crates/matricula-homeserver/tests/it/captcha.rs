@@ -8,9 +8,7 @@ use crate::{Home, PASSWORD, REGISTER, text};
 #[test]
 fn only_what_it_answers_to_people_is_taken() {
     let flows = [["m.login.recaptcha", "m.login.dummy"]];
-    let config = Config::default()
-        .with_flows(flows)
-        .with_captcha(Captcha::new("key"));
+    let config = Config::default().flows(flows).captcha(Captcha::new("key"));
     let mut home = Home::new(config);
     let body = json!({ "username": "alice", "password": PASSWORD });
     let asked = home.post(REGISTER, body).more();

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use matricula_core::{SeededEntropy, Timestamp};
 use matricula_homeserver::{
-    ApplicationService, Config, Database, Delegation, Error, Homeserver, Limit, Limits, Messages,
+    ApplicationService, Config, Database, Delegation, Error, Homeserver, Limit, Limits, Mail,
     OAuth, Policy, RegistrationToken, Sso,
 };
 use serde_json::json;
@@ -30,8 +30,8 @@ fn everything_outlives_the_process() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let config = Config::default()
-        .with_flows([["m.login.registration_token", "m.login.dummy"]])
-        .with_registration_token(RegistrationToken::new("once").with_uses(1));
+        .flows([["m.login.registration_token", "m.login.dummy"]])
+        .registration_token(RegistrationToken::new("once").uses_allowed(1));
     let mut home = open(&path, config.clone()).unwrap();
     let body = json!({ "username": "alice", "password": PASSWORD });
     let session = text(&home.post(REGISTER, body).more(), "session");
@@ -68,7 +68,7 @@ fn a_servers_name_is_fixed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     drop(open(&path, Config::default()).unwrap());
-    let other = Config::default().with_server_name("other.localhost");
+    let other = Config::default().server_name("other.localhost");
     assert!(matches!(open(&path, other), Err(Error::ServerName { .. })));
 }
 
@@ -81,7 +81,10 @@ fn a_newer_database_is_left_alone() {
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
     let error = open(&path, Config::default()).err().unwrap();
-    assert!(matches!(error, Error::Newer { found: 99, .. }), "{error}");
+    assert!(
+        matches!(error, Error::NewerFormat { found: 99, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn a_database_of_the_first_format_is_brought_up_to_date_with_its_accounts() {
     database.execute_batch(&copy).unwrap();
     database.pragma_update(None, "user_version", 1).unwrap();
     drop(database);
-    let config = Config::default().with_oauth(OAuth::beside());
+    let config = Config::default().oauth(OAuth::beside());
     for _ in 0..2 {
         let mut home = open(&path, config.clone()).unwrap();
         home.login("alice", json!({})).ok();
@@ -116,9 +119,7 @@ fn a_database_of_the_first_format_is_brought_up_to_date_with_its_accounts() {
 fn the_file_tells_no_code_or_token_of_oauth_and_single_sign_on() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
-    let config = Config::default()
-        .with_oauth(OAuth::beside())
-        .with_sso(Sso::default());
+    let config = Config::default().oauth(OAuth::beside()).sso(Sso::default());
     let mut home = open(&path, config).unwrap();
     home.register_named("alice").ok();
     let client = crate::oauth::client(&mut home);
@@ -186,11 +187,11 @@ fn a_devices_first_name_and_the_accepted_policies_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let config = Config::default()
-        .with_guests(true)
-        .with_flows([["m.login.terms"]])
-        .with_policy(
+        .guests(true)
+        .flows([["m.login.terms"]])
+        .policy(
             "rules",
-            Policy::new("1.2").with_translation("en", "Rules", "Be kind."),
+            Policy::new("1.2").translation("en", "Rules", "Be kind."),
         );
     let mut home = open(&path, config).unwrap();
     let body = json!({ "username": "alice", "password": PASSWORD, "device_id": "D",
@@ -228,8 +229,8 @@ fn a_tokens_uses_and_expiry_follow_the_configuration() {
     let path = directory.path().join("db");
     let config = |uses| {
         Config::default()
-            .with_flows([["m.login.registration_token"]])
-            .with_registration_token(RegistrationToken::new("t").with_uses(uses))
+            .flows([["m.login.registration_token"]])
+            .registration_token(RegistrationToken::new("t").uses_allowed(uses))
     };
     let validity = format!("{VALIDITY}?token=t");
     let mut home = open(&path, config(0)).unwrap();
@@ -241,76 +242,72 @@ fn a_tokens_uses_and_expiry_follow_the_configuration() {
 
 #[test]
 fn a_configuration_that_cannot_be_is_refused_in_words() {
-    let limits = Limits::default().with_login(Limit::new(0.0, 1));
+    let limits = Limits::default().login(Limit::new(0.0, 1));
     let delegated = |url: &str| {
         let delegation = Delegation::new(url.parse().unwrap(), "secret");
-        Config::default().with_oauth(OAuth::instead().with_delegation(delegation))
+        Config::default().oauth(OAuth::instead().delegation(delegation))
     };
     for (config, word) in [
-        (Config::default().with_server_name("no name"), "server name"),
+        (Config::default().server_name("no name"), "server name"),
+        (Config::default().server_name("a".repeat(201)), "200 bytes"),
         (
-            Config::default().with_server_name("a".repeat(201)),
-            "200 bytes",
-        ),
-        (
-            Config::default().with_flows(Vec::<Vec<String>>::new()),
+            Config::default().flows(Vec::<Vec<String>>::new()),
             "no flow",
         ),
         (
-            Config::default().with_flows([Vec::<String>::new()]),
+            Config::default().flows([Vec::<String>::new()]),
             "not a flow",
         ),
-        (Config::default().with_flows([["m.login.terms"]]), "policy"),
-        (Config::default().with_flows([["a b"]]), "not a flow"),
+        (Config::default().flows([["m.login.terms"]]), "policy"),
+        (Config::default().flows([["a b"]]), "not a flow"),
         (
-            Config::default().with_policy("p", Policy::new("1")),
+            Config::default().policy("p", Policy::new("1")),
             "some language",
         ),
         (
-            Config::default()
-                .with_policy("p", Policy::new("1").with_translation("version", "n", "t")),
+            Config::default().policy("p", Policy::new("1").translation("version", "n", "t")),
             "some language",
         ),
         (
-            Config::default().with_registration_token(RegistrationToken::new("ä")),
+            Config::default().registration_token(RegistrationToken::new("ä")),
             "registration token",
         ),
         (
-            Config::default().with_registration_token(RegistrationToken::new("a".repeat(65))),
+            Config::default().registration_token(RegistrationToken::new("a".repeat(65))),
             "64",
         ),
-        (Config::default().with_limits(limits), "let nothing through"),
+        (Config::default().limits(limits), "let nothing through"),
         (delegated("http://192.0.2.1:8008"), "loopback"),
         (delegated("https://127.0.0.1:8448"), "loopback"),
         (
-            Config::default().with_sso(Sso::default().with_provider("a b", "A")),
+            Config::default().sso(Sso::default().provider("a b", "A")),
             "identity provider",
         ),
         (
-            Config::default().with_sso(Sso::default().with_provider("a", "")),
+            Config::default().sso(Sso::default().provider("a", "")),
             "identity provider",
         ),
-        (Config::default().with_exclusive(""), "every username"),
+        (Config::default().exclusive_prefix(""), "every username"),
         (
-            Config::default().with_messages(Messages::new("localhost")),
+            Config::default().mail(Mail::new("localhost")),
             "SMTP server",
         ),
         (
-            Config::default().with_messages(Messages::new("localhost:25").with_from("<x@y>")),
+            Config::default().mail(Mail::new("localhost:25").from("<x@y>")),
             "SMTP server",
         ),
         (
-            Config::default().with_application_service(ApplicationService::new("a", "", "b")),
+            Config::default().application_service(ApplicationService::new("a", "", "b")),
             "application service",
         ),
         (
             Config::default()
-                .with_application_service(ApplicationService::new("a", "token", "b"))
-                .with_application_service(ApplicationService::new("c", "token", "d")),
+                .application_service(ApplicationService::new("a", "token", "b"))
+                .application_service(ApplicationService::new("c", "token", "d")),
             "same id or token",
         ),
         (
-            Config::default().with_access_token_lifetime(std::time::Duration::ZERO),
+            Config::default().access_token_lifetime(std::time::Duration::ZERO),
             "live",
         ),
     ] {

@@ -75,7 +75,7 @@ fn nothing_ends_without_the_password() {
 
 #[test]
 fn where_oauth_stands_instead_of_it_accounts_and_devices_end_elsewhere() {
-    let mut home = Home::new(Config::default().with_oauth(OAuth::instead()));
+    let mut home = Home::new(Config::default().oauth(OAuth::instead()));
     for (method, path) in [
         (Method::Post, DEACTIVATE),
         (Method::Post, "/_matrix/client/v3/account/password"),

@@ -81,7 +81,7 @@ impl Told {
     fn config(&self) -> Config {
         let homeserver = format!("http://127.0.0.1:{}", self.port).parse().unwrap();
         let delegation = Delegation::new(homeserver, SECRET);
-        Config::default().with_oauth(OAuth::instead().with_delegation(delegation))
+        Config::default().oauth(OAuth::instead().delegation(delegation))
     }
 
     fn next(&self) -> (String, Value) {
@@ -244,8 +244,8 @@ fn what_is_to_be_told_waits_in_order_and_nobody_is_let_in_beyond_a_bound() {
     let path = directory.path().join("db");
     let homeserver = "http://127.0.0.1:9".parse().unwrap();
     let delegation = Delegation::new(homeserver, SECRET);
-    let oauth = OAuth::instead().with_delegation(delegation);
-    let config = Config::default().with_oauth(oauth);
+    let oauth = OAuth::instead().delegation(delegation);
+    let config = Config::default().oauth(oauth);
     drop(database::open(&path, config.clone()).unwrap());
     let file = rusqlite::Connection::open(&path).unwrap();
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9998)
@@ -270,9 +270,9 @@ fn what_is_to_be_told_waits_in_order_and_nobody_is_let_in_beyond_a_bound() {
         assert_eq!(reply.0.status, status, "{}", reply.text());
     }
     for number in 1..=2 {
-        let next = home.database.next_provision().unwrap().unwrap();
+        let next = home.database.next_delegation_call().unwrap().unwrap();
         assert_eq!(next.path, format!("/first/{number}"));
-        home.database.delivered(next.id).unwrap();
+        home.database.remove_delegation_call(next.id).unwrap();
     }
     drop(home);
     let file = rusqlite::Connection::open(&path).unwrap();

@@ -66,7 +66,7 @@ fn one_tells_when_and_where_it_was_last_seen() {
     let device = home.get_as(&other.token, &named("A")).ok();
     assert_eq!(device["last_seen_ts"], seen);
     let mut request = Request::new(Method::Get, crate::WHOAMI);
-    request.bearer = Some(me.token.as_str().into());
+    request.access_token = Some(me.token.as_str().into());
     request.peer = "192.0.2.1".to_owned();
     home.send(request).ok();
     let device = home.get_as(&other.token, &named("A")).ok();

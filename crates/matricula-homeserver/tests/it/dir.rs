@@ -34,11 +34,11 @@ async fn open(path: &Path) -> Result<ServerDir, Error> {
 async fn a_directory_keeps_its_accounts_and_its_name() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("a/b/server");
-    let named = Config::default().with_server_name("mine.localhost");
+    let named = Config::default().server_name("mine.localhost");
     let dir = ServerDir::open(&path, ServerOptions::new(named), no_sleep)
         .await
         .unwrap();
-    assert!(dir.is_here());
+    assert!(dir.is_local());
     assert_eq!(dir.server_name(), "mine.localhost");
     assert_eq!(register(dir.url(), "alice").unwrap().status, 200);
     let url = dir.url().clone();
@@ -58,7 +58,7 @@ async fn who_comes_second_is_sent_to_who_was_first() {
     let home = tempfile::tempdir().unwrap();
     let first = open(home.path()).await.unwrap();
     let second = open(home.path()).await.unwrap();
-    assert!(first.is_here() && !second.is_here());
+    assert!(first.is_local() && !second.is_local());
     assert_eq!(first.url(), second.url());
     assert_eq!(second.server_name(), "private.localhost");
     assert_eq!(register(second.url(), "alice").unwrap().status, 200);
@@ -67,7 +67,7 @@ async fn who_comes_second_is_sent_to_who_was_first() {
     // Dropping stops as well, and gives the directory free at once.
     drop(first);
     let third = open(home.path()).await.unwrap();
-    assert!(third.is_here());
+    assert!(third.is_local());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +76,7 @@ async fn an_address_left_behind_is_not_believed() {
     open(home.path()).await.unwrap().stop().await;
     fs::write(home.path().join("address"), "http://127.0.0.1:1").unwrap();
     let dir = open(home.path()).await.unwrap();
-    assert!(dir.is_here());
+    assert!(dir.is_local());
     assert_ne!(dir.url().as_str(), "http://127.0.0.1:1");
 }
 
@@ -106,7 +106,7 @@ async fn a_holder_that_is_starting_is_waited_for() {
     let dir = ServerDir::open(home.path(), ServerOptions::new(Config::default()), sleep)
         .await
         .unwrap();
-    assert!(!dir.is_here());
+    assert!(!dir.is_local());
     assert_eq!(
         dir.url(),
         &"http://127.0.0.1:1".parse::<ServerUrl>().unwrap()
@@ -125,7 +125,7 @@ async fn a_holder_that_never_says_where_it_listens_is_given_up_after_ten_seconds
         ready(())
     };
     let result = ServerDir::open(home.path(), ServerOptions::new(Config::default()), sleep).await;
-    assert!(matches!(result, Err(Error::Held(_))));
+    assert!(matches!(result, Err(Error::Locked(_))));
     assert_eq!(slept.get(), Duration::from_secs(10));
 }
 
@@ -134,7 +134,7 @@ async fn a_holder_that_never_says_where_it_listens_is_given_up_after_ten_seconds
 async fn who_serves_for_itself_alone_is_waited_for_until_it_has_stopped() {
     let home = tempfile::tempdir().unwrap();
     let options = || ServerOptions::new(Config::default());
-    let first = ServerDir::open(home.path(), options().for_this_process_alone(), no_sleep)
+    let first = ServerDir::open(home.path(), options().publish_address(false), no_sleep)
         .await
         .unwrap();
     let first = Mutex::new(Some(first));
@@ -148,7 +148,7 @@ async fn who_serves_for_itself_alone_is_waited_for_until_it_has_stopped() {
     let second = ServerDir::open(home.path(), options(), sleep)
         .await
         .unwrap();
-    assert!(second.is_here());
+    assert!(second.is_local());
     assert!(waits.load(Ordering::SeqCst) >= 10);
 }
 
@@ -171,7 +171,7 @@ async fn a_creation_cut_short_anywhere_is_completed() {
         for (name, content) in left {
             fs::write(home.path().join(name), content).unwrap();
         }
-        assert!(open(home.path()).await.unwrap().is_here(), "{left:?}");
+        assert!(open(home.path()).await.unwrap().is_local(), "{left:?}");
     }
 }
 
@@ -181,7 +181,7 @@ async fn accounts_without_their_configuration_are_not_given_another_name() {
     open(home.path()).await.unwrap().stop().await;
     fs::remove_file(home.path().join("config.json")).unwrap();
     let error = open(home.path()).await.unwrap_err();
-    assert!(matches!(error, Error::ConfigLost(_)), "{error}");
+    assert!(matches!(error, Error::ConfigMissing(_)), "{error}");
 }
 
 #[tokio::test]
@@ -199,10 +199,10 @@ async fn a_configuration_that_cannot_be_read_is_named() {
 #[tokio::test]
 async fn a_bad_configuration_leaves_no_directory_that_cannot_be_opened() {
     let home = tempfile::tempdir().unwrap();
-    let bad = ServerOptions::new(Config::default().with_server_name("no name"));
+    let bad = ServerOptions::new(Config::default().server_name("no name"));
     let result = ServerDir::open(home.path(), bad, no_sleep).await;
     assert!(matches!(result, Err(Error::Config(_))));
-    assert!(open(home.path()).await.unwrap().is_here());
+    assert!(open(home.path()).await.unwrap().is_local());
 }
 
 #[cfg(unix)]

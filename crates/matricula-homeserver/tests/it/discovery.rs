@@ -15,7 +15,7 @@ fn versions_name_the_specification() {
 
 #[test]
 fn well_known_leads_to_the_base_url() {
-    let config = Config::default().with_base_url("https://hs.example.org/x/".parse().unwrap());
+    let config = Config::default().base_url("https://hs.example.org/x/".parse().unwrap());
     let json = Home::new(config).get("/.well-known/matrix/client").ok();
     assert_eq!(
         json,

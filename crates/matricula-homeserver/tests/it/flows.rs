@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::{Home, PASSWORD, REGISTER, get, text};
 
 fn terms_then_dummy() -> Home {
-    let policy = Policy::new("1.2").with_translation("en", "Rules", "Be kind.");
+    let policy = Policy::new("1.2").translation("en", "Rules", "Be kind.");
     let config = Config::default()
-        .with_flows([["m.login.terms", "m.login.dummy"]])
-        .with_policy("rules", policy);
+        .flows([["m.login.terms", "m.login.dummy"]])
+        .policy("rules", policy);
     Home::new(config)
 }
 
@@ -94,12 +94,12 @@ fn a_stage_out_of_order_is_a_failed_attempt() {
 
 #[test]
 fn any_of_several_flows_will_do() {
-    let policy = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let policy = Policy::new("1").translation("en", "Rules", "Be kind.");
     let flows = [
         vec!["m.login.terms", "org.example.riddle"],
         vec!["m.login.terms", "m.login.dummy"],
     ];
-    let mut home = Home::new(Config::default().with_flows(flows).with_policy("p", policy));
+    let mut home = Home::new(Config::default().flows(flows).policy("p", policy));
     let session = text(
         &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
         "session",

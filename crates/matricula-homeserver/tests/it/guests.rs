@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{Home, LOGOUT, PASSWORD, REGISTER, text};
 
 fn home() -> Home {
-    Home::new(Config::default().with_guests(true))
+    Home::new(Config::default().guests(true))
 }
 
 fn guest(home: &mut Home, body: Value) -> Value {
@@ -49,8 +49,8 @@ fn guests_may_be_unwelcome() {
 #[test]
 fn a_server_closed_to_users_may_take_guests() {
     let config = Config::default()
-        .with_guests(true)
-        .with_registration(Registration::Closed);
+        .guests(true)
+        .registration(Registration::Closed);
     guest(&mut Home::new(config), json!({}));
 }
 

@@ -1,7 +1,7 @@
 //! Whatever comes in, an answer goes out: no panic, no broken server, and every error has a code.
 
 use matricula_core::{Method, Secret};
-use matricula_homeserver::{Config, Limit, Limits, Messages, Policy, RegistrationToken, Request};
+use matricula_homeserver::{Config, Limit, Limits, Mail, Policy, RegistrationToken, Request};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
@@ -15,20 +15,20 @@ const STAGES: [&str; 4] = [
 ];
 
 fn home() -> Home {
-    let policy = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let policy = Policy::new("1").translation("en", "Rules", "Be kind.");
     let flows = STAGES
         .map(|it| vec![it])
         .into_iter()
         .chain([STAGES.to_vec()]);
     let mut home = Home::new(
         Config::default()
-            .with_flows(flows)
-            .with_guests(true)
-            .with_policy("rules", policy)
-            .with_registration_token(RegistrationToken::new("sesame"))
-            .with_registration_shared_secret("shared")
-            .with_admin("1")
-            .with_messages(Messages::new("127.0.0.1:25").with_sms_gateway("sms.invalid")),
+            .flows(flows)
+            .guests(true)
+            .policy("rules", policy)
+            .registration_token(RegistrationToken::new("sesame"))
+            .registration_shared_secret("shared")
+            .admin("1")
+            .mail(Mail::new("127.0.0.1:25").sms_gateway("sms.invalid")),
     );
     home.register_named("alice").ok();
     home
@@ -147,7 +147,7 @@ fn request() -> impl Strategy<Value = Request> {
         |(method, path, query, bearer, body)| {
             let mut request = Request::new(method, path);
             request.query = query;
-            request.bearer = bearer.map(Secret::from);
+            request.access_token = bearer.map(Secret::from);
             request.body = body;
             request
         },
@@ -163,8 +163,8 @@ fn fill(request: &mut Request, session: &str, token: &str) {
     if let Ok(body) = std::str::from_utf8(&request.body) {
         request.body = filled(body).into_bytes();
     }
-    request.bearer = request
-        .bearer
+    request.access_token = request
+        .access_token
         .take()
         .map(|it| Secret::from(filled(it.expose())));
 }
@@ -310,8 +310,8 @@ fn no_answer_repeats_what_was_wrong() {
 
 #[test]
 fn a_request_that_cannot_be_read_counts_as_an_attempt() {
-    let limit = Limits::default().with_login(Limit::new(1.0, 1));
-    let mut home = Home::new(Config::default().with_limits(limit));
+    let limit = Limits::default().login(Limit::new(1.0, 1));
+    let mut home = Home::new(Config::default().limits(limit));
     send_to(&mut home, LOGIN, "{").err(400, "M_NOT_JSON");
     send_to(&mut home, LOGIN, "{").err(429, "M_LIMIT_EXCEEDED");
 }
@@ -326,9 +326,9 @@ fn send_to(home: &mut Home, path: &str, body: &str) -> Reply {
 fn what_is_printed_for_a_programmer_holds_no_secret() {
     let mut request = crate::post(REGISTER, json!({ "password": "canary" }));
     request.query = vec![("access_token".to_owned(), "canary".to_owned())];
-    request.bearer = Some(Secret::from("canary"));
+    request.access_token = Some(Secret::from("canary"));
     let mut home =
-        Home::new(Config::default().with_registration_token(RegistrationToken::new("canary")));
+        Home::new(Config::default().registration_token(RegistrationToken::new("canary")));
     let reply = home.send(request.clone());
     let shown = format!("{request:?} {:?} {:?}", home.server, reply.0);
     assert!(!shown.contains("canary"), "{shown}");

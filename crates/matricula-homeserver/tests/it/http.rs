@@ -54,10 +54,10 @@ async fn an_account_is_made_and_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_lead_to_where_it_listens() {
-    let policy = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let policy = Policy::new("1").translation("en", "Rules", "Be kind.");
     let config = Config::default()
-        .with_flows([["m.login.terms"]])
-        .with_policy("rules", policy);
+        .flows([["m.login.terms"]])
+        .policy("rules", policy);
     let server = Server::start(ServerOptions::new(config)).await.unwrap();
     let url = server.url();
     let known = send(url, "GET", "/.well-known/matrix/client", &[], b"").unwrap();
@@ -175,9 +175,9 @@ async fn a_name_goes_to_one_of_those_who_ask_at_once() {
 async fn the_clock_is_the_one_handed_in() {
     let millis = Arc::new(AtomicU64::new(1_000));
     let clock = Arc::clone(&millis);
-    let config = Config::default().with_access_token_lifetime(Duration::from_secs(60));
+    let config = Config::default().access_token_lifetime(Duration::from_secs(60));
     let options = ServerOptions::new(config)
-        .with_clock(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
+        .clock(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
     let server = Server::start(options).await.unwrap();
     let token = text(
         &register(server.url(), "alice").unwrap().json(),
@@ -201,8 +201,7 @@ async fn it_stops_when_told_and_when_dropped() {
     drop(idle);
 
     let directory = tempfile::tempdir().unwrap();
-    let options =
-        || ServerOptions::new(Config::default()).with_database(directory.path().join("db"));
+    let options = || ServerOptions::new(Config::default()).database(directory.path().join("db"));
     let server = Server::start(options()).await.unwrap();
     register(server.url(), "alice").unwrap();
     let url = server.url().clone();
@@ -222,21 +221,21 @@ async fn it_stops_when_told_and_when_dropped() {
 #[tokio::test]
 async fn other_machines_are_let_in_only_on_express_words() {
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
-    let options = |config: Config| ServerOptions::new(config).listening_on(everywhere);
+    let options = |config: Config| ServerOptions::new(config).listen(everywhere);
     let error = Server::start(options(Config::default())).await.unwrap_err();
     assert!(matches!(error, Error::Remote(_)), "{error}");
 
-    let terms = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let terms = Policy::new("1").translation("en", "Rules", "Be kind.");
     let token = [["m.login.registration_token", "m.login.dummy"]];
     for open in [
         Config::default(),
         Config::default()
-            .with_flows([["m.login.terms"]])
-            .with_policy("rules", terms),
-        Config::default().with_flows([["m.login.recaptcha"]]),
-        Config::default().with_flows(token).with_guests(true),
+            .flows([["m.login.terms"]])
+            .policy("rules", terms),
+        Config::default().flows([["m.login.recaptcha"]]),
+        Config::default().flows(token).guests(true),
     ] {
-        let error = Server::start(options(open).allowing_remote())
+        let error = Server::start(options(open).allow_remote(true))
             .await
             .unwrap_err();
         assert!(matches!(error, Error::OpenRegistration(_)), "{error}");
@@ -245,11 +244,11 @@ async fn other_machines_are_let_in_only_on_express_words() {
     // An address that no machine has: it passes the questions, and fails at the socket only.
     let nobodys: SocketAddr = "192.0.2.1:0".parse().unwrap();
     for options in [
-        ServerOptions::new(Config::default().with_flows(token)),
-        ServerOptions::new(Config::default().with_registration(Registration::Closed)),
-        ServerOptions::new(Config::default()).allowing_open_registration(),
+        ServerOptions::new(Config::default().flows(token)),
+        ServerOptions::new(Config::default().registration(Registration::Closed)),
+        ServerOptions::new(Config::default()).allow_open_registration(true),
     ] {
-        let options = options.listening_on(nobodys).allowing_remote();
+        let options = options.listen(nobodys).allow_remote(true);
         let error = Server::start(options).await.unwrap_err();
         assert!(matches!(error, Error::Listen { .. }), "{error}");
     }
@@ -260,14 +259,14 @@ async fn a_port_in_use_is_named() {
     let server = start().await;
     let port = server.url().as_str().rsplit_once(':').unwrap().1;
     let address: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
-    let options = ServerOptions::new(Config::default()).listening_on(address);
+    let options = ServerOptions::new(Config::default()).listen(address);
     let error = Server::start(options).await.unwrap_err().to_string();
     assert!(error.contains(port), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_of_other_sites_reach_endpoints_and_not_pages() {
-    let config = Config::default().with_oauth(OAuth::beside());
+    let config = Config::default().oauth(OAuth::beside());
     let server = Server::start(ServerOptions::new(config)).await.unwrap();
     for (method, path, is_open) in [
         ("POST", "/oauth2/token", true),

@@ -85,7 +85,7 @@ fn no_answered_registration_is_lost() {
         }
     }
     let (_runtime, dir) = open(home.path());
-    assert!(dir.is_here(), "a killed server holds nothing");
+    assert!(dir.is_local(), "a killed server holds nothing");
     let lost: Vec<_> = answered
         .iter()
         .filter(|name| login(dir.url(), name).unwrap().status != 200)
@@ -113,7 +113,7 @@ fn a_directory_whose_creation_was_killed_can_be_opened() {
         thread::sleep(Duration::from_micros(random.below(25_000)));
         kill(child);
         let (_runtime, dir) = open(&path);
-        assert!(dir.is_here());
+        assert!(dir.is_local());
         assert_eq!(register(dir.url(), "alice").unwrap().status, 200);
     }
 }

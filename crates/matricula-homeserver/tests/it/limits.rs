@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{Home, LOGIN, PASSWORD, REGISTER, Reply, VALIDITY, get, post, text};
 
 fn home(limits: Limits) -> Home {
-    Home::new(Config::default().with_limits(limits).with_guests(true))
+    Home::new(Config::default().limits(limits).guests(true))
 }
 
 /// The wait that a refusal asks for, in the body and in the header.
@@ -21,7 +21,7 @@ fn wait_of(reply: Reply) -> (u64, u64) {
 
 #[test]
 fn registration_is_limited_and_says_until_when() {
-    let mut home = home(Limits::default().with_registration(Limit::new(0.4, 2)));
+    let mut home = home(Limits::default().registration(Limit::new(0.4, 2)));
     home.register_named("a").ok();
     home.register_named("b").ok();
     // The question what is needed is refused too, so that nobody begins in vain.
@@ -39,7 +39,7 @@ fn registration_is_limited_and_says_until_when() {
 
 #[test]
 fn questions_and_failures_do_not_use_up_registration() {
-    let mut home = home(Limits::default().with_registration(Limit::new(0.1, 1)));
+    let mut home = home(Limits::default().registration(Limit::new(0.1, 1)));
     for _ in 0..10 {
         home.post(REGISTER, json!({})).more();
         home.register(json!({ "username": "_", "password": PASSWORD }))
@@ -50,14 +50,14 @@ fn questions_and_failures_do_not_use_up_registration() {
 
 #[test]
 fn guests_count_like_users() {
-    let mut home = home(Limits::default().with_registration(Limit::new(0.1, 1)));
+    let mut home = home(Limits::default().registration(Limit::new(0.1, 1)));
     home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok();
     wait_of(home.post(&format!("{REGISTER}?kind=guest"), json!({})));
 }
 
 #[test]
 fn each_address_has_its_own_limit() {
-    let mut home = home(Limits::default().with_registration(Limit::new(0.1, 1)));
+    let mut home = home(Limits::default().registration(Limit::new(0.1, 1)));
     let from = |peer: &str, name: &str| {
         let auth = json!({ "type": "m.login.dummy" });
         let body = json!({ "username": name, "password": PASSWORD, "auth": auth });
@@ -72,7 +72,7 @@ fn each_address_has_its_own_limit() {
 
 #[test]
 fn login_is_limited() {
-    let mut home = home(Limits::default().with_login(Limit::new(1.0, 2)));
+    let mut home = home(Limits::default().login(Limit::new(1.0, 2)));
     home.register_named("alice").ok();
     home.login("alice", json!({})).ok();
     home.login("bob", json!({})).err(403, "M_FORBIDDEN");
@@ -85,9 +85,9 @@ fn login_is_limited() {
 #[test]
 fn guessing_tokens_is_limited_whichever_way() {
     let config = Config::default()
-        .with_flows([["m.login.registration_token"]])
-        .with_registration_token(RegistrationToken::new("sesame"))
-        .with_limits(Limits::default().with_token_validity(Limit::new(1.0, 2)));
+        .flows([["m.login.registration_token"]])
+        .registration_token(RegistrationToken::new("sesame"))
+        .limits(Limits::default().token_validity(Limit::new(1.0, 2)));
     let mut home = Home::new(config);
     let session = text(
         &home.post(REGISTER, json!({ "password": PASSWORD })).more(),
@@ -108,7 +108,7 @@ fn guessing_tokens_is_limited_whichever_way() {
 
 #[test]
 fn a_clock_set_back_locks_nobody_out_for_long() {
-    let mut home = home(Limits::default().with_registration(Limit::new(1.0, 3)));
+    let mut home = home(Limits::default().registration(Limit::new(1.0, 3)));
     for name in ["a", "b", "c"] {
         home.register_named(name).ok();
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use matricula_homeserver::{Config, Messages, Server, ServerOptions};
+use matricula_homeserver::{Config, Mail, Server, ServerOptions};
 use serde_json::json;
 
 use crate::wire::post;
@@ -71,12 +71,10 @@ fn heard(all: &mpsc::Receiver<Vec<String>>) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_is_handed_over_whole() {
     let (address, all) = sink(0);
-    let messages = Messages::new(address).with_from("robot@example.org");
-    let server = Server::start(ServerOptions::new(
-        Config::default().with_messages(messages),
-    ))
-    .await
-    .unwrap();
+    let messages = Mail::new(address).from("robot@example.org");
+    let server = Server::start(ServerOptions::new(Config::default().mail(messages)))
+        .await
+        .unwrap();
     ask(&server);
     let lines = heard(&all);
     assert_eq!(lines[1], "MAIL FROM:<robot@example.org>");
@@ -102,12 +100,10 @@ async fn mail_is_handed_over_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_that_was_not_taken_is_tried_again() {
     let (address, all) = sink(1);
-    let messages = Messages::new(address);
-    let server = Server::start(ServerOptions::new(
-        Config::default().with_messages(messages),
-    ))
-    .await
-    .unwrap();
+    let messages = Mail::new(address);
+    let server = Server::start(ServerOptions::new(Config::default().mail(messages)))
+        .await
+        .unwrap();
     ask(&server);
     assert!(heard(&all).contains(&".".to_owned()));
     server.stop().await;
@@ -121,8 +117,8 @@ async fn mail_that_a_stopped_server_did_not_send_is_sent_by_the_next() {
     let nowhere = nobody.local_addr().unwrap().to_string();
     drop(nobody);
     let options = |smtp: &str| {
-        let config = Config::default().with_messages(Messages::new(smtp));
-        ServerOptions::new(config).with_database(&database)
+        let config = Config::default().mail(Mail::new(smtp));
+        ServerOptions::new(config).database(&database)
     };
     let server = Server::start(options(&nowhere)).await.unwrap();
     ask(&server);

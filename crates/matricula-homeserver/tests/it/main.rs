@@ -42,7 +42,7 @@ mod wire;
 use std::time::Duration;
 
 use matricula_core::{Method, Secret, SeededEntropy, StepContext, Timestamp};
-use matricula_homeserver::{Config, Database, Homeserver, Message, Request};
+use matricula_homeserver::{Config, Database, Homeserver, QueuedMail, Request};
 use serde_json::{Value, json};
 
 const REGISTER: &str = "/_matrix/client/v3/register";
@@ -79,7 +79,7 @@ impl Home {
 
     fn send(&mut self, request: Request) -> Reply {
         let mut cx = StepContext::new(self.now, &mut self.entropy);
-        Reply(self.database.answer(&self.server, &mut cx, request).reply)
+        Reply(self.database.handle(&self.server, &mut cx, request).reply)
     }
 
     /// A GET of a path with a query as it stands in an address.
@@ -89,7 +89,7 @@ impl Home {
 
     fn get_as(&mut self, token: &str, address: &str) -> Reply {
         let mut request = get(address);
-        request.bearer = Some(Secret::from(token));
+        request.access_token = Some(Secret::from(token));
         self.send(request)
     }
 
@@ -99,14 +99,14 @@ impl Home {
 
     fn post_as(&mut self, token: &str, address: &str, body: Value) -> Reply {
         let mut request = post(address, body);
-        request.bearer = Some(Secret::from(token));
+        request.access_token = Some(Secret::from(token));
         self.send(request)
     }
 
     fn call_as(&mut self, token: &str, method: Method, address: &str, body: Value) -> Reply {
         let mut request = post(address, body);
         request.method = method;
-        request.bearer = Some(Secret::from(token));
+        request.access_token = Some(Secret::from(token));
         self.send(request)
     }
 
@@ -129,18 +129,18 @@ impl Home {
     }
 
     /// The mail that waits; it is sent herewith.
-    fn mail(&mut self) -> Message {
-        let message = self.database.next_message(self.now).unwrap().unwrap();
-        self.database.sent(message.id).unwrap();
+    fn mail(&mut self) -> QueuedMail {
+        let message = self.database.next_mail(self.now).unwrap().unwrap();
+        self.database.remove_mail(message.id).unwrap();
         message
     }
 
     fn has_mail(&self) -> bool {
-        self.database.next_message(self.now).unwrap().is_some()
+        self.database.next_mail(self.now).unwrap().is_some()
     }
 
     /// Opens the page that a mail links to, and presses the button.
-    fn click(&mut self, message: &Message) {
+    fn click(&mut self, message: &QueuedMail) {
         let mut request = get(&link_in(message));
         assert!(self.send(request.clone()).text().contains("<button>"));
         request.method = Method::Post;
@@ -175,7 +175,7 @@ impl Home {
 }
 
 /// The address in a mail, without the server's.
-fn link_in(message: &Message) -> String {
+fn link_in(message: &QueuedMail) -> String {
     let mut lines = message.body.expose().lines();
     let link = lines.find_map(|it| it.strip_prefix("http://private.localhost"));
     link.unwrap().to_owned()

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{Home, LOGOUT, Me};
 
 fn home() -> (Home, Me, Me) {
-    let mut home = Home::new(Config::default().with_admin("root"));
+    let mut home = Home::new(Config::default().admin("root"));
     let (root, alice) = (home.sign_up("root"), home.sign_up("alice"));
     (home, root, alice)
 }

@@ -58,7 +58,7 @@ fn invalid_names_are_refused_before_and_during_authentication() {
         available(&mut home, name).err(400, "M_INVALID_USERNAME");
     }
     home.register_named(&"a".repeat(longest)).ok();
-    let mut renaming = Home::new(Config::default().with_renamed_users(true));
+    let mut renaming = Home::new(Config::default().rename_users(true));
     renaming
         .register_named(&"a".repeat(longest - 1))
         .err(400, "M_INVALID_USERNAME");
@@ -67,7 +67,7 @@ fn invalid_names_are_refused_before_and_during_authentication() {
 
 #[test]
 fn a_reserved_name_is_exclusive() {
-    let mut home = Home::new(Config::default().with_exclusive("irc_"));
+    let mut home = Home::new(Config::default().exclusive_prefix("irc_"));
     for name in ["irc_", "irc_bob", "IRC_bob"] {
         let body = json!({ "username": name, "password": PASSWORD });
         home.post(REGISTER, body).err(400, "M_EXCLUSIVE");

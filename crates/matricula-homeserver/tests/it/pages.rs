@@ -8,17 +8,17 @@ use crate::{Home, PASSWORD, REGISTER, Reply, get, text};
 const NASTY: &str = "<script>alert('\"&')</script>";
 
 fn home() -> Home {
-    let policy = |name: &str| Policy::new("1").with_translation("en", name, NASTY);
+    let policy = |name: &str| Policy::new("1").translation("en", name, NASTY);
     Home::new(
         Config::default()
-            .with_flows([[
+            .flows([[
                 "m.login.terms",
                 "m.login.registration_token",
                 "org.example.riddle",
             ]])
-            .with_policy("rules", policy(NASTY))
-            .with_policy("privacy", policy("Privacy"))
-            .with_registration_token(RegistrationToken::new("sesame").with_uses(1)),
+            .policy("rules", policy(NASTY))
+            .policy("privacy", policy("Privacy"))
+            .registration_token(RegistrationToken::new("sesame").uses_allowed(1)),
     )
 }
 
@@ -173,9 +173,9 @@ fn a_page_needs_a_session_and_a_stage_in_its_turn() {
 #[test]
 fn a_limited_page_says_until_when() {
     let config = Config::default()
-        .with_flows([["m.login.registration_token"]])
-        .with_registration_token(RegistrationToken::new("sesame"))
-        .with_limits(Limits::default().with_token_validity(Limit::new(0.1, 1)));
+        .flows([["m.login.registration_token"]])
+        .registration_token(RegistrationToken::new("sesame"))
+        .limits(Limits::default().token_validity(Limit::new(0.1, 1)));
     let mut home = Home::new(config);
     let stage = "m.login.registration_token";
     let finished = session(&mut home);

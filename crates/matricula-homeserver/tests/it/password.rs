@@ -131,8 +131,8 @@ fn a_session_expires() {
 
 #[test]
 fn guesses_are_limited() {
-    let limits = Limits::default().with_login(Limit::new(0.1, 2));
-    let mut home = Home::new(Config::default().with_limits(limits));
+    let limits = Limits::default().login(Limit::new(0.1, 2));
+    let mut home = Home::new(Config::default().limits(limits));
     let me = home.sign_up("alice");
     let session = begin(&mut home, &me);
     for _ in 0..2 {
@@ -146,7 +146,7 @@ fn guesses_are_limited() {
 #[test]
 fn a_password_that_lacks_something_is_refused_before_anything_is_asked() {
     let policy = PasswordPolicy::strict(PasswordCodes::Named);
-    let mut home = Home::new(Config::default().with_password_policy(policy));
+    let mut home = Home::new(Config::default().password_policy(policy));
     let body = json!({ "username": "alice", "password": "Passw0rd!" });
     let me = Me::of(&home.register(body).ok());
     home.post_as(&me.token, CHANGE, json!({ "new_password": "short" }))
@@ -155,7 +155,7 @@ fn a_password_that_lacks_something_is_refused_before_anything_is_asked() {
 
 #[test]
 fn a_stranger_and_a_guest_have_no_password_to_change() {
-    let mut home = Home::new(Config::default().with_guests(true));
+    let mut home = Home::new(Config::default().guests(true));
     home.post(CHANGE, change()).err(401, "M_MISSING_TOKEN");
     let guest = home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok();
     home.post_as(&text(&guest, "access_token"), CHANGE, change())

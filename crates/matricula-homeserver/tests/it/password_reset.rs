@@ -1,7 +1,7 @@
 //! A forgotten password is set anew by whoever has the account's address.
 
 use matricula_core::Method;
-use matricula_homeserver::{Config, Messages};
+use matricula_homeserver::{Config, Mail};
 use serde_json::{Value, json};
 
 use crate::{Home, LOGIN, Me, REGISTER, Reply, text};
@@ -11,8 +11,8 @@ const ASK: &str = "/_matrix/client/v3/account/password/email/requestToken";
 const NEW: &str = "staple battery";
 
 fn home() -> (Home, Me) {
-    let messages = Messages::new("127.0.0.1:25");
-    let mut home = Home::new(Config::default().with_messages(messages));
+    let messages = Mail::new("127.0.0.1:25");
+    let mut home = Home::new(Config::default().mail(messages));
     let me = home.sign_up("alice");
     let path = "/_matrix/client/v3/account/3pid/email/requestToken";
     let sid = text(&home.post(path, ask("added")).ok(), "sid");

@@ -1,6 +1,6 @@
 //! Telephone numbers: proving them by a code.
 
-use matricula_homeserver::{Config, Messages};
+use matricula_homeserver::{Config, Mail};
 use serde_json::{Value, json};
 
 use crate::{Home, LOGIN, PASSWORD, REGISTER, text};
@@ -9,12 +9,8 @@ const ASK: &str = "/_matrix/client/v3/register/msisdn/requestToken";
 const STAGE: &str = "m.login.msisdn";
 
 fn home() -> Home {
-    let messages = Messages::new("127.0.0.1:25").with_sms_gateway("sms.example.org");
-    Home::new(
-        Config::default()
-            .with_messages(messages)
-            .with_flows([[STAGE]]),
-    )
+    let messages = Mail::new("127.0.0.1:25").sms_gateway("sms.example.org");
+    Home::new(Config::default().mail(messages).flows([[STAGE]]))
 }
 
 fn ask(country: &str, number: &str, attempt: u64) -> Value {
@@ -127,8 +123,8 @@ fn numbers_are_written_in_many_ways() {
 
 #[test]
 fn without_a_gateway_nobody_proves_a_number() {
-    let messages = Messages::new("127.0.0.1:25");
-    let mut home = Home::new(Config::default().with_messages(messages));
+    let messages = Mail::new("127.0.0.1:25");
+    let mut home = Home::new(Config::default().mail(messages));
     home.post(ASK, ask("GB", "07700900000", 1))
         .err(404, "M_UNRECOGNIZED");
 }

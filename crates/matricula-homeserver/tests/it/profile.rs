@@ -88,7 +88,7 @@ fn nobody_changes_anothers() {
 
 #[test]
 fn a_guest_has_one_too() {
-    let mut home = Home::new(Config::default().with_guests(true));
+    let mut home = Home::new(Config::default().guests(true));
     let guest = Me::of(&home.post(&format!("{REGISTER}?kind=guest"), json!({})).ok());
     set(&mut home, &guest, "displayname", json!("Visitor")).ok();
 }

@@ -11,7 +11,7 @@ const LIFETIME: Duration = Duration::from_secs(300);
 
 /// A home, and the answer to a registration that asked for a refresh token.
 fn home() -> (Home, Value) {
-    let mut home = Home::new(Config::default().with_access_token_lifetime(LIFETIME));
+    let mut home = Home::new(Config::default().access_token_lifetime(LIFETIME));
     let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
     let first = home.register(body).ok();
     (home, first)
@@ -96,8 +96,8 @@ fn an_expired_new_token_is_not_a_used_one() {
 #[test]
 fn a_refresh_token_may_expire() {
     let config = Config::default()
-        .with_access_token_lifetime(LIFETIME)
-        .with_refresh_token_lifetime(LIFETIME * 2);
+        .access_token_lifetime(LIFETIME)
+        .refresh_token_lifetime(LIFETIME * 2);
     let mut home = Home::new(config);
     let body = json!({ "username": "alice", "password": PASSWORD, "refresh_token": true });
     let first = home.register(body).ok();

@@ -51,7 +51,7 @@ fn without_login_there_is_neither_token_nor_device() {
 
 #[test]
 fn a_refresh_token_comes_to_who_asks_and_the_lifetime_to_everybody() {
-    let config = Config::default().with_access_token_lifetime(Duration::from_secs(60));
+    let config = Config::default().access_token_lifetime(Duration::from_secs(60));
     let mut home = Home::new(config);
     let json = home.register_named("alice").ok();
     assert_eq!(json["expires_in_ms"], 60_000);
@@ -83,7 +83,7 @@ fn without_a_username_the_server_gives_a_number() {
 
 #[test]
 fn a_server_may_rename_who_registers() {
-    let mut home = Home::new(Config::default().with_renamed_users(true));
+    let mut home = Home::new(Config::default().rename_users(true));
     let json = home.register_named("alice").ok();
     assert_eq!(json["user_id"], "@alice-1:private.localhost");
     home.login("alice", json!({})).err(403, "M_FORBIDDEN");
@@ -114,7 +114,7 @@ fn a_password_is_needed_but_only_in_the_end() {
 #[test]
 fn a_weak_password_is_refused_before_authentication() {
     let policy = PasswordPolicy::strict(PasswordCodes::Named);
-    let mut home = Home::new(Config::default().with_password_policy(policy));
+    let mut home = Home::new(Config::default().password_policy(policy));
     for (password, code) in [
         ("aB1!", "M_PASSWORD_TOO_SHORT"),
         ("aB!aB!aB!", "M_PASSWORD_NO_DIGIT"),
@@ -134,7 +134,7 @@ fn a_weak_password_is_refused_before_authentication() {
 #[test]
 fn a_weak_password_may_have_the_specifications_code() {
     let policy = PasswordPolicy::strict(PasswordCodes::Weak);
-    let mut home = Home::new(Config::default().with_password_policy(policy));
+    let mut home = Home::new(Config::default().password_policy(policy));
     for password in ["", "aB1!", "aB!aB!aB!"] {
         let body = json!({ "username": "alice", "password": password });
         home.post(REGISTER, body).err(400, "M_WEAK_PASSWORD");
@@ -150,7 +150,7 @@ fn an_empty_password_is_none() {
 
 #[test]
 fn a_closed_server_says_so_everywhere() {
-    let mut home = Home::new(Config::default().with_registration(Registration::Closed));
+    let mut home = Home::new(Config::default().registration(Registration::Closed));
     home.post(REGISTER, json!({})).err(403, "M_FORBIDDEN");
     home.register_named("alice").err(403, "M_FORBIDDEN");
     home.get("/_matrix/client/v3/register/available?username=a")

@@ -13,8 +13,8 @@ const STAGE: &str = "m.login.registration_token";
 fn home(token: RegistrationToken) -> Home {
     Home::new(
         Config::default()
-            .with_flows([[STAGE, "m.login.dummy"]])
-            .with_registration_token(token),
+            .flows([[STAGE, "m.login.dummy"]])
+            .registration_token(token),
     )
 }
 
@@ -76,13 +76,13 @@ fn validity_is_told() {
 
 #[test]
 fn no_token_is_valid_where_no_flow_asks_for_one() {
-    let config = Config::default().with_registration_token(RegistrationToken::new("sesame"));
+    let config = Config::default().registration_token(RegistrationToken::new("sesame"));
     assert!(!is_valid(&mut Home::new(config), "sesame"));
 }
 
 #[test]
 fn a_token_is_used_up() {
-    let mut home = home(RegistrationToken::new("twice").with_uses(2));
+    let mut home = home(RegistrationToken::new("twice").uses_allowed(2));
     for _ in 0..2 {
         assert!(is_valid(&mut home, "twice"));
         let session = session(&mut home);
@@ -100,14 +100,14 @@ fn a_token_is_used_up() {
 
 #[test]
 fn a_token_without_uses_lets_nobody_in() {
-    let mut home = home(RegistrationToken::new("never").with_uses(0));
+    let mut home = home(RegistrationToken::new("never").uses_allowed(0));
     assert!(!is_valid(&mut home, "never"));
 }
 
 #[test]
 fn a_token_expires() {
     let at = Timestamp::from_millis(1_700_000_000_000).plus(Duration::from_secs(60));
-    let mut home = home(RegistrationToken::new("soon").with_expiry(at));
+    let mut home = home(RegistrationToken::new("soon").expires_at(at));
     home.wait(Duration::from_millis(59_999));
     assert!(is_valid(&mut home, "soon"));
     let early = session(&mut home);
@@ -124,7 +124,7 @@ fn a_token_expires() {
 
 #[test]
 fn uses_hold_however_many_sessions_run_at_once() {
-    let mut home = home(RegistrationToken::new("twice").with_uses(2));
+    let mut home = home(RegistrationToken::new("twice").uses_allowed(2));
     let sessions: Vec<_> = (0..5).map(|_| session(&mut home)).collect();
     let accepted: Vec<_> = sessions
         .iter()
@@ -143,7 +143,7 @@ fn uses_hold_however_many_sessions_run_at_once() {
 
 #[test]
 fn a_use_that_came_to_nothing_falls_back_to_the_token() {
-    let mut home = home(RegistrationToken::new("once").with_uses(1));
+    let mut home = home(RegistrationToken::new("once").uses_allowed(1));
     let abandoned = session(&mut home);
     home.post(REGISTER, with_token(&abandoned, json!("once")))
         .more();

@@ -471,8 +471,8 @@ fn what_is_too_large_is_refused() {
 
 #[test]
 fn who_sends_too_often_waits_and_a_repetition_does_not_count() {
-    let limits = Limits::default().with_sending(Limit::new(1.0, 2));
-    let mut home = Home::new(Config::default().with_limits(limits));
+    let limits = Limits::default().room_events(Limit::new(1.0, 2));
+    let mut home = Home::new(Config::default().limits(limits));
     let alice = home.sign_up("alice");
     let room = create(&mut home, &alice, json!({}));
     let first = say(&mut home, &alice, &room, "1", "a");
@@ -492,7 +492,7 @@ fn who_sends_too_often_waits_and_a_repetition_does_not_count() {
 
 #[test]
 fn guests_and_the_suspended_have_no_say() {
-    let mut home = Home::new(Config::default().with_guests(true).with_admin("root"));
+    let mut home = Home::new(Config::default().guests(true).admin("root"));
     let (root, alice) = (home.sign_up("root"), home.sign_up("alice"));
     let room = create(&mut home, &alice, json!({ "preset": "public_chat" }));
     let path = format!("/_matrix/client/v1/admin/suspend/{}", alice.user_id);

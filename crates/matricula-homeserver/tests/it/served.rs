@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use matricula_api::{ApiError, Endpoint, client, operations, server::AnyEndpoint};
 use matricula_core::{Body, Method, OperationAuth, Response, Secret};
 use matricula_homeserver::{
-    Config, Limit, Limits, Messages, OAuth, RegistrationToken, Request, Sso, served,
+    Config, Limit, Limits, Mail, OAuth, RegistrationToken, Request, Sso, served,
 };
 use serde_json::{Value, json};
 
@@ -25,11 +25,11 @@ fn filled(template: &str) -> String {
 /// A server that offers all that there is.
 fn everything() -> Config {
     Config::default()
-        .with_oauth(OAuth::beside())
-        .with_sso(Sso::default().with_provider("x", "The House"))
-        .with_registration_token(RegistrationToken::new("sesame"))
-        .with_admin("alice")
-        .with_messages(Messages::new("127.0.0.1:25").with_sms_gateway("sms.invalid"))
+        .oauth(OAuth::beside())
+        .sso(Sso::default().provider("x", "The House"))
+        .registration_token(RegistrationToken::new("sesame"))
+        .admin("alice")
+        .mail(Mail::new("127.0.0.1:25").sms_gateway("sms.invalid"))
 }
 
 fn of_the_wire(reply: &Reply) -> Response {
@@ -203,7 +203,7 @@ fn what_is_served_answers_as_its_type() {
             operation.auth,
             OperationAuth::Required | OperationAuth::Optional
         ) {
-            request.bearer = Some(Secret::from(text(&alice, "access_token")));
+            request.access_token = Some(Secret::from(text(&alice, "access_token")));
         }
         let reply = match operation.id.starts_with("uploadContent") {
             true => media::upload(&mut home, request, 3),
@@ -230,8 +230,8 @@ fn what_is_served_answers_as_its_type() {
 fn refusals_are_the_apis_errors() {
     use client::registration::Register;
 
-    let limits = Limits::default().with_registration(Limit::new(0.5, 1));
-    let mut home = Home::new(Config::default().with_limits(limits));
+    let limits = Limits::default().registration(Limit::new(0.5, 1));
+    let mut home = Home::new(Config::default().limits(limits));
     let asks = Register::read(&of_the_wire(&home.post(crate::REGISTER, json!({}))));
     let Err(ApiError::Uia(info)) = asks else {
         panic!("{asks:?}");

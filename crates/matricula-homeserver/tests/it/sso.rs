@@ -15,8 +15,8 @@ const REDIRECT: &str = "/_matrix/client/v3/login/sso/redirect";
 const BACK: &str = "http%3A%2F%2F127.0.0.1%3A4567%2Fback%3Fnonce%3D1";
 
 fn home() -> Home {
-    let sso = Sso::default().with_provider("house", "The House");
-    let mut home = Home::new(Config::default().with_sso(sso));
+    let sso = Sso::default().provider("house", "The House");
+    let mut home = Home::new(Config::default().sso(sso));
     home.register_named("alice").ok();
     home
 }
@@ -49,7 +49,7 @@ fn the_ways_to_log_in_name_it_and_its_providers() {
         Home::new(config).get(LOGIN).ok()["flows"].clone()
     };
     assert_eq!(flows(None), json!([{ "type": "m.login.password" }]));
-    let sso = Sso::default().with_provider("house", "The House");
+    let sso = Sso::default().provider("house", "The House");
     let expected = json!([
         { "type": "m.login.password" },
         { "type": "m.login.sso",
@@ -57,7 +57,7 @@ fn the_ways_to_log_in_name_it_and_its_providers() {
         { "type": "m.login.token" },
     ]);
     assert_eq!(flows(Some(sso)), expected);
-    let preferred = flows(Some(Sso::default().with_preferred(true)));
+    let preferred = flows(Some(Sso::default().preferred(true)));
     assert_eq!(preferred[1]["oauth_aware_preferred"], true);
 }
 
@@ -199,7 +199,7 @@ fn what_is_not_offered_is_not_there() {
 
 #[test]
 fn a_registration_may_ask_for_it_as_a_stage() {
-    let config = Config::default().with_flows([["m.login.sso"]]);
+    let config = Config::default().flows([["m.login.sso"]]);
     let mut home = Home::new(config);
     let body = json!({ "username": "carol", "password": PASSWORD });
     let session = text(&home.post(crate::REGISTER, body).more(), "session");
@@ -214,8 +214,8 @@ fn a_registration_may_ask_for_it_as_a_stage() {
 #[test]
 fn it_does_not_go_together_with_oauth_alone() {
     let config = Config::default()
-        .with_sso(Sso::default())
-        .with_oauth(OAuth::instead());
+        .sso(Sso::default())
+        .oauth(OAuth::instead());
     let error = Homeserver::new(config).err().unwrap().to_string();
     assert!(error.contains("single sign-on"), "{error}");
 }

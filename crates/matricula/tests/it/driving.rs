@@ -110,8 +110,8 @@ async fn password_and_device_are_on_disk_before_they_are_sent() {
 #[tokio::test]
 async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
     let config = Config::default()
-        .with_flows([["m.login.registration_token"]])
-        .with_registration_token(RegistrationToken::new("letmein"));
+        .flows([["m.login.registration_token"]])
+        .registration_token(RegistrationToken::new("letmein"));
     let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let (dir, url) = (TempDir::new().unwrap(), homeserver.url().as_str());
     let mut store = AccountStore::new(dir.path());
@@ -148,8 +148,8 @@ async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
 #[tokio::test]
 async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
     let config = Config::default()
-        .with_flows([["m.login.registration_token"]])
-        .with_registration_token(RegistrationToken::new("letmein"));
+        .flows([["m.login.registration_token"]])
+        .registration_token(RegistrationToken::new("letmein"));
     let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let mut asked = Vec::new();
     let person = |question: &Prompt| {
@@ -168,7 +168,7 @@ async fn the_person_is_asked_for_what_is_missing_and_told_why_again() {
 
 #[tokio::test]
 async fn the_user_id_is_the_servers_whatever_name_was_wished() {
-    let config = Config::default().with_renamed_users(true);
+    let config = Config::default().rename_users(true);
     let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let session = register(homeserver.url().as_str())
         .username("alice")

@@ -175,7 +175,7 @@ fn an_account_that_is_not_kept_is_told_with_where_it_was_looked_for() {
 
 /// An account on a homeserver whose tokens live this long.
 async fn short_lived(lifetime: Duration, store: &AccountStore) -> (Homeserver, String) {
-    let config = Config::default().with_access_token_lifetime(lifetime);
+    let config = Config::default().access_token_lifetime(lifetime);
     let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let wishes = RegistrationOptions {
         refresh_token: true,

@@ -7,31 +7,31 @@ use matricula_api::client::{
 use matricula_core::StepContext;
 
 use crate::engine::{
-    account::devices::{Which, end_devices},
-    refusal::Fault,
-    routes::{Call, Serve},
+    account::devices::{DeviceSelection, end_devices},
+    refusal::HandlerError,
+    routes::{Handler, RequestContext},
 };
 
-impl Serve for DeactivateAccount {
-    fn serve(
+impl Handler for DeactivateAccount {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<DeactivateAccountResponse, Fault> {
-        let bearer = call.user(cx.now)?;
-        call.confirm(cx, &bearer, self.auth.as_ref())?;
+    ) -> Result<DeactivateAccountResponse, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
+        call.reauthenticate(cx, &bearer, self.auth.as_ref())?;
         call.deactivate(bearer.user, self.erase.unwrap_or(false))?;
         // No address is bound anywhere.
         Ok(DeactivateAccountResponse::new(UnbindResult::Success))
     }
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Ends an account. Its name stays taken, so that nobody else is ever mistaken for its user.
     ///
     /// There is nothing else here that erasing could hide: what others see of it is the profile.
-    pub(in crate::engine) fn deactivate(&self, user: i64, erase: bool) -> Result<(), Fault> {
-        end_devices(self, user, Which::All)?;
+    pub(in crate::engine) fn deactivate(&self, user: i64, erase: bool) -> Result<(), HandlerError> {
+        end_devices(self, user, DeviceSelection::All)?;
         self.tx.execute(
             "UPDATE users SET password_hash = NULL, is_deactivated = 1 WHERE id = ?1",
             [user],

@@ -16,8 +16,8 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::engine::{
     oauth::end_device,
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve},
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext},
     tokens::bounded,
 };
 
@@ -25,21 +25,21 @@ use crate::engine::{
 const MAX_NAMED: usize = 1_000;
 
 /// Which devices of a user.
-pub(in crate::engine) enum Which<'a> {
+pub(in crate::engine) enum DeviceSelection<'a> {
     All,
     AllBut(&'a str),
 }
 
 /// Ends devices, and with each its tokens.
 pub(in crate::engine) fn end_devices(
-    call: &Call<'_>,
+    call: &RequestContext<'_>,
     user: i64,
-    which: Which<'_>,
-) -> Result<(), Fault> {
+    which: DeviceSelection<'_>,
+) -> Result<(), HandlerError> {
     let mut statement = call.tx.prepare("SELECT id FROM devices WHERE user = ?1")?;
     let ids = statement.query_map([user], |row| row.get::<_, String>(0))?;
     for id in ids.collect::<Result<Vec<_>, _>>()? {
-        if !matches!(which, Which::AllBut(kept) if kept == id) {
+        if !matches!(which, DeviceSelection::AllBut(kept) if kept == id) {
             end_device(call, user, &id)?;
         }
     }
@@ -59,9 +59,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ClientDevice> {
     })
 }
 
-impl Serve for GetDevices {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<GetDevicesResponse, Fault> {
-        let bearer = call.user(cx.now)?;
+impl Handler for GetDevices {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<GetDevicesResponse, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
         let sql = format!("{SELECT} WHERE user = ?1 ORDER BY created_at, id");
         let mut statement = call.tx.prepare(&sql)?;
         let devices = statement.query_map([bearer.user], read)?;
@@ -70,9 +74,13 @@ impl Serve for GetDevices {
     }
 }
 
-impl Serve for GetDevice {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<ClientDevice, Fault> {
-        let bearer = call.user(cx.now)?;
+impl Handler for GetDevice {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<ClientDevice, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
         let sql = format!("{SELECT} WHERE user = ?1 AND id = ?2");
         let device = call
             .tx
@@ -82,13 +90,13 @@ impl Serve for GetDevice {
     }
 }
 
-impl Serve for UpdateDevice {
-    fn serve(
+impl Handler for UpdateDevice {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<UpdateDeviceResponse, Fault> {
-        let bearer = call.user(cx.now)?;
+    ) -> Result<UpdateDeviceResponse, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
         bounded("display_name", self.display_name.as_deref())?;
         // Without a new name there is nothing to change, but the device must be there all the same.
         let changed = call.tx.execute(
@@ -104,31 +112,31 @@ impl Serve for UpdateDevice {
 }
 
 /// A device that is not there is as good as ended: a request whose answer was lost comes again.
-impl Serve for DeleteDevice {
-    fn serve(
+impl Handler for DeleteDevice {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<DeleteDeviceResponse, Fault> {
-        let bearer = call.user(cx.now)?;
-        call.confirm(cx, &bearer, self.auth.as_ref())?;
+    ) -> Result<DeleteDeviceResponse, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
+        call.reauthenticate(cx, &bearer, self.auth.as_ref())?;
         end_device(call, bearer.user, &self.device_id)?;
         Ok(DeleteDeviceResponse::default())
     }
 }
 
-impl Serve for DeleteDevices {
-    fn serve(
+impl Handler for DeleteDevices {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<DeleteDevicesResponse, Fault> {
-        let bearer = call.user(cx.now)?;
+    ) -> Result<DeleteDevicesResponse, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
         if self.devices.len() > MAX_NAMED {
             let error = format!("at most {MAX_NAMED} devices can be named at once");
-            return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
+            return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
         }
-        call.confirm(cx, &bearer, self.auth.as_ref())?;
+        call.reauthenticate(cx, &bearer, self.auth.as_ref())?;
         for device in &self.devices {
             end_device(call, bearer.user, device)?;
         }
@@ -136,7 +144,7 @@ impl Serve for DeleteDevices {
     }
 }
 
-fn no_such_device() -> Refusal {
+fn no_such_device() -> ApiError {
     let error = "the account has no such device";
-    Refusal::new(404, ErrorCode::NotFound, error)
+    ApiError::new(404, ErrorCode::NotFound, error)
 }

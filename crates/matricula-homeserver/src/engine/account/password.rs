@@ -5,32 +5,32 @@ use matricula_core::StepContext;
 use rusqlite::params;
 
 use crate::engine::{
-    account::devices::{Which, end_devices},
+    account::devices::{DeviceSelection, end_devices},
     passwords,
-    refusal::Fault,
-    routes::{Call, Serve},
+    refusal::HandlerError,
+    routes::{Handler, RequestContext},
 };
 
-impl Serve for ChangePassword {
-    fn serve(
+impl Handler for ChangePassword {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<ChangePasswordResponse, Fault> {
-        let is_reset = call.token().is_none() && call.home.config.messages.is_some();
+    ) -> Result<ChangePasswordResponse, HandlerError> {
+        let is_reset = call.token().is_none() && call.homeserver.config.mail.is_some();
         let bearer = match is_reset {
             true => None,
-            false => Some(call.user(cx.now)?),
+            false => Some(call.authenticate_user(cx.now)?),
         };
         let password = self.new_password.expose();
-        passwords::check(&call.home.config.password_policy, password)?;
+        passwords::check(&call.homeserver.config.password_policy, password)?;
         let auth = self.auth.as_ref();
         let (user, device) = match bearer {
             Some(bearer) => {
-                call.confirm(cx, &bearer, auth)?;
+                call.reauthenticate(cx, &bearer, auth)?;
                 (bearer.user, bearer.device)
             }
-            None => (call.confirm_by_address(cx, auth)?, None),
+            None => (call.reauthenticate_by_threepid(cx, auth)?, None),
         };
         let hash = passwords::hash(cx, password)?;
         call.tx.execute(
@@ -38,7 +38,9 @@ impl Serve for ChangePassword {
             params![user, hash],
         )?;
         if self.logout_devices.unwrap_or(true) {
-            let which = device.as_deref().map_or(Which::All, Which::AllBut);
+            let which = device
+                .as_deref()
+                .map_or(DeviceSelection::All, DeviceSelection::AllBut);
             end_devices(call, user, which)?;
         }
         Ok(ChangePasswordResponse::default())

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::engine::{
     names,
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve},
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext},
 };
 
 /// The longest name of a field, in bytes.
@@ -29,21 +29,25 @@ const MAX_AVATAR_URL: usize = 1_000;
 const DISPLAY_NAME: &str = "displayname";
 const AVATAR_URL: &str = "avatar_url";
 
-impl Serve for GetUserProfile {
-    fn serve(
+impl Handler for GetUserProfile {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         _: &mut StepContext<'_>,
-    ) -> Result<GetUserProfileResponse, Fault> {
-        let user = call.whose_profile(&self.user_id)?;
+    ) -> Result<GetUserProfileResponse, HandlerError> {
+        let user = call.profile_owner(&self.user_id)?;
         let fields = Value::Object(call.profile(user)?);
         Ok(serde_json::from_value(fields)?)
     }
 }
 
-impl Serve for GetProfileField {
-    fn serve(self, call: &Call<'_>, _: &mut StepContext<'_>) -> Result<Map<String, Value>, Fault> {
-        let user = call.whose_profile(&self.user_id)?;
+impl Handler for GetProfileField {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        _: &mut StepContext<'_>,
+    ) -> Result<Map<String, Value>, HandlerError> {
+        let user = call.profile_owner(&self.user_id)?;
         let (name, value) = call
             .profile(user)?
             .remove_entry(&self.key_name)
@@ -52,31 +56,31 @@ impl Serve for GetProfileField {
     }
 }
 
-impl Serve for SetProfileField {
-    fn serve(
+impl Handler for SetProfileField {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<SetProfileFieldResponse, Fault> {
+    ) -> Result<SetProfileFieldResponse, HandlerError> {
         let user = call.own_profile(cx.now, &self.user_id)?;
         check_field(&self.key_name, &self.value)?;
         let mut profile = call.profile(user)?;
         profile.insert(self.key_name.clone(), self.value.clone());
         if serde_json::to_string(&profile)?.len() > MAX_PROFILE {
             let error = format!("a profile has at most {MAX_PROFILE} bytes");
-            return Err(Refusal::new(400, ErrorCode::ProfileTooLarge, error).into());
+            return Err(ApiError::new(400, ErrorCode::ProfileTooLarge, error).into());
         }
-        call.keep_field(user, &self.key_name, &self.value)?;
+        call.set_profile_field(user, &self.key_name, &self.value)?;
         Ok(SetProfileFieldResponse::default())
     }
 }
 
-impl Serve for DeleteProfileField {
-    fn serve(
+impl Handler for DeleteProfileField {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<DeleteProfileFieldResponse, Fault> {
+    ) -> Result<DeleteProfileFieldResponse, HandlerError> {
         let user = call.own_profile(cx.now, &self.user_id)?;
         call.tx.execute(
             "DELETE FROM profile_fields WHERE user = ?1 AND name = ?2",
@@ -86,13 +90,17 @@ impl Serve for DeleteProfileField {
     }
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Sets the display name of a user, once it is [checked](check_display_name).
-    pub(in crate::engine) fn set_display_name(&self, user: i64, name: &str) -> Result<(), Fault> {
-        self.keep_field(user, DISPLAY_NAME, &name.into())
+    pub(in crate::engine) fn set_display_name(
+        &self,
+        user: i64,
+        name: &str,
+    ) -> Result<(), HandlerError> {
+        self.set_profile_field(user, DISPLAY_NAME, &name.into())
     }
 
-    fn keep_field(&self, user: i64, name: &str, value: &Value) -> Result<(), Fault> {
+    fn set_profile_field(&self, user: i64, name: &str, value: &Value) -> Result<(), HandlerError> {
         self.tx.execute(
             "INSERT OR REPLACE INTO profile_fields (user, name, value) VALUES (?1, ?2, ?3)",
             params![user, name, value.to_string()],
@@ -101,8 +109,8 @@ impl Call<'_> {
     }
 
     /// The user of a profile that anybody may look at.
-    fn whose_profile(&self, user_id: &UserId) -> Result<i64, Fault> {
-        let localpart = names::existing_localpart(&self.home.config, user_id.as_str());
+    fn profile_owner(&self, user_id: &UserId) -> Result<i64, HandlerError> {
+        let localpart = names::existing_localpart(&self.homeserver.config, user_id.as_str());
         let sql = "SELECT id FROM users WHERE localpart = ?1";
         let user = self.tx.query_row(sql, [localpart], |row| row.get(0));
         user.optional()?
@@ -110,20 +118,20 @@ impl Call<'_> {
     }
 
     /// The user of a profile that whoever asks may change. Guests may change theirs.
-    fn own_profile(&self, now: Timestamp, user_id: &UserId) -> Result<i64, Fault> {
+    fn own_profile(&self, now: Timestamp, user_id: &UserId) -> Result<i64, HandlerError> {
         let bearer = self.authenticate(now)?;
         if bearer.is_suspended {
             let error = "this account is suspended; its profile stays as it is";
-            return Err(Refusal::new(403, ErrorCode::UserSuspended, error).into());
+            return Err(ApiError::new(403, ErrorCode::UserSuspended, error).into());
         }
-        if names::user_id(&self.home.config, &bearer.localpart)? != *user_id {
+        if names::user_id(&self.homeserver.config, &bearer.localpart)? != *user_id {
             let error = "this is somebody else's profile";
-            return Err(Refusal::new(403, ErrorCode::Forbidden, error).into());
+            return Err(ApiError::new(403, ErrorCode::Forbidden, error).into());
         }
         Ok(bearer.user)
     }
 
-    pub(in crate::engine) fn profile(&self, user: i64) -> Result<Map<String, Value>, Fault> {
+    pub(in crate::engine) fn profile(&self, user: i64) -> Result<Map<String, Value>, HandlerError> {
         let sql = "SELECT name, value FROM profile_fields WHERE user = ?1";
         let mut statement = self.tx.prepare(sql)?;
         let rows = statement.query_map([user], |row| {
@@ -139,14 +147,14 @@ impl Call<'_> {
 }
 
 /// Refuses what is no display name.
-pub(in crate::engine) fn check_display_name(name: &str) -> Result<(), Refusal> {
+pub(in crate::engine) fn check_display_name(name: &str) -> Result<(), ApiError> {
     check_field(DISPLAY_NAME, &name.into())
 }
 
-fn check_field(name: &str, value: &Value) -> Result<(), Refusal> {
+fn check_field(name: &str, value: &Value) -> Result<(), ApiError> {
     if name.len() > MAX_KEY {
         let error = format!("the name of a field has at most {MAX_KEY} bytes");
-        return Err(Refusal::new(400, ErrorCode::KeyTooLarge, error));
+        return Err(ApiError::new(400, ErrorCode::KeyTooLarge, error));
     }
     // https://spec.matrix.org/v1.19/appendices/#common-namespaced-identifier-grammar
     let allowed =
@@ -154,7 +162,7 @@ fn check_field(name: &str, value: &Value) -> Result<(), Refusal> {
     let begins_well = name.starts_with(|first: char| first.is_ascii_lowercase());
     if !begins_well || !name.bytes().all(allowed) {
         let error = "the name of a field is made of a-z, 0-9 and . _ - and begins with a letter";
-        return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
+        return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
     }
     let longest = match name {
         DISPLAY_NAME => MAX_DISPLAY_NAME,
@@ -165,11 +173,11 @@ fn check_field(name: &str, value: &Value) -> Result<(), Refusal> {
         Value::String(text) if text.chars().count() <= longest => Ok(()),
         _ => {
             let error = format!("{name} is a text of at most {longest} characters");
-            Err(Refusal::new(400, ErrorCode::InvalidParam, error))
+            Err(ApiError::new(400, ErrorCode::InvalidParam, error))
         }
     }
 }
 
-fn not_found(error: &'static str) -> Refusal {
-    Refusal::new(404, ErrorCode::NotFound, error)
+fn not_found(error: &'static str) -> ApiError {
+    ApiError::new(404, ErrorCode::NotFound, error)
 }

@@ -13,19 +13,19 @@ use matricula_api::{
 use matricula_core::{StepContext, Timestamp};
 use rusqlite::params;
 
-use super::{Address, validation::Validation};
+use super::{Threepid, validation::Validation};
 use crate::engine::{
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve},
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext},
 };
 
-impl Serve for GetAccount3Pids {
-    fn serve(
+impl Handler for GetAccount3Pids {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetAccount3PidsResponse, Fault> {
-        let bearer = call.user(cx.now)?;
+    ) -> Result<GetAccount3PidsResponse, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
         let mut statement = call.tx.prepare(
             "SELECT medium, address, validated_at, added_at FROM addresses
              WHERE user = ?1 ORDER BY added_at, medium, address",
@@ -44,32 +44,36 @@ impl Serve for GetAccount3Pids {
     }
 }
 
-impl Serve for Add3Pid {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Add3PidResponse, Fault> {
-        let bearer = call.user(cx.now)?;
-        call.confirm(cx, &bearer, self.auth.as_ref())?;
+impl Handler for Add3Pid {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<Add3PidResponse, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
+        call.reauthenticate(cx, &bearer, self.auth.as_ref())?;
         let found = Validation::find(call.tx, cx.now, &self.sid, &self.client_secret)?;
-        let proved = found.and_then(|it| it.validated_at.map(|at| (it.address, at)));
+        let proved = found.and_then(|it| it.validated_at.map(|at| (it.threepid, at)));
         let Some((address, validated_at)) = proved else {
             let error =
                 "this address is not proved yet; open the mailed link or send the code first";
-            return Err(Refusal::new(400, ErrorCode::ThreepidAuthFailed, error).into());
+            return Err(ApiError::new(400, ErrorCode::ThreepidAuthFailed, error).into());
         };
-        address.give_to(call.tx, cx.now, bearer.user, validated_at)?;
+        address.add_to_user(call.tx, cx.now, bearer.user, validated_at)?;
         Ok(Add3PidResponse::default())
     }
 }
 
 /// An address that the account does not have is as good as removed: a request whose answer was lost
 /// comes again.
-impl Serve for Delete3pidFromAccount {
-    fn serve(
+impl Handler for Delete3pidFromAccount {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<Delete3pidFromAccountResponse, Fault> {
-        let bearer = call.user(cx.now)?;
-        if let Some(address) = Address::known(self.medium.as_str(), &self.address) {
+    ) -> Result<Delete3pidFromAccountResponse, HandlerError> {
+        let bearer = call.authenticate_user(cx.now)?;
+        if let Some(address) = Threepid::parse(self.medium.as_str(), &self.address) {
             call.tx.execute(
                 "DELETE FROM addresses WHERE medium = ?1 AND address = ?2 AND user = ?3",
                 params![address.medium.as_str(), address.address, bearer.user],

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     millis,
-    refusal::{Fault, Refusal},
+    refusal::{ApiError, HandlerError},
 };
 use crate::Config;
 
@@ -54,29 +54,29 @@ impl Medium {
 
 impl Config {
     /// Whether an address of this kind can be proved here.
-    pub(super) fn proves(&self, medium: Medium) -> bool {
-        self.messages.as_ref().is_some_and(|it| match medium {
+    pub(super) fn can_validate(&self, medium: Medium) -> bool {
+        self.mail.as_ref().is_some_and(|it| match medium {
             Medium::Email => true,
             Medium::Msisdn => it.sms_gateway.is_some(),
         })
     }
 
     fn sms_gateway(&self) -> Option<&str> {
-        self.messages.as_ref()?.sms_gateway.as_deref()
+        self.mail.as_ref()?.sms_gateway.as_deref()
     }
 }
 
 /// An address, written in the one way in which it is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Address {
+pub(super) struct Threepid {
     pub(super) medium: Medium,
     pub(super) address: String,
 }
 
-impl Address {
+impl Threepid {
     /// An email address. Only what can stand in a mail's envelope as it is; in small letters, for
     /// nobody tells people apart by the others.
-    pub(super) fn email(text: &str) -> Result<Self, Refusal> {
+    pub(super) fn email(text: &str) -> Result<Self, ApiError> {
         let text = text.trim();
         let is_plain = text
             .bytes()
@@ -87,7 +87,7 @@ impl Address {
         });
         if !is_plain || !is_whole || text.len() > 254 {
             let error = "this is not an email address that this server can write to";
-            return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
+            return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
         }
         Ok(Self {
             medium: Medium::Email,
@@ -96,8 +96,8 @@ impl Address {
     }
 
     /// A telephone number, as its digits with the country's code and nothing else.
-    pub(super) fn msisdn(country: &str, number: &str) -> Result<Self, Refusal> {
-        let wrong = |error: &'static str| Refusal::new(400, ErrorCode::InvalidParam, error);
+    pub(super) fn msisdn(country: &str, number: &str) -> Result<Self, ApiError> {
+        let wrong = |error: &'static str| ApiError::new(400, ErrorCode::InvalidParam, error);
         let number = number.trim();
         if !number
             .chars()
@@ -126,7 +126,7 @@ impl Address {
     }
 
     /// An address as it is known already, such as one of an account.
-    pub(super) fn known(medium: &str, address: &str) -> Option<Self> {
+    pub(super) fn parse(medium: &str, address: &str) -> Option<Self> {
         match Medium::parse(medium)? {
             Medium::Email => Self::email(address).ok(),
             Medium::Msisdn => {
@@ -137,7 +137,7 @@ impl Address {
     }
 
     /// Whose it is.
-    pub(super) fn owner(&self, tx: &Transaction<'_>) -> Result<Option<i64>, Fault> {
+    pub(super) fn owner(&self, tx: &Transaction<'_>) -> Result<Option<i64>, HandlerError> {
         let owner = tx
             .query_row(
                 "SELECT user FROM addresses WHERE medium = ?1 AND address = ?2",
@@ -149,31 +149,31 @@ impl Address {
     }
 
     /// Refuses an address that is somebody's.
-    pub(super) fn check_free(&self, tx: &Transaction<'_>) -> Result<(), Fault> {
+    pub(super) fn check_free(&self, tx: &Transaction<'_>) -> Result<(), HandlerError> {
         match self.owner(tx)? {
             Some(_) => {
                 let error = "this address belongs to an account already";
-                Err(Refusal::new(400, ErrorCode::ThreepidInUse, error).into())
+                Err(ApiError::new(400, ErrorCode::ThreepidInUse, error).into())
             }
             None => Ok(()),
         }
     }
 
     /// Makes it the user's; it must be nobody's, or the user's own.
-    pub(super) fn give_to(
+    pub(super) fn add_to_user(
         &self,
         tx: &Transaction<'_>,
         now: Timestamp,
         user: i64,
         validated_at: i64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         if self.owner(tx)? != Some(user) {
             self.check_free(tx)?;
             let sql = "SELECT count(*) FROM addresses WHERE user = ?1";
             let count: i64 = tx.query_row(sql, [user], |row| row.get(0))?;
             if count >= MAX_ADDRESSES {
                 let error = format!("an account has at most {MAX_ADDRESSES} addresses");
-                return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
+                return Err(ApiError::new(400, ErrorCode::Unknown, error).into());
             }
         }
         tx.execute(

@@ -6,11 +6,11 @@ use matricula_api::ErrorCode;
 use matricula_core::{Secret, StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{Address, Medium};
+use super::{Medium, Threepid};
 use crate::engine::{
-    bounds::Bound,
+    bounds::RowLimit,
     millis,
-    refusal::{Fault, Refusal},
+    refusal::{ApiError, HandlerError},
     tokens::{ALPHANUMERIC, digest},
 };
 
@@ -18,11 +18,11 @@ use crate::engine::{
 pub(super) const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Beyond it the oldest is forgotten.
-const VALIDATIONS: Bound = Bound {
+const VALIDATIONS: RowLimit = RowLimit {
     table: "validations",
     max: 5_000,
-    may_go: "true",
-    first: "expires_at",
+    evictable: "true",
+    order_by: "expires_at",
 };
 
 /// How often a code may be guessed. There are a million of them.
@@ -31,7 +31,7 @@ const MAX_WRONG_CODES: i64 = 5;
 /// One address, one client that wants it proved.
 pub(in crate::engine) struct Validation {
     pub(super) sid: String,
-    pub(in crate::engine) address: Address,
+    pub(in crate::engine) threepid: Threepid,
     send_attempt: u64,
     pub(super) next_link: Option<String>,
     pub(in crate::engine) validated_at: Option<i64>,
@@ -40,8 +40,8 @@ pub(in crate::engine) struct Validation {
 }
 
 /// What a client asks for.
-pub(super) struct Wanted<'a> {
-    pub(super) address: Address,
+pub(super) struct ValidationRequest<'a> {
+    pub(super) threepid: Threepid,
     pub(super) client_secret: &'a Secret,
     pub(super) send_attempt: u64,
     pub(super) next_link: Option<&'a str>,
@@ -55,7 +55,7 @@ impl Validation {
         let medium: String = row.get(1)?;
         Ok(Self {
             sid: row.get(0)?,
-            address: Address {
+            threepid: Threepid {
                 medium: Medium::parse(&medium).unwrap_or(Medium::Email),
                 address: row.get(2)?,
             },
@@ -73,7 +73,7 @@ impl Validation {
         now: Timestamp,
         sid: &str,
         client_secret: &Secret,
-    ) -> Result<Option<Self>, Fault> {
+    ) -> Result<Option<Self>, HandlerError> {
         let sql = format!("{SELECT} WHERE sid = ?1 AND client_secret = ?2 AND expires_at > ?3");
         let secret = digest(client_secret.expose());
         let found = tx.query_row(&sql, params![sid, secret, millis(now)], Self::read);
@@ -81,11 +81,11 @@ impl Validation {
     }
 
     /// The validation of a mailed link.
-    pub(super) fn of_link(
+    pub(super) fn find_by_link(
         tx: &Transaction<'_>,
         now: Timestamp,
         token: &str,
-    ) -> Result<Option<Self>, Fault> {
+    ) -> Result<Option<Self>, HandlerError> {
         let sql = format!("{SELECT} WHERE token = ?1 AND medium = 'email' AND expires_at > ?2");
         let found = tx.query_row(&sql, params![digest(token), millis(now)], Self::read);
         Ok(found.optional()?)
@@ -93,14 +93,14 @@ impl Validation {
 
     /// Begins one or goes on with it. With it comes what is to be sent, if anything is: a client
     /// that repeats an attempt did not get the answer, but the message is under way.
-    pub(super) fn request(
+    pub(super) fn start(
         cx: &mut StepContext<'_>,
         tx: &Transaction<'_>,
-        wanted: &Wanted<'_>,
-    ) -> Result<(Self, Option<String>), Fault> {
+        wanted: &ValidationRequest<'_>,
+    ) -> Result<(Self, Option<String>), HandlerError> {
         let now = millis(cx.now);
         let secret = digest(wanted.client_secret.expose());
-        let (medium, address) = (wanted.address.medium.as_str(), &wanted.address.address);
+        let (medium, address) = (wanted.threepid.medium.as_str(), &wanted.threepid.address);
         let sql = format!(
             "{SELECT} WHERE medium = ?1 AND address = ?2 AND client_secret = ?3 AND expires_at > ?4"
         );
@@ -115,11 +115,11 @@ impl Validation {
             None => cx.entropy.text(ALPHANUMERIC, 16),
         };
         make_room(tx, cx.now)?;
-        let sent = match wanted.address.medium {
+        let sent = match wanted.threepid.medium {
             Medium::Email => cx.entropy.text(ALPHANUMERIC, 43),
             Medium::Msisdn => cx.entropy.text(b"0123456789", 6),
         };
-        let token = stored(wanted.address.medium, &sid, &sent);
+        let token = token_digest(wanted.threepid.medium, &sid, &sent);
         let attempt = i64::try_from(wanted.send_attempt).unwrap_or(i64::MAX);
         tx.execute(
             "INSERT OR REPLACE INTO validations (sid, medium, address, client_secret, send_attempt,
@@ -137,7 +137,7 @@ impl Validation {
         )?;
         let begun = Self {
             sid,
-            address: wanted.address.clone(),
+            threepid: wanted.threepid.clone(),
             send_attempt: wanted.send_attempt,
             next_link: wanted.next_link.map(str::to_owned),
             validated_at: None,
@@ -148,7 +148,11 @@ impl Validation {
     }
 
     /// The message has arrived: the address is proved.
-    pub(super) fn validate(&mut self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+    pub(super) fn validate(
+        &mut self,
+        tx: &Transaction<'_>,
+        now: Timestamp,
+    ) -> Result<(), HandlerError> {
         if self.validated_at.is_none() {
             tx.execute(
                 "UPDATE validations SET validated_at = ?2, expires_at = ?3 WHERE sid = ?1",
@@ -166,12 +170,12 @@ impl Validation {
         tx: &Transaction<'_>,
         now: Timestamp,
         code: &str,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, HandlerError> {
         if self.wrong_codes >= MAX_WRONG_CODES {
             let error = "too many wrong codes; ask for another";
-            return Err(Refusal::new(400, ErrorCode::NoValidSession, error).into());
+            return Err(ApiError::new(400, ErrorCode::NoValidSession, error).into());
         }
-        if stored(self.address.medium, &self.sid, code.trim()) == self.token {
+        if token_digest(self.threepid.medium, &self.sid, code.trim()) == self.token {
             self.validate(tx, now)?;
             return Ok(true);
         }
@@ -182,14 +186,14 @@ impl Validation {
 }
 
 /// How what was sent is kept.
-fn stored(medium: Medium, sid: &str, sent: &str) -> Vec<u8> {
+fn token_digest(medium: Medium, sid: &str, sent: &str) -> Vec<u8> {
     match medium {
         Medium::Email => digest(sent),
         Medium::Msisdn => digest(&format!("{sid} {sent}")),
     }
 }
 
-fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
+fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), HandlerError> {
     let sql = "DELETE FROM validations WHERE expires_at <= ?1";
     tx.execute(sql, [millis(now)])?;
     VALIDATIONS.make_room(tx)

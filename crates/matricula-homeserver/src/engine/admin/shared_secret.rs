@@ -14,36 +14,36 @@ use sha1::Sha1;
 
 use crate::engine::{
     account::profile::check_display_name,
-    bounds::Bound,
+    bounds::RowLimit,
     millis, passwords,
-    refusal::{Fault, Refusal},
-    register::Account,
-    routes::Call,
+    refusal::{ApiError, HandlerError},
+    register::NewUser,
+    routes::RequestContext,
     tokens::ALPHANUMERIC,
-    uia::Wanted,
+    uia::RegistrationParams,
 };
 
 /// How long a nonce is good for.
 const LIFETIME: Duration = Duration::from_secs(60);
 
 /// Beyond it the oldest is forgotten.
-const NONCES: Bound = Bound {
+const NONCES: RowLimit = RowLimit {
     table: "nonces",
     max: 1_000,
-    may_go: "true",
-    first: "expires_at",
+    evictable: "true",
+    order_by: "expires_at",
 };
 
-impl Call<'_> {
-    fn shared_secret(&self) -> Result<&Secret, Refusal> {
-        let secret = self.home.config.registration_shared_secret.as_ref();
+impl RequestContext<'_> {
+    fn shared_secret(&self) -> Result<&Secret, ApiError> {
+        let secret = self.homeserver.config.registration_shared_secret.as_ref();
         secret.ok_or_else(|| {
             let error = "this server has no shared secret for registration";
-            Refusal::new(400, ErrorCode::Unknown, error)
+            ApiError::new(400, ErrorCode::Unknown, error)
         })
     }
 
-    pub(super) fn nonce(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
+    pub(super) fn nonce(&self, cx: &mut StepContext<'_>) -> Result<Reply, HandlerError> {
         self.shared_secret()?;
         let sql = "DELETE FROM nonces WHERE expires_at <= ?1";
         self.tx.execute(sql, [millis(cx.now)])?;
@@ -56,37 +56,42 @@ impl Call<'_> {
         Ok(Reply::json(&GetNonceResponse::new(nonce)))
     }
 
-    pub(super) fn register_by_secret(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
+    pub(super) fn register_by_secret(
+        &self,
+        cx: &mut StepContext<'_>,
+    ) -> Result<Reply, HandlerError> {
         let secret = self.shared_secret()?;
-        let asked: RegisterBySecret = self.body()?;
+        let asked: RegisterBySecret = self.json_body()?;
         let spent = self.tx.execute(
             "DELETE FROM nonces WHERE nonce = ?1 AND expires_at > ?2",
             params![asked.nonce, millis(cx.now)],
         )?;
         if spent == 0 {
             let error = "this nonce is not known, was used or has expired; ask for another";
-            return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
+            return Err(ApiError::new(400, ErrorCode::Unknown, error).into());
         }
         // Or one text could be taken for another.
         if asked.username.contains('\0') || asked.password.expose().contains('\0') {
             let error = "neither a username nor a password has a NUL in it";
-            return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
+            return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
         }
         if !is_signed(secret, &asked) {
             let error = "the mac is wrong: is it the same shared secret?";
-            return Err(Refusal::new(403, ErrorCode::Unknown, error).into());
+            return Err(ApiError::new(403, ErrorCode::Unknown, error).into());
         }
-        let localpart = self.home.free_localpart(self.tx, &asked.username, None)?;
+        let localpart = self
+            .homeserver
+            .available_localpart(self.tx, &asked.username, None)?;
         let password = asked.password.expose();
-        passwords::check(&self.home.config.password_policy, password)?;
+        passwords::check(&self.homeserver.config.password_policy, password)?;
         if let Some(name) = &asked.displayname {
             check_display_name(name)?;
         }
         let hash = passwords::hash(cx, password)?;
-        let account = Account {
+        let account = NewUser {
             localpart: Some(&localpart),
             password_hash: Some(&hash),
-            ..Account::default()
+            ..NewUser::default()
         };
         let user = account.insert(self.tx, cx.now)?;
         if asked.admin == Some(true) {
@@ -95,7 +100,12 @@ impl Call<'_> {
         if let Some(name) = &asked.displayname {
             self.set_display_name(user, name)?;
         }
-        let answer = self.home.welcome(cx, self.tx, user, &Wanted::default())?;
+        let answer = self.homeserver.registration_response(
+            cx,
+            self.tx,
+            user,
+            &RegistrationParams::default(),
+        )?;
         Ok(Reply::json(&answer))
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     config::is_opaque,
     engine::{
         millis,
-        refusal::{Fault, Refusal},
-        routes::Call,
+        refusal::{ApiError, HandlerError},
+        routes::RequestContext,
         tokens::ALPHANUMERIC,
     },
 };
@@ -25,7 +25,7 @@ const USUAL_LENGTH: usize = 16;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct New {
+struct NewToken {
     token: Option<String>,
     length: Option<usize>,
     uses_allowed: Option<u32>,
@@ -35,7 +35,7 @@ struct New {
 /// What `null` says of a thing is not what its absence says.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Change {
+struct TokenChange {
     #[serde(deserialize_with = "present")]
     uses_allowed: Option<Option<u32>>,
     #[serde(deserialize_with = "present")]
@@ -65,16 +65,16 @@ fn read(row: &Row<'_>, now: i64) -> rusqlite::Result<(Value, bool)> {
     Ok((shown, is_valid))
 }
 
-impl Call<'_> {
-    pub(super) fn list_tokens(&self, cx: &StepContext<'_>) -> Result<Reply, Fault> {
-        self.administrator(cx.now)?;
+impl RequestContext<'_> {
+    pub(super) fn list_tokens(&self, cx: &StepContext<'_>) -> Result<Reply, HandlerError> {
+        self.require_admin(cx.now)?;
         let wanted = match self.request.query("valid") {
             None => None,
             Some("true") => Some(true),
             Some("false") => Some(false),
             Some(_) => {
                 let error = "valid is true or false";
-                return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
+                return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
             }
         };
         let now = millis(cx.now);
@@ -86,49 +86,57 @@ impl Call<'_> {
         Ok(Reply::json(&json!({ "registration_tokens": tokens })))
     }
 
-    pub(super) fn new_token(&self, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
-        self.administrator(cx.now)?;
-        let new: New = self.body()?;
+    pub(super) fn new_token(&self, cx: &mut StepContext<'_>) -> Result<Reply, HandlerError> {
+        self.require_admin(cx.now)?;
+        let new: NewToken = self.json_body()?;
         check_expiry(cx.now, new.expiry_time)?;
         let sql = "SELECT count(*) FROM registration_tokens";
         let count: i64 = self.tx.query_row(sql, [], |row| row.get(0))?;
         if count >= MAX_TOKENS {
             let error = "there are too many registration tokens; delete some";
-            return Err(Refusal::new(400, ErrorCode::Unknown, error).into());
+            return Err(ApiError::new(400, ErrorCode::Unknown, error).into());
         }
         let length = new.length.unwrap_or(USUAL_LENGTH);
         let token = match new.token {
             Some(token) if is_opaque(&token, MAX_LENGTH) => token,
             Some(_) => {
                 let error = "a token has 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -";
-                return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
+                return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
             }
             None if (1..=MAX_LENGTH).contains(&length) => cx.entropy.text(ALPHANUMERIC, length),
             None => {
                 let error = "the length of a token is 1 to 64";
-                return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
+                return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
             }
         };
         let made = self.tx.execute(
             "INSERT INTO registration_tokens (token, uses_allowed, expires_at) VALUES (?1, ?2, ?3)
              ON CONFLICT DO NOTHING",
-            params![token, new.uses_allowed, kept(new.expiry_time)],
+            params![token, new.uses_allowed, stored_expiry(new.expiry_time)],
         )?;
         if made == 0 {
             let error = "there is this token already";
-            return Err(Refusal::new(400, ErrorCode::InvalidParam, error).into());
+            return Err(ApiError::new(400, ErrorCode::InvalidParam, error).into());
         }
-        self.shown_token(cx, &token)
+        self.token_reply(cx, &token)
     }
 
-    pub(super) fn one_token(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, Fault> {
-        self.administrator(cx.now)?;
-        self.shown_token(cx, token)
+    pub(super) fn get_token(
+        &self,
+        cx: &StepContext<'_>,
+        token: &str,
+    ) -> Result<Reply, HandlerError> {
+        self.require_admin(cx.now)?;
+        self.token_reply(cx, token)
     }
 
-    pub(super) fn change_token(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, Fault> {
-        self.administrator(cx.now)?;
-        let change: Change = self.body()?;
+    pub(super) fn change_token(
+        &self,
+        cx: &StepContext<'_>,
+        token: &str,
+    ) -> Result<Reply, HandlerError> {
+        self.require_admin(cx.now)?;
+        let change: TokenChange = self.json_body()?;
         check_expiry(cx.now, change.expiry_time.flatten())?;
         if let Some(allowed) = change.uses_allowed {
             let sql = "UPDATE registration_tokens SET uses_allowed = ?2 WHERE token = ?1";
@@ -136,13 +144,18 @@ impl Call<'_> {
         }
         if let Some(expiry) = change.expiry_time {
             let sql = "UPDATE registration_tokens SET expires_at = ?2 WHERE token = ?1";
-            self.tx.execute(sql, params![token, kept(expiry)])?;
+            self.tx
+                .execute(sql, params![token, stored_expiry(expiry)])?;
         }
-        self.shown_token(cx, token)
+        self.token_reply(cx, token)
     }
 
-    pub(super) fn delete_token(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, Fault> {
-        self.administrator(cx.now)?;
+    pub(super) fn delete_token(
+        &self,
+        cx: &StepContext<'_>,
+        token: &str,
+    ) -> Result<Reply, HandlerError> {
+        self.require_admin(cx.now)?;
         let sql = "DELETE FROM registration_tokens WHERE token = ?1";
         match self.tx.execute(sql, [token])? {
             0 => Err(no_such_token().into()),
@@ -150,7 +163,7 @@ impl Call<'_> {
         }
     }
 
-    fn shown_token(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, Fault> {
+    fn token_reply(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, HandlerError> {
         let now = millis(cx.now);
         let sql = format!("{SELECT} WHERE token = ?2");
         let found = self
@@ -162,19 +175,19 @@ impl Call<'_> {
     }
 }
 
-fn kept(expiry: Option<u64>) -> Option<i64> {
+fn stored_expiry(expiry: Option<u64>) -> Option<i64> {
     expiry.map(|at| i64::try_from(at).unwrap_or(i64::MAX))
 }
 
-fn check_expiry(now: Timestamp, expiry: Option<u64>) -> Result<(), Refusal> {
+fn check_expiry(now: Timestamp, expiry: Option<u64>) -> Result<(), ApiError> {
     if expiry.is_some_and(|at| at < now.as_millis()) {
         let error = "expiry_time is in the past";
-        return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
+        return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
     }
     Ok(())
 }
 
-fn no_such_token() -> Refusal {
+fn no_such_token() -> ApiError {
     let error = "there is no such registration token";
-    Refusal::new(404, ErrorCode::NotFound, error)
+    ApiError::new(404, ErrorCode::NotFound, error)
 }

@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 
 use crate::engine::{
     account::{
-        devices::{Which, end_devices},
+        devices::{DeviceSelection, end_devices},
         profile::check_display_name,
     },
     login, names, passwords,
-    refusal::{Fault, Refusal},
-    register::Account,
-    routes::Call,
+    refusal::{ApiError, HandlerError},
+    register::NewUser,
+    routes::RequestContext,
 };
 
 /// What is set; what is not there stays as it is.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Change {
+struct UserChange {
     #[serde(deserialize_with = "secret::deserialize")]
     password: Option<Secret>,
     logout_devices: Option<bool>,
@@ -49,39 +49,43 @@ mod secret {
     }
 }
 
-impl Call<'_> {
-    pub(super) fn user_for_admin(
+impl RequestContext<'_> {
+    pub(super) fn get_user(
         &self,
         cx: &StepContext<'_>,
         user_id: &str,
-    ) -> Result<Reply, Fault> {
-        self.administrator(cx.now)?;
-        let localpart = self.local(user_id)?;
-        match login::account(self.tx, &localpart)? {
-            Some(account) => Ok(Reply::json(&self.shown(account.id)?)),
+    ) -> Result<Reply, HandlerError> {
+        self.require_admin(cx.now)?;
+        let localpart = self.localpart_of_id(user_id)?;
+        match login::find_user(self.tx, &localpart)? {
+            Some(account) => Ok(Reply::json(&self.user_json(account.id)?)),
             None => Err(no_such_user().into()),
         }
     }
 
-    pub(super) fn put_user(&self, cx: &mut StepContext<'_>, user_id: &str) -> Result<Reply, Fault> {
-        let admin = self.administrator(cx.now)?;
-        let change: Change = self.body()?;
-        let localpart = self.local(user_id)?;
-        let found = login::account(self.tx, &localpart)?.map(|it| it.id);
-        self.check(&change, found == Some(admin.user))?;
+    pub(super) fn put_user(
+        &self,
+        cx: &mut StepContext<'_>,
+        user_id: &str,
+    ) -> Result<Reply, HandlerError> {
+        let admin = self.require_admin(cx.now)?;
+        let change: UserChange = self.json_body()?;
+        let localpart = self.localpart_of_id(user_id)?;
+        let found = login::find_user(self.tx, &localpart)?.map(|it| it.id);
+        self.check_change(&change, found == Some(admin.user))?;
         let user = match found {
             Some(user) => user,
             None => {
-                let localpart = names::made_by_admin(&self.home.config, &localpart)?;
-                let account = Account {
+                let localpart = names::admin_localpart(&self.homeserver.config, &localpart)?;
+                let account = NewUser {
                     localpart: Some(&localpart),
-                    ..Account::default()
+                    ..NewUser::default()
                 };
                 account.insert(self.tx, cx.now)?
             }
         };
-        self.apply(cx, user, &change, found.is_some())?;
-        let mut reply = Reply::json(&self.shown(user)?);
+        self.apply_change(cx, user, &change, found.is_some())?;
+        let mut reply = Reply::json(&self.user_json(user)?);
         if found.is_none() {
             reply.status = 201;
         }
@@ -92,16 +96,16 @@ impl Call<'_> {
         &self,
         cx: &StepContext<'_>,
         user_id: &str,
-    ) -> Result<Reply, Fault> {
-        let admin = self.administrator(cx.now)?;
-        let how: Deactivation = self.body()?;
-        let localpart = self.local(user_id)?;
-        let user = login::account(self.tx, &localpart)?.ok_or_else(no_such_user)?;
-        let change = Change {
+    ) -> Result<Reply, HandlerError> {
+        let admin = self.require_admin(cx.now)?;
+        let how: Deactivation = self.json_body()?;
+        let localpart = self.localpart_of_id(user_id)?;
+        let user = login::find_user(self.tx, &localpart)?.ok_or_else(no_such_user)?;
+        let change = UserChange {
             deactivated: Some(true),
-            ..Change::default()
+            ..UserChange::default()
         };
-        self.check(&change, user.id == admin.user)?;
+        self.check_change(&change, user.id == admin.user)?;
         self.deactivate(user.id, how.erase)?;
         Ok(Reply::json(
             &json!({ "id_server_unbind_result": "success" }),
@@ -109,33 +113,33 @@ impl Call<'_> {
     }
 
     /// Before anything is changed.
-    fn check(&self, change: &Change, is_self: bool) -> Result<(), Refusal> {
+    fn check_change(&self, change: &UserChange, is_self: bool) -> Result<(), ApiError> {
         let ends = |flag: Option<bool>, at: bool| is_self && flag == Some(at);
         if ends(change.admin, false) || ends(change.locked, true) || ends(change.deactivated, true)
         {
             let error = "an administrator cannot do this to themselves";
-            return Err(Refusal::new(400, ErrorCode::Unknown, error));
+            return Err(ApiError::new(400, ErrorCode::Unknown, error));
         }
         if change.deactivated == Some(false) && change.password.is_none() {
             let error = "to open an account again, set a password";
-            return Err(Refusal::new(400, ErrorCode::MissingParam, error));
+            return Err(ApiError::new(400, ErrorCode::MissingParam, error));
         }
         if let Some(name) = &change.displayname {
             check_display_name(name)?;
         }
         match &change.password {
-            Some(it) => passwords::check(&self.home.config.password_policy, it.expose()),
+            Some(it) => passwords::check(&self.homeserver.config.password_policy, it.expose()),
             None => Ok(()),
         }
     }
 
-    fn apply(
+    fn apply_change(
         &self,
         cx: &mut StepContext<'_>,
         user: i64,
-        change: &Change,
+        change: &UserChange,
         was_there: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         if change.deactivated == Some(true) {
             self.deactivate(user, false)?;
         }
@@ -152,7 +156,7 @@ impl Call<'_> {
                 )?;
             }
             if was_there && change.logout_devices.unwrap_or(true) {
-                end_devices(self, user, Which::All)?;
+                end_devices(self, user, DeviceSelection::All)?;
             }
         }
         if let Some(name) = &change.displayname {
@@ -171,32 +175,37 @@ impl Call<'_> {
     }
 
     /// Sets one of the flags that a user has; `flag` is a column.
-    pub(super) fn set_flag(&self, user: i64, flag: &'static str, value: bool) -> Result<(), Fault> {
+    pub(super) fn set_flag(
+        &self,
+        user: i64,
+        flag: &'static str,
+        value: bool,
+    ) -> Result<(), HandlerError> {
         let sql = format!("UPDATE users SET {flag} = ?2 WHERE id = ?1");
         self.tx.execute(&sql, params![user, value])?;
         Ok(())
     }
 
     /// The localpart of a user id of this server.
-    pub(super) fn local(&self, user_id: &str) -> Result<String, Refusal> {
-        let localpart = names::existing_localpart(&self.home.config, user_id);
+    pub(super) fn localpart_of_id(&self, user_id: &str) -> Result<String, ApiError> {
+        let localpart = names::existing_localpart(&self.homeserver.config, user_id);
         localpart
             .filter(|_| user_id.starts_with('@'))
             .ok_or_else(|| {
                 let error = "this is not the id of a user of this server";
-                Refusal::new(400, ErrorCode::InvalidParam, error)
+                ApiError::new(400, ErrorCode::InvalidParam, error)
             })
     }
 
-    fn shown(&self, user: i64) -> Result<Value, Fault> {
+    fn user_json(&self, user: i64) -> Result<Value, HandlerError> {
         let sql = "SELECT localpart, is_admin, is_deactivated, is_locked, is_suspended, is_guest,
                  created_at FROM users WHERE id = ?1";
         let mut shown = self.tx.query_row(sql, [user], |row| {
             let localpart: String = row.get(0)?;
             let is_admin: bool = row.get(1)?;
             Ok(json!({
-                "name": format!("@{localpart}:{}", self.home.config.server_name),
-                "admin": is_admin || self.home.config.admins.contains(&localpart),
+                "name": format!("@{localpart}:{}", self.homeserver.config.server_name),
+                "admin": is_admin || self.homeserver.config.admins.contains(&localpart),
                 "deactivated": row.get::<_, bool>(2)?,
                 "locked": row.get::<_, bool>(3)?,
                 "suspended": row.get::<_, bool>(4)?,
@@ -212,7 +221,7 @@ impl Call<'_> {
     }
 }
 
-pub(super) fn no_such_user() -> Refusal {
+pub(super) fn no_such_user() -> ApiError {
     let error = "this server has no such user";
-    Refusal::new(404, ErrorCode::NotFound, error)
+    ApiError::new(404, ErrorCode::NotFound, error)
 }

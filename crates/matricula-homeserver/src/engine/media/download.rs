@@ -14,46 +14,54 @@ use super::{
         Request,
         answer::{HandlerResponse, StoredFile},
         millis,
-        refusal::{Fault, Refusal},
-        routes::{Call, ServeFile},
+        refusal::{ApiError, HandlerError},
+        routes::{FileHandler, RequestContext},
     },
-    headers, nothing_there,
+    headers, media_not_found,
 };
 
 /// How long a download waits for a file that is announced, where nobody says how long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest time that it waits.
-const MAX_PATIENCE: Duration = Duration::from_secs(120);
+const MAX_TIMEOUT: Duration = Duration::from_secs(120);
 
-impl ServeFile for GetContentAuthed {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault> {
+impl FileHandler for GetContentAuthed {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<HandlerResponse, HandlerError> {
         call.download(cx, &self.server_name, &self.media_id, None)
     }
 }
 
-impl ServeFile for GetContentOverrideNameAuthed {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<HandlerResponse, Fault> {
+impl FileHandler for GetContentOverrideNameAuthed {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<HandlerResponse, HandlerError> {
         let name = Some(self.file_name);
         call.download(cx, &self.server_name, &self.media_id, name)
     }
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     fn download(
         &self,
         cx: &mut StepContext<'_>,
         server: &ServerName,
         id: &str,
         name: Option<String>,
-    ) -> Result<HandlerResponse, Fault> {
+    ) -> Result<HandlerResponse, HandlerError> {
         self.authenticate(cx.now)?;
-        let medium = self.medium(server, id)?;
-        let Some(here) = medium.here else {
+        let medium = self.find_media(server, id)?;
+        let Some(here) = medium.content else {
             if medium.expires_at.is_none_or(|at| at <= millis(cx.now)) {
-                return Err(nothing_there().into());
+                return Err(media_not_found().into());
             }
             let error = "this file is announced, but not uploaded yet; try again later";
-            return Err(Refusal::new(504, ErrorCode::NotYetUploaded, error).into());
+            return Err(ApiError::new(504, ErrorCode::NotYetUploaded, error).into());
         };
         let name = name.filter(|it| !it.is_empty()).or(here.file_name);
         let headers = headers::of(&medium.id, &here.content_type, name.as_deref());
@@ -69,8 +77,8 @@ impl Call<'_> {
 }
 
 /// How long this request waits for a file, if it is a download. Until then, or until a file has come,
-/// the answer that it [is awaited](is_awaited) may be held back.
-pub(crate) fn patience(request: &Request) -> Option<Duration> {
+/// the answer that it [is awaited](is_pending) may be held back.
+pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
     let is = |operation: &Operation| Incoming::new(operation, &request.path).is_some();
     let is_download =
         is(&GetContentAuthed::OPERATION) || is(&GetContentOverrideNameAuthed::OPERATION);
@@ -78,11 +86,11 @@ pub(crate) fn patience(request: &Request) -> Option<Duration> {
         return None;
     }
     let wished = request.query("timeout_ms").and_then(|it| it.parse().ok());
-    let patience = wished.map_or(PATIENCE, Duration::from_millis);
-    Some(patience.min(MAX_PATIENCE))
+    let patience = wished.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
+    Some(patience.min(MAX_TIMEOUT))
 }
 
 /// Whether the answer to a download says that the file has not come yet.
-pub(crate) fn is_awaited(reply: &Reply) -> bool {
+pub(crate) fn is_pending(reply: &Reply) -> bool {
     reply.status == 504
 }

@@ -7,28 +7,31 @@ use matricula_core::StepContext;
 
 use super::{ACCOUNT, sessions};
 use crate::engine::{
-    entrance::{Door, Form, Turn},
-    layout::{escape, html},
-    refusal::Fault,
-    routes::Call,
+    entrance::{Form, LoginPage, LoginStep},
+    layout::{escape, simple_page},
+    refusal::HandlerError,
+    routes::RequestContext,
 };
 
 /// How many devices are listed at once.
 const MAX_LISTED: i64 = 200;
 
-pub(super) fn page(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
+pub(super) fn page(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Reply, HandlerError> {
     let hint = call.request.query("login_hint").unwrap_or_default();
-    let door = Door {
-        about: ACCOUNT,
+    let door = LoginPage {
+        scope: ACCOUNT,
         purpose: "To see the devices that are signed in to your account.",
         username: hint.strip_prefix("mxid:").unwrap_or_default(),
         sign_up_first: false,
-        leads_to: "",
+        form_targets: "",
     };
-    match call.enter(cx, &door)? {
-        Turn::Outside(page) => Ok(page),
-        Turn::Inside(user) => list(call, cx, user, ""),
-        Turn::Chosen(user, step) if step == "sign-out" => {
+    match call.login_step(cx, &door)? {
+        LoginStep::ShowPage(page) => Ok(page),
+        LoginStep::SignedIn(user) => list(call, cx, user, ""),
+        LoginStep::Pressed(user, step) if step == "sign-out" => {
             let form = Form::of(&call.request.body);
             sessions::end_device(call, user, form.value("device"))?;
             list(
@@ -38,8 +41,8 @@ pub(super) fn page(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, F
                 "<p role=\"status\">The device is signed out.</p>\n",
             )
         }
-        Turn::Chosen(user, _) => list(call, cx, user, ""),
-        Turn::Away => Ok(html(
+        LoginStep::Pressed(user, _) => list(call, cx, user, ""),
+        LoginStep::Cancelled => Ok(simple_page(
             200,
             "en",
             "Signed out",
@@ -49,7 +52,12 @@ pub(super) fn page(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, F
 }
 
 /// The devices of an account: the one that the client asked about, or all.
-fn list(call: &Call<'_>, cx: &mut StepContext<'_>, user: i64, note: &str) -> Result<Reply, Fault> {
+fn list(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+    user: i64,
+    note: &str,
+) -> Result<Reply, HandlerError> {
     let asked = call.request.query("device_id");
     let mut statement = call.tx.prepare(
         "SELECT id, display_name FROM devices
@@ -59,7 +67,7 @@ fn list(call: &Call<'_>, cx: &mut StepContext<'_>, user: i64, note: &str) -> Res
         Ok((row.get(0)?, row.get(1)?))
     })?;
     let devices: Vec<(String, Option<String>)> = rows.collect::<Result<_, _>>()?;
-    let visit = call.visit_field(cx, ACCOUNT, Some(user))?;
+    let visit = call.csrf_field(cx, ACCOUNT, Some(user))?;
     let mut items = String::new();
     for (id, name) in &devices {
         let name = escape(name.as_deref().unwrap_or("a device without a name"));
@@ -81,5 +89,5 @@ fn list(call: &Call<'_>, cx: &mut StepContext<'_>, user: i64, note: &str) -> Res
          <form method=\"post\">\n{visit}\n\
          <button class=\"quiet\" name=\"step\" value=\"cancel\">Leave this page</button>\n</form>"
     );
-    Ok(html(200, "en", "Your account", &body))
+    Ok(simple_page(200, "en", "Your account", &body))
 }

@@ -13,15 +13,15 @@ use matricula_api::{
 use matricula_core::StepContext;
 use rusqlite::params;
 
-use super::{AUTHORIZE, Consent, Failure, clients::Client, sessions};
+use super::{AUTHORIZE, Consent, OAuthError, clients::Client, sessions};
 use crate::engine::{
-    bounds::Bound,
-    entrance::{Door, Turn},
-    layout::{escape, lead_to},
+    bounds::RowLimit,
+    entrance::{LoginPage, LoginStep},
+    layout::{escape, redirect},
     millis,
-    redirect::Target,
-    refusal::{Fault, Refusal},
-    routes::Call,
+    redirect::RedirectTarget,
+    refusal::{ApiError, HandlerError},
+    routes::RequestContext,
     tokens::{ALPHANUMERIC, digest},
 };
 
@@ -29,38 +29,43 @@ use crate::engine::{
 const LIFETIME: Duration = Duration::from_secs(60);
 
 /// How long a code is remembered after that, to notice that somebody uses it again.
-const MEMORY: Duration = Duration::from_secs(10 * 60);
+const REUSE_DETECTION: Duration = Duration::from_secs(10 * 60);
 
 /// Codes: the oldest is forgotten first.
-const BOUND: Bound = Bound {
+const BOUND: RowLimit = RowLimit {
     table: "oauth_codes",
     max: 5_000,
-    may_go: "true",
-    first: "expires_at",
+    evictable: "true",
+    order_by: "expires_at",
 };
 
 /// How to answer a client by way of the browser.
-struct Back<'a> {
+struct ClientRedirect<'a> {
     client: Client,
     redirect_uri: &'a str,
-    target: Target,
+    target: RedirectTarget,
     in_fragment: bool,
     state: Option<&'a str>,
 }
 
 /// What a client asks for.
-struct Asked {
+struct AuthorizationRequest {
     scope: Scope,
     challenge: CodeChallenge,
 }
 
-pub(super) fn answer(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
+pub(super) fn answer(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Reply, HandlerError> {
     // Before it is known whom to answer, only the person can be told.
-    let back = back(call)?;
-    let asked = match asked(call, &back.client) {
+    let back = client_redirect(call)?;
+    let asked = match authorization_request(call, &back.client) {
         Ok(asked) => asked,
-        Err(Failure::Refused(_, code, description)) => return Ok(back.refuse(&code, &description)),
-        Err(Failure::Fault(fault)) => return Err(fault),
+        Err(OAuthError::Response(_, code, description)) => {
+            return Ok(back.refuse(&code, &description));
+        }
+        Err(OAuthError::Handler(fault)) => return Err(fault),
     };
     let leads_to = back.target.source();
     let purpose = format!(
@@ -70,50 +75,51 @@ pub(super) fn answer(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply,
     );
     let hint = call.request.query("login_hint").unwrap_or_default();
     let hint = hint.strip_prefix("mxid:").unwrap_or_default();
-    let door = Door {
-        about: &format!("{AUTHORIZE} {:?}", call.request.query),
+    let door = LoginPage {
+        scope: &format!("{AUTHORIZE} {:?}", call.request.query),
         purpose: &purpose,
         username: hint,
         sign_up_first: call.request.query("prompt") == Some(AuthorizationPrompt::Create.as_str()),
-        leads_to: &leads_to,
+        form_targets: &leads_to,
     };
-    match call.enter(cx, &door)? {
-        Turn::Outside(page) => Ok(page),
-        Turn::Inside(user) => {
+    match call.login_step(cx, &door)? {
+        LoginStep::ShowPage(page) => Ok(page),
+        LoginStep::SignedIn(user) => {
             let what = back.client.describe(&asked.scope, Some(&back.target));
             let consent = Consent {
                 title: "Let this client in?",
                 what: &what,
                 yes: "Allow",
             };
-            call.consent(cx, &door, user, &consent)
+            call.consent_page(cx, &door, user, &consent)
         }
-        Turn::Chosen(user, step) if step == "allow" => {
+        LoginStep::Pressed(user, step) if step == "allow" => {
             let code = back.issue_code(call, cx, user, &asked)?;
-            Ok(back.lead(&[("code", &code)]))
+            Ok(back.redirect(&[("code", &code)]))
         }
-        Turn::Chosen(..) | Turn::Away => {
+        LoginStep::Pressed(..) | LoginStep::Cancelled => {
             let code = OAuthErrorCode::AccessDenied;
             Ok(back.refuse(&code, "the person did not allow it"))
         }
     }
 }
 
-fn back<'a>(call: &Call<'a>) -> Result<Back<'a>, Fault> {
-    let refused = |error: &'static str| Refusal::new(400, ErrorCode::InvalidParam, error);
-    let client_id = single(call, "client_id").map_err(|_| refused("client_id is given twice"))?;
+fn client_redirect<'a>(call: &RequestContext<'a>) -> Result<ClientRedirect<'a>, HandlerError> {
+    let refused = |error: &'static str| ApiError::new(400, ErrorCode::InvalidParam, error);
+    let client_id =
+        unique_param(call, "client_id").map_err(|_| refused("client_id is given twice"))?;
     let client = Client::find(call.tx, client_id.unwrap_or_default())?
         .ok_or_else(|| refused("the client is not known here; begin again there"))?;
-    let redirect_uri = single(call, "redirect_uri").ok().flatten();
+    let redirect_uri = unique_param(call, "redirect_uri").ok().flatten();
     let redirect_uri = redirect_uri
         .ok_or_else(|| refused("the client does not say, once, where to go back to"))?;
-    let target = Target::parse(redirect_uri)
+    let target = RedirectTarget::parse(redirect_uri)
         .filter(|target| !redirect_uri.contains('#') && client.allows(target, redirect_uri))
         .ok_or_else(|| {
             refused("the client wants you led to an address that it did not register")
         })?;
     let mode = call.request.query("response_mode");
-    Ok(Back {
+    Ok(ClientRedirect {
         client,
         redirect_uri,
         target,
@@ -123,7 +129,7 @@ fn back<'a>(call: &Call<'a>) -> Result<Back<'a>, Fault> {
 }
 
 /// A parameter, which stands there at most once.
-fn single<'a>(call: &Call<'a>, name: &str) -> Result<Option<&'a str>, Failure> {
+fn unique_param<'a>(call: &RequestContext<'a>, name: &str) -> Result<Option<&'a str>, OAuthError> {
     let mut named = call.request.query.iter().filter(|(key, _)| key == name);
     let first = named.next().map(|(_, value)| value.as_str());
     match named.next() {
@@ -132,17 +138,20 @@ fn single<'a>(call: &Call<'a>, name: &str) -> Result<Option<&'a str>, Failure> {
     }
 }
 
-fn invalid(description: impl Into<String>) -> Failure {
-    Failure::new(OAuthErrorCode::InvalidRequest, description.into())
+fn invalid(description: impl Into<String>) -> OAuthError {
+    OAuthError::new(OAuthErrorCode::InvalidRequest, description.into())
 }
 
-fn asked(call: &Call<'_>, client: &Client) -> Result<Asked, Failure> {
+fn authorization_request(
+    call: &RequestContext<'_>,
+    client: &Client,
+) -> Result<AuthorizationRequest, OAuthError> {
     for name in ["state", "response_mode", "prompt", "login_hint"] {
-        single(call, name)?;
+        unique_param(call, name)?;
     }
-    if single(call, "response_type")? != Some("code") {
+    if unique_param(call, "response_type")? != Some("code") {
         let code = OAuthErrorCode::UnsupportedResponseType;
-        return Err(Failure::new(code, "response_type is code"));
+        return Err(OAuthError::new(code, "response_type is code"));
     }
     let mode = call.request.query("response_mode").unwrap_or("query");
     if ![
@@ -155,34 +164,34 @@ fn asked(call: &Call<'_>, client: &Client) -> Result<Asked, Failure> {
     }
     if !client.may_use(&GrantType::AuthorizationCode) {
         let code = OAuthErrorCode::UnauthorizedClient;
-        return Err(Failure::new(
+        return Err(OAuthError::new(
             code,
             "the client did not register for this grant",
         ));
     }
-    if single(call, "code_challenge_method")? != Some(CodeChallenge::METHOD) {
+    if unique_param(call, "code_challenge_method")? != Some(CodeChallenge::METHOD) {
         return Err(invalid("code_challenge_method is S256"));
     }
-    let challenge = single(call, "code_challenge")?.unwrap_or_default();
+    let challenge = unique_param(call, "code_challenge")?.unwrap_or_default();
     let challenge = CodeChallenge::new(challenge).map_err(|error| invalid(error.to_string()))?;
-    let scope = sessions::granted_scope(single(call, "scope")?.unwrap_or_default())?;
+    let scope = sessions::granted_scope(unique_param(call, "scope")?.unwrap_or_default())?;
     // Nobody stays signed in here: there is no going on without asking.
     if call.request.query("prompt") == Some("none") {
         let code = OAuthErrorCode::from("login_required");
-        return Err(Failure::new(code, "the person has to sign in"));
+        return Err(OAuthError::new(code, "the person has to sign in"));
     }
-    Ok(Asked { scope, challenge })
+    Ok(AuthorizationRequest { scope, challenge })
 }
 
-impl Back<'_> {
+impl ClientRedirect<'_> {
     fn refuse(&self, code: &OAuthErrorCode, description: &str) -> Reply {
-        self.lead(&[("error", code.as_str()), ("error_description", description)])
+        self.redirect(&[("error", code.as_str()), ("error_description", description)])
     }
 
-    fn lead(&self, pairs: &[(&str, &str)]) -> Reply {
+    fn redirect(&self, pairs: &[(&str, &str)]) -> Reply {
         let state = self.state.map(|state| ("state", state));
         let pairs: Vec<_> = pairs.iter().copied().chain(state).collect();
-        lead_to(match self.in_fragment {
+        redirect(match self.in_fragment {
             true => self.target.with_fragment(&pairs),
             false => self.target.with_query(&pairs),
         })
@@ -190,12 +199,12 @@ impl Back<'_> {
 
     fn issue_code(
         &self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
         user: i64,
-        asked: &Asked,
-    ) -> Result<String, Fault> {
-        let forgotten = millis(cx.now).saturating_sub(MEMORY.as_millis() as i64);
+        asked: &AuthorizationRequest,
+    ) -> Result<String, HandlerError> {
+        let forgotten = millis(cx.now).saturating_sub(REUSE_DETECTION.as_millis() as i64);
         call.tx.execute(
             "DELETE FROM oauth_codes WHERE expires_at <= ?1",
             [forgotten],
@@ -221,7 +230,7 @@ impl Back<'_> {
 
 impl Client {
     /// What the person is asked to allow, in HTML.
-    pub(super) fn describe(&self, scope: &Scope, target: Option<&Target>) -> String {
+    pub(super) fn describe(&self, scope: &Scope, target: Option<&RedirectTarget>) -> String {
         let link = |uri: &Option<String>, text: &str| {
             let uri = uri.as_ref().map(|uri| escape(uri));
             uri.map(|uri| {

@@ -10,13 +10,13 @@ use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 use url::Url;
 
-use super::{Failure, unstored};
+use super::{OAuthError, no_store_json};
 use crate::engine::{
-    bounds::Bound,
+    bounds::RowLimit,
     millis,
-    redirect::{Target, is_loopback},
-    refusal::Fault,
-    routes::Call,
+    redirect::{RedirectTarget, is_loopback},
+    refusal::HandlerError,
+    routes::RequestContext,
     tokens::ALPHANUMERIC,
 };
 
@@ -29,11 +29,11 @@ pub(super) const GRANT_TYPES: [GrantType; 3] = [
 
 /// Clients: the one that was heard of least recently is forgotten first, but none that [has a
 /// session](https://spec.matrix.org/v1.19/client-server-api/#dynamic-client-registration-flow).
-const BOUND: Bound = Bound {
+const BOUND: RowLimit = RowLimit {
     table: "oauth_clients",
     max: 5_000,
-    may_go: "id NOT IN (SELECT client FROM oauth_sessions)",
-    first: "used_at",
+    evictable: "id NOT IN (SELECT client FROM oauth_sessions)",
+    order_by: "used_at",
 };
 
 /// The longest text among a client's metadata, in bytes.
@@ -47,7 +47,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn find(tx: &Transaction<'_>, id: &str) -> Result<Option<Self>, Fault> {
+    pub(super) fn find(tx: &Transaction<'_>, id: &str) -> Result<Option<Self>, HandlerError> {
         let metadata: Option<String> = tx
             .query_row(
                 "SELECT metadata FROM oauth_clients WHERE id = ?1",
@@ -63,10 +63,10 @@ impl Client {
     }
 
     /// The client that a form names.
-    pub(super) fn of(call: &Call<'_>, id: &str) -> Result<Self, Failure> {
+    pub(super) fn of(call: &RequestContext<'_>, id: &str) -> Result<Self, OAuthError> {
         Self::find(call.tx, id)?.ok_or_else(|| {
             let description = "this client_id is not known; register the client again";
-            Failure::Refused(401, OAuthErrorCode::InvalidClient, description.into())
+            OAuthError::Response(401, OAuthErrorCode::InvalidClient, description.into())
         })
     }
 
@@ -85,9 +85,9 @@ impl Client {
     /// Whether a browser may be led there. On loopback [any port] is good.
     ///
     /// [any port]: https://datatracker.ietf.org/doc/html/rfc8252#section-7.3
-    pub(super) fn allows(&self, target: &Target, text: &str) -> bool {
+    pub(super) fn allows(&self, target: &RedirectTarget, text: &str) -> bool {
         let registered = self.metadata.redirect_uris.iter().flatten();
-        let mut registered = registered.filter_map(|uri| Some((uri, Target::parse(uri)?)));
+        let mut registered = registered.filter_map(|uri| Some((uri, RedirectTarget::parse(uri)?)));
         registered.any(|(uri, known)| {
             let mut asked = target.url().clone();
             if asked.scheme() == "http" && is_loopback(&asked) {
@@ -99,7 +99,10 @@ impl Client {
 }
 
 /// Takes a client's metadata, and names the client. Clients that say the same are one.
-pub(super) fn register(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
+pub(super) fn register(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Reply, OAuthError> {
     let metadata: ClientMetadata = serde_json::from_slice(&call.request.body)
         .map_err(|error| metadata_error(format!("this is no client's metadata: {error}")))?;
     let metadata = checked(metadata)?;
@@ -110,10 +113,14 @@ pub(super) fn register(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Repl
     };
     let mut answer = serde_json::to_value(&metadata)?;
     answer["client_id"] = id.into();
-    Ok(unstored(201, &answer))
+    Ok(no_store_json(201, &answer))
 }
 
-fn known(tx: &Transaction<'_>, now: Timestamp, metadata: &str) -> Result<Option<String>, Fault> {
+fn known(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    metadata: &str,
+) -> Result<Option<String>, HandlerError> {
     let id = tx
         .query_row(
             "UPDATE oauth_clients SET used_at = ?2 WHERE metadata = ?1 RETURNING id",
@@ -124,7 +131,11 @@ fn known(tx: &Transaction<'_>, now: Timestamp, metadata: &str) -> Result<Option<
     Ok(id)
 }
 
-fn insert(tx: &Transaction<'_>, cx: &mut StepContext<'_>, metadata: &str) -> Result<String, Fault> {
+fn insert(
+    tx: &Transaction<'_>,
+    cx: &mut StepContext<'_>,
+    metadata: &str,
+) -> Result<String, HandlerError> {
     BOUND.make_room(tx)?;
     let id = cx.entropy.text(ALPHANUMERIC, 26);
     tx.execute(
@@ -134,13 +145,13 @@ fn insert(tx: &Transaction<'_>, cx: &mut StepContext<'_>, metadata: &str) -> Res
     Ok(id)
 }
 
-fn metadata_error(description: impl Into<String>) -> Failure {
+fn metadata_error(description: impl Into<String>) -> OAuthError {
     let code = OAuthErrorCode::InvalidClientMetadata;
-    Failure::new(code, description.into())
+    OAuthError::new(code, description.into())
 }
 
 /// What of the metadata counts here, if all of it is as the specification says.
-fn checked(asked: ClientMetadata) -> Result<ClientMetadata, Failure> {
+fn checked(asked: ClientMetadata) -> Result<ClientMetadata, OAuthError> {
     let base = web_page("client_uri", &asked.client_uri, None)?;
     let base_host = base.host_str().unwrap_or_default().to_owned();
     for (name, uri) in [
@@ -192,8 +203,8 @@ fn checked(asked: ClientMetadata) -> Result<ClientMetadata, Failure> {
 }
 
 /// A page on the web, on this host or below it.
-fn web_page(name: &str, uri: &str, base_host: Option<&str>) -> Result<Url, Failure> {
-    let found = Target::parse(uri).filter(|it| it.url().scheme() == "https");
+fn web_page(name: &str, uri: &str, base_host: Option<&str>) -> Result<Url, OAuthError> {
+    let found = RedirectTarget::parse(uri).filter(|it| it.url().scheme() == "https");
     let Some(url) = found.map(|it| it.url().clone()) else {
         let description =
             format!("{name} is no https address of a page, or has a user or password");
@@ -218,11 +229,11 @@ fn check_redirect_uris(
     are_needed: bool,
     base_host: &str,
     is_native: bool,
-) -> Result<(), Failure> {
+) -> Result<(), OAuthError> {
     if are_needed && uris.is_empty() || uris.len() > MAX_REDIRECT_URIS {
         let description = format!("redirect_uris has 1 to {MAX_REDIRECT_URIS} addresses");
         let code = OAuthErrorCode::InvalidRedirectUri;
-        return Err(Failure::new(code, description));
+        return Err(OAuthError::new(code, description));
     }
     let mut uris = uris.iter();
     uris.try_for_each(|uri| check_redirect_uri(uri, base_host, is_native))
@@ -231,16 +242,16 @@ fn check_redirect_uris(
 /// [Where a browser may be led back to][rules].
 ///
 /// [rules]: https://spec.matrix.org/v1.19/client-server-api/#redirect-uri-validation
-fn check_redirect_uri(uri: &str, base_host: &str, is_native: bool) -> Result<(), Failure> {
+fn check_redirect_uri(uri: &str, base_host: &str, is_native: bool) -> Result<(), OAuthError> {
     let wrong = |why: &str| {
         let shown: String = uri.chars().take(200).collect();
         let description = format!("{shown:?} cannot be a redirect URI: {why}");
-        Err(Failure::new(
+        Err(OAuthError::new(
             OAuthErrorCode::InvalidRedirectUri,
             description,
         ))
     };
-    let Some(target) = Target::parse(uri).filter(|_| uri.len() <= MAX_TEXT) else {
+    let Some(target) = RedirectTarget::parse(uri).filter(|_| uri.len() <= MAX_TEXT) else {
         return wrong("it is no address that a browser may be led to");
     };
     let url = target.url();

@@ -11,15 +11,17 @@ use matricula_api::{
 use matricula_core::{Method, StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Consent, Failure, LINK, clients::Client, sessions, token::grant_error, unstored};
+use super::{
+    Consent, LINK, OAuthError, clients::Client, no_store_json, sessions, token::grant_error,
+};
 use crate::engine::{
-    bounds::Bound,
-    entrance::{Door, Field, Form, Turn},
-    layout::{escape, html},
+    bounds::RowLimit,
+    entrance::{Field, Form, LoginPage, LoginStep},
+    layout::{escape, simple_page},
     limits::Bucket,
     millis,
-    refusal::Fault,
-    routes::Call,
+    refusal::HandlerError,
+    routes::RequestContext,
     tokens::{ALPHANUMERIC, digest},
 };
 
@@ -27,28 +29,31 @@ use crate::engine::{
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// How long a code is remembered after that, to tell its client that it is too old.
-const MEMORY: Duration = Duration::from_secs(10 * 60);
+const EXPIRED_CODE_RETENTION: Duration = Duration::from_secs(10 * 60);
 
 /// How long a client waits between two questions, and by how much longer once it was too fast.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Codes: the oldest is forgotten first.
-const BOUND: Bound = Bound {
+const BOUND: RowLimit = RowLimit {
     table: "oauth_device_codes",
     max: 5_000,
-    may_go: "true",
-    first: "expires_at",
+    evictable: "true",
+    order_by: "expires_at",
 };
 
 /// Letters that are not mistaken for others, and that make no words.
 const LETTERS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
 
-pub(super) fn begin(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
+pub(super) fn start(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Reply, OAuthError> {
     let form = super::form(call)?;
     let client = Client::of(call, form.value("client_id"))?;
     if !client.may_use(&GrantType::DeviceCode) {
         let code = OAuthErrorCode::UnauthorizedClient;
-        return Err(Failure::new(
+        return Err(OAuthError::new(
             code,
             "the client did not register for this grant",
         ));
@@ -70,16 +75,16 @@ pub(super) fn begin(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, 
         ],
     )?;
     let user_code = format!("{}-{}", &letters[..4], &letters[4..]);
-    let page = format!("{}{LINK}", call.home.base_url);
+    let page = format!("{}{LINK}", call.homeserver.base_url);
     let complete = format!("{page}?code={user_code}");
     let answer = DeviceAuthorization::new(device_code, user_code, page, LIFETIME)
         .verification_uri_complete(complete)
         .interval(INTERVAL);
-    Ok(unstored(200, &answer))
+    Ok(no_store_json(200, &answer))
 }
 
-fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
-    let forgotten = millis(now).saturating_sub(MEMORY.as_millis() as i64);
+fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), HandlerError> {
+    let forgotten = millis(now).saturating_sub(EXPIRED_CODE_RETENTION.as_millis() as i64);
     tx.execute(
         "DELETE FROM oauth_device_codes WHERE expires_at <= ?1",
         [forgotten],
@@ -88,7 +93,7 @@ fn make_room(tx: &Transaction<'_>, now: Timestamp) -> Result<(), Fault> {
 }
 
 /// A device code as a client asks about it.
-struct Pending {
+struct DeviceCode {
     client: String,
     scope: String,
     user: Option<i64>,
@@ -99,41 +104,41 @@ struct Pending {
 }
 
 pub(super) fn redeem(
-    call: &Call<'_>,
+    call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
     client: &Client,
     form: &Form,
-) -> Result<TokenResponse, Failure> {
+) -> Result<TokenResponse, OAuthError> {
     let digest = digest(form.value("device_code"));
     let Some(code) = find(call.tx, &digest)?.filter(|code| code.client == client.id) else {
         return Err(grant_error("this device code is not known, or was used"));
     };
     if code.denied {
         let description = "the person did not allow it";
-        return Err(Failure::new(OAuthErrorCode::AccessDenied, description));
+        return Err(OAuthError::new(OAuthErrorCode::AccessDenied, description));
     }
     let now = millis(cx.now);
     if code.expires_at <= now {
         let description = "nobody allowed it in time; begin again";
-        return Err(Failure::new(OAuthErrorCode::ExpiredToken, description));
+        return Err(OAuthError::new(OAuthErrorCode::ExpiredToken, description));
     }
     let Some(user) = code.user else {
-        return Err(wait(call.tx, now, &digest, &code)?);
+        return Err(pending_error(call.tx, now, &digest, &code)?);
     };
     let sql = "DELETE FROM oauth_device_codes WHERE digest = ?1";
     call.tx.execute(sql, [&digest])?;
     let scope = Scope::from(code.scope);
-    Ok(sessions::begin(call, cx, user, client, &scope, None)?)
+    Ok(sessions::start(call, cx, user, client, &scope, None)?)
 }
 
-fn find(tx: &Transaction<'_>, digest: &[u8]) -> Result<Option<Pending>, Fault> {
+fn find(tx: &Transaction<'_>, digest: &[u8]) -> Result<Option<DeviceCode>, HandlerError> {
     let found = tx
         .query_row(
             "SELECT client, scope, user, denied, interval, next_poll_at, expires_at
              FROM oauth_device_codes WHERE digest = ?1",
             [digest],
             |row| {
-                Ok(Pending {
+                Ok(DeviceCode {
                     client: row.get(0)?,
                     scope: row.get(1)?,
                     user: row.get(2)?,
@@ -149,7 +154,12 @@ fn find(tx: &Transaction<'_>, digest: &[u8]) -> Result<Option<Pending>, Fault> {
 }
 
 /// Nobody has decided yet. Who asks too early is told to be slower from now on.
-fn wait(tx: &Transaction<'_>, now: i64, digest: &[u8], code: &Pending) -> Result<Failure, Fault> {
+fn pending_error(
+    tx: &Transaction<'_>,
+    now: i64,
+    digest: &[u8],
+    code: &DeviceCode,
+) -> Result<OAuthError, HandlerError> {
     // Only a clock set back leads beyond the interval.
     let early = now < code.next_poll_at && code.next_poll_at <= now + code.interval;
     let interval = match early {
@@ -165,35 +175,38 @@ fn wait(tx: &Transaction<'_>, now: i64, digest: &[u8], code: &Pending) -> Result
         true => OAuthErrorCode::SlowDown,
         false => OAuthErrorCode::AuthorizationPending,
     };
-    Ok(Failure::new(
+    Ok(OAuthError::new(
         code,
         format!("ask again in {seconds} seconds"),
     ))
 }
 
 /// The page to which a person takes the code.
-pub(super) fn page(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Fault> {
+pub(super) fn page(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Reply, HandlerError> {
     let typed = call.request.query("code").unwrap_or_default();
     let letters: String = typed.chars().filter(char::is_ascii_alphabetic).collect();
     let letters = letters.to_ascii_uppercase();
     if letters.is_empty() {
-        return Ok(ask(typed, None));
+        return Ok(code_form(typed, None));
     }
     let bucket = Bucket {
         kind: "user_code",
-        limit: call.home.config.limits.login,
-        peer: &call.request.peer,
+        limit: call.homeserver.config.limits.login,
+        key: &call.request.peer,
     };
     bucket.check(call.tx, cx.now)?;
-    let Some((digest, client, scope)) = find_open(call.tx, cx.now, &letters)? else {
+    let Some((digest, client, scope)) = find_undecided(call.tx, cx.now, &letters)? else {
         bucket.take(call.tx, cx.now)?;
-        return Ok(ask(
+        return Ok(code_form(
             typed,
             Some("no device waits with this code; type the newest that it shows"),
         ));
     };
     let Some(client) = Client::find(call.tx, &client)? else {
-        return Ok(ask(
+        return Ok(code_form(
             typed,
             Some("the device's client is not known any more"),
         ));
@@ -207,16 +220,16 @@ pub(super) fn page(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, F
         "To let in the device that shows the code <strong>{shown}</strong> ({}).",
         escape(client.name())
     );
-    let door = Door {
-        about: &format!("{LINK} {digest:?}"),
+    let door = LoginPage {
+        scope: &format!("{LINK} {digest:?}"),
         purpose: &purpose,
         username: "",
         sign_up_first: false,
-        leads_to: "",
+        form_targets: "",
     };
-    match call.enter(cx, &door)? {
-        Turn::Outside(page) => Ok(page),
-        Turn::Inside(user) => {
+    match call.login_step(cx, &door)? {
+        LoginStep::ShowPage(page) => Ok(page),
+        LoginStep::SignedIn(user) => {
             let what = format!(
                 "<p>Go on only if a device in front of you shows the code \
                  <strong class=\"code\">{shown}</strong>, and you began this yourself.</p>\n{}",
@@ -227,26 +240,26 @@ pub(super) fn page(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, F
                 what: &what,
                 yes: "Allow",
             };
-            call.consent(cx, &door, user, &consent)
+            call.consent_page(cx, &door, user, &consent)
         }
-        Turn::Chosen(user, step) if step == "allow" => {
+        LoginStep::Pressed(user, step) if step == "allow" => {
             decide(call.tx, &digest, Some(user))?;
             let body = "<p>The device is let in. Go back to it; you can close this page.</p>";
-            Ok(html(200, "en", "Done", body))
+            Ok(simple_page(200, "en", "Done", body))
         }
-        Turn::Chosen(..) | Turn::Away => {
+        LoginStep::Pressed(..) | LoginStep::Cancelled => {
             decide(call.tx, &digest, None)?;
             let body = "<p>The device is not let in. You can close this page.</p>";
-            Ok(html(200, "en", "Refused", body))
+            Ok(simple_page(200, "en", "Refused", body))
         }
     }
 }
 
-fn find_open(
+fn find_undecided(
     tx: &Transaction<'_>,
     now: Timestamp,
     letters: &str,
-) -> Result<Option<(Vec<u8>, String, Scope)>, Fault> {
+) -> Result<Option<(Vec<u8>, String, Scope)>, HandlerError> {
     let found = tx
         .query_row(
             "SELECT digest, client, scope FROM oauth_device_codes
@@ -261,7 +274,7 @@ fn find_open(
     Ok(found)
 }
 
-fn decide(tx: &Transaction<'_>, digest: &[u8], user: Option<i64>) -> Result<(), Fault> {
+fn decide(tx: &Transaction<'_>, digest: &[u8], user: Option<i64>) -> Result<(), HandlerError> {
     tx.execute(
         "UPDATE oauth_device_codes SET user = ?2, denied = ?2 IS NULL WHERE digest = ?1",
         params![digest, user],
@@ -269,7 +282,7 @@ fn decide(tx: &Transaction<'_>, digest: &[u8], user: Option<i64>) -> Result<(), 
     Ok(())
 }
 
-fn ask(typed: &str, error: Option<&str>) -> Reply {
+fn code_form(typed: &str, error: Option<&str>) -> Reply {
     let field = Field {
         name: "code",
         label: "The code that your device shows",
@@ -290,5 +303,5 @@ fn ask(typed: &str, error: Option<&str>) -> Reply {
         field.with_error(error)
     );
     let status = if error.is_some() { 400 } else { 200 };
-    html(status, "en", "Let a device in", &body)
+    simple_page(status, "en", "Let a device in", &body)
 }

@@ -25,10 +25,10 @@ use serde_json::json;
 
 use super::{
     Homeserver,
-    entrance::{Door, Form},
-    layout::{Sources, page, refused},
-    refusal::{Fault, Refusal},
-    routes::{Call, Serve, wrong_method},
+    entrance::{Form, LoginPage},
+    layout::{CspSources, error_page, page},
+    refusal::{ApiError, HandlerError},
+    routes::{Handler, RequestContext, method_not_allowed},
 };
 use crate::{Delegation, config::OAuth};
 
@@ -77,12 +77,12 @@ impl Homeserver {
 
     /// Whether OAuth 2.0 stands instead of this operation.
     pub(super) fn is_replaced(&self, operation: &Operation) -> bool {
-        self.config.is_oauth_alone() && REPLACED.contains(&operation.id)
+        self.config.is_oauth_only() && REPLACED.contains(&operation.id)
     }
 
-    fn metadata(&self) -> Result<GetAuthMetadataResponse, Fault> {
+    fn metadata(&self) -> Result<GetAuthMetadataResponse, HandlerError> {
         if self.oauth().is_none() {
-            return Err(Refusal::unrecognized().into());
+            return Err(ApiError::unrecognized().into());
         }
         let at = |path: &str| format!("{}{path}", self.base_url);
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
@@ -124,33 +124,33 @@ impl Homeserver {
     }
 }
 
-impl Serve for GetAuthMetadata {
-    fn serve(
+impl Handler for GetAuthMetadata {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         _: &mut StepContext<'_>,
-    ) -> Result<GetAuthMetadataResponse, Fault> {
-        call.home.metadata()
+    ) -> Result<GetAuthMetadataResponse, HandlerError> {
+        call.homeserver.metadata()
     }
 }
 
 /// Why an authorization server does not do what it is asked.
-enum Failure {
+enum OAuthError {
     /// In the form of [OAuth 2.0](https://datatracker.ietf.org/doc/html/rfc6749#section-5.2): the
     /// status, the code, and a sentence for whoever writes the client.
-    Refused(u16, OAuthErrorCode, Cow<'static, str>),
-    Fault(Fault),
+    Response(u16, OAuthErrorCode, Cow<'static, str>),
+    Handler(HandlerError),
 }
 
-impl Failure {
+impl OAuthError {
     fn new(code: OAuthErrorCode, description: impl Into<Cow<'static, str>>) -> Self {
-        Self::Refused(400, code, description.into())
+        Self::Response(400, code, description.into())
     }
 }
 
-impl<F: Into<Fault>> From<F> for Failure {
+impl<F: Into<HandlerError>> From<F> for OAuthError {
     fn from(fault: F) -> Self {
-        Self::Fault(fault.into())
+        Self::Handler(fault.into())
     }
 }
 
@@ -160,22 +160,22 @@ const MAX_FIELDS: usize = 32;
 /// A client's form, in which no field stands twice: [as OAuth 2.0 has it].
 ///
 /// [as OAuth 2.0 has it]: https://datatracker.ietf.org/doc/html/rfc6749#section-3.2
-fn form(call: &Call<'_>) -> Result<Form, Failure> {
+fn form(call: &RequestContext<'_>) -> Result<Form, OAuthError> {
     let form = Form::of(&call.request.body);
     if form.len() > MAX_FIELDS || form.repeated().is_some() {
         let description = "the form has a field twice, or too many of them";
-        return Err(Failure::new(OAuthErrorCode::InvalidRequest, description));
+        return Err(OAuthError::new(OAuthErrorCode::InvalidRequest, description));
     }
     Ok(form)
 }
 
-type Answer = fn(&Call<'_>, &mut StepContext<'_>) -> Result<Reply, Failure>;
-type Page = fn(&Call<'_>, &mut StepContext<'_>) -> Result<Reply, Fault>;
+type Answer = fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<Reply, OAuthError>;
+type Page = fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<Reply, HandlerError>;
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Answers at the addresses of the authorization server, if there is one and this is one.
-    pub(super) fn oauth(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, Fault> {
-        if self.home.oauth().is_none() {
+    pub(super) fn oauth(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, HandlerError> {
+        if self.homeserver.oauth().is_none() {
             return Ok(None);
         }
         let endpoint: Answer = match self.request.path.as_str() {
@@ -185,50 +185,50 @@ impl Call<'_> {
             ACCOUNT => return self.oauth_page(cx, account::page).map(Some),
             REGISTRATION => clients::register,
             TOKEN => token::issue,
-            DEVICE => device::begin,
+            DEVICE => device::start,
             REVOKE => token::revoke,
             INTROSPECT => token::introspect,
             _ => return Ok(None),
         };
         if self.request.method != Method::Post {
-            return Ok(Some(wrong_method(&[Method::Post])));
+            return Ok(Some(method_not_allowed(&[Method::Post])));
         }
         match endpoint(self, cx) {
             Ok(reply) => Ok(Some(reply)),
-            Err(Failure::Refused(status, code, description)) => {
+            Err(OAuthError::Response(status, code, description)) => {
                 let body = json!({ "error": code.as_str(), "error_description": description });
-                Ok(Some(unstored(status, &body)))
+                Ok(Some(no_store_json(status, &body)))
             }
-            Err(Failure::Fault(fault)) => Err(fault),
+            Err(OAuthError::Handler(fault)) => Err(fault),
         }
     }
 
-    fn discovery(&self) -> Result<Reply, Fault> {
+    fn discovery(&self) -> Result<Reply, HandlerError> {
         match self.request.method {
-            Method::Get => Ok(Reply::json(&self.home.metadata()?)),
-            _ => Ok(wrong_method(&[Method::Get])),
+            Method::Get => Ok(Reply::json(&self.homeserver.metadata()?)),
+            _ => Ok(method_not_allowed(&[Method::Get])),
         }
     }
 
-    fn oauth_page(&self, cx: &mut StepContext<'_>, answer: Page) -> Result<Reply, Fault> {
+    fn oauth_page(&self, cx: &mut StepContext<'_>, answer: Page) -> Result<Reply, HandlerError> {
         if !matches!(self.request.method, Method::Get | Method::Post) {
-            return Ok(wrong_method(&[Method::Get, Method::Post]));
+            return Ok(method_not_allowed(&[Method::Get, Method::Post]));
         }
         match answer(self, cx) {
-            Err(Fault::Refused(refusal)) => Ok(refused(refusal)),
+            Err(HandlerError::Api(refusal)) => Ok(error_page(refusal)),
             answer => answer,
         }
     }
 
     /// The page on which somebody who is in says yes or no.
-    pub(super) fn consent(
+    pub(super) fn consent_page(
         &self,
         cx: &mut StepContext<'_>,
-        door: &Door<'_>,
+        door: &LoginPage<'_>,
         user: i64,
         consent: &Consent<'_>,
-    ) -> Result<Reply, Fault> {
-        let visit = self.visit_field(cx, door.about, Some(user))?;
+    ) -> Result<Reply, HandlerError> {
+        let visit = self.csrf_field(cx, door.scope, Some(user))?;
         let who = super::layout::escape(&self.user_id_of(user)?);
         let Consent { title, what, yes } = consent;
         let body = format!(
@@ -239,22 +239,25 @@ impl Call<'_> {
              <p>Not you? <button class=\"link\" name=\"step\" value=\"show-sign-in\">Sign in as \
              somebody else</button></p>\n</form>"
         );
-        let sources = Sources {
-            leads_to: door.leads_to,
-            ..Sources::default()
+        let sources = CspSources {
+            form_targets: door.form_targets,
+            ..CspSources::default()
         };
         Ok(page(200, "en", title, &body, &sources))
     }
 
     /// The localpart of a user who is there.
-    fn localpart_of(&self, user: i64) -> Result<String, Fault> {
+    fn localpart_of(&self, user: i64) -> Result<String, HandlerError> {
         let sql = "SELECT localpart FROM users WHERE id = ?1";
         Ok(self.tx.query_row(sql, [user], |row| row.get(0))?)
     }
 
-    fn user_id_of(&self, user: i64) -> Result<String, Fault> {
+    fn user_id_of(&self, user: i64) -> Result<String, HandlerError> {
         let localpart = self.localpart_of(user)?;
-        Ok(format!("@{localpart}:{}", self.home.config.server_name))
+        Ok(format!(
+            "@{localpart}:{}",
+            self.homeserver.config.server_name
+        ))
     }
 }
 
@@ -268,7 +271,7 @@ pub(super) struct Consent<'a> {
 }
 
 /// JSON that may hold what nobody on the way is to keep.
-fn unstored(status: u16, body: &impl Serialize) -> Reply {
+fn no_store_json(status: u16, body: &impl Serialize) -> Reply {
     let mut reply = Reply::json(body);
     reply.status = status;
     let header = (Cow::Borrowed("cache-control"), "no-store".to_owned());

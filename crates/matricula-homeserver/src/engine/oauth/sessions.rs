@@ -6,12 +6,12 @@ use matricula_api::oauth::{OAuthErrorCode, Scope, TokenResponse};
 use matricula_core::StepContext;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Failure, clients::Client};
+use super::{OAuthError, clients::Client};
 use crate::engine::{
     Homeserver,
-    refusal::Fault,
-    routes::Call,
-    tokens::{Tokens, Wish},
+    refusal::HandlerError,
+    routes::RequestContext,
+    tokens::{DeviceParams, Tokens},
 };
 
 /// Where nothing else is configured: an access token has to be short-lived.
@@ -23,8 +23,8 @@ const LIFETIME: Duration = Duration::from_secs(5 * 60);
 const DEVICE_ID_LENGTH: std::ops::RangeInclusive<usize> = 10..=255;
 
 /// What of a scope is granted: the API, and one device. The rest is passed over.
-pub(super) fn granted_scope(asked: &str) -> Result<Scope, Failure> {
-    let refused = |description| Err(Failure::new(OAuthErrorCode::InvalidScope, description));
+pub(super) fn granted_scope(asked: &str) -> Result<Scope, OAuthError> {
+    let refused = |description| Err(OAuthError::new(OAuthErrorCode::InvalidScope, description));
     let scope = Scope::from(asked.to_owned());
     if !scope.allows_api() {
         return refused("the scope does not ask for the API: urn:matrix:client:api:*");
@@ -48,20 +48,20 @@ pub(super) fn granted_scope(asked: &str) -> Result<Scope, Failure> {
 }
 
 /// A session as it is stored.
-pub(super) struct Session {
+pub(super) struct OAuthSession {
     pub(super) user: i64,
     pub(super) device: String,
     pub(super) client: String,
     pub(super) scope: Scope,
 }
 
-impl Session {
+impl OAuthSession {
     /// The session that a device has, if OAuth 2.0 gave it its tokens.
     pub(super) fn find(
         tx: &Transaction<'_>,
         user: i64,
         device: &str,
-    ) -> Result<Option<Self>, Fault> {
+    ) -> Result<Option<Self>, HandlerError> {
         let row: Option<(String, String)> = tx
             .query_row(
                 "SELECT client, scope FROM oauth_sessions WHERE user = ?1 AND device = ?2",
@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// The session that came of a code.
-    pub(super) fn of_code(tx: &Transaction<'_>, code: &[u8]) -> Result<Option<Self>, Fault> {
+    pub(super) fn of_code(tx: &Transaction<'_>, code: &[u8]) -> Result<Option<Self>, HandlerError> {
         let row: Option<(i64, String)> = tx
             .query_row(
                 "SELECT user, device FROM oauth_sessions WHERE code = ?1",
@@ -93,13 +93,17 @@ impl Session {
     }
 
     /// Ends it: the device and its tokens are no more.
-    pub(super) fn end(&self, call: &Call<'_>) -> Result<(), Fault> {
+    pub(super) fn end(&self, call: &RequestContext<'_>) -> Result<(), HandlerError> {
         end_device(call, self.user, &self.device)
     }
 }
 
 /// Signs a device out, whoever signed it in.
-pub(in crate::engine) fn end_device(call: &Call<'_>, user: i64, device: &str) -> Result<(), Fault> {
+pub(in crate::engine) fn end_device(
+    call: &RequestContext<'_>,
+    user: i64,
+    device: &str,
+) -> Result<(), HandlerError> {
     let localpart = call.localpart_of(user)?;
     let ended = call.tx.execute(
         "DELETE FROM devices WHERE user = ?1 AND id = ?2",
@@ -107,7 +111,9 @@ pub(in crate::engine) fn end_device(call: &Call<'_>, user: i64, device: &str) ->
     )?;
     match ended {
         0 => Ok(()),
-        _ => call.home.withdraw_device(call.tx, &localpart, device),
+        _ => call
+            .homeserver
+            .enqueue_delete_device(call.tx, &localpart, device),
     }
 }
 
@@ -116,34 +122,34 @@ pub(in crate::engine) fn is_oauth(
     tx: &Transaction<'_>,
     user: i64,
     device: &str,
-) -> Result<bool, Fault> {
-    Ok(Session::find(tx, user, device)?.is_some())
+) -> Result<bool, HandlerError> {
+    Ok(OAuthSession::find(tx, user, device)?.is_some())
 }
 
 /// Lets a client in as the device that the scope names.
-pub(super) fn begin(
-    call: &Call<'_>,
+pub(super) fn start(
+    call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
     user: i64,
     client: &Client,
     scope: &Scope,
     code: Option<&[u8]>,
-) -> Result<TokenResponse, Fault> {
+) -> Result<TokenResponse, HandlerError> {
     let device = scope.device_id();
-    let wish = Wish {
+    let wish = DeviceParams {
         device_id: device,
         display_name: Some(client.name()),
         refresh_token: true,
-        lifetime: Some(call.home.oauth_lifetime()),
+        lifetime: Some(call.homeserver.oauth_lifetime()),
     };
-    let (device, tokens) = call.home.sign_in(cx, call.tx, user, wish)?;
+    let (device, tokens) = call.homeserver.sign_in(cx, call.tx, user, wish)?;
     call.tx.execute(
         "INSERT INTO oauth_sessions (user, device, client, scope, code) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![user, device, client.id, scope.as_str(), code],
     )?;
     let localpart = call.localpart_of(user)?;
-    call.home
-        .provision_device(call.tx, &localpart, &device, Some(client.name()))?;
+    call.homeserver
+        .enqueue_upsert_device(call.tx, &localpart, &device, Some(client.name()))?;
     Ok(response(tokens, scope))
 }
 

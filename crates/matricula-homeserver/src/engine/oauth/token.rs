@@ -12,25 +12,27 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Failure,
+    OAuthError,
     clients::Client,
-    device,
-    sessions::{self, Session},
-    unstored,
+    device, no_store_json,
+    sessions::{self, OAuthSession},
 };
 use crate::engine::{
     entrance::Form,
     millis,
-    refusal::Fault,
-    routes::Call,
-    tokens::{self, RefreshToken, bearer_of, digest},
+    refusal::HandlerError,
+    routes::RequestContext,
+    tokens::{self, RefreshToken, digest, find_requester},
 };
 
-pub(super) fn grant_error(description: &'static str) -> Failure {
-    Failure::new(OAuthErrorCode::InvalidGrant, description)
+pub(super) fn grant_error(description: &'static str) -> OAuthError {
+    OAuthError::new(OAuthErrorCode::InvalidGrant, description)
 }
 
-pub(super) fn issue(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
+pub(super) fn issue(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Reply, OAuthError> {
     let form = super::form(call)?;
     let client = Client::of(call, form.value("client_id"))?;
     let grant = GrantType::from(form.value("grant_type"));
@@ -40,21 +42,21 @@ pub(super) fn issue(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, 
         GrantType::DeviceCode => device::redeem,
         _ => {
             let code = OAuthErrorCode::UnsupportedGrantType;
-            return Err(Failure::new(code, "this server has no such grant"));
+            return Err(OAuthError::new(code, "this server has no such grant"));
         }
     };
     if !client.may_use(&grant) {
         let code = OAuthErrorCode::UnauthorizedClient;
-        return Err(Failure::new(
+        return Err(OAuthError::new(
             code,
             "the client did not register for this grant",
         ));
     }
     let response = redeem(call, cx, &client, &form)?;
-    Ok(unstored(200, &response))
+    Ok(no_store_json(200, &response))
 }
 
-struct Code {
+struct AuthorizationCode {
     client: String,
     user: i64,
     redirect_uri: String,
@@ -65,11 +67,11 @@ struct Code {
 }
 
 fn redeem_code(
-    call: &Call<'_>,
+    call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
     client: &Client,
     form: &Form,
-) -> Result<TokenResponse, Failure> {
+) -> Result<TokenResponse, OAuthError> {
     let digest = digest(form.value("code"));
     let Some(code) = find_code(call, &digest)?.filter(|code| code.client == client.id) else {
         return Err(grant_error(
@@ -78,7 +80,7 @@ fn redeem_code(
     };
     if code.spent {
         // Somebody else may have it: https://datatracker.ietf.org/doc/html/rfc6749#section-4.1.2
-        if let Some(session) = Session::of_code(call.tx, &digest)? {
+        if let Some(session) = OAuthSession::of_code(call.tx, &digest)? {
             session.end(call)?;
         }
         return Err(grant_error(
@@ -93,7 +95,7 @@ fn redeem_code(
             "redirect_uri is not the one that the code was sent to",
         ));
     }
-    if !fits(form.value("code_verifier"), &code.challenge) {
+    if !matches_challenge(form.value("code_verifier"), &code.challenge) {
         return Err(grant_error(
             "code_verifier is not what the challenge was made of",
         ));
@@ -101,7 +103,7 @@ fn redeem_code(
     let sql = "UPDATE oauth_codes SET spent = 1 WHERE digest = ?1";
     call.tx.execute(sql, [&digest])?;
     let scope = Scope::from(code.scope);
-    Ok(sessions::begin(
+    Ok(sessions::start(
         call,
         cx,
         code.user,
@@ -111,7 +113,10 @@ fn redeem_code(
     )?)
 }
 
-fn find_code(call: &Call<'_>, digest: &[u8]) -> Result<Option<Code>, Fault> {
+fn find_code(
+    call: &RequestContext<'_>,
+    digest: &[u8],
+) -> Result<Option<AuthorizationCode>, HandlerError> {
     let found = call
         .tx
         .query_row(
@@ -119,7 +124,7 @@ fn find_code(call: &Call<'_>, digest: &[u8]) -> Result<Option<Code>, Fault> {
              FROM oauth_codes WHERE digest = ?1",
             [digest],
             |row| {
-                Ok(Code {
+                Ok(AuthorizationCode {
                     client: row.get(0)?,
                     user: row.get(1)?,
                     redirect_uri: row.get(2)?,
@@ -134,7 +139,7 @@ fn find_code(call: &Call<'_>, digest: &[u8]) -> Result<Option<Code>, Fault> {
     Ok(found)
 }
 
-fn fits(verifier: &str, challenge: &str) -> bool {
+fn matches_challenge(verifier: &str, challenge: &str) -> bool {
     let Ok(verifier) = CodeVerifier::new(verifier) else {
         return false;
     };
@@ -142,14 +147,14 @@ fn fits(verifier: &str, challenge: &str) -> bool {
 }
 
 fn refresh(
-    call: &Call<'_>,
+    call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
     client: &Client,
     form: &Form,
-) -> Result<TokenResponse, Failure> {
+) -> Result<TokenResponse, OAuthError> {
     let found = RefreshToken::find(call.tx, cx.now, form.value("refresh_token"))?;
     let session = match &found {
-        Some(token) => Session::find(call.tx, token.user, &token.device)?,
+        Some(token) => OAuthSession::find(call.tx, token.user, &token.device)?,
         None => None,
     };
     let (Some(token), Some(session)) = (found, session) else {
@@ -169,62 +174,68 @@ fn refresh(
     if token.expired {
         return Err(grant_error("this refresh token has expired"));
     }
-    let lifetime = Some(call.home.oauth_lifetime());
-    let tokens = token.replace(call.home, cx, call.tx, lifetime)?;
+    let lifetime = Some(call.homeserver.oauth_lifetime());
+    let tokens = token.replace(call.homeserver, cx, call.tx, lifetime)?;
     Ok(sessions::response(tokens, &session.scope))
 }
 
 /// Ends the session of a token, whichever of its two it is.
-pub(super) fn revoke(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
+pub(super) fn revoke(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Reply, OAuthError> {
     let form = super::form(call)?;
     let token = form.value("token");
     if token.is_empty() {
-        return Err(Failure::new(
+        return Err(OAuthError::new(
             OAuthErrorCode::InvalidRequest,
             "token is missing",
         ));
     }
     let of_access =
-        bearer_of(call.tx, cx.now, token)?.and_then(|(it, _)| Some((it.user, it.device?)));
+        find_requester(call.tx, cx.now, token)?.and_then(|(it, _)| Some((it.user, it.device?)));
     let device = match of_access {
         Some(device) => Some(device),
         None => RefreshToken::find(call.tx, cx.now, token)?.map(|it| (it.user, it.device)),
     };
     // Whoever it is that gives it back: a token that others have is better dead.
     if let Some((user, device)) = device
-        && let Some(session) = Session::find(call.tx, user, &device)?
+        && let Some(session) = OAuthSession::find(call.tx, user, &device)?
     {
         session.end(call)?;
     }
-    Ok(unstored(200, &json!({})))
+    Ok(no_store_json(200, &json!({})))
 }
 
 /// Tells the homeserver that delegates to this one what a token is worth.
-pub(super) fn introspect(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Reply, Failure> {
-    let secret = call.home.delegation().map(|it| &it.secret);
-    if secret.is_none() || secret != call.request.bearer.as_ref() {
+pub(super) fn introspect(
+    call: &RequestContext<'_>,
+    cx: &mut StepContext<'_>,
+) -> Result<Reply, OAuthError> {
+    let secret = call.homeserver.delegation().map(|it| &it.secret);
+    if secret.is_none() || secret != call.request.access_token.as_ref() {
         let description = "only the homeserver that delegates to this server may ask";
-        return Err(Failure::Refused(
+        return Err(OAuthError::Response(
             401,
             OAuthErrorCode::InvalidClient,
             description.into(),
         ));
     }
     let form = super::form(call)?;
-    let inactive = || Ok(unstored(200, &json!({ "active": false })));
+    let inactive = || Ok(no_store_json(200, &json!({ "active": false })));
     let token: Secret = form.value("token").into();
-    let Some((bearer, refresh_id)) = bearer_of(call.tx, cx.now, token.expose())? else {
+    let Some((bearer, refresh_id)) = find_requester(call.tx, cx.now, token.expose())? else {
         return inactive();
     };
     let device = bearer.device.unwrap_or_default();
-    let Some(session) = Session::find(call.tx, bearer.user, &device)? else {
+    let Some(session) = OAuthSession::find(call.tx, bearer.user, &device)? else {
         return inactive();
     };
     if bearer.expired {
         return inactive();
     }
     if let Some(id) = refresh_id {
-        tokens::confirm(call.tx, id)?;
+        tokens::confirm_refresh(call.tx, id)?;
     }
     let left = bearer.expires_at.map(|at| (at - millis(cx.now)) / 1000);
     let body = json!({
@@ -237,5 +248,5 @@ pub(super) fn introspect(call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<Re
         "token_type": "access_token",
         "expires_in": left,
     });
-    Ok(unstored(200, &body))
+    Ok(no_store_json(200, &body))
 }

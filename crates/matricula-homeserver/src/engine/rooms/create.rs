@@ -15,11 +15,11 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         millis,
-        refusal::{Fault, Refusal},
-        routes::{Call, Serve},
-        tokens::{ALPHANUMERIC, Bearer},
+        refusal::{ApiError, HandlerError},
+        routes::{Handler, RequestContext},
+        tokens::{ALPHANUMERIC, Requester},
     },
-    MAX_ROOMS, MEMBER, New, forbidden, power,
+    MAX_ROOMS, MEMBER, NewEvent, forbidden, power,
 };
 
 /// The version of every room here.
@@ -29,9 +29,13 @@ const MAX_INVITES: usize = 100;
 /// How many pieces of state a new room begins with.
 const MAX_INITIAL_STATE: usize = 100;
 
-impl Serve for CreateRoom {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<CreateRoomResponse, Fault> {
-        let (bearer, creator) = call.participant(cx.now)?;
+impl Handler for CreateRoom {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<CreateRoomResponse, HandlerError> {
+        let (bearer, creator) = call.require_sender(cx.now)?;
         self.check()?;
         // A refusal is committed like any answer: it must leave no half of a room.
         call.tx.execute_batch("SAVEPOINT room")?;
@@ -44,13 +48,13 @@ impl Serve for CreateRoom {
     }
 }
 
-impl Serve for GetJoinedRooms {
-    fn serve(
+impl Handler for GetJoinedRooms {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetJoinedRoomsResponse, Fault> {
-        let (bearer, user) = call.reader(cx.now)?;
+    ) -> Result<GetJoinedRoomsResponse, HandlerError> {
+        let (bearer, user) = call.require_reader(cx.now)?;
         let mut rooms = Vec::new();
         for event in call.memberships(&bearer, &user)? {
             if event.content()?["membership"] == "join" {
@@ -64,48 +68,48 @@ impl Serve for GetJoinedRooms {
 trait Make {
     fn make(
         &self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-        bearer: &Bearer,
+        bearer: &Requester,
         creator: &UserId,
-    ) -> Result<RoomId, Fault>;
-    fn check(&self) -> Result<(), Refusal>;
-    fn beginnings(&self, creator: &UserId) -> Result<Vec<(String, String, Value)>, Fault>;
+    ) -> Result<RoomId, HandlerError>;
+    fn check(&self) -> Result<(), ApiError>;
+    fn beginnings(&self, creator: &UserId) -> Result<Vec<(String, String, Value)>, HandlerError>;
 }
 
 impl Make for CreateRoom {
     fn make(
         &self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-        bearer: &Bearer,
+        bearer: &Requester,
         creator: &UserId,
-    ) -> Result<RoomId, Fault> {
-        let room = call.new_room(cx, bearer)?;
+    ) -> Result<RoomId, HandlerError> {
+        let room = call.insert_room(cx, bearer)?;
         for (kind, state_key, content) in self.beginnings(creator)? {
-            let new = New {
+            let new = NewEvent {
                 room: &room,
                 kind: &kind,
                 state_key: Some(&state_key),
                 content: &content,
             };
-            call.happens(cx, creator, &new)?;
+            call.append_event(cx, creator, &new)?;
         }
         let is_direct = self.is_direct == Some(true);
         for invited in self.invite.iter().flatten() {
-            call.invites(cx, &room, creator, invited, None, is_direct)?;
+            call.invite(cx, &room, creator, invited, None, is_direct)?;
         }
         Ok(room)
     }
 
-    fn check(&self) -> Result<(), Refusal> {
+    fn check(&self) -> Result<(), ApiError> {
         if self
             .room_version
             .as_deref()
             .is_some_and(|it| it != ROOM_VERSION)
         {
             let error = format!("rooms here have version {ROOM_VERSION}");
-            return Err(Refusal::new(400, ErrorCode::UnsupportedRoomVersion, error));
+            return Err(ApiError::new(400, ErrorCode::UnsupportedRoomVersion, error));
         }
         let unsupported = [
             (self.room_alias_name.is_some(), "room_alias_name"),
@@ -116,7 +120,7 @@ impl Make for CreateRoom {
         ];
         if let Some((_, name)) = unsupported.into_iter().find(|(is_asked, _)| *is_asked) {
             let error = format!("this server does not do {name}; leave it out");
-            return Err(Refusal::new(400, ErrorCode::InvalidParam, error));
+            return Err(ApiError::new(400, ErrorCode::InvalidParam, error));
         }
         let is_reserved = |event: &StateEvent| {
             let state_key = event.state_key.as_deref().unwrap_or_default();
@@ -146,14 +150,14 @@ impl Make for CreateRoom {
         match counts.into_iter().find(|(count, most, _)| count > most) {
             Some((_, most, what)) => {
                 let error = format!("a new room has at most {most} {what}");
-                Err(Refusal::new(400, ErrorCode::InvalidParam, error))
+                Err(ApiError::new(400, ErrorCode::InvalidParam, error))
             }
             None => Ok(()),
         }
     }
 
     /// The events that a room begins with, in the order of the specification.
-    fn beginnings(&self, creator: &UserId) -> Result<Vec<(String, String, Value)>, Fault> {
+    fn beginnings(&self, creator: &UserId) -> Result<Vec<(String, String, Value)>, HandlerError> {
         let is_public = self.visibility == Some(Visibility::Public);
         let preset = self.preset.clone().unwrap_or(match is_public {
             true => CreateRoomPreset::PublicChat,
@@ -168,10 +172,10 @@ impl Make for CreateRoom {
             CreateRoomPreset::PublicChat => ("public", "forbidden"),
             _ => ("invite", "can_join"),
         };
-        let mut create = object(self.creation_content.as_ref().map(|it| it.json()))?;
+        let mut create = parse_object(self.creation_content.as_ref().map(|it| it.json()))?;
         create.insert("room_version".to_owned(), ROOM_VERSION.into());
-        let mut levels = power::of_a_new_room(creator, equals);
-        for (name, value) in object(
+        let mut levels = power::initial_levels(creator, equals);
+        for (name, value) in parse_object(
             self.power_level_content_override
                 .as_ref()
                 .map(|it| it.json()),
@@ -179,22 +183,22 @@ impl Make for CreateRoom {
             levels[name] = value;
         }
         let mut all = vec![
-            state("m.room.create", create.into()),
+            state_event("m.room.create", create.into()),
             (
                 MEMBER.to_owned(),
                 creator.as_str().to_owned(),
                 json!({ "membership": "join" }),
             ),
-            state("m.room.power_levels", levels),
-            state("m.room.join_rules", json!({ "join_rule": join_rule })),
-            state(
+            state_event("m.room.power_levels", levels),
+            state_event("m.room.join_rules", json!({ "join_rule": join_rule })),
+            state_event(
                 "m.room.history_visibility",
                 json!({ "history_visibility": "shared" }),
             ),
-            state("m.room.guest_access", json!({ "guest_access": guests })),
+            state_event("m.room.guest_access", json!({ "guest_access": guests })),
         ];
         for event in self.initial_state.iter().flatten() {
-            let content = object(Some(event.content.json()))?;
+            let content = parse_object(Some(event.content.json()))?;
             let state_key = event.state_key.clone().unwrap_or_default();
             all.push((event.event_type.clone(), state_key, content.into()));
         }
@@ -210,37 +214,41 @@ impl Make for CreateRoom {
             [name, topic]
                 .into_iter()
                 .flatten()
-                .map(|(kind, it)| state(kind, it)),
+                .map(|(kind, it)| state_event(kind, it)),
         );
         Ok(all)
     }
 }
 
-fn state(kind: &str, content: Value) -> (String, String, Value) {
+fn state_event(kind: &str, content: Value) -> (String, String, Value) {
     (kind.to_owned(), String::new(), content)
 }
 
 /// A JSON object that somebody sent; an empty one where they sent none.
-pub(super) fn object(json: Option<&str>) -> Result<Map<String, Value>, Refusal> {
+pub(super) fn parse_object(json: Option<&str>) -> Result<Map<String, Value>, ApiError> {
     let Some(json) = json else {
         return Ok(Map::new());
     };
     serde_json::from_str(json).map_err(|_| {
         let error = "the content of an event is a JSON object";
-        Refusal::new(400, ErrorCode::BadJson, error)
+        ApiError::new(400, ErrorCode::BadJson, error)
     })
 }
 
-impl Call<'_> {
-    fn new_room(&self, cx: &mut StepContext<'_>, bearer: &Bearer) -> Result<RoomId, Fault> {
+impl RequestContext<'_> {
+    fn insert_room(
+        &self,
+        cx: &mut StepContext<'_>,
+        bearer: &Requester,
+    ) -> Result<RoomId, HandlerError> {
         let sql = "SELECT count(*) FROM rooms WHERE creator = ?1";
         let count: u32 = self.tx.query_row(sql, [bearer.user], |row| row.get(0))?;
         if count >= MAX_ROOMS {
             let error = format!("an account makes at most {MAX_ROOMS} rooms");
-            return Err(Refusal::new(403, ErrorCode::ResourceLimitExceeded, error).into());
+            return Err(ApiError::new(403, ErrorCode::ResourceLimitExceeded, error).into());
         }
         let id = cx.entropy.text(ALPHANUMERIC, 18);
-        let id: RoomId = format!("!{id}:{}", self.home.config.server_name).parse()?;
+        let id: RoomId = format!("!{id}:{}", self.homeserver.config.server_name).parse()?;
         let sql = "INSERT INTO rooms (id, creator, created_at) VALUES (?1, ?2, ?3)";
         self.tx
             .execute(sql, params![id.as_str(), bearer.user, millis(cx.now)])?;

@@ -19,58 +19,70 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        login::{Known, account},
+        login::{UserRow, find_user},
         names,
-        refusal::{Fault, Refusal},
-        routes::{Call, Serve},
-        tokens::Bearer,
+        refusal::{ApiError, HandlerError},
+        routes::{Handler, RequestContext},
+        tokens::Requester,
     },
-    Event, MEMBER, New, forbidden,
+    Event, MEMBER, NewEvent, forbidden,
 };
 
-impl Serve for JoinRoomById {
-    fn serve(
+impl Handler for JoinRoomById {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<JoinRoomByIdResponse, Fault> {
-        call.joins(cx, &self.room_id, self.reason.as_deref())?;
+    ) -> Result<JoinRoomByIdResponse, HandlerError> {
+        call.join(cx, &self.room_id, self.reason.as_deref())?;
         Ok(JoinRoomByIdResponse::new(self.room_id))
     }
 }
 
-impl Serve for JoinRoom {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<JoinRoomResponse, Fault> {
+impl Handler for JoinRoom {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<JoinRoomResponse, HandlerError> {
         let room: RoomId = self
             .room_id_or_alias
             .as_str()
             .parse()
             .map_err(|_| unknown_room())?;
-        call.joins(cx, &room, self.reason.as_deref())?;
+        call.join(cx, &room, self.reason.as_deref())?;
         Ok(JoinRoomResponse::new(room))
     }
 }
 
-impl Serve for InviteUser {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<InviteUserResponse, Fault> {
-        let (_, user) = call.participant(cx.now)?;
-        call.must_be_in(&self.room_id, &user)?;
-        call.may_invite(&self.room_id, &user)?;
+impl Handler for InviteUser {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<InviteUserResponse, HandlerError> {
+        let (_, user) = call.require_sender(cx.now)?;
+        call.require_joined(&self.room_id, &user)?;
+        call.check_invite(&self.room_id, &user)?;
         let reason = self.reason.as_deref();
-        call.invites(cx, &self.room_id, &user, &self.user_id, reason, false)?;
+        call.invite(cx, &self.room_id, &user, &self.user_id, reason, false)?;
         Ok(InviteUserResponse::default())
     }
 }
 
-impl Serve for LeaveRoom {
-    fn serve(self, call: &Call<'_>, cx: &mut StepContext<'_>) -> Result<LeaveRoomResponse, Fault> {
+impl Handler for LeaveRoom {
+    fn handle(
+        self,
+        call: &RequestContext<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> Result<LeaveRoomResponse, HandlerError> {
         // A suspended user may leave.
-        let (_, user) = call.reader(cx.now)?;
+        let (_, user) = call.require_reader(cx.now)?;
         let is = call.membership(self.room_id.as_str(), user.as_str())?;
         if !matches!(is.as_deref(), Some("join" | "invite")) {
             return Err(forbidden(format!("{user} is not in the room {}", self.room_id)).into());
         }
-        call.becomes(
+        call.set_membership(
             cx,
             &self.room_id,
             (&user, &user),
@@ -81,16 +93,16 @@ impl Serve for LeaveRoom {
     }
 }
 
-impl Serve for GetMembersByRoom {
-    fn serve(
+impl Handler for GetMembersByRoom {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetMembersByRoomResponse, Fault> {
-        let (bearer, user) = call.reader(cx.now)?;
-        call.must_be_in(&self.room_id, &user)?;
+    ) -> Result<GetMembersByRoomResponse, HandlerError> {
+        let (bearer, user) = call.require_reader(cx.now)?;
+        call.require_joined(&self.room_id, &user)?;
         let mut chunk = Vec::new();
-        for event in call.members(&bearer, &self.room_id)? {
+        for event in call.room_members(&bearer, &self.room_id)? {
             let content = event.content()?;
             let is = |wanted: &str| content["membership"] == wanted;
             let wanted = self.membership.as_ref().is_none_or(|it| is(it.as_str()));
@@ -100,23 +112,23 @@ impl Serve for GetMembersByRoom {
                     .as_ref()
                     .is_some_and(|it| is(it.as_str()))
             {
-                chunk.push(Raw::from_json(event.shown(true)?.to_string())?);
+                chunk.push(Raw::from_json(event.to_client(true)?.to_string())?);
             }
         }
         Ok(GetMembersByRoomResponse::default().chunk(chunk))
     }
 }
 
-impl Serve for GetJoinedMembersByRoom {
-    fn serve(
+impl Handler for GetJoinedMembersByRoom {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetJoinedMembersByRoomResponse, Fault> {
-        let (bearer, user) = call.reader(cx.now)?;
-        call.must_be_in(&self.room_id, &user)?;
+    ) -> Result<GetJoinedMembersByRoomResponse, HandlerError> {
+        let (bearer, user) = call.require_reader(cx.now)?;
+        call.require_joined(&self.room_id, &user)?;
         let mut joined = serde_json::Map::new();
-        for event in call.members(&bearer, &self.room_id)? {
+        for event in call.room_members(&bearer, &self.room_id)? {
             let content = event.content()?;
             if content["membership"] == "join" {
                 let name = content.get("displayname").cloned().unwrap_or(Value::Null);
@@ -129,19 +141,19 @@ impl Serve for GetJoinedMembersByRoom {
     }
 }
 
-fn unknown_room() -> Refusal {
-    Refusal::new(404, ErrorCode::NotFound, "this server has no such room")
+fn unknown_room() -> ApiError {
+    ApiError::new(404, ErrorCode::NotFound, "this server has no such room")
 }
 
-impl Call<'_> {
-    fn joins(
+impl RequestContext<'_> {
+    fn join(
         &self,
         cx: &mut StepContext<'_>,
         room: &RoomId,
         reason: Option<&str>,
-    ) -> Result<(), Fault> {
-        let (_, user) = self.participant(cx.now)?;
-        if !self.is_room(room.as_str())? {
+    ) -> Result<(), HandlerError> {
+        let (_, user) = self.require_sender(cx.now)?;
+        if !self.room_exists(room.as_str())? {
             return Err(unknown_room().into());
         }
         match self.membership(room.as_str(), user.as_str())?.as_deref() {
@@ -150,17 +162,17 @@ impl Call<'_> {
             Some("invite") => {}
             Some("ban") => return Err(forbidden(format!("{user} is banned from {room}")).into()),
             _ => {
-                let rules = self.state(room.as_str(), "m.room.join_rules", "")?;
+                let rules = self.state_content(room.as_str(), "m.room.join_rules", "")?;
                 if rules.is_none_or(|it| it["join_rule"] != "public") {
                     return Err(forbidden(format!("{user} is not invited to {room}")).into());
                 }
             }
         }
-        self.becomes(cx, room, (&user, &user), "join", reason)
+        self.set_membership(cx, room, (&user, &user), "join", reason)
     }
 
     /// Invites somebody of this server.
-    pub(super) fn invites(
+    pub(super) fn invite(
         &self,
         cx: &mut StepContext<'_>,
         room: &RoomId,
@@ -168,49 +180,49 @@ impl Call<'_> {
         whom: &UserId,
         reason: Option<&str>,
         is_direct: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         match self.membership(room.as_str(), whom.as_str())?.as_deref() {
             Some("join") => return Err(forbidden(format!("{whom} is in the room already")).into()),
             Some("ban") => return Err(forbidden(format!("{whom} is banned from {room}")).into()),
             _ => {}
         }
-        if self.known(whom)?.is_none() {
+        if self.local_user(whom)?.is_none() {
             let error = format!("this server has no user {whom}, and reaches no other server");
-            return Err(Refusal::new(404, ErrorCode::NotFound, error).into());
+            return Err(ApiError::new(404, ErrorCode::NotFound, error).into());
         }
         let mut content = self.member_content("invite", whom, reason)?;
         if is_direct {
             content["is_direct"] = true.into();
         }
-        self.is_now(cx, room, (who, whom), &content)
+        self.append_membership(cx, room, (who, whom), &content)
     }
 
-    fn becomes(
+    fn set_membership(
         &self,
         cx: &mut StepContext<'_>,
         room: &RoomId,
         (who, whom): (&UserId, &UserId),
         membership: &str,
         reason: Option<&str>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         let content = self.member_content(membership, whom, reason)?;
-        self.is_now(cx, room, (who, whom), &content)
+        self.append_membership(cx, room, (who, whom), &content)
     }
 
-    fn is_now(
+    fn append_membership(
         &self,
         cx: &mut StepContext<'_>,
         room: &RoomId,
         (who, whom): (&UserId, &UserId),
         content: &Value,
-    ) -> Result<(), Fault> {
-        let new = New {
+    ) -> Result<(), HandlerError> {
+        let new = NewEvent {
             room,
             kind: MEMBER,
             state_key: Some(whom.as_str()),
             content,
         };
-        self.happens(cx, who, &new).map(drop)
+        self.append_event(cx, who, &new).map(drop)
     }
 
     /// The content of a membership event, with what the profile says.
@@ -219,12 +231,12 @@ impl Call<'_> {
         membership: &str,
         user: &UserId,
         reason: Option<&str>,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, HandlerError> {
         let mut content = json!({ "membership": membership });
         if let Some(reason) = reason {
             content["reason"] = reason.into();
         }
-        if let Some(known) = self.known(user)?
+        if let Some(known) = self.local_user(user)?
             && membership != "leave"
         {
             for (name, value) in self.profile(known.id)? {
@@ -236,28 +248,32 @@ impl Call<'_> {
         Ok(content)
     }
 
-    fn known(&self, user: &UserId) -> Result<Option<Known>, Fault> {
-        match names::existing_localpart(&self.home.config, user.as_str()) {
-            Some(localpart) => account(self.tx, &localpart),
+    fn local_user(&self, user: &UserId) -> Result<Option<UserRow>, HandlerError> {
+        match names::existing_localpart(&self.homeserver.config, user.as_str()) {
+            Some(localpart) => find_user(self.tx, &localpart),
             None => Ok(None),
         }
     }
 
     /// Everybody's membership of a room, as it is now.
-    fn members(&self, bearer: &Bearer, room: &RoomId) -> Result<Vec<Event>, Fault> {
+    fn room_members(&self, bearer: &Requester, room: &RoomId) -> Result<Vec<Event>, HandlerError> {
         let what = "events.position IN (
                 SELECT max(position) FROM events WHERE room = ?3 AND kind = 'm.room.member'
                     AND state_key IS NOT NULL GROUP BY state_key
             ) ORDER BY events.position";
-        self.events(bearer, what, &[&room.as_str()])
+        self.query_events(bearer, what, &[&room.as_str()])
     }
 
     /// Somebody's membership of each room that they have to do with, as it is now.
-    pub(super) fn memberships(&self, bearer: &Bearer, user: &UserId) -> Result<Vec<Event>, Fault> {
+    pub(super) fn memberships(
+        &self,
+        bearer: &Requester,
+        user: &UserId,
+    ) -> Result<Vec<Event>, HandlerError> {
         let what = "events.position IN (
                 SELECT max(position) FROM events WHERE kind = 'm.room.member' AND state_key = ?3
                     GROUP BY room
             ) ORDER BY events.position";
-        self.events(bearer, what, &[&user.as_str()])
+        self.query_events(bearer, what, &[&user.as_str()])
     }
 }

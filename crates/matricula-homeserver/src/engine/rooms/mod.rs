@@ -15,7 +15,7 @@ mod send;
 mod sync;
 
 pub(in crate::engine) use create::ROOM_VERSION;
-pub(crate) use sync::{is_without_news, patience};
+pub(crate) use sync::{has_no_changes, long_poll_timeout};
 
 use matricula_api::{ErrorCode, RoomId, UserId};
 use matricula_core::{StepContext, Timestamp};
@@ -24,9 +24,9 @@ use serde_json::{Value, json};
 
 use super::{
     millis, names,
-    refusal::{Fault, Refusal},
-    routes::Call,
-    tokens::{ALPHANUMERIC, Bearer},
+    refusal::{ApiError, HandlerError},
+    routes::RequestContext,
+    tokens::{ALPHANUMERIC, Requester},
 };
 
 /// The largest event, in bytes of JSON:
@@ -40,12 +40,12 @@ const MAX_ROOMS: u32 = 1_000;
 const MAX_TRANSACTIONS: u32 = 10_000;
 /// How many events a page has at most, and where nobody says how many.
 const MAX_PAGE: u64 = 1_000;
-const PAGE: u64 = 10;
+const DEFAULT_PAGE: u64 = 10;
 
 const MEMBER: &str = "m.room.member";
 
 /// What is to happen in a room.
-struct New<'a> {
+struct NewEvent<'a> {
     room: &'a RoomId,
     kind: &'a str,
     state_key: Option<&'a str>,
@@ -85,12 +85,12 @@ impl Event {
         })
     }
 
-    fn content(&self) -> Result<Value, Fault> {
+    fn content(&self) -> Result<Value, HandlerError> {
         Ok(serde_json::from_str(&self.content)?)
     }
 
     /// As clients are shown it, with or without its room.
-    fn shown(&self, with_room: bool) -> Result<Value, Fault> {
+    fn to_client(&self, with_room: bool) -> Result<Value, HandlerError> {
         let mut shown = json!({
             "event_id": self.id,
             "type": self.kind,
@@ -112,66 +112,66 @@ impl Event {
 }
 
 /// A point between two events, as clients are given it.
-fn token(position: i64) -> String {
+fn position_token(position: i64) -> String {
     format!("s{position}")
 }
 
-fn forbidden(error: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-    Refusal::new(403, ErrorCode::Forbidden, error)
+fn forbidden(error: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+    ApiError::new(403, ErrorCode::Forbidden, error)
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Whose access token this is, if they may act in rooms.
-    fn participant(&self, now: Timestamp) -> Result<(Bearer, UserId), Fault> {
-        let bearer = self.user(now)?;
+    fn require_sender(&self, now: Timestamp) -> Result<(Requester, UserId), HandlerError> {
+        let bearer = self.authenticate_user(now)?;
         if bearer.is_suspended {
             let error = "this account is suspended; it may read and leave rooms";
-            return Err(Refusal::new(403, ErrorCode::UserSuspended, error).into());
+            return Err(ApiError::new(403, ErrorCode::UserSuspended, error).into());
         }
         self.with_id(bearer)
     }
 
     /// Whose access token this is, if they may look at rooms.
-    fn reader(&self, now: Timestamp) -> Result<(Bearer, UserId), Fault> {
-        let bearer = self.user(now)?;
+    fn require_reader(&self, now: Timestamp) -> Result<(Requester, UserId), HandlerError> {
+        let bearer = self.authenticate_user(now)?;
         self.with_id(bearer)
     }
 
-    fn with_id(&self, bearer: Bearer) -> Result<(Bearer, UserId), Fault> {
-        let user_id = names::user_id(&self.home.config, &bearer.localpart)?;
+    fn with_id(&self, bearer: Requester) -> Result<(Requester, UserId), HandlerError> {
+        let user_id = names::user_id(&self.homeserver.config, &bearer.localpart)?;
         Ok((bearer, user_id))
     }
 
     /// The position of the newest event of all rooms.
-    fn newest(&self) -> Result<i64, Fault> {
+    fn newest_position(&self) -> Result<i64, HandlerError> {
         let sql = "SELECT coalesce(max(position), 0) FROM events";
         Ok(self.tx.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// The position that a token stands for: one that has been.
-    fn position_of(&self, token: &str) -> Result<i64, Fault> {
+    fn parse_position(&self, token: &str) -> Result<i64, HandlerError> {
         let digits = token
             .strip_prefix('s')
             .filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
         let position = digits.and_then(|it| it.parse().ok());
-        let newest = self.newest()?;
+        let newest = self.newest_position()?;
         Ok(position.filter(|it| *it <= newest).ok_or_else(|| {
             let error = "this is no token that this server has given";
-            Refusal::new(400, ErrorCode::InvalidParam, error)
+            ApiError::new(400, ErrorCode::InvalidParam, error)
         })?)
     }
 
     /// Lets something happen. Whether it may is for whoever calls to see.
-    fn happens(
+    fn append_event(
         &self,
         cx: &mut StepContext<'_>,
         sender: &UserId,
-        new: &New<'_>,
-    ) -> Result<String, Fault> {
+        new: &NewEvent<'_>,
+    ) -> Result<String, HandlerError> {
         let names = [Some(new.kind), new.state_key];
         if names.iter().flatten().any(|name| name.len() > MAX_NAME) {
             let error = format!("the type and the state key have at most {MAX_NAME} bytes each");
-            return Err(Refusal::new(413, ErrorCode::TooLarge, error).into());
+            return Err(ApiError::new(413, ErrorCode::TooLarge, error).into());
         }
         let content = new.content.to_string();
         let id = format!("${}", cx.entropy.text(ALPHANUMERIC, 43));
@@ -179,7 +179,7 @@ impl Call<'_> {
         // What is around the content in its whole form, and the longest names of users and rooms.
         if content.len() + names + 1_024 > MAX_EVENT {
             let error = format!("an event has at most {MAX_EVENT} bytes");
-            return Err(Refusal::new(413, ErrorCode::TooLarge, error).into());
+            return Err(ApiError::new(413, ErrorCode::TooLarge, error).into());
         }
         self.tx.execute(
             "INSERT INTO events (id, room, kind, state_key, sender, content, sent_at)
@@ -198,7 +198,12 @@ impl Call<'_> {
     }
 
     /// The content of a piece of a room's state, as it is now.
-    fn state(&self, room: &str, kind: &str, state_key: &str) -> Result<Option<Value>, Fault> {
+    fn state_content(
+        &self,
+        room: &str,
+        kind: &str,
+        state_key: &str,
+    ) -> Result<Option<Value>, HandlerError> {
         let sql = "SELECT content FROM events
              WHERE room = ?1 AND kind = ?2 AND state_key = ?3 ORDER BY position DESC LIMIT 1";
         let found = self
@@ -211,12 +216,12 @@ impl Call<'_> {
     }
 
     /// What somebody is to a room: `join`, `invite`, `leave`, `ban`; none who has nothing to do with it.
-    fn membership(&self, room: &str, user: &str) -> Result<Option<String>, Fault> {
-        let content = self.state(room, MEMBER, user)?;
+    fn membership(&self, room: &str, user: &str) -> Result<Option<String>, HandlerError> {
+        let content = self.state_content(room, MEMBER, user)?;
         Ok(content.and_then(|it| Some(it.get("membership")?.as_str()?.to_owned())))
     }
 
-    fn is_room(&self, room: &str) -> Result<bool, Fault> {
+    fn room_exists(&self, room: &str) -> Result<bool, HandlerError> {
         let sql = "SELECT 1 FROM rooms WHERE id = ?1";
         Ok(self
             .tx
@@ -226,7 +231,7 @@ impl Call<'_> {
     }
 
     /// Refuses whoever is not in the room; also where there is none, so that nobody learns of rooms.
-    fn must_be_in(&self, room: &RoomId, user: &UserId) -> Result<(), Fault> {
+    fn require_joined(&self, room: &RoomId, user: &UserId) -> Result<(), HandlerError> {
         match self.membership(room.as_str(), user.as_str())?.as_deref() {
             Some("join") => Ok(()),
             _ => Err(forbidden(format!("{user} is not in the room {room}")).into()),
@@ -234,12 +239,12 @@ impl Call<'_> {
     }
 
     /// The events that this says, in the order that it says: `what` goes on from `WHERE`.
-    fn events(
+    fn query_events(
         &self,
-        bearer: &Bearer,
+        bearer: &Requester,
         what: &str,
         with: &[&dyn rusqlite::ToSql],
-    ) -> Result<Vec<Event>, Fault> {
+    ) -> Result<Vec<Event>, HandlerError> {
         let device = bearer.device.as_deref().unwrap_or_default();
         let sql = format!(
             "SELECT {COLUMNS} FROM events LEFT JOIN transactions AS mine
@@ -256,16 +261,16 @@ impl Call<'_> {
     /// A room's state just before a position, and after another.
     fn state_between(
         &self,
-        bearer: &Bearer,
+        bearer: &Requester,
         room: &str,
         after: i64,
         before: i64,
-    ) -> Result<Vec<Event>, Fault> {
+    ) -> Result<Vec<Event>, HandlerError> {
         let what = "events.position IN (
                 SELECT max(position) FROM events
                 WHERE room = ?3 AND state_key IS NOT NULL AND position > ?4 AND position < ?5
                 GROUP BY kind, state_key
             ) ORDER BY events.position";
-        self.events(bearer, what, &[&room, &after, &before])
+        self.query_events(bearer, what, &[&room, &after, &before])
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        refusal::{Fault, Refusal},
-        routes::Call,
+        refusal::{ApiError, HandlerError},
+        routes::RequestContext,
     },
     forbidden,
 };
@@ -16,7 +16,7 @@ use super::{
 pub(super) const POWER_LEVELS: &str = "m.room.power_levels";
 
 /// The power levels of a new room.
-pub(super) fn of_a_new_room(creator: &UserId, equals: &[UserId]) -> Value {
+pub(super) fn initial_levels(creator: &UserId, equals: &[UserId]) -> Value {
     let mut users = Map::new();
     for user in equals.iter().chain([creator]) {
         users.insert(user.as_str().to_owned(), json!(100));
@@ -28,15 +28,15 @@ pub(super) fn of_a_new_room(creator: &UserId, equals: &[UserId]) -> Value {
     })
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Refuses who may not send this kind of event; `is_state` where it is state.
-    pub(super) fn may_send(
+    pub(super) fn check_send(
         &self,
         room: &RoomId,
         user: &UserId,
         kind: &str,
         is_state: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         let levels = self.levels(room)?;
         let default = match is_state {
             true => number(&levels, "state_default").unwrap_or(50),
@@ -46,30 +46,30 @@ impl Call<'_> {
             .get("events")
             .and_then(|it| number(it, kind))
             .unwrap_or(default);
-        needs(&levels, user, needed, kind)
+        require_level(&levels, user, needed, kind)
     }
 
     /// Refuses who may not invite.
-    pub(super) fn may_invite(&self, room: &RoomId, user: &UserId) -> Result<(), Fault> {
+    pub(super) fn check_invite(&self, room: &RoomId, user: &UserId) -> Result<(), HandlerError> {
         let levels = self.levels(room)?;
         let needed = number(&levels, "invite").unwrap_or(0);
-        needs(&levels, user, needed, "an invitation")
+        require_level(&levels, user, needed, "an invitation")
     }
 
     /// Refuses new power levels that are none, or that give or take what whoever sends them has not:
     /// [authorization rules](https://spec.matrix.org/v1.19/rooms/v11/#authorization-rules).
-    pub(super) fn may_set_levels(
+    pub(super) fn check_levels_change(
         &self,
         room: &RoomId,
         user: &UserId,
         content: &Value,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), HandlerError> {
         let before = self.levels(room)?;
         let own = level_of(&before, user);
-        let (old, new) = (flat(&before).unwrap_or_default(), flat(content));
+        let (old, new) = (flatten(&before).unwrap_or_default(), flatten(content));
         let new = new.ok_or_else(|| {
             let error = "power levels are integers";
-            Refusal::new(400, ErrorCode::BadJson, error)
+            ApiError::new(400, ErrorCode::BadJson, error)
         })?;
         for name in old.keys().chain(new.keys()) {
             let (was, is) = (old.get(name), new.get(name));
@@ -85,8 +85,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn levels(&self, room: &RoomId) -> Result<Value, Fault> {
-        let levels = self.state(room.as_str(), POWER_LEVELS, "")?;
+    fn levels(&self, room: &RoomId) -> Result<Value, HandlerError> {
+        let levels = self.state_content(room.as_str(), POWER_LEVELS, "")?;
         Ok(levels.unwrap_or_else(|| json!({})))
     }
 }
@@ -96,7 +96,7 @@ fn number(of: &Value, name: &str) -> Option<i64> {
 }
 
 /// All levels, by where they stand and what they are of; none where one is no integer.
-fn flat(levels: &Value) -> Option<BTreeMap<(String, String), i64>> {
+fn flatten(levels: &Value) -> Option<BTreeMap<(String, String), i64>> {
     let mut all = BTreeMap::new();
     for (name, value) in levels.as_object()? {
         match value {
@@ -116,7 +116,12 @@ fn level_of(levels: &Value, user: &UserId) -> i64 {
     own.or_else(|| number(levels, "users_default")).unwrap_or(0)
 }
 
-fn needs(levels: &Value, user: &UserId, needed: i64, what: &str) -> Result<(), Fault> {
+fn require_level(
+    levels: &Value,
+    user: &UserId,
+    needed: i64,
+    what: &str,
+) -> Result<(), HandlerError> {
     let has = level_of(levels, user);
     if has < needed {
         let error = format!("{user} has power level {has}, and {what} needs {needed}");

@@ -14,55 +14,55 @@ use rusqlite::{OptionalExtension, params};
 use super::{
     super::{
         limits::Bucket,
-        refusal::Fault,
-        routes::{Call, Serve},
-        tokens::Bearer,
+        refusal::HandlerError,
+        routes::{Handler, RequestContext},
+        tokens::Requester,
     },
-    MAX_TRANSACTIONS, MEMBER, New,
-    create::object,
+    MAX_TRANSACTIONS, MEMBER, NewEvent,
+    create::parse_object,
     forbidden,
     power::POWER_LEVELS,
 };
 
-impl Serve for SendMessage {
-    fn serve(
+impl Handler for SendMessage {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<SendMessageResponse, Fault> {
-        let (bearer, user) = call.participant(cx.now)?;
+    ) -> Result<SendMessageResponse, HandlerError> {
+        let (bearer, user) = call.require_sender(cx.now)?;
         // https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers: per device and endpoint.
         let endpoint = format!("{}/{}", self.room_id, self.event_type);
-        if let Some(event) = call.came_of(&bearer, &endpoint, &self.txn_id)? {
+        if let Some(event) = call.event_of_transaction(&bearer, &endpoint, &self.txn_id)? {
             return Ok(SendMessageResponse::new(event));
         }
-        call.count_a_message(&bearer, cx.now)?;
-        call.must_be_in(&self.room_id, &user)?;
-        call.may_send(&self.room_id, &user, &self.event_type, false)?;
-        let content = object(Some(self.body.json()))?.into();
-        let new = New {
+        call.count_event(&bearer, cx.now)?;
+        call.require_joined(&self.room_id, &user)?;
+        call.check_send(&self.room_id, &user, &self.event_type, false)?;
+        let content = parse_object(Some(self.body.json()))?.into();
+        let new = NewEvent {
             room: &self.room_id,
             kind: &self.event_type,
             state_key: None,
             content: &content,
         };
-        let event = call.happens(cx, &user, &new)?;
-        call.keep_transaction(&bearer, &endpoint, &self.txn_id)?;
+        let event = call.append_event(cx, &user, &new)?;
+        call.save_transaction(&bearer, &endpoint, &self.txn_id)?;
         Ok(SendMessageResponse::new(event.parse::<EventId>()?))
     }
 }
 
-impl Serve for SetRoomStateWithKey {
-    fn serve(
+impl Handler for SetRoomStateWithKey {
+    fn handle(
         self,
-        call: &Call<'_>,
+        call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<SetRoomStateWithKeyResponse, Fault> {
-        let (bearer, user) = call.participant(cx.now)?;
-        call.count_a_message(&bearer, cx.now)?;
+    ) -> Result<SetRoomStateWithKeyResponse, HandlerError> {
+        let (bearer, user) = call.require_sender(cx.now)?;
+        call.count_event(&bearer, cx.now)?;
         let (room, kind, state_key) = (&self.room_id, &*self.event_type, &*self.state_key);
-        call.must_be_in(room, &user)?;
-        call.may_send(room, &user, kind, true)?;
+        call.require_joined(room, &user)?;
+        call.check_send(room, &user, kind, true)?;
         if kind == MEMBER || kind == "m.room.create" {
             let error = format!("{kind} is not set by hand; there are endpoints for it");
             return Err(forbidden(error).into());
@@ -70,39 +70,44 @@ impl Serve for SetRoomStateWithKey {
         if state_key.starts_with('@') && state_key != user.as_str() {
             return Err(forbidden("this state key belongs to another user").into());
         }
-        let content = object(Some(self.body.json()))?.into();
+        let content = parse_object(Some(self.body.json()))?.into();
         if kind == POWER_LEVELS {
-            call.may_set_levels(room, &user, &content)?;
+            call.check_levels_change(room, &user, &content)?;
         }
-        let event = match call.same_state(room, kind, state_key, &content)? {
+        let event = match call.unchanged_state(room, kind, state_key, &content)? {
             Some(event) => event,
             None => {
-                let new = New {
+                let new = NewEvent {
                     room,
                     kind,
                     state_key: Some(state_key),
                     content: &content,
                 };
-                call.happens(cx, &user, &new)?
+                call.append_event(cx, &user, &new)?
             }
         };
         Ok(SetRoomStateWithKeyResponse::new(event.parse::<EventId>()?))
     }
 }
 
-impl Call<'_> {
+impl RequestContext<'_> {
     /// Refuses who sends too often.
-    fn count_a_message(&self, bearer: &Bearer, now: Timestamp) -> Result<(), Fault> {
+    fn count_event(&self, bearer: &Requester, now: Timestamp) -> Result<(), HandlerError> {
         let bucket = Bucket {
             kind: "message",
-            limit: self.home.config.limits.sending,
-            peer: &bearer.localpart,
+            limit: self.homeserver.config.limits.room_events,
+            key: &bearer.localpart,
         };
         bucket.check_and_take(self.tx, now)
     }
 
     /// What came of this transaction of the device, if it was here before.
-    fn came_of(&self, bearer: &Bearer, endpoint: &str, id: &str) -> Result<Option<EventId>, Fault> {
+    fn event_of_transaction(
+        &self,
+        bearer: &Requester,
+        endpoint: &str,
+        id: &str,
+    ) -> Result<Option<EventId>, HandlerError> {
         let sql = "SELECT events.id FROM transactions JOIN events ON events.position = event
              WHERE user = ?1 AND device = ?2 AND endpoint = ?3 AND transactions.id = ?4";
         let device = bearer.device.as_deref().unwrap_or_default();
@@ -112,8 +117,13 @@ impl Call<'_> {
     }
 
     /// What has just happened came of this transaction.
-    fn keep_transaction(&self, bearer: &Bearer, endpoint: &str, id: &str) -> Result<(), Fault> {
-        let event = self.newest()?;
+    fn save_transaction(
+        &self,
+        bearer: &Requester,
+        endpoint: &str,
+        id: &str,
+    ) -> Result<(), HandlerError> {
+        let event = self.newest_position()?;
         let device = bearer.device.as_deref().unwrap_or_default();
         self.tx.execute(
             "INSERT INTO transactions (event, user, device, endpoint, id) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -130,14 +140,14 @@ impl Call<'_> {
     }
 
     /// The event that has set this state as it is to be.
-    fn same_state(
+    fn unchanged_state(
         &self,
         room: &RoomId,
         kind: &str,
         state_key: &str,
         content: &serde_json::Value,
-    ) -> Result<Option<String>, Fault> {
-        if self.state(room.as_str(), kind, state_key)?.as_ref() != Some(content) {
+    ) -> Result<Option<String>, HandlerError> {
+        if self.state_content(room.as_str(), kind, state_key)?.as_ref() != Some(content) {
             return Ok(None);
         }
         let sql = "SELECT id FROM events

@@ -32,17 +32,17 @@ const FORM: &str = "application/x-www-form-urlencoded";
 async fn server() -> Server {
     let terms = "Be kind.\n\nWe keep your account until you ask us not to.";
     let config = Config::default()
-        .with_oauth(OAuth::beside())
-        .with_sso(Sso::default().with_provider("house", "The House"))
-        .with_flows([[
+        .oauth(OAuth::beside())
+        .sso(Sso::default().provider("house", "The House"))
+        .flows([[
             "m.login.registration_token",
             "m.login.terms",
             "org.example.riddle",
         ]])
-        .with_registration_token(RegistrationToken::new("sesame"))
-        .with_policy(
+        .registration_token(RegistrationToken::new("sesame"))
+        .policy(
             "terms",
-            Policy::new("1.0").with_translation("en", "House rules", terms),
+            Policy::new("1.0").translation("en", "House rules", terms),
         );
     Server::start(ServerOptions::new(config)).await.unwrap()
 }

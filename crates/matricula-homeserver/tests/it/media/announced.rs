@@ -7,7 +7,7 @@ use std::{
 };
 
 use matricula_core::{Method, StepContext};
-use matricula_homeserver::{Config, FileAction, Media, Received};
+use matricula_homeserver::{Config, FileAction, Media, ReceivedFile};
 use serde_json::json;
 
 use super::{CREATE, HOUR, Person, UPLOAD, announce, at, id_of, of, refused, start, upload};
@@ -53,8 +53,8 @@ fn of_two_uploads_to_one_address_the_second_to_end_is_refused() {
     for _ in 0..2 {
         let request = of(&alice, Method::Put, &path);
         let mut cx = StepContext::new(home.now, &mut home.entropy);
-        let answer = home.database.answer(&home.server, &mut cx, request);
-        let Some(FileAction::Receive(upload)) = answer.errand else {
+        let answer = home.database.handle(&home.server, &mut cx, request);
+        let Some(FileAction::Receive(upload)) = answer.file_action else {
             panic!("{answer:?}");
         };
         allowed.push(upload);
@@ -62,7 +62,7 @@ fn of_two_uploads_to_one_address_the_second_to_end_is_refused() {
     assert_ne!(allowed[0].name(), allowed[1].name());
     let mut end = |upload| {
         let mut request = of(&alice, Method::Put, &path);
-        request.file = Some(Received { upload, length: 3 });
+        request.received = Some(ReceivedFile { upload, length: 3 });
         home.send(request)
     };
     end(allowed.remove(1)).ok();
@@ -112,8 +112,8 @@ async fn who_waits_for_a_file_is_answered_when_the_server_stops() {
 
 #[test]
 fn so_many_addresses_wait_at_once_and_no_more() {
-    let media = Media::default().with_max_announced(2);
-    let mut home = Home::new(Config::default().with_media(media));
+    let media = Media::default().max_pending_uploads(2);
+    let mut home = Home::new(Config::default().media(media));
     let [alice, bob] = ["alice", "bob"].map(|name| home.sign_up(name));
     let first = announce(&mut home, &alice);
     home.wait(Duration::from_millis(HOUR));

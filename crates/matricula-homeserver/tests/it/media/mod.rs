@@ -13,7 +13,7 @@ use std::{
 };
 
 use matricula_core::{Method, Secret, ServerUrl, StepContext};
-use matricula_homeserver::{Config, FileAction, Received, Request, Server, ServerOptions};
+use matricula_homeserver::{Config, FileAction, ReceivedFile, Request, Server, ServerOptions};
 use serde_json::json;
 
 use crate::{
@@ -29,12 +29,12 @@ const HOUR: u64 = 60 * 60 * 1000;
 /// What makes an upload as whoever keeps the files would, with a file of this length.
 pub(crate) fn upload(home: &mut Home, mut request: Request, length: u64) -> Reply {
     let mut cx = StepContext::new(home.now, &mut home.entropy);
-    let answer = home.database.answer(&home.server, &mut cx, request.clone());
-    let Some(FileAction::Receive(upload)) = answer.errand else {
+    let answer = home.database.handle(&home.server, &mut cx, request.clone());
+    let Some(FileAction::Receive(upload)) = answer.file_action else {
         return Reply(answer.reply);
     };
     assert_eq!(answer.reply.status, 100);
-    request.file = Some(Received { upload, length });
+    request.received = Some(ReceivedFile { upload, length });
     home.send(request)
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn announce(home: &mut Home, me: &Me) -> String {
 fn of(me: &Me, method: Method, path: &str) -> Request {
     let mut request = get(path);
     request.method = method;
-    request.bearer = Some(Secret::from(me.token.as_str()));
+    request.access_token = Some(Secret::from(me.token.as_str()));
     request
 }
 
@@ -134,7 +134,7 @@ async fn start(config: Config) -> Server {
 /// A server whose files can be looked at, and where they are.
 async fn start_in(directory: &Path, config: Config) -> (Server, PathBuf) {
     let database = directory.join("db");
-    let options = ServerOptions::new(config).with_database(database);
+    let options = ServerOptions::new(config).database(database);
     let server = Server::start(options).await.unwrap();
     (server, directory.join("db-media"))
 }

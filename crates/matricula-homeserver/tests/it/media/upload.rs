@@ -49,7 +49,7 @@ async fn strangers_get_and_leave_nothing() {
 
 #[test]
 fn guests_see_files_and_upload_none_and_so_do_the_suspended() {
-    let mut home = Home::new(Config::default().with_guests(true).with_admin("admin"));
+    let mut home = Home::new(Config::default().guests(true).admin("admin"));
     let [admin, alice] = ["admin", "alice"].map(|name| home.sign_up(name));
     let id = keep(&mut home, &alice);
     let guest = home.post(&format!("{}?kind=guest", crate::REGISTER), json!({}));
@@ -72,10 +72,7 @@ fn guests_see_files_and_upload_none_and_so_do_the_suspended() {
 fn how_large_a_file_may_be_is_told_to_those_who_are_signed_in() {
     for (config, size) in [
         (Config::default(), 1024 * 1024 * 1024),
-        (
-            Config::default().with_media(Media::default().with_max_size(7)),
-            7,
-        ),
+        (Config::default().media(Media::default().max_size(7)), 7),
     ] {
         let mut home = Home::new(config);
         let alice = home.sign_up("alice");
@@ -87,7 +84,7 @@ fn how_large_a_file_may_be_is_told_to_those_who_are_signed_in() {
             assert_eq!(told, json!({ "m.upload.size": size }));
         }
     }
-    let nothing = Config::default().with_media(Media::default().with_max_size(0));
+    let nothing = Config::default().media(Media::default().max_size(0));
     assert!(matricula_homeserver::Homeserver::new(nothing).is_err());
 }
 
@@ -95,8 +92,8 @@ fn how_large_a_file_may_be_is_told_to_those_who_are_signed_in() {
 async fn what_is_too_large_is_refused_before_or_when_it_comes_and_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let max = 100_000;
-    let media = Media::default().with_max_size(max as u64);
-    let (server, files) = start_in(directory.path(), Config::default().with_media(media)).await;
+    let media = Media::default().max_size(max as u64);
+    let (server, files) = start_in(directory.path(), Config::default().media(media)).await;
     let alice = Person::new(&server, "alice");
     alice.up(&vec![b'x'; max]);
     // Not a byte of the body is sent.
@@ -142,9 +139,9 @@ async fn a_body_in_chunks_is_kept_and_one_that_waits_for_leave_is_let_in() {
 async fn a_token_that_expires_during_an_upload_does_not_undo_it() {
     let millis = Arc::new(AtomicU64::new(1_000));
     let clock = Arc::clone(&millis);
-    let config = Config::default().with_access_token_lifetime(Duration::from_secs(60));
+    let config = Config::default().access_token_lifetime(Duration::from_secs(60));
     let options = ServerOptions::new(config)
-        .with_clock(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
+        .clock(move || Timestamp::from_millis(clock.load(Ordering::SeqCst)));
     let server = Server::start(options).await.unwrap();
     let alice = Person::new(&server, "alice");
     let mut stream = alice.begin("Content-Length: 3\r\nExpect: 100-continue");
@@ -158,8 +155,8 @@ async fn a_token_that_expires_during_an_upload_does_not_undo_it() {
 
 #[test]
 fn who_uploads_too_often_is_told_to_wait() {
-    let limits = Limits::default().with_uploads(Limit::new(1.0, 2));
-    let mut home = Home::new(Config::default().with_limits(limits));
+    let limits = Limits::default().uploads(Limit::new(1.0, 2));
+    let mut home = Home::new(Config::default().limits(limits));
     let alice = home.sign_up("alice");
     keep(&mut home, &alice);
     announce(&mut home, &alice);

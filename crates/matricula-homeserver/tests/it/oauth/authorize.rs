@@ -131,13 +131,13 @@ fn what_is_wrong_is_said_beside_its_field_and_the_username_stays() {
 
 #[test]
 fn signing_up_obeys_the_rules_of_the_server() {
-    let policy = Policy::new("1").with_translation("en", "Rules", "Be kind.");
+    let policy = Policy::new("1").translation("en", "Rules", "Be kind.");
     let config = Config::default()
-        .with_oauth(OAuth::instead())
-        .with_flows([["m.login.registration_token", "m.login.terms"]])
-        .with_policy("rules", policy)
-        .with_registration_token(RegistrationToken::new("once").with_uses(1))
-        .with_password_policy(PasswordPolicy::strict(PasswordCodes::Named));
+        .oauth(OAuth::instead())
+        .flows([["m.login.registration_token", "m.login.terms"]])
+        .policy("rules", policy)
+        .registration_token(RegistrationToken::new("once").uses_allowed(1))
+        .password_policy(PasswordPolicy::strict(PasswordCodes::Named));
     let mut home = Home::new(config);
     let client = client(&mut home);
     let address = url(&sign_up_request(&client));
@@ -180,8 +180,8 @@ fn signing_up_obeys_the_rules_of_the_server() {
 #[test]
 fn where_registration_is_closed_nobody_is_offered_it() {
     let config = Config::default()
-        .with_oauth(OAuth::beside())
-        .with_registration(Registration::Closed);
+        .oauth(OAuth::beside())
+        .registration(Registration::Closed);
     let mut home = Home::new(config);
     let client = client(&mut home);
     let address = url(&sign_up_request(&client));
@@ -196,8 +196,8 @@ fn the_page_is_no_way_round_an_email_address_telephone_number_or_captcha() {
     for stage in ["email.identity", "msisdn", "recaptcha"] {
         let stage = format!("m.login.{stage}");
         let page_of = |flows: Vec<Vec<&str>>| {
-            let config = Config::default().with_oauth(OAuth::beside());
-            let mut home = Home::new(config.with_flows(flows));
+            let config = Config::default().oauth(OAuth::beside());
+            let mut home = Home::new(config.flows(flows));
             let client = client(&mut home);
             let page = home.send(link(&url(&sign_up_request(&client))));
             page.text().to_owned()
@@ -421,9 +421,9 @@ fn pages_that_lie_open_are_bounded_and_who_has_signed_in_is_not_pushed_out() {
 
 #[test]
 fn guessing_passwords_is_limited() {
-    let limits = Limits::default().with_login(Limit::new(0.1, 1));
-    let config = Config::default().with_oauth(OAuth::beside());
-    let mut home = Home::new(config.with_limits(limits));
+    let limits = Limits::default().login(Limit::new(0.1, 1));
+    let config = Config::default().oauth(OAuth::beside());
+    let mut home = Home::new(config.limits(limits));
     home.register_named("alice").ok();
     let client = client(&mut home);
     let address = url(&request(&client));

@@ -185,9 +185,9 @@ fn the_code_may_be_typed_in_any_way() {
 
 #[test]
 fn guessing_codes_is_limited() {
-    let limits = Limits::default().with_login(Limit::new(0.1, 1));
-    let config = Config::default().with_oauth(OAuth::beside());
-    let mut home = Home::new(config.with_limits(limits));
+    let limits = Limits::default().login(Limit::new(0.1, 1));
+    let config = Config::default().oauth(OAuth::beside());
+    let mut home = Home::new(config.limits(limits));
     assert_eq!(home.send(link("/link?code=BCDF")).0.status, 400);
     let reply = home.send(link("/link?code=BCDF"));
     assert_eq!(reply.0.status, 429);

@@ -135,7 +135,7 @@ fn request() -> impl Strategy<Value = (Request, bool)> {
                 .extend_pairs(fields)
                 .finish();
             request.body = raw.unwrap_or(form.into_bytes());
-            request.bearer = bearer.map(Secret::from);
+            request.access_token = bearer.map(Secret::from);
             (request, likely)
         })
 }
@@ -187,8 +187,8 @@ proptest! {
     #[test]
     fn every_request_gets_an_answer_of_the_right_form(requests in vec(request(), 1..14)) {
         let config = Config::default()
-            .with_oauth(OAuth::beside())
-            .with_sso(Sso::default().with_provider("house", "The House"));
+            .oauth(OAuth::beside())
+            .sso(Sso::default().provider("house", "The House"));
         let mut home = Home::new(config);
         home.register_named("alice").ok();
         let client = client(&mut home);
@@ -212,7 +212,7 @@ proptest! {
             if let Ok(body) = std::str::from_utf8(&request.body) {
                 request.body = given.fill(body).into_bytes();
             }
-            request.bearer = request.bearer.take().map(|it| given.fill(it.expose()).into());
+            request.access_token = request.access_token.take().map(|it| given.fill(it.expose()).into());
             let reply = home.send(request.clone());
             check(&request, &reply);
             given.learn(&reply);

@@ -59,11 +59,7 @@ fn beside_oauth_the_own_ways_go_on() {
 
 #[test]
 fn where_oauth_stands_instead_the_own_ways_answer_as_on_a_delegating_synapse() {
-    let mut home = Home::new(
-        Config::default()
-            .with_oauth(OAuth::instead())
-            .with_guests(true),
-    );
+    let mut home = Home::new(Config::default().oauth(OAuth::instead()).guests(true));
     home.get(METADATA).ok();
     let body = json!({ "username": "alice", "password": PASSWORD });
     home.post(REGISTER, body.clone()).err(403, "M_FORBIDDEN");

@@ -27,7 +27,7 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A home with OAuth 2.0 beside its own ways, where alice has an account.
 fn home() -> Home {
-    let mut home = Home::new(Config::default().with_oauth(OAuth::beside()));
+    let mut home = Home::new(Config::default().oauth(OAuth::beside()));
     home.register_named("alice").ok();
     home
 }

@@ -59,9 +59,9 @@ fn the_old_refresh_token_works_until_the_new_is_used_and_then_ends_the_session()
 #[test]
 fn a_refresh_token_expires_as_configured() {
     let config = Config::default()
-        .with_oauth(OAuth::beside())
-        .with_access_token_lifetime(Duration::from_secs(7))
-        .with_refresh_token_lifetime(Duration::from_secs(60));
+        .oauth(OAuth::beside())
+        .access_token_lifetime(Duration::from_secs(7))
+        .refresh_token_lifetime(Duration::from_secs(60));
     let mut home = Home::new(config);
     home.register_named("alice").ok();
     let (client, first) = session(&mut home);
@@ -164,8 +164,8 @@ fn a_token_of_matrix_own_ways_is_not_revoked_here() {
 
 fn delegated() -> Home {
     let homeserver = "http://127.0.0.1:8008".parse().unwrap();
-    let oauth = OAuth::instead().with_delegation(Delegation::new(homeserver, "between us"));
-    let mut home = Home::new(Config::default().with_oauth(oauth));
+    let oauth = OAuth::instead().delegation(Delegation::new(homeserver, "between us"));
+    let mut home = Home::new(Config::default().oauth(oauth));
     let client = client(&mut home);
     let address = super::url(&super::sign_up_request(&client));
     let page = home.send(crate::person::link(&address));
@@ -176,7 +176,7 @@ fn delegated() -> Home {
 
 fn introspect(home: &mut Home, secret: Option<&str>, token: &str) -> Reply {
     let mut request = form("/oauth2/introspect", &[("token", token)]);
-    request.bearer = secret.map(Secret::from);
+    request.access_token = secret.map(Secret::from);
     home.send(request)
 }
 
