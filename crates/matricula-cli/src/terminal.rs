@@ -110,7 +110,7 @@ impl Terminal {
         user_code: &str,
         expires_at: Timestamp,
     ) {
-        let left = minutes(expires_at.since(matricula::runner::now()));
+        let left = minutes(expires_at.since(matricula::runner::SystemClock::now()));
         let page = link(url).unwrap_or_default();
         self.output.say_in_full(&format!(
             "open this page in a browser, on any device, and type in the code {}:\n  {page}",
@@ -261,7 +261,7 @@ impl PromptHandler for Terminal {
     }
 
     fn waiting(&mut self, until: Timestamp, why: &WaitReason) {
-        let now = matricula::runner::now();
+        let now = matricula::runner::SystemClock::now();
         // Of several requests that wait at once, the first speaks for all.
         if now < self.waiting_until {
             return;

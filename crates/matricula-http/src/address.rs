@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use matricula_core::{Job, ServerUrl, ServerUrlError, TransportError};
 use url::{Position, Url};
 
-use crate::{HttpOptions, failure::unsendable};
+use crate::{
+    HttpOptions,
+    error::{host_of, unsendable},
+};
 
 /// The address with its query. Another reader of the address than ours must not see another server
 /// or path in it, so one that can be written more simply is refused.
@@ -68,11 +71,6 @@ pub(crate) fn check_encryption(url: &Url, options: &HttpOptions) -> Result<(), T
 /// Whether a request goes to this machine itself, where neither a proxy nor a certificate is needed.
 pub(crate) fn is_near(url: &Url) -> bool {
     url.scheme() == "http" && server_of(url).is_some_and(|server| server.is_loopback())
-}
-
-/// Scheme, host and port: path and query are left out, for the query may hold a secret.
-pub(crate) fn host_of(url: &Url) -> String {
-    url.origin().ascii_serialization()
 }
 
 /// The server that the address leads to, where it is one that a job may name, too.

@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-#[cfg(any(feature = "async", feature = "blocking"))]
 use matricula_core::{Auth, Job, Processed, TransportError, TransportErrorKind};
 use matricula_core::{CredentialRef, Secret, ServerUrl};
 
@@ -41,7 +40,6 @@ impl Credentials {
     ///
     /// # Errors
     /// Where it needs one that is not there or belongs elsewhere.
-    #[cfg(any(feature = "async", feature = "blocking"))]
     pub(crate) fn token_of(&self, job: &Job) -> Result<Option<Secret>, TransportError> {
         Ok(match job.auth() {
             Auth::Token(token) => Some(token.clone()),

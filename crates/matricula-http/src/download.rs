@@ -17,8 +17,7 @@ use url::Url;
 
 use crate::{
     FileStore, HttpOptions, PartialFile,
-    address::host_of,
-    failure::{too_long, unwritten},
+    error::{host_of, too_long, unwritten},
     progress::Listener,
 };
 

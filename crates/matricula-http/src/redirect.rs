@@ -6,7 +6,7 @@ use matricula_core::{
 };
 use url::Url;
 
-use crate::address::{host_of, server_of};
+use crate::{address::server_of, error::host_of};
 
 /// Where to go on, without the token and the job's headers; `None` where the answer is no
 /// redirection but the answer.

@@ -6,7 +6,7 @@ use matricula_core::{TransportError, TransportErrorKind};
 use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use crate::failure::refused;
+use crate::error::refused;
 
 /// The provider is handed over here and never installed for the whole process, where it could
 /// clash with that of the program around us.

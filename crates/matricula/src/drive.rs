@@ -7,7 +7,7 @@ use matricula_core::{
     StepContext, Timestamp,
     scheduler::{self, WaitReason},
 };
-use matricula_http::{Runner, SystemEntropy, now};
+use matricula_http::{Runner, SystemClock, SystemEntropy};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{Error, SessionStore};
@@ -57,7 +57,10 @@ pub async fn drive<C: Conversation>(
     let mut inputs = vec![Input::Start];
     loop {
         while let Some(input) = inputs.pop() {
-            let step = conversation.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+            let step = conversation.step(
+                &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
+                input,
+            );
             if !step.writes.is_empty() {
                 keeper.commit(&step.writes)?;
             }
@@ -88,7 +91,7 @@ pub async fn drive<C: Conversation>(
                     },
                     Effect::Wait(id, until) => {
                         on_their_way.spawn(async move {
-                            tokio::time::sleep(until.since(now())).await;
+                            tokio::time::sleep(until.since(SystemClock::now())).await;
                             Input::Waited(id)
                         });
                     }

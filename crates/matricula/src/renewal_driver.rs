@@ -8,7 +8,7 @@ use matricula_auth::{
     session::{Renewal, RenewalEffect, RenewalEvent, RenewalInput, RenewalReason},
 };
 use matricula_core::{Machine, Secret, StepContext};
-use matricula_http::{SystemEntropy, now};
+use matricula_http::{SystemClock, SystemEntropy};
 
 use crate::{AccountLock, AccountStoreError, Session};
 
@@ -42,7 +42,10 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
     let (mut _turn, mut _lock) = (None, None);
     let mut input = RenewalInput::Start;
     loop {
-        let step = renewal.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+        let step = renewal.step(
+            &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
+            input,
+        );
         if !step.writes.is_empty()
             && let Err(error) = session.keeper(|keeper| keeper.commit(&step.writes))
         {
@@ -79,7 +82,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
                 RenewalInput::Outcome(session.runner().run(*job, |_| {}).await)
             }
             Some(RenewalEffect::Wait(until)) => {
-                tokio::time::sleep(until.since(now()).min(LONGEST_WAIT)).await;
+                tokio::time::sleep(until.since(SystemClock::now()).min(LONGEST_WAIT)).await;
                 RenewalInput::Waited
             }
             _ => return Err(AuthError::Cancelled),

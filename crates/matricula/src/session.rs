@@ -11,7 +11,7 @@ use matricula_core::{
     Auth, Job, Machine, OperationAuth, Response, StepContext, WriteBatch,
     scheduler::{Event, Outcome},
 };
-use matricula_http::{Runner, SystemEntropy, now};
+use matricula_http::{Runner, SystemClock, SystemEntropy};
 
 use crate::{AccountStore, DataDirs, Error, NoStore, SessionStore, drive, renewal_driver};
 
@@ -181,10 +181,13 @@ impl Session {
         let mut call = Call::new(job);
         let mut input = CallInput::Start(Box::new(self.state(|one| one.clone())));
         loop {
-            let step = call.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+            let step = call.step(
+                &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
+                input,
+            );
             for event in step.events {
                 match event {
-                    CallEvent::Locked => self.state(|standing| standing.lock(now())),
+                    CallEvent::Locked => self.state(|standing| standing.lock(SystemClock::now())),
                     CallEvent::Unlocked => self.state(SessionState::unlock),
                     CallEvent::Finished(result) => return answer((*result)?),
                     _ => {}
@@ -224,7 +227,7 @@ impl Session {
     /// Where another process has ended the session.
     pub(crate) async fn renew_if_due(&self) -> Result<(), Error> {
         let account = self.account();
-        if !account.is_due(now()) {
+        if !account.is_due(SystemClock::now()) {
             return Ok(());
         }
         let renewed = renewal_driver::renew(self, RenewalReason::Due, account.access_token).await;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use matricula::{auth::Account, runner::now};
+use matricula::{auth::Account, runner::SystemClock};
 use serde_json::{Value, json};
 
 use super::{Context, register::describe, session};
@@ -77,7 +77,7 @@ fn state(account: &Account) -> String {
     }
     let left = match account.expires_at {
         None => return "signed in".to_owned(),
-        Some(at) => at.since(now()).as_secs(),
+        Some(at) => at.since(SystemClock::now()).as_secs(),
     };
     match (left, account.refresh_token.is_some()) {
         (_, true) => "signed in, renewed when needed".to_owned(),

@@ -9,7 +9,7 @@ use matricula::{
         RegistrationOptions, ServerAddress, ServerInfo,
     },
     core::{Body, EffectId, Job, Response, ServerUrl, StepContext, scheduler::Outcome},
-    runner::{SystemEntropy, now},
+    runner::{SystemClock, SystemEntropy},
 };
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ pub(super) fn conversation<C: Conversation>(
     conversation: &mut C,
 ) -> Result<(), CommandError> {
     let step = conversation.step(
-        &mut StepContext::new(now(), &mut SystemEntropy),
+        &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
         Input::Start,
     );
     let mut jobs = Vec::new();
@@ -123,7 +123,10 @@ pub(super) fn show(context: &Context<'_>, jobs: &[Job]) {
 }
 
 fn sends<C: Conversation>(conversation: &mut C, input: Input) -> Vec<(Job, EffectId)> {
-    let step = conversation.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+    let step = conversation.step(
+        &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
+        input,
+    );
     let jobs = step.effects.into_iter().filter_map(|effect| match effect {
         Effect::Send(id, job) => Some((*job, id)),
         _ => None,

@@ -53,7 +53,7 @@ pub(crate) async fn refresh(
     let account = session.account();
     let until = account
         .expires_at
-        .map(|at| at.since(matricula::runner::now()).as_secs());
+        .map(|at| at.since(matricula::runner::SystemClock::now()).as_secs());
     let words = match until {
         Some(seconds) => format!(
             "the token of {} is renewed, for {seconds} s",

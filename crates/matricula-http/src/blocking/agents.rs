@@ -8,7 +8,7 @@ use ureq::{Agent, Proxy, ProxyProtocol, config::Config};
 use url::Url;
 
 use super::connect::{self, Later};
-use crate::{HttpOptions, address::is_near, failure::unsendable, tls};
+use crate::{HttpOptions, address::is_near, error::unsendable, tls};
 
 type Cell = OnceLock<Result<Agent, TransportError>>;
 

@@ -11,12 +11,11 @@ use ureq::{
         resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
         transport::{
             ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector,
-            time::{Duration, Instant},
         },
     },
 };
 
-use super::{breaking::BreakingConnector, tls::TlsConnector};
+use super::{timeout::time_left, tls::TlsConnector, write_error::BreakingConnector};
 
 /// An error from before anything of the request was sent.
 #[derive(Debug)]
@@ -120,24 +119,11 @@ impl<C: Connector> Connecting<C> {
             request_level: details.request_level,
             resolver: &resolver,
             now: (details.current_time)(),
-            timeout: left(details),
+            timeout: time_left(details),
             current_time: Arc::clone(&details.current_time),
             run_connector: Arc::clone(&details.run_connector),
             register_shutdown: Arc::clone(&details.register_shutdown),
         };
         self.0.connect(&details, chained)
     }
-}
-
-/// What is left of the time in which the connection is to be open.
-pub(crate) fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
-    let mut timeout = details.timeout;
-    let (Duration::Exact(whole), Instant::Exact(start), Instant::Exact(now)) =
-        (timeout.after, details.now, (details.current_time)())
-    else {
-        return timeout;
-    };
-    let gone = now.saturating_duration_since(start);
-    timeout.after = Duration::Exact(whole.saturating_sub(gone));
-    timeout
 }

@@ -13,17 +13,17 @@ use matricula_core::{
     scheduler::{Effect, Event, Input, JobId},
 };
 
-use super::{alarm::Alarm, events::Events, threads::Threads, wire::Wire};
+use super::{events::Events, threads::Threads, timer::Timer, transport::Transport};
 use crate::{
     Credentials, SubmitError,
-    failure::refused,
-    stepping::{Core, Watcher},
+    core::{Core, Watcher},
+    error::refused,
 };
 
 /// What all clones of a runner share.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    wire: Wire,
+    transport: Transport,
     credentials: Credentials,
     state: Mutex<State>,
     /// Where jobs are kept, if they are.
@@ -33,7 +33,7 @@ pub(crate) struct Driver {
     /// Told whenever an answer has come or something was written.
     moved: Condvar,
     threads: Arc<Threads>,
-    alarm: Arc<Alarm>,
+    timer: Arc<Timer>,
 }
 
 /// Gets another token for a credential, and says whether there is one.
@@ -69,9 +69,13 @@ impl fmt::Debug for Kept {
 }
 
 impl Driver {
-    pub(crate) fn new(wire: Wire, credentials: Credentials, scheduler: Scheduler) -> Self {
+    pub(crate) fn new(
+        transport: Transport,
+        credentials: Credentials,
+        scheduler: Scheduler,
+    ) -> Self {
         Self {
-            wire,
+            transport,
             credentials,
             state: Mutex::new(State {
                 core: Core::new(scheduler),
@@ -84,7 +88,7 @@ impl Driver {
             renewal: None,
             moved: Condvar::new(),
             threads: Arc::default(),
-            alarm: Arc::default(),
+            timer: Arc::default(),
         }
     }
 
@@ -102,8 +106,8 @@ impl Driver {
         self.renewal.as_ref()
     }
 
-    pub(crate) fn wire(&self) -> &Wire {
-        &self.wire
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
@@ -164,7 +168,7 @@ impl Driver {
     fn go_on(self: &Arc<Self>) {
         self.send();
         self.renew();
-        self.set_alarm();
+        self.set_timer();
     }
 
     /// Writes what is to be written, on this thread. What came in meanwhile is the next one's: whoever
@@ -271,7 +275,7 @@ impl Driver {
             return TransportResult::Failed(refused(TransportErrorKind::InvalidRequest, message));
         }
         match self.credentials.token_of(job) {
-            Ok(token) => self.wire.send(job, token, &|| self.is_wanted(id)),
+            Ok(token) => self.transport.send(job, token, &|| self.is_wanted(id)),
             Err(error) => TransportResult::Failed(error),
         }
     }
@@ -311,12 +315,12 @@ impl Driver {
         }
     }
 
-    fn set_alarm(self: &Arc<Self>) {
+    fn set_timer(self: &Arc<Self>) {
         // It does not keep a runner alive that nobody has any more.
         let driver = Arc::downgrade(self);
         // With the lock held: another thread must not set an older time after this one.
         let state = self.lock();
-        let set = self.alarm.set(state.core.wake_at(), move || {
+        let set = self.timer.set(state.core.wake_at(), move || {
             if let Some(driver) = driver.upgrade() {
                 driver.input(Input::Wake);
             }
@@ -343,7 +347,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         // Its thread ends.
-        let _ = self.alarm.set(None, || {});
+        let _ = self.timer.set(None, || {});
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use matricula_core::scheduler::Event;
 
-use crate::stepping::Listener;
+use crate::core::Listener;
 
 /// Events that a slow listener may be behind before it misses some, and is told so.
 const MOST_BEHIND: usize = 256;

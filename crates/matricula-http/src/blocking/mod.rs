@@ -2,7 +2,7 @@
 //!
 //! [`Runner`] has the words of the runner for tokio; where that one gives a future, this one blocks.
 //!
-//! - **Threads.** A request has a thread while it is on the wire, as many as the scheduler lets there
+//! - **Threads.** A request has a thread while it is on the transport, as many as the scheduler lets there
 //!   be; one whose request was answered takes the next. One more sleeps until the time at which the
 //!   scheduler is to be woken, while there is such a time. What is to be kept is written by whoever
 //!   finds that something is, without anybody else waiting for more than that. An idle runner has no
@@ -21,16 +21,17 @@
 //!   queries into the `log` crate's records. Secrets may be in them: keep `ureq` at `debug`.
 
 mod agents;
-mod alarm;
-mod breaking;
 mod connect;
 mod driver;
+mod error;
 mod events;
-mod failure;
 mod runner;
 mod threads;
+mod timeout;
+mod timer;
 mod tls;
-mod wire;
+mod transport;
+mod write_error;
 
 pub use events::{EventOrLag, Events};
 pub use runner::{Handle, Runner};

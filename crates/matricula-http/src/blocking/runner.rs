@@ -11,10 +11,10 @@ use matricula_core::{
 use super::{
     driver::{Driver, LONGEST_QUIET, Renewal},
     events::Events,
-    wire::Wire,
+    transport::Transport,
 };
 use crate::{
-    Credentials, DurableError, FileStore, HttpOptions, SubmitError, TransferProgress, durable,
+    Credentials, DurableError, FileStore, HttpOptions, SubmitError, TransferProgress, persistence,
     progress::Listener,
 };
 
@@ -40,7 +40,7 @@ impl Runner {
     pub fn new(options: HttpOptions) -> Self {
         let scheduler = Scheduler::default().without_credential_waiting();
         Self::of(Driver::new(
-            Wire::new(options),
+            Transport::new(options),
             Credentials::default(),
             scheduler,
         ))
@@ -50,9 +50,13 @@ impl Runner {
     /// without jobs.
     #[must_use]
     pub fn with_limits(self, limits: SchedulerConfig) -> Self {
-        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
         let scheduler = Scheduler::new(limits).without_credential_waiting();
-        Self::of(Driver::new(wire.clone(), credentials.clone(), scheduler))
+        Self::of(Driver::new(
+            transport.clone(),
+            credentials.clone(),
+            scheduler,
+        ))
     }
 
     /// A runner with the same bounds and credentials, finding there the files that jobs name;
@@ -61,7 +65,7 @@ impl Runner {
     /// [`Disk`]: crate::Disk
     #[must_use]
     pub fn with_files(self, files: Arc<dyn FileStore>) -> Self {
-        self.over(self.driver.wire().clone().with_files(files))
+        self.over(self.driver.transport().clone().with_files(files))
     }
 
     /// A runner with the same bounds and credentials that tells how far each file that it sends or
@@ -71,14 +75,18 @@ impl Runner {
         self,
         listen: impl Fn(&FileRef, TransferProgress) + Send + Sync + 'static,
     ) -> Self {
-        let wire = self.driver.wire().clone();
-        self.over(wire.telling(Listener::new(listen)))
+        let transport = self.driver.transport().clone();
+        self.over(transport.telling(Listener::new(listen)))
     }
 
-    fn over(&self, wire: Wire) -> Self {
+    fn over(&self, transport: Transport) -> Self {
         let limits = self.scheduler().config().clone();
         let scheduler = Scheduler::new(limits).without_credential_waiting();
-        Self::of(Driver::new(wire, self.credentials().clone(), scheduler))
+        Self::of(Driver::new(
+            transport,
+            self.credentials().clone(),
+            scheduler,
+        ))
     }
 
     /// A runner with the same bounds, limits and credentials whose jobs wait for another token where
@@ -91,9 +99,9 @@ impl Runner {
         self,
         renew: impl Fn(CredentialRef) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
         let scheduler = Scheduler::new(self.scheduler().config().clone());
-        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler);
+        let driver = Driver::new(transport.clone(), credentials.clone(), scheduler);
         Self::of(driver.renewing(Some(Renewal(Arc::new(renew)))))
     }
 
@@ -118,9 +126,9 @@ impl Runner {
     /// Where the store cannot be read.
     pub fn durable(self, mut store: impl Store + 'static) -> Result<Self, DurableError> {
         let limits = self.scheduler().config().clone();
-        let scheduler = durable::restore(&mut store, limits)?;
-        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
-        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler)
+        let scheduler = persistence::restore(&mut store, limits)?;
+        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
+        let driver = Driver::new(transport.clone(), credentials.clone(), scheduler)
             .renewing(self.driver.renewal().cloned())
             .keeping_in(Box::new(store));
         let runner = Self::of(driver);
@@ -152,7 +160,7 @@ impl Runner {
         let driver = Arc::clone(&self.driver);
         // Its acceptance is told when it is durable; a broken store tells nothing any more.
         if told.recv().is_err() {
-            return Err(SubmitError::Store(durable::broken(driver.broken())));
+            return Err(SubmitError::Store(persistence::broken(driver.broken())));
         }
         Ok(Handle {
             driver,
@@ -195,7 +203,7 @@ impl Runner {
     pub fn run(&self, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
         match self.submit(job) {
             Ok(mut handle) => handle.watch(&mut watch),
-            Err(SubmitError::Store(error)) => durable::in_doubt(error),
+            Err(SubmitError::Store(error)) => persistence::in_doubt(error),
             Err(refusal) => Outcome::Failed(TransportError {
                 kind: TransportErrorKind::InvalidRequest,
                 processed: Processed::No,
@@ -302,7 +310,7 @@ impl Handle {
             }
         }
         match self.driver.broken() {
-            Some(error) => durable::in_doubt(error),
+            Some(error) => persistence::in_doubt(error),
             // Its end was heard already.
             None => Outcome::Cancelled,
         }

@@ -15,7 +15,7 @@ use ureq::{
     },
 };
 
-use super::connect::left;
+use super::timeout::time_left;
 
 /// Encrypts connections to `https` addresses.
 pub(crate) struct TlsConnector {
@@ -57,7 +57,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
             .map_err(|error| Error::Io(io::Error::other(error)))?;
         let mut socket =
             TransportAdapter::new(transport.boxed(), Arc::clone(&details.current_time));
-        socket.set_timeout(left(details));
+        socket.set_timeout(time_left(details));
         connection.complete_io(&mut socket)?;
         let config = details.config;
         Ok(Some(Either::B(Tls {

@@ -8,7 +8,7 @@ use matricula_core::{
     StepContext, Store,
     scheduler::{self, WaitReason},
 };
-use matricula_http::{Runner, SystemEntropy, now};
+use matricula_http::{Runner, SystemClock, SystemEntropy};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{BulkError, Run};
@@ -58,7 +58,10 @@ impl Run {
             let mut patch = std::mem::take(&mut self.first);
             let (mut effects, mut events) = (Vec::new(), Vec::new());
             for input in inputs.drain(..) {
-                let step = machine.step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+                let step = machine.step(
+                    &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
+                    input,
+                );
                 patch.append(step.writes);
                 effects.extend(step.effects);
                 events.extend(step.events);

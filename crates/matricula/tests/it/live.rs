@@ -12,7 +12,7 @@ use matricula::{
     auth::{Answer, AuthError, Prompt, RegistrationOptions},
     core::{Timestamp, scheduler::WaitReason},
     register,
-    runner::now,
+    runner::SystemClock,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -51,7 +51,11 @@ impl Synapse {
 pub(crate) fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("l{:x}-{:x}-{count}", now().as_millis(), std::process::id())
+    format!(
+        "l{:x}-{:x}-{count}",
+        SystemClock::now().as_millis(),
+        std::process::id()
+    )
 }
 
 /// Checks with the server that the session's token works, and whose it is.
@@ -260,12 +264,13 @@ async fn refresh() {
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn shortlived() {
-    let before = now();
+    let before = SystemClock::now();
     let session = register(Synapse::of("shortlived").url()).await.unwrap();
     let until = session.account().expires_at.unwrap();
     let life = until.since(before);
     assert!(
-        life <= until.since(now()) + Duration::from_secs(30) && life >= Duration::from_secs(5),
+        life <= until.since(SystemClock::now()) + Duration::from_secs(30)
+            && life >= Duration::from_secs(5),
         "{life:?}"
     );
     let error = session.refresh().await.unwrap_err();

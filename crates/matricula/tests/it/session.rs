@@ -5,7 +5,7 @@ use matricula::{
     api::client::whoami::GetTokenOwner,
     auth::{Account, AuthError},
     core::{ServerUrl, WriteBatch},
-    runner::{Runner, now},
+    runner::{Runner, SystemClock},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -56,7 +56,7 @@ async fn a_renewed_pair_is_stored_and_then_used() {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let session = session_at(&server).store(store.clone());
-    let before = now();
+    let before = SystemClock::now();
     session.refresh().await.unwrap();
     let stored = store.account(Some("@alice:example.org")).unwrap().unwrap();
     assert_eq!(stored, session.account());

@@ -9,7 +9,7 @@ use matricula::{
             RegistrationToken,
         },
     },
-    runner::now,
+    runner::SystemClock,
 };
 use serde_json::{Value, json};
 
@@ -31,7 +31,9 @@ pub(super) async fn create(
         token,
         length: options.length,
         uses_allowed: options.uses,
-        expiry_time: options.expires_in.map(|time| now().plus(time).as_millis()),
+        expiry_time: options
+            .expires_in
+            .map(|time| SystemClock::now().plus(time).as_millis()),
         ..CreateRegistrationToken::default()
     };
     let made = session.call(request).await;
@@ -112,7 +114,7 @@ fn about(token: &RegistrationToken) -> String {
         _ => {}
     }
     if let Some(expiry) = token.expiry_time {
-        let now = now().as_millis();
+        let now = SystemClock::now().as_millis();
         words += &match expiry.checked_sub(now) {
             Some(left) => format!(", good for {} more", span(left / 1_000)),
             None => ", expired".to_owned(),

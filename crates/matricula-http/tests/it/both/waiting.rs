@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use matricula_core::scheduler::{Event, WaitReason};
-use matricula_http::now;
+use matricula_http::SystemClock;
 
 use super::{run_watched, runner};
 use crate::{
@@ -22,7 +22,10 @@ fn a_server_that_asks_for_a_pause_gets_it_and_then_the_same_request() {
             until, reason: why, ..
         } = event
         {
-            waits.push((*why == WaitReason::RateLimited, until.since(now())));
+            waits.push((
+                *why == WaitReason::RateLimited,
+                until.since(SystemClock::now()),
+            ));
         }
     });
     assert_eq!(response(outcome).status_code(), 200);

@@ -7,8 +7,7 @@ use url::Url;
 
 use crate::{
     HttpOptions,
-    address::host_of,
-    failure::{tls_error, tls_reason},
+    error::{host_of, tls_error, tls_reason},
 };
 
 /// The failure of a request to `url` that had this `time`, in which nothing of the request but its

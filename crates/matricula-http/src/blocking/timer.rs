@@ -8,10 +8,10 @@ use std::{
 
 use matricula_core::Timestamp;
 
-use crate::now;
+use crate::SystemClock;
 
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub(crate) struct Timer {
     set: Mutex<Set>,
     moved: Condvar,
     clock: fn() -> Timestamp,
@@ -23,13 +23,13 @@ struct Set {
     has_thread: bool,
 }
 
-impl Default for Alarm {
+impl Default for Timer {
     fn default() -> Self {
-        Self::by(now)
+        Self::by(SystemClock::now)
     }
 }
 
-impl Alarm {
+impl Timer {
     fn by(clock: fn() -> Timestamp) -> Self {
         Self {
             set: Mutex::default(),
@@ -55,9 +55,9 @@ impl Alarm {
         if set.has_thread {
             self.moved.notify_one();
         } else if at.is_some() {
-            let alarm = Arc::clone(self);
-            let thread = thread::Builder::new().name("matricula-alarm".to_owned());
-            let started = thread.spawn(move || alarm.keep(&ring));
+            let timer = Arc::clone(self);
+            let thread = thread::Builder::new().name("matricula-timer".to_owned());
+            let started = thread.spawn(move || timer.keep(&ring));
             if started.is_err() {
                 set.at = None;
             }
@@ -121,13 +121,13 @@ mod tests {
                 BEFORE
             }
         }
-        let alarm = Arc::new(Alarm::by(clock));
+        let timer = Arc::new(Timer::by(clock));
         let (tell, told) = mpsc::channel();
         let time = Duration::from_millis(20);
         for at in [BEFORE.plus(time), AFTER.plus(time)] {
             let tell = tell.clone();
             let ring = move || tell.send(()).unwrap();
-            alarm.set(Some(at), ring).unwrap();
+            timer.set(Some(at), ring).unwrap();
             told.recv_timeout(Duration::from_secs(10)).unwrap();
         }
     }

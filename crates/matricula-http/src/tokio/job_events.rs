@@ -26,7 +26,7 @@ pub(crate) struct Teller(Arc<Mutex<Line>>);
 pub(crate) struct Told(Arc<Mutex<Line>>);
 
 /// Both ends.
-pub(crate) fn line() -> (Teller, Told) {
+pub(crate) fn channel() -> (Teller, Told) {
     let line = Arc::default();
     (Teller(Arc::clone(&line)), Told(line))
 }

@@ -7,7 +7,7 @@ use matricula_core::{
     scheduler::{Effect, Event, Input, JobId, Rejection},
 };
 
-use crate::{SubmitError, SystemEntropy, now};
+use crate::{SubmitError, SystemClock, SystemEntropy};
 
 /// Hears what happens to one job. It must not block.
 pub(crate) type Watcher = Box<dyn Fn(Event) + Send>;
@@ -90,9 +90,10 @@ impl Core {
             return Err(SubmitError::Store(error.clone()));
         }
         let input = Input::Submit(job.into());
-        let step = self
-            .scheduler
-            .step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+        let step = self.scheduler.step(
+            &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
+            input,
+        );
         self.wake_at = step.wake_at;
         let taken = step.events.iter().find_map(|event| match event {
             Event::Accepted(job_id) => Some(Ok(*job_id)),
@@ -111,9 +112,10 @@ impl Core {
         if self.broken.is_some() {
             return Vec::new();
         }
-        let step = self
-            .scheduler
-            .step(&mut StepContext::new(now(), &mut SystemEntropy), input);
+        let step = self.scheduler.step(
+            &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
+            input,
+        );
         self.wake_at = step.wake_at;
         let released = self.write_ahead.push(step);
         self.let_out(released)

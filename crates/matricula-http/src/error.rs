@@ -5,7 +5,10 @@ use std::{error::Error, io};
 use matricula_core::{FileRef, Processed, TransportError, TransportErrorKind};
 use url::Url;
 
-use crate::address::host_of;
+/// Scheme, host and port of a URL. Its path and query are left out: the query may hold a secret.
+pub(crate) fn host_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
 
 /// The request cannot be sent as it is.
 pub(crate) fn unsendable(message: impl Into<String>) -> TransportError {

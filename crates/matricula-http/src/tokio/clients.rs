@@ -7,7 +7,7 @@ use reqwest::{Client, ClientBuilder};
 use rustls::RootCertStore;
 use url::Url;
 
-use crate::{HttpOptions, address::is_near, failure::unsendable, tls};
+use crate::{HttpOptions, address::is_near, error::unsendable, tls};
 
 type Cell = OnceLock<Result<Client, TransportError>>;
 

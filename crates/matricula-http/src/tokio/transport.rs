@@ -12,28 +12,28 @@ use url::Url;
 
 use crate::{
     HttpOptions,
-    address::{check_encryption, host_of, path_of, url_of},
-    clients::Clients,
+    address::{check_encryption, path_of, url_of},
     download::{Before, Download},
-    failure::{too_long, unreadable},
-    file_body::FileBody,
+    error::{host_of, too_long, unreadable},
     files::{Disk, FileStore},
-    head::{self, Own, text_or_bytes},
-    hyper_failure::failure,
+    headers::{self, OriginHeaders, text_or_bytes},
     progress::Listener,
     redirect,
+    tokio::clients::Clients,
+    tokio::error::failure,
+    tokio::file_body::FileBody,
 };
 
 /// Connections, opened as they are needed.
 #[derive(Clone, Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Transport {
     options: Arc<HttpOptions>,
     clients: Arc<Clients>,
     files: Arc<dyn FileStore>,
     listener: Listener,
 }
 
-impl Wire {
+impl Transport {
     pub(crate) fn new(options: HttpOptions) -> Self {
         Self {
             options: Arc::new(options),
@@ -65,7 +65,7 @@ impl Wire {
 
     async fn exchange(&self, job: &Job, token: Option<Secret>) -> Result<Response, TransportError> {
         let mut url = url_of(job)?;
-        let mut own = Own::of(job, token.as_ref());
+        let mut own = OriginHeaders::of(job, token.as_ref());
         let mut before = Before::of(job, &*self.files)?;
         // A runtime of one thread hears of nothing while its thread waits for a person. Here it hears
         // which connections were closed meanwhile: a request on one of those would end in doubt.
@@ -88,7 +88,7 @@ impl Wire {
             let head = (answer.status(), answer.headers());
             match redirect::follow(job, token.as_ref(), &url, head)? {
                 Some(next) => {
-                    (url, own) = (next, Own::default());
+                    (url, own) = (next, OriginHeaders::default());
                     followed += 1;
                     if followed > self.options.max_redirects {
                         return Err(redirect::too_many(&url, self.options.max_redirects));
@@ -109,13 +109,13 @@ impl Wire {
         &self,
         job: &Job,
         url: Url,
-        own: Own<'_>,
+        own: OriginHeaders<'_>,
         before: Option<&Before>,
     ) -> Result<(&Client, Request), TransportError> {
         check_encryption(&url, &self.options)?;
         let client = self.clients.towards(&url, &self.options)?;
         let mut request = Request::new(job.request_method().into(), url);
-        *request.headers_mut() = head::headers(job, own, before)?;
+        *request.headers_mut() = headers::request_headers(job, own, before)?;
         *request.timeout_mut() = Some(self.options.time_for(job));
         *request.body_mut() = match job.request_body() {
             Body::File(file) => {
@@ -124,7 +124,7 @@ impl Wire {
                 let body = opened.map_err(|error| unreadable(file, &error))?;
                 Some(reqwest::Body::wrap(body))
             }
-            body if head::is_empty(body) => None,
+            body if headers::is_empty(body) => None,
             body => Some(body.as_bytes().to_vec().into()),
         };
         Ok((client, request))
@@ -138,7 +138,7 @@ impl Wire {
         before: Option<Before>,
     ) -> Result<Response, TransportError> {
         let mut status = answer.status();
-        let header = head::header_of(answer.headers());
+        let header = headers::response_headers(answer.headers());
         let body = match job.response_format() {
             // What went wrong is told in JSON, and is no content of a file.
             ResponseFormat::File(file) if status.is_success() => {

@@ -14,28 +14,28 @@ use matricula_core::{
 use ureq::{Agent, Error, RequestBuilder, SendBody, typestate::WithBody};
 use url::Url;
 
-use super::{agents::Agents, failure::failure};
+use super::{agents::Agents, error::failure};
 use crate::{
     HttpOptions,
-    address::{check_encryption, host_of, path_of, url_of},
+    address::{check_encryption, path_of, url_of},
     download::{Before, Download},
-    failure::{refused, too_long, unreadable},
+    error::{host_of, refused, too_long, unreadable},
     files::{Disk, FileStore, PIECE, has_become_shorter},
-    head::{self, Own, text_or_bytes},
+    headers::{self, OriginHeaders, text_or_bytes},
     progress::{Listener, Upload},
     redirect,
 };
 
 /// Connections, opened as they are needed.
 #[derive(Clone, Debug)]
-pub(crate) struct Wire {
+pub(crate) struct Transport {
     options: Arc<HttpOptions>,
     agents: Arc<Agents>,
     files: Arc<dyn FileStore>,
     listener: Listener,
 }
 
-impl Wire {
+impl Transport {
     pub(crate) fn new(options: HttpOptions) -> Self {
         Self {
             options: Arc::new(options),
@@ -78,7 +78,7 @@ impl Wire {
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Response, TransportError> {
         let mut url = url_of(job)?;
-        let mut own = Own::of(job, token.as_ref());
+        let mut own = OriginHeaders::of(job, token.as_ref());
         let mut before = Before::of(job, &*self.files)?;
         let mut followed = 0;
         loop {
@@ -94,7 +94,7 @@ impl Wire {
             let head = (answer.status(), answer.headers());
             match redirect::follow(job, token.as_ref(), &url, head)? {
                 Some(next) => {
-                    (url, own) = (next, Own::default());
+                    (url, own) = (next, OriginHeaders::default());
                     followed += 1;
                     if followed > self.options.max_redirects {
                         return Err(redirect::too_many(&url, self.options.max_redirects));
@@ -115,12 +115,12 @@ impl Wire {
         &self,
         job: &Job,
         url: &Url,
-        own: Own<'_>,
+        own: OriginHeaders<'_>,
         before: Option<&Before>,
     ) -> Result<http::Response<ureq::Body>, TransportError> {
         check_encryption(url, &self.options)?;
         let agent = self.agents.towards(url, &self.options)?;
-        let mut headers = head::headers(job, own, before)?;
+        let mut headers = headers::request_headers(job, own, before)?;
         let method = job.request_method();
         let answer = match job.request_body() {
             Body::File(file) => {
@@ -131,7 +131,7 @@ impl Wire {
                 let request = self.with_head(job, with_body(agent, method, url), headers);
                 request.send(SendBody::from_reader(&mut whole))
             }
-            body if head::is_empty(body) => match method {
+            body if headers::is_empty(body) => match method {
                 Method::Get => self.with_head(job, agent.get(url.as_str()), headers).call(),
                 Method::Delete => {
                     let request = agent.delete(url.as_str());
@@ -172,7 +172,7 @@ impl Wire {
         before: Option<Before>,
     ) -> Result<Response, TransportError> {
         let (mut head, body) = answer.into_parts();
-        let header = head::header_of(&head.headers);
+        let header = headers::response_headers(&head.headers);
         let mut reader = body.into_reader();
         let body = match job.response_format() {
             // What went wrong is told in JSON, and is no content of a file.

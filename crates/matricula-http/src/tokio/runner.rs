@@ -10,12 +10,11 @@ use matricula_core::{
 use tokio::sync::broadcast;
 
 use crate::{
-    Credentials, DurableError, FileStore, HttpOptions, SubmitError, TransferProgress,
-    driver::{Driver, LONGEST_QUIET, Renewal},
-    durable,
+    Credentials, DurableError, FileStore, HttpOptions, SubmitError, TransferProgress, persistence,
     progress::Listener,
-    told::Told,
-    wire::Wire,
+    tokio::driver::{Driver, LONGEST_QUIET, Renewal},
+    tokio::job_events::Told,
+    tokio::transport::Transport,
 };
 
 /// Runs jobs over HTTP, on tokio. Clones share connections, credentials, queues, and what was learnt
@@ -38,7 +37,7 @@ impl Runner {
     pub fn new(options: HttpOptions) -> Self {
         let scheduler = Scheduler::default().without_credential_waiting();
         Self::of(Driver::new(
-            Wire::new(options),
+            Transport::new(options),
             Credentials::default(),
             scheduler,
         ))
@@ -48,9 +47,13 @@ impl Runner {
     /// without jobs.
     #[must_use]
     pub fn with_limits(self, limits: SchedulerConfig) -> Self {
-        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
         let scheduler = Scheduler::new(limits).without_credential_waiting();
-        Self::of(Driver::new(wire.clone(), credentials.clone(), scheduler))
+        Self::of(Driver::new(
+            transport.clone(),
+            credentials.clone(),
+            scheduler,
+        ))
     }
 
     /// A runner with the same bounds and credentials, finding there the files that jobs name;
@@ -59,7 +62,7 @@ impl Runner {
     /// [`Disk`]: crate::Disk
     #[must_use]
     pub fn with_files(self, files: Arc<dyn FileStore>) -> Self {
-        self.over(self.driver.wire().clone().with_files(files))
+        self.over(self.driver.transport().clone().with_files(files))
     }
 
     /// A runner with the same bounds and credentials that tells how far each file that it sends or
@@ -69,14 +72,18 @@ impl Runner {
         self,
         listen: impl Fn(&FileRef, TransferProgress) + Send + Sync + 'static,
     ) -> Self {
-        let wire = self.driver.wire().clone();
-        self.over(wire.telling(Listener::new(listen)))
+        let transport = self.driver.transport().clone();
+        self.over(transport.telling(Listener::new(listen)))
     }
 
-    fn over(&self, wire: Wire) -> Self {
+    fn over(&self, transport: Transport) -> Self {
         let limits = self.scheduler().config().clone();
         let scheduler = Scheduler::new(limits).without_credential_waiting();
-        Self::of(Driver::new(wire, self.credentials().clone(), scheduler))
+        Self::of(Driver::new(
+            transport,
+            self.credentials().clone(),
+            scheduler,
+        ))
     }
 
     /// A runner with the same bounds, limits and credentials whose jobs wait for another token where
@@ -88,9 +95,9 @@ impl Runner {
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
+        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
         let scheduler = Scheduler::new(self.scheduler().config().clone());
-        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler);
+        let driver = Driver::new(transport.clone(), credentials.clone(), scheduler);
         let renewal = Renewal(Arc::new(move |credential| Box::pin(renew(credential))));
         Self::of(driver.renewing(Some(renewal)))
     }
@@ -116,9 +123,9 @@ impl Runner {
     /// Where the store cannot be read.
     pub fn durable(self, mut store: impl Store + 'static) -> Result<Self, DurableError> {
         let limits = self.scheduler().config().clone();
-        let scheduler = durable::restore(&mut store, limits)?;
-        let (wire, credentials) = (self.driver.wire(), self.driver.credentials());
-        let driver = Driver::new(wire.clone(), credentials.clone(), scheduler)
+        let scheduler = persistence::restore(&mut store, limits)?;
+        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
+        let driver = Driver::new(transport.clone(), credentials.clone(), scheduler)
             .renewing(self.driver.renewal().cloned())
             .keeping_in(Box::new(store));
         let runner = Self::of(driver);
@@ -156,7 +163,7 @@ impl Runner {
             let (job_id, mut told) = submitted?;
             // Its acceptance is told when it is durable; a broken store tells nothing any more.
             if told.next().await.is_none() {
-                return Err(SubmitError::Store(durable::broken(driver.broken())));
+                return Err(SubmitError::Store(persistence::broken(driver.broken())));
             }
             Ok(Handle {
                 driver,
@@ -202,7 +209,7 @@ impl Runner {
     pub async fn run(&self, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
         let handle = match self.submit(job).await {
             Ok(handle) => handle,
-            Err(SubmitError::Store(error)) => return durable::in_doubt(error),
+            Err(SubmitError::Store(error)) => return persistence::in_doubt(error),
             Err(refusal) => {
                 return Outcome::Failed(TransportError {
                     kind: TransportErrorKind::InvalidRequest,
@@ -317,7 +324,7 @@ impl Handle {
             }
         }
         match self.driver.broken() {
-            Some(error) => durable::in_doubt(error),
+            Some(error) => persistence::in_doubt(error),
             // Its end was heard already.
             None => Outcome::Cancelled,
         }

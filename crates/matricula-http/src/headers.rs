@@ -8,16 +8,16 @@ use http::{
 };
 use matricula_core::{Body, Headers, Job, Method, Secret, TransportError};
 
-use crate::{download::Before, failure::unsendable};
+use crate::{download::Before, error::unsendable};
 
 /// What a request carries to the server that it is for, and to no other.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Own<'a> {
+pub(crate) struct OriginHeaders<'a> {
     header: &'a [(Cow<'static, str>, String)],
     token: Option<&'a Secret>,
 }
 
-impl<'a> Own<'a> {
+impl<'a> OriginHeaders<'a> {
     pub(crate) fn of(job: &'a Job, token: Option<&'a Secret>) -> Self {
         Self {
             header: job.request_headers(),
@@ -27,9 +27,9 @@ impl<'a> Own<'a> {
 }
 
 /// The headers of a request, without those that every request of a program has.
-pub(crate) fn headers(
+pub(crate) fn request_headers(
     job: &Job,
-    own: Own<'_>,
+    own: OriginHeaders<'_>,
     before: Option<&Before>,
 ) -> Result<HeaderMap, TransportError> {
     let mut headers = HeaderMap::new();
@@ -79,7 +79,7 @@ fn has_type(job: &Job) -> bool {
 }
 
 /// The headers of an answer.
-pub(crate) fn header_of(headers: &HeaderMap) -> Headers {
+pub(crate) fn response_headers(headers: &HeaderMap) -> Headers {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = headers.iter();
     headers

@@ -20,10 +20,10 @@ use tokio::{
 };
 
 use crate::{
-    Credentials, SubmitError, now,
-    stepping::{Core, Watcher},
-    told::{self, Teller, Told},
-    wire::Wire,
+    Credentials, SubmitError, SystemClock,
+    core::{Core, Watcher},
+    tokio::job_events::{self, Teller, Told},
+    tokio::transport::Transport,
 };
 
 /// Events that a slow listener may be behind before it misses some, and is told so.
@@ -32,7 +32,7 @@ const MOST_BEHIND: usize = 256;
 /// What all clones of a runner share.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    wire: Wire,
+    transport: Transport,
     credentials: Credentials,
     state: Mutex<State>,
     /// Where jobs are kept, if they are.
@@ -77,9 +77,13 @@ impl fmt::Debug for Kept {
 }
 
 impl Driver {
-    pub(crate) fn new(wire: Wire, credentials: Credentials, scheduler: Scheduler) -> Self {
+    pub(crate) fn new(
+        transport: Transport,
+        credentials: Credentials,
+        scheduler: Scheduler,
+    ) -> Self {
         Self {
-            wire,
+            transport,
             credentials,
             state: Mutex::new(State {
                 core: Core::new(scheduler),
@@ -110,8 +114,8 @@ impl Driver {
         self.renewal.as_ref()
     }
 
-    pub(crate) fn wire(&self) -> &Wire {
-        &self.wire
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
@@ -147,7 +151,7 @@ impl Driver {
 
     /// Hands in a job; what happens to it comes through the channel, its end last.
     pub(crate) fn submit(self: &Arc<Self>, job: Job) -> Result<(JobId, Told), SubmitError> {
-        let (teller, told) = told::line();
+        let (teller, told) = job_events::channel();
         let mut state = self.lock();
         let (job_id, effects) = state.core.submit(job, to(teller))?;
         state.note(effects);
@@ -158,7 +162,7 @@ impl Driver {
 
     /// What happens to a job from now on; none where it has ended.
     pub(crate) fn watch(&self, job_id: JobId) -> Option<Told> {
-        let (teller, told) = told::line();
+        let (teller, told) = job_events::channel();
         self.lock().core.watch(job_id, to(teller)).map(|()| told)
     }
 
@@ -272,7 +276,7 @@ impl Driver {
         let Some(at) = wanted else { return };
         let driver = Arc::clone(self);
         let task = runtime.spawn(async move {
-            tokio::time::sleep(at.since(now())).await;
+            tokio::time::sleep(at.since(SystemClock::now())).await;
             driver.lock().timer = None;
             driver.input(Input::Wake);
         });
@@ -302,7 +306,7 @@ impl Driver {
 
     async fn send(&self, job: &Job) -> TransportResult {
         match self.credentials.token_of(job) {
-            Ok(token) => self.wire.send(job, token).await,
+            Ok(token) => self.transport.send(job, token).await,
             Err(error) => TransportResult::Failed(error),
         }
     }
