@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::{
     Extra,
+    codec::{self, text_enum},
     uia::{Failure, UiaInfo},
-    wire::{self, text_enum},
 };
 
 /// Why an answer is not the one hoped for.
@@ -102,7 +102,7 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     }
     // Every error is one without flows.
     let Failure { info, has_flows } =
-        match serde_json::from_str(wire::text_of(response.body()).unwrap_or_default()) {
+        match serde_json::from_str(codec::text_of(response.body()).unwrap_or_default()) {
             Ok(failure) => failure,
             Err(error) => return Some(unreadable(response, &error)),
         };
@@ -130,13 +130,13 @@ struct Limited {
     extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for Limited {
+impl<'de> codec::Object<'de> for Limited {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
         let (mut wait, mut code, mut message) = (None, None, None);
         let mut extra = Extra::new();
-        while let Some(key) = wire::key(&mut map)? {
+        while let Some(key) = codec::key(&mut map)? {
             match &*key {
                 "retry_after_ms" => match map.next_value()? {
                     Value::Null => {}
@@ -145,8 +145,8 @@ impl<'de> wire::Object<'de> for Limited {
                         None => drop(extra.insert(key.into_owned(), value)),
                     },
                 },
-                "errcode" => code = wire::value(&mut map)?,
-                "error" => message = wire::value(&mut map)?,
+                "errcode" => code = codec::value(&mut map)?,
+                "error" => message = codec::value(&mut map)?,
                 _ => extra.read(key, &mut map)?,
             }
         }
@@ -161,13 +161,13 @@ impl<'de> wire::Object<'de> for Limited {
 
 impl<'de> Deserialize<'de> for Limited {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 fn limited(response: &Response) -> ApiError {
     let status = response.status_code();
-    let text = wire::text_of(response.body()).unwrap_or_default();
+    let text = codec::text_of(response.body()).unwrap_or_default();
     let read: Result<Limited, _> = serde_json::from_str(text);
     let retry_after = match (response.header("retry-after"), &read) {
         (None, Ok(read)) => read.wait,
@@ -217,7 +217,7 @@ fn unreadable(response: &Response, error: &serde_json::Error) -> ApiError {
         return ApiError::UnexpectedStatus { status };
     };
     if status == 401 && body.get("flows").is_some_and(Value::is_array) {
-        let what = crate::locate::explain(response.body().as_bytes(), error);
+        let what = crate::json_path::explain(response.body().as_bytes(), error);
         let message = format!("the authentication that it asks for is not well-formed: {what}");
         return ApiError::Malformed { status, message };
     }

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use crate::wire::{self, Key};
+use crate::codec::{self, Key};
 
 /// The fields of an object that the specification does not name, kept as they came and written
 /// again: those of later versions, of proposals and of vendors.
@@ -97,16 +97,16 @@ impl Serialize for Extra {
 
 impl<'de> Deserialize<'de> for Extra {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
-impl<'de> wire::Object<'de> for Extra {
+impl<'de> codec::Object<'de> for Extra {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
         let mut extra = Self::new();
-        while let Some(key) = wire::key(&mut map)? {
+        while let Some(key) = codec::key(&mut map)? {
             extra.read(key, &mut map)?;
         }
         Ok(extra)

@@ -3,7 +3,7 @@
 
 use matricula_core::{Api, Method, Operation, ServerUrl};
 
-use crate::{uia::Stage, wire};
+use crate::{codec, uia::Stage};
 
 /// The page on which a person [does a stage] of user-interactive authentication in a browser.
 ///
@@ -12,7 +12,7 @@ use crate::{uia::Stage, wire};
 /// [does a stage]: https://spec.matrix.org/v1.19/client-server-api/#fallback
 pub fn auth_page(server: &ServerUrl, stage: &Stage, session: Option<&str>) -> String {
     let parts = ["/_matrix/client/v3/auth/", "/fallback/web"];
-    let page = wire::address(server, &parts, &[stage.as_str()]);
+    let page = codec::address(server, &parts, &[stage.as_str()]);
     with_query(page, session.map(|session| ("session", session)))
 }
 

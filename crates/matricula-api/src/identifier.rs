@@ -5,7 +5,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{Extra, wire};
+use crate::{Extra, codec};
 
 /// Who somebody is, in one of the ways in which a server knows people.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,26 +45,26 @@ impl UserIdentifier {
     }
 }
 
-impl<'de> wire::Object<'de> for UserIdentifier {
+impl<'de> codec::Object<'de> for UserIdentifier {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
         let mut kind = None;
         let mut extra = Extra::new();
-        while let Some(key) = wire::key(&mut map)? {
+        while let Some(key) = codec::key(&mut map)? {
             match &*key {
-                "type" => kind = wire::value(&mut map)?,
+                "type" => kind = codec::value(&mut map)?,
                 _ => extra.read(key, &mut map)?,
             }
         }
-        let kind = wire::required(kind, "type")?;
+        let kind = codec::required(kind, "type")?;
         Ok(Self { kind, extra })
     }
 }
 
 impl<'de> Deserialize<'de> for UserIdentifier {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -31,8 +31,6 @@
 // The client-server API uses all of it; the others, on their own, a part.
 #![cfg_attr(not(feature = "client"), allow(dead_code))]
 
-#[cfg(feature = "client")]
-pub mod by_hand;
 mod endpoint;
 mod error;
 #[cfg(feature = "events")]
@@ -43,15 +41,17 @@ pub mod fallback;
 mod generated;
 mod identifier;
 mod ids;
-mod lax_list;
+mod lenient_list;
 mod masquerade_as;
+#[cfg(feature = "client")]
+pub mod unspecified;
 #[doc = include_str!("lenience.md")]
 pub mod lenience {}
-mod locate;
+mod codec;
+mod json_path;
 mod media;
 #[cfg(feature = "client")]
 pub mod oauth;
-#[cfg(feature = "client")]
 mod object;
 mod operations;
 mod raw;
@@ -63,8 +63,8 @@ mod sorted_map;
 #[cfg(feature = "client")]
 pub mod synapse;
 pub mod uia;
-mod wire;
 
+pub use codec::read as read_json;
 pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorCode, MatrixError};
 pub use extra::Extra;
@@ -72,18 +72,19 @@ pub use extra::Extra;
 pub use generated::appservice;
 #[cfg(feature = "client")]
 pub use generated::client;
+#[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
+pub use generated::common;
 #[cfg(feature = "identity")]
 pub use generated::identity;
 #[cfg(feature = "push")]
 pub use generated::push;
 pub use ids::{EventId, IdError, MxcUri, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, UserId};
-pub use lax_list::LenientList;
+pub use lenient_list::LenientList;
 pub use masquerade_as::masquerade_as;
 pub use media::{Content, Redirect};
 pub use operations::operations;
 pub use raw::{Raw, StringOr};
 pub use sorted_map::SortedMap;
-pub use wire::read as read_json;
 
 // The programs in the page on changing the API compile.
 #[cfg(all(doctest, feature = "client"))]

@@ -65,14 +65,14 @@ macro_rules! object {
             )*
         }
 
-        impl<'de> $crate::wire::Object<'de> for $name {
+        impl<'de> $crate::codec::Object<'de> for $name {
             type Params = ();
 
             fn read<A: serde::de::MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
                 $(let mut $required = None;)*
                 $(let mut $optional = None;)*
                 let mut extra = $crate::Extra::new();
-                while let Some(key) = $crate::wire::key(&mut map)? {
+                while let Some(key) = $crate::codec::key(&mut map)? {
                     match &*key {
                         $($rwire => $required = object!(@read map $(as $rkind)?)?,)*
                         $($owire => $optional = object!(@read map $(as $okind)?)?,)*
@@ -80,7 +80,7 @@ macro_rules! object {
                     }
                 }
                 Ok(Self {
-                    $($required: $crate::wire::required($required, $rwire)?,)*
+                    $($required: $crate::codec::required($required, $rwire)?,)*
                     $($optional,)*
                     extra,
                 })
@@ -89,7 +89,7 @@ macro_rules! object {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                $crate::wire::object(from, ())
+                $crate::codec::object(from, ())
             }
         }
 
@@ -112,11 +112,11 @@ macro_rules! object {
     (@kept $value:ident as seconds) => { $value };
     (@kept $value:ident as $kind:ident) => { $value.into() };
     (@kept $value:ident) => { $value };
-    (@read $map:ident as secret) => { $crate::wire::secret(&mut $map) };
-    (@read $map:ident as seconds) => { $crate::wire::seconds(&mut $map) };
-    (@read $map:ident $(as text)?) => { $crate::wire::value(&mut $map) };
-    (@written $value:expr, as secret) => { $crate::wire::Exposed($value) };
-    (@written $value:expr, as seconds) => { $crate::wire::Seconds(*$value) };
+    (@read $map:ident as secret) => { $crate::codec::secret(&mut $map) };
+    (@read $map:ident as seconds) => { $crate::codec::seconds(&mut $map) };
+    (@read $map:ident $(as text)?) => { $crate::codec::value(&mut $map) };
+    (@written $value:expr, as secret) => { $crate::codec::Exposed($value) };
+    (@written $value:expr, as seconds) => { $crate::codec::Seconds(*$value) };
     (@written $value:expr, $(as text)?) => { $value };
 }
 pub(crate) use object;

@@ -57,7 +57,7 @@ impl<T> Raw<T> {
         serde_json::from_str(self.json())
     }
 
-    fn of(json: Box<RawValue>) -> Self {
+    pub(crate) fn of(json: Box<RawValue>) -> Self {
         Self {
             json,
             of: PhantomData,

@@ -11,8 +11,8 @@ use serde_json::Value;
 pub use crate::identifier::UserIdentifier;
 use crate::{
     Endpoint, ErrorCode, Extra, Raw, SortedMap,
+    codec::{self, text_enum},
     object::object,
-    wire::{self, text_enum},
 };
 
 /// A request that a server may answer by asking who is there: it is sent again, whole, with what does
@@ -51,20 +51,20 @@ pub(crate) struct Failure {
     pub(crate) has_flows: bool,
 }
 
-impl<'de> wire::Object<'de> for Failure {
+impl<'de> codec::Object<'de> for Failure {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
         let (mut flows, mut params, mut completed) = (None, None, None);
         let mut info = UiaInfo::default();
-        while let Some(key) = wire::key(&mut map)? {
+        while let Some(key) = codec::key(&mut map)? {
             match &*key {
-                "flows" => flows = wire::value(&mut map)?,
-                "params" => params = wire::value(&mut map)?,
-                "completed" => completed = wire::value(&mut map)?,
-                "session" => info.session = wire::value(&mut map)?,
-                "errcode" => info.errcode = wire::value(&mut map)?,
-                "error" => info.error = wire::value(&mut map)?,
+                "flows" => flows = codec::value(&mut map)?,
+                "params" => params = codec::value(&mut map)?,
+                "completed" => completed = codec::value(&mut map)?,
+                "session" => info.session = codec::value(&mut map)?,
+                "errcode" => info.errcode = codec::value(&mut map)?,
+                "error" => info.error = codec::value(&mut map)?,
                 _ => info.extra.read(key, &mut map)?,
             }
         }
@@ -78,7 +78,7 @@ impl<'de> wire::Object<'de> for Failure {
 
 impl<'de> Deserialize<'de> for Failure {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -93,11 +93,11 @@ impl Serialize for UiaInfo {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("flows", &self.flows)?;
         map.serialize_entry("params", &self.params)?;
-        wire::entry(&mut map, "session", self.session.as_ref())?;
+        codec::entry(&mut map, "session", self.session.as_ref())?;
         let completed = Some(&self.completed).filter(|stages| !stages.is_empty());
-        wire::entry(&mut map, "completed", completed)?;
-        wire::entry(&mut map, "errcode", self.errcode.as_ref())?;
-        wire::entry(&mut map, "error", self.error.as_ref())?;
+        codec::entry(&mut map, "completed", completed)?;
+        codec::entry(&mut map, "errcode", self.errcode.as_ref())?;
+        codec::entry(&mut map, "error", self.error.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -169,14 +169,14 @@ impl Flow {
     }
 }
 
-impl<'de> wire::Object<'de> for Flow {
+impl<'de> codec::Object<'de> for Flow {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
         let mut flow = Self::default();
-        while let Some(key) = wire::key(&mut map)? {
+        while let Some(key) = codec::key(&mut map)? {
             match &*key {
-                "stages" => flow.stages = wire::value(&mut map)?.unwrap_or_default(),
+                "stages" => flow.stages = codec::value(&mut map)?.unwrap_or_default(),
                 _ => flow.extra.read(key, &mut map)?,
             }
         }
@@ -186,7 +186,7 @@ impl<'de> wire::Object<'de> for Flow {
 
 impl<'de> Deserialize<'de> for Flow {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -285,20 +285,20 @@ pub struct AuthData {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for AuthData {
+impl<'de> codec::Object<'de> for AuthData {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
         let mut auth = Self::default();
-        while let Some(key) = wire::key(&mut map)? {
+        while let Some(key) = codec::key(&mut map)? {
             match &*key {
-                "type" => auth.stage = wire::value(&mut map)?,
-                "session" => auth.session = wire::value(&mut map)?,
-                "token" => auth.token = wire::secret(&mut map)?,
-                "password" => auth.password = wire::secret(&mut map)?,
-                "response" => auth.response = wire::secret(&mut map)?,
-                "identifier" => auth.identifier = wire::value(&mut map)?,
-                "threepid_creds" => auth.threepid_creds = wire::value(&mut map)?,
+                "type" => auth.stage = codec::value(&mut map)?,
+                "session" => auth.session = codec::value(&mut map)?,
+                "token" => auth.token = codec::secret(&mut map)?,
+                "password" => auth.password = codec::secret(&mut map)?,
+                "response" => auth.response = codec::secret(&mut map)?,
+                "identifier" => auth.identifier = codec::value(&mut map)?,
+                "threepid_creds" => auth.threepid_creds = codec::value(&mut map)?,
                 _ => auth.extra.read(key, &mut map)?,
             }
         }
@@ -308,7 +308,7 @@ impl<'de> wire::Object<'de> for AuthData {
 
 impl<'de> Deserialize<'de> for AuthData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -320,13 +320,13 @@ impl Serialize for AuthData {
             ("password", &self.password),
             ("response", &self.response),
         ];
-        wire::entry(&mut map, "type", self.stage.as_ref())?;
-        wire::entry(&mut map, "session", self.session.as_ref())?;
+        codec::entry(&mut map, "type", self.stage.as_ref())?;
+        codec::entry(&mut map, "session", self.session.as_ref())?;
         for (name, secret) in secrets {
-            wire::entry(&mut map, name, secret.as_ref().map(wire::Exposed).as_ref())?;
+            codec::entry(&mut map, name, secret.as_ref().map(codec::Exposed).as_ref())?;
         }
-        wire::entry(&mut map, "identifier", self.identifier.as_ref())?;
-        wire::entry(&mut map, "threepid_creds", self.threepid_creds.as_ref())?;
+        codec::entry(&mut map, "identifier", self.identifier.as_ref())?;
+        codec::entry(&mut map, "threepid_creds", self.threepid_creds.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

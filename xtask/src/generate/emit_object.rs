@@ -42,14 +42,14 @@ pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
         if let Type::Constant(text) = &field.ty {
             let _ = writeln!(
                 arms,
-                "\"{wire}\" => wire::constant(&mut entries, \"{text}\")?,"
+                "\"{wire}\" => codec::constant(&mut entries, \"{text}\")?,"
             );
             continue;
         }
         let _ = writeln!(locals, "let mut {name} = None;");
         let _ = writeln!(
             arms,
-            "\"{wire}\" => {name} = wire::{},",
+            "\"{wire}\" => {name} = codec::{},",
             reader(field, object.is_request)
         );
         let _ = match (&field.ty, field.required) {
@@ -58,7 +58,7 @@ pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
             _ if field.may_lack && !object.is_request => {
                 writeln!(values, "{name}: {name}.unwrap_or_default(),")
             }
-            _ => writeln!(values, "{name}: wire::required({name}, \"{wire}\")?,"),
+            _ => writeln!(values, "{name}: codec::required({name}, \"{wire}\")?,"),
         };
     }
     let (map, rest) = match object.extra {
@@ -83,10 +83,10 @@ pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
     let name = object.name;
     let _ = write!(
         code,
-        "{cfg}impl<'de> wire::Object<'de> for {name} {{\ntype Params = ({types});\n\n\
+        "{cfg}impl<'de> codec::Object<'de> for {name} {{\ntype Params = ({types});\n\n\
          fn read<A: MapAccess<'de>>(({params}): Self::Params, mut entries: A) -> Result<Self, A::Error> {{\n\
          {locals}let mut extra = {map};\n\
-         while let Some(entry_key) = wire::key(&mut entries)? {{\n{rest}\n}}\n\
+         while let Some(entry_key) = codec::key(&mut entries)? {{\n{rest}\n}}\n\
          Ok(Self {{ {values} {made} }})\n}}\n}}\n\n",
         cfg = if object.is_request { SERVER } else { "" },
     );
@@ -98,7 +98,7 @@ pub(crate) fn deserialize(code: &mut String, name: &str) {
         code,
         "impl<'de> Deserialize<'de> for {name} {{\n\
          fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
-         wire::object(from, ())\n}}\n}}\n\n"
+         codec::object(from, ())\n}}\n}}\n\n"
     );
 }
 
@@ -115,12 +115,12 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
             (Type::Secret, true) => {
                 writeln!(
                     fields,
-                    "map.serialize_entry(\"{wire}\", &wire::Exposed(&{own}))?;"
+                    "map.serialize_entry(\"{wire}\", &codec::Exposed(&{own}))?;"
                 )
             }
             (Type::Secret, false) => writeln!(
                 fields,
-                "wire::entry(&mut map, \"{wire}\", {own}.as_ref().map(wire::Exposed).as_ref())?;"
+                "codec::entry(&mut map, \"{wire}\", {own}.as_ref().map(codec::Exposed).as_ref())?;"
             ),
             (Type::Millis | Type::Seconds, true) => {
                 let wrapper = wrapper(&field.ty);
@@ -133,14 +133,14 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
                 let wrapper = wrapper(&field.ty);
                 writeln!(
                     fields,
-                    "wire::entry(&mut map, \"{wire}\", {own}.map({wrapper}).as_ref())?;"
+                    "codec::entry(&mut map, \"{wire}\", {own}.map({wrapper}).as_ref())?;"
                 )
             }
             (_, true) => writeln!(fields, "map.serialize_entry(\"{wire}\", &{own})?;"),
             (_, false) => {
                 writeln!(
                     fields,
-                    "wire::entry(&mut map, \"{wire}\", {own}.as_ref())?;"
+                    "codec::entry(&mut map, \"{wire}\", {own}.as_ref())?;"
                 )
             }
         };
@@ -148,7 +148,7 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
     let rest = match object.extra {
         None | Some(Type::Value) => match lax(object.fields) {
             set if set.is_empty() => "self.extra.write(&mut map)?;",
-            set => &format!("wire::extra(&mut map, &self.extra, &[{set}])?;"),
+            set => &format!("codec::extra(&mut map, &self.extra, &[{set}])?;"),
         },
         Some(_) => "for (name, value) in &self.extra {\nmap.serialize_entry(name, value)?;\n}",
     };
@@ -174,10 +174,10 @@ fn reader(field: &Field, is_request: bool) -> String {
     if field.lax {
         let read = format!("lax(&mut entries, \"{}\", &mut extra)?", field.wire);
         return match &field.ty {
-            Type::Millis => format!("{read}.map(|wire::Millis(time)| time)"),
-            Type::Seconds => format!("{read}.map(|wire::Seconds(time)| time)"),
-            Type::Decimal => format!("{read}.map(|wire::Decimal(number)| number)"),
-            Type::Filled(_) => format!("{read}.and_then(|wire::Filled(value)| value)"),
+            Type::Millis => format!("{read}.map(|codec::Millis(time)| time)"),
+            Type::Seconds => format!("{read}.map(|codec::Seconds(time)| time)"),
+            Type::Decimal => format!("{read}.map(|codec::Decimal(number)| number)"),
+            Type::Filled(_) => format!("{read}.and_then(|codec::Filled(value)| value)"),
             _ => read,
         };
     }
@@ -198,7 +198,7 @@ fn reader(field: &Field, is_request: bool) -> String {
 /// What a time is written with.
 fn wrapper(ty: &Type) -> &'static str {
     match ty {
-        Type::Seconds => "wire::Seconds",
-        _ => "wire::Millis",
+        Type::Seconds => "codec::Seconds",
+        _ => "codec::Millis",
     }
 }

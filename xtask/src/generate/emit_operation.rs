@@ -118,7 +118,7 @@ fn request(code: &mut String, found: &Operation, parts: &[(bool, Field)], module
 
 fn endpoint(code: &mut String, found: &Operation, module: &str, api: &str) {
     let (response, read) = match &found.reply {
-        Reply::Json(ty) => (rust(ty, module), "wire::read(response)"),
+        Reply::Json(ty) => (rust(ty, module), "codec::read(response)"),
         Reply::Content => ("Content".to_owned(), "Content::read(response)"),
         Reply::Redirect => ("Redirect".to_owned(), "Redirect::read(response)"),
     };
@@ -211,19 +211,19 @@ fn job(found: &Operation) -> String {
         let fixed: Vec<&str> = found.path.split(['{', '}']).step_by(2).collect();
         let _ = writeln!(
             code,
-            "let url = wire::address(server, &{fixed:?}, &[{}]);",
+            "let url = codec::address(server, &{fixed:?}, &[{}]);",
             segments.join(", ")
         );
         job = "Job::for_operation_at(url, &Self::OPERATION)".to_owned();
     }
     let body = match &found.body {
         RequestBody::None => "",
-        RequestBody::Empty => ".with_body(wire::empty_body())",
-        RequestBody::Fields(_) => ".with_body(wire::body(self))",
-        RequestBody::Whole(Type::Raw(_)) => ".with_body(wire::raw_body(&self.body))",
-        RequestBody::Whole(_) => ".with_body(wire::body(&self.body))",
+        RequestBody::Empty => ".with_body(codec::empty_body())",
+        RequestBody::Fields(_) => ".with_body(codec::body(self))",
+        RequestBody::Whole(Type::Raw(_)) => ".with_body(codec::raw_body(&self.body))",
+        RequestBody::Whole(_) => ".with_body(codec::body(&self.body))",
         RequestBody::Keyed(key) => &format!(
-            ".with_body(wire::keyed_body(&self.{}, &self.value))",
+            ".with_body(codec::keyed_body(&self.{}, &self.value))",
             snake(key)
         ),
         RequestBody::Bytes => ".with_body(self.body.clone())",

@@ -25,10 +25,10 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
         doc(code, "    ", &found.doc);
         let _ = writeln!(code, "    {variant}({content}),");
         let arm = match (&found.value, &found.key) {
-            (Some(value), _) => format!("wire::Tag::Is(\"{value}\")"),
+            (Some(value), _) => format!("codec::Tag::Is(\"{value}\")"),
             (None, Some(key)) => {
                 let _ = write!(keys, "\"{key}\",");
-                format!("wire::Tag::Has(\"{key}\")")
+                format!("codec::Tag::Has(\"{key}\")")
             }
             (None, None) => "_".to_owned(),
         };
@@ -61,7 +61,7 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
         "}}\n\n{methods}{from}\
          impl<'de> Deserialize<'de> for {name} {{\n\
          fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
-         wire::tagged(from, \"{tag}\", &[{keys}], |tag, found| match tag {{\n{read}}})\n}}\n}}\n\n\
+         codec::tagged(from, \"{tag}\", &[{keys}], |tag, found| match tag {{\n{read}}})\n}}\n}}\n\n\
          impl Serialize for {name} {{\n\
          fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
          match self {{\n{write}}}\n}}\n}}\n\n"
@@ -211,7 +211,7 @@ fn any(code: &mut String, kind: Kind, types: &[&EventType]) {
          match kind {{\n{read}_ => Ok(Self::Unknown(Unknown::new(kind, content.clone()))),\n}}\n}}\n\n\
          /// The type of the event.\n\
          pub fn event_type(&self) -> Cow<'_, str> {{\n\
-         match self {{\n{named}Self::Unknown(unknown) => Cow::Borrowed(&unknown.kind),\n}}\n}}\n}}\n\n\
+         match self {{\n{named}Self::Unknown(unknown) => Cow::Borrowed(&unknown.event_type),\n}}\n}}\n}}\n\n\
          impl Serialize for {name} {{\n\
          /// Writes the content, without its type.\n\
          fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\

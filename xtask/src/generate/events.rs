@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::OVERRIDES;
-use super::lower::{DEFINITIONS, Lower};
-use super::model::{Field, Item, Path, Struct, Tagged, Type, Variant, Wrapper};
+use super::definitions;
+use super::lower::Lower;
+use super::model::Path;
 use super::names::{pascal, variant};
-use super::overrides::Overrides;
-use super::reach::{At, Owner, entries_at};
-use super::spec::{Node, Spec, flag, items, text};
+use super::reach::{At, entries_at};
+use super::spec::{Node, items, text};
+use super::tagged::{self, Shape, definition_variants, last_word, object, tagged_type};
 use super::type_names::stem;
 use crate::Result;
 
 /// Where the schemas are, below `data`.
 pub(crate) const DIR: &str = "event-schemas/schema";
-
-/// Where the schemas of our own are, as if the specification had them.
-const OWN: &str = "events";
 
 /// What an event is: how it travels, and what it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,27 +76,9 @@ struct Content<'a> {
     variants: Vec<(String, At<'a>)>,
 }
 
-/// Puts the schemas that the data lacks where it would have them.
-pub(crate) fn complete(spec: &mut Spec, overrides: &Overrides) -> Result<Vec<String>> {
-    let own: Vec<(String, Node)> = overrides
-        .all("definitions")
-        .map(|(name, node)| (format!("{OWN}/{name}.yaml"), node.clone()))
-        .collect();
-    for (file, node) in &own {
-        spec.insert(file, node.clone());
-    }
-    let sources = spec.load_dir(DIR)?;
-    for (file, node) in &own {
-        spec.load_references([node].into_iter(), file)?;
-    }
-    spec.load_references(overrides.added(), OVERRIDES)?;
-    Ok(sources)
-}
-
 /// Lowers every type of event.
 pub(crate) fn lower<'a>(lower: &mut Lower<'a>, sources: &[String]) -> Result<Vec<EventType>> {
     let contents = contents(lower, sources)?;
-    let overrides = lower.overrides;
     for content in &contents {
         let files = content.variants.iter().map(|(_, at)| &at.file);
         for file in files.chain([&content.at.file]) {
@@ -108,17 +88,8 @@ pub(crate) fn lower<'a>(lower: &mut Lower<'a>, sources: &[String]) -> Result<Vec
         // Nothing else may have its name.
         lower.reserve(&path);
     }
-    let mut tagged = Vec::new();
-    for (site, node) in overrides.all("tagged") {
-        match contents.iter().any(|content| content.name == site) {
-            true => {}
-            false => tagged.push(reserve_tagged(lower, site, node)?),
-        }
-    }
-    for (path, node) in tagged {
-        let found = definition_variants(lower, node)?;
-        tagged_type(lower, &path, node, found)?;
-    }
+    let is_content = |site: &str| contents.iter().any(|content| content.name == site);
+    tagged::lower_definitions(lower, is_content)?;
     let mut types = Vec::new();
     for content in &contents {
         let module = lower.module(&content.module);
@@ -132,33 +103,10 @@ pub(crate) fn lower<'a>(lower: &mut Lower<'a>, sources: &[String]) -> Result<Vec
             content: path,
         });
     }
-    definitions(lower)?;
+    definitions::lower_whole(lower)?;
+    definitions::document(lower);
     types.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(types)
-}
-
-/// Lowers the definitions that nothing refers to, and documents all in our own words.
-fn definitions(lower: &mut Lower<'_>) -> Result<()> {
-    let mut words = BTreeMap::new();
-    for (name, node) in lower.overrides.all("definitions") {
-        if flag(node, "x-whole") {
-            let at = lower.file(&format!("{OWN}/{name}.yaml"))?;
-            lower.lower(&at, &Owner::operation(DEFINITIONS, name))?;
-        }
-        words.extend(text(node, "description").map(|text| (name, text)));
-    }
-    let items = lower
-        .modules
-        .values_mut()
-        .flat_map(|module| &mut module.items);
-    for item in items {
-        if let Item::Struct(found) = item
-            && let Some(words) = words.get(found.name.as_str())
-        {
-            found.doc = (*words).to_owned();
-        }
-    }
-    Ok(())
 }
 
 /// The contents that the schemas describe, and those that we add.
@@ -310,76 +258,6 @@ fn section(name: &str) -> String {
     format!("[Specification](https://spec.matrix.org/{version}/client-server-api/#{anchor})")
 }
 
-/// A struct of the fields of `parts`, or a wrapper where they are a map. With a tag the field of
-/// that name has one value only, and so is no field.
-fn object<'a>(
-    lower: &mut Lower<'a>,
-    parts: &[At<'a>],
-    path: &Path,
-    doc: String,
-    tag: Option<(&str, &str)>,
-) -> Result<()> {
-    let place = lower.module(&path.module).items.len();
-    let owner = Owner::operation(&path.module, &path.name);
-    let name = path.name.clone();
-    let has_fields = parts.iter().any(|part| {
-        entries_at(part.node, "properties").next().is_some()
-            || lower.overrides.get("fields", &part.site).is_some()
-    });
-    let item = match has_fields {
-        true => {
-            let (mut fields, extra) = lower.fields(parts, &owner)?;
-            for field in &mut fields {
-                finish(lower, field, tag);
-            }
-            let new = Struct {
-                name,
-                doc,
-                fields,
-                extra,
-            };
-            let key = (path.module.clone(), path.name.clone());
-            lower.structs.insert(key, new.clone());
-            Item::Struct(new)
-        }
-        false => match lower.lower_map(parts, &owner)? {
-            Type::Object => {
-                let (fields, extra) = (Vec::new(), None);
-                Item::Struct(Struct {
-                    name,
-                    doc,
-                    fields,
-                    extra,
-                })
-            }
-            ty => Item::Wrapper(Wrapper { name, doc, ty }),
-        },
-    };
-    lower.module(&path.module).items.insert(place, item);
-    Ok(())
-}
-
-/// What only contents have: fields of one value.
-fn finish(lower: &mut Lower<'_>, field: &mut Field, tag: Option<(&str, &str)>) {
-    if let Some((_, value)) = tag.filter(|(key, _)| field.wire == *key) {
-        let old = std::mem::replace(&mut field.ty, Type::Constant(value.to_owned()));
-        field.required = true;
-        if let Type::Enum(Path { module, name }) = old {
-            let is_old = |item: &Item| matches!(item, Item::Enum(found) if found.name == name);
-            lower.module(&module).items.retain(|item| !is_old(item));
-        }
-    }
-}
-
-/// One of the shapes of a tagged type: the value of the tag, if it has one, and what it is made of.
-struct Shape<'a> {
-    value: Option<String>,
-    /// A key that only this shape has, where there is no tag.
-    key: Option<String>,
-    name: String,
-    parts: Vec<At<'a>>,
-}
-
 /// The shapes that the data has a file for each.
 fn file_variants<'a>(
     lower: &mut Lower<'a>,
@@ -393,7 +271,7 @@ fn file_variants<'a>(
     for (value, at) in bases.chain([(None, &content.at)]) {
         let mut parts = lower.parts(std::slice::from_ref(at))?;
         if let Some(file) = text(node, "all") {
-            let shared = lower.file(&format!("{OWN}/{file}.yaml"))?;
+            let shared = lower.file(&definitions::file(file))?;
             parts.extend(lower.parts(&[shared])?);
         }
         let word = value.map_or_else(|| "Other".to_owned(), |value| variant(value));
@@ -406,153 +284,6 @@ fn file_variants<'a>(
         });
     }
     Ok(shapes)
-}
-
-/// The shapes that are definitions of our own.
-fn definition_variants<'a>(lower: &mut Lower<'a>, node: &'a Node) -> Result<Vec<Shape<'a>>> {
-    let mut shapes = Vec::new();
-    let of = entries_at(node, "of").map(|(value, name)| (Some(value), None, name.as_str()));
-    let has = entries_at(node, "has").map(|(key, name)| (None, Some(key), name.as_str()));
-    let other = [(None, None, text(node, "other"))];
-    for (value, key, name) in of.chain(has).chain(other) {
-        let name = name.ok_or("a tagged type does not name its shapes")?;
-        let at = lower.file(&format!("{OWN}/{name}.yaml"))?;
-        let parts = lower.parts(&[at])?;
-        let (value, key) = (value.map(str::to_owned), key.map(str::to_owned));
-        shapes.push(Shape {
-            value,
-            key,
-            name: name.to_owned(),
-            parts,
-        });
-    }
-    Ok(shapes)
-}
-
-/// A type that is one of several structs.
-fn tagged_type<'a>(
-    lower: &mut Lower<'a>,
-    path: &Path,
-    node: &'a Node,
-    shapes: Vec<Shape<'a>>,
-) -> Result<()> {
-    let owner = &path.name;
-    let tag = text(node, "tag").ok_or_else(|| format!("{owner} has no tag"))?;
-    let place = lower.module(&path.module).items.len();
-    let path_of = |shape: &Shape<'_>| Path {
-        module: path.module.clone(),
-        name: shape.name.clone(),
-    };
-    for shape in &shapes {
-        lower.reserve(&path_of(shape));
-    }
-    let mut variants = Vec::new();
-    for shape in shapes {
-        let path = path_of(&shape);
-        if let [only] = shape.parts.as_slice() {
-            lower.known.insert(only.key(), Type::Struct(path.clone()));
-        }
-        let doc = match (&shape.value, &shape.key) {
-            (Some(value), _) => format!("`{value}`."),
-            (None, Some(key)) => format!("What has no `{tag}`, but `{key}`."),
-            (None, None) => format!("Any other `{tag}`, kept whole."),
-        };
-        let single = shape.value.as_deref().map(|value| (tag, value));
-        let words = format!("A shape of [`{owner}`]: {}", lower_first(&doc));
-        object(lower, &shape.parts, &path, words, single)?;
-        let content = path.name;
-        variants.push(Variant {
-            name: content
-                .strip_suffix(last_word(owner))
-                .unwrap_or(&content)
-                .to_owned(),
-            content,
-            value: shape.value,
-            key: shape.key,
-            doc,
-        });
-    }
-    let words = text(node, "doc").unwrap_or_default();
-    let shared = match text(node, "all") {
-        Some(file) => {
-            let at = lower.file(&format!("{OWN}/{file}.yaml"))?;
-            lower
-                .fields(&[at], &Owner::operation(&path.module, owner))?
-                .0
-        }
-        None => Vec::new(),
-    };
-    let item = Item::Tagged(Tagged {
-        name: owner.clone(),
-        doc: format!("{words} Which one is said by `{tag}`."),
-        tag: tag.to_owned(),
-        lax: flag(node, "lax"),
-        shared,
-        variants,
-    });
-    lower.module(&path.module).items.insert(place, item);
-    Ok(())
-}
-
-fn lower_first(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_ascii_lowercase());
-    first.into_iter().chain(characters).collect()
-}
-
-/// `Message` of `RoomMessage`.
-fn last_word(name: &str) -> &str {
-    let start = name.rfind(|c: char| c.is_ascii_uppercase());
-    &name[start.unwrap_or_default()..]
-}
-
-/// A tagged type that is no content: known by the schema of which it takes the place.
-fn reserve_tagged<'a>(
-    lower: &mut Lower<'a>,
-    site: &str,
-    node: &'a Node,
-) -> Result<(Path, &'a Node)> {
-    let file = match site.contains('/') {
-        true => format!("api/{site}"),
-        false => format!("{OWN}/{site}.yaml"),
-    };
-    let at = lower.file(&file)?;
-    let path = Path {
-        module: DEFINITIONS.to_owned(),
-        name: pascal(stem(&file)),
-    };
-    lower.known.insert(at.key(), Type::Enum(path.clone()));
-    lower.reserve(&path);
-    Ok((path, node))
-}
-
-impl<'a> Lower<'a> {
-    /// A whole file.
-    fn file(&self, file: &str) -> Result<At<'a>> {
-        let node = self.spec.root(file)?;
-        let site = file.strip_prefix("api/").unwrap_or(file).to_owned();
-        let (file, pointer) = (file.to_owned(), String::new());
-        Ok(At {
-            file,
-            pointer,
-            node,
-            site,
-        })
-    }
-
-    /// Keeps a name from being given to anything else.
-    fn reserve(&mut self, path: &Path) {
-        let key = (path.module.clone(), path.name.clone());
-        let name = path.name.clone();
-        let (doc, fields, extra) = (String::new(), Vec::new(), None);
-        let empty = Struct {
-            name,
-            doc,
-            fields,
-            extra,
-        };
-        self.structs.entry(key).or_insert(empty);
-    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::common::Lowered;
 use super::model::{Module, Path, Struct, Type};
 use super::overrides::Overrides;
+use super::reach::At;
 use super::spec::Spec;
+use crate::Result;
 
 /// Lowers the schemas of one API.
 pub(crate) struct Lower<'a> {
@@ -38,6 +41,15 @@ impl<'a> Lower<'a> {
         }
     }
 
+    /// What was lowered, as the API `name`.
+    pub(crate) fn into_lowered(self, name: &'static str) -> Lowered {
+        Lowered {
+            name,
+            modules: self.modules,
+            known: self.known,
+        }
+    }
+
     pub(crate) fn module(&mut self, name: &str) -> &mut Module {
         let module = self.modules.entry(name.to_owned());
         module.or_insert_with(|| Module {
@@ -49,5 +61,32 @@ impl<'a> Lower<'a> {
 
     pub(crate) fn struct_at(&self, path: &Path) -> Option<&Struct> {
         self.structs.get(&(path.module.clone(), path.name.clone()))
+    }
+
+    /// A whole file as a schema.
+    pub(crate) fn file(&self, file: &str) -> Result<At<'a>> {
+        let node = self.spec.root(file)?;
+        let site = file.strip_prefix("api/").unwrap_or(file).to_owned();
+        let (file, pointer) = (file.to_owned(), String::new());
+        Ok(At {
+            file,
+            pointer,
+            node,
+            site,
+        })
+    }
+
+    /// Reserves a name, so that no other type gets it.
+    pub(crate) fn reserve(&mut self, path: &Path) {
+        let key = (path.module.clone(), path.name.clone());
+        let name = path.name.clone();
+        let (doc, fields, extra) = (String::new(), Vec::new(), None);
+        let empty = Struct {
+            name,
+            doc,
+            fields,
+            extra,
+        };
+        self.structs.entry(key).or_insert(empty);
     }
 }

@@ -1,5 +1,7 @@
 //! Writes the API crate's generated code from the specification's data.
 
+mod common;
+mod definitions;
 mod emit;
 mod emit_doc;
 mod emit_object;
@@ -17,19 +19,21 @@ mod overrides;
 mod reach;
 mod schema;
 mod spec;
+mod tagged;
 #[cfg(test)]
 mod tests;
 mod type_names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use self::common::{COMMON, Lowered};
+use self::events::EventType;
 use self::lower::Lower;
-use self::model::Module;
-use self::overrides::Overrides;
+use self::overrides::{Key, Overrides};
 use self::spec::Spec;
 use crate::Result;
 use crate::workspace::root;
@@ -134,66 +138,88 @@ pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
 
 /// The generated files by their path in the workspace, formatted.
 fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
-    let mut files = BTreeMap::new();
-    let mut apis = Vec::new();
+    let mut lowered = Vec::new();
+    let mut unused = Vec::new();
     for api in &APIS {
-        let modules = lower(api, dir)?;
-        for module in modules.values() {
-            let path = format!("{GENERATED}/{}/{}.rs", api.name, module.name);
-            files.insert(path, format_code(&emit::module(module, api.variant))?);
+        let (found, unused_common) = lower(api, dir)?;
+        lowered.push(found);
+        unused.push(unused_common);
+    }
+    let (found, types, unused_common) = lower_events(dir)?;
+    lowered.push(found);
+    let unused = unused.iter().fold(unused_common, |left, other| {
+        left.intersection(other).cloned().collect()
+    });
+    overrides::all_exist(unused.iter()).map_err(|error| format!("{OVERRIDES}: {error}"))?;
+    let common = common::extract(&mut lowered)?;
+
+    let mut files = BTreeMap::new();
+    let mut add = |path: &str, code: &str| {
+        files.insert(format!("{GENERATED}/{path}.rs"), format_code(code)?);
+        Ok::<(), String>(())
+    };
+    for api in &lowered {
+        let variant = APIS.iter().find(|known| known.name == api.name);
+        let variant = variant.map_or("", |api| api.variant);
+        for module in api.modules.values() {
+            let path = format!("{}/{}", api.name, module.name);
+            add(&path, &emit::module(module, variant))?;
         }
-        let path = format!("{GENERATED}/{}/mod.rs", api.name);
+    }
+    for (api, found) in APIS.iter().zip(&lowered) {
         let about = format!("The [{}]({}).", api.title, emit_doc::page_of(api));
-        let listed: Vec<_> = modules.values().collect();
-        files.insert(path, format_code(&emit::index(&listed, &about))?);
-        apis.push((api, modules));
+        let modules: Vec<_> = found.modules.values().collect();
+        add(&format!("{}/mod", api.name), &emit::index(&modules, &about))?;
     }
-    for (name, code) in events(dir)? {
-        let path = format!("{GENERATED}/{EVENTS}/{name}.rs");
-        files.insert(path, format_code(&code)?);
-    }
+    let modules: Vec<_> = lowered[APIS.len()].modules.values().collect();
+    add(
+        &format!("{EVENTS}/mod"),
+        &emit_tagged::index(&modules, &types),
+    )?;
+    add(COMMON, &emit::module(&common.module, ""))?;
     let names: Vec<&str> = APIS.iter().map(|api| api.name).collect();
     let events = format!("#[cfg(feature = \"{EVENTS}\")]\npub(crate) mod {EVENTS};\n");
-    let code = format_code(&(emit::apis(&names) + &events))?;
-    files.insert(format!("{GENERATED}/mod.rs"), code);
-    files.insert(PAGE.to_owned(), emit_doc::page(&apis));
+    add(
+        "mod",
+        &(emit::apis(&names) + &emit::common(&common.users) + &events),
+    )?;
+    files.insert(PAGE.to_owned(), emit_doc::page(&APIS, &lowered));
     Ok(files)
 }
 
-/// The modules of an API, by name.
-fn lower(api: &Api, dir: &Path) -> Result<BTreeMap<String, Module>> {
-    let mut spec = Spec::open(dir)?;
-    let sources = spec.load_dir(api.dir)?;
-    let overrides = Overrides::read(include_str!("../../overrides.yaml"), api.name)
-        .map_err(|error| format!("{OVERRIDES}: {error}"))?;
-    spec.load_references(overrides.added(), OVERRIDES)?;
+/// Lowers an API. The keys are those of the overrides for all APIs that it had no use for.
+fn lower(api: &Api, dir: &Path) -> Result<(Lowered, BTreeSet<Key>)> {
+    let (spec, overrides, sources) = load(dir, api.name, api.dir)?;
     let mut lower = Lower::new(&spec, &overrides, api.dir);
+    tagged::lower_definitions(&mut lower, |_| false)?;
     for source in &sources {
         lower.lower_file(source)?;
     }
+    definitions::document(&mut lower);
     overrides
         .all_used()
         .map_err(|error| format!("{}: {error}", api.name))?;
-    Ok(lower.modules)
+    Ok((lower.into_lowered(api.name), overrides.unused_common()))
 }
 
-/// The files of the contents of events, by module.
-fn events(dir: &Path) -> Result<Vec<(String, String)>> {
-    let mut spec = Spec::open(dir)?;
-    let overrides = Overrides::read(include_str!("../../overrides.yaml"), EVENTS)
-        .map_err(|error| format!("{OVERRIDES}: {error}"))?;
-    let sources = events::complete(&mut spec, &overrides)?;
+/// Lowers the contents of events.
+fn lower_events(dir: &Path) -> Result<(Lowered, Vec<EventType>, BTreeSet<Key>)> {
+    let (spec, overrides, sources) = load(dir, EVENTS, events::DIR)?;
     let mut lower = Lower::new(&spec, &overrides, events::DIR);
     let types = events::lower(&mut lower, &sources)?;
     overrides
         .all_used()
         .map_err(|error| format!("{EVENTS}: {error}"))?;
-    let modules: Vec<&Module> = lower.modules.values().collect();
-    let files = modules
-        .iter()
-        .map(|module| (module.name.clone(), emit::module(module, "")));
-    let index = ("mod".to_owned(), emit_tagged::index(&modules, &types));
-    Ok(files.chain([index]).collect())
+    Ok((lower.into_lowered(EVENTS), types, overrides.unused_common()))
+}
+
+/// Reads the files of an API below `sources`, and its overrides.
+fn load(dir: &Path, api: &str, sources: &str) -> Result<(Spec, Overrides, Vec<String>)> {
+    let mut spec = Spec::open(dir)?;
+    let overrides = Overrides::read(include_str!("../../overrides.yaml"), api)
+        .map_err(|error| format!("{OVERRIDES}: {error}"))?;
+    let sources = definitions::load(&mut spec, &overrides, sources)?;
+    Ok((spec, overrides, sources))
 }
 
 fn format_code(code: &str) -> Result<String> {

@@ -10,12 +10,62 @@ pub(crate) struct Module {
     pub(crate) items: Vec<Item>,
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     Operation(Box<Operation>),
     Struct(Struct),
     Enum(Enum),
     Tagged(Tagged),
     Wrapper(Wrapper),
+}
+
+impl Item {
+    /// The name of the type in Rust.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Operation(found) => &found.name,
+            Self::Struct(found) => &found.name,
+            Self::Enum(found) => &found.name,
+            Self::Tagged(found) => &found.name,
+            Self::Wrapper(found) => &found.name,
+        }
+    }
+
+    /// Every reference from this item to another generated type.
+    pub(crate) fn paths_mut(&mut self) -> Vec<&mut Path> {
+        let mut paths = Vec::new();
+        match self {
+            Self::Operation(found) => {
+                for parameter in &mut found.parameters {
+                    parameter.field.ty.paths_mut(&mut paths);
+                }
+                match &mut found.body {
+                    RequestBody::Fields(fields) => fields_paths_mut(fields, &mut paths),
+                    RequestBody::Whole(ty) => ty.paths_mut(&mut paths),
+                    _ => {}
+                }
+                if let Reply::Json(ty) = &mut found.reply {
+                    ty.paths_mut(&mut paths);
+                }
+            }
+            Self::Struct(found) => {
+                fields_paths_mut(&mut found.fields, &mut paths);
+                if let Some(ty) = &mut found.extra {
+                    ty.paths_mut(&mut paths);
+                }
+            }
+            Self::Enum(_) => {}
+            Self::Tagged(found) => fields_paths_mut(&mut found.shared, &mut paths),
+            Self::Wrapper(found) => found.ty.paths_mut(&mut paths),
+        }
+        paths
+    }
+}
+
+fn fields_paths_mut<'a>(fields: &'a mut [Field], paths: &mut Vec<&'a mut Path>) {
+    for field in fields {
+        field.ty.paths_mut(paths);
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +147,25 @@ pub(crate) enum Type {
     Filled(Box<Type>),
 }
 
+impl Type {
+    fn paths_mut<'a>(&'a mut self, paths: &mut Vec<&'a mut Path>) {
+        match self {
+            Self::Struct(path) | Self::Enum(path) => paths.push(path),
+            Self::Nullable(inner)
+            | Self::List(inner)
+            | Self::LenientList(inner)
+            | Self::StringOr(inner)
+            | Self::Filled(inner)
+            | Self::Raw(Some(inner)) => inner.paths_mut(paths),
+            Self::Map(key, value) => {
+                key.paths_mut(paths);
+                value.paths_mut(paths);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// The module and name of a generated type.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Path {
@@ -104,6 +173,7 @@ pub(crate) struct Path {
     pub(crate) name: String,
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Operation {
     pub(crate) id: String,
     /// The request's name in Rust.
@@ -127,18 +197,20 @@ pub(crate) struct Operation {
     pub(crate) response_secrets: Vec<String>,
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parameter {
     pub(crate) place: Place,
     pub(crate) field: Field,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     Path,
     Query,
     Header,
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum RequestBody {
     /// Nothing is sent.
     None,
@@ -154,6 +226,7 @@ pub(crate) enum RequestBody {
     Bytes,
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
     /// JSON of this type.
     Json(Type),
@@ -164,6 +237,7 @@ pub(crate) enum Reply {
 }
 
 /// One of several structs: which one, a field of all of them tells.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tagged {
     pub(crate) name: String,
     pub(crate) doc: String,
@@ -176,6 +250,7 @@ pub(crate) struct Tagged {
     pub(crate) variants: Vec<Variant>,
 }
 
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Variant {
     pub(crate) name: String,
     pub(crate) doc: String,
@@ -188,6 +263,7 @@ pub(crate) struct Variant {
 }
 
 /// A struct around a single type.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Wrapper {
     pub(crate) name: String,
     pub(crate) doc: String,

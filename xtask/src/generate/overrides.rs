@@ -3,14 +3,20 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::spec::{Node, entries, parse, text, texts};
+use super::common::COMMON;
+use super::spec::{Node, entries, items, parse, text, texts};
 use crate::Result;
 
-/// The overrides of one API, by the site they are for: `register.request/type` or
-/// `client-server/definitions/auth_data.yaml/session`.
+/// Section and site of an override.
+pub(crate) type Key = (&'static str, String);
+
+/// The overrides of one API and those of all APIs, by the site that they are for:
+/// `register.request/type` or `client-server/definitions/auth_data.yaml/session`.
 pub(crate) struct Overrides {
-    values: BTreeMap<(&'static str, String), Node>,
-    used: RefCell<BTreeSet<(&'static str, String)>>,
+    values: BTreeMap<Key, Node>,
+    /// The keys of the overrides that apply to all APIs.
+    common: BTreeSet<Key>,
+    used: RefCell<BTreeSet<Key>>,
 }
 
 /// The sections of the file.
@@ -43,29 +49,19 @@ const SECTIONS: &[&str] = &[
 ];
 
 impl Overrides {
-    /// Reads the overrides of `api`.
+    /// Reads the overrides of `api`, after those of all APIs.
     pub(crate) fn read(yaml: &str, api: &str) -> Result<Self> {
         let root = parse(yaml)?;
-        let api_node = root.get(api);
         let mut values = BTreeMap::new();
-        for (section, list) in api_node.into_iter().flat_map(entries) {
-            let known = SECTIONS.iter().copied().find(|known| *known == section);
-            let known = known.ok_or_else(|| format!("{section} is no section"))?;
-            for entry in super::spec::items(Some(list)) {
-                if text(entry, "why").is_none_or(|why| why.trim().is_empty()) {
-                    return Err(format!("an entry of {section} gives no reason (`why`)"));
-                }
-                let sites = entry.get("at");
-                for site in texts(sites) {
-                    values.insert((known, site.to_owned()), entry.clone());
-                }
-                for (site, value) in sites.into_iter().flat_map(entries) {
-                    values.insert((known, site.to_owned()), value.clone());
-                }
-            }
-        }
+        read_sections(root.get(COMMON), &mut values)?;
+        let common = values.keys().cloned().collect();
+        read_sections(root.get(api), &mut values)?;
         let used = RefCell::default();
-        Ok(Self { values, used })
+        Ok(Self {
+            values,
+            common,
+            used,
+        })
     }
 
     /// What is overridden at `site`, if anything.
@@ -104,23 +100,61 @@ impl Overrides {
         self.get(section, site)?.as_str()
     }
 
-    /// Fails where an override was for a site that there is not.
+    /// Fails where an override of this API alone was for a site that the data does not have.
     pub(crate) fn all_used(&self) -> Result<()> {
-        let used = self.used.borrow();
-        let unused: Vec<String> = self
-            .values
-            .keys()
-            .filter(|key| !used.contains(key))
-            .map(|(section, site)| format!("  {section}: {site}"))
-            .collect();
-        if unused.is_empty() {
-            return Ok(());
-        }
-        Err(format!(
-            "overrides for what the specification does not have:\n{}",
-            unused.join("\n")
-        ))
+        let unused = self.unused().filter(|key| !self.common.contains(*key));
+        all_exist(unused)
     }
+
+    /// The overrides of all APIs that this one had no use for.
+    pub(crate) fn unused_common(&self) -> BTreeSet<Key> {
+        let unused = self.unused().filter(|key| self.common.contains(*key));
+        unused.cloned().collect()
+    }
+
+    fn unused(&self) -> impl Iterator<Item = &Key> {
+        let used = self.used.borrow().clone();
+        self.values.keys().filter(move |key| !used.contains(*key))
+    }
+}
+
+/// Fails where there is an override for a site that the data does not have.
+pub(crate) fn all_exist<'a>(unused: impl Iterator<Item = &'a Key>) -> Result<()> {
+    let list: Vec<String> = unused
+        .map(|(section, site)| format!("  {section}: {site}"))
+        .collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "overrides for places that the specification does not have:\n{}",
+        list.join("\n")
+    ))
+}
+
+fn read_sections(api: Option<&Node>, values: &mut BTreeMap<Key, Node>) -> Result<()> {
+    for (section, list) in api.into_iter().flat_map(entries) {
+        let known = SECTIONS.iter().copied().find(|known| *known == section);
+        let known = known.ok_or_else(|| {
+            format!(
+                "`{section}` is not a section; the sections are {}",
+                SECTIONS.join(", ")
+            )
+        })?;
+        for entry in items(Some(list)) {
+            if text(entry, "why").is_none_or(|why| why.trim().is_empty()) {
+                return Err(format!("an entry of `{section}` gives no reason (`why`)"));
+            }
+            let sites = entry.get("at");
+            for site in texts(sites) {
+                values.insert((known, site.to_owned()), entry.clone());
+            }
+            for (site, value) in sites.into_iter().flat_map(entries) {
+                values.insert((known, site.to_owned()), value.clone());
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

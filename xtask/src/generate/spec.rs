@@ -95,6 +95,11 @@ impl Spec {
             .try_for_each(|reference| self.load(&resolve(file, reference).0))
     }
 
+    /// Whether a file was read.
+    pub(crate) fn has(&self, file: &str) -> bool {
+        self.files.contains_key(file)
+    }
+
     /// The root of a file.
     pub(crate) fn root(&self, file: &str) -> Result<&Node> {
         let found = self.files.get(file);

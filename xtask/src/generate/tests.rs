@@ -1,13 +1,12 @@
 //! What the generator makes of each shape that it meets in the data.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
+use super::common::Lowered;
 use super::lower::Lower;
 use super::overrides::Overrides;
 use super::spec::Spec;
-use super::{APIS, emit, emit_doc, format_code};
+use super::{APIS, common, emit, emit_doc, format_code, overrides};
 use crate::Result;
 use crate::spec::TAG;
 
@@ -105,9 +104,9 @@ fn fields_are_optional_unless_they_are_required() {
             "pub sent_ts: Option<Timestamp>,",
             "pub owner: Option<UserId>,",
             "pub fn new(size: u64) -> Self",
-            "\"m.name\" => name = wire::value(&mut entries)?,",
-            "size: wire::required(size, \"size\")?,",
-            "wire::entry(&mut map, \"m.name\", self.name.as_ref())?;",
+            "\"m.name\" => name = codec::value(&mut entries)?,",
+            "size: codec::required(size, \"size\")?,",
+            "codec::entry(&mut map, \"m.name\", self.name.as_ref())?;",
             "map.serialize_entry(\"size\", &self.size)?;",
         ],
     );
@@ -275,7 +274,7 @@ fn a_request_has_its_parameters_first_and_a_body_of_the_rest() {
             "/// `type`. pub kind: String,",
             "map.serialize_entry(\"type\", &self.kind)?;",
             "&[self.room_id.as_str(), &self.thing_id]",
-            ".with_body(wire::body(self))",
+            ".with_body(codec::body(self))",
             "if let Some(txn) = &self.txn { job = job.with_query(\"txn\", txn.clone()); }",
         ],
     );
@@ -337,7 +336,10 @@ fn the_page_lists_the_operations_of_each_api() {
     let spec = Spec::of(&[(FILE, text)]);
     let mut lower = Lower::new(&spec, &overrides, "api/client-server");
     lower.lower_file(FILE).unwrap();
-    let page = emit_doc::page(&[(&APIS[0], lower.modules), (&APIS[3], BTreeMap::new())]);
+    let push = Lower::new(&spec, &overrides, "api/push-gateway");
+    let lowered = [lower.into_lowered("client"), push.into_lowered("push")];
+    let [client, _, _, push] = APIS;
+    let page = emit_doc::page(&[client, push], &lowered);
     let row = format!(
         "\n| [`setThing`](https://spec.matrix.org/{TAG}/client-server-api/\
          #put_matrixclientv3roomsroomidthingsthingid) \
@@ -387,7 +389,7 @@ fn secrets_are_found_in_lists_maps_and_shared_definitions() {
             ".with_query_secrets(&[\"txn\"])",
             ".with_secrets(&[\"/list/*/*/to~1ken\", \"/pass\"], &[])",
             "pub pass: Option<Secret>,",
-            "\"pass\", self.pass.as_ref().map(wire::Exposed).as_ref(),",
+            "\"pass\", self.pass.as_ref().map(codec::Exposed).as_ref(),",
         ],
     );
 }
@@ -475,19 +477,103 @@ fn what_may_not_fit_is_read_on_its_own() {
     assert_has(
         &lax(&sites.join(", ")).unwrap(),
         &[
-            "\"size\" => size = wire::lax(&mut entries, \"size\", &mut extra)?,",
-            "wire::lax(&mut entries, \"timeout\", &mut extra)?.map(|wire::Millis(time)| time)",
-            "wire::extra(&mut map, &self.extra,",
+            "\"size\" => size = codec::lax(&mut entries, \"size\", &mut extra)?,",
+            "codec::lax(&mut entries, \"timeout\", &mut extra)?.map(|codec::Millis(time)| time)",
+            "codec::extra(&mut map, &self.extra,",
             "(\"timeout\", self.timeout.is_some()),",
             "(\"size\", self.size.is_some()),",
-            "\"alias\" => alias = wire::filled(&mut entries)?,",
-            "\"chunk\" => chunk = wire::list(&mut entries)?,",
+            "\"alias\" => alias = codec::filled(&mut entries)?,",
+            "\"chunk\" => chunk = codec::list(&mut entries)?,",
             "chunk: chunk.unwrap_or_default(),",
-            "sure: wire::required(sure, \"sure\")?,",
+            "sure: codec::required(sure, \"sure\")?,",
             "pub heroes: Option<LenientList<UserId>>,",
             "pub by_user: Option<SortedMap<String, bool>>,",
         ],
     );
     let error = lax("getThings.response/sure").unwrap_err();
     assert!(error.contains("cannot be lax"), "{error}");
+}
+
+/// The shared types of two APIs that both respond with the definition `a_base`, or the error.
+fn share(client: &str, push: &str) -> Result<(String, String)> {
+    let base = json!({
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "dir": {"type": "string", "enum": ["f", "b"]}},
+    });
+    let main = answering(json!({"$ref": "../client-server/definitions/a_base.yaml"}));
+    let other = "api/push-gateway/some_things.yaml";
+    let spec = Spec::of(&[
+        (FILE, main.to_string()),
+        (other, main.to_string()),
+        (
+            "api/client-server/definitions/a_base.yaml",
+            base.to_string(),
+        ),
+    ]);
+    let mut lowered = Vec::new();
+    for (name, yaml, file) in [("client", client, FILE), ("push", push, other)] {
+        let overrides = Overrides::read(yaml, name)?;
+        let (dir, _) = file.rsplit_once('/').unwrap();
+        let mut lower = Lower::new(&spec, &overrides, dir);
+        lower.lower_file(file)?;
+        lowered.push(lower.into_lowered(name));
+    }
+    let common = common::extract(&mut lowered)?;
+    assert_eq!(common.users, ["client", "push"].into());
+    let has_definitions = |api: &Lowered| api.modules.contains_key("definitions");
+    assert!(!lowered.iter().any(has_definitions));
+    let common = format_code(&emit::module(&common.module, ""))?;
+    let users = lowered.iter().flat_map(|api| api.modules.values());
+    let users = users.map(|module| emit::module(module, "Client"));
+    Ok((common, users.collect()))
+}
+
+#[test]
+fn shared_schemas_are_emitted_once() {
+    let overrides = "common: { enums: [ { why: w, at: { 'b,f': Direction } } ] }";
+    let (common, users) = share(overrides, overrides).unwrap();
+    assert_has(
+        &common,
+        &[
+            "pub struct ABase {",
+            "pub dir: Option<Direction>,",
+            "pub enum Direction {",
+        ],
+    );
+    assert_eq!(common.matches("pub struct").count(), 1);
+    assert!(!users.contains("pub struct ABase"), "{users}");
+    assert_eq!(users.matches("type Response = common::ABase;").count(), 2);
+}
+
+#[test]
+fn shared_schemas_must_not_differ() {
+    let secret =
+        "client: { secrets: [ { why: w, at: [client-server/definitions/a_base.yaml/id] } ] }";
+    let error = share(secret, "push:").unwrap_err();
+    assert!(
+        error.contains("`ABase` of client differs from that of push"),
+        "{error}"
+    );
+
+    let renamed =
+        "push: { type_names: [ { why: w, at: { client-server/definitions/a_base.yaml: Base } } ] }";
+    let error = share("client:", renamed).unwrap_err();
+    assert!(
+        error.contains("is `ABase` in client and `Base` in push"),
+        "{error}"
+    );
+}
+
+#[test]
+fn common_overrides_apply_to_every_api() {
+    let yaml = "common: { secrets: [ { why: w, at: [a, b] } ] }\nclient: { secrets: [ { why: w, at: [c] } ] }";
+    let client = Overrides::read(yaml, "client").unwrap();
+    let push = Overrides::read(yaml, "push").unwrap();
+    assert!(client.has("secrets", "a") && client.has("secrets", "c"));
+    assert!(push.has("secrets", "a") && !push.has("secrets", "c"));
+    // The client had no use for `b`, nor had the push gateway API.
+    assert_eq!(client.all_used(), Ok(()));
+    assert_eq!(client.unused_common(), push.unused_common());
+    let error = overrides::all_exist(client.unused_common().iter()).unwrap_err();
+    assert!(error.contains("secrets: b"), "{error}");
 }

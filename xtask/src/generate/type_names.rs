@@ -58,13 +58,7 @@ impl<'a> Lower<'a> {
             .modules
             .get(module)
             .map_or(&[][..], |module| &module.items);
-        let mut names = items.iter().map(|item| match item {
-            Item::Operation(operation) => &operation.name,
-            Item::Struct(known) => &known.name,
-            Item::Enum(known) => &known.name,
-            Item::Tagged(known) => &known.name,
-            Item::Wrapper(known) => &known.name,
-        });
+        let mut names = items.iter().map(Item::name);
         let is_struct = self
             .structs
             .contains_key(&(module.to_owned(), name.to_owned()));

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Raw, locate};
+use crate::{Raw, json_path};
 
 /// How an event travels, and where it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,16 +68,19 @@ impl EventError {
 #[non_exhaustive]
 pub struct Unknown {
     /// The type.
-    pub kind: String,
+    pub event_type: String,
     /// The content as it came.
     pub content: Raw,
 }
 
 impl Unknown {
     /// A content of a type that may be of anybody's making.
-    pub fn new(kind: impl Into<String>, content: Raw) -> Self {
-        let kind = kind.into();
-        Self { kind, content }
+    pub fn new(event_type: impl Into<String>, content: Raw) -> Self {
+        let event_type = event_type.into();
+        Self {
+            event_type,
+            content,
+        }
     }
 }
 
@@ -93,20 +96,6 @@ pub(crate) fn read_json<T: DeserializeOwned>(kind: &str, json: &str) -> Result<T
 fn refuse(kind: &str, json: &str, error: &serde_json::Error) -> EventError {
     EventError {
         kind: kind.to_owned(),
-        message: explain(json, error),
-    }
-}
-
-/// What is wrong, at which path. A part that was kept as text names its own path, which is put
-/// behind that of the part.
-pub(crate) fn explain(json: &str, error: &serde_json::Error) -> String {
-    let text = locate::explain(json.as_bytes(), error);
-    let mut parts = text.split(", at /");
-    let what = parts.next().unwrap_or_default();
-    let mut path: Vec<&str> = parts.collect();
-    path.reverse();
-    match path.is_empty() {
-        true => what.to_owned(),
-        false => format!("{what}, at /{}", path.join("/")),
+        message: json_path::explain(json.as_bytes(), error),
     }
 }

@@ -28,7 +28,7 @@ impl RoomEvent {
     /// What a redaction left may lack what the type requires; then it is [`AnyState::Unknown`].
     pub fn state(&self) -> Option<Result<AnyState, EventError>> {
         self.state_key.as_ref()?;
-        let read = AnyState::read(&self.kind, &self.content);
+        let read = AnyState::read(&self.event_type, &self.content);
         Some(read.or_else(|error| self.rest(error).map(AnyState::Unknown)))
     }
 
@@ -39,22 +39,22 @@ impl RoomEvent {
         if self.state_key.is_some() {
             return None;
         }
-        let read = AnyMessage::read(&self.kind, &self.content);
+        let read = AnyMessage::read(&self.event_type, &self.content);
         Some(read.or_else(|error| self.rest(error).map(AnyMessage::Unknown)))
     }
 
     /// The content as a `C`, if the event is of that type.
     pub fn content_as<C: EventContent>(&self) -> Option<Result<C, EventError>> {
         let is_one = match C::TYPE.ends_with('.') {
-            true => self.kind.starts_with(C::TYPE),
-            false => self.kind == C::TYPE,
+            true => self.event_type.starts_with(C::TYPE),
+            false => self.event_type == C::TYPE,
         };
         is_one.then(|| C::from_raw(&self.content))
     }
 
     fn rest(&self, error: EventError) -> Result<Unknown, EventError> {
         match self.is_redacted() {
-            true => Ok(Unknown::new(&*self.kind, self.content.clone())),
+            true => Ok(Unknown::new(&*self.event_type, self.content.clone())),
             false => Err(error),
         }
     }
@@ -74,7 +74,7 @@ impl StrippedState {
     /// # Errors
     /// Where it is not what the type wants.
     pub fn state(&self) -> Result<AnyState, EventError> {
-        AnyState::read(&self.kind, &self.content)
+        AnyState::read(&self.event_type, &self.content)
     }
 }
 
@@ -92,7 +92,7 @@ impl ToDeviceEvent {
     /// # Errors
     /// Where it is not what the type wants.
     pub fn to_device(&self) -> Result<AnyToDevice, EventError> {
-        AnyToDevice::read(&self.kind, &self.content)
+        AnyToDevice::read(&self.event_type, &self.content)
     }
 }
 
@@ -110,7 +110,7 @@ impl BasicEvent {
     /// # Errors
     /// Where it is not what the type wants.
     pub fn ephemeral(&self) -> Result<AnyEphemeral, EventError> {
-        AnyEphemeral::read(&self.kind, &self.content)
+        AnyEphemeral::read(&self.event_type, &self.content)
     }
 
     /// The content as account data.
@@ -118,6 +118,6 @@ impl BasicEvent {
     /// # Errors
     /// Where it is not what the type wants.
     pub fn account_data(&self) -> Result<AnyAccountData, EventError> {
-        AnyAccountData::read(&self.kind, &self.content)
+        AnyAccountData::read(&self.event_type, &self.content)
     }
 }

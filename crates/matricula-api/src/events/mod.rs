@@ -43,12 +43,9 @@ mod lenient;
 mod relations;
 #[cfg(feature = "client")]
 mod sending;
-pub(crate) mod tagged;
 
+pub use crate::common::{Membership, StrippedState, ToDeviceEvent};
 pub use crate::generated::events::*;
 pub use content::{EventContent, EventError, EventKind, Unknown};
-pub use definitions::{
-    BasicEvent, EncryptedFile, JoinRule, Membership, Mentions, Relation, RoomEvent, StrippedState,
-    ToDeviceEvent,
-};
+pub use definitions::{BasicEvent, EncryptedFile, JoinRule, Mentions, Relation, RoomEvent};
 pub use lenient::{CallVersion, PowerLevel};

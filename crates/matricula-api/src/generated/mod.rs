@@ -10,6 +10,8 @@
 pub mod appservice;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
+pub mod common;
 #[cfg(feature = "events")]
 pub(crate) mod events;
 #[cfg(feature = "identity")]

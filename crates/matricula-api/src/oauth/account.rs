@@ -2,7 +2,7 @@
 
 use matricula_core::{Api, Method, Operation};
 
-use super::{EndpointUrlError, address::Address, authorization};
+use super::{EndpointUrlError, authorization, endpoint_url::Address};
 use crate::UserId;
 pub use crate::client::oauth_server_metadata::AccountManagementAction as AccountAction;
 

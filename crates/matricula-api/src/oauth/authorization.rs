@@ -2,8 +2,8 @@
 
 use matricula_core::{Api, Method, Operation, Secret};
 
-use super::{CodeChallenge, EndpointUrlError, OAuthErrorResponse, Scope, address::Address};
-use crate::{UserId, wire::text_enum};
+use super::{CodeChallenge, EndpointUrlError, OAuthErrorResponse, Scope, endpoint_url::Address};
+use crate::{UserId, codec::text_enum};
 
 /// The page on which a person signs in, or registers, and [allows a client in]: to be opened in a
 /// browser, which then leads back to [`redirect_uri`](Self::redirect_uri).

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret};
 
-use super::{EndpointUrlError, OAuthEndpoint, OAuthError, Scope, address::form_job};
-use crate::{object::object, wire};
+use super::{EndpointUrlError, OAuthEndpoint, OAuthError, Scope, endpoint_url::form_job};
+use crate::{codec, object::object};
 
 /// Begins the [device authorization grant]: asks for a code that a person takes to a browser.
 ///
@@ -49,7 +49,7 @@ impl OAuthEndpoint for DeviceAuthorizationRequest {
     }
 
     fn read_success(response: &Response) -> Result<DeviceAuthorization, OAuthError> {
-        Ok(wire::read(response)?)
+        Ok(codec::read(response)?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use matricula_core::Response;
 use serde_json::Value;
 
-use crate::{ApiError, Extra, error, wire::text_enum};
+use crate::{ApiError, Extra, codec::text_enum, error};
 
 /// Why an authorization server's answer is not the one hoped for.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -18,9 +18,9 @@
 //! [metadata]: crate::client::oauth_server_metadata::GetAuthMetadataResponse
 
 mod account;
-mod address;
 mod authorization;
 mod device;
+mod endpoint_url;
 mod error;
 mod pkce;
 mod registration;
@@ -30,11 +30,11 @@ mod token;
 use matricula_core::{Job, Operation, Response};
 
 pub use account::{AccountAction, AccountPage};
-pub use address::EndpointUrlError;
 pub use authorization::{
     AuthorizationPrompt, AuthorizationRequest, CallbackError, ResponseMode, read_callback,
 };
 pub use device::{DeviceAuthorization, DeviceAuthorizationRequest};
+pub use endpoint_url::EndpointUrlError;
 pub use error::{OAuthError, OAuthErrorCode, OAuthErrorResponse};
 pub use pkce::{CodeChallenge, CodeVerifier, PkceError};
 pub use registration::{

@@ -2,10 +2,10 @@
 
 use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret};
 
-use super::{EndpointUrlError, OAuthEndpoint, OAuthError, address::Address};
+use super::{EndpointUrlError, OAuthEndpoint, OAuthError, endpoint_url::Address};
 use crate::{
+    codec::{self, text_enum},
     object::object,
-    wire::{self, text_enum},
 };
 
 /// [Introduces a client] to the server, which names it. It is done anew for each authorization.
@@ -40,11 +40,11 @@ impl OAuthEndpoint for RegisterClient {
 
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
         let job = Address::parse(address)?.job(&Self::OPERATION);
-        Ok(job.with_body(wire::body(&self.metadata)))
+        Ok(job.with_body(codec::body(&self.metadata)))
     }
 
     fn read_success(response: &Response) -> Result<ClientRegistration, OAuthError> {
-        Ok(wire::read(response)?)
+        Ok(codec::read(response)?)
     }
 }
 

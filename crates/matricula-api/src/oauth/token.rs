@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret};
 
-use super::{CodeVerifier, EndpointUrlError, OAuthEndpoint, OAuthError, Scope, address::form_job};
+use super::{
+    CodeVerifier, EndpointUrlError, OAuthEndpoint, OAuthError, Scope, endpoint_url::form_job,
+};
 use crate::{
+    codec::{self, text_enum},
     object::object,
-    wire::{self, text_enum},
 };
 
 const TOKENS: &[&str] = &["/access_token", "/refresh_token", "/id_token"];
@@ -82,7 +84,7 @@ impl OAuthEndpoint for AuthorizationCodeGrant {
     }
 
     fn read_success(response: &Response) -> Result<TokenResponse, OAuthError> {
-        Ok(wire::read(response)?)
+        Ok(codec::read(response)?)
     }
 }
 
@@ -148,7 +150,7 @@ impl OAuthEndpoint for RefreshTokenGrant {
     }
 
     fn read_success(response: &Response) -> Result<TokenResponse, OAuthError> {
-        Ok(wire::read(response)?)
+        Ok(codec::read(response)?)
     }
 }
 
@@ -212,7 +214,7 @@ impl OAuthEndpoint for DeviceCodeGrant {
     }
 
     fn read_success(response: &Response) -> Result<TokenResponse, OAuthError> {
-        Ok(wire::read(response)?)
+        Ok(codec::read(response)?)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{FromText, Place, RequestError};
 use crate::SortedMap;
-use crate::wire::{self, Object};
+use crate::codec::{self, Object};
 
 /// A request to one operation: what its path, query, headers and body hold.
 pub struct Incoming<'a> {
@@ -158,7 +158,7 @@ impl<'a> Incoming<'a> {
     ) -> Result<T, RequestError> {
         let body = self.json_text()?;
         let mut from = serde_json::Deserializer::from_str(body);
-        let read = wire::object(&mut from, params);
+        let read = codec::object(&mut from, params);
         read.and_then(|value| from.end().map(|()| value))
             .map_err(|error| RequestError::of_body(body, &error))
     }
@@ -184,7 +184,7 @@ impl<'a> Incoming<'a> {
     }
 
     fn json_text(&self) -> Result<&str, RequestError> {
-        match wire::text_of(&self.body) {
+        match codec::text_of(&self.body) {
             Ok("") => Ok("{}"),
             Ok(body) => Ok(body),
             Err(error) => Err(RequestError::NotJson(error.to_string())),

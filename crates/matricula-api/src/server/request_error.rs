@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
-use crate::{ErrorCode, locate, server::Reply};
+use crate::{ErrorCode, json_path, server::Reply};
 
 use super::Place;
 
@@ -57,7 +57,7 @@ impl RequestError {
         if let Err(error) = serde_json::from_str::<IgnoredAny>(body) {
             return Self::NotJson(error.to_string());
         }
-        let message = locate::explain(body.as_bytes(), error);
+        let message = json_path::explain(body.as_bytes(), error);
         let missing = message.strip_prefix("missing field `");
         match missing.and_then(|missing| missing.split_once('`')) {
             Some((name, rest)) => Self::Missing {

@@ -36,7 +36,7 @@ pub use response::{
     ThreadSubscriptionsResponse, ToDeviceResponse,
 };
 
-use crate::{ApiError, Endpoint, wire};
+use crate::{ApiError, Endpoint, codec};
 
 /// In [`List::required_state`]: every type, or every state key.
 pub const ANY: &str = "*";
@@ -83,11 +83,11 @@ impl Endpoint for SlidingSync {
         let pairs = pairs.into_iter();
         let given = pairs.filter_map(|(name, value)| Some((name, value?)));
         let job = given.fold(job, |job, (name, value)| job.with_query(name, value));
-        job.with_body(wire::body(self))
+        job.with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SlidingSyncResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{Extra, RoomId, SortedMap, client::definitions::Presence, object::object, wire};
+use crate::{Extra, RoomId, SortedMap, codec, common::PresenceState, object::object};
 
 /// `POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync`.
 ///
@@ -17,7 +17,7 @@ pub struct SlidingSync {
     /// How long the server may wait for something new.
     pub timeout: Option<Duration>,
     /// Whether to be shown as online meanwhile. Synapse 1.163 passes it over.
-    pub set_presence: Option<Presence>,
+    pub set_presence: Option<PresenceState>,
     /// A name for the connection, for programs that hold several.
     pub conn_id: Option<String>,
     /// Windows on the list of rooms, each with a name of the client's choice.
@@ -47,7 +47,7 @@ impl SlidingSync {
 
     /// Sets `set_presence`.
     #[must_use]
-    pub fn set_presence(mut self, set_presence: Presence) -> Self {
+    pub fn set_presence(mut self, set_presence: PresenceState) -> Self {
         self.set_presence = Some(set_presence);
         self
     }
@@ -85,14 +85,14 @@ impl SlidingSync {
 impl Serialize for SlidingSync {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
-        wire::entry(&mut map, "conn_id", self.conn_id.as_ref())?;
-        wire::entry(&mut map, "lists", self.lists.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "conn_id", self.conn_id.as_ref())?;
+        codec::entry(&mut map, "lists", self.lists.as_ref())?;
+        codec::entry(
             &mut map,
             "room_subscriptions",
             self.room_subscriptions.as_ref(),
         )?;
-        wire::entry(&mut map, "extensions", self.extensions.as_ref())?;
+        codec::entry(&mut map, "extensions", self.extensions.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -1,8 +1,6 @@
 //! What the server answers.
 
-use crate::{
-    EventId, Raw, RoomId, SortedMap, UserId, client::definitions::StrippedState, object::object,
-};
+use crate::{EventId, Raw, RoomId, SortedMap, UserId, common::StrippedState, object::object};
 
 object! {
     /// The answer to a [`SlidingSync`](super::SlidingSync).

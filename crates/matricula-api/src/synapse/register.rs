@@ -2,7 +2,7 @@
 
 use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret, ServerUrl};
 
-use crate::{ApiError, Endpoint, client::registration::RegisterResponse, object::object, wire};
+use crate::{ApiError, Endpoint, client::registration::RegisterResponse, codec, object::object};
 
 const PATH: &str = "/_synapse/admin/v1/register";
 
@@ -33,7 +33,7 @@ impl Endpoint for GetNonce {
     }
 
     fn read_success(response: &Response) -> Result<GetNonceResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -70,10 +70,10 @@ impl Endpoint for RegisterBySecret {
     type Response = RegisterResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        Job::for_operation(server, PATH, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation(server, PATH, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<RegisterResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }

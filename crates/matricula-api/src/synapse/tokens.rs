@@ -4,7 +4,7 @@ use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
 
-use crate::{ApiError, Endpoint, object::object, wire};
+use crate::{ApiError, Endpoint, codec, object::object};
 
 const PATH: &str = "/_synapse/admin/v1/registration_tokens";
 const NEW: &str = "/_synapse/admin/v1/registration_tokens/new";
@@ -63,11 +63,11 @@ impl Endpoint for CreateRegistrationToken {
     type Response = RegistrationToken;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        Job::for_operation(server, NEW, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation(server, NEW, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<RegistrationToken, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -113,7 +113,7 @@ impl Endpoint for ListRegistrationTokens {
     }
 
     fn read_success(response: &Response) -> Result<ListRegistrationTokensResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -146,11 +146,11 @@ impl Endpoint for DeleteRegistrationToken {
 
     fn job(&self, server: &ServerUrl) -> Job {
         let parts = ["/_synapse/admin/v1/registration_tokens/"];
-        let url = wire::address(server, &parts, &[self.token.expose()]);
+        let url = codec::address(server, &parts, &[self.token.expose()]);
         Job::for_operation_at(url, &Self::OPERATION).with_secret_path()
     }
 
     fn read_success(response: &Response) -> Result<DeleteRegistrationTokenResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }

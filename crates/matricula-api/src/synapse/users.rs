@@ -4,7 +4,7 @@ use matricula_core::{
     Api, Job, Method, Operation, OperationAuth, Response, RetrySafety, Secret, ServerUrl,
 };
 
-use crate::{ApiError, Endpoint, UserId, object::object, wire};
+use crate::{ApiError, Endpoint, UserId, codec, object::object};
 
 const PATH: &str = "/_synapse/admin/v2/users/{userId}";
 const PARTS: &[&str] = &["/_synapse/admin/v2/users/"];
@@ -53,12 +53,12 @@ impl Endpoint for GetUser {
     type Response = User;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(server, PARTS, &[self.user_id.as_str()]);
+        let url = codec::address(server, PARTS, &[self.user_id.as_str()]);
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<User, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -112,12 +112,12 @@ impl Endpoint for PutUser {
     type Response = User;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(server, PARTS, &[self.user_id.as_str()]);
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(&self.user))
+        let url = codec::address(server, PARTS, &[self.user_id.as_str()]);
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(&self.user))
     }
 
     fn read_success(response: &Response) -> Result<User, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -158,13 +158,13 @@ impl Endpoint for DeactivateUser {
 
     fn job(&self, server: &ServerUrl) -> Job {
         let parts = ["/_synapse/admin/v1/deactivate/"];
-        let url = wire::address(server, &parts, &[self.user_id.as_str()]);
+        let url = codec::address(server, &parts, &[self.user_id.as_str()]);
         let body = serde_json::json!({ "erase": self.erase });
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(&body))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(&body))
     }
 
     fn read_success(response: &Response) -> Result<DeactivateUserResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -204,11 +204,11 @@ impl Endpoint for FindUserByAddress {
 
     fn job(&self, server: &ServerUrl) -> Job {
         let parts = ["/_synapse/admin/v1/threepid/", "/users/"];
-        let url = wire::address(server, &parts, &[&self.medium, &self.address]);
+        let url = codec::address(server, &parts, &[&self.medium, &self.address]);
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
     fn read_success(response: &Response) -> Result<FindUserByAddressResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }

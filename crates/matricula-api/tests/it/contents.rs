@@ -7,13 +7,13 @@ use matricula_api::{
     client::{
         account_data::{SetAccountData, SetAccountDataPerRoom},
         create_room::{CreateRoom, StateEvent},
-        definitions::{ClientEvent, ClientEventWithoutRoomId, Event, StrippedState},
+        definitions::ClientEventWithoutRoomId,
         room_send::SendMessage,
         room_state::SetRoomStateWithKey,
         space_hierarchy::StrippedChildStateEvent,
-        sync::ToDeviceEvent,
         to_device::SendToDevice,
     },
+    common::{ClientEvent, Event, StrippedState, ToDeviceEvent},
     events::{
         Direct, EventContent, FullyRead, RoomCreate, RoomKey, RoomMessage, RoomName,
         RoomPowerLevels,
@@ -63,7 +63,6 @@ fn what_an_event_says_is_kept_and_not_shown() {
     hidden_and_kept::<ClientEventWithoutRoomId>(&event);
     event["room_id"] = json!("!a:example.org");
     hidden_and_kept::<ClientEvent>(&event);
-    hidden_and_kept::<matricula_api::appservice::definitions::ClientEvent>(&event);
 
     hidden_and_kept::<Notification>(&json!({ "content": content, "devices": [] }));
 }

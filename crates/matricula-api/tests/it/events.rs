@@ -2,6 +2,7 @@
 
 use matricula_api::{
     EventId, Raw, StringOr, UserId,
+    common::PushCondition,
     events::{
         AnyAccountData, AnyEphemeral, AnyMessage, AnyState, AnyToDevice, BasicEvent, CallInvite,
         CallVersion, CrossSigningMaster, EventContent, EventKind, ForwardedRoomKey, FullyRead,
@@ -9,7 +10,7 @@ use matricula_api::{
         PowerLevel, PushRules, Reaction, Receipt, Relation, RoomCanonicalAlias, RoomEncrypted,
         RoomEvent, RoomJoinRules, RoomKey, RoomKeyBundle, RoomMember, RoomMessage, RoomName,
         RoomPowerLevels, RoomTopic, SecretSend, SecretStorageKey, SpaceChild, StrippedState, Tag,
-        ToDeviceEvent, Typing, definitions::PushCondition, message::TextMessage,
+        ToDeviceEvent, Typing, message::TextMessage,
     },
 };
 use serde_json::{Value, json};

@@ -22,12 +22,13 @@ use matricula_api::{
         sso_login_redirect::RedirectToSso,
         sync::{JoinedRoom, Sync},
         tags::GetRoomTags,
-        third_party_lookup::GetProtocols,
+        third_party_lookup::{GetProtocols, QueryUserByProtocol},
         whoami::GetTokenOwner,
     },
+    common::PushCondition,
     events::{
         self, Direct, EventContent, PushRules, Reaction, RoomAvatar, RoomCreate, RoomEncrypted,
-        RoomMember, RoomMessage, RoomTopic, SpaceChild, definitions::PushCondition,
+        RoomMember, RoomMessage, RoomTopic, SpaceChild,
     },
     server::{AnyEndpoint, Incoming, Served},
     uia::{Stage, UiaInfo},
@@ -524,7 +525,10 @@ fn one_bad_entry_spoils_no_direct_rooms() {
     let of = |user: &str| rooms.get(user).unwrap();
     assert_eq!(of("bob@example.org")[0].as_str(), "!a:b");
     assert_eq!(of("@c:b").len(), 1);
-    assert_eq!(of("@c:b").rest, [json!(5), json!("here")]);
+    assert_eq!(
+        of("@c:b").rest,
+        [json!(5), json!("here")].map(|item| Raw::from(&item))
+    );
     assert!(of("@d:b").is_empty());
     let written = serde_json::to_value(Direct(rooms)).unwrap();
     assert_eq!(written["@c:b"], direct["@c:b"]);
@@ -543,6 +547,16 @@ fn one_bad_condition_spoils_no_rules() {
         PushCondition::Other(_)
     ));
     assert_eq!((rule.actions.len(), rule.actions.rest.len()), (1, 1));
+}
+
+#[test]
+fn invalid_third_party_entry_keeps_others() {
+    let user = |id: &str| json!({"userid": id, "protocol": "irc", "fields": {}});
+    let body = json!([user("@_irc_bob:example.org"), user("bob")]);
+    let found = read::<QueryUserByProtocol>(200, &body.to_string()).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].user_id.as_str(), "@_irc_bob:example.org");
+    assert_eq!(found.rest, [Raw::from(&user("bob"))]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use matricula_api::{
     ApiError, Endpoint,
-    client::definitions::Presence,
+    common::PresenceState,
     sliding_sync::{
         ANY, AccountData, E2ee, Extensions, Filters, LAZY, List, ME, Receipts, Room,
         RoomSubscription, SlidingSync, SlidingSyncResponse, ThreadSubscriptions, ToDevice, Typing,
@@ -38,7 +38,7 @@ fn where_to_go_on_stands_in_the_query() {
     let request = SlidingSync::default()
         .pos("5/s58_224")
         .timeout(Duration::from_secs(30))
-        .set_presence(Presence::Offline);
+        .set_presence(PresenceState::Offline);
     let (_, query, body) = sent(&request);
     assert_eq!(query, "pos=5/s58_224&timeout=30000&set_presence=offline");
     assert_eq!(body, json!({}));

@@ -1,12 +1,13 @@
 //! The requests of a Synapse's administrators: what is sent, what is masked, and what is kept.
 
 use matricula_api::{
-    Endpoint, by_hand,
+    Endpoint,
     synapse::{
         CreateRegistrationToken, DeactivateUser, DeleteRegistrationToken, FindUserByAddress,
         GetNonce, GetUser, ListRegistrationTokens, PutUser, RegisterBySecret, RegistrationToken,
         User, UserChange,
     },
+    unspecified,
 };
 use matricula_core::{Body, Job, OperationAuth, Response, ServerUrl};
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ fn each_request_goes_where_synapse_serves_it() {
 
 #[test]
 fn all_but_those_with_the_secret_take_an_administrators_token() {
-    let (_, operations) = by_hand::OPERATIONS
+    let (_, operations) = unspecified::OPERATIONS
         .iter()
         .find(|(name, _)| *name == "synapse")
         .unwrap();

@@ -4,10 +4,11 @@ use matricula_api::{
     Raw,
     client::{
         capabilities::{Capabilities, GetCapabilities, RoomVersionStability},
-        definitions::{ClientEvent, Presence, Visibility},
+        definitions::Visibility,
         policy_server::GetWellknownPolicy,
         wellknown::GetWellknown,
     },
+    common::{ClientEvent, PresenceState},
 };
 use serde_json::json;
 
@@ -29,8 +30,8 @@ fn values_that_are_not_listed_are_kept() {
         Visibility::from("friends"),
         Visibility::Other("friends".into())
     );
-    assert_eq!(Presence::Online.to_string(), "online");
-    assert!(serde_json::from_str::<Presence>("5").is_err());
+    assert_eq!(PresenceState::Online.to_string(), "online");
+    assert!(serde_json::from_str::<PresenceState>("5").is_err());
 }
 
 #[test]

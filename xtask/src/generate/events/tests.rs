@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::generate::emit;
+use crate::generate::overrides::Overrides;
+use crate::generate::spec::Spec;
 
 /// A schema of an event with this content, which is of a kind by what it refers to.
 fn schema(kind: &str, content: Value) -> Value {
@@ -38,10 +40,7 @@ fn generate(schemas: &[(&str, Value)], yaml: &str) -> Result<(Vec<EventType>, St
     );
     let overrides = Overrides::read(yaml, "events")?;
     for (name, node) in overrides.all("definitions") {
-        files.push((
-            format!("{OWN}/{name}.yaml"),
-            serde_json::to_value(node).unwrap(),
-        ));
+        files.push((definitions::file(name), serde_json::to_value(node).unwrap()));
     }
     let texts: Vec<(&str, String)> = files
         .iter()
@@ -117,8 +116,8 @@ fn a_file_for_each_shape_makes_one_type_of_all() {
         "pub enum RoomMessage {",
         "Text(TextMessage),",
         "Other(OtherMessage),",
-        "wire::tagged(from, \"msgtype\", &[]",
-        "wire::Tag::Is(\"m.text\") => found.read().map(Self::Text),",
+        "codec::tagged(from, \"msgtype\", &[]",
+        "codec::Tag::Is(\"m.text\") => found.read().map(Self::Text),",
         // Of one value, and so no field; any other value is one.
         "pub fn new(body: impl Into<String>) -> Self",
         "map.serialize_entry(\"msgtype\", \"m.text\")?;",
@@ -147,7 +146,7 @@ fn a_map_is_wrapped_and_an_empty_text_may_be_none() {
         "{code}"
     );
     assert!(
-        code.contains("alias = wire::filled(&mut entries)?"),
+        code.contains("alias = codec::filled(&mut entries)?"),
         "{code}"
     );
 }
@@ -160,8 +159,8 @@ fn a_definition_takes_the_place_of_a_bare_object() {
         r#"{"events": {
             "definitions": [{"why": "w", "at": {"Locked":
                 {"description": "A locked thing.", "type": "object", "properties": {"k": {"type": "string"}}}}}],
-            "fields": [{"why": "w", "at": {"m.room.file": {"file": {"$ref": "events/Locked.yaml"}}}}],
-            "secrets": [{"why": "w", "at": ["events/Locked.yaml/k"]}]}}"#,
+            "fields": [{"why": "w", "at": {"m.room.file": {"file": {"$ref": "definitions/Locked.yaml"}}}}],
+            "secrets": [{"why": "w", "at": ["definitions/Locked.yaml/k"]}]}}"#,
     )
     .unwrap();
     for part in [

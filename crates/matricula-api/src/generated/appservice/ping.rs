@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `POST /_matrix/app/v1/ping`: tries the way to the application service, and the token.
 ///
@@ -48,33 +48,33 @@ impl Endpoint for Ping {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PingResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for Ping {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Ping {
+impl<'de> codec::Object<'de> for Ping {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut transaction_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -105,12 +105,12 @@ pub struct PingResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for PingResponse {
+impl<'de> codec::Object<'de> for PingResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -119,7 +119,7 @@ impl<'de> wire::Object<'de> for PingResponse {
 
 impl<'de> Deserialize<'de> for PingResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -3,10 +3,9 @@
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, RoomAliasId, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, LenientList, RoomAliasId, SortedMap, UserId, codec, common};
 
 /// `GET /_matrix/app/v1/thirdparty/protocol/{protocol}`: describes a foreign network.
 ///
@@ -38,10 +37,10 @@ impl Endpoint for GetProtocolMetadata {
     )
     .with_auth(OperationAuth::Homeserver);
 
-    type Response = definitions::Protocol;
+    type Response = common::Protocol;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/app/v1/thirdparty/protocol/", ""],
             &[&self.protocol],
@@ -49,8 +48,8 @@ impl Endpoint for GetProtocolMetadata {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<definitions::Protocol, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<common::Protocol, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -63,7 +62,7 @@ impl Served for GetProtocolMetadata {
         Ok(Self { protocol })
     }
 
-    fn write_success(response: &definitions::Protocol) -> Reply {
+    fn write_success(response: &common::Protocol) -> Reply {
         Reply::json(response)
     }
 }
@@ -109,10 +108,10 @@ impl Endpoint for QueryUserByProtocol {
     )
     .with_auth(OperationAuth::Homeserver);
 
-    type Response = Vec<definitions::ThirdPartyUser>;
+    type Response = LenientList<common::ThirdPartyUser>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/app/v1/thirdparty/user/", ""],
             &[&self.protocol],
@@ -124,8 +123,8 @@ impl Endpoint for QueryUserByProtocol {
         job
     }
 
-    fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyUser>, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<LenientList<common::ThirdPartyUser>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -142,7 +141,7 @@ impl Served for QueryUserByProtocol {
         Ok(Self { protocol, fields })
     }
 
-    fn write_success(response: &Vec<definitions::ThirdPartyUser>) -> Reply {
+    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> Reply {
         Reply::json(response)
     }
 }
@@ -188,10 +187,10 @@ impl Endpoint for QueryLocationByProtocol {
     )
     .with_auth(OperationAuth::Homeserver);
 
-    type Response = Vec<definitions::ThirdPartyLocation>;
+    type Response = LenientList<common::ThirdPartyLocation>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/app/v1/thirdparty/location/", ""],
             &[&self.protocol],
@@ -203,8 +202,10 @@ impl Endpoint for QueryLocationByProtocol {
         job
     }
 
-    fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyLocation>, ApiError> {
-        wire::read(response)
+    fn read_success(
+        response: &Response,
+    ) -> Result<LenientList<common::ThirdPartyLocation>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -221,7 +222,7 @@ impl Served for QueryLocationByProtocol {
         Ok(Self { protocol, fields })
     }
 
-    fn write_success(response: &Vec<definitions::ThirdPartyLocation>) -> Reply {
+    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> Reply {
         Reply::json(response)
     }
 }
@@ -256,7 +257,7 @@ impl Endpoint for QueryLocationByAlias {
     )
     .with_auth(OperationAuth::Homeserver);
 
-    type Response = Vec<definitions::ThirdPartyLocation>;
+    type Response = LenientList<common::ThirdPartyLocation>;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
@@ -266,8 +267,10 @@ impl Endpoint for QueryLocationByAlias {
         job
     }
 
-    fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyLocation>, ApiError> {
-        wire::read(response)
+    fn read_success(
+        response: &Response,
+    ) -> Result<LenientList<common::ThirdPartyLocation>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -280,7 +283,7 @@ impl Served for QueryLocationByAlias {
         Ok(Self { alias })
     }
 
-    fn write_success(response: &Vec<definitions::ThirdPartyLocation>) -> Reply {
+    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> Reply {
         Reply::json(response)
     }
 }
@@ -315,7 +318,7 @@ impl Endpoint for QueryUserById {
     )
     .with_auth(OperationAuth::Homeserver);
 
-    type Response = Vec<definitions::ThirdPartyUser>;
+    type Response = LenientList<common::ThirdPartyUser>;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION);
@@ -325,8 +328,8 @@ impl Endpoint for QueryUserById {
         job
     }
 
-    fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyUser>, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<LenientList<common::ThirdPartyUser>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -339,7 +342,7 @@ impl Served for QueryUserById {
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &Vec<definitions::ThirdPartyUser>) -> Reply {
+    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> Reply {
         Reply::json(response)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomAliasId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomAliasId, codec};
 
 /// `GET /_matrix/app/v1/rooms/{roomAlias}`: asks whether a room alias of the application service's
 /// namespace exists, so that it can make the room.
@@ -40,7 +40,7 @@ impl Endpoint for QueryRoomByAlias {
     type Response = QueryRoomByAliasResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/app/v1/rooms/", ""],
             &[self.room_alias.as_str()],
@@ -49,7 +49,7 @@ impl Endpoint for QueryRoomByAlias {
     }
 
     fn read_success(response: &Response) -> Result<QueryRoomByAliasResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -75,12 +75,12 @@ pub struct QueryRoomByAliasResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for QueryRoomByAliasResponse {
+impl<'de> codec::Object<'de> for QueryRoomByAliasResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -89,7 +89,7 @@ impl<'de> wire::Object<'de> for QueryRoomByAliasResponse {
 
 impl<'de> Deserialize<'de> for QueryRoomByAliasResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

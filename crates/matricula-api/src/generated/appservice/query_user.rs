@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
 /// `GET /_matrix/app/v1/users/{userId}`: asks whether a user of the application service's namespace
 /// exists, so that it can make one.
@@ -40,7 +40,7 @@ impl Endpoint for QueryUserById {
     type Response = QueryUserByIdResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/app/v1/users/", ""],
             &[self.user_id.as_str()],
@@ -49,7 +49,7 @@ impl Endpoint for QueryUserById {
     }
 
     fn read_success(response: &Response) -> Result<QueryUserByIdResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -74,12 +74,12 @@ pub struct QueryUserByIdResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for QueryUserByIdResponse {
+impl<'de> codec::Object<'de> for QueryUserByIdResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -88,7 +88,7 @@ impl<'de> wire::Object<'de> for QueryUserByIdResponse {
 
 impl<'de> Deserialize<'de> for QueryUserByIdResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

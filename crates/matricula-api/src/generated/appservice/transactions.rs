@@ -6,10 +6,9 @@ use matricula_core::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, wire};
+use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
 
 /// `PUT /_matrix/app/v1/transactions/{txnId}`: hands on what happened in the rooms and to the users
 /// that the application service watches.
@@ -23,16 +22,16 @@ pub struct SendTransaction {
     /// Path `txnId`.
     pub txn_id: String,
     /// A state event has a `state_key`; its type tells nothing about that.
-    pub events: Vec<Raw<definitions::ClientEvent>>,
+    pub events: Vec<Raw<common::ClientEvent>>,
     /// Presence, typing and receipts, if the registration asks for them. Since 1.13.
-    pub ephemeral: Option<Vec<Raw<definitions::Event>>>,
+    pub ephemeral: Option<Vec<Raw<common::Event>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl SendTransaction {
     /// With what is required, and nothing else.
-    pub fn new(txn_id: impl Into<String>, events: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn new(txn_id: impl Into<String>, events: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             txn_id: txn_id.into(),
             events,
@@ -43,7 +42,7 @@ impl SendTransaction {
 
     /// Sets `ephemeral`.
     #[must_use]
-    pub fn ephemeral(mut self, ephemeral: Vec<Raw<definitions::Event>>) -> Self {
+    pub fn ephemeral(mut self, ephemeral: Vec<Raw<common::Event>>) -> Self {
         self.ephemeral = Some(ephemeral);
         self
     }
@@ -62,16 +61,16 @@ impl Endpoint for SendTransaction {
     type Response = SendTransactionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/app/v1/transactions/", ""],
             &[&self.txn_id],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SendTransactionResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -79,30 +78,30 @@ impl Serialize for SendTransaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("events", &self.events)?;
-        wire::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
+        codec::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SendTransaction {
+impl<'de> codec::Object<'de> for SendTransaction {
     type Params = (String,);
 
     fn read<A: MapAccess<'de>>((txn_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut events = None;
         let mut ephemeral = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "events" => events = wire::value(&mut entries)?,
-                "ephemeral" => ephemeral = wire::value(&mut entries)?,
+                "events" => events = codec::value(&mut entries)?,
+                "ephemeral" => ephemeral = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             txn_id,
-            events: wire::required(events, "events")?,
+            events: codec::required(events, "events")?,
             ephemeral,
             extra,
         })
@@ -134,12 +133,12 @@ pub struct SendTransactionResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SendTransactionResponse {
+impl<'de> codec::Object<'de> for SendTransactionResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -148,7 +147,7 @@ impl<'de> wire::Object<'de> for SendTransactionResponse {
 
 impl<'de> Deserialize<'de> for SendTransactionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec};
 
 /// `GET /_matrix/client/v3/user/{userId}/account_data/{type}`: reads what the user keeps under a
 /// type.
@@ -45,7 +45,7 @@ impl Endpoint for GetAccountData {
     type Response = Raw;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/account_data/", ""],
             &[self.user_id.as_str(), &self.event_type],
@@ -54,7 +54,7 @@ impl Endpoint for GetAccountData {
     }
 
     fn read_success(response: &Response) -> Result<Raw, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -119,16 +119,16 @@ impl Endpoint for SetAccountData {
     type Response = SetAccountDataResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/account_data/", ""],
             &[self.user_id.as_str(), &self.event_type],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::raw_body(&self.body))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::raw_body(&self.body))
     }
 
     fn read_success(response: &Response) -> Result<SetAccountDataResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -162,12 +162,12 @@ pub struct SetAccountDataResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetAccountDataResponse {
+impl<'de> codec::Object<'de> for SetAccountDataResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -176,7 +176,7 @@ impl<'de> wire::Object<'de> for SetAccountDataResponse {
 
 impl<'de> Deserialize<'de> for SetAccountDataResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -228,7 +228,7 @@ impl Endpoint for GetAccountDataPerRoom {
     type Response = Raw;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/rooms/", "/account_data/", ""],
             &[
@@ -241,7 +241,7 @@ impl Endpoint for GetAccountDataPerRoom {
     }
 
     fn read_success(response: &Response) -> Result<Raw, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -312,7 +312,7 @@ impl Endpoint for SetAccountDataPerRoom {
     type Response = SetAccountDataPerRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/rooms/", "/account_data/", ""],
             &[
@@ -321,11 +321,11 @@ impl Endpoint for SetAccountDataPerRoom {
                 &self.event_type,
             ],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::raw_body(&self.body))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::raw_body(&self.body))
     }
 
     fn read_success(response: &Response) -> Result<SetAccountDataPerRoomResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -362,12 +362,12 @@ pub struct SetAccountDataPerRoomResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetAccountDataPerRoomResponse {
+impl<'de> codec::Object<'de> for SetAccountDataPerRoomResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -376,7 +376,7 @@ impl<'de> wire::Object<'de> for SetAccountDataPerRoomResponse {
 
 impl<'de> Deserialize<'de> for SetAccountDataPerRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
 
 /// `POST /_matrix/client/v3/account/deactivate`: closes the account for good.
 ///
@@ -75,11 +75,11 @@ impl Endpoint for DeactivateAccount {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<DeactivateAccountResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -92,16 +92,16 @@ impl Interactive for DeactivateAccount {
 impl Serialize for DeactivateAccount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "auth", self.auth.as_ref())?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
-        wire::entry(&mut map, "erase", self.erase.as_ref())?;
+        codec::entry(&mut map, "auth", self.auth.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(&mut map, "erase", self.erase.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for DeactivateAccount {
+impl<'de> codec::Object<'de> for DeactivateAccount {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -109,11 +109,11 @@ impl<'de> wire::Object<'de> for DeactivateAccount {
         let mut id_server = None;
         let mut erase = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "auth" => auth = wire::value(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "erase" => erase = wire::value(&mut entries)?,
+                "auth" => auth = codec::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "erase" => erase = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -162,20 +162,20 @@ impl DeactivateAccountResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for DeactivateAccountResponse {
+impl<'de> codec::Object<'de> for DeactivateAccountResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut id_server_unbind_result = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "id_server_unbind_result" => id_server_unbind_result = wire::value(&mut entries)?,
+                "id_server_unbind_result" => id_server_unbind_result = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            id_server_unbind_result: wire::required(
+            id_server_unbind_result: codec::required(
                 id_server_unbind_result,
                 "id_server_unbind_result",
             )?,
@@ -186,7 +186,7 @@ impl<'de> wire::Object<'de> for DeactivateAccountResponse {
 
 impl<'de> Deserialize<'de> for DeactivateAccountResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

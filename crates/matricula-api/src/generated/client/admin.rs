@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
 /// `GET /_matrix/client/v3/admin/whois/{userId}`: tells an administrator where a user is connected
 /// from.
@@ -40,7 +40,7 @@ impl Endpoint for GetWhoIs {
     type Response = GetWhoIsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/admin/whois/", ""],
             &[self.user_id.as_str()],
@@ -49,7 +49,7 @@ impl Endpoint for GetWhoIs {
     }
 
     fn read_success(response: &Response) -> Result<GetWhoIsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -103,7 +103,7 @@ impl ConnectionInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for ConnectionInfo {
+impl<'de> codec::Object<'de> for ConnectionInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -111,11 +111,11 @@ impl<'de> wire::Object<'de> for ConnectionInfo {
         let mut last_seen = None;
         let mut user_agent = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "ip" => ip = wire::value(&mut entries)?,
-                "last_seen" => last_seen = wire::value(&mut entries)?,
-                "user_agent" => user_agent = wire::value(&mut entries)?,
+                "ip" => ip = codec::value(&mut entries)?,
+                "last_seen" => last_seen = codec::value(&mut entries)?,
+                "user_agent" => user_agent = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -130,16 +130,16 @@ impl<'de> wire::Object<'de> for ConnectionInfo {
 
 impl<'de> Deserialize<'de> for ConnectionInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ConnectionInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "ip", self.ip.as_ref())?;
-        wire::entry(&mut map, "last_seen", self.last_seen.as_ref())?;
-        wire::entry(&mut map, "user_agent", self.user_agent.as_ref())?;
+        codec::entry(&mut map, "ip", self.ip.as_ref())?;
+        codec::entry(&mut map, "last_seen", self.last_seen.as_ref())?;
+        codec::entry(&mut map, "user_agent", self.user_agent.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -163,15 +163,15 @@ impl SessionInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for SessionInfo {
+impl<'de> codec::Object<'de> for SessionInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut connections = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "connections" => connections = wire::value(&mut entries)?,
+                "connections" => connections = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -181,14 +181,14 @@ impl<'de> wire::Object<'de> for SessionInfo {
 
 impl<'de> Deserialize<'de> for SessionInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for SessionInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "connections", self.connections.as_ref())?;
+        codec::entry(&mut map, "connections", self.connections.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -212,15 +212,15 @@ impl DeviceInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for DeviceInfo {
+impl<'de> codec::Object<'de> for DeviceInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut sessions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sessions" => sessions = wire::value(&mut entries)?,
+                "sessions" => sessions = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -230,14 +230,14 @@ impl<'de> wire::Object<'de> for DeviceInfo {
 
 impl<'de> Deserialize<'de> for DeviceInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for DeviceInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "sessions", self.sessions.as_ref())?;
+        codec::entry(&mut map, "sessions", self.sessions.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -270,17 +270,17 @@ impl GetWhoIsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetWhoIsResponse {
+impl<'de> codec::Object<'de> for GetWhoIsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut user_id = None;
         let mut devices = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "devices" => devices = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "devices" => devices = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -294,15 +294,15 @@ impl<'de> wire::Object<'de> for GetWhoIsResponse {
 
 impl<'de> Deserialize<'de> for GetWhoIsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetWhoIsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "user_id", self.user_id.as_ref())?;
-        wire::entry(&mut map, "devices", self.devices.as_ref())?;
+        codec::entry(&mut map, "user_id", self.user_id.as_ref())?;
+        codec::entry(&mut map, "devices", self.devices.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -340,7 +340,7 @@ impl Endpoint for GetAdminSuspendUser {
     type Response = GetAdminSuspendUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/admin/suspend/", ""],
             &[self.user_id.as_str()],
@@ -349,7 +349,7 @@ impl Endpoint for GetAdminSuspendUser {
     }
 
     fn read_success(response: &Response) -> Result<GetAdminSuspendUserResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -386,20 +386,20 @@ impl GetAdminSuspendUserResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetAdminSuspendUserResponse {
+impl<'de> codec::Object<'de> for GetAdminSuspendUserResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut suspended = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "suspended" => suspended = wire::value(&mut entries)?,
+                "suspended" => suspended = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            suspended: wire::required(suspended, "suspended")?,
+            suspended: codec::required(suspended, "suspended")?,
             extra,
         })
     }
@@ -407,7 +407,7 @@ impl<'de> wire::Object<'de> for GetAdminSuspendUserResponse {
 
 impl<'de> Deserialize<'de> for GetAdminSuspendUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -460,16 +460,16 @@ impl Endpoint for SetAdminSuspendUser {
     type Response = SetAdminSuspendUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/admin/suspend/", ""],
             &[self.user_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetAdminSuspendUserResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -483,21 +483,21 @@ impl Serialize for SetAdminSuspendUser {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetAdminSuspendUser {
+impl<'de> codec::Object<'de> for SetAdminSuspendUser {
     type Params = (UserId,);
 
     fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut suspended = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "suspended" => suspended = wire::value(&mut entries)?,
+                "suspended" => suspended = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             user_id,
-            suspended: wire::required(suspended, "suspended")?,
+            suspended: codec::required(suspended, "suspended")?,
             extra,
         })
     }
@@ -539,20 +539,20 @@ impl SetAdminSuspendUserResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for SetAdminSuspendUserResponse {
+impl<'de> codec::Object<'de> for SetAdminSuspendUserResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut suspended = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "suspended" => suspended = wire::value(&mut entries)?,
+                "suspended" => suspended = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            suspended: wire::required(suspended, "suspended")?,
+            suspended: codec::required(suspended, "suspended")?,
             extra,
         })
     }
@@ -560,7 +560,7 @@ impl<'de> wire::Object<'de> for SetAdminSuspendUserResponse {
 
 impl<'de> Deserialize<'de> for SetAdminSuspendUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -605,7 +605,7 @@ impl Endpoint for GetAdminLockUser {
     type Response = GetAdminLockUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/admin/lock/", ""],
             &[self.user_id.as_str()],
@@ -614,7 +614,7 @@ impl Endpoint for GetAdminLockUser {
     }
 
     fn read_success(response: &Response) -> Result<GetAdminLockUserResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -651,20 +651,20 @@ impl GetAdminLockUserResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetAdminLockUserResponse {
+impl<'de> codec::Object<'de> for GetAdminLockUserResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut locked = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "locked" => locked = wire::value(&mut entries)?,
+                "locked" => locked = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            locked: wire::required(locked, "locked")?,
+            locked: codec::required(locked, "locked")?,
             extra,
         })
     }
@@ -672,7 +672,7 @@ impl<'de> wire::Object<'de> for GetAdminLockUserResponse {
 
 impl<'de> Deserialize<'de> for GetAdminLockUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -725,16 +725,16 @@ impl Endpoint for SetAdminLockUser {
     type Response = SetAdminLockUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/admin/lock/", ""],
             &[self.user_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetAdminLockUserResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -748,21 +748,21 @@ impl Serialize for SetAdminLockUser {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetAdminLockUser {
+impl<'de> codec::Object<'de> for SetAdminLockUser {
     type Params = (UserId,);
 
     fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut locked = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "locked" => locked = wire::value(&mut entries)?,
+                "locked" => locked = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             user_id,
-            locked: wire::required(locked, "locked")?,
+            locked: codec::required(locked, "locked")?,
             extra,
         })
     }
@@ -804,20 +804,20 @@ impl SetAdminLockUserResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for SetAdminLockUserResponse {
+impl<'de> codec::Object<'de> for SetAdminLockUserResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut locked = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "locked" => locked = wire::value(&mut entries)?,
+                "locked" => locked = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            locked: wire::required(locked, "locked")?,
+            locked: codec::required(locked, "locked")?,
             extra,
         })
     }
@@ -825,7 +825,7 @@ impl<'de> wire::Object<'de> for SetAdminLockUserResponse {
 
 impl<'de> Deserialize<'de> for SetAdminLockUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
 
 /// `GET /_matrix/client/v3/account/3pid`: lists the email addresses and phone numbers of the
 /// account.
@@ -37,7 +37,7 @@ impl Endpoint for GetAccount3Pids {
     }
 
     fn read_success(response: &Response) -> Result<GetAccount3PidsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -87,7 +87,7 @@ impl ThirdPartyIdentifier {
     }
 }
 
-impl<'de> wire::Object<'de> for ThirdPartyIdentifier {
+impl<'de> codec::Object<'de> for ThirdPartyIdentifier {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -96,20 +96,20 @@ impl<'de> wire::Object<'de> for ThirdPartyIdentifier {
         let mut validated_at = None;
         let mut added_at = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
-                "validated_at" => validated_at = wire::value(&mut entries)?,
-                "added_at" => added_at = wire::value(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
+                "validated_at" => validated_at = codec::value(&mut entries)?,
+                "added_at" => added_at = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            medium: wire::required(medium, "medium")?,
-            address: wire::required(address, "address")?,
-            validated_at: wire::required(validated_at, "validated_at")?,
-            added_at: wire::required(added_at, "added_at")?,
+            medium: codec::required(medium, "medium")?,
+            address: codec::required(address, "address")?,
+            validated_at: codec::required(validated_at, "validated_at")?,
+            added_at: codec::required(added_at, "added_at")?,
             extra,
         })
     }
@@ -117,7 +117,7 @@ impl<'de> wire::Object<'de> for ThirdPartyIdentifier {
 
 impl<'de> Deserialize<'de> for ThirdPartyIdentifier {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -151,15 +151,15 @@ impl GetAccount3PidsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetAccount3PidsResponse {
+impl<'de> codec::Object<'de> for GetAccount3PidsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut threepids = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "threepids" => threepids = wire::value(&mut entries)?,
+                "threepids" => threepids = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -169,14 +169,14 @@ impl<'de> wire::Object<'de> for GetAccount3PidsResponse {
 
 impl<'de> Deserialize<'de> for GetAccount3PidsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetAccount3PidsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "threepids", self.threepids.as_ref())?;
+        codec::entry(&mut map, "threepids", self.threepids.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -228,11 +228,11 @@ impl Endpoint for Post3Pids {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<Post3PidsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -246,20 +246,20 @@ impl Serialize for Post3Pids {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Post3Pids {
+impl<'de> codec::Object<'de> for Post3Pids {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut three_pid_creds = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "three_pid_creds" => three_pid_creds = wire::value(&mut entries)?,
+                "three_pid_creds" => three_pid_creds = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            three_pid_creds: wire::required(three_pid_creds, "three_pid_creds")?,
+            three_pid_creds: codec::required(three_pid_creds, "three_pid_creds")?,
             extra,
         })
     }
@@ -312,7 +312,7 @@ impl ThreePidCredentials {
     }
 }
 
-impl<'de> wire::Object<'de> for ThreePidCredentials {
+impl<'de> codec::Object<'de> for ThreePidCredentials {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -321,20 +321,20 @@ impl<'de> wire::Object<'de> for ThreePidCredentials {
         let mut id_access_token = None;
         let mut sid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
-                "sid" => sid = wire::value(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
+                "sid" => sid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            id_server: wire::required(id_server, "id_server")?,
-            id_access_token: wire::required(id_access_token, "id_access_token")?,
-            sid: wire::required(sid, "sid")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            id_server: codec::required(id_server, "id_server")?,
+            id_access_token: codec::required(id_access_token, "id_access_token")?,
+            sid: codec::required(sid, "sid")?,
             extra,
         })
     }
@@ -342,16 +342,16 @@ impl<'de> wire::Object<'de> for ThreePidCredentials {
 
 impl<'de> Deserialize<'de> for ThreePidCredentials {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ThreePidCredentials {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("id_server", &self.id_server)?;
-        map.serialize_entry("id_access_token", &wire::Exposed(&self.id_access_token))?;
+        map.serialize_entry("id_access_token", &codec::Exposed(&self.id_access_token))?;
         map.serialize_entry("sid", &self.sid)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -376,15 +376,15 @@ impl Post3PidsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for Post3PidsResponse {
+impl<'de> codec::Object<'de> for Post3PidsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut submit_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "submit_url" => submit_url = wire::value(&mut entries)?,
+                "submit_url" => submit_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -394,14 +394,14 @@ impl<'de> wire::Object<'de> for Post3PidsResponse {
 
 impl<'de> Deserialize<'de> for Post3PidsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Post3PidsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "submit_url", self.submit_url.as_ref())?;
+        codec::entry(&mut map, "submit_url", self.submit_url.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -471,11 +471,11 @@ impl Endpoint for Add3Pid {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<Add3PidResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -488,8 +488,8 @@ impl Interactive for Add3Pid {
 impl Serialize for Add3Pid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "auth", self.auth.as_ref())?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        codec::entry(&mut map, "auth", self.auth.as_ref())?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("sid", &self.sid)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -497,7 +497,7 @@ impl Serialize for Add3Pid {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Add3Pid {
+impl<'de> codec::Object<'de> for Add3Pid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -505,18 +505,18 @@ impl<'de> wire::Object<'de> for Add3Pid {
         let mut client_secret = None;
         let mut sid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "auth" => auth = wire::value(&mut entries)?,
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "sid" => sid = wire::value(&mut entries)?,
+                "auth" => auth = codec::value(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "sid" => sid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             auth,
-            client_secret: wire::required(client_secret, "client_secret")?,
-            sid: wire::required(sid, "sid")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            sid: codec::required(sid, "sid")?,
             extra,
         })
     }
@@ -548,12 +548,12 @@ pub struct Add3PidResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for Add3PidResponse {
+impl<'de> codec::Object<'de> for Add3PidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -562,7 +562,7 @@ impl<'de> wire::Object<'de> for Add3PidResponse {
 
 impl<'de> Deserialize<'de> for Add3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -628,20 +628,20 @@ impl Endpoint for Bind3Pid {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<Bind3PidResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for Bind3Pid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("id_server", &self.id_server)?;
-        map.serialize_entry("id_access_token", &wire::Exposed(&self.id_access_token))?;
+        map.serialize_entry("id_access_token", &codec::Exposed(&self.id_access_token))?;
         map.serialize_entry("sid", &self.sid)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -649,7 +649,7 @@ impl Serialize for Bind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Bind3Pid {
+impl<'de> codec::Object<'de> for Bind3Pid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -658,20 +658,20 @@ impl<'de> wire::Object<'de> for Bind3Pid {
         let mut id_access_token = None;
         let mut sid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
-                "sid" => sid = wire::value(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
+                "sid" => sid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            id_server: wire::required(id_server, "id_server")?,
-            id_access_token: wire::required(id_access_token, "id_access_token")?,
-            sid: wire::required(sid, "sid")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            id_server: codec::required(id_server, "id_server")?,
+            id_access_token: codec::required(id_access_token, "id_access_token")?,
+            sid: codec::required(sid, "sid")?,
             extra,
         })
     }
@@ -706,12 +706,12 @@ pub struct Bind3PidResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for Bind3PidResponse {
+impl<'de> codec::Object<'de> for Bind3PidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -720,7 +720,7 @@ impl<'de> wire::Object<'de> for Bind3PidResponse {
 
 impl<'de> Deserialize<'de> for Bind3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -783,18 +783,18 @@ impl Endpoint for Delete3pidFromAccount {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<Delete3pidFromAccountResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for Delete3pidFromAccount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
         self.extra.write(&mut map)?;
@@ -803,7 +803,7 @@ impl Serialize for Delete3pidFromAccount {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Delete3pidFromAccount {
+impl<'de> codec::Object<'de> for Delete3pidFromAccount {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -811,18 +811,18 @@ impl<'de> wire::Object<'de> for Delete3pidFromAccount {
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             id_server,
-            medium: wire::required(medium, "medium")?,
-            address: wire::required(address, "address")?,
+            medium: codec::required(medium, "medium")?,
+            address: codec::required(address, "address")?,
             extra,
         })
     }
@@ -864,20 +864,20 @@ impl Delete3pidFromAccountResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for Delete3pidFromAccountResponse {
+impl<'de> codec::Object<'de> for Delete3pidFromAccountResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut id_server_unbind_result = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "id_server_unbind_result" => id_server_unbind_result = wire::value(&mut entries)?,
+                "id_server_unbind_result" => id_server_unbind_result = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            id_server_unbind_result: wire::required(
+            id_server_unbind_result: codec::required(
                 id_server_unbind_result,
                 "id_server_unbind_result",
             )?,
@@ -888,7 +888,7 @@ impl<'de> wire::Object<'de> for Delete3pidFromAccountResponse {
 
 impl<'de> Deserialize<'de> for Delete3pidFromAccountResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -952,18 +952,18 @@ impl Endpoint for Unbind3pidFromAccount {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<Unbind3pidFromAccountResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for Unbind3pidFromAccount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
         self.extra.write(&mut map)?;
@@ -972,7 +972,7 @@ impl Serialize for Unbind3pidFromAccount {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Unbind3pidFromAccount {
+impl<'de> codec::Object<'de> for Unbind3pidFromAccount {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -980,18 +980,18 @@ impl<'de> wire::Object<'de> for Unbind3pidFromAccount {
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             id_server,
-            medium: wire::required(medium, "medium")?,
-            address: wire::required(address, "address")?,
+            medium: codec::required(medium, "medium")?,
+            address: codec::required(address, "address")?,
             extra,
         })
     }
@@ -1033,20 +1033,20 @@ impl Unbind3pidFromAccountResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for Unbind3pidFromAccountResponse {
+impl<'de> codec::Object<'de> for Unbind3pidFromAccountResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut id_server_unbind_result = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "id_server_unbind_result" => id_server_unbind_result = wire::value(&mut entries)?,
+                "id_server_unbind_result" => id_server_unbind_result = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            id_server_unbind_result: wire::required(
+            id_server_unbind_result: codec::required(
                 id_server_unbind_result,
                 "id_server_unbind_result",
             )?,
@@ -1057,7 +1057,7 @@ impl<'de> wire::Object<'de> for Unbind3pidFromAccountResponse {
 
 impl<'de> Deserialize<'de> for Unbind3pidFromAccountResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1149,26 +1149,26 @@ impl Endpoint for RequestTokenTo3PidEmail {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for RequestTokenTo3PidEmail {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("email", &self.email)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
-        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(
             &mut map,
             "id_access_token",
-            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+            self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
         self.extra.write(&mut map)?;
         map.end()
@@ -1176,7 +1176,7 @@ impl Serialize for RequestTokenTo3PidEmail {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for RequestTokenTo3PidEmail {
+impl<'de> codec::Object<'de> for RequestTokenTo3PidEmail {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1187,21 +1187,21 @@ impl<'de> wire::Object<'de> for RequestTokenTo3PidEmail {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "email" => email = wire::value(&mut entries)?,
-                "send_attempt" => send_attempt = wire::value(&mut entries)?,
-                "next_link" => next_link = wire::value(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "email" => email = codec::value(&mut entries)?,
+                "send_attempt" => send_attempt = codec::value(&mut entries)?,
+                "next_link" => next_link = codec::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            email: wire::required(email, "email")?,
-            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            email: codec::required(email, "email")?,
+            send_attempt: codec::required(send_attempt, "send_attempt")?,
             next_link,
             id_server,
             id_access_token,
@@ -1315,27 +1315,27 @@ impl Endpoint for RequestTokenTo3PidMsisdn {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for RequestTokenTo3PidMsisdn {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("country", &self.country)?;
         map.serialize_entry("phone_number", &self.phone_number)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
-        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(
             &mut map,
             "id_access_token",
-            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+            self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
         self.extra.write(&mut map)?;
         map.end()
@@ -1343,7 +1343,7 @@ impl Serialize for RequestTokenTo3PidMsisdn {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for RequestTokenTo3PidMsisdn {
+impl<'de> codec::Object<'de> for RequestTokenTo3PidMsisdn {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1355,23 +1355,23 @@ impl<'de> wire::Object<'de> for RequestTokenTo3PidMsisdn {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "country" => country = wire::value(&mut entries)?,
-                "phone_number" => phone_number = wire::value(&mut entries)?,
-                "send_attempt" => send_attempt = wire::value(&mut entries)?,
-                "next_link" => next_link = wire::value(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "country" => country = codec::value(&mut entries)?,
+                "phone_number" => phone_number = codec::value(&mut entries)?,
+                "send_attempt" => send_attempt = codec::value(&mut entries)?,
+                "next_link" => next_link = codec::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            country: wire::required(country, "country")?,
-            phone_number: wire::required(phone_number, "phone_number")?,
-            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            country: codec::required(country, "country")?,
+            phone_number: codec::required(phone_number, "phone_number")?,
+            send_attempt: codec::required(send_attempt, "send_attempt")?,
             next_link,
             id_server,
             id_access_token,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `POST /_matrix/client/v1/appservice/{appserviceId}/ping`: asks whether the server reaches the
 /// application service.
@@ -58,30 +58,30 @@ impl Endpoint for PingAppservice {
     type Response = PingAppserviceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/appservice/", "/ping"],
             &[&self.appservice_id],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PingAppserviceResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for PingAppservice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for PingAppservice {
+impl<'de> codec::Object<'de> for PingAppservice {
     type Params = (String,);
 
     fn read<A: MapAccess<'de>>(
@@ -90,9 +90,9 @@ impl<'de> wire::Object<'de> for PingAppservice {
     ) -> Result<Self, A::Error> {
         let mut transaction_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -140,20 +140,20 @@ impl PingAppserviceResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for PingAppserviceResponse {
+impl<'de> codec::Object<'de> for PingAppserviceResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut duration_ms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "duration_ms" => duration_ms = wire::millis(&mut entries)?,
+                "duration_ms" => duration_ms = codec::millis(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            duration_ms: wire::required(duration_ms, "duration_ms")?,
+            duration_ms: codec::required(duration_ms, "duration_ms")?,
             extra,
         })
     }
@@ -161,14 +161,14 @@ impl<'de> wire::Object<'de> for PingAppserviceResponse {
 
 impl<'de> Deserialize<'de> for PingAppserviceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PingAppserviceResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("duration_ms", &wire::Millis(self.duration_ms))?;
+        map.serialize_entry("duration_ms", &codec::Millis(self.duration_ms))?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
 /// `PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}`: lists a room under a
 /// network of the application service, or not.
@@ -56,18 +56,18 @@ impl Endpoint for UpdateAppserviceRoomDirectoryVisibility {
     type Response = UpdateAppserviceRoomDirectoryVisibilityResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/directory/list/appservice/", "/", ""],
             &[&self.network_id, self.room_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(
         response: &Response,
     ) -> Result<UpdateAppserviceRoomDirectoryVisibilityResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -81,7 +81,7 @@ impl Serialize for UpdateAppserviceRoomDirectoryVisibility {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for UpdateAppserviceRoomDirectoryVisibility {
+impl<'de> codec::Object<'de> for UpdateAppserviceRoomDirectoryVisibility {
     type Params = (String, RoomId);
 
     fn read<A: MapAccess<'de>>(
@@ -90,16 +90,16 @@ impl<'de> wire::Object<'de> for UpdateAppserviceRoomDirectoryVisibility {
     ) -> Result<Self, A::Error> {
         let mut visibility = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "visibility" => visibility = wire::value(&mut entries)?,
+                "visibility" => visibility = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             network_id,
             room_id,
-            visibility: wire::required(visibility, "visibility")?,
+            visibility: codec::required(visibility, "visibility")?,
             extra,
         })
     }
@@ -131,12 +131,12 @@ pub struct UpdateAppserviceRoomDirectoryVisibilityResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse {
+impl<'de> codec::Object<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -145,7 +145,7 @@ impl<'de> wire::Object<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse 
 
 impl<'de> Deserialize<'de> for UpdateAppserviceRoomDirectoryVisibilityResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

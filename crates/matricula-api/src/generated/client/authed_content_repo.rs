@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Content, Endpoint, Extra, ServerName, wire};
+use crate::{ApiError, Content, Endpoint, Extra, ServerName, codec};
 
 /// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}`: downloads a file.
 ///
@@ -63,7 +63,7 @@ impl Endpoint for GetContentAuthed {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/media/download/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
@@ -163,7 +163,7 @@ impl Endpoint for GetContentOverrideNameAuthed {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/media/download/", "/", "/", ""],
             &[self.server_name.as_str(), &self.media_id, &self.file_name],
@@ -291,7 +291,7 @@ impl Endpoint for GetContentThumbnailAuthed {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/media/thumbnail/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
@@ -408,7 +408,7 @@ impl Endpoint for GetUrlPreviewAuthed {
     }
 
     fn read_success(response: &Response) -> Result<GetUrlPreviewAuthedResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -457,17 +457,17 @@ impl GetUrlPreviewAuthedResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetUrlPreviewAuthedResponse {
+impl<'de> codec::Object<'de> for GetUrlPreviewAuthedResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut matrix_image_size = None;
         let mut og_image = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "matrix:image:size" => matrix_image_size = wire::value(&mut entries)?,
-                "og:image" => og_image = wire::value(&mut entries)?,
+                "matrix:image:size" => matrix_image_size = codec::value(&mut entries)?,
+                "og:image" => og_image = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -481,19 +481,19 @@ impl<'de> wire::Object<'de> for GetUrlPreviewAuthedResponse {
 
 impl<'de> Deserialize<'de> for GetUrlPreviewAuthedResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetUrlPreviewAuthedResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "matrix:image:size",
             self.matrix_image_size.as_ref(),
         )?;
-        wire::entry(&mut map, "og:image", self.og_image.as_ref())?;
+        codec::entry(&mut map, "og:image", self.og_image.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -526,7 +526,7 @@ impl Endpoint for GetConfigAuthed {
     }
 
     fn read_success(response: &Response) -> Result<GetConfigAuthedResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -561,15 +561,15 @@ impl GetConfigAuthedResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetConfigAuthedResponse {
+impl<'de> codec::Object<'de> for GetConfigAuthedResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut upload_size = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.upload.size" => upload_size = wire::value(&mut entries)?,
+                "m.upload.size" => upload_size = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -579,14 +579,14 @@ impl<'de> wire::Object<'de> for GetConfigAuthedResponse {
 
 impl<'de> Deserialize<'de> for GetConfigAuthedResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetConfigAuthedResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "m.upload.size", self.upload_size.as_ref())?;
+        codec::entry(&mut map, "m.upload.size", self.upload_size.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, SortedMap, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, Extra, SortedMap, codec, codec::text_enum};
 
 /// `GET /_matrix/client/v3/capabilities`: tells what the server lets the user do.
 ///
@@ -34,7 +34,7 @@ impl Endpoint for GetCapabilities {
     }
 
     fn read_success(response: &Response) -> Result<GetCapabilitiesResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -70,20 +70,20 @@ impl BooleanCapability {
     }
 }
 
-impl<'de> wire::Object<'de> for BooleanCapability {
+impl<'de> codec::Object<'de> for BooleanCapability {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "enabled" => enabled = wire::value(&mut entries)?,
+                "enabled" => enabled = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            enabled: wire::required(enabled, "enabled")?,
+            enabled: codec::required(enabled, "enabled")?,
             extra,
         })
     }
@@ -91,7 +91,7 @@ impl<'de> wire::Object<'de> for BooleanCapability {
 
 impl<'de> Deserialize<'de> for BooleanCapability {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -137,23 +137,23 @@ impl RoomVersionsCapability {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomVersionsCapability {
+impl<'de> codec::Object<'de> for RoomVersionsCapability {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut default = None;
         let mut available = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "default" => default = wire::value(&mut entries)?,
-                "available" => available = wire::value(&mut entries)?,
+                "default" => default = codec::value(&mut entries)?,
+                "available" => available = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            default: wire::required(default, "default")?,
-            available: wire::required(available, "available")?,
+            default: codec::required(default, "default")?,
+            available: codec::required(available, "available")?,
             extra,
         })
     }
@@ -161,7 +161,7 @@ impl<'de> wire::Object<'de> for RoomVersionsCapability {
 
 impl<'de> Deserialize<'de> for RoomVersionsCapability {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -214,7 +214,7 @@ impl ProfileFieldsCapability {
     }
 }
 
-impl<'de> wire::Object<'de> for ProfileFieldsCapability {
+impl<'de> codec::Object<'de> for ProfileFieldsCapability {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -222,18 +222,18 @@ impl<'de> wire::Object<'de> for ProfileFieldsCapability {
         let mut disallowed = None;
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "allowed" => allowed = wire::value(&mut entries)?,
-                "disallowed" => disallowed = wire::value(&mut entries)?,
-                "enabled" => enabled = wire::value(&mut entries)?,
+                "allowed" => allowed = codec::value(&mut entries)?,
+                "disallowed" => disallowed = codec::value(&mut entries)?,
+                "enabled" => enabled = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             allowed,
             disallowed,
-            enabled: wire::required(enabled, "enabled")?,
+            enabled: codec::required(enabled, "enabled")?,
             extra,
         })
     }
@@ -241,15 +241,15 @@ impl<'de> wire::Object<'de> for ProfileFieldsCapability {
 
 impl<'de> Deserialize<'de> for ProfileFieldsCapability {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ProfileFieldsCapability {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "allowed", self.allowed.as_ref())?;
-        wire::entry(&mut map, "disallowed", self.disallowed.as_ref())?;
+        codec::entry(&mut map, "allowed", self.allowed.as_ref())?;
+        codec::entry(&mut map, "disallowed", self.disallowed.as_ref())?;
         map.serialize_entry("enabled", &self.enabled)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -283,17 +283,17 @@ impl AccountModerationCapability {
     }
 }
 
-impl<'de> wire::Object<'de> for AccountModerationCapability {
+impl<'de> codec::Object<'de> for AccountModerationCapability {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut suspend = None;
         let mut lock = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "suspend" => suspend = wire::value(&mut entries)?,
-                "lock" => lock = wire::value(&mut entries)?,
+                "suspend" => suspend = codec::value(&mut entries)?,
+                "lock" => lock = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -307,15 +307,15 @@ impl<'de> wire::Object<'de> for AccountModerationCapability {
 
 impl<'de> Deserialize<'de> for AccountModerationCapability {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for AccountModerationCapability {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "suspend", self.suspend.as_ref())?;
-        wire::entry(&mut map, "lock", self.lock.as_ref())?;
+        codec::entry(&mut map, "suspend", self.suspend.as_ref())?;
+        codec::entry(&mut map, "lock", self.lock.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -411,7 +411,7 @@ impl Capabilities {
     }
 }
 
-impl<'de> wire::Object<'de> for Capabilities {
+impl<'de> codec::Object<'de> for Capabilities {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -425,19 +425,19 @@ impl<'de> wire::Object<'de> for Capabilities {
         let mut profile_fields = None;
         let mut account_moderation = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.change_password" => change_password = wire::value(&mut entries)?,
+                "m.change_password" => change_password = codec::value(&mut entries)?,
                 "m.forget_forced_upon_leave" => {
-                    forget_forced_upon_leave = wire::value(&mut entries)?
+                    forget_forced_upon_leave = codec::value(&mut entries)?
                 }
-                "m.room_versions" => room_versions = wire::value(&mut entries)?,
-                "m.set_displayname" => set_displayname = wire::value(&mut entries)?,
-                "m.set_avatar_url" => set_avatar_url = wire::value(&mut entries)?,
-                "m.3pid_changes" => three_pid_changes = wire::value(&mut entries)?,
-                "m.get_login_token" => get_login_token = wire::value(&mut entries)?,
-                "m.profile_fields" => profile_fields = wire::value(&mut entries)?,
-                "m.account_moderation" => account_moderation = wire::value(&mut entries)?,
+                "m.room_versions" => room_versions = codec::value(&mut entries)?,
+                "m.set_displayname" => set_displayname = codec::value(&mut entries)?,
+                "m.set_avatar_url" => set_avatar_url = codec::value(&mut entries)?,
+                "m.3pid_changes" => three_pid_changes = codec::value(&mut entries)?,
+                "m.get_login_token" => get_login_token = codec::value(&mut entries)?,
+                "m.profile_fields" => profile_fields = codec::value(&mut entries)?,
+                "m.account_moderation" => account_moderation = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -458,26 +458,26 @@ impl<'de> wire::Object<'de> for Capabilities {
 
 impl<'de> Deserialize<'de> for Capabilities {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Capabilities {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "m.change_password", self.change_password.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "m.change_password", self.change_password.as_ref())?;
+        codec::entry(
             &mut map,
             "m.forget_forced_upon_leave",
             self.forget_forced_upon_leave.as_ref(),
         )?;
-        wire::entry(&mut map, "m.room_versions", self.room_versions.as_ref())?;
-        wire::entry(&mut map, "m.set_displayname", self.set_displayname.as_ref())?;
-        wire::entry(&mut map, "m.set_avatar_url", self.set_avatar_url.as_ref())?;
-        wire::entry(&mut map, "m.3pid_changes", self.three_pid_changes.as_ref())?;
-        wire::entry(&mut map, "m.get_login_token", self.get_login_token.as_ref())?;
-        wire::entry(&mut map, "m.profile_fields", self.profile_fields.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "m.room_versions", self.room_versions.as_ref())?;
+        codec::entry(&mut map, "m.set_displayname", self.set_displayname.as_ref())?;
+        codec::entry(&mut map, "m.set_avatar_url", self.set_avatar_url.as_ref())?;
+        codec::entry(&mut map, "m.3pid_changes", self.three_pid_changes.as_ref())?;
+        codec::entry(&mut map, "m.get_login_token", self.get_login_token.as_ref())?;
+        codec::entry(&mut map, "m.profile_fields", self.profile_fields.as_ref())?;
+        codec::entry(
             &mut map,
             "m.account_moderation",
             self.account_moderation.as_ref(),
@@ -506,20 +506,20 @@ impl GetCapabilitiesResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetCapabilitiesResponse {
+impl<'de> codec::Object<'de> for GetCapabilitiesResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut capabilities = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "capabilities" => capabilities = wire::value(&mut entries)?,
+                "capabilities" => capabilities = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            capabilities: wire::required(capabilities, "capabilities")?,
+            capabilities: codec::required(capabilities, "capabilities")?,
             extra,
         })
     }
@@ -527,7 +527,7 @@ impl<'de> wire::Object<'de> for GetCapabilitiesResponse {
 
 impl<'de> Deserialize<'de> for GetCapabilitiesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Content, Endpoint, Extra, MxcUri, ServerName, wire};
+use crate::{ApiError, Content, Endpoint, Extra, MxcUri, ServerName, codec};
 
 /// `POST /_matrix/media/v3/upload`: uploads a file.
 ///
@@ -80,7 +80,7 @@ impl Endpoint for UploadContent {
     }
 
     fn read_success(response: &Response) -> Result<UploadContentResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -126,20 +126,20 @@ impl UploadContentResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for UploadContentResponse {
+impl<'de> codec::Object<'de> for UploadContentResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut content_uri = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "content_uri" => content_uri = wire::value(&mut entries)?,
+                "content_uri" => content_uri = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            content_uri: wire::required(content_uri, "content_uri")?,
+            content_uri: codec::required(content_uri, "content_uri")?,
             extra,
         })
     }
@@ -147,7 +147,7 @@ impl<'de> wire::Object<'de> for UploadContentResponse {
 
 impl<'de> Deserialize<'de> for UploadContentResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -221,7 +221,7 @@ impl Endpoint for UploadContentToMxc {
     type Response = UploadContentToMxcResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/media/v3/upload/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
@@ -237,7 +237,7 @@ impl Endpoint for UploadContentToMxc {
     }
 
     fn read_success(response: &Response) -> Result<UploadContentToMxcResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -277,12 +277,12 @@ pub struct UploadContentToMxcResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for UploadContentToMxcResponse {
+impl<'de> codec::Object<'de> for UploadContentToMxcResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -291,7 +291,7 @@ impl<'de> wire::Object<'de> for UploadContentToMxcResponse {
 
 impl<'de> Deserialize<'de> for UploadContentToMxcResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -327,11 +327,11 @@ impl Endpoint for CreateContent {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::empty_body())
+            .with_body(codec::empty_body())
     }
 
     fn read_success(response: &Response) -> Result<CreateContentResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -377,22 +377,22 @@ impl CreateContentResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for CreateContentResponse {
+impl<'de> codec::Object<'de> for CreateContentResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut content_uri = None;
         let mut unused_expires_at = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "content_uri" => content_uri = wire::value(&mut entries)?,
-                "unused_expires_at" => unused_expires_at = wire::value(&mut entries)?,
+                "content_uri" => content_uri = codec::value(&mut entries)?,
+                "unused_expires_at" => unused_expires_at = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            content_uri: wire::required(content_uri, "content_uri")?,
+            content_uri: codec::required(content_uri, "content_uri")?,
             unused_expires_at,
             extra,
         })
@@ -401,7 +401,7 @@ impl<'de> wire::Object<'de> for CreateContentResponse {
 
 impl<'de> Deserialize<'de> for CreateContentResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -409,7 +409,7 @@ impl Serialize for CreateContentResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("content_uri", &self.content_uri)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "unused_expires_at",
             self.unused_expires_at.as_ref(),
@@ -486,7 +486,7 @@ impl Endpoint for GetContent {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/media/v3/download/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
@@ -616,7 +616,7 @@ impl Endpoint for GetContentOverrideName {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/media/v3/download/", "/", "/", ""],
             &[self.server_name.as_str(), &self.media_id, &self.file_name],
@@ -773,7 +773,7 @@ impl Endpoint for GetContentThumbnail {
     type Response = Content;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/media/v3/thumbnail/", "/", ""],
             &[self.server_name.as_str(), &self.media_id],
@@ -902,7 +902,7 @@ impl Endpoint for GetUrlPreview {
     }
 
     fn read_success(response: &Response) -> Result<GetUrlPreviewResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -951,17 +951,17 @@ impl GetUrlPreviewResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetUrlPreviewResponse {
+impl<'de> codec::Object<'de> for GetUrlPreviewResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut matrix_image_size = None;
         let mut og_image = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "matrix:image:size" => matrix_image_size = wire::value(&mut entries)?,
-                "og:image" => og_image = wire::value(&mut entries)?,
+                "matrix:image:size" => matrix_image_size = codec::value(&mut entries)?,
+                "og:image" => og_image = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -975,19 +975,19 @@ impl<'de> wire::Object<'de> for GetUrlPreviewResponse {
 
 impl<'de> Deserialize<'de> for GetUrlPreviewResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetUrlPreviewResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "matrix:image:size",
             self.matrix_image_size.as_ref(),
         )?;
-        wire::entry(&mut map, "og:image", self.og_image.as_ref())?;
+        codec::entry(&mut map, "og:image", self.og_image.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1020,7 +1020,7 @@ impl Endpoint for GetConfig {
     }
 
     fn read_success(response: &Response) -> Result<GetConfigResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -1055,15 +1055,15 @@ impl GetConfigResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetConfigResponse {
+impl<'de> codec::Object<'de> for GetConfigResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut upload_size = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.upload.size" => upload_size = wire::value(&mut entries)?,
+                "m.upload.size" => upload_size = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1073,14 +1073,14 @@ impl<'de> wire::Object<'de> for GetConfigResponse {
 
 impl<'de> Deserialize<'de> for GetConfigResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetConfigResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "m.upload.size", self.upload_size.as_ref())?;
+        codec::entry(&mut map, "m.upload.size", self.upload_size.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

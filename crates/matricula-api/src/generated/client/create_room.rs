@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec, codec::text_enum};
 
 /// `POST /_matrix/client/v3/createRoom`: makes a room.
 ///
@@ -145,29 +145,29 @@ impl Endpoint for CreateRoom {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<CreateRoomResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for CreateRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
-        wire::entry(&mut map, "room_alias_name", self.room_alias_name.as_ref())?;
-        wire::entry(&mut map, "name", self.name.as_ref())?;
-        wire::entry(&mut map, "topic", self.topic.as_ref())?;
-        wire::entry(&mut map, "invite", self.invite.as_ref())?;
-        wire::entry(&mut map, "invite_3pid", self.invite_3pid.as_ref())?;
-        wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
-        wire::entry(&mut map, "creation_content", self.creation_content.as_ref())?;
-        wire::entry(&mut map, "initial_state", self.initial_state.as_ref())?;
-        wire::entry(&mut map, "preset", self.preset.as_ref())?;
-        wire::entry(&mut map, "is_direct", self.is_direct.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        codec::entry(&mut map, "room_alias_name", self.room_alias_name.as_ref())?;
+        codec::entry(&mut map, "name", self.name.as_ref())?;
+        codec::entry(&mut map, "topic", self.topic.as_ref())?;
+        codec::entry(&mut map, "invite", self.invite.as_ref())?;
+        codec::entry(&mut map, "invite_3pid", self.invite_3pid.as_ref())?;
+        codec::entry(&mut map, "room_version", self.room_version.as_ref())?;
+        codec::entry(&mut map, "creation_content", self.creation_content.as_ref())?;
+        codec::entry(&mut map, "initial_state", self.initial_state.as_ref())?;
+        codec::entry(&mut map, "preset", self.preset.as_ref())?;
+        codec::entry(&mut map, "is_direct", self.is_direct.as_ref())?;
+        codec::entry(
             &mut map,
             "power_level_content_override",
             self.power_level_content_override.as_ref(),
@@ -178,7 +178,7 @@ impl Serialize for CreateRoom {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for CreateRoom {
+impl<'de> codec::Object<'de> for CreateRoom {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -195,21 +195,21 @@ impl<'de> wire::Object<'de> for CreateRoom {
         let mut is_direct = None;
         let mut power_level_content_override = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "visibility" => visibility = wire::value(&mut entries)?,
-                "room_alias_name" => room_alias_name = wire::value(&mut entries)?,
-                "name" => name = wire::value(&mut entries)?,
-                "topic" => topic = wire::value(&mut entries)?,
-                "invite" => invite = wire::value(&mut entries)?,
-                "invite_3pid" => invite_3pid = wire::value(&mut entries)?,
-                "room_version" => room_version = wire::value(&mut entries)?,
-                "creation_content" => creation_content = wire::value(&mut entries)?,
-                "initial_state" => initial_state = wire::value(&mut entries)?,
-                "preset" => preset = wire::value(&mut entries)?,
-                "is_direct" => is_direct = wire::value(&mut entries)?,
+                "visibility" => visibility = codec::value(&mut entries)?,
+                "room_alias_name" => room_alias_name = codec::value(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
+                "topic" => topic = codec::value(&mut entries)?,
+                "invite" => invite = codec::value(&mut entries)?,
+                "invite_3pid" => invite_3pid = codec::value(&mut entries)?,
+                "room_version" => room_version = codec::value(&mut entries)?,
+                "creation_content" => creation_content = codec::value(&mut entries)?,
+                "initial_state" => initial_state = codec::value(&mut entries)?,
+                "preset" => preset = codec::value(&mut entries)?,
+                "is_direct" => is_direct = codec::value(&mut entries)?,
                 "power_level_content_override" => {
-                    power_level_content_override = wire::value(&mut entries)?
+                    power_level_content_override = codec::value(&mut entries)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -290,7 +290,7 @@ impl StateEvent {
     }
 }
 
-impl<'de> wire::Object<'de> for StateEvent {
+impl<'de> codec::Object<'de> for StateEvent {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -298,18 +298,18 @@ impl<'de> wire::Object<'de> for StateEvent {
         let mut state_key = None;
         let mut content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "type" => event_type = wire::value(&mut entries)?,
-                "state_key" => state_key = wire::value(&mut entries)?,
-                "content" => content = wire::value(&mut entries)?,
+                "type" => event_type = codec::value(&mut entries)?,
+                "state_key" => state_key = codec::value(&mut entries)?,
+                "content" => content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_type: wire::required(event_type, "type")?,
+            event_type: codec::required(event_type, "type")?,
             state_key,
-            content: wire::required(content, "content")?,
+            content: codec::required(content, "content")?,
             extra,
         })
     }
@@ -317,7 +317,7 @@ impl<'de> wire::Object<'de> for StateEvent {
 
 impl<'de> Deserialize<'de> for StateEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -325,7 +325,7 @@ impl Serialize for StateEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.event_type)?;
-        wire::entry(&mut map, "state_key", self.state_key.as_ref())?;
+        codec::entry(&mut map, "state_key", self.state_key.as_ref())?;
         map.serialize_entry("content", &self.content)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -360,20 +360,20 @@ impl CreateRoomResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for CreateRoomResponse {
+impl<'de> codec::Object<'de> for CreateRoomResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            room_id: wire::required(room_id, "room_id")?,
+            room_id: codec::required(room_id, "room_id")?,
             extra,
         })
     }
@@ -381,7 +381,7 @@ impl<'de> wire::Object<'de> for CreateRoomResponse {
 
 impl<'de> Deserialize<'de> for CreateRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

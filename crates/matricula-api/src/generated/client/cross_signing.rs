@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, uia::AuthData, uia::Interactive, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec, uia::AuthData, uia::Interactive};
 
 /// `POST /_matrix/client/v3/keys/device_signing/upload`: publishes the keys that the user signs
 /// devices and users with.
@@ -88,11 +88,11 @@ impl Endpoint for UploadCrossSigningKeys {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<UploadCrossSigningKeysResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -105,17 +105,17 @@ impl Interactive for UploadCrossSigningKeys {
 impl Serialize for UploadCrossSigningKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "master_key", self.master_key.as_ref())?;
-        wire::entry(&mut map, "self_signing_key", self.self_signing_key.as_ref())?;
-        wire::entry(&mut map, "user_signing_key", self.user_signing_key.as_ref())?;
-        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        codec::entry(&mut map, "master_key", self.master_key.as_ref())?;
+        codec::entry(&mut map, "self_signing_key", self.self_signing_key.as_ref())?;
+        codec::entry(&mut map, "user_signing_key", self.user_signing_key.as_ref())?;
+        codec::entry(&mut map, "auth", self.auth.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for UploadCrossSigningKeys {
+impl<'de> codec::Object<'de> for UploadCrossSigningKeys {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -124,12 +124,12 @@ impl<'de> wire::Object<'de> for UploadCrossSigningKeys {
         let mut user_signing_key = None;
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "master_key" => master_key = wire::value(&mut entries)?,
-                "self_signing_key" => self_signing_key = wire::value(&mut entries)?,
-                "user_signing_key" => user_signing_key = wire::value(&mut entries)?,
-                "auth" => auth = wire::value(&mut entries)?,
+                "master_key" => master_key = codec::value(&mut entries)?,
+                "self_signing_key" => self_signing_key = codec::value(&mut entries)?,
+                "user_signing_key" => user_signing_key = codec::value(&mut entries)?,
+                "auth" => auth = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -168,12 +168,12 @@ pub struct UploadCrossSigningKeysResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for UploadCrossSigningKeysResponse {
+impl<'de> codec::Object<'de> for UploadCrossSigningKeysResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -182,7 +182,7 @@ impl<'de> wire::Object<'de> for UploadCrossSigningKeysResponse {
 
 impl<'de> Deserialize<'de> for UploadCrossSigningKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -228,11 +228,11 @@ impl Endpoint for UploadCrossSigningSignatures {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(&self.body))
+            .with_body(codec::body(&self.body))
     }
 
     fn read_success(response: &Response) -> Result<UploadCrossSigningSignaturesResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -272,15 +272,15 @@ impl UploadCrossSigningSignaturesResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for UploadCrossSigningSignaturesResponse {
+impl<'de> codec::Object<'de> for UploadCrossSigningSignaturesResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut failures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "failures" => failures = wire::value(&mut entries)?,
+                "failures" => failures = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -290,14 +290,14 @@ impl<'de> wire::Object<'de> for UploadCrossSigningSignaturesResponse {
 
 impl<'de> Deserialize<'de> for UploadCrossSigningSignaturesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for UploadCrossSigningSignaturesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "failures", self.failures.as_ref())?;
+        codec::entry(&mut map, "failures", self.failures.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

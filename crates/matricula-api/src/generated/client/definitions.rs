@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use serde_json::{Map, Value};
 
 use crate::{
-    EventId, Extra, Raw, RoomAliasId, RoomId, SortedMap, StringOr, UserId, wire, wire::text_enum,
+    EventId, Extra, Raw, RoomAliasId, RoomId, SortedMap, UserId, codec, codec::text_enum, common,
 };
 
 text_enum! {
@@ -56,22 +56,22 @@ impl RequestTokenResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for RequestTokenResponse {
+impl<'de> codec::Object<'de> for RequestTokenResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut sid = None;
         let mut submit_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sid" => sid = wire::value(&mut entries)?,
-                "submit_url" => submit_url = wire::value(&mut entries)?,
+                "sid" => sid = codec::value(&mut entries)?,
+                "submit_url" => submit_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            sid: wire::required(sid, "sid")?,
+            sid: codec::required(sid, "sid")?,
             submit_url,
             extra,
         })
@@ -80,7 +80,7 @@ impl<'de> wire::Object<'de> for RequestTokenResponse {
 
 impl<'de> Deserialize<'de> for RequestTokenResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -88,7 +88,7 @@ impl Serialize for RequestTokenResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sid", &self.sid)?;
-        wire::entry(&mut map, "submit_url", self.submit_url.as_ref())?;
+        codec::entry(&mut map, "submit_url", self.submit_url.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -143,7 +143,7 @@ impl Invite3pid {
     }
 }
 
-impl<'de> wire::Object<'de> for Invite3pid {
+impl<'de> codec::Object<'de> for Invite3pid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -152,20 +152,20 @@ impl<'de> wire::Object<'de> for Invite3pid {
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            id_server: wire::required(id_server, "id_server")?,
-            id_access_token: wire::required(id_access_token, "id_access_token")?,
-            medium: wire::required(medium, "medium")?,
-            address: wire::required(address, "address")?,
+            id_server: codec::required(id_server, "id_server")?,
+            id_access_token: codec::required(id_access_token, "id_access_token")?,
+            medium: codec::required(medium, "medium")?,
+            address: codec::required(address, "address")?,
             extra,
         })
     }
@@ -173,7 +173,7 @@ impl<'de> wire::Object<'de> for Invite3pid {
 
 impl<'de> Deserialize<'de> for Invite3pid {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -181,7 +181,7 @@ impl Serialize for Invite3pid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id_server", &self.id_server)?;
-        map.serialize_entry("id_access_token", &wire::Exposed(&self.id_access_token))?;
+        map.serialize_entry("id_access_token", &codec::Exposed(&self.id_access_token))?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
         self.extra.write(&mut map)?;
@@ -237,7 +237,7 @@ impl CrossSigningKey {
     }
 }
 
-impl<'de> wire::Object<'de> for CrossSigningKey {
+impl<'de> codec::Object<'de> for CrossSigningKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -246,19 +246,19 @@ impl<'de> wire::Object<'de> for CrossSigningKey {
         let mut keys = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "usage" => usage = wire::list(&mut entries)?,
-                "keys" => keys = wire::value(&mut entries)?,
-                "signatures" => signatures = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "usage" => usage = codec::list(&mut entries)?,
+                "keys" => keys = codec::value(&mut entries)?,
+                "signatures" => signatures = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_id: wire::required(user_id, "user_id")?,
-            usage: wire::required(usage, "usage")?,
-            keys: wire::required(keys, "keys")?,
+            user_id: codec::required(user_id, "user_id")?,
+            usage: codec::required(usage, "usage")?,
+            keys: codec::required(keys, "keys")?,
             signatures,
             extra,
         })
@@ -267,7 +267,7 @@ impl<'de> wire::Object<'de> for CrossSigningKey {
 
 impl<'de> Deserialize<'de> for CrossSigningKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -277,7 +277,7 @@ impl Serialize for CrossSigningKey {
         map.serialize_entry("user_id", &self.user_id)?;
         map.serialize_entry("usage", &self.usage)?;
         map.serialize_entry("keys", &self.keys)?;
-        wire::entry(&mut map, "signatures", self.signatures.as_ref())?;
+        codec::entry(&mut map, "signatures", self.signatures.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -332,7 +332,7 @@ impl ClientDevice {
     }
 }
 
-impl<'de> wire::Object<'de> for ClientDevice {
+impl<'de> codec::Object<'de> for ClientDevice {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -341,17 +341,17 @@ impl<'de> wire::Object<'de> for ClientDevice {
         let mut last_seen_ip = None;
         let mut last_seen_ts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "device_id" => device_id = wire::value(&mut entries)?,
-                "display_name" => display_name = wire::value(&mut entries)?,
-                "last_seen_ip" => last_seen_ip = wire::value(&mut entries)?,
-                "last_seen_ts" => last_seen_ts = wire::value(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
+                "display_name" => display_name = codec::value(&mut entries)?,
+                "last_seen_ip" => last_seen_ip = codec::value(&mut entries)?,
+                "last_seen_ts" => last_seen_ts = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            device_id: wire::required(device_id, "device_id")?,
+            device_id: codec::required(device_id, "device_id")?,
             display_name,
             last_seen_ip,
             last_seen_ts,
@@ -362,7 +362,7 @@ impl<'de> wire::Object<'de> for ClientDevice {
 
 impl<'de> Deserialize<'de> for ClientDevice {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -370,249 +370,9 @@ impl Serialize for ClientDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("device_id", &self.device_id)?;
-        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
-        wire::entry(&mut map, "last_seen_ip", self.last_seen_ip.as_ref())?;
-        wire::entry(&mut map, "last_seen_ts", self.last_seen_ts.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// `unsigned` of [`ClientEvent`].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct UnsignedData {
-    /// How long ago it was sent. Negative where clocks are wrong. In milliseconds.
-    pub age: Option<i64>,
-    /// The redaction that stripped the event.
-    pub redacted_because: Option<Raw>,
-    /// What the device itself gave with the event.
-    pub transaction_id: Option<String>,
-    /// The content that a state event replaced.
-    pub prev_content: Option<Raw>,
-    /// `replaces_state`. Since 1.19.
-    pub replaces_state: Option<EventId>,
-    /// `membership`. Since 1.11.
-    pub membership: Option<String>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl UnsignedData {
-    /// Sets `age`.
-    #[must_use]
-    pub fn age(mut self, age: i64) -> Self {
-        self.age = Some(age);
-        self
-    }
-
-    /// Sets `redacted_because`.
-    #[must_use]
-    pub fn redacted_because(mut self, redacted_because: Raw) -> Self {
-        self.redacted_because = Some(redacted_because);
-        self
-    }
-
-    /// Sets `transaction_id`.
-    #[must_use]
-    pub fn transaction_id(mut self, transaction_id: impl Into<String>) -> Self {
-        self.transaction_id = Some(transaction_id.into());
-        self
-    }
-
-    /// Sets `prev_content`.
-    #[must_use]
-    pub fn prev_content(mut self, prev_content: Raw) -> Self {
-        self.prev_content = Some(prev_content);
-        self
-    }
-
-    /// Sets `replaces_state`.
-    #[must_use]
-    pub fn replaces_state(mut self, replaces_state: EventId) -> Self {
-        self.replaces_state = Some(replaces_state);
-        self
-    }
-
-    /// Sets `membership`.
-    #[must_use]
-    pub fn membership(mut self, membership: impl Into<String>) -> Self {
-        self.membership = Some(membership.into());
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for UnsignedData {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut age = None;
-        let mut redacted_because = None;
-        let mut transaction_id = None;
-        let mut prev_content = None;
-        let mut replaces_state = None;
-        let mut membership = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "age" => age = wire::value(&mut entries)?,
-                "redacted_because" => redacted_because = wire::value(&mut entries)?,
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "prev_content" => prev_content = wire::value(&mut entries)?,
-                "replaces_state" => replaces_state = wire::value(&mut entries)?,
-                "membership" => membership = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            age,
-            redacted_because,
-            transaction_id,
-            prev_content,
-            replaces_state,
-            membership,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for UnsignedData {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for UnsignedData {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "age", self.age.as_ref())?;
-        wire::entry(&mut map, "redacted_because", self.redacted_because.as_ref())?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
-        wire::entry(&mut map, "prev_content", self.prev_content.as_ref())?;
-        wire::entry(&mut map, "replaces_state", self.replaces_state.as_ref())?;
-        wire::entry(&mut map, "membership", self.membership.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `client_event`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClientEvent {
-    /// `event_id`.
-    pub event_id: EventId,
-    /// `type`.
-    pub event_type: String,
-    /// Only state events have one; it may be empty.
-    pub state_key: Option<String>,
-    /// `sender`.
-    pub sender: UserId,
-    /// When it was sent, by the clock of the sender's server.
-    pub origin_server_ts: Timestamp,
-    /// What it says, as it came.
-    pub content: Raw,
-    /// What the user's server adds.
-    pub unsigned: Option<UnsignedData>,
-    /// `room_id`.
-    pub room_id: RoomId,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl ClientEvent {
-    /// With what is required, and nothing else.
-    pub fn new(
-        event_id: EventId,
-        event_type: impl Into<String>,
-        sender: UserId,
-        origin_server_ts: Timestamp,
-        content: Raw,
-        room_id: RoomId,
-    ) -> Self {
-        Self {
-            event_id,
-            event_type: event_type.into(),
-            state_key: None,
-            sender,
-            origin_server_ts,
-            content,
-            unsigned: None,
-            room_id,
-            extra: Default::default(),
-        }
-    }
-
-    /// Sets `state_key`.
-    #[must_use]
-    pub fn state_key(mut self, state_key: impl Into<String>) -> Self {
-        self.state_key = Some(state_key.into());
-        self
-    }
-
-    /// Sets `unsigned`.
-    #[must_use]
-    pub fn unsigned(mut self, unsigned: UnsignedData) -> Self {
-        self.unsigned = Some(unsigned);
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for ClientEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut event_id = None;
-        let mut event_type = None;
-        let mut state_key = None;
-        let mut sender = None;
-        let mut origin_server_ts = None;
-        let mut content = None;
-        let mut unsigned = None;
-        let mut room_id = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
-                "type" => event_type = wire::value(&mut entries)?,
-                "state_key" => state_key = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
-                "content" => content = wire::value(&mut entries)?,
-                "unsigned" => unsigned = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
-            event_type: wire::required(event_type, "type")?,
-            state_key,
-            sender: wire::required(sender, "sender")?,
-            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
-            content: wire::required(content, "content")?,
-            unsigned,
-            room_id: wire::required(room_id, "room_id")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for ClientEvent {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for ClientEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("event_id", &self.event_id)?;
-        map.serialize_entry("type", &self.event_type)?;
-        wire::entry(&mut map, "state_key", self.state_key.as_ref())?;
-        map.serialize_entry("sender", &self.sender)?;
-        map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
-        map.serialize_entry("content", &self.content)?;
-        wire::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
-        map.serialize_entry("room_id", &self.room_id)?;
+        codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        codec::entry(&mut map, "last_seen_ip", self.last_seen_ip.as_ref())?;
+        codec::entry(&mut map, "last_seen_ts", self.last_seen_ts.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -680,7 +440,7 @@ impl EventFilter {
     }
 }
 
-impl<'de> wire::Object<'de> for EventFilter {
+impl<'de> codec::Object<'de> for EventFilter {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -690,13 +450,13 @@ impl<'de> wire::Object<'de> for EventFilter {
         let mut senders = None;
         let mut types = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "limit" => limit = wire::value(&mut entries)?,
-                "not_senders" => not_senders = wire::value(&mut entries)?,
-                "not_types" => not_types = wire::value(&mut entries)?,
-                "senders" => senders = wire::value(&mut entries)?,
-                "types" => types = wire::value(&mut entries)?,
+                "limit" => limit = codec::value(&mut entries)?,
+                "not_senders" => not_senders = codec::value(&mut entries)?,
+                "not_types" => not_types = codec::value(&mut entries)?,
+                "senders" => senders = codec::value(&mut entries)?,
+                "types" => types = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -713,18 +473,18 @@ impl<'de> wire::Object<'de> for EventFilter {
 
 impl<'de> Deserialize<'de> for EventFilter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for EventFilter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "limit", self.limit.as_ref())?;
-        wire::entry(&mut map, "not_senders", self.not_senders.as_ref())?;
-        wire::entry(&mut map, "not_types", self.not_types.as_ref())?;
-        wire::entry(&mut map, "senders", self.senders.as_ref())?;
-        wire::entry(&mut map, "types", self.types.as_ref())?;
+        codec::entry(&mut map, "limit", self.limit.as_ref())?;
+        codec::entry(&mut map, "not_senders", self.not_senders.as_ref())?;
+        codec::entry(&mut map, "not_types", self.not_types.as_ref())?;
+        codec::entry(&mut map, "senders", self.senders.as_ref())?;
+        codec::entry(&mut map, "types", self.types.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -838,7 +598,7 @@ impl RoomEventFilter {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomEventFilter {
+impl<'de> codec::Object<'de> for RoomEventFilter {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -854,23 +614,23 @@ impl<'de> wire::Object<'de> for RoomEventFilter {
         let mut rooms = None;
         let mut contains_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "limit" => limit = wire::value(&mut entries)?,
-                "not_senders" => not_senders = wire::value(&mut entries)?,
-                "not_types" => not_types = wire::value(&mut entries)?,
-                "senders" => senders = wire::value(&mut entries)?,
-                "types" => types = wire::value(&mut entries)?,
+                "limit" => limit = codec::value(&mut entries)?,
+                "not_senders" => not_senders = codec::value(&mut entries)?,
+                "not_types" => not_types = codec::value(&mut entries)?,
+                "senders" => senders = codec::value(&mut entries)?,
+                "types" => types = codec::value(&mut entries)?,
                 "unread_thread_notifications" => {
-                    unread_thread_notifications = wire::value(&mut entries)?
+                    unread_thread_notifications = codec::value(&mut entries)?
                 }
-                "lazy_load_members" => lazy_load_members = wire::value(&mut entries)?,
+                "lazy_load_members" => lazy_load_members = codec::value(&mut entries)?,
                 "include_redundant_members" => {
-                    include_redundant_members = wire::value(&mut entries)?
+                    include_redundant_members = codec::value(&mut entries)?
                 }
-                "not_rooms" => not_rooms = wire::value(&mut entries)?,
-                "rooms" => rooms = wire::value(&mut entries)?,
-                "contains_url" => contains_url = wire::value(&mut entries)?,
+                "not_rooms" => not_rooms = codec::value(&mut entries)?,
+                "rooms" => rooms = codec::value(&mut entries)?,
+                "contains_url" => contains_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -893,36 +653,36 @@ impl<'de> wire::Object<'de> for RoomEventFilter {
 
 impl<'de> Deserialize<'de> for RoomEventFilter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomEventFilter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "limit", self.limit.as_ref())?;
-        wire::entry(&mut map, "not_senders", self.not_senders.as_ref())?;
-        wire::entry(&mut map, "not_types", self.not_types.as_ref())?;
-        wire::entry(&mut map, "senders", self.senders.as_ref())?;
-        wire::entry(&mut map, "types", self.types.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "limit", self.limit.as_ref())?;
+        codec::entry(&mut map, "not_senders", self.not_senders.as_ref())?;
+        codec::entry(&mut map, "not_types", self.not_types.as_ref())?;
+        codec::entry(&mut map, "senders", self.senders.as_ref())?;
+        codec::entry(&mut map, "types", self.types.as_ref())?;
+        codec::entry(
             &mut map,
             "unread_thread_notifications",
             self.unread_thread_notifications.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "lazy_load_members",
             self.lazy_load_members.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "include_redundant_members",
             self.include_redundant_members.as_ref(),
         )?;
-        wire::entry(&mut map, "not_rooms", self.not_rooms.as_ref())?;
-        wire::entry(&mut map, "rooms", self.rooms.as_ref())?;
-        wire::entry(&mut map, "contains_url", self.contains_url.as_ref())?;
+        codec::entry(&mut map, "not_rooms", self.not_rooms.as_ref())?;
+        codec::entry(&mut map, "rooms", self.rooms.as_ref())?;
+        codec::entry(&mut map, "contains_url", self.contains_url.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1000,7 +760,7 @@ impl RoomFilter {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomFilter {
+impl<'de> codec::Object<'de> for RoomFilter {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1012,15 +772,15 @@ impl<'de> wire::Object<'de> for RoomFilter {
         let mut timeline = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "not_rooms" => not_rooms = wire::value(&mut entries)?,
-                "rooms" => rooms = wire::value(&mut entries)?,
-                "ephemeral" => ephemeral = wire::value(&mut entries)?,
-                "include_leave" => include_leave = wire::value(&mut entries)?,
-                "state" => state = wire::value(&mut entries)?,
-                "timeline" => timeline = wire::value(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
+                "not_rooms" => not_rooms = codec::value(&mut entries)?,
+                "rooms" => rooms = codec::value(&mut entries)?,
+                "ephemeral" => ephemeral = codec::value(&mut entries)?,
+                "include_leave" => include_leave = codec::value(&mut entries)?,
+                "state" => state = codec::value(&mut entries)?,
+                "timeline" => timeline = codec::value(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1039,20 +799,20 @@ impl<'de> wire::Object<'de> for RoomFilter {
 
 impl<'de> Deserialize<'de> for RoomFilter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomFilter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "not_rooms", self.not_rooms.as_ref())?;
-        wire::entry(&mut map, "rooms", self.rooms.as_ref())?;
-        wire::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
-        wire::entry(&mut map, "include_leave", self.include_leave.as_ref())?;
-        wire::entry(&mut map, "state", self.state.as_ref())?;
-        wire::entry(&mut map, "timeline", self.timeline.as_ref())?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(&mut map, "not_rooms", self.not_rooms.as_ref())?;
+        codec::entry(&mut map, "rooms", self.rooms.as_ref())?;
+        codec::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
+        codec::entry(&mut map, "include_leave", self.include_leave.as_ref())?;
+        codec::entry(&mut map, "state", self.state.as_ref())?;
+        codec::entry(&mut map, "timeline", self.timeline.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1112,7 +872,7 @@ impl SyncFilter {
     }
 }
 
-impl<'de> wire::Object<'de> for SyncFilter {
+impl<'de> codec::Object<'de> for SyncFilter {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1122,13 +882,13 @@ impl<'de> wire::Object<'de> for SyncFilter {
         let mut account_data = None;
         let mut room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_fields" => event_fields = wire::value(&mut entries)?,
-                "event_format" => event_format = wire::value(&mut entries)?,
-                "presence" => presence = wire::value(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
-                "room" => room = wire::value(&mut entries)?,
+                "event_fields" => event_fields = codec::value(&mut entries)?,
+                "event_format" => event_format = codec::value(&mut entries)?,
+                "presence" => presence = codec::value(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
+                "room" => room = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1145,18 +905,18 @@ impl<'de> wire::Object<'de> for SyncFilter {
 
 impl<'de> Deserialize<'de> for SyncFilter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for SyncFilter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "event_fields", self.event_fields.as_ref())?;
-        wire::entry(&mut map, "event_format", self.event_format.as_ref())?;
-        wire::entry(&mut map, "presence", self.presence.as_ref())?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        wire::entry(&mut map, "room", self.room.as_ref())?;
+        codec::entry(&mut map, "event_fields", self.event_fields.as_ref())?;
+        codec::entry(&mut map, "event_format", self.event_format.as_ref())?;
+        codec::entry(&mut map, "presence", self.presence.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(&mut map, "room", self.room.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1195,7 +955,7 @@ impl ThirdPartySigned {
     }
 }
 
-impl<'de> wire::Object<'de> for ThirdPartySigned {
+impl<'de> codec::Object<'de> for ThirdPartySigned {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1204,20 +964,20 @@ impl<'de> wire::Object<'de> for ThirdPartySigned {
         let mut token = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sender" => sender = wire::value(&mut entries)?,
-                "mxid" => mxid = wire::value(&mut entries)?,
-                "token" => token = wire::secret(&mut entries)?,
-                "signatures" => signatures = wire::value(&mut entries)?,
+                "sender" => sender = codec::value(&mut entries)?,
+                "mxid" => mxid = codec::value(&mut entries)?,
+                "token" => token = codec::secret(&mut entries)?,
+                "signatures" => signatures = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            sender: wire::required(sender, "sender")?,
-            mxid: wire::required(mxid, "mxid")?,
-            token: wire::required(token, "token")?,
-            signatures: wire::required(signatures, "signatures")?,
+            sender: codec::required(sender, "sender")?,
+            mxid: codec::required(mxid, "mxid")?,
+            token: codec::required(token, "token")?,
+            signatures: codec::required(signatures, "signatures")?,
             extra,
         })
     }
@@ -1225,7 +985,7 @@ impl<'de> wire::Object<'de> for ThirdPartySigned {
 
 impl<'de> Deserialize<'de> for ThirdPartySigned {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1234,7 +994,7 @@ impl Serialize for ThirdPartySigned {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sender", &self.sender)?;
         map.serialize_entry("mxid", &self.mxid)?;
-        map.serialize_entry("token", &wire::Exposed(&self.token))?;
+        map.serialize_entry("token", &codec::Exposed(&self.token))?;
         map.serialize_entry("signatures", &self.signatures)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -1281,7 +1041,7 @@ impl KeyBackupData {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyBackupData {
+impl<'de> codec::Object<'de> for KeyBackupData {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1290,20 +1050,20 @@ impl<'de> wire::Object<'de> for KeyBackupData {
         let mut is_verified = None;
         let mut session_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "first_message_index" => first_message_index = wire::value(&mut entries)?,
-                "forwarded_count" => forwarded_count = wire::value(&mut entries)?,
-                "is_verified" => is_verified = wire::value(&mut entries)?,
-                "session_data" => session_data = wire::value(&mut entries)?,
+                "first_message_index" => first_message_index = codec::value(&mut entries)?,
+                "forwarded_count" => forwarded_count = codec::value(&mut entries)?,
+                "is_verified" => is_verified = codec::value(&mut entries)?,
+                "session_data" => session_data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            first_message_index: wire::required(first_message_index, "first_message_index")?,
-            forwarded_count: wire::required(forwarded_count, "forwarded_count")?,
-            is_verified: wire::required(is_verified, "is_verified")?,
-            session_data: wire::required(session_data, "session_data")?,
+            first_message_index: codec::required(first_message_index, "first_message_index")?,
+            forwarded_count: codec::required(forwarded_count, "forwarded_count")?,
+            is_verified: codec::required(is_verified, "is_verified")?,
+            session_data: codec::required(session_data, "session_data")?,
             extra,
         })
     }
@@ -1311,7 +1071,7 @@ impl<'de> wire::Object<'de> for KeyBackupData {
 
 impl<'de> Deserialize<'de> for KeyBackupData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1346,20 +1106,20 @@ impl RoomKeyBackup {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomKeyBackup {
+impl<'de> codec::Object<'de> for RoomKeyBackup {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut sessions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sessions" => sessions = wire::value(&mut entries)?,
+                "sessions" => sessions = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            sessions: wire::required(sessions, "sessions")?,
+            sessions: codec::required(sessions, "sessions")?,
             extra,
         })
     }
@@ -1367,7 +1127,7 @@ impl<'de> wire::Object<'de> for RoomKeyBackup {
 
 impl<'de> Deserialize<'de> for RoomKeyBackup {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1417,7 +1177,7 @@ impl DeviceKeys {
     }
 }
 
-impl<'de> wire::Object<'de> for DeviceKeys {
+impl<'de> codec::Object<'de> for DeviceKeys {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1427,22 +1187,22 @@ impl<'de> wire::Object<'de> for DeviceKeys {
         let mut keys = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "device_id" => device_id = wire::value(&mut entries)?,
-                "algorithms" => algorithms = wire::list(&mut entries)?,
-                "keys" => keys = wire::value(&mut entries)?,
-                "signatures" => signatures = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
+                "algorithms" => algorithms = codec::list(&mut entries)?,
+                "keys" => keys = codec::value(&mut entries)?,
+                "signatures" => signatures = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_id: wire::required(user_id, "user_id")?,
-            device_id: wire::required(device_id, "device_id")?,
-            algorithms: wire::required(algorithms, "algorithms")?,
-            keys: wire::required(keys, "keys")?,
-            signatures: wire::required(signatures, "signatures")?,
+            user_id: codec::required(user_id, "user_id")?,
+            device_id: codec::required(device_id, "device_id")?,
+            algorithms: codec::required(algorithms, "algorithms")?,
+            keys: codec::required(keys, "keys")?,
+            signatures: codec::required(signatures, "signatures")?,
             extra,
         })
     }
@@ -1450,7 +1210,7 @@ impl<'de> wire::Object<'de> for DeviceKeys {
 
 impl<'de> Deserialize<'de> for DeviceKeys {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1489,23 +1249,23 @@ impl KeyObject {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyObject {
+impl<'de> codec::Object<'de> for KeyObject {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut key = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "key" => key = wire::value(&mut entries)?,
-                "signatures" => signatures = wire::value(&mut entries)?,
+                "key" => key = codec::value(&mut entries)?,
+                "signatures" => signatures = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            key: wire::required(key, "key")?,
-            signatures: wire::required(signatures, "signatures")?,
+            key: codec::required(key, "key")?,
+            signatures: codec::required(signatures, "signatures")?,
             extra,
         })
     }
@@ -1513,7 +1273,7 @@ impl<'de> wire::Object<'de> for KeyObject {
 
 impl<'de> Deserialize<'de> for KeyObject {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1620,7 +1380,7 @@ impl PublicRoomsChunk {
     }
 }
 
-impl<'de> wire::Object<'de> for PublicRoomsChunk {
+impl<'de> codec::Object<'de> for PublicRoomsChunk {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1635,32 +1395,32 @@ impl<'de> wire::Object<'de> for PublicRoomsChunk {
         let mut join_rule = None;
         let mut room_type = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "canonical_alias" => {
-                    canonical_alias = wire::lax(&mut entries, "canonical_alias", &mut extra)?
-                        .and_then(|wire::Filled(value)| value)
+                    canonical_alias = codec::lax(&mut entries, "canonical_alias", &mut extra)?
+                        .and_then(|codec::Filled(value)| value)
                 }
-                "name" => name = wire::value(&mut entries)?,
-                "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "topic" => topic = wire::value(&mut entries)?,
-                "world_readable" => world_readable = wire::value(&mut entries)?,
-                "guest_can_join" => guest_can_join = wire::value(&mut entries)?,
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
-                "join_rule" => join_rule = wire::value(&mut entries)?,
-                "room_type" => room_type = wire::value(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
+                "num_joined_members" => num_joined_members = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "topic" => topic = codec::value(&mut entries)?,
+                "world_readable" => world_readable = codec::value(&mut entries)?,
+                "guest_can_join" => guest_can_join = codec::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
+                "join_rule" => join_rule = codec::value(&mut entries)?,
+                "room_type" => room_type = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             canonical_alias,
             name,
-            num_joined_members: wire::required(num_joined_members, "num_joined_members")?,
-            room_id: wire::required(room_id, "room_id")?,
+            num_joined_members: codec::required(num_joined_members, "num_joined_members")?,
+            room_id: codec::required(room_id, "room_id")?,
             topic,
-            world_readable: wire::required(world_readable, "world_readable")?,
-            guest_can_join: wire::required(guest_can_join, "guest_can_join")?,
+            world_readable: codec::required(world_readable, "world_readable")?,
+            guest_can_join: codec::required(guest_can_join, "guest_can_join")?,
             avatar_url,
             join_rule,
             room_type,
@@ -1671,24 +1431,24 @@ impl<'de> wire::Object<'de> for PublicRoomsChunk {
 
 impl<'de> Deserialize<'de> for PublicRoomsChunk {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PublicRoomsChunk {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
-        wire::entry(&mut map, "name", self.name.as_ref())?;
+        codec::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
+        codec::entry(&mut map, "name", self.name.as_ref())?;
         map.serialize_entry("num_joined_members", &self.num_joined_members)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        wire::entry(&mut map, "topic", self.topic.as_ref())?;
+        codec::entry(&mut map, "topic", self.topic.as_ref())?;
         map.serialize_entry("world_readable", &self.world_readable)?;
         map.serialize_entry("guest_can_join", &self.guest_can_join)?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        wire::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
-        wire::entry(&mut map, "room_type", self.room_type.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
+        codec::entry(&mut map, "room_type", self.room_type.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("canonical_alias", self.canonical_alias.is_some())],
@@ -1746,7 +1506,7 @@ impl PublicRoomsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for PublicRoomsResponse {
+impl<'de> codec::Object<'de> for PublicRoomsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1755,13 +1515,13 @@ impl<'de> wire::Object<'de> for PublicRoomsResponse {
         let mut prev_batch = None;
         let mut total_room_count_estimate = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "chunk" => chunk = wire::list(&mut entries)?,
-                "next_batch" => next_batch = wire::value(&mut entries)?,
-                "prev_batch" => prev_batch = wire::value(&mut entries)?,
+                "chunk" => chunk = codec::list(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
+                "prev_batch" => prev_batch = codec::value(&mut entries)?,
                 "total_room_count_estimate" => {
-                    total_room_count_estimate = wire::value(&mut entries)?
+                    total_room_count_estimate = codec::value(&mut entries)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1778,7 +1538,7 @@ impl<'de> wire::Object<'de> for PublicRoomsResponse {
 
 impl<'de> Deserialize<'de> for PublicRoomsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1786,9 +1546,9 @@ impl Serialize for PublicRoomsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("chunk", &self.chunk)?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        codec::entry(
             &mut map,
             "total_room_count_estimate",
             self.total_room_count_estimate.as_ref(),
@@ -1840,7 +1600,7 @@ impl IdP {
     }
 }
 
-impl<'de> wire::Object<'de> for IdP {
+impl<'de> codec::Object<'de> for IdP {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1849,18 +1609,18 @@ impl<'de> wire::Object<'de> for IdP {
         let mut icon = None;
         let mut brand = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "id" => id = wire::value(&mut entries)?,
-                "name" => name = wire::value(&mut entries)?,
-                "icon" => icon = wire::value(&mut entries)?,
-                "brand" => brand = wire::value(&mut entries)?,
+                "id" => id = codec::value(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
+                "icon" => icon = codec::value(&mut entries)?,
+                "brand" => brand = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            id: wire::required(id, "id")?,
-            name: wire::required(name, "name")?,
+            id: codec::required(id, "id")?,
+            name: codec::required(name, "name")?,
             icon,
             brand,
             extra,
@@ -1870,7 +1630,7 @@ impl<'de> wire::Object<'de> for IdP {
 
 impl<'de> Deserialize<'de> for IdP {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1879,8 +1639,8 @@ impl Serialize for IdP {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &self.id)?;
         map.serialize_entry("name", &self.name)?;
-        wire::entry(&mut map, "icon", self.icon.as_ref())?;
-        wire::entry(&mut map, "brand", self.brand.as_ref())?;
+        codec::entry(&mut map, "icon", self.icon.as_ref())?;
+        codec::entry(&mut map, "brand", self.brand.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1905,20 +1665,20 @@ impl HomeserverInformation {
     }
 }
 
-impl<'de> wire::Object<'de> for HomeserverInformation {
+impl<'de> codec::Object<'de> for HomeserverInformation {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut base_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "base_url" => base_url = wire::value(&mut entries)?,
+                "base_url" => base_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            base_url: wire::required(base_url, "base_url")?,
+            base_url: codec::required(base_url, "base_url")?,
             extra,
         })
     }
@@ -1926,7 +1686,7 @@ impl<'de> wire::Object<'de> for HomeserverInformation {
 
 impl<'de> Deserialize<'de> for HomeserverInformation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1958,20 +1718,20 @@ impl IdentityServerInformation {
     }
 }
 
-impl<'de> wire::Object<'de> for IdentityServerInformation {
+impl<'de> codec::Object<'de> for IdentityServerInformation {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut base_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "base_url" => base_url = wire::value(&mut entries)?,
+                "base_url" => base_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            base_url: wire::required(base_url, "base_url")?,
+            base_url: codec::required(base_url, "base_url")?,
             extra,
         })
     }
@@ -1979,7 +1739,7 @@ impl<'de> wire::Object<'de> for IdentityServerInformation {
 
 impl<'de> Deserialize<'de> for IdentityServerInformation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2021,22 +1781,22 @@ impl Wellknown {
     }
 }
 
-impl<'de> wire::Object<'de> for Wellknown {
+impl<'de> codec::Object<'de> for Wellknown {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut homeserver = None;
         let mut identity_server = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.homeserver" => homeserver = wire::value(&mut entries)?,
-                "m.identity_server" => identity_server = wire::value(&mut entries)?,
+                "m.homeserver" => homeserver = codec::value(&mut entries)?,
+                "m.identity_server" => identity_server = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            homeserver: wire::required(homeserver, "m.homeserver")?,
+            homeserver: codec::required(homeserver, "m.homeserver")?,
             identity_server,
             extra,
         })
@@ -2045,7 +1805,7 @@ impl<'de> wire::Object<'de> for Wellknown {
 
 impl<'de> Deserialize<'de> for Wellknown {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2053,7 +1813,7 @@ impl Serialize for Wellknown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("m.homeserver", &self.homeserver)?;
-        wire::entry(&mut map, "m.identity_server", self.identity_server.as_ref())?;
+        codec::entry(&mut map, "m.identity_server", self.identity_server.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -2083,7 +1843,7 @@ pub struct ClientEventWithoutRoomId {
     /// What it says, as it came.
     pub content: Raw,
     /// What the user's server adds.
-    pub unsigned: Option<UnsignedData>,
+    pub unsigned: Option<common::UnsignedData>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -2118,13 +1878,13 @@ impl ClientEventWithoutRoomId {
 
     /// Sets `unsigned`.
     #[must_use]
-    pub fn unsigned(mut self, unsigned: UnsignedData) -> Self {
+    pub fn unsigned(mut self, unsigned: common::UnsignedData) -> Self {
         self.unsigned = Some(unsigned);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for ClientEventWithoutRoomId {
+impl<'de> codec::Object<'de> for ClientEventWithoutRoomId {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2136,25 +1896,25 @@ impl<'de> wire::Object<'de> for ClientEventWithoutRoomId {
         let mut content = None;
         let mut unsigned = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
-                "type" => event_type = wire::value(&mut entries)?,
-                "state_key" => state_key = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
-                "content" => content = wire::value(&mut entries)?,
-                "unsigned" => unsigned = wire::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
+                "type" => event_type = codec::value(&mut entries)?,
+                "state_key" => state_key = codec::value(&mut entries)?,
+                "sender" => sender = codec::value(&mut entries)?,
+                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
+                "content" => content = codec::value(&mut entries)?,
+                "unsigned" => unsigned = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
-            event_type: wire::required(event_type, "type")?,
+            event_id: codec::required(event_id, "event_id")?,
+            event_type: codec::required(event_type, "type")?,
             state_key,
-            sender: wire::required(sender, "sender")?,
-            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
-            content: wire::required(content, "content")?,
+            sender: codec::required(sender, "sender")?,
+            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
+            content: codec::required(content, "content")?,
             unsigned,
             extra,
         })
@@ -2163,7 +1923,7 @@ impl<'de> wire::Object<'de> for ClientEventWithoutRoomId {
 
 impl<'de> Deserialize<'de> for ClientEventWithoutRoomId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2172,71 +1932,11 @@ impl Serialize for ClientEventWithoutRoomId {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("event_id", &self.event_id)?;
         map.serialize_entry("type", &self.event_type)?;
-        wire::entry(&mut map, "state_key", self.state_key.as_ref())?;
+        codec::entry(&mut map, "state_key", self.state_key.as_ref())?;
         map.serialize_entry("sender", &self.sender)?;
         map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
         map.serialize_entry("content", &self.content)?;
-        wire::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `event`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    /// `content`.
-    pub content: Raw,
-    /// `type`.
-    pub event_type: String,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl Event {
-    /// With what is required, and nothing else.
-    pub fn new(content: Raw, event_type: impl Into<String>) -> Self {
-        Self {
-            content,
-            event_type: event_type.into(),
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for Event {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut content = None;
-        let mut event_type = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "content" => content = wire::value(&mut entries)?,
-                "type" => event_type = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            content: wire::required(content, "content")?,
-            event_type: wire::required(event_type, "type")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("content", &self.content)?;
-        map.serialize_entry("type", &self.event_type)?;
+        codec::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -2275,7 +1975,7 @@ impl OpenidToken {
     }
 }
 
-impl<'de> wire::Object<'de> for OpenidToken {
+impl<'de> codec::Object<'de> for OpenidToken {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2284,20 +1984,20 @@ impl<'de> wire::Object<'de> for OpenidToken {
         let mut matrix_server_name = None;
         let mut expires_in = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "access_token" => access_token = wire::secret(&mut entries)?,
-                "token_type" => token_type = wire::value(&mut entries)?,
-                "matrix_server_name" => matrix_server_name = wire::value(&mut entries)?,
-                "expires_in" => expires_in = wire::seconds(&mut entries)?,
+                "access_token" => access_token = codec::secret(&mut entries)?,
+                "token_type" => token_type = codec::value(&mut entries)?,
+                "matrix_server_name" => matrix_server_name = codec::value(&mut entries)?,
+                "expires_in" => expires_in = codec::seconds(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            access_token: wire::required(access_token, "access_token")?,
-            token_type: wire::required(token_type, "token_type")?,
-            matrix_server_name: wire::required(matrix_server_name, "matrix_server_name")?,
-            expires_in: wire::required(expires_in, "expires_in")?,
+            access_token: codec::required(access_token, "access_token")?,
+            token_type: codec::required(token_type, "token_type")?,
+            matrix_server_name: codec::required(matrix_server_name, "matrix_server_name")?,
+            expires_in: codec::required(expires_in, "expires_in")?,
             extra,
         })
     }
@@ -2305,346 +2005,17 @@ impl<'de> wire::Object<'de> for OpenidToken {
 
 impl<'de> Deserialize<'de> for OpenidToken {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for OpenidToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("access_token", &wire::Exposed(&self.access_token))?;
+        map.serialize_entry("access_token", &codec::Exposed(&self.access_token))?;
         map.serialize_entry("token_type", &self.token_type)?;
         map.serialize_entry("matrix_server_name", &self.matrix_server_name)?;
-        map.serialize_entry("expires_in", &wire::Seconds(self.expires_in))?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-text_enum! {
-    /// A value that several operations share.
-    pub enum Presence {
-        Online = "online",
-        Offline = "offline",
-        Unavailable = "unavailable",
-    }
-}
-
-/// The shared definition `push_condition`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PushCondition {
-    /// `kind`.
-    pub kind: String,
-    /// `key`.
-    pub key: Option<String>,
-    /// `pattern`.
-    pub pattern: Option<String>,
-    /// `is`.
-    pub is: Option<String>,
-    /// `value`.
-    pub value: Option<Value>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl PushCondition {
-    /// With what is required, and nothing else.
-    pub fn new(kind: impl Into<String>) -> Self {
-        Self {
-            kind: kind.into(),
-            key: None,
-            pattern: None,
-            is: None,
-            value: None,
-            extra: Default::default(),
-        }
-    }
-
-    /// Sets `key`.
-    #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
-    /// Sets `pattern`.
-    #[must_use]
-    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
-        self.pattern = Some(pattern.into());
-        self
-    }
-
-    /// Sets `is`.
-    #[must_use]
-    pub fn is(mut self, is: impl Into<String>) -> Self {
-        self.is = Some(is.into());
-        self
-    }
-
-    /// Sets `value`.
-    #[must_use]
-    pub fn value(mut self, value: Value) -> Self {
-        self.value = Some(value);
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for PushCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut kind = None;
-        let mut key = None;
-        let mut pattern = None;
-        let mut is = None;
-        let mut value = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "kind" => kind = wire::value(&mut entries)?,
-                "key" => key = wire::value(&mut entries)?,
-                "pattern" => pattern = wire::value(&mut entries)?,
-                "is" => is = wire::value(&mut entries)?,
-                "value" => value = wire::present(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            kind: wire::required(kind, "kind")?,
-            key,
-            pattern,
-            is,
-            value,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for PushCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for PushCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", &self.kind)?;
-        wire::entry(&mut map, "key", self.key.as_ref())?;
-        wire::entry(&mut map, "pattern", self.pattern.as_ref())?;
-        wire::entry(&mut map, "is", self.is.as_ref())?;
-        wire::entry(&mut map, "value", self.value.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `push_rule`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PushRule {
-    /// `actions`.
-    pub actions: Vec<StringOr<Map<String, Value>>>,
-    /// `default`.
-    pub default: bool,
-    /// `enabled`.
-    pub enabled: bool,
-    /// `rule_id`.
-    pub rule_id: String,
-    /// `conditions`.
-    pub conditions: Option<Vec<PushCondition>>,
-    /// `pattern`.
-    pub pattern: Option<String>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl PushRule {
-    /// With what is required, and nothing else.
-    pub fn new(
-        actions: Vec<StringOr<Map<String, Value>>>,
-        default: bool,
-        enabled: bool,
-        rule_id: impl Into<String>,
-    ) -> Self {
-        Self {
-            actions,
-            default,
-            enabled,
-            rule_id: rule_id.into(),
-            conditions: None,
-            pattern: None,
-            extra: Default::default(),
-        }
-    }
-
-    /// Sets `conditions`.
-    #[must_use]
-    pub fn conditions(mut self, conditions: Vec<PushCondition>) -> Self {
-        self.conditions = Some(conditions);
-        self
-    }
-
-    /// Sets `pattern`.
-    #[must_use]
-    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
-        self.pattern = Some(pattern.into());
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for PushRule {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut actions = None;
-        let mut default = None;
-        let mut enabled = None;
-        let mut rule_id = None;
-        let mut conditions = None;
-        let mut pattern = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "actions" => actions = wire::list(&mut entries)?,
-                "default" => default = wire::value(&mut entries)?,
-                "enabled" => enabled = wire::value(&mut entries)?,
-                "rule_id" => rule_id = wire::value(&mut entries)?,
-                "conditions" => conditions = wire::value(&mut entries)?,
-                "pattern" => pattern = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            actions: wire::required(actions, "actions")?,
-            default: wire::required(default, "default")?,
-            enabled: wire::required(enabled, "enabled")?,
-            rule_id: wire::required(rule_id, "rule_id")?,
-            conditions,
-            pattern,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for PushRule {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for PushRule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("actions", &self.actions)?;
-        map.serialize_entry("default", &self.default)?;
-        map.serialize_entry("enabled", &self.enabled)?;
-        map.serialize_entry("rule_id", &self.rule_id)?;
-        wire::entry(&mut map, "conditions", self.conditions.as_ref())?;
-        wire::entry(&mut map, "pattern", self.pattern.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `push_ruleset`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PushRuleset {
-    /// `content`.
-    pub content: Option<Vec<PushRule>>,
-    /// `override`.
-    pub overrides: Option<Vec<PushRule>>,
-    /// `room`.
-    pub room: Option<Vec<PushRule>>,
-    /// `sender`.
-    pub sender: Option<Vec<PushRule>>,
-    /// `underride`.
-    pub underride: Option<Vec<PushRule>>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl PushRuleset {
-    /// Sets `content`.
-    #[must_use]
-    pub fn content(mut self, content: Vec<PushRule>) -> Self {
-        self.content = Some(content);
-        self
-    }
-
-    /// Sets `override`.
-    #[must_use]
-    pub fn overrides(mut self, overrides: Vec<PushRule>) -> Self {
-        self.overrides = Some(overrides);
-        self
-    }
-
-    /// Sets `room`.
-    #[must_use]
-    pub fn room(mut self, room: Vec<PushRule>) -> Self {
-        self.room = Some(room);
-        self
-    }
-
-    /// Sets `sender`.
-    #[must_use]
-    pub fn sender(mut self, sender: Vec<PushRule>) -> Self {
-        self.sender = Some(sender);
-        self
-    }
-
-    /// Sets `underride`.
-    #[must_use]
-    pub fn underride(mut self, underride: Vec<PushRule>) -> Self {
-        self.underride = Some(underride);
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for PushRuleset {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut content = None;
-        let mut overrides = None;
-        let mut room = None;
-        let mut sender = None;
-        let mut underride = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "content" => content = wire::value(&mut entries)?,
-                "override" => overrides = wire::value(&mut entries)?,
-                "room" => room = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "underride" => underride = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            content,
-            overrides,
-            room,
-            sender,
-            underride,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for PushRuleset {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for PushRuleset {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "content", self.content.as_ref())?;
-        wire::entry(&mut map, "override", self.overrides.as_ref())?;
-        wire::entry(&mut map, "room", self.room.as_ref())?;
-        wire::entry(&mut map, "sender", self.sender.as_ref())?;
-        wire::entry(&mut map, "underride", self.underride.as_ref())?;
+        map.serialize_entry("expires_in", &codec::Seconds(self.expires_in))?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -2665,17 +2036,6 @@ text_enum! {
     /// A value of `encryption`.
     pub enum RoomSummaryEncryption {
         MegolmV1AesSha2 = "m.megolm.v1.aes-sha2",
-    }
-}
-
-text_enum! {
-    /// A value that several operations share.
-    pub enum Membership {
-        Invite = "invite",
-        Join = "join",
-        Knock = "knock",
-        Leave = "leave",
-        Ban = "ban",
     }
 }
 
@@ -2705,15 +2065,15 @@ impl StateEventBatch {
     }
 }
 
-impl<'de> wire::Object<'de> for StateEventBatch {
+impl<'de> codec::Object<'de> for StateEventBatch {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "events" => events = wire::value(&mut entries)?,
+                "events" => events = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2723,14 +2083,14 @@ impl<'de> wire::Object<'de> for StateEventBatch {
 
 impl<'de> Deserialize<'de> for StateEventBatch {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for StateEventBatch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "events", self.events.as_ref())?;
+        codec::entry(&mut map, "events", self.events.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -2776,7 +2136,7 @@ impl TimelineBatch {
     }
 }
 
-impl<'de> wire::Object<'de> for TimelineBatch {
+impl<'de> codec::Object<'de> for TimelineBatch {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2784,11 +2144,11 @@ impl<'de> wire::Object<'de> for TimelineBatch {
         let mut prev_batch = None;
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "limited" => limited = wire::value(&mut entries)?,
-                "prev_batch" => prev_batch = wire::value(&mut entries)?,
-                "events" => events = wire::list(&mut entries)?,
+                "limited" => limited = codec::value(&mut entries)?,
+                "prev_batch" => prev_batch = codec::value(&mut entries)?,
+                "events" => events = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2803,15 +2163,15 @@ impl<'de> wire::Object<'de> for TimelineBatch {
 
 impl<'de> Deserialize<'de> for TimelineBatch {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for TimelineBatch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "limited", self.limited.as_ref())?;
-        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        codec::entry(&mut map, "limited", self.limited.as_ref())?;
+        codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
         map.serialize_entry("events", &self.events)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -2822,7 +2182,7 @@ impl Serialize for TimelineBatch {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventBatch {
     /// `events`.
-    pub events: Option<Vec<Raw<Event>>>,
+    pub events: Option<Vec<Raw<common::Event>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -2830,21 +2190,21 @@ pub struct EventBatch {
 impl EventBatch {
     /// Sets `events`.
     #[must_use]
-    pub fn events(mut self, events: Vec<Raw<Event>>) -> Self {
+    pub fn events(mut self, events: Vec<Raw<common::Event>>) -> Self {
         self.events = Some(events);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for EventBatch {
+impl<'de> codec::Object<'de> for EventBatch {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "events" => events = wire::value(&mut entries)?,
+                "events" => events = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2854,536 +2214,14 @@ impl<'de> wire::Object<'de> for EventBatch {
 
 impl<'de> Deserialize<'de> for EventBatch {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for EventBatch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "events", self.events.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `stripped_state`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StrippedState {
-    /// `content`.
-    pub content: Raw,
-    /// `state_key`.
-    pub state_key: String,
-    /// `type`.
-    pub event_type: String,
-    /// `sender`.
-    pub sender: UserId,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl StrippedState {
-    /// With what is required, and nothing else.
-    pub fn new(
-        content: Raw,
-        state_key: impl Into<String>,
-        event_type: impl Into<String>,
-        sender: UserId,
-    ) -> Self {
-        Self {
-            content,
-            state_key: state_key.into(),
-            event_type: event_type.into(),
-            sender,
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for StrippedState {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut content = None;
-        let mut state_key = None;
-        let mut event_type = None;
-        let mut sender = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "content" => content = wire::value(&mut entries)?,
-                "state_key" => state_key = wire::value(&mut entries)?,
-                "type" => event_type = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            content: wire::required(content, "content")?,
-            state_key: wire::required(state_key, "state_key")?,
-            event_type: wire::required(event_type, "type")?,
-            sender: wire::required(sender, "sender")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for StrippedState {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for StrippedState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("content", &self.content)?;
-        map.serialize_entry("state_key", &self.state_key)?;
-        map.serialize_entry("type", &self.event_type)?;
-        map.serialize_entry("sender", &self.sender)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `tag`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tag {
-    /// `order`.
-    pub order: Option<f64>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl Tag {
-    /// Sets `order`.
-    #[must_use]
-    pub fn order(mut self, order: f64) -> Self {
-        self.order = Some(order);
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for Tag {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut order = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "order" => order = wire::decimal(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self { order, extra })
-    }
-}
-
-impl<'de> Deserialize<'de> for Tag {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for Tag {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "order", self.order.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// `field_types` of [`Protocol`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct FieldType {
-    /// `regexp`.
-    pub regexp: String,
-    /// `placeholder`.
-    pub placeholder: String,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl FieldType {
-    /// With what is required, and nothing else.
-    pub fn new(regexp: impl Into<String>, placeholder: impl Into<String>) -> Self {
-        Self {
-            regexp: regexp.into(),
-            placeholder: placeholder.into(),
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for FieldType {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut regexp = None;
-        let mut placeholder = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "regexp" => regexp = wire::value(&mut entries)?,
-                "placeholder" => placeholder = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            regexp: wire::required(regexp, "regexp")?,
-            placeholder: wire::required(placeholder, "placeholder")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for FieldType {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for FieldType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("regexp", &self.regexp)?;
-        map.serialize_entry("placeholder", &self.placeholder)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// `instances` of [`Protocol`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProtocolInstance {
-    /// `desc`.
-    pub desc: String,
-    /// `icon`.
-    pub icon: Option<String>,
-    /// `fields`.
-    pub fields: Map<String, Value>,
-    /// `network_id`.
-    pub network_id: String,
-    /// `instance_id`.
-    pub instance_id: Option<String>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl ProtocolInstance {
-    /// With what is required, and nothing else.
-    pub fn new(
-        desc: impl Into<String>,
-        fields: Map<String, Value>,
-        network_id: impl Into<String>,
-    ) -> Self {
-        Self {
-            desc: desc.into(),
-            icon: None,
-            fields,
-            network_id: network_id.into(),
-            instance_id: None,
-            extra: Default::default(),
-        }
-    }
-
-    /// Sets `icon`.
-    #[must_use]
-    pub fn icon(mut self, icon: impl Into<String>) -> Self {
-        self.icon = Some(icon.into());
-        self
-    }
-
-    /// Sets `instance_id`.
-    #[must_use]
-    pub fn instance_id(mut self, instance_id: impl Into<String>) -> Self {
-        self.instance_id = Some(instance_id.into());
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for ProtocolInstance {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut desc = None;
-        let mut icon = None;
-        let mut fields = None;
-        let mut network_id = None;
-        let mut instance_id = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "desc" => desc = wire::value(&mut entries)?,
-                "icon" => icon = wire::value(&mut entries)?,
-                "fields" => fields = wire::value(&mut entries)?,
-                "network_id" => network_id = wire::value(&mut entries)?,
-                "instance_id" => instance_id = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            desc: wire::required(desc, "desc")?,
-            icon,
-            fields: wire::required(fields, "fields")?,
-            network_id: wire::required(network_id, "network_id")?,
-            instance_id,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for ProtocolInstance {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for ProtocolInstance {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("desc", &self.desc)?;
-        wire::entry(&mut map, "icon", self.icon.as_ref())?;
-        map.serialize_entry("fields", &self.fields)?;
-        map.serialize_entry("network_id", &self.network_id)?;
-        wire::entry(&mut map, "instance_id", self.instance_id.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `protocol`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Protocol {
-    /// `user_fields`.
-    pub user_fields: Vec<String>,
-    /// `location_fields`.
-    pub location_fields: Vec<String>,
-    /// `icon`.
-    pub icon: Option<String>,
-    /// `field_types`.
-    pub field_types: SortedMap<String, FieldType>,
-    /// `instances`.
-    pub instances: Vec<ProtocolInstance>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl Protocol {
-    /// With what is required, and nothing else.
-    pub fn new(
-        user_fields: Vec<String>,
-        location_fields: Vec<String>,
-        field_types: SortedMap<String, FieldType>,
-        instances: Vec<ProtocolInstance>,
-    ) -> Self {
-        Self {
-            user_fields,
-            location_fields,
-            icon: None,
-            field_types,
-            instances,
-            extra: Default::default(),
-        }
-    }
-
-    /// Sets `icon`.
-    #[must_use]
-    pub fn icon(mut self, icon: impl Into<String>) -> Self {
-        self.icon = Some(icon.into());
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for Protocol {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut user_fields = None;
-        let mut location_fields = None;
-        let mut icon = None;
-        let mut field_types = None;
-        let mut instances = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "user_fields" => user_fields = wire::list(&mut entries)?,
-                "location_fields" => location_fields = wire::list(&mut entries)?,
-                "icon" => icon = wire::value(&mut entries)?,
-                "field_types" => field_types = wire::value(&mut entries)?,
-                "instances" => instances = wire::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            user_fields: wire::required(user_fields, "user_fields")?,
-            location_fields: wire::required(location_fields, "location_fields")?,
-            icon,
-            field_types: wire::required(field_types, "field_types")?,
-            instances: wire::required(instances, "instances")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Protocol {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for Protocol {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("user_fields", &self.user_fields)?;
-        map.serialize_entry("location_fields", &self.location_fields)?;
-        wire::entry(&mut map, "icon", self.icon.as_ref())?;
-        map.serialize_entry("field_types", &self.field_types)?;
-        map.serialize_entry("instances", &self.instances)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `location`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ThirdPartyLocation {
-    /// `alias`.
-    pub alias: String,
-    /// `protocol`.
-    pub protocol: String,
-    /// `fields`.
-    pub fields: Map<String, Value>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl ThirdPartyLocation {
-    /// With what is required, and nothing else.
-    pub fn new(
-        alias: impl Into<String>,
-        protocol: impl Into<String>,
-        fields: Map<String, Value>,
-    ) -> Self {
-        Self {
-            alias: alias.into(),
-            protocol: protocol.into(),
-            fields,
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for ThirdPartyLocation {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut alias = None;
-        let mut protocol = None;
-        let mut fields = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "alias" => alias = wire::value(&mut entries)?,
-                "protocol" => protocol = wire::value(&mut entries)?,
-                "fields" => fields = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            alias: wire::required(alias, "alias")?,
-            protocol: wire::required(protocol, "protocol")?,
-            fields: wire::required(fields, "fields")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for ThirdPartyLocation {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for ThirdPartyLocation {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("alias", &self.alias)?;
-        map.serialize_entry("protocol", &self.protocol)?;
-        map.serialize_entry("fields", &self.fields)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `user`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ThirdPartyUser {
-    /// `userid`.
-    pub userid: String,
-    /// `protocol`.
-    pub protocol: String,
-    /// `fields`.
-    pub fields: Map<String, Value>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl ThirdPartyUser {
-    /// With what is required, and nothing else.
-    pub fn new(
-        userid: impl Into<String>,
-        protocol: impl Into<String>,
-        fields: Map<String, Value>,
-    ) -> Self {
-        Self {
-            userid: userid.into(),
-            protocol: protocol.into(),
-            fields,
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for ThirdPartyUser {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut userid = None;
-        let mut protocol = None;
-        let mut fields = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "userid" => userid = wire::value(&mut entries)?,
-                "protocol" => protocol = wire::value(&mut entries)?,
-                "fields" => fields = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            userid: wire::required(userid, "userid")?,
-            protocol: wire::required(protocol, "protocol")?,
-            fields: wire::required(fields, "fields")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for ThirdPartyUser {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for ThirdPartyUser {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("userid", &self.userid)?;
-        map.serialize_entry("protocol", &self.protocol)?;
-        map.serialize_entry("fields", &self.fields)?;
+        codec::entry(&mut map, "events", self.events.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

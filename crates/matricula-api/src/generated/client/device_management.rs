@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
 
 /// `GET /_matrix/client/v3/devices`: lists the user's devices.
 ///
@@ -35,7 +35,7 @@ impl Endpoint for GetDevices {
     }
 
     fn read_success(response: &Response) -> Result<GetDevicesResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -70,15 +70,15 @@ impl GetDevicesResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetDevicesResponse {
+impl<'de> codec::Object<'de> for GetDevicesResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut devices = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "devices" => devices = wire::value(&mut entries)?,
+                "devices" => devices = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -88,14 +88,14 @@ impl<'de> wire::Object<'de> for GetDevicesResponse {
 
 impl<'de> Deserialize<'de> for GetDevicesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetDevicesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "devices", self.devices.as_ref())?;
+        codec::entry(&mut map, "devices", self.devices.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -135,7 +135,7 @@ impl Endpoint for GetDevice {
     type Response = definitions::ClientDevice;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/devices/", ""],
             &[&self.device_id],
@@ -144,7 +144,7 @@ impl Endpoint for GetDevice {
     }
 
     fn read_success(response: &Response) -> Result<definitions::ClientDevice, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -209,30 +209,30 @@ impl Endpoint for UpdateDevice {
     type Response = UpdateDeviceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/devices/", ""],
             &[&self.device_id],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<UpdateDeviceResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for UpdateDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for UpdateDevice {
+impl<'de> codec::Object<'de> for UpdateDevice {
     type Params = (String,);
 
     fn read<A: MapAccess<'de>>(
@@ -241,9 +241,9 @@ impl<'de> wire::Object<'de> for UpdateDevice {
     ) -> Result<Self, A::Error> {
         let mut display_name = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "display_name" => display_name = wire::value(&mut entries)?,
+                "display_name" => display_name = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -279,12 +279,12 @@ pub struct UpdateDeviceResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for UpdateDeviceResponse {
+impl<'de> codec::Object<'de> for UpdateDeviceResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -293,7 +293,7 @@ impl<'de> wire::Object<'de> for UpdateDeviceResponse {
 
 impl<'de> Deserialize<'de> for UpdateDeviceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -363,16 +363,16 @@ impl Endpoint for DeleteDevice {
     type Response = DeleteDeviceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/devices/", ""],
             &[&self.device_id],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<DeleteDeviceResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -385,14 +385,14 @@ impl Interactive for DeleteDevice {
 impl Serialize for DeleteDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        codec::entry(&mut map, "auth", self.auth.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for DeleteDevice {
+impl<'de> codec::Object<'de> for DeleteDevice {
     type Params = (String,);
 
     fn read<A: MapAccess<'de>>(
@@ -401,9 +401,9 @@ impl<'de> wire::Object<'de> for DeleteDevice {
     ) -> Result<Self, A::Error> {
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "auth" => auth = wire::value(&mut entries)?,
+                "auth" => auth = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -439,12 +439,12 @@ pub struct DeleteDeviceResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for DeleteDeviceResponse {
+impl<'de> codec::Object<'de> for DeleteDeviceResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -453,7 +453,7 @@ impl<'de> wire::Object<'de> for DeleteDeviceResponse {
 
 impl<'de> Deserialize<'de> for DeleteDeviceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -524,11 +524,11 @@ impl Endpoint for DeleteDevices {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<DeleteDevicesResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -542,29 +542,29 @@ impl Serialize for DeleteDevices {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("devices", &self.devices)?;
-        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        codec::entry(&mut map, "auth", self.auth.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for DeleteDevices {
+impl<'de> codec::Object<'de> for DeleteDevices {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut devices = None;
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "devices" => devices = wire::value(&mut entries)?,
-                "auth" => auth = wire::value(&mut entries)?,
+                "devices" => devices = codec::value(&mut entries)?,
+                "auth" => auth = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            devices: wire::required(devices, "devices")?,
+            devices: codec::required(devices, "devices")?,
             auth,
             extra,
         })
@@ -594,12 +594,12 @@ pub struct DeleteDevicesResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for DeleteDevicesResponse {
+impl<'de> codec::Object<'de> for DeleteDevicesResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -608,7 +608,7 @@ impl<'de> wire::Object<'de> for DeleteDevicesResponse {
 
 impl<'de> Deserialize<'de> for DeleteDevicesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomAliasId, RoomId, ServerName, wire};
+use crate::{ApiError, Endpoint, Extra, RoomAliasId, RoomId, ServerName, codec};
 
 /// `GET /_matrix/client/v3/directory/room/{roomAlias}`: finds the room of an alias.
 ///
@@ -38,7 +38,7 @@ impl Endpoint for GetRoomIdByAlias {
     type Response = GetRoomIdByAliasResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/directory/room/", ""],
             &[self.room_alias.as_str()],
@@ -47,7 +47,7 @@ impl Endpoint for GetRoomIdByAlias {
     }
 
     fn read_success(response: &Response) -> Result<GetRoomIdByAliasResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -93,17 +93,17 @@ impl GetRoomIdByAliasResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetRoomIdByAliasResponse {
+impl<'de> codec::Object<'de> for GetRoomIdByAliasResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_id = None;
         let mut servers = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "servers" => servers = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "servers" => servers = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -117,15 +117,15 @@ impl<'de> wire::Object<'de> for GetRoomIdByAliasResponse {
 
 impl<'de> Deserialize<'de> for GetRoomIdByAliasResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetRoomIdByAliasResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "room_id", self.room_id.as_ref())?;
-        wire::entry(&mut map, "servers", self.servers.as_ref())?;
+        codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
+        codec::entry(&mut map, "servers", self.servers.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -170,16 +170,16 @@ impl Endpoint for SetRoomAlias {
     type Response = SetRoomAliasResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/directory/room/", ""],
             &[self.room_alias.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetRoomAliasResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -193,7 +193,7 @@ impl Serialize for SetRoomAlias {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetRoomAlias {
+impl<'de> codec::Object<'de> for SetRoomAlias {
     type Params = (RoomAliasId,);
 
     fn read<A: MapAccess<'de>>(
@@ -202,15 +202,15 @@ impl<'de> wire::Object<'de> for SetRoomAlias {
     ) -> Result<Self, A::Error> {
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             room_alias,
-            room_id: wire::required(room_id, "room_id")?,
+            room_id: codec::required(room_id, "room_id")?,
             extra,
         })
     }
@@ -240,12 +240,12 @@ pub struct SetRoomAliasResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetRoomAliasResponse {
+impl<'de> codec::Object<'de> for SetRoomAliasResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -254,7 +254,7 @@ impl<'de> wire::Object<'de> for SetRoomAliasResponse {
 
 impl<'de> Deserialize<'de> for SetRoomAliasResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -297,7 +297,7 @@ impl Endpoint for DeleteRoomAlias {
     type Response = DeleteRoomAliasResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/directory/room/", ""],
             &[self.room_alias.as_str()],
@@ -306,7 +306,7 @@ impl Endpoint for DeleteRoomAlias {
     }
 
     fn read_success(response: &Response) -> Result<DeleteRoomAliasResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -332,12 +332,12 @@ pub struct DeleteRoomAliasResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for DeleteRoomAliasResponse {
+impl<'de> codec::Object<'de> for DeleteRoomAliasResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -346,7 +346,7 @@ impl<'de> wire::Object<'de> for DeleteRoomAliasResponse {
 
 impl<'de> Deserialize<'de> for DeleteRoomAliasResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -391,7 +391,7 @@ impl Endpoint for GetLocalAliases {
     type Response = GetLocalAliasesResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/aliases"],
             &[self.room_id.as_str()],
@@ -400,7 +400,7 @@ impl Endpoint for GetLocalAliases {
     }
 
     fn read_success(response: &Response) -> Result<GetLocalAliasesResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -437,20 +437,20 @@ impl GetLocalAliasesResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetLocalAliasesResponse {
+impl<'de> codec::Object<'de> for GetLocalAliasesResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut aliases = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "aliases" => aliases = wire::list(&mut entries)?,
+                "aliases" => aliases = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            aliases: wire::required(aliases, "aliases")?,
+            aliases: codec::required(aliases, "aliases")?,
             extra,
         })
     }
@@ -458,7 +458,7 @@ impl<'de> wire::Object<'de> for GetLocalAliasesResponse {
 
 impl<'de> Deserialize<'de> for GetLocalAliasesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -4,10 +4,9 @@
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`: reads what happened before and after
 /// an event.
@@ -67,7 +66,7 @@ impl Endpoint for GetEventContext {
     type Response = GetEventContextResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/context/", ""],
             &[self.room_id.as_str(), self.event_id.as_str()],
@@ -83,7 +82,7 @@ impl Endpoint for GetEventContext {
     }
 
     fn read_success(response: &Response) -> Result<GetEventContextResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -122,13 +121,13 @@ pub struct GetEventContextResponse {
     /// `end`.
     pub end: Option<String>,
     /// `events_before`.
-    pub events_before: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub events_before: Option<Vec<Raw<common::ClientEvent>>>,
     /// `event`.
-    pub event: Option<Raw<definitions::ClientEvent>>,
+    pub event: Option<Raw<common::ClientEvent>>,
     /// `events_after`.
-    pub events_after: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub events_after: Option<Vec<Raw<common::ClientEvent>>>,
     /// `state`.
-    pub state: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub state: Option<Vec<Raw<common::ClientEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -150,34 +149,34 @@ impl GetEventContextResponse {
 
     /// Sets `events_before`.
     #[must_use]
-    pub fn events_before(mut self, events_before: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn events_before(mut self, events_before: Vec<Raw<common::ClientEvent>>) -> Self {
         self.events_before = Some(events_before);
         self
     }
 
     /// Sets `event`.
     #[must_use]
-    pub fn event(mut self, event: Raw<definitions::ClientEvent>) -> Self {
+    pub fn event(mut self, event: Raw<common::ClientEvent>) -> Self {
         self.event = Some(event);
         self
     }
 
     /// Sets `events_after`.
     #[must_use]
-    pub fn events_after(mut self, events_after: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn events_after(mut self, events_after: Vec<Raw<common::ClientEvent>>) -> Self {
         self.events_after = Some(events_after);
         self
     }
 
     /// Sets `state`.
     #[must_use]
-    pub fn state(mut self, state: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn state(mut self, state: Vec<Raw<common::ClientEvent>>) -> Self {
         self.state = Some(state);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for GetEventContextResponse {
+impl<'de> codec::Object<'de> for GetEventContextResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -188,14 +187,14 @@ impl<'de> wire::Object<'de> for GetEventContextResponse {
         let mut events_after = None;
         let mut state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "start" => start = wire::value(&mut entries)?,
-                "end" => end = wire::value(&mut entries)?,
-                "events_before" => events_before = wire::value(&mut entries)?,
-                "event" => event = wire::value(&mut entries)?,
-                "events_after" => events_after = wire::value(&mut entries)?,
-                "state" => state = wire::value(&mut entries)?,
+                "start" => start = codec::value(&mut entries)?,
+                "end" => end = codec::value(&mut entries)?,
+                "events_before" => events_before = codec::value(&mut entries)?,
+                "event" => event = codec::value(&mut entries)?,
+                "events_after" => events_after = codec::value(&mut entries)?,
+                "state" => state = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -213,19 +212,19 @@ impl<'de> wire::Object<'de> for GetEventContextResponse {
 
 impl<'de> Deserialize<'de> for GetEventContextResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetEventContextResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "start", self.start.as_ref())?;
-        wire::entry(&mut map, "end", self.end.as_ref())?;
-        wire::entry(&mut map, "events_before", self.events_before.as_ref())?;
-        wire::entry(&mut map, "event", self.event.as_ref())?;
-        wire::entry(&mut map, "events_after", self.events_after.as_ref())?;
-        wire::entry(&mut map, "state", self.state.as_ref())?;
+        codec::entry(&mut map, "start", self.start.as_ref())?;
+        codec::entry(&mut map, "end", self.end.as_ref())?;
+        codec::entry(&mut map, "events_before", self.events_before.as_ref())?;
+        codec::entry(&mut map, "event", self.event.as_ref())?;
+        codec::entry(&mut map, "events_after", self.events_after.as_ref())?;
+        codec::entry(&mut map, "state", self.state.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

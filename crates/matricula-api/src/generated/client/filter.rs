@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
 /// `POST /_matrix/client/v3/user/{userId}/filter`: stores a filter for later syncs.
 ///
@@ -98,34 +98,34 @@ impl Endpoint for DefineFilter {
     type Response = DefineFilterResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/filter"],
             &[self.user_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<DefineFilterResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for DefineFilter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "event_fields", self.event_fields.as_ref())?;
-        wire::entry(&mut map, "event_format", self.event_format.as_ref())?;
-        wire::entry(&mut map, "presence", self.presence.as_ref())?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        wire::entry(&mut map, "room", self.room.as_ref())?;
+        codec::entry(&mut map, "event_fields", self.event_fields.as_ref())?;
+        codec::entry(&mut map, "event_format", self.event_format.as_ref())?;
+        codec::entry(&mut map, "presence", self.presence.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(&mut map, "room", self.room.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for DefineFilter {
+impl<'de> codec::Object<'de> for DefineFilter {
     type Params = (UserId,);
 
     fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -135,13 +135,13 @@ impl<'de> wire::Object<'de> for DefineFilter {
         let mut account_data = None;
         let mut room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_fields" => event_fields = wire::value(&mut entries)?,
-                "event_format" => event_format = wire::value(&mut entries)?,
-                "presence" => presence = wire::value(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
-                "room" => room = wire::value(&mut entries)?,
+                "event_fields" => event_fields = codec::value(&mut entries)?,
+                "event_format" => event_format = codec::value(&mut entries)?,
+                "presence" => presence = codec::value(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
+                "room" => room = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -197,20 +197,20 @@ impl DefineFilterResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for DefineFilterResponse {
+impl<'de> codec::Object<'de> for DefineFilterResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut filter_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "filter_id" => filter_id = wire::value(&mut entries)?,
+                "filter_id" => filter_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            filter_id: wire::required(filter_id, "filter_id")?,
+            filter_id: codec::required(filter_id, "filter_id")?,
             extra,
         })
     }
@@ -218,7 +218,7 @@ impl<'de> wire::Object<'de> for DefineFilterResponse {
 
 impl<'de> Deserialize<'de> for DefineFilterResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -267,7 +267,7 @@ impl Endpoint for GetFilter {
     type Response = definitions::SyncFilter;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/filter/", ""],
             &[self.user_id.as_str(), &self.filter_id],
@@ -276,7 +276,7 @@ impl Endpoint for GetFilter {
     }
 
     fn read_success(response: &Response) -> Result<definitions::SyncFilter, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/invite`: invites a user to a room.
 ///
@@ -58,16 +58,16 @@ impl Endpoint for InviteUser {
     type Response = InviteUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/invite"],
             &[self.room_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<InviteUserResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -75,30 +75,30 @@ impl Serialize for InviteUser {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for InviteUser {
+impl<'de> codec::Object<'de> for InviteUser {
     type Params = (RoomId,);
 
     fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut user_id = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             room_id,
-            user_id: wire::required(user_id, "user_id")?,
+            user_id: codec::required(user_id, "user_id")?,
             reason,
             extra,
         })
@@ -130,12 +130,12 @@ pub struct InviteUserResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for InviteUserResponse {
+impl<'de> codec::Object<'de> for InviteUserResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -144,7 +144,7 @@ impl<'de> wire::Object<'de> for InviteUserResponse {
 
 impl<'de> Deserialize<'de> for InviteUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

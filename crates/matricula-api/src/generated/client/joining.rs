@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/join`: joins a room by its id.
 ///
@@ -72,45 +72,45 @@ impl Endpoint for JoinRoomById {
     type Response = JoinRoomByIdResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/join"],
             &[self.room_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<JoinRoomByIdResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for JoinRoomById {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "third_party_signed",
             self.third_party_signed.as_ref(),
         )?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for JoinRoomById {
+impl<'de> codec::Object<'de> for JoinRoomById {
     type Params = (RoomId,);
 
     fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut third_party_signed = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "third_party_signed" => third_party_signed = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "third_party_signed" => third_party_signed = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -160,20 +160,20 @@ impl JoinRoomByIdResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for JoinRoomByIdResponse {
+impl<'de> codec::Object<'de> for JoinRoomByIdResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            room_id: wire::required(room_id, "room_id")?,
+            room_id: codec::required(room_id, "room_id")?,
             extra,
         })
     }
@@ -181,7 +181,7 @@ impl<'de> wire::Object<'de> for JoinRoomByIdResponse {
 
 impl<'de> Deserialize<'de> for JoinRoomByIdResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -264,12 +264,12 @@ impl Endpoint for JoinRoom {
     type Response = JoinRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/join/", ""],
             &[self.room_id_or_alias.as_str()],
         );
-        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self));
+        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self));
         for value in self.via.iter().flatten() {
             job = job.with_query("via", value.as_str());
         }
@@ -277,26 +277,26 @@ impl Endpoint for JoinRoom {
     }
 
     fn read_success(response: &Response) -> Result<JoinRoomResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for JoinRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "third_party_signed",
             self.third_party_signed.as_ref(),
         )?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for JoinRoom {
+impl<'de> codec::Object<'de> for JoinRoom {
     type Params = (RoomIdOrAlias, Option<Vec<ServerName>>);
 
     fn read<A: MapAccess<'de>>(
@@ -306,10 +306,10 @@ impl<'de> wire::Object<'de> for JoinRoom {
         let mut third_party_signed = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "third_party_signed" => third_party_signed = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "third_party_signed" => third_party_signed = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -362,20 +362,20 @@ impl JoinRoomResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for JoinRoomResponse {
+impl<'de> codec::Object<'de> for JoinRoomResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            room_id: wire::required(room_id, "room_id")?,
+            room_id: codec::required(room_id, "room_id")?,
             extra,
         })
     }
@@ -383,7 +383,7 @@ impl<'de> wire::Object<'de> for JoinRoomResponse {
 
 impl<'de> Deserialize<'de> for JoinRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, codec};
 
 /// `GET /_matrix/client/v3/room_keys/version`: describes the current backup of room keys.
 ///
@@ -37,7 +37,7 @@ impl Endpoint for GetRoomKeysVersionCurrent {
     }
 
     fn read_success(response: &Response) -> Result<GetRoomKeysVersionCurrentResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -91,7 +91,7 @@ impl GetRoomKeysVersionCurrentResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetRoomKeysVersionCurrentResponse {
+impl<'de> codec::Object<'de> for GetRoomKeysVersionCurrentResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -101,22 +101,22 @@ impl<'de> wire::Object<'de> for GetRoomKeysVersionCurrentResponse {
         let mut etag = None;
         let mut version = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "auth_data" => auth_data = wire::value(&mut entries)?,
-                "count" => count = wire::value(&mut entries)?,
-                "etag" => etag = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "auth_data" => auth_data = codec::value(&mut entries)?,
+                "count" => count = codec::value(&mut entries)?,
+                "etag" => etag = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
-            auth_data: wire::required(auth_data, "auth_data")?,
-            count: wire::required(count, "count")?,
-            etag: wire::required(etag, "etag")?,
-            version: wire::required(version, "version")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
+            auth_data: codec::required(auth_data, "auth_data")?,
+            count: codec::required(count, "count")?,
+            etag: codec::required(etag, "etag")?,
+            version: codec::required(version, "version")?,
             extra,
         })
     }
@@ -124,7 +124,7 @@ impl<'de> wire::Object<'de> for GetRoomKeysVersionCurrentResponse {
 
 impl<'de> Deserialize<'de> for GetRoomKeysVersionCurrentResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -183,11 +183,11 @@ impl Endpoint for PostRoomKeysVersion {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PostRoomKeysVersionResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -202,23 +202,23 @@ impl Serialize for PostRoomKeysVersion {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for PostRoomKeysVersion {
+impl<'de> codec::Object<'de> for PostRoomKeysVersion {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut algorithm = None;
         let mut auth_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "auth_data" => auth_data = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "auth_data" => auth_data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
-            auth_data: wire::required(auth_data, "auth_data")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
+            auth_data: codec::required(auth_data, "auth_data")?,
             extra,
         })
     }
@@ -259,20 +259,20 @@ impl PostRoomKeysVersionResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for PostRoomKeysVersionResponse {
+impl<'de> codec::Object<'de> for PostRoomKeysVersionResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut version = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "version" => version = wire::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            version: wire::required(version, "version")?,
+            version: codec::required(version, "version")?,
             extra,
         })
     }
@@ -280,7 +280,7 @@ impl<'de> wire::Object<'de> for PostRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for PostRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -328,7 +328,7 @@ impl Endpoint for GetRoomKeysVersion {
     type Response = GetRoomKeysVersionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/version/", ""],
             &[&self.version],
@@ -337,7 +337,7 @@ impl Endpoint for GetRoomKeysVersion {
     }
 
     fn read_success(response: &Response) -> Result<GetRoomKeysVersionResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -392,7 +392,7 @@ impl GetRoomKeysVersionResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetRoomKeysVersionResponse {
+impl<'de> codec::Object<'de> for GetRoomKeysVersionResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -402,22 +402,22 @@ impl<'de> wire::Object<'de> for GetRoomKeysVersionResponse {
         let mut etag = None;
         let mut version = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "auth_data" => auth_data = wire::value(&mut entries)?,
-                "count" => count = wire::value(&mut entries)?,
-                "etag" => etag = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "auth_data" => auth_data = codec::value(&mut entries)?,
+                "count" => count = codec::value(&mut entries)?,
+                "etag" => etag = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
-            auth_data: wire::required(auth_data, "auth_data")?,
-            count: wire::required(count, "count")?,
-            etag: wire::required(etag, "etag")?,
-            version: wire::required(version, "version")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
+            auth_data: codec::required(auth_data, "auth_data")?,
+            count: codec::required(count, "count")?,
+            etag: codec::required(etag, "etag")?,
+            version: codec::required(version, "version")?,
             extra,
         })
     }
@@ -425,7 +425,7 @@ impl<'de> wire::Object<'de> for GetRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for GetRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -501,16 +501,16 @@ impl Endpoint for PutRoomKeysVersion {
     type Response = PutRoomKeysVersionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/version/", ""],
             &[&self.version],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PutRoomKeysVersionResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -519,14 +519,14 @@ impl Serialize for PutRoomKeysVersion {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("auth_data", &self.auth_data)?;
-        wire::entry(&mut map, "version", self.body_version.as_ref())?;
+        codec::entry(&mut map, "version", self.body_version.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for PutRoomKeysVersion {
+impl<'de> codec::Object<'de> for PutRoomKeysVersion {
     type Params = (String,);
 
     fn read<A: MapAccess<'de>>((version,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -534,18 +534,18 @@ impl<'de> wire::Object<'de> for PutRoomKeysVersion {
         let mut auth_data = None;
         let mut body_version = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "auth_data" => auth_data = wire::value(&mut entries)?,
-                "version" => body_version = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "auth_data" => auth_data = codec::value(&mut entries)?,
+                "version" => body_version = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             version,
-            algorithm: wire::required(algorithm, "algorithm")?,
-            auth_data: wire::required(auth_data, "auth_data")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
+            auth_data: codec::required(auth_data, "auth_data")?,
             body_version,
             extra,
         })
@@ -578,12 +578,12 @@ pub struct PutRoomKeysVersionResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for PutRoomKeysVersionResponse {
+impl<'de> codec::Object<'de> for PutRoomKeysVersionResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -592,7 +592,7 @@ impl<'de> wire::Object<'de> for PutRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for PutRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -639,7 +639,7 @@ impl Endpoint for DeleteRoomKeysVersion {
     type Response = DeleteRoomKeysVersionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/version/", ""],
             &[&self.version],
@@ -648,7 +648,7 @@ impl Endpoint for DeleteRoomKeysVersion {
     }
 
     fn read_success(response: &Response) -> Result<DeleteRoomKeysVersionResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -673,12 +673,12 @@ pub struct DeleteRoomKeysVersionResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for DeleteRoomKeysVersionResponse {
+impl<'de> codec::Object<'de> for DeleteRoomKeysVersionResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -687,7 +687,7 @@ impl<'de> wire::Object<'de> for DeleteRoomKeysVersionResponse {
 
 impl<'de> Deserialize<'de> for DeleteRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -740,7 +740,7 @@ impl Endpoint for GetRoomKeyBySessionId {
     type Response = definitions::KeyBackupData;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/keys/", "/", ""],
             &[self.room_id.as_str(), &self.session_id],
@@ -749,7 +749,7 @@ impl Endpoint for GetRoomKeyBySessionId {
     }
 
     fn read_success(response: &Response) -> Result<definitions::KeyBackupData, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -817,18 +817,18 @@ impl Endpoint for PutRoomKeyBySessionId {
     type Response = RoomKeysUpdateResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/keys/", "/", ""],
             &[self.room_id.as_str(), &self.session_id],
         );
         Job::for_operation_at(url, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
             .with_query("version", self.version.clone())
     }
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -845,7 +845,7 @@ impl Serialize for PutRoomKeyBySessionId {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for PutRoomKeyBySessionId {
+impl<'de> codec::Object<'de> for PutRoomKeyBySessionId {
     type Params = (RoomId, String, String);
 
     fn read<A: MapAccess<'de>>(
@@ -857,12 +857,12 @@ impl<'de> wire::Object<'de> for PutRoomKeyBySessionId {
         let mut is_verified = None;
         let mut session_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "first_message_index" => first_message_index = wire::value(&mut entries)?,
-                "forwarded_count" => forwarded_count = wire::value(&mut entries)?,
-                "is_verified" => is_verified = wire::value(&mut entries)?,
-                "session_data" => session_data = wire::value(&mut entries)?,
+                "first_message_index" => first_message_index = codec::value(&mut entries)?,
+                "forwarded_count" => forwarded_count = codec::value(&mut entries)?,
+                "is_verified" => is_verified = codec::value(&mut entries)?,
+                "session_data" => session_data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -870,10 +870,10 @@ impl<'de> wire::Object<'de> for PutRoomKeyBySessionId {
             room_id,
             session_id,
             version,
-            first_message_index: wire::required(first_message_index, "first_message_index")?,
-            forwarded_count: wire::required(forwarded_count, "forwarded_count")?,
-            is_verified: wire::required(is_verified, "is_verified")?,
-            session_data: wire::required(session_data, "session_data")?,
+            first_message_index: codec::required(first_message_index, "first_message_index")?,
+            forwarded_count: codec::required(forwarded_count, "forwarded_count")?,
+            is_verified: codec::required(is_verified, "is_verified")?,
+            session_data: codec::required(session_data, "session_data")?,
             extra,
         })
     }
@@ -925,23 +925,23 @@ impl RoomKeysUpdateResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomKeysUpdateResponse {
+impl<'de> codec::Object<'de> for RoomKeysUpdateResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut etag = None;
         let mut count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "etag" => etag = wire::value(&mut entries)?,
-                "count" => count = wire::value(&mut entries)?,
+                "etag" => etag = codec::value(&mut entries)?,
+                "count" => count = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            etag: wire::required(etag, "etag")?,
-            count: wire::required(count, "count")?,
+            etag: codec::required(etag, "etag")?,
+            count: codec::required(count, "count")?,
             extra,
         })
     }
@@ -949,7 +949,7 @@ impl<'de> wire::Object<'de> for RoomKeysUpdateResponse {
 
 impl<'de> Deserialize<'de> for RoomKeysUpdateResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1005,7 +1005,7 @@ impl Endpoint for DeleteRoomKeyBySessionId {
     type Response = RoomKeysUpdateResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/keys/", "/", ""],
             &[self.room_id.as_str(), &self.session_id],
@@ -1014,7 +1014,7 @@ impl Endpoint for DeleteRoomKeyBySessionId {
     }
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -1080,7 +1080,7 @@ impl Endpoint for GetRoomKeysByRoomId {
     type Response = definitions::RoomKeyBackup;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/keys/", ""],
             &[self.room_id.as_str()],
@@ -1089,7 +1089,7 @@ impl Endpoint for GetRoomKeysByRoomId {
     }
 
     fn read_success(response: &Response) -> Result<definitions::RoomKeyBackup, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -1159,18 +1159,18 @@ impl Endpoint for PutRoomKeysByRoomId {
     type Response = RoomKeysUpdateResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/keys/", ""],
             &[self.room_id.as_str()],
         );
         Job::for_operation_at(url, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
             .with_query("version", self.version.clone())
     }
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -1184,7 +1184,7 @@ impl Serialize for PutRoomKeysByRoomId {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for PutRoomKeysByRoomId {
+impl<'de> codec::Object<'de> for PutRoomKeysByRoomId {
     type Params = (RoomId, String);
 
     fn read<A: MapAccess<'de>>(
@@ -1193,16 +1193,16 @@ impl<'de> wire::Object<'de> for PutRoomKeysByRoomId {
     ) -> Result<Self, A::Error> {
         let mut sessions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sessions" => sessions = wire::value(&mut entries)?,
+                "sessions" => sessions = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             room_id,
             version,
-            sessions: wire::required(sessions, "sessions")?,
+            sessions: codec::required(sessions, "sessions")?,
             extra,
         })
     }
@@ -1265,7 +1265,7 @@ impl Endpoint for DeleteRoomKeysByRoomId {
     type Response = RoomKeysUpdateResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/room_keys/keys/", ""],
             &[self.room_id.as_str()],
@@ -1274,7 +1274,7 @@ impl Endpoint for DeleteRoomKeysByRoomId {
     }
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -1336,7 +1336,7 @@ impl Endpoint for GetRoomKeys {
     }
 
     fn read_success(response: &Response) -> Result<GetRoomKeysResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -1373,20 +1373,20 @@ impl GetRoomKeysResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetRoomKeysResponse {
+impl<'de> codec::Object<'de> for GetRoomKeysResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut rooms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rooms" => rooms = wire::value(&mut entries)?,
+                "rooms" => rooms = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            rooms: wire::required(rooms, "rooms")?,
+            rooms: codec::required(rooms, "rooms")?,
             extra,
         })
     }
@@ -1394,7 +1394,7 @@ impl<'de> wire::Object<'de> for GetRoomKeysResponse {
 
 impl<'de> Deserialize<'de> for GetRoomKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1452,12 +1452,12 @@ impl Endpoint for PutRoomKeys {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
             .with_query("version", self.version.clone())
     }
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -1471,21 +1471,21 @@ impl Serialize for PutRoomKeys {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for PutRoomKeys {
+impl<'de> codec::Object<'de> for PutRoomKeys {
     type Params = (String,);
 
     fn read<A: MapAccess<'de>>((version,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut rooms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rooms" => rooms = wire::value(&mut entries)?,
+                "rooms" => rooms = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             version,
-            rooms: wire::required(rooms, "rooms")?,
+            rooms: codec::required(rooms, "rooms")?,
             extra,
         })
     }
@@ -1548,7 +1548,7 @@ impl Endpoint for DeleteRoomKeys {
     }
 
     fn read_success(response: &Response) -> Result<RoomKeysUpdateResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 

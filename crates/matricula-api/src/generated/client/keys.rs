@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, StringOr, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, StringOr, UserId, codec};
 
 /// `POST /_matrix/client/v3/keys/upload`: publishes the device's keys.
 ///
@@ -76,27 +76,27 @@ impl Endpoint for UploadKeys {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<UploadKeysResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for UploadKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "device_keys", self.device_keys.as_ref())?;
-        wire::entry(&mut map, "one_time_keys", self.one_time_keys.as_ref())?;
-        wire::entry(&mut map, "fallback_keys", self.fallback_keys.as_ref())?;
+        codec::entry(&mut map, "device_keys", self.device_keys.as_ref())?;
+        codec::entry(&mut map, "one_time_keys", self.one_time_keys.as_ref())?;
+        codec::entry(&mut map, "fallback_keys", self.fallback_keys.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for UploadKeys {
+impl<'de> codec::Object<'de> for UploadKeys {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -104,11 +104,11 @@ impl<'de> wire::Object<'de> for UploadKeys {
         let mut one_time_keys = None;
         let mut fallback_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "device_keys" => device_keys = wire::value(&mut entries)?,
-                "one_time_keys" => one_time_keys = wire::value(&mut entries)?,
-                "fallback_keys" => fallback_keys = wire::value(&mut entries)?,
+                "device_keys" => device_keys = codec::value(&mut entries)?,
+                "one_time_keys" => one_time_keys = codec::value(&mut entries)?,
+                "fallback_keys" => fallback_keys = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -157,20 +157,20 @@ impl UploadKeysResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for UploadKeysResponse {
+impl<'de> codec::Object<'de> for UploadKeysResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut one_time_key_counts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "one_time_key_counts" => one_time_key_counts = wire::value(&mut entries)?,
+                "one_time_key_counts" => one_time_key_counts = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            one_time_key_counts: wire::required(one_time_key_counts, "one_time_key_counts")?,
+            one_time_key_counts: codec::required(one_time_key_counts, "one_time_key_counts")?,
             extra,
         })
     }
@@ -178,7 +178,7 @@ impl<'de> wire::Object<'de> for UploadKeysResponse {
 
 impl<'de> Deserialize<'de> for UploadKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -240,18 +240,22 @@ impl Endpoint for QueryKeys {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<QueryKeysResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for QueryKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "timeout", self.timeout.map(wire::Millis).as_ref())?;
+        codec::entry(
+            &mut map,
+            "timeout",
+            self.timeout.map(codec::Millis).as_ref(),
+        )?;
         map.serialize_entry("device_keys", &self.device_keys)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -259,23 +263,23 @@ impl Serialize for QueryKeys {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for QueryKeys {
+impl<'de> codec::Object<'de> for QueryKeys {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut timeout = None;
         let mut device_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "timeout" => timeout = wire::millis(&mut entries)?,
-                "device_keys" => device_keys = wire::value(&mut entries)?,
+                "timeout" => timeout = codec::millis(&mut entries)?,
+                "device_keys" => device_keys = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             timeout,
-            device_keys: wire::required(device_keys, "device_keys")?,
+            device_keys: codec::required(device_keys, "device_keys")?,
             extra,
         })
     }
@@ -315,15 +319,15 @@ impl UnsignedDeviceInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for UnsignedDeviceInfo {
+impl<'de> codec::Object<'de> for UnsignedDeviceInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut device_display_name = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "device_display_name" => device_display_name = wire::value(&mut entries)?,
+                "device_display_name" => device_display_name = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -336,14 +340,14 @@ impl<'de> wire::Object<'de> for UnsignedDeviceInfo {
 
 impl<'de> Deserialize<'de> for UnsignedDeviceInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for UnsignedDeviceInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "device_display_name",
             self.device_display_name.as_ref(),
@@ -400,7 +404,7 @@ impl DeviceInformation {
     }
 }
 
-impl<'de> wire::Object<'de> for DeviceInformation {
+impl<'de> codec::Object<'de> for DeviceInformation {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -411,23 +415,23 @@ impl<'de> wire::Object<'de> for DeviceInformation {
         let mut signatures = None;
         let mut unsigned = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "device_id" => device_id = wire::value(&mut entries)?,
-                "algorithms" => algorithms = wire::list(&mut entries)?,
-                "keys" => keys = wire::value(&mut entries)?,
-                "signatures" => signatures = wire::value(&mut entries)?,
-                "unsigned" => unsigned = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
+                "algorithms" => algorithms = codec::list(&mut entries)?,
+                "keys" => keys = codec::value(&mut entries)?,
+                "signatures" => signatures = codec::value(&mut entries)?,
+                "unsigned" => unsigned = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_id: wire::required(user_id, "user_id")?,
-            device_id: wire::required(device_id, "device_id")?,
-            algorithms: wire::required(algorithms, "algorithms")?,
-            keys: wire::required(keys, "keys")?,
-            signatures: wire::required(signatures, "signatures")?,
+            user_id: codec::required(user_id, "user_id")?,
+            device_id: codec::required(device_id, "device_id")?,
+            algorithms: codec::required(algorithms, "algorithms")?,
+            keys: codec::required(keys, "keys")?,
+            signatures: codec::required(signatures, "signatures")?,
             unsigned,
             extra,
         })
@@ -436,7 +440,7 @@ impl<'de> wire::Object<'de> for DeviceInformation {
 
 impl<'de> Deserialize<'de> for DeviceInformation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -448,7 +452,7 @@ impl Serialize for DeviceInformation {
         map.serialize_entry("algorithms", &self.algorithms)?;
         map.serialize_entry("keys", &self.keys)?;
         map.serialize_entry("signatures", &self.signatures)?;
-        wire::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
+        codec::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -520,7 +524,7 @@ impl QueryKeysResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for QueryKeysResponse {
+impl<'de> codec::Object<'de> for QueryKeysResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -530,13 +534,13 @@ impl<'de> wire::Object<'de> for QueryKeysResponse {
         let mut self_signing_keys = None;
         let mut user_signing_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "failures" => failures = wire::value(&mut entries)?,
-                "device_keys" => device_keys = wire::value(&mut entries)?,
-                "master_keys" => master_keys = wire::value(&mut entries)?,
-                "self_signing_keys" => self_signing_keys = wire::value(&mut entries)?,
-                "user_signing_keys" => user_signing_keys = wire::value(&mut entries)?,
+                "failures" => failures = codec::value(&mut entries)?,
+                "device_keys" => device_keys = codec::value(&mut entries)?,
+                "master_keys" => master_keys = codec::value(&mut entries)?,
+                "self_signing_keys" => self_signing_keys = codec::value(&mut entries)?,
+                "user_signing_keys" => user_signing_keys = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -553,22 +557,22 @@ impl<'de> wire::Object<'de> for QueryKeysResponse {
 
 impl<'de> Deserialize<'de> for QueryKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for QueryKeysResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "failures", self.failures.as_ref())?;
-        wire::entry(&mut map, "device_keys", self.device_keys.as_ref())?;
-        wire::entry(&mut map, "master_keys", self.master_keys.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "failures", self.failures.as_ref())?;
+        codec::entry(&mut map, "device_keys", self.device_keys.as_ref())?;
+        codec::entry(&mut map, "master_keys", self.master_keys.as_ref())?;
+        codec::entry(
             &mut map,
             "self_signing_keys",
             self.self_signing_keys.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "user_signing_keys",
             self.user_signing_keys.as_ref(),
@@ -626,18 +630,22 @@ impl Endpoint for ClaimKeys {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<ClaimKeysResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for ClaimKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "timeout", self.timeout.map(wire::Millis).as_ref())?;
+        codec::entry(
+            &mut map,
+            "timeout",
+            self.timeout.map(codec::Millis).as_ref(),
+        )?;
         map.serialize_entry("one_time_keys", &self.one_time_keys)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -645,23 +653,23 @@ impl Serialize for ClaimKeys {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for ClaimKeys {
+impl<'de> codec::Object<'de> for ClaimKeys {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut timeout = None;
         let mut one_time_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "timeout" => timeout = wire::millis(&mut entries)?,
-                "one_time_keys" => one_time_keys = wire::value(&mut entries)?,
+                "timeout" => timeout = codec::millis(&mut entries)?,
+                "one_time_keys" => one_time_keys = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             timeout,
-            one_time_keys: wire::required(one_time_keys, "one_time_keys")?,
+            one_time_keys: codec::required(one_time_keys, "one_time_keys")?,
             extra,
         })
     }
@@ -718,23 +726,23 @@ impl ClaimKeysResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for ClaimKeysResponse {
+impl<'de> codec::Object<'de> for ClaimKeysResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut failures = None;
         let mut one_time_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "failures" => failures = wire::value(&mut entries)?,
-                "one_time_keys" => one_time_keys = wire::value(&mut entries)?,
+                "failures" => failures = codec::value(&mut entries)?,
+                "one_time_keys" => one_time_keys = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             failures,
-            one_time_keys: wire::required(one_time_keys, "one_time_keys")?,
+            one_time_keys: codec::required(one_time_keys, "one_time_keys")?,
             extra,
         })
     }
@@ -742,14 +750,14 @@ impl<'de> wire::Object<'de> for ClaimKeysResponse {
 
 impl<'de> Deserialize<'de> for ClaimKeysResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ClaimKeysResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "failures", self.failures.as_ref())?;
+        codec::entry(&mut map, "failures", self.failures.as_ref())?;
         map.serialize_entry("one_time_keys", &self.one_time_keys)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -798,7 +806,7 @@ impl Endpoint for GetKeysChanges {
     }
 
     fn read_success(response: &Response) -> Result<GetKeysChangesResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -847,17 +855,17 @@ impl GetKeysChangesResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetKeysChangesResponse {
+impl<'de> codec::Object<'de> for GetKeysChangesResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut changed = None;
         let mut left = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "changed" => changed = wire::value(&mut entries)?,
-                "left" => left = wire::value(&mut entries)?,
+                "changed" => changed = codec::value(&mut entries)?,
+                "left" => left = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -871,15 +879,15 @@ impl<'de> wire::Object<'de> for GetKeysChangesResponse {
 
 impl<'de> Deserialize<'de> for GetKeysChangesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetKeysChangesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "changed", self.changed.as_ref())?;
-        wire::entry(&mut map, "left", self.left.as_ref())?;
+        codec::entry(&mut map, "changed", self.changed.as_ref())?;
+        codec::entry(&mut map, "left", self.left.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

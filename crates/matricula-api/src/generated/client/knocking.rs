@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec};
 
 /// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`: asks to be let into a room.
 ///
@@ -66,12 +66,12 @@ impl Endpoint for KnockRoom {
     type Response = KnockRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/knock/", ""],
             &[self.room_id_or_alias.as_str()],
         );
-        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self));
+        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self));
         for value in self.via.iter().flatten() {
             job = job.with_query("via", value.as_str());
         }
@@ -79,21 +79,21 @@ impl Endpoint for KnockRoom {
     }
 
     fn read_success(response: &Response) -> Result<KnockRoomResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for KnockRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for KnockRoom {
+impl<'de> codec::Object<'de> for KnockRoom {
     type Params = (RoomIdOrAlias, Option<Vec<ServerName>>);
 
     fn read<A: MapAccess<'de>>(
@@ -102,9 +102,9 @@ impl<'de> wire::Object<'de> for KnockRoom {
     ) -> Result<Self, A::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "reason" => reason = wire::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -155,20 +155,20 @@ impl KnockRoomResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for KnockRoomResponse {
+impl<'de> codec::Object<'de> for KnockRoomResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            room_id: wire::required(room_id, "room_id")?,
+            room_id: codec::required(room_id, "room_id")?,
             extra,
         })
     }
@@ -176,7 +176,7 @@ impl<'de> wire::Object<'de> for KnockRoomResponse {
 
 impl<'de> Deserialize<'de> for KnockRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, RoomId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
 /// `GET /_matrix/client/v3/joined_rooms`: lists the rooms that the user is in.
 ///
@@ -33,7 +33,7 @@ impl Endpoint for GetJoinedRooms {
     }
 
     fn read_success(response: &Response) -> Result<GetJoinedRoomsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -69,20 +69,20 @@ impl GetJoinedRoomsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetJoinedRoomsResponse {
+impl<'de> codec::Object<'de> for GetJoinedRoomsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut joined_rooms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "joined_rooms" => joined_rooms = wire::list(&mut entries)?,
+                "joined_rooms" => joined_rooms = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            joined_rooms: wire::required(joined_rooms, "joined_rooms")?,
+            joined_rooms: codec::required(joined_rooms, "joined_rooms")?,
             extra,
         })
     }
@@ -90,7 +90,7 @@ impl<'de> wire::Object<'de> for GetJoinedRoomsResponse {
 
 impl<'de> Deserialize<'de> for GetJoinedRoomsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

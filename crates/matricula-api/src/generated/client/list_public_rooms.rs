@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, ServerName, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, ServerName, codec};
 
 /// `GET /_matrix/client/v3/directory/list/room/{roomId}`: tells whether a room is in the server's
 /// public list.
@@ -42,7 +42,7 @@ impl Endpoint for GetRoomVisibilityOnDirectory {
     type Response = GetRoomVisibilityOnDirectoryResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/directory/list/room/", ""],
             &[self.room_id.as_str()],
@@ -51,7 +51,7 @@ impl Endpoint for GetRoomVisibilityOnDirectory {
     }
 
     fn read_success(response: &Response) -> Result<GetRoomVisibilityOnDirectoryResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -87,15 +87,15 @@ impl GetRoomVisibilityOnDirectoryResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetRoomVisibilityOnDirectoryResponse {
+impl<'de> codec::Object<'de> for GetRoomVisibilityOnDirectoryResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut visibility = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "visibility" => visibility = wire::value(&mut entries)?,
+                "visibility" => visibility = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -105,14 +105,14 @@ impl<'de> wire::Object<'de> for GetRoomVisibilityOnDirectoryResponse {
 
 impl<'de> Deserialize<'de> for GetRoomVisibilityOnDirectoryResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetRoomVisibilityOnDirectoryResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -165,38 +165,38 @@ impl Endpoint for SetRoomVisibilityOnDirectory {
     type Response = SetRoomVisibilityOnDirectoryResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/directory/list/room/", ""],
             &[self.room_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetRoomVisibilityOnDirectoryResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for SetRoomVisibilityOnDirectory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetRoomVisibilityOnDirectory {
+impl<'de> codec::Object<'de> for SetRoomVisibilityOnDirectory {
     type Params = (RoomId,);
 
     fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut visibility = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "visibility" => visibility = wire::value(&mut entries)?,
+                "visibility" => visibility = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -232,12 +232,12 @@ pub struct SetRoomVisibilityOnDirectoryResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetRoomVisibilityOnDirectoryResponse {
+impl<'de> codec::Object<'de> for SetRoomVisibilityOnDirectoryResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -246,7 +246,7 @@ impl<'de> wire::Object<'de> for SetRoomVisibilityOnDirectoryResponse {
 
 impl<'de> Deserialize<'de> for SetRoomVisibilityOnDirectoryResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -323,7 +323,7 @@ impl Endpoint for GetPublicRooms {
     }
 
     fn read_success(response: &Response) -> Result<definitions::PublicRoomsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -433,7 +433,7 @@ impl Endpoint for QueryPublicRooms {
 
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self));
+            .with_body(codec::body(self));
         if let Some(server) = &self.server {
             job = job.with_query("server", server.as_str());
         }
@@ -441,22 +441,22 @@ impl Endpoint for QueryPublicRooms {
     }
 
     fn read_success(response: &Response) -> Result<definitions::PublicRoomsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for QueryPublicRooms {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "limit", self.limit.as_ref())?;
-        wire::entry(&mut map, "since", self.since.as_ref())?;
-        wire::entry(&mut map, "filter", self.filter.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "limit", self.limit.as_ref())?;
+        codec::entry(&mut map, "since", self.since.as_ref())?;
+        codec::entry(&mut map, "filter", self.filter.as_ref())?;
+        codec::entry(
             &mut map,
             "include_all_networks",
             self.include_all_networks.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "third_party_instance_id",
             self.third_party_instance_id.as_ref(),
@@ -467,7 +467,7 @@ impl Serialize for QueryPublicRooms {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for QueryPublicRooms {
+impl<'de> codec::Object<'de> for QueryPublicRooms {
     type Params = (Option<ServerName>,);
 
     fn read<A: MapAccess<'de>>((server,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -477,13 +477,13 @@ impl<'de> wire::Object<'de> for QueryPublicRooms {
         let mut include_all_networks = None;
         let mut third_party_instance_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "limit" => limit = wire::value(&mut entries)?,
-                "since" => since = wire::value(&mut entries)?,
-                "filter" => filter = wire::value(&mut entries)?,
-                "include_all_networks" => include_all_networks = wire::value(&mut entries)?,
-                "third_party_instance_id" => third_party_instance_id = wire::value(&mut entries)?,
+                "limit" => limit = codec::value(&mut entries)?,
+                "since" => since = codec::value(&mut entries)?,
+                "filter" => filter = codec::value(&mut entries)?,
+                "include_all_networks" => include_all_networks = codec::value(&mut entries)?,
+                "third_party_instance_id" => third_party_instance_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -547,17 +547,17 @@ impl Filter {
     }
 }
 
-impl<'de> wire::Object<'de> for Filter {
+impl<'de> codec::Object<'de> for Filter {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut generic_search_term = None;
         let mut room_types = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "generic_search_term" => generic_search_term = wire::value(&mut entries)?,
-                "room_types" => room_types = wire::value(&mut entries)?,
+                "generic_search_term" => generic_search_term = codec::value(&mut entries)?,
+                "room_types" => room_types = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -571,19 +571,19 @@ impl<'de> wire::Object<'de> for Filter {
 
 impl<'de> Deserialize<'de> for Filter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Filter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "generic_search_term",
             self.generic_search_term.as_ref(),
         )?;
-        wire::entry(&mut map, "room_types", self.room_types.as_ref())?;
+        codec::entry(&mut map, "room_types", self.room_types.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

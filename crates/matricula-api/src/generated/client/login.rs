@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, ServerName, UserId, uia::UserIdentifier, wire};
+use crate::{ApiError, Endpoint, Extra, ServerName, UserId, codec, uia::UserIdentifier};
 
 /// `GET /_matrix/client/v3/login`: lists the ways to log in.
 ///
@@ -36,7 +36,7 @@ impl Endpoint for GetLoginFlows {
     }
 
     fn read_success(response: &Response) -> Result<GetLoginFlowsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -102,7 +102,7 @@ impl LoginFlow {
     }
 }
 
-impl<'de> wire::Object<'de> for LoginFlow {
+impl<'de> codec::Object<'de> for LoginFlow {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -111,17 +111,17 @@ impl<'de> wire::Object<'de> for LoginFlow {
         let mut identity_providers = None;
         let mut oauth_aware_preferred = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "type" => login_type = wire::value(&mut entries)?,
-                "get_login_token" => get_login_token = wire::value(&mut entries)?,
-                "identity_providers" => identity_providers = wire::value(&mut entries)?,
-                "oauth_aware_preferred" => oauth_aware_preferred = wire::value(&mut entries)?,
+                "type" => login_type = codec::value(&mut entries)?,
+                "get_login_token" => get_login_token = codec::value(&mut entries)?,
+                "identity_providers" => identity_providers = codec::value(&mut entries)?,
+                "oauth_aware_preferred" => oauth_aware_preferred = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            login_type: wire::required(login_type, "type")?,
+            login_type: codec::required(login_type, "type")?,
             get_login_token,
             identity_providers,
             oauth_aware_preferred,
@@ -132,7 +132,7 @@ impl<'de> wire::Object<'de> for LoginFlow {
 
 impl<'de> Deserialize<'de> for LoginFlow {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -140,13 +140,13 @@ impl Serialize for LoginFlow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.login_type)?;
-        wire::entry(&mut map, "get_login_token", self.get_login_token.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "get_login_token", self.get_login_token.as_ref())?;
+        codec::entry(
             &mut map,
             "identity_providers",
             self.identity_providers.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "oauth_aware_preferred",
             self.oauth_aware_preferred.as_ref(),
@@ -174,15 +174,15 @@ impl GetLoginFlowsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetLoginFlowsResponse {
+impl<'de> codec::Object<'de> for GetLoginFlowsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut flows = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "flows" => flows = wire::value(&mut entries)?,
+                "flows" => flows = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -192,14 +192,14 @@ impl<'de> wire::Object<'de> for GetLoginFlowsResponse {
 
 impl<'de> Deserialize<'de> for GetLoginFlowsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetLoginFlowsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "flows", self.flows.as_ref())?;
+        codec::entry(&mut map, "flows", self.flows.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -340,11 +340,11 @@ impl Endpoint for Login {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<LoginResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -352,34 +352,34 @@ impl Serialize for Login {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.login_type)?;
-        wire::entry(&mut map, "identifier", self.identifier.as_ref())?;
-        wire::entry(&mut map, "user", self.user.as_ref())?;
-        wire::entry(&mut map, "medium", self.medium.as_ref())?;
-        wire::entry(&mut map, "address", self.address.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "identifier", self.identifier.as_ref())?;
+        codec::entry(&mut map, "user", self.user.as_ref())?;
+        codec::entry(&mut map, "medium", self.medium.as_ref())?;
+        codec::entry(&mut map, "address", self.address.as_ref())?;
+        codec::entry(
             &mut map,
             "password",
-            self.password.as_ref().map(wire::Exposed).as_ref(),
+            self.password.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "token",
-            self.token.as_ref().map(wire::Exposed).as_ref(),
+            self.token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(&mut map, "device_id", self.device_id.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "device_id", self.device_id.as_ref())?;
+        codec::entry(
             &mut map,
             "initial_device_display_name",
             self.initial_device_display_name.as_ref(),
         )?;
-        wire::entry(&mut map, "refresh_token", self.refresh_token.as_ref())?;
+        codec::entry(&mut map, "refresh_token", self.refresh_token.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Login {
+impl<'de> codec::Object<'de> for Login {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -394,25 +394,25 @@ impl<'de> wire::Object<'de> for Login {
         let mut initial_device_display_name = None;
         let mut refresh_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "type" => login_type = wire::value(&mut entries)?,
-                "identifier" => identifier = wire::value(&mut entries)?,
-                "user" => user = wire::value(&mut entries)?,
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
-                "password" => password = wire::secret(&mut entries)?,
-                "token" => token = wire::secret(&mut entries)?,
-                "device_id" => device_id = wire::value(&mut entries)?,
+                "type" => login_type = codec::value(&mut entries)?,
+                "identifier" => identifier = codec::value(&mut entries)?,
+                "user" => user = codec::value(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
+                "password" => password = codec::secret(&mut entries)?,
+                "token" => token = codec::secret(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
                 "initial_device_display_name" => {
-                    initial_device_display_name = wire::value(&mut entries)?
+                    initial_device_display_name = codec::value(&mut entries)?
                 }
-                "refresh_token" => refresh_token = wire::value(&mut entries)?,
+                "refresh_token" => refresh_token = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            login_type: wire::required(login_type, "type")?,
+            login_type: codec::required(login_type, "type")?,
             identifier,
             user,
             medium,
@@ -521,7 +521,7 @@ impl LoginResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for LoginResponse {
+impl<'de> codec::Object<'de> for LoginResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -533,25 +533,25 @@ impl<'de> wire::Object<'de> for LoginResponse {
         let mut device_id = None;
         let mut well_known = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "access_token" => access_token = wire::secret(&mut entries)?,
-                "refresh_token" => refresh_token = wire::secret(&mut entries)?,
-                "expires_in_ms" => expires_in_ms = wire::millis(&mut entries)?,
-                "home_server" => home_server = wire::value(&mut entries)?,
-                "device_id" => device_id = wire::value(&mut entries)?,
-                "well_known" => well_known = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "access_token" => access_token = codec::secret(&mut entries)?,
+                "refresh_token" => refresh_token = codec::secret(&mut entries)?,
+                "expires_in_ms" => expires_in_ms = codec::millis(&mut entries)?,
+                "home_server" => home_server = codec::value(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
+                "well_known" => well_known = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_id: wire::required(user_id, "user_id")?,
-            access_token: wire::required(access_token, "access_token")?,
+            user_id: codec::required(user_id, "user_id")?,
+            access_token: codec::required(access_token, "access_token")?,
             refresh_token,
             expires_in_ms,
             home_server,
-            device_id: wire::required(device_id, "device_id")?,
+            device_id: codec::required(device_id, "device_id")?,
             well_known,
             extra,
         })
@@ -560,7 +560,7 @@ impl<'de> wire::Object<'de> for LoginResponse {
 
 impl<'de> Deserialize<'de> for LoginResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -568,20 +568,20 @@ impl Serialize for LoginResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
-        map.serialize_entry("access_token", &wire::Exposed(&self.access_token))?;
-        wire::entry(
+        map.serialize_entry("access_token", &codec::Exposed(&self.access_token))?;
+        codec::entry(
             &mut map,
             "refresh_token",
-            self.refresh_token.as_ref().map(wire::Exposed).as_ref(),
+            self.refresh_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "expires_in_ms",
-            self.expires_in_ms.map(wire::Millis).as_ref(),
+            self.expires_in_ms.map(codec::Millis).as_ref(),
         )?;
-        wire::entry(&mut map, "home_server", self.home_server.as_ref())?;
+        codec::entry(&mut map, "home_server", self.home_server.as_ref())?;
         map.serialize_entry("device_id", &self.device_id)?;
-        wire::entry(&mut map, "well_known", self.well_known.as_ref())?;
+        codec::entry(&mut map, "well_known", self.well_known.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

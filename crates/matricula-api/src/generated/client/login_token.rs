@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
 
 /// `POST /_matrix/client/v1/login/get_token`: makes a token that signs in another device.
 ///
@@ -59,11 +59,11 @@ impl Endpoint for GenerateLoginToken {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<GenerateLoginTokenResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -76,22 +76,22 @@ impl Interactive for GenerateLoginToken {
 impl Serialize for GenerateLoginToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        codec::entry(&mut map, "auth", self.auth.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for GenerateLoginToken {
+impl<'de> codec::Object<'de> for GenerateLoginToken {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "auth" => auth = wire::value(&mut entries)?,
+                "auth" => auth = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -134,23 +134,23 @@ impl GenerateLoginTokenResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GenerateLoginTokenResponse {
+impl<'de> codec::Object<'de> for GenerateLoginTokenResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut login_token = None;
         let mut expires_in_ms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "login_token" => login_token = wire::secret(&mut entries)?,
-                "expires_in_ms" => expires_in_ms = wire::millis(&mut entries)?,
+                "login_token" => login_token = codec::secret(&mut entries)?,
+                "expires_in_ms" => expires_in_ms = codec::millis(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            login_token: wire::required(login_token, "login_token")?,
-            expires_in_ms: wire::required(expires_in_ms, "expires_in_ms")?,
+            login_token: codec::required(login_token, "login_token")?,
+            expires_in_ms: codec::required(expires_in_ms, "expires_in_ms")?,
             extra,
         })
     }
@@ -158,15 +158,15 @@ impl<'de> wire::Object<'de> for GenerateLoginTokenResponse {
 
 impl<'de> Deserialize<'de> for GenerateLoginTokenResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GenerateLoginTokenResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("login_token", &wire::Exposed(&self.login_token))?;
-        map.serialize_entry("expires_in_ms", &wire::Millis(self.expires_in_ms))?;
+        map.serialize_entry("login_token", &codec::Exposed(&self.login_token))?;
+        map.serialize_entry("expires_in_ms", &codec::Millis(self.expires_in_ms))?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `POST /_matrix/client/v3/logout`: ends the session.
 ///
@@ -36,7 +36,7 @@ impl Endpoint for Logout {
     }
 
     fn read_success(response: &Response) -> Result<LogoutResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -60,12 +60,12 @@ pub struct LogoutResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for LogoutResponse {
+impl<'de> codec::Object<'de> for LogoutResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -74,7 +74,7 @@ impl<'de> wire::Object<'de> for LogoutResponse {
 
 impl<'de> Deserialize<'de> for LogoutResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -112,7 +112,7 @@ impl Endpoint for LogoutAll {
     }
 
     fn read_success(response: &Response) -> Result<LogoutAllResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -136,12 +136,12 @@ pub struct LogoutAllResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for LogoutAllResponse {
+impl<'de> codec::Object<'de> for LogoutAllResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -150,7 +150,7 @@ impl<'de> wire::Object<'de> for LogoutAllResponse {
 
 impl<'de> Deserialize<'de> for LogoutAllResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

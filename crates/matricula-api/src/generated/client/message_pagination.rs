@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, wire};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, common};
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/messages`: reads a room's events, a page at a time.
 ///
@@ -88,7 +88,7 @@ impl Endpoint for GetRoomEvents {
     type Response = GetRoomEventsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/messages"],
             &[self.room_id.as_str()],
@@ -111,7 +111,7 @@ impl Endpoint for GetRoomEvents {
     }
 
     fn read_success(response: &Response) -> Result<GetRoomEventsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -156,17 +156,17 @@ pub struct GetRoomEventsResponse {
     /// The `from` of the next page. None at the end of what there is to read.
     pub end: Option<String>,
     /// The events, in the order of `dir`. An empty page need not be the last.
-    pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    pub chunk: Vec<Raw<common::ClientEvent>>,
     /// State to show the page with: the members who speak in it, if the filter loads members
     /// lazily.
-    pub state: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub state: Option<Vec<Raw<common::ClientEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRoomEventsResponse {
     /// With what is required, and nothing else.
-    pub fn new(start: impl Into<String>, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn new(start: impl Into<String>, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             start: start.into(),
             end: None,
@@ -185,13 +185,13 @@ impl GetRoomEventsResponse {
 
     /// Sets `state`.
     #[must_use]
-    pub fn state(mut self, state: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn state(mut self, state: Vec<Raw<common::ClientEvent>>) -> Self {
         self.state = Some(state);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for GetRoomEventsResponse {
+impl<'de> codec::Object<'de> for GetRoomEventsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -200,17 +200,17 @@ impl<'de> wire::Object<'de> for GetRoomEventsResponse {
         let mut chunk = None;
         let mut state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "start" => start = wire::value(&mut entries)?,
-                "end" => end = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::list(&mut entries)?,
-                "state" => state = wire::value(&mut entries)?,
+                "start" => start = codec::value(&mut entries)?,
+                "end" => end = codec::value(&mut entries)?,
+                "chunk" => chunk = codec::list(&mut entries)?,
+                "state" => state = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            start: wire::required(start, "start")?,
+            start: codec::required(start, "start")?,
             end,
             chunk: chunk.unwrap_or_default(),
             state,
@@ -221,7 +221,7 @@ impl<'de> wire::Object<'de> for GetRoomEventsResponse {
 
 impl<'de> Deserialize<'de> for GetRoomEventsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -229,9 +229,9 @@ impl Serialize for GetRoomEventsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("start", &self.start)?;
-        wire::entry(&mut map, "end", self.end.as_ref())?;
+        codec::entry(&mut map, "end", self.end.as_ref())?;
         map.serialize_entry("chunk", &self.chunk)?;
-        wire::entry(&mut map, "state", self.state.as_ref())?;
+        codec::entry(&mut map, "state", self.state.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

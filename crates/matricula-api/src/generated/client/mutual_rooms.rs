@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
 /// `GET /_matrix/client/v1/mutual_rooms`: lists the rooms shared with another user.
 ///
@@ -62,7 +62,7 @@ impl Endpoint for GetMutualRooms {
     }
 
     fn read_success(response: &Response) -> Result<GetMutualRoomsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -116,7 +116,7 @@ impl GetMutualRoomsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetMutualRoomsResponse {
+impl<'de> codec::Object<'de> for GetMutualRoomsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -124,17 +124,17 @@ impl<'de> wire::Object<'de> for GetMutualRoomsResponse {
         let mut count = None;
         let mut next_batch = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "joined" => joined = wire::list(&mut entries)?,
-                "count" => count = wire::value(&mut entries)?,
-                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "joined" => joined = codec::list(&mut entries)?,
+                "count" => count = codec::value(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            joined: wire::required(joined, "joined")?,
-            count: wire::required(count, "count")?,
+            joined: codec::required(joined, "joined")?,
+            count: codec::required(count, "count")?,
             next_batch,
             extra,
         })
@@ -143,7 +143,7 @@ impl<'de> wire::Object<'de> for GetMutualRoomsResponse {
 
 impl<'de> Deserialize<'de> for GetMutualRoomsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -152,7 +152,7 @@ impl Serialize for GetMutualRoomsResponse {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("joined", &self.joined)?;
         map.serialize_entry("count", &self.count)?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

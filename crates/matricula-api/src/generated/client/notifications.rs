@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, StringOr, wire};
+use crate::{ApiError, Endpoint, Extra, Raw, StringOr, codec};
 
 /// `GET /_matrix/client/v3/notifications`: lists events that the user was notified of.
 ///
@@ -75,7 +75,7 @@ impl Endpoint for GetNotifications {
     }
 
     fn read_success(response: &Response) -> Result<GetNotificationsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -146,7 +146,7 @@ impl Notification {
     }
 }
 
-impl<'de> wire::Object<'de> for Notification {
+impl<'de> codec::Object<'de> for Notification {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -157,24 +157,24 @@ impl<'de> wire::Object<'de> for Notification {
         let mut room_id = None;
         let mut ts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "actions" => actions = wire::list(&mut entries)?,
-                "event" => event = wire::value(&mut entries)?,
-                "profile_tag" => profile_tag = wire::value(&mut entries)?,
-                "read" => read = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "ts" => ts = wire::value(&mut entries)?,
+                "actions" => actions = codec::list(&mut entries)?,
+                "event" => event = codec::value(&mut entries)?,
+                "profile_tag" => profile_tag = codec::value(&mut entries)?,
+                "read" => read = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "ts" => ts = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            actions: wire::required(actions, "actions")?,
-            event: wire::required(event, "event")?,
+            actions: codec::required(actions, "actions")?,
+            event: codec::required(event, "event")?,
             profile_tag,
-            read: wire::required(read, "read")?,
-            room_id: wire::required(room_id, "room_id")?,
-            ts: wire::required(ts, "ts")?,
+            read: codec::required(read, "read")?,
+            room_id: codec::required(room_id, "room_id")?,
+            ts: codec::required(ts, "ts")?,
             extra,
         })
     }
@@ -182,7 +182,7 @@ impl<'de> wire::Object<'de> for Notification {
 
 impl<'de> Deserialize<'de> for Notification {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -191,7 +191,7 @@ impl Serialize for Notification {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("actions", &self.actions)?;
         map.serialize_entry("event", &self.event)?;
-        wire::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
+        codec::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
         map.serialize_entry("read", &self.read)?;
         map.serialize_entry("room_id", &self.room_id)?;
         map.serialize_entry("ts", &self.ts)?;
@@ -229,23 +229,23 @@ impl GetNotificationsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetNotificationsResponse {
+impl<'de> codec::Object<'de> for GetNotificationsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut next_token = None;
         let mut notifications = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "next_token" => next_token = wire::value(&mut entries)?,
-                "notifications" => notifications = wire::list(&mut entries)?,
+                "next_token" => next_token = codec::value(&mut entries)?,
+                "notifications" => notifications = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             next_token,
-            notifications: wire::required(notifications, "notifications")?,
+            notifications: codec::required(notifications, "notifications")?,
             extra,
         })
     }
@@ -253,14 +253,14 @@ impl<'de> wire::Object<'de> for GetNotificationsResponse {
 
 impl<'de> Deserialize<'de> for GetNotificationsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetNotificationsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "next_token", self.next_token.as_ref())?;
+        codec::entry(&mut map, "next_token", self.next_token.as_ref())?;
         map.serialize_entry("notifications", &self.notifications)?;
         self.extra.write(&mut map)?;
         map.end()

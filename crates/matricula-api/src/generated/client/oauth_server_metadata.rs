@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, Extra, codec, codec::text_enum};
 
 /// `GET /_matrix/client/v1/auth_metadata`: describes the server's OAuth 2.0.
 ///
@@ -33,7 +33,7 @@ impl Endpoint for GetAuthMetadata {
     }
 
     fn read_success(response: &Response) -> Result<GetAuthMetadataResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -131,7 +131,7 @@ impl GetAuthMetadataResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetAuthMetadataResponse {
+impl<'de> codec::Object<'de> for GetAuthMetadataResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -149,49 +149,49 @@ impl<'de> wire::Object<'de> for GetAuthMetadataResponse {
         let mut account_management_actions_supported = None;
         let mut device_authorization_endpoint = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "issuer" => issuer = wire::value(&mut entries)?,
-                "authorization_endpoint" => authorization_endpoint = wire::value(&mut entries)?,
-                "token_endpoint" => token_endpoint = wire::value(&mut entries)?,
-                "revocation_endpoint" => revocation_endpoint = wire::value(&mut entries)?,
-                "registration_endpoint" => registration_endpoint = wire::value(&mut entries)?,
-                "response_types_supported" => response_types_supported = wire::list(&mut entries)?,
-                "grant_types_supported" => grant_types_supported = wire::list(&mut entries)?,
-                "response_modes_supported" => response_modes_supported = wire::list(&mut entries)?,
+                "issuer" => issuer = codec::value(&mut entries)?,
+                "authorization_endpoint" => authorization_endpoint = codec::value(&mut entries)?,
+                "token_endpoint" => token_endpoint = codec::value(&mut entries)?,
+                "revocation_endpoint" => revocation_endpoint = codec::value(&mut entries)?,
+                "registration_endpoint" => registration_endpoint = codec::value(&mut entries)?,
+                "response_types_supported" => response_types_supported = codec::list(&mut entries)?,
+                "grant_types_supported" => grant_types_supported = codec::list(&mut entries)?,
+                "response_modes_supported" => response_modes_supported = codec::list(&mut entries)?,
                 "code_challenge_methods_supported" => {
-                    code_challenge_methods_supported = wire::list(&mut entries)?
+                    code_challenge_methods_supported = codec::list(&mut entries)?
                 }
-                "prompt_values_supported" => prompt_values_supported = wire::value(&mut entries)?,
-                "account_management_uri" => account_management_uri = wire::value(&mut entries)?,
+                "prompt_values_supported" => prompt_values_supported = codec::value(&mut entries)?,
+                "account_management_uri" => account_management_uri = codec::value(&mut entries)?,
                 "account_management_actions_supported" => {
-                    account_management_actions_supported = wire::value(&mut entries)?
+                    account_management_actions_supported = codec::value(&mut entries)?
                 }
                 "device_authorization_endpoint" => {
-                    device_authorization_endpoint = wire::value(&mut entries)?
+                    device_authorization_endpoint = codec::value(&mut entries)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            issuer: wire::required(issuer, "issuer")?,
-            authorization_endpoint: wire::required(
+            issuer: codec::required(issuer, "issuer")?,
+            authorization_endpoint: codec::required(
                 authorization_endpoint,
                 "authorization_endpoint",
             )?,
-            token_endpoint: wire::required(token_endpoint, "token_endpoint")?,
-            revocation_endpoint: wire::required(revocation_endpoint, "revocation_endpoint")?,
-            registration_endpoint: wire::required(registration_endpoint, "registration_endpoint")?,
-            response_types_supported: wire::required(
+            token_endpoint: codec::required(token_endpoint, "token_endpoint")?,
+            revocation_endpoint: codec::required(revocation_endpoint, "revocation_endpoint")?,
+            registration_endpoint: codec::required(registration_endpoint, "registration_endpoint")?,
+            response_types_supported: codec::required(
                 response_types_supported,
                 "response_types_supported",
             )?,
-            grant_types_supported: wire::required(grant_types_supported, "grant_types_supported")?,
-            response_modes_supported: wire::required(
+            grant_types_supported: codec::required(grant_types_supported, "grant_types_supported")?,
+            response_modes_supported: codec::required(
                 response_modes_supported,
                 "response_modes_supported",
             )?,
-            code_challenge_methods_supported: wire::required(
+            code_challenge_methods_supported: codec::required(
                 code_challenge_methods_supported,
                 "code_challenge_methods_supported",
             )?,
@@ -206,7 +206,7 @@ impl<'de> wire::Object<'de> for GetAuthMetadataResponse {
 
 impl<'de> Deserialize<'de> for GetAuthMetadataResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -225,22 +225,22 @@ impl Serialize for GetAuthMetadataResponse {
             "code_challenge_methods_supported",
             &self.code_challenge_methods_supported,
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "prompt_values_supported",
             self.prompt_values_supported.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "account_management_uri",
             self.account_management_uri.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "account_management_actions_supported",
             self.account_management_actions_supported.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "device_authorization_endpoint",
             self.device_authorization_endpoint.as_ref(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_enum, common};
 
 /// `GET /_matrix/client/v3/events`: waits for events, the old way.
 ///
@@ -65,7 +65,7 @@ impl Endpoint for GetEvents {
     }
 
     fn read_success(response: &Response) -> Result<GetEventsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -95,7 +95,7 @@ pub struct GetEventsResponse {
     /// `end`.
     pub end: Option<String>,
     /// `chunk`.
-    pub chunk: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub chunk: Option<Vec<Raw<common::ClientEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -117,13 +117,13 @@ impl GetEventsResponse {
 
     /// Sets `chunk`.
     #[must_use]
-    pub fn chunk(mut self, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn chunk(mut self, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         self.chunk = Some(chunk);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for GetEventsResponse {
+impl<'de> codec::Object<'de> for GetEventsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -131,11 +131,11 @@ impl<'de> wire::Object<'de> for GetEventsResponse {
         let mut end = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "start" => start = wire::value(&mut entries)?,
-                "end" => end = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "start" => start = codec::value(&mut entries)?,
+                "end" => end = codec::value(&mut entries)?,
+                "chunk" => chunk = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -150,16 +150,16 @@ impl<'de> wire::Object<'de> for GetEventsResponse {
 
 impl<'de> Deserialize<'de> for GetEventsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetEventsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "start", self.start.as_ref())?;
-        wire::entry(&mut map, "end", self.end.as_ref())?;
-        wire::entry(&mut map, "chunk", self.chunk.as_ref())?;
+        codec::entry(&mut map, "start", self.start.as_ref())?;
+        codec::entry(&mut map, "end", self.end.as_ref())?;
+        codec::entry(&mut map, "chunk", self.chunk.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -219,7 +219,7 @@ impl Endpoint for InitialSync {
     }
 
     fn read_success(response: &Response) -> Result<InitialSyncResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -259,14 +259,14 @@ pub struct PaginationChunk {
     /// `end`.
     pub end: String,
     /// `chunk`.
-    pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    pub chunk: Vec<Raw<common::ClientEvent>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl PaginationChunk {
     /// With what is required, and nothing else.
-    pub fn new(end: impl Into<String>, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn new(end: impl Into<String>, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             start: None,
             end: end.into(),
@@ -283,7 +283,7 @@ impl PaginationChunk {
     }
 }
 
-impl<'de> wire::Object<'de> for PaginationChunk {
+impl<'de> codec::Object<'de> for PaginationChunk {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -291,18 +291,18 @@ impl<'de> wire::Object<'de> for PaginationChunk {
         let mut end = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "start" => start = wire::value(&mut entries)?,
-                "end" => end = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::list(&mut entries)?,
+                "start" => start = codec::value(&mut entries)?,
+                "end" => end = codec::value(&mut entries)?,
+                "chunk" => chunk = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             start,
-            end: wire::required(end, "end")?,
-            chunk: wire::required(chunk, "chunk")?,
+            end: codec::required(end, "end")?,
+            chunk: codec::required(chunk, "chunk")?,
             extra,
         })
     }
@@ -310,14 +310,14 @@ impl<'de> wire::Object<'de> for PaginationChunk {
 
 impl<'de> Deserialize<'de> for PaginationChunk {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PaginationChunk {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "start", self.start.as_ref())?;
+        codec::entry(&mut map, "start", self.start.as_ref())?;
         map.serialize_entry("end", &self.end)?;
         map.serialize_entry("chunk", &self.chunk)?;
         self.extra.write(&mut map)?;
@@ -333,15 +333,15 @@ pub struct RoomInfo {
     /// `membership`.
     pub membership: RoomInfoMembership,
     /// `invite`.
-    pub invite: Option<Raw<definitions::ClientEvent>>,
+    pub invite: Option<Raw<common::ClientEvent>>,
     /// `messages`.
     pub messages: Option<PaginationChunk>,
     /// `state`.
-    pub state: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub state: Option<Vec<Raw<common::ClientEvent>>>,
     /// `visibility`.
     pub visibility: Option<definitions::Visibility>,
     /// `account_data`.
-    pub account_data: Option<Vec<Raw<definitions::Event>>>,
+    pub account_data: Option<Vec<Raw<common::Event>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -363,7 +363,7 @@ impl RoomInfo {
 
     /// Sets `invite`.
     #[must_use]
-    pub fn invite(mut self, invite: Raw<definitions::ClientEvent>) -> Self {
+    pub fn invite(mut self, invite: Raw<common::ClientEvent>) -> Self {
         self.invite = Some(invite);
         self
     }
@@ -377,7 +377,7 @@ impl RoomInfo {
 
     /// Sets `state`.
     #[must_use]
-    pub fn state(mut self, state: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn state(mut self, state: Vec<Raw<common::ClientEvent>>) -> Self {
         self.state = Some(state);
         self
     }
@@ -391,13 +391,13 @@ impl RoomInfo {
 
     /// Sets `account_data`.
     #[must_use]
-    pub fn account_data(mut self, account_data: Vec<Raw<definitions::Event>>) -> Self {
+    pub fn account_data(mut self, account_data: Vec<Raw<common::Event>>) -> Self {
         self.account_data = Some(account_data);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for RoomInfo {
+impl<'de> codec::Object<'de> for RoomInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -409,21 +409,21 @@ impl<'de> wire::Object<'de> for RoomInfo {
         let mut visibility = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "membership" => membership = wire::value(&mut entries)?,
-                "invite" => invite = wire::value(&mut entries)?,
-                "messages" => messages = wire::value(&mut entries)?,
-                "state" => state = wire::value(&mut entries)?,
-                "visibility" => visibility = wire::value(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "membership" => membership = codec::value(&mut entries)?,
+                "invite" => invite = codec::value(&mut entries)?,
+                "messages" => messages = codec::value(&mut entries)?,
+                "state" => state = codec::value(&mut entries)?,
+                "visibility" => visibility = codec::value(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            room_id: wire::required(room_id, "room_id")?,
-            membership: wire::required(membership, "membership")?,
+            room_id: codec::required(room_id, "room_id")?,
+            membership: codec::required(membership, "membership")?,
             invite,
             messages,
             state,
@@ -436,7 +436,7 @@ impl<'de> wire::Object<'de> for RoomInfo {
 
 impl<'de> Deserialize<'de> for RoomInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -445,11 +445,11 @@ impl Serialize for RoomInfo {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("room_id", &self.room_id)?;
         map.serialize_entry("membership", &self.membership)?;
-        wire::entry(&mut map, "invite", self.invite.as_ref())?;
-        wire::entry(&mut map, "messages", self.messages.as_ref())?;
-        wire::entry(&mut map, "state", self.state.as_ref())?;
-        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(&mut map, "invite", self.invite.as_ref())?;
+        codec::entry(&mut map, "messages", self.messages.as_ref())?;
+        codec::entry(&mut map, "state", self.state.as_ref())?;
+        codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -461,11 +461,11 @@ pub struct InitialSyncResponse {
     /// `end`.
     pub end: String,
     /// `presence`.
-    pub presence: Vec<Raw<definitions::Event>>,
+    pub presence: Vec<Raw<common::Event>>,
     /// `rooms`.
     pub rooms: Vec<RoomInfo>,
     /// `account_data`.
-    pub account_data: Option<Vec<Raw<definitions::Event>>>,
+    pub account_data: Option<Vec<Raw<common::Event>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -474,7 +474,7 @@ impl InitialSyncResponse {
     /// With what is required, and nothing else.
     pub fn new(
         end: impl Into<String>,
-        presence: Vec<Raw<definitions::Event>>,
+        presence: Vec<Raw<common::Event>>,
         rooms: Vec<RoomInfo>,
     ) -> Self {
         Self {
@@ -488,13 +488,13 @@ impl InitialSyncResponse {
 
     /// Sets `account_data`.
     #[must_use]
-    pub fn account_data(mut self, account_data: Vec<Raw<definitions::Event>>) -> Self {
+    pub fn account_data(mut self, account_data: Vec<Raw<common::Event>>) -> Self {
         self.account_data = Some(account_data);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for InitialSyncResponse {
+impl<'de> codec::Object<'de> for InitialSyncResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -503,19 +503,19 @@ impl<'de> wire::Object<'de> for InitialSyncResponse {
         let mut rooms = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "end" => end = wire::value(&mut entries)?,
-                "presence" => presence = wire::list(&mut entries)?,
-                "rooms" => rooms = wire::list(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
+                "end" => end = codec::value(&mut entries)?,
+                "presence" => presence = codec::list(&mut entries)?,
+                "rooms" => rooms = codec::list(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            end: wire::required(end, "end")?,
-            presence: wire::required(presence, "presence")?,
-            rooms: wire::required(rooms, "rooms")?,
+            end: codec::required(end, "end")?,
+            presence: codec::required(presence, "presence")?,
+            rooms: codec::required(rooms, "rooms")?,
             account_data,
             extra,
         })
@@ -524,7 +524,7 @@ impl<'de> wire::Object<'de> for InitialSyncResponse {
 
 impl<'de> Deserialize<'de> for InitialSyncResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -534,7 +534,7 @@ impl Serialize for InitialSyncResponse {
         map.serialize_entry("end", &self.end)?;
         map.serialize_entry("presence", &self.presence)?;
         map.serialize_entry("rooms", &self.rooms)?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -569,10 +569,10 @@ impl Endpoint for GetOneEvent {
     .with_auth(OperationAuth::Required)
     .with_deprecated();
 
-    type Response = Raw<definitions::ClientEvent>;
+    type Response = Raw<common::ClientEvent>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/events/", ""],
             &[self.event_id.as_str()],
@@ -580,8 +580,8 @@ impl Endpoint for GetOneEvent {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<Raw<definitions::ClientEvent>, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<Raw<common::ClientEvent>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -594,7 +594,7 @@ impl Served for GetOneEvent {
         Ok(Self { event_id })
     }
 
-    fn write_success(response: &Raw<definitions::ClientEvent>) -> Reply {
+    fn write_success(response: &Raw<common::ClientEvent>) -> Reply {
         Reply::json(response)
     }
 }

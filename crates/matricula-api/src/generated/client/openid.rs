@@ -6,7 +6,7 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, UserId, wire};
+use crate::{ApiError, Endpoint, UserId, codec};
 
 /// `POST /_matrix/client/v3/user/{userId}/openid/request_token`: makes a token that shows others
 /// who the user is.
@@ -42,16 +42,16 @@ impl Endpoint for RequestOpenIdToken {
     type Response = definitions::OpenidToken;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/openid/request_token"],
             &[self.user_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::empty_body())
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::empty_body())
     }
 
     fn read_success(response: &Response) -> Result<definitions::OpenidToken, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 

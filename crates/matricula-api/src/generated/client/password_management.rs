@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, uia::AuthData, uia::Interactive, wire};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
 
 /// `POST /_matrix/client/v3/account/password`: changes the password.
 ///
@@ -81,11 +81,11 @@ impl Endpoint for ChangePassword {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<ChangePasswordResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -98,16 +98,16 @@ impl Interactive for ChangePassword {
 impl Serialize for ChangePassword {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("new_password", &wire::Exposed(&self.new_password))?;
-        wire::entry(&mut map, "logout_devices", self.logout_devices.as_ref())?;
-        wire::entry(&mut map, "auth", self.auth.as_ref())?;
+        map.serialize_entry("new_password", &codec::Exposed(&self.new_password))?;
+        codec::entry(&mut map, "logout_devices", self.logout_devices.as_ref())?;
+        codec::entry(&mut map, "auth", self.auth.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for ChangePassword {
+impl<'de> codec::Object<'de> for ChangePassword {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -115,16 +115,16 @@ impl<'de> wire::Object<'de> for ChangePassword {
         let mut logout_devices = None;
         let mut auth = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "new_password" => new_password = wire::secret(&mut entries)?,
-                "logout_devices" => logout_devices = wire::value(&mut entries)?,
-                "auth" => auth = wire::value(&mut entries)?,
+                "new_password" => new_password = codec::secret(&mut entries)?,
+                "logout_devices" => logout_devices = codec::value(&mut entries)?,
+                "auth" => auth = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            new_password: wire::required(new_password, "new_password")?,
+            new_password: codec::required(new_password, "new_password")?,
             logout_devices,
             auth,
             extra,
@@ -158,12 +158,12 @@ pub struct ChangePasswordResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for ChangePasswordResponse {
+impl<'de> codec::Object<'de> for ChangePasswordResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -172,7 +172,7 @@ impl<'de> wire::Object<'de> for ChangePasswordResponse {
 
 impl<'de> Deserialize<'de> for ChangePasswordResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -263,26 +263,26 @@ impl Endpoint for RequestTokenToResetPasswordEmail {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for RequestTokenToResetPasswordEmail {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("email", &self.email)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
-        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(
             &mut map,
             "id_access_token",
-            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+            self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
         self.extra.write(&mut map)?;
         map.end()
@@ -290,7 +290,7 @@ impl Serialize for RequestTokenToResetPasswordEmail {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for RequestTokenToResetPasswordEmail {
+impl<'de> codec::Object<'de> for RequestTokenToResetPasswordEmail {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -301,21 +301,21 @@ impl<'de> wire::Object<'de> for RequestTokenToResetPasswordEmail {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "email" => email = wire::value(&mut entries)?,
-                "send_attempt" => send_attempt = wire::value(&mut entries)?,
-                "next_link" => next_link = wire::value(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "email" => email = codec::value(&mut entries)?,
+                "send_attempt" => send_attempt = codec::value(&mut entries)?,
+                "next_link" => next_link = codec::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            email: wire::required(email, "email")?,
-            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            email: codec::required(email, "email")?,
+            send_attempt: codec::required(send_attempt, "send_attempt")?,
             next_link,
             id_server,
             id_access_token,
@@ -429,27 +429,27 @@ impl Endpoint for RequestTokenToResetPasswordMsisdn {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for RequestTokenToResetPasswordMsisdn {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("country", &self.country)?;
         map.serialize_entry("phone_number", &self.phone_number)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
-        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(
             &mut map,
             "id_access_token",
-            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+            self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
         self.extra.write(&mut map)?;
         map.end()
@@ -457,7 +457,7 @@ impl Serialize for RequestTokenToResetPasswordMsisdn {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for RequestTokenToResetPasswordMsisdn {
+impl<'de> codec::Object<'de> for RequestTokenToResetPasswordMsisdn {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -469,23 +469,23 @@ impl<'de> wire::Object<'de> for RequestTokenToResetPasswordMsisdn {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "country" => country = wire::value(&mut entries)?,
-                "phone_number" => phone_number = wire::value(&mut entries)?,
-                "send_attempt" => send_attempt = wire::value(&mut entries)?,
-                "next_link" => next_link = wire::value(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "country" => country = codec::value(&mut entries)?,
+                "phone_number" => phone_number = codec::value(&mut entries)?,
+                "send_attempt" => send_attempt = codec::value(&mut entries)?,
+                "next_link" => next_link = codec::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            country: wire::required(country, "country")?,
-            phone_number: wire::required(phone_number, "phone_number")?,
-            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            country: codec::required(country, "country")?,
+            phone_number: codec::required(phone_number, "phone_number")?,
+            send_attempt: codec::required(send_attempt, "send_attempt")?,
             next_link,
             id_server,
             id_access_token,

@@ -6,10 +6,9 @@ use std::time::Duration;
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, wire};
+use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
 
 /// `GET /_matrix/client/v3/events`: waits for events of a room that the user need not be in.
 ///
@@ -77,7 +76,7 @@ impl Endpoint for PeekEvents {
     }
 
     fn read_success(response: &Response) -> Result<PeekEventsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -113,7 +112,7 @@ pub struct PeekEventsResponse {
     /// `end`.
     pub end: Option<String>,
     /// `chunk`.
-    pub chunk: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub chunk: Option<Vec<Raw<common::ClientEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -135,13 +134,13 @@ impl PeekEventsResponse {
 
     /// Sets `chunk`.
     #[must_use]
-    pub fn chunk(mut self, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn chunk(mut self, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         self.chunk = Some(chunk);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for PeekEventsResponse {
+impl<'de> codec::Object<'de> for PeekEventsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -149,11 +148,11 @@ impl<'de> wire::Object<'de> for PeekEventsResponse {
         let mut end = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "start" => start = wire::value(&mut entries)?,
-                "end" => end = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "start" => start = codec::value(&mut entries)?,
+                "end" => end = codec::value(&mut entries)?,
+                "chunk" => chunk = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -168,16 +167,16 @@ impl<'de> wire::Object<'de> for PeekEventsResponse {
 
 impl<'de> Deserialize<'de> for PeekEventsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PeekEventsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "start", self.start.as_ref())?;
-        wire::entry(&mut map, "end", self.end.as_ref())?;
-        wire::entry(&mut map, "chunk", self.chunk.as_ref())?;
+        codec::entry(&mut map, "start", self.start.as_ref())?;
+        codec::entry(&mut map, "end", self.end.as_ref())?;
+        codec::entry(&mut map, "chunk", self.chunk.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

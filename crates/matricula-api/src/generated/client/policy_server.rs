@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, SortedMap, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
 
 /// `GET /.well-known/matrix/policy_server`: tells the keys of a policy server.
 ///
@@ -33,7 +33,7 @@ impl Endpoint for GetWellknownPolicy {
     }
 
     fn read_success(response: &Response) -> Result<GetWellknownPolicyResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -69,20 +69,20 @@ impl PolicyServerKeys {
     }
 }
 
-impl<'de> wire::Object<'de> for PolicyServerKeys {
+impl<'de> codec::Object<'de> for PolicyServerKeys {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut ed25519 = None;
         let mut extra = Vec::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "ed25519" => ed25519 = wire::value(&mut entries)?,
+                "ed25519" => ed25519 = codec::value(&mut entries)?,
                 _ => extra.push((entry_key.into_owned(), entries.next_value::<String>()?)),
             }
         }
         Ok(Self {
-            ed25519: wire::required(ed25519, "ed25519")?,
+            ed25519: codec::required(ed25519, "ed25519")?,
             extra: extra.into(),
         })
     }
@@ -90,7 +90,7 @@ impl<'de> wire::Object<'de> for PolicyServerKeys {
 
 impl<'de> Deserialize<'de> for PolicyServerKeys {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -124,20 +124,20 @@ impl GetWellknownPolicyResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetWellknownPolicyResponse {
+impl<'de> codec::Object<'de> for GetWellknownPolicyResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut public_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "public_keys" => public_keys = wire::value(&mut entries)?,
+                "public_keys" => public_keys = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            public_keys: wire::required(public_keys, "public_keys")?,
+            public_keys: codec::required(public_keys, "public_keys")?,
             extra,
         })
     }
@@ -145,7 +145,7 @@ impl<'de> wire::Object<'de> for GetWellknownPolicyResponse {
 
 impl<'de> Deserialize<'de> for GetWellknownPolicyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, UserId, codec, common};
 
 /// `GET /_matrix/client/v3/presence/{userId}/status`: tells whether a user is around.
 ///
@@ -42,7 +41,7 @@ impl Endpoint for GetPresence {
     type Response = GetPresenceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/presence/", "/status"],
             &[self.user_id.as_str()],
@@ -51,7 +50,7 @@ impl Endpoint for GetPresence {
     }
 
     fn read_success(response: &Response) -> Result<GetPresenceResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -73,7 +72,7 @@ impl Served for GetPresence {
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetPresenceResponse {
     /// `presence`.
-    pub presence: definitions::Presence,
+    pub presence: common::PresenceState,
     /// `last_active_ago`.
     pub last_active_ago: Option<Duration>,
     /// `status_msg`.
@@ -86,7 +85,7 @@ pub struct GetPresenceResponse {
 
 impl GetPresenceResponse {
     /// With what is required, and nothing else.
-    pub fn new(presence: definitions::Presence) -> Self {
+    pub fn new(presence: common::PresenceState) -> Self {
         Self {
             presence,
             last_active_ago: None,
@@ -118,7 +117,7 @@ impl GetPresenceResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetPresenceResponse {
+impl<'de> codec::Object<'de> for GetPresenceResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -127,17 +126,17 @@ impl<'de> wire::Object<'de> for GetPresenceResponse {
         let mut status_msg = None;
         let mut currently_active = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "presence" => presence = wire::value(&mut entries)?,
-                "last_active_ago" => last_active_ago = wire::millis(&mut entries)?,
-                "status_msg" => status_msg = wire::value(&mut entries)?,
-                "currently_active" => currently_active = wire::value(&mut entries)?,
+                "presence" => presence = codec::value(&mut entries)?,
+                "last_active_ago" => last_active_ago = codec::millis(&mut entries)?,
+                "status_msg" => status_msg = codec::value(&mut entries)?,
+                "currently_active" => currently_active = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            presence: wire::required(presence, "presence")?,
+            presence: codec::required(presence, "presence")?,
             last_active_ago,
             status_msg,
             currently_active,
@@ -148,7 +147,7 @@ impl<'de> wire::Object<'de> for GetPresenceResponse {
 
 impl<'de> Deserialize<'de> for GetPresenceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -156,13 +155,13 @@ impl Serialize for GetPresenceResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("presence", &self.presence)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "last_active_ago",
-            self.last_active_ago.map(wire::Millis).as_ref(),
+            self.last_active_ago.map(codec::Millis).as_ref(),
         )?;
-        wire::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
-        wire::entry(&mut map, "currently_active", self.currently_active.as_ref())?;
+        codec::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
+        codec::entry(&mut map, "currently_active", self.currently_active.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -179,7 +178,7 @@ pub struct SetPresence {
     /// Path `userId`.
     pub user_id: UserId,
     /// `presence`.
-    pub presence: definitions::Presence,
+    pub presence: common::PresenceState,
     /// `status_msg`.
     pub status_msg: Option<String>,
     /// What the specification does not name.
@@ -188,7 +187,7 @@ pub struct SetPresence {
 
 impl SetPresence {
     /// With what is required, and nothing else.
-    pub fn new(user_id: UserId, presence: definitions::Presence) -> Self {
+    pub fn new(user_id: UserId, presence: common::PresenceState) -> Self {
         Self {
             user_id,
             presence,
@@ -218,16 +217,16 @@ impl Endpoint for SetPresence {
     type Response = SetPresenceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/presence/", "/status"],
             &[self.user_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetPresenceResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -235,30 +234,30 @@ impl Serialize for SetPresence {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("presence", &self.presence)?;
-        wire::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
+        codec::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetPresence {
+impl<'de> codec::Object<'de> for SetPresence {
     type Params = (UserId,);
 
     fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut presence = None;
         let mut status_msg = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "presence" => presence = wire::value(&mut entries)?,
-                "status_msg" => status_msg = wire::value(&mut entries)?,
+                "presence" => presence = codec::value(&mut entries)?,
+                "status_msg" => status_msg = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             user_id,
-            presence: wire::required(presence, "presence")?,
+            presence: codec::required(presence, "presence")?,
             status_msg,
             extra,
         })
@@ -290,12 +289,12 @@ pub struct SetPresenceResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetPresenceResponse {
+impl<'de> codec::Object<'de> for SetPresenceResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -304,7 +303,7 @@ impl<'de> wire::Object<'de> for SetPresenceResponse {
 
 impl<'de> Deserialize<'de> for SetPresenceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
 /// `GET /_matrix/client/v3/profile/{userId}/{keyName}`: reads a field of a profile.
 ///
@@ -45,7 +45,7 @@ impl Endpoint for GetProfileField {
     type Response = Map<String, Value>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/profile/", "/", ""],
             &[self.user_id.as_str(), &self.key_name],
@@ -54,7 +54,7 @@ impl Endpoint for GetProfileField {
     }
 
     fn read_success(response: &Response) -> Result<Map<String, Value>, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -117,17 +117,17 @@ impl Endpoint for SetProfileField {
     type Response = SetProfileFieldResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/profile/", "/", ""],
             &[self.user_id.as_str(), &self.key_name],
         );
         Job::for_operation_at(url, &Self::OPERATION)
-            .with_body(wire::keyed_body(&self.key_name, &self.value))
+            .with_body(codec::keyed_body(&self.key_name, &self.value))
     }
 
     fn read_success(response: &Response) -> Result<SetProfileFieldResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -162,12 +162,12 @@ pub struct SetProfileFieldResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetProfileFieldResponse {
+impl<'de> codec::Object<'de> for SetProfileFieldResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -176,7 +176,7 @@ impl<'de> wire::Object<'de> for SetProfileFieldResponse {
 
 impl<'de> Deserialize<'de> for SetProfileFieldResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -226,7 +226,7 @@ impl Endpoint for DeleteProfileField {
     type Response = DeleteProfileFieldResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/profile/", "/", ""],
             &[self.user_id.as_str(), &self.key_name],
@@ -235,7 +235,7 @@ impl Endpoint for DeleteProfileField {
     }
 
     fn read_success(response: &Response) -> Result<DeleteProfileFieldResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -264,12 +264,12 @@ pub struct DeleteProfileFieldResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for DeleteProfileFieldResponse {
+impl<'de> codec::Object<'de> for DeleteProfileFieldResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -278,7 +278,7 @@ impl<'de> wire::Object<'de> for DeleteProfileFieldResponse {
 
 impl<'de> Deserialize<'de> for DeleteProfileFieldResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -321,7 +321,7 @@ impl Endpoint for GetUserProfile {
     type Response = GetUserProfileResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/profile/", ""],
             &[self.user_id.as_str()],
@@ -330,7 +330,7 @@ impl Endpoint for GetUserProfile {
     }
 
     fn read_success(response: &Response) -> Result<GetUserProfileResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -384,7 +384,7 @@ impl GetUserProfileResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetUserProfileResponse {
+impl<'de> codec::Object<'de> for GetUserProfileResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -392,11 +392,11 @@ impl<'de> wire::Object<'de> for GetUserProfileResponse {
         let mut displayname = None;
         let mut tz = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
-                "displayname" => displayname = wire::value(&mut entries)?,
-                "m.tz" => tz = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
+                "displayname" => displayname = codec::value(&mut entries)?,
+                "m.tz" => tz = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -411,16 +411,16 @@ impl<'de> wire::Object<'de> for GetUserProfileResponse {
 
 impl<'de> Deserialize<'de> for GetUserProfileResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetUserProfileResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        wire::entry(&mut map, "displayname", self.displayname.as_ref())?;
-        wire::entry(&mut map, "m.tz", self.tz.as_ref())?;
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "displayname", self.displayname.as_ref())?;
+        codec::entry(&mut map, "m.tz", self.tz.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, Extra, codec, codec::text_enum};
 
 /// `GET /_matrix/client/v3/pushers`: lists what the user is notified through.
 ///
@@ -36,7 +36,7 @@ impl Endpoint for GetPushers {
     }
 
     fn read_success(response: &Response) -> Result<GetPushersResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -80,17 +80,17 @@ impl PusherData {
     }
 }
 
-impl<'de> wire::Object<'de> for PusherData {
+impl<'de> codec::Object<'de> for PusherData {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut url = None;
         let mut format = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "url" => url = wire::value(&mut entries)?,
-                "format" => format = wire::value(&mut entries)?,
+                "url" => url = codec::value(&mut entries)?,
+                "format" => format = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -100,15 +100,15 @@ impl<'de> wire::Object<'de> for PusherData {
 
 impl<'de> Deserialize<'de> for PusherData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PusherData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "url", self.url.as_ref())?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "url", self.url.as_ref())?;
+        codec::entry(&mut map, "format", self.format.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -146,7 +146,7 @@ impl Pusher {
     }
 }
 
-impl<'de> wire::Object<'de> for Pusher {
+impl<'de> codec::Object<'de> for Pusher {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -159,28 +159,28 @@ impl<'de> wire::Object<'de> for Pusher {
         let mut lang = None;
         let mut data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "pushkey" => pushkey = wire::secret(&mut entries)?,
-                "kind" => kind = wire::value(&mut entries)?,
-                "app_id" => app_id = wire::value(&mut entries)?,
-                "app_display_name" => app_display_name = wire::value(&mut entries)?,
-                "device_display_name" => device_display_name = wire::value(&mut entries)?,
-                "profile_tag" => profile_tag = wire::value(&mut entries)?,
-                "lang" => lang = wire::value(&mut entries)?,
-                "data" => data = wire::value(&mut entries)?,
+                "pushkey" => pushkey = codec::secret(&mut entries)?,
+                "kind" => kind = codec::value(&mut entries)?,
+                "app_id" => app_id = codec::value(&mut entries)?,
+                "app_display_name" => app_display_name = codec::value(&mut entries)?,
+                "device_display_name" => device_display_name = codec::value(&mut entries)?,
+                "profile_tag" => profile_tag = codec::value(&mut entries)?,
+                "lang" => lang = codec::value(&mut entries)?,
+                "data" => data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            pushkey: wire::required(pushkey, "pushkey")?,
-            kind: wire::required(kind, "kind")?,
-            app_id: wire::required(app_id, "app_id")?,
-            app_display_name: wire::required(app_display_name, "app_display_name")?,
-            device_display_name: wire::required(device_display_name, "device_display_name")?,
+            pushkey: codec::required(pushkey, "pushkey")?,
+            kind: codec::required(kind, "kind")?,
+            app_id: codec::required(app_id, "app_id")?,
+            app_display_name: codec::required(app_display_name, "app_display_name")?,
+            device_display_name: codec::required(device_display_name, "device_display_name")?,
             profile_tag,
-            lang: wire::required(lang, "lang")?,
-            data: wire::required(data, "data")?,
+            lang: codec::required(lang, "lang")?,
+            data: codec::required(data, "data")?,
             extra,
         })
     }
@@ -188,19 +188,19 @@ impl<'de> wire::Object<'de> for Pusher {
 
 impl<'de> Deserialize<'de> for Pusher {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Pusher {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("pushkey", &wire::Exposed(&self.pushkey))?;
+        map.serialize_entry("pushkey", &codec::Exposed(&self.pushkey))?;
         map.serialize_entry("kind", &self.kind)?;
         map.serialize_entry("app_id", &self.app_id)?;
         map.serialize_entry("app_display_name", &self.app_display_name)?;
         map.serialize_entry("device_display_name", &self.device_display_name)?;
-        wire::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
+        codec::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
         map.serialize_entry("lang", &self.lang)?;
         map.serialize_entry("data", &self.data)?;
         self.extra.write(&mut map)?;
@@ -226,15 +226,15 @@ impl GetPushersResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetPushersResponse {
+impl<'de> codec::Object<'de> for GetPushersResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut pushers = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "pushers" => pushers = wire::value(&mut entries)?,
+                "pushers" => pushers = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -244,14 +244,14 @@ impl<'de> wire::Object<'de> for GetPushersResponse {
 
 impl<'de> Deserialize<'de> for GetPushersResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetPushersResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "pushers", self.pushers.as_ref())?;
+        codec::entry(&mut map, "pushers", self.pushers.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -369,37 +369,37 @@ impl Endpoint for PostPusher {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PostPusherResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for PostPusher {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("pushkey", &wire::Exposed(&self.pushkey))?;
+        map.serialize_entry("pushkey", &codec::Exposed(&self.pushkey))?;
         map.serialize_entry("kind", &self.kind)?;
         map.serialize_entry("app_id", &self.app_id)?;
-        wire::entry(&mut map, "app_display_name", self.app_display_name.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "app_display_name", self.app_display_name.as_ref())?;
+        codec::entry(
             &mut map,
             "device_display_name",
             self.device_display_name.as_ref(),
         )?;
-        wire::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
-        wire::entry(&mut map, "lang", self.lang.as_ref())?;
-        wire::entry(&mut map, "data", self.data.as_ref())?;
-        wire::entry(&mut map, "append", self.append.as_ref())?;
+        codec::entry(&mut map, "profile_tag", self.profile_tag.as_ref())?;
+        codec::entry(&mut map, "lang", self.lang.as_ref())?;
+        codec::entry(&mut map, "data", self.data.as_ref())?;
+        codec::entry(&mut map, "append", self.append.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for PostPusher {
+impl<'de> codec::Object<'de> for PostPusher {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -413,24 +413,24 @@ impl<'de> wire::Object<'de> for PostPusher {
         let mut data = None;
         let mut append = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "pushkey" => pushkey = wire::secret(&mut entries)?,
-                "kind" => kind = wire::value(&mut entries)?,
-                "app_id" => app_id = wire::value(&mut entries)?,
-                "app_display_name" => app_display_name = wire::value(&mut entries)?,
-                "device_display_name" => device_display_name = wire::value(&mut entries)?,
-                "profile_tag" => profile_tag = wire::value(&mut entries)?,
-                "lang" => lang = wire::value(&mut entries)?,
-                "data" => data = wire::value(&mut entries)?,
-                "append" => append = wire::value(&mut entries)?,
+                "pushkey" => pushkey = codec::secret(&mut entries)?,
+                "kind" => kind = codec::value(&mut entries)?,
+                "app_id" => app_id = codec::value(&mut entries)?,
+                "app_display_name" => app_display_name = codec::value(&mut entries)?,
+                "device_display_name" => device_display_name = codec::value(&mut entries)?,
+                "profile_tag" => profile_tag = codec::value(&mut entries)?,
+                "lang" => lang = codec::value(&mut entries)?,
+                "data" => data = codec::value(&mut entries)?,
+                "append" => append = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            pushkey: wire::required(pushkey, "pushkey")?,
+            pushkey: codec::required(pushkey, "pushkey")?,
             kind,
-            app_id: wire::required(app_id, "app_id")?,
+            app_id: codec::required(app_id, "app_id")?,
             app_display_name,
             device_display_name,
             profile_tag,
@@ -499,17 +499,17 @@ impl PostPusherData {
     }
 }
 
-impl<'de> wire::Object<'de> for PostPusherData {
+impl<'de> codec::Object<'de> for PostPusherData {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut url = None;
         let mut format = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "url" => url = wire::value(&mut entries)?,
-                "format" => format = wire::value(&mut entries)?,
+                "url" => url = codec::value(&mut entries)?,
+                "format" => format = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -519,15 +519,15 @@ impl<'de> wire::Object<'de> for PostPusherData {
 
 impl<'de> Deserialize<'de> for PostPusherData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PostPusherData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "url", self.url.as_ref())?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "url", self.url.as_ref())?;
+        codec::entry(&mut map, "format", self.format.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -540,12 +540,12 @@ pub struct PostPusherResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for PostPusherResponse {
+impl<'de> codec::Object<'de> for PostPusherResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -554,7 +554,7 @@ impl<'de> wire::Object<'de> for PostPusherResponse {
 
 impl<'de> Deserialize<'de> for PostPusherResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, StringOr, wire};
+use crate::{ApiError, Endpoint, Extra, StringOr, codec, common};
 
 /// `GET /_matrix/client/v3/pushrules/`: reads the rules for notifications.
 ///
@@ -35,7 +35,7 @@ impl Endpoint for GetPushRules {
     }
 
     fn read_success(response: &Response) -> Result<GetPushRulesResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -56,14 +56,14 @@ impl Served for GetPushRules {
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetPushRulesResponse {
     /// `global`.
-    pub global: definitions::PushRuleset,
+    pub global: common::PushRuleset,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl GetPushRulesResponse {
     /// With what is required, and nothing else.
-    pub fn new(global: definitions::PushRuleset) -> Self {
+    pub fn new(global: common::PushRuleset) -> Self {
         Self {
             global,
             extra: Default::default(),
@@ -71,20 +71,20 @@ impl GetPushRulesResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetPushRulesResponse {
+impl<'de> codec::Object<'de> for GetPushRulesResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut global = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "global" => global = wire::value(&mut entries)?,
+                "global" => global = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            global: wire::required(global, "global")?,
+            global: codec::required(global, "global")?,
             extra,
         })
     }
@@ -92,7 +92,7 @@ impl<'de> wire::Object<'de> for GetPushRulesResponse {
 
 impl<'de> Deserialize<'de> for GetPushRulesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -123,14 +123,14 @@ impl Endpoint for GetPushRulesGlobal {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = definitions::PushRuleset;
+    type Response = common::PushRuleset;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<definitions::PushRuleset, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<common::PushRuleset, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -142,7 +142,7 @@ impl Served for GetPushRulesGlobal {
         Ok(Self {})
     }
 
-    fn write_success(response: &definitions::PushRuleset) -> Reply {
+    fn write_success(response: &common::PushRuleset) -> Reply {
         Reply::json(response)
     }
 }
@@ -180,10 +180,10 @@ impl Endpoint for GetPushRule {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = definitions::PushRule;
+    type Response = common::PushRule;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/pushrules/global/", "/", ""],
             &[self.kind.as_str(), &self.rule_id],
@@ -191,8 +191,8 @@ impl Endpoint for GetPushRule {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<definitions::PushRule, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<common::PushRule, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -209,7 +209,7 @@ impl Served for GetPushRule {
         Ok(Self { kind, rule_id })
     }
 
-    fn write_success(response: &definitions::PushRule) -> Reply {
+    fn write_success(response: &common::PushRule) -> Reply {
         Reply::json(response)
     }
 }
@@ -234,7 +234,7 @@ pub struct SetPushRule {
     /// `actions`.
     pub actions: Vec<StringOr<Map<String, Value>>>,
     /// `conditions`.
-    pub conditions: Option<Vec<definitions::PushCondition>>,
+    pub conditions: Option<Vec<common::PushCondition>>,
     /// `pattern`.
     pub pattern: Option<String>,
     /// What the specification does not name.
@@ -276,7 +276,7 @@ impl SetPushRule {
 
     /// Sets `conditions`.
     #[must_use]
-    pub fn conditions(mut self, conditions: Vec<definitions::PushCondition>) -> Self {
+    pub fn conditions(mut self, conditions: Vec<common::PushCondition>) -> Self {
         self.conditions = Some(conditions);
         self
     }
@@ -302,12 +302,12 @@ impl Endpoint for SetPushRule {
     type Response = SetPushRuleResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/pushrules/global/", "/", ""],
             &[self.kind.as_str(), &self.rule_id],
         );
-        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self));
+        let mut job = Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self));
         if let Some(before) = &self.before {
             job = job.with_query("before", before.clone());
         }
@@ -318,7 +318,7 @@ impl Endpoint for SetPushRule {
     }
 
     fn read_success(response: &Response) -> Result<SetPushRuleResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -326,15 +326,15 @@ impl Serialize for SetPushRule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("actions", &self.actions)?;
-        wire::entry(&mut map, "conditions", self.conditions.as_ref())?;
-        wire::entry(&mut map, "pattern", self.pattern.as_ref())?;
+        codec::entry(&mut map, "conditions", self.conditions.as_ref())?;
+        codec::entry(&mut map, "pattern", self.pattern.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetPushRule {
+impl<'de> codec::Object<'de> for SetPushRule {
     type Params = (
         definitions::PushRuleKind,
         String,
@@ -350,11 +350,11 @@ impl<'de> wire::Object<'de> for SetPushRule {
         let mut conditions = None;
         let mut pattern = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "actions" => actions = wire::value(&mut entries)?,
-                "conditions" => conditions = wire::value(&mut entries)?,
-                "pattern" => pattern = wire::value(&mut entries)?,
+                "actions" => actions = codec::value(&mut entries)?,
+                "conditions" => conditions = codec::value(&mut entries)?,
+                "pattern" => pattern = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -363,7 +363,7 @@ impl<'de> wire::Object<'de> for SetPushRule {
             rule_id,
             before,
             after,
-            actions: wire::required(actions, "actions")?,
+            actions: codec::required(actions, "actions")?,
             conditions,
             pattern,
             extra,
@@ -379,7 +379,7 @@ impl Served for SetPushRule {
         Parameter::query("before", Shape::Text),
         Parameter::query("after", Shape::Text),
         Parameter::body("actions", Shape::Json).required(),
-        Parameter::body("conditions", Shape::Json),
+        Parameter::body("conditions", Shape::Texts),
         Parameter::body("pattern", Shape::Text),
     ];
 
@@ -403,12 +403,12 @@ pub struct SetPushRuleResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetPushRuleResponse {
+impl<'de> codec::Object<'de> for SetPushRuleResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -417,7 +417,7 @@ impl<'de> wire::Object<'de> for SetPushRuleResponse {
 
 impl<'de> Deserialize<'de> for SetPushRuleResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -465,7 +465,7 @@ impl Endpoint for DeletePushRule {
     type Response = DeletePushRuleResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/pushrules/global/", "/", ""],
             &[self.kind.as_str(), &self.rule_id],
@@ -474,7 +474,7 @@ impl Endpoint for DeletePushRule {
     }
 
     fn read_success(response: &Response) -> Result<DeletePushRuleResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -503,12 +503,12 @@ pub struct DeletePushRuleResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for DeletePushRuleResponse {
+impl<'de> codec::Object<'de> for DeletePushRuleResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -517,7 +517,7 @@ impl<'de> wire::Object<'de> for DeletePushRuleResponse {
 
 impl<'de> Deserialize<'de> for DeletePushRuleResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -566,7 +566,7 @@ impl Endpoint for IsPushRuleEnabled {
     type Response = IsPushRuleEnabledResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/pushrules/global/", "/", "/enabled"],
             &[self.kind.as_str(), &self.rule_id],
@@ -575,7 +575,7 @@ impl Endpoint for IsPushRuleEnabled {
     }
 
     fn read_success(response: &Response) -> Result<IsPushRuleEnabledResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -616,20 +616,20 @@ impl IsPushRuleEnabledResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for IsPushRuleEnabledResponse {
+impl<'de> codec::Object<'de> for IsPushRuleEnabledResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "enabled" => enabled = wire::value(&mut entries)?,
+                "enabled" => enabled = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            enabled: wire::required(enabled, "enabled")?,
+            enabled: codec::required(enabled, "enabled")?,
             extra,
         })
     }
@@ -637,7 +637,7 @@ impl<'de> wire::Object<'de> for IsPushRuleEnabledResponse {
 
 impl<'de> Deserialize<'de> for IsPushRuleEnabledResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -693,16 +693,16 @@ impl Endpoint for SetPushRuleEnabled {
     type Response = SetPushRuleEnabledResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/pushrules/global/", "/", "/enabled"],
             &[self.kind.as_str(), &self.rule_id],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetPushRuleEnabledResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -716,7 +716,7 @@ impl Serialize for SetPushRuleEnabled {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetPushRuleEnabled {
+impl<'de> codec::Object<'de> for SetPushRuleEnabled {
     type Params = (definitions::PushRuleKind, String);
 
     fn read<A: MapAccess<'de>>(
@@ -725,16 +725,16 @@ impl<'de> wire::Object<'de> for SetPushRuleEnabled {
     ) -> Result<Self, A::Error> {
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "enabled" => enabled = wire::value(&mut entries)?,
+                "enabled" => enabled = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             kind,
             rule_id,
-            enabled: wire::required(enabled, "enabled")?,
+            enabled: codec::required(enabled, "enabled")?,
             extra,
         })
     }
@@ -766,12 +766,12 @@ pub struct SetPushRuleEnabledResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetPushRuleEnabledResponse {
+impl<'de> codec::Object<'de> for SetPushRuleEnabledResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -780,7 +780,7 @@ impl<'de> wire::Object<'de> for SetPushRuleEnabledResponse {
 
 impl<'de> Deserialize<'de> for SetPushRuleEnabledResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -829,7 +829,7 @@ impl Endpoint for GetPushRuleActions {
     type Response = GetPushRuleActionsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/pushrules/global/", "/", "/actions"],
             &[self.kind.as_str(), &self.rule_id],
@@ -838,7 +838,7 @@ impl Endpoint for GetPushRuleActions {
     }
 
     fn read_success(response: &Response) -> Result<GetPushRuleActionsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -879,20 +879,20 @@ impl GetPushRuleActionsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetPushRuleActionsResponse {
+impl<'de> codec::Object<'de> for GetPushRuleActionsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut actions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "actions" => actions = wire::list(&mut entries)?,
+                "actions" => actions = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            actions: wire::required(actions, "actions")?,
+            actions: codec::required(actions, "actions")?,
             extra,
         })
     }
@@ -900,7 +900,7 @@ impl<'de> wire::Object<'de> for GetPushRuleActionsResponse {
 
 impl<'de> Deserialize<'de> for GetPushRuleActionsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -960,16 +960,16 @@ impl Endpoint for SetPushRuleActions {
     type Response = SetPushRuleActionsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/pushrules/global/", "/", "/actions"],
             &[self.kind.as_str(), &self.rule_id],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetPushRuleActionsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -983,7 +983,7 @@ impl Serialize for SetPushRuleActions {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetPushRuleActions {
+impl<'de> codec::Object<'de> for SetPushRuleActions {
     type Params = (definitions::PushRuleKind, String);
 
     fn read<A: MapAccess<'de>>(
@@ -992,16 +992,16 @@ impl<'de> wire::Object<'de> for SetPushRuleActions {
     ) -> Result<Self, A::Error> {
         let mut actions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "actions" => actions = wire::value(&mut entries)?,
+                "actions" => actions = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             kind,
             rule_id,
-            actions: wire::required(actions, "actions")?,
+            actions: codec::required(actions, "actions")?,
             extra,
         })
     }
@@ -1033,12 +1033,12 @@ pub struct SetPushRuleActionsResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetPushRuleActionsResponse {
+impl<'de> codec::Object<'de> for SetPushRuleActionsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -1047,7 +1047,7 @@ impl<'de> wire::Object<'de> for SetPushRuleActionsResponse {
 
 impl<'de> Deserialize<'de> for SetPushRuleActionsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/read_markers`: marks how far a room is read.
 ///
@@ -78,32 +78,32 @@ impl Endpoint for SetReadMarker {
     type Response = SetReadMarkerResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/read_markers"],
             &[self.room_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetReadMarkerResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for SetReadMarker {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "m.fully_read", self.fully_read.as_ref())?;
-        wire::entry(&mut map, "m.read", self.read.as_ref())?;
-        wire::entry(&mut map, "m.read.private", self.read_private.as_ref())?;
+        codec::entry(&mut map, "m.fully_read", self.fully_read.as_ref())?;
+        codec::entry(&mut map, "m.read", self.read.as_ref())?;
+        codec::entry(&mut map, "m.read.private", self.read_private.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetReadMarker {
+impl<'de> codec::Object<'de> for SetReadMarker {
     type Params = (RoomId,);
 
     fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -111,11 +111,11 @@ impl<'de> wire::Object<'de> for SetReadMarker {
         let mut read = None;
         let mut read_private = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.fully_read" => fully_read = wire::value(&mut entries)?,
-                "m.read" => read = wire::value(&mut entries)?,
-                "m.read.private" => read_private = wire::value(&mut entries)?,
+                "m.fully_read" => fully_read = codec::value(&mut entries)?,
+                "m.read" => read = codec::value(&mut entries)?,
+                "m.read.private" => read_private = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -155,12 +155,12 @@ pub struct SetReadMarkerResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetReadMarkerResponse {
+impl<'de> codec::Object<'de> for SetReadMarkerResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -169,7 +169,7 @@ impl<'de> wire::Object<'de> for SetReadMarkerResponse {
 
 impl<'de> Deserialize<'de> for SetReadMarkerResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

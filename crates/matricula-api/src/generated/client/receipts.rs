@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::text_enum};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}`: acknowledges an event.
 ///
@@ -66,7 +66,7 @@ impl Endpoint for PostReceipt {
     type Response = PostReceiptResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/receipt/", "/", ""],
             &[
@@ -75,25 +75,25 @@ impl Endpoint for PostReceipt {
                 self.event_id.as_str(),
             ],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<PostReceiptResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for PostReceipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "thread_id", self.thread_id.as_ref())?;
+        codec::entry(&mut map, "thread_id", self.thread_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for PostReceipt {
+impl<'de> codec::Object<'de> for PostReceipt {
     type Params = (RoomId, ReceiptType, EventId);
 
     fn read<A: MapAccess<'de>>(
@@ -102,9 +102,9 @@ impl<'de> wire::Object<'de> for PostReceipt {
     ) -> Result<Self, A::Error> {
         let mut thread_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "thread_id" => thread_id = wire::value(&mut entries)?,
+                "thread_id" => thread_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -155,12 +155,12 @@ pub struct PostReceiptResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for PostReceiptResponse {
+impl<'de> codec::Object<'de> for PostReceiptResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -169,7 +169,7 @@ impl<'de> wire::Object<'de> for PostReceiptResponse {
 
 impl<'de> Deserialize<'de> for PostReceiptResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

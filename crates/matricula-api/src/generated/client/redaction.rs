@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`: strips an event of its
 /// content.
@@ -64,30 +64,30 @@ impl Endpoint for RedactEvent {
     type Response = RedactEventResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/redact/", "/", ""],
             &[self.room_id.as_str(), self.event_id.as_str(), &self.txn_id],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<RedactEventResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for RedactEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for RedactEvent {
+impl<'de> codec::Object<'de> for RedactEvent {
     type Params = (RoomId, EventId, String);
 
     fn read<A: MapAccess<'de>>(
@@ -96,9 +96,9 @@ impl<'de> wire::Object<'de> for RedactEvent {
     ) -> Result<Self, A::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "reason" => reason = wire::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -151,15 +151,15 @@ impl RedactEventResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for RedactEventResponse {
+impl<'de> codec::Object<'de> for RedactEventResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -169,14 +169,14 @@ impl<'de> wire::Object<'de> for RedactEventResponse {
 
 impl<'de> Deserialize<'de> for RedactEventResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RedactEventResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "event_id", self.event_id.as_ref())?;
+        codec::entry(&mut map, "event_id", self.event_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

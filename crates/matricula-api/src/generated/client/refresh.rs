@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `POST /_matrix/client/v3/refresh`: exchanges a refresh token for new tokens.
 ///
@@ -50,38 +50,38 @@ impl Endpoint for Refresh {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<RefreshResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for Refresh {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("refresh_token", &wire::Exposed(&self.refresh_token))?;
+        map.serialize_entry("refresh_token", &codec::Exposed(&self.refresh_token))?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Refresh {
+impl<'de> codec::Object<'de> for Refresh {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut refresh_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "refresh_token" => refresh_token = wire::secret(&mut entries)?,
+                "refresh_token" => refresh_token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            refresh_token: wire::required(refresh_token, "refresh_token")?,
+            refresh_token: codec::required(refresh_token, "refresh_token")?,
             extra,
         })
     }
@@ -142,7 +142,7 @@ impl RefreshResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for RefreshResponse {
+impl<'de> codec::Object<'de> for RefreshResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -150,16 +150,16 @@ impl<'de> wire::Object<'de> for RefreshResponse {
         let mut refresh_token = None;
         let mut expires_in_ms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "access_token" => access_token = wire::secret(&mut entries)?,
-                "refresh_token" => refresh_token = wire::secret(&mut entries)?,
-                "expires_in_ms" => expires_in_ms = wire::millis(&mut entries)?,
+                "access_token" => access_token = codec::secret(&mut entries)?,
+                "refresh_token" => refresh_token = codec::secret(&mut entries)?,
+                "expires_in_ms" => expires_in_ms = codec::millis(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            access_token: wire::required(access_token, "access_token")?,
+            access_token: codec::required(access_token, "access_token")?,
             refresh_token,
             expires_in_ms,
             extra,
@@ -169,23 +169,23 @@ impl<'de> wire::Object<'de> for RefreshResponse {
 
 impl<'de> Deserialize<'de> for RefreshResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RefreshResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("access_token", &wire::Exposed(&self.access_token))?;
-        wire::entry(
+        map.serialize_entry("access_token", &codec::Exposed(&self.access_token))?;
+        codec::entry(
             &mut map,
             "refresh_token",
-            self.refresh_token.as_ref().map(wire::Exposed).as_ref(),
+            self.refresh_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "expires_in_ms",
-            self.expires_in_ms.map(wire::Millis).as_ref(),
+            self.expires_in_ms.map(codec::Millis).as_ref(),
         )?;
         self.extra.write(&mut map)?;
         map.end()

@@ -12,8 +12,8 @@ use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
 use crate::{
-    ApiError, Endpoint, Extra, ServerName, UserId, uia::AuthData, uia::Interactive, wire,
-    wire::text_enum,
+    ApiError, Endpoint, Extra, ServerName, UserId, codec, codec::text_enum, uia::AuthData,
+    uia::Interactive,
 };
 
 /// `POST /_matrix/client/v3/register`: makes an account.
@@ -152,7 +152,7 @@ impl Endpoint for Register {
 
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self));
+            .with_body(codec::body(self));
         if let Some(kind) = &self.kind {
             job = job.with_query("kind", kind.as_str());
         }
@@ -160,7 +160,7 @@ impl Endpoint for Register {
     }
 
     fn read_success(response: &Response) -> Result<RegisterResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -173,26 +173,29 @@ impl Interactive for Register {
 impl Serialize for Register {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "auth", self.auth.as_ref())?;
-        wire::entry(&mut map, "username", self.username.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "auth", self.auth.as_ref())?;
+        codec::entry(&mut map, "username", self.username.as_ref())?;
+        codec::entry(
             &mut map,
             "password",
-            self.password.as_ref().map(wire::Exposed).as_ref(),
+            self.password.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(&mut map, "device_id", self.device_id.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "device_id", self.device_id.as_ref())?;
+        codec::entry(
             &mut map,
             "initial_device_display_name",
             self.initial_device_display_name.as_ref(),
         )?;
-        wire::entry(&mut map, "inhibit_login", self.inhibit_login.as_ref())?;
-        wire::entry(&mut map, "refresh_token", self.refresh_token.as_ref())?;
-        wire::entry(&mut map, "type", self.login_type.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "inhibit_login", self.inhibit_login.as_ref())?;
+        codec::entry(&mut map, "refresh_token", self.refresh_token.as_ref())?;
+        codec::entry(&mut map, "type", self.login_type.as_ref())?;
+        codec::entry(
             &mut map,
             "guest_access_token",
-            self.guest_access_token.as_ref().map(wire::Exposed).as_ref(),
+            self.guest_access_token
+                .as_ref()
+                .map(codec::Exposed)
+                .as_ref(),
         )?;
         self.extra.write(&mut map)?;
         map.end()
@@ -200,7 +203,7 @@ impl Serialize for Register {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Register {
+impl<'de> codec::Object<'de> for Register {
     type Params = (Option<RegisterKind>,);
 
     fn read<A: MapAccess<'de>>((kind,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -214,19 +217,19 @@ impl<'de> wire::Object<'de> for Register {
         let mut login_type = None;
         let mut guest_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "auth" => auth = wire::value(&mut entries)?,
-                "username" => username = wire::value(&mut entries)?,
-                "password" => password = wire::secret(&mut entries)?,
-                "device_id" => device_id = wire::value(&mut entries)?,
+                "auth" => auth = codec::value(&mut entries)?,
+                "username" => username = codec::value(&mut entries)?,
+                "password" => password = codec::secret(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
                 "initial_device_display_name" => {
-                    initial_device_display_name = wire::value(&mut entries)?
+                    initial_device_display_name = codec::value(&mut entries)?
                 }
-                "inhibit_login" => inhibit_login = wire::value(&mut entries)?,
-                "refresh_token" => refresh_token = wire::value(&mut entries)?,
-                "type" => login_type = wire::value(&mut entries)?,
-                "guest_access_token" => guest_access_token = wire::secret(&mut entries)?,
+                "inhibit_login" => inhibit_login = codec::value(&mut entries)?,
+                "refresh_token" => refresh_token = codec::value(&mut entries)?,
+                "type" => login_type = codec::value(&mut entries)?,
+                "guest_access_token" => guest_access_token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -349,7 +352,7 @@ impl RegisterResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for RegisterResponse {
+impl<'de> codec::Object<'de> for RegisterResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -360,19 +363,19 @@ impl<'de> wire::Object<'de> for RegisterResponse {
         let mut home_server = None;
         let mut device_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "access_token" => access_token = wire::secret(&mut entries)?,
-                "refresh_token" => refresh_token = wire::secret(&mut entries)?,
-                "expires_in_ms" => expires_in_ms = wire::millis(&mut entries)?,
-                "home_server" => home_server = wire::value(&mut entries)?,
-                "device_id" => device_id = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "access_token" => access_token = codec::secret(&mut entries)?,
+                "refresh_token" => refresh_token = codec::secret(&mut entries)?,
+                "expires_in_ms" => expires_in_ms = codec::millis(&mut entries)?,
+                "home_server" => home_server = codec::value(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_id: wire::required(user_id, "user_id")?,
+            user_id: codec::required(user_id, "user_id")?,
             access_token,
             refresh_token,
             expires_in_ms,
@@ -385,7 +388,7 @@ impl<'de> wire::Object<'de> for RegisterResponse {
 
 impl<'de> Deserialize<'de> for RegisterResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -393,23 +396,23 @@ impl Serialize for RegisterResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "access_token",
-            self.access_token.as_ref().map(wire::Exposed).as_ref(),
+            self.access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "refresh_token",
-            self.refresh_token.as_ref().map(wire::Exposed).as_ref(),
+            self.refresh_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "expires_in_ms",
-            self.expires_in_ms.map(wire::Millis).as_ref(),
+            self.expires_in_ms.map(codec::Millis).as_ref(),
         )?;
-        wire::entry(&mut map, "home_server", self.home_server.as_ref())?;
-        wire::entry(&mut map, "device_id", self.device_id.as_ref())?;
+        codec::entry(&mut map, "home_server", self.home_server.as_ref())?;
+        codec::entry(&mut map, "device_id", self.device_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -494,26 +497,26 @@ impl Endpoint for RequestTokenToRegisterEmail {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for RequestTokenToRegisterEmail {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("email", &self.email)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
-        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(
             &mut map,
             "id_access_token",
-            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+            self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
         self.extra.write(&mut map)?;
         map.end()
@@ -521,7 +524,7 @@ impl Serialize for RequestTokenToRegisterEmail {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for RequestTokenToRegisterEmail {
+impl<'de> codec::Object<'de> for RequestTokenToRegisterEmail {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -532,21 +535,21 @@ impl<'de> wire::Object<'de> for RequestTokenToRegisterEmail {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "email" => email = wire::value(&mut entries)?,
-                "send_attempt" => send_attempt = wire::value(&mut entries)?,
-                "next_link" => next_link = wire::value(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "email" => email = codec::value(&mut entries)?,
+                "send_attempt" => send_attempt = codec::value(&mut entries)?,
+                "next_link" => next_link = codec::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            email: wire::required(email, "email")?,
-            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            email: codec::required(email, "email")?,
+            send_attempt: codec::required(send_attempt, "send_attempt")?,
             next_link,
             id_server,
             id_access_token,
@@ -660,27 +663,27 @@ impl Endpoint for RequestTokenToRegisterMsisdn {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<definitions::RequestTokenResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for RequestTokenToRegisterMsisdn {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("country", &self.country)?;
         map.serialize_entry("phone_number", &self.phone_number)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
-        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
-        wire::entry(&mut map, "id_server", self.id_server.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
+        codec::entry(
             &mut map,
             "id_access_token",
-            self.id_access_token.as_ref().map(wire::Exposed).as_ref(),
+            self.id_access_token.as_ref().map(codec::Exposed).as_ref(),
         )?;
         self.extra.write(&mut map)?;
         map.end()
@@ -688,7 +691,7 @@ impl Serialize for RequestTokenToRegisterMsisdn {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for RequestTokenToRegisterMsisdn {
+impl<'de> codec::Object<'de> for RequestTokenToRegisterMsisdn {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -700,23 +703,23 @@ impl<'de> wire::Object<'de> for RequestTokenToRegisterMsisdn {
         let mut id_server = None;
         let mut id_access_token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "country" => country = wire::value(&mut entries)?,
-                "phone_number" => phone_number = wire::value(&mut entries)?,
-                "send_attempt" => send_attempt = wire::value(&mut entries)?,
-                "next_link" => next_link = wire::value(&mut entries)?,
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "country" => country = codec::value(&mut entries)?,
+                "phone_number" => phone_number = codec::value(&mut entries)?,
+                "send_attempt" => send_attempt = codec::value(&mut entries)?,
+                "next_link" => next_link = codec::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            country: wire::required(country, "country")?,
-            phone_number: wire::required(phone_number, "phone_number")?,
-            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            country: codec::required(country, "country")?,
+            phone_number: codec::required(phone_number, "phone_number")?,
+            send_attempt: codec::required(send_attempt, "send_attempt")?,
             next_link,
             id_server,
             id_access_token,
@@ -786,7 +789,7 @@ impl Endpoint for CheckUsernameAvailability {
     }
 
     fn read_success(response: &Response) -> Result<CheckUsernameAvailabilityResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -823,15 +826,15 @@ impl CheckUsernameAvailabilityResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for CheckUsernameAvailabilityResponse {
+impl<'de> codec::Object<'de> for CheckUsernameAvailabilityResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut available = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "available" => available = wire::value(&mut entries)?,
+                "available" => available = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -841,14 +844,14 @@ impl<'de> wire::Object<'de> for CheckUsernameAvailabilityResponse {
 
 impl<'de> Deserialize<'de> for CheckUsernameAvailabilityResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for CheckUsernameAvailabilityResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "available", self.available.as_ref())?;
+        codec::entry(&mut map, "available", self.available.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `GET /_matrix/client/v1/register/m.login.registration_token/validity`: tells whether a
 /// registration token may be used.
@@ -49,7 +49,7 @@ impl Endpoint for RegistrationTokenValidity {
     }
 
     fn read_success(response: &Response) -> Result<RegistrationTokenValidityResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -87,20 +87,20 @@ impl RegistrationTokenValidityResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for RegistrationTokenValidityResponse {
+impl<'de> codec::Object<'de> for RegistrationTokenValidityResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut valid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "valid" => valid = wire::value(&mut entries)?,
+                "valid" => valid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            valid: wire::required(valid, "valid")?,
+            valid: codec::required(valid, "valid")?,
             extra,
         })
     }
@@ -108,7 +108,7 @@ impl<'de> wire::Object<'de> for RegistrationTokenValidityResponse {
 
 impl<'de> Deserialize<'de> for RegistrationTokenValidityResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}`: reads the events that refer to an
 /// event.
@@ -96,7 +96,7 @@ impl Endpoint for GetRelatingEvents {
     type Response = GetRelatingEventsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/rooms/", "/relations/", ""],
             &[self.room_id.as_str(), self.event_id.as_str()],
@@ -121,7 +121,7 @@ impl Endpoint for GetRelatingEvents {
     }
 
     fn read_success(response: &Response) -> Result<GetRelatingEventsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -171,14 +171,14 @@ pub struct GetRelatingEventsResponse {
     /// `recursion_depth`.
     pub recursion_depth: Option<u64>,
     /// `chunk`.
-    pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    pub chunk: Vec<Raw<common::ClientEvent>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRelatingEventsResponse {
     /// With what is required, and nothing else.
-    pub fn new(chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,
             prev_batch: None,
@@ -210,7 +210,7 @@ impl GetRelatingEventsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetRelatingEventsResponse {
+impl<'de> codec::Object<'de> for GetRelatingEventsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -219,12 +219,12 @@ impl<'de> wire::Object<'de> for GetRelatingEventsResponse {
         let mut recursion_depth = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "next_batch" => next_batch = wire::value(&mut entries)?,
-                "prev_batch" => prev_batch = wire::value(&mut entries)?,
-                "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::list(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
+                "prev_batch" => prev_batch = codec::value(&mut entries)?,
+                "recursion_depth" => recursion_depth = codec::value(&mut entries)?,
+                "chunk" => chunk = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -240,16 +240,16 @@ impl<'de> wire::Object<'de> for GetRelatingEventsResponse {
 
 impl<'de> Deserialize<'de> for GetRelatingEventsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetRelatingEventsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
-        wire::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        codec::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
         map.serialize_entry("chunk", &self.chunk)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -346,7 +346,7 @@ impl Endpoint for GetRelatingEventsWithRelType {
     type Response = GetRelatingEventsWithRelTypeResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/rooms/", "/relations/", "/", ""],
             &[
@@ -375,7 +375,7 @@ impl Endpoint for GetRelatingEventsWithRelType {
     }
 
     fn read_success(response: &Response) -> Result<GetRelatingEventsWithRelTypeResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -428,14 +428,14 @@ pub struct GetRelatingEventsWithRelTypeResponse {
     /// `recursion_depth`.
     pub recursion_depth: Option<u64>,
     /// `chunk`.
-    pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    pub chunk: Vec<Raw<common::ClientEvent>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRelatingEventsWithRelTypeResponse {
     /// With what is required, and nothing else.
-    pub fn new(chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,
             prev_batch: None,
@@ -467,7 +467,7 @@ impl GetRelatingEventsWithRelTypeResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeResponse {
+impl<'de> codec::Object<'de> for GetRelatingEventsWithRelTypeResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -476,12 +476,12 @@ impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeResponse {
         let mut recursion_depth = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "next_batch" => next_batch = wire::value(&mut entries)?,
-                "prev_batch" => prev_batch = wire::value(&mut entries)?,
-                "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::list(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
+                "prev_batch" => prev_batch = codec::value(&mut entries)?,
+                "recursion_depth" => recursion_depth = codec::value(&mut entries)?,
+                "chunk" => chunk = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -489,7 +489,7 @@ impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeResponse {
             next_batch,
             prev_batch,
             recursion_depth,
-            chunk: wire::required(chunk, "chunk")?,
+            chunk: codec::required(chunk, "chunk")?,
             extra,
         })
     }
@@ -497,16 +497,16 @@ impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeResponse {
 
 impl<'de> Deserialize<'de> for GetRelatingEventsWithRelTypeResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetRelatingEventsWithRelTypeResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
-        wire::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        codec::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
         map.serialize_entry("chunk", &self.chunk)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -611,7 +611,7 @@ impl Endpoint for GetRelatingEventsWithRelTypeAndEventType {
     type Response = GetRelatingEventsWithRelTypeAndEventTypeResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/rooms/", "/relations/", "/", "/", ""],
             &[
@@ -643,7 +643,7 @@ impl Endpoint for GetRelatingEventsWithRelTypeAndEventType {
     fn read_success(
         response: &Response,
     ) -> Result<GetRelatingEventsWithRelTypeAndEventTypeResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -699,14 +699,14 @@ pub struct GetRelatingEventsWithRelTypeAndEventTypeResponse {
     /// `recursion_depth`.
     pub recursion_depth: Option<u64>,
     /// `chunk`.
-    pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    pub chunk: Vec<Raw<common::ClientEvent>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRelatingEventsWithRelTypeAndEventTypeResponse {
     /// With what is required, and nothing else.
-    pub fn new(chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,
             prev_batch: None,
@@ -738,7 +738,7 @@ impl GetRelatingEventsWithRelTypeAndEventTypeResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse {
+impl<'de> codec::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -747,12 +747,12 @@ impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse
         let mut recursion_depth = None;
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "next_batch" => next_batch = wire::value(&mut entries)?,
-                "prev_batch" => prev_batch = wire::value(&mut entries)?,
-                "recursion_depth" => recursion_depth = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::list(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
+                "prev_batch" => prev_batch = codec::value(&mut entries)?,
+                "recursion_depth" => recursion_depth = codec::value(&mut entries)?,
+                "chunk" => chunk = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -760,7 +760,7 @@ impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse
             next_batch,
             prev_batch,
             recursion_depth,
-            chunk: wire::required(chunk, "chunk")?,
+            chunk: codec::required(chunk, "chunk")?,
             extra,
         })
     }
@@ -768,16 +768,16 @@ impl<'de> wire::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse
 
 impl<'de> Deserialize<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetRelatingEventsWithRelTypeAndEventTypeResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        wire::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
-        wire::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "prev_batch", self.prev_batch.as_ref())?;
+        codec::entry(&mut map, "recursion_depth", self.recursion_depth.as_ref())?;
         map.serialize_entry("chunk", &self.chunk)?;
         self.extra.write(&mut map)?;
         map.end()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, UserId, wire};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, UserId, codec};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/report`: reports a room to the server's administrators.
 ///
@@ -49,16 +49,16 @@ impl Endpoint for ReportRoom {
     type Response = ReportRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/report"],
             &[self.room_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<ReportRoomResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -72,21 +72,21 @@ impl Serialize for ReportRoom {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for ReportRoom {
+impl<'de> codec::Object<'de> for ReportRoom {
     type Params = (RoomId,);
 
     fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "reason" => reason = wire::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             room_id,
-            reason: wire::required(reason, "reason")?,
+            reason: codec::required(reason, "reason")?,
             extra,
         })
     }
@@ -116,12 +116,12 @@ pub struct ReportRoomResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for ReportRoomResponse {
+impl<'de> codec::Object<'de> for ReportRoomResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -130,7 +130,7 @@ impl<'de> wire::Object<'de> for ReportRoomResponse {
 
 impl<'de> Deserialize<'de> for ReportRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -192,30 +192,30 @@ impl Endpoint for ReportEvent {
     type Response = ReportEventResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/report/", ""],
             &[self.room_id.as_str(), self.event_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<ReportEventResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for ReportEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for ReportEvent {
+impl<'de> codec::Object<'de> for ReportEvent {
     type Params = (RoomId, EventId);
 
     fn read<A: MapAccess<'de>>(
@@ -224,9 +224,9 @@ impl<'de> wire::Object<'de> for ReportEvent {
     ) -> Result<Self, A::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "reason" => reason = wire::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -265,12 +265,12 @@ pub struct ReportEventResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for ReportEventResponse {
+impl<'de> codec::Object<'de> for ReportEventResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -279,7 +279,7 @@ impl<'de> wire::Object<'de> for ReportEventResponse {
 
 impl<'de> Deserialize<'de> for ReportEventResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -332,16 +332,16 @@ impl Endpoint for ReportUser {
     type Response = ReportUserResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/users/", "/report"],
             &[self.user_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<ReportUserResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -355,21 +355,21 @@ impl Serialize for ReportUser {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for ReportUser {
+impl<'de> codec::Object<'de> for ReportUser {
     type Params = (UserId,);
 
     fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "reason" => reason = wire::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             user_id,
-            reason: wire::required(reason, "reason")?,
+            reason: codec::required(reason, "reason")?,
             extra,
         })
     }
@@ -399,12 +399,12 @@ pub struct ReportUserResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for ReportUserResponse {
+impl<'de> codec::Object<'de> for ReportUserResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -413,7 +413,7 @@ impl<'de> wire::Object<'de> for ReportUserResponse {
 
 impl<'de> Deserialize<'de> for ReportUserResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, RoomId, wire};
+use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`: finds the event nearest to a moment.
 ///
@@ -46,7 +46,7 @@ impl Endpoint for GetEventByTimestamp {
     type Response = GetEventByTimestampResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/rooms/", "/timestamp_to_event"],
             &[self.room_id.as_str()],
@@ -57,7 +57,7 @@ impl Endpoint for GetEventByTimestamp {
     }
 
     fn read_success(response: &Response) -> Result<GetEventByTimestampResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -103,23 +103,23 @@ impl GetEventByTimestampResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetEventByTimestampResponse {
+impl<'de> codec::Object<'de> for GetEventByTimestampResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut origin_server_ts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
+                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
-            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
+            event_id: codec::required(event_id, "event_id")?,
+            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
             extra,
         })
     }
@@ -127,7 +127,7 @@ impl<'de> wire::Object<'de> for GetEventByTimestampResponse {
 
 impl<'de> Deserialize<'de> for GetEventByTimestampResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

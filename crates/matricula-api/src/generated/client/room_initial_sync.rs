@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::text_enum, common};
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/initialSync`: reads the state of a room, the old way.
 ///
@@ -41,7 +41,7 @@ impl Endpoint for RoomInitialSync {
     type Response = RoomInitialSyncResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/initialSync"],
             &[self.room_id.as_str()],
@@ -50,7 +50,7 @@ impl Endpoint for RoomInitialSync {
     }
 
     fn read_success(response: &Response) -> Result<RoomInitialSyncResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -78,80 +78,6 @@ text_enum! {
     }
 }
 
-/// `messages` of [`RoomInitialSyncResponse`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct PaginationChunk {
-    /// `start`.
-    pub start: Option<String>,
-    /// `end`.
-    pub end: String,
-    /// `chunk`.
-    pub chunk: Vec<Raw<definitions::ClientEvent>>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl PaginationChunk {
-    /// With what is required, and nothing else.
-    pub fn new(end: impl Into<String>, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
-        Self {
-            start: None,
-            end: end.into(),
-            chunk,
-            extra: Default::default(),
-        }
-    }
-
-    /// Sets `start`.
-    #[must_use]
-    pub fn start(mut self, start: impl Into<String>) -> Self {
-        self.start = Some(start.into());
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for PaginationChunk {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut start = None;
-        let mut end = None;
-        let mut chunk = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "start" => start = wire::value(&mut entries)?,
-                "end" => end = wire::value(&mut entries)?,
-                "chunk" => chunk = wire::list(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            start,
-            end: wire::required(end, "end")?,
-            chunk: wire::required(chunk, "chunk")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for PaginationChunk {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for PaginationChunk {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "start", self.start.as_ref())?;
-        map.serialize_entry("end", &self.end)?;
-        map.serialize_entry("chunk", &self.chunk)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
 /// The answer to [`RoomInitialSync`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomInitialSyncResponse {
@@ -160,13 +86,13 @@ pub struct RoomInitialSyncResponse {
     /// `membership`.
     pub membership: Option<OwnMembership>,
     /// `messages`.
-    pub messages: Option<PaginationChunk>,
+    pub messages: Option<crate::client::old_sync::PaginationChunk>,
     /// `state`.
-    pub state: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub state: Option<Vec<Raw<common::ClientEvent>>>,
     /// `visibility`.
     pub visibility: Option<definitions::Visibility>,
     /// `account_data`.
-    pub account_data: Option<Vec<Raw<definitions::Event>>>,
+    pub account_data: Option<Vec<Raw<common::Event>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -194,14 +120,14 @@ impl RoomInitialSyncResponse {
 
     /// Sets `messages`.
     #[must_use]
-    pub fn messages(mut self, messages: PaginationChunk) -> Self {
+    pub fn messages(mut self, messages: crate::client::old_sync::PaginationChunk) -> Self {
         self.messages = Some(messages);
         self
     }
 
     /// Sets `state`.
     #[must_use]
-    pub fn state(mut self, state: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn state(mut self, state: Vec<Raw<common::ClientEvent>>) -> Self {
         self.state = Some(state);
         self
     }
@@ -215,13 +141,13 @@ impl RoomInitialSyncResponse {
 
     /// Sets `account_data`.
     #[must_use]
-    pub fn account_data(mut self, account_data: Vec<Raw<definitions::Event>>) -> Self {
+    pub fn account_data(mut self, account_data: Vec<Raw<common::Event>>) -> Self {
         self.account_data = Some(account_data);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for RoomInitialSyncResponse {
+impl<'de> codec::Object<'de> for RoomInitialSyncResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -232,19 +158,19 @@ impl<'de> wire::Object<'de> for RoomInitialSyncResponse {
         let mut visibility = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "membership" => membership = wire::value(&mut entries)?,
-                "messages" => messages = wire::value(&mut entries)?,
-                "state" => state = wire::value(&mut entries)?,
-                "visibility" => visibility = wire::value(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "membership" => membership = codec::value(&mut entries)?,
+                "messages" => messages = codec::value(&mut entries)?,
+                "state" => state = codec::value(&mut entries)?,
+                "visibility" => visibility = codec::value(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            room_id: wire::required(room_id, "room_id")?,
+            room_id: codec::required(room_id, "room_id")?,
             membership,
             messages,
             state,
@@ -257,7 +183,7 @@ impl<'de> wire::Object<'de> for RoomInitialSyncResponse {
 
 impl<'de> Deserialize<'de> for RoomInitialSyncResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -265,11 +191,11 @@ impl Serialize for RoomInitialSyncResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        wire::entry(&mut map, "membership", self.membership.as_ref())?;
-        wire::entry(&mut map, "messages", self.messages.as_ref())?;
-        wire::entry(&mut map, "state", self.state.as_ref())?;
-        wire::entry(&mut map, "visibility", self.visibility.as_ref())?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(&mut map, "membership", self.membership.as_ref())?;
+        codec::entry(&mut map, "messages", self.messages.as_ref())?;
+        codec::entry(&mut map, "state", self.state.as_ref())?;
+        codec::entry(&mut map, "visibility", self.visibility.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}`: sends an event to a room.
 ///
@@ -70,13 +70,13 @@ impl Endpoint for SendMessage {
     type Response = SendMessageResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/send/", "/", ""],
             &[self.room_id.as_str(), &self.event_type, &self.txn_id],
         );
         let mut job =
-            Job::for_operation_at(url, &Self::OPERATION).with_body(wire::raw_body(&self.body));
+            Job::for_operation_at(url, &Self::OPERATION).with_body(codec::raw_body(&self.body));
         if let Some(ts) = self.ts {
             job = job.with_query("ts", ts.as_millis().to_string());
         }
@@ -84,7 +84,7 @@ impl Endpoint for SendMessage {
     }
 
     fn read_success(response: &Response) -> Result<SendMessageResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -136,20 +136,20 @@ impl SendMessageResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for SendMessageResponse {
+impl<'de> codec::Object<'de> for SendMessageResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
+            event_id: codec::required(event_id, "event_id")?,
             extra,
         })
     }
@@ -157,7 +157,7 @@ impl<'de> wire::Object<'de> for SendMessageResponse {
 
 impl<'de> Deserialize<'de> for SendMessageResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

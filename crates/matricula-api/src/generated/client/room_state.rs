@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: sets a piece of a room's
 /// state.
@@ -67,13 +67,13 @@ impl Endpoint for SetRoomStateWithKey {
     type Response = SetRoomStateWithKeyResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/state/", "/", ""],
             &[self.room_id.as_str(), &self.event_type, &self.state_key],
         );
         let mut job =
-            Job::for_operation_at(url, &Self::OPERATION).with_body(wire::raw_body(&self.body));
+            Job::for_operation_at(url, &Self::OPERATION).with_body(codec::raw_body(&self.body));
         if let Some(ts) = self.ts {
             job = job.with_query("ts", ts.as_millis().to_string());
         }
@@ -81,7 +81,7 @@ impl Endpoint for SetRoomStateWithKey {
     }
 
     fn read_success(response: &Response) -> Result<SetRoomStateWithKeyResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -133,20 +133,20 @@ impl SetRoomStateWithKeyResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for SetRoomStateWithKeyResponse {
+impl<'de> codec::Object<'de> for SetRoomStateWithKeyResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
+            event_id: codec::required(event_id, "event_id")?,
             extra,
         })
     }
@@ -154,7 +154,7 @@ impl<'de> wire::Object<'de> for SetRoomStateWithKeyResponse {
 
 impl<'de> Deserialize<'de> for SetRoomStateWithKeyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

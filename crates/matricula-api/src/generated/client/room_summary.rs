@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, wire};
+use crate::{
+    ApiError, Endpoint, Extra, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, codec, common,
+};
 
 /// `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`: describes a room from outside.
 ///
@@ -53,7 +55,7 @@ impl Endpoint for GetRoomSummary {
     type Response = GetRoomSummaryResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/room_summary/", ""],
             &[self.room_id_or_alias.as_str()],
@@ -66,7 +68,7 @@ impl Endpoint for GetRoomSummary {
     }
 
     fn read_success(response: &Response) -> Result<GetRoomSummaryResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -121,7 +123,7 @@ pub struct GetRoomSummaryResponse {
     /// `room_version`.
     pub room_version: Option<String>,
     /// `membership`.
-    pub membership: Option<definitions::Membership>,
+    pub membership: Option<common::Membership>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -218,13 +220,13 @@ impl GetRoomSummaryResponse {
 
     /// Sets `membership`.
     #[must_use]
-    pub fn membership(mut self, membership: definitions::Membership) -> Self {
+    pub fn membership(mut self, membership: common::Membership) -> Self {
         self.membership = Some(membership);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for GetRoomSummaryResponse {
+impl<'de> codec::Object<'de> for GetRoomSummaryResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -243,36 +245,36 @@ impl<'de> wire::Object<'de> for GetRoomSummaryResponse {
         let mut room_version = None;
         let mut membership = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "canonical_alias" => {
-                    canonical_alias = wire::lax(&mut entries, "canonical_alias", &mut extra)?
-                        .and_then(|wire::Filled(value)| value)
+                    canonical_alias = codec::lax(&mut entries, "canonical_alias", &mut extra)?
+                        .and_then(|codec::Filled(value)| value)
                 }
-                "name" => name = wire::value(&mut entries)?,
-                "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "topic" => topic = wire::value(&mut entries)?,
-                "world_readable" => world_readable = wire::value(&mut entries)?,
-                "guest_can_join" => guest_can_join = wire::value(&mut entries)?,
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
-                "join_rule" => join_rule = wire::value(&mut entries)?,
-                "room_type" => room_type = wire::value(&mut entries)?,
-                "allowed_room_ids" => allowed_room_ids = wire::value(&mut entries)?,
-                "encryption" => encryption = wire::value(&mut entries)?,
-                "room_version" => room_version = wire::value(&mut entries)?,
-                "membership" => membership = wire::value(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
+                "num_joined_members" => num_joined_members = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "topic" => topic = codec::value(&mut entries)?,
+                "world_readable" => world_readable = codec::value(&mut entries)?,
+                "guest_can_join" => guest_can_join = codec::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
+                "join_rule" => join_rule = codec::value(&mut entries)?,
+                "room_type" => room_type = codec::value(&mut entries)?,
+                "allowed_room_ids" => allowed_room_ids = codec::value(&mut entries)?,
+                "encryption" => encryption = codec::value(&mut entries)?,
+                "room_version" => room_version = codec::value(&mut entries)?,
+                "membership" => membership = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             canonical_alias,
             name,
-            num_joined_members: wire::required(num_joined_members, "num_joined_members")?,
-            room_id: wire::required(room_id, "room_id")?,
+            num_joined_members: codec::required(num_joined_members, "num_joined_members")?,
+            room_id: codec::required(room_id, "room_id")?,
             topic,
-            world_readable: wire::required(world_readable, "world_readable")?,
-            guest_can_join: wire::required(guest_can_join, "guest_can_join")?,
+            world_readable: codec::required(world_readable, "world_readable")?,
+            guest_can_join: codec::required(guest_can_join, "guest_can_join")?,
             avatar_url,
             join_rule,
             room_type,
@@ -287,28 +289,28 @@ impl<'de> wire::Object<'de> for GetRoomSummaryResponse {
 
 impl<'de> Deserialize<'de> for GetRoomSummaryResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetRoomSummaryResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
-        wire::entry(&mut map, "name", self.name.as_ref())?;
+        codec::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
+        codec::entry(&mut map, "name", self.name.as_ref())?;
         map.serialize_entry("num_joined_members", &self.num_joined_members)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        wire::entry(&mut map, "topic", self.topic.as_ref())?;
+        codec::entry(&mut map, "topic", self.topic.as_ref())?;
         map.serialize_entry("world_readable", &self.world_readable)?;
         map.serialize_entry("guest_can_join", &self.guest_can_join)?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        wire::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
-        wire::entry(&mut map, "room_type", self.room_type.as_ref())?;
-        wire::entry(&mut map, "allowed_room_ids", self.allowed_room_ids.as_ref())?;
-        wire::entry(&mut map, "encryption", self.encryption.as_ref())?;
-        wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
-        wire::entry(&mut map, "membership", self.membership.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
+        codec::entry(&mut map, "room_type", self.room_type.as_ref())?;
+        codec::entry(&mut map, "allowed_room_ids", self.allowed_room_ids.as_ref())?;
+        codec::entry(&mut map, "encryption", self.encryption.as_ref())?;
+        codec::entry(&mut map, "room_version", self.room_version.as_ref())?;
+        codec::entry(&mut map, "membership", self.membership.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("canonical_alias", self.canonical_alias.is_some())],

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/upgrade`: replaces a room by one of another version.
 ///
@@ -57,16 +57,16 @@ impl Endpoint for UpgradeRoom {
     type Response = UpgradeRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/upgrade"],
             &[self.room_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<UpgradeRoomResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -74,7 +74,7 @@ impl Serialize for UpgradeRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("new_version", &self.new_version)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "additional_creators",
             self.additional_creators.as_ref(),
@@ -85,23 +85,23 @@ impl Serialize for UpgradeRoom {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for UpgradeRoom {
+impl<'de> codec::Object<'de> for UpgradeRoom {
     type Params = (RoomId,);
 
     fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut new_version = None;
         let mut additional_creators = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "new_version" => new_version = wire::value(&mut entries)?,
-                "additional_creators" => additional_creators = wire::value(&mut entries)?,
+                "new_version" => new_version = codec::value(&mut entries)?,
+                "additional_creators" => additional_creators = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             room_id,
-            new_version: wire::required(new_version, "new_version")?,
+            new_version: codec::required(new_version, "new_version")?,
             additional_creators,
             extra,
         })
@@ -145,20 +145,20 @@ impl UpgradeRoomResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for UpgradeRoomResponse {
+impl<'de> codec::Object<'de> for UpgradeRoomResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut replacement_room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "replacement_room" => replacement_room = wire::value(&mut entries)?,
+                "replacement_room" => replacement_room = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            replacement_room: wire::required(replacement_room, "replacement_room")?,
+            replacement_room: codec::required(replacement_room, "replacement_room")?,
             extra,
         })
     }
@@ -166,7 +166,7 @@ impl<'de> wire::Object<'de> for UpgradeRoomResponse {
 
 impl<'de> Deserialize<'de> for UpgradeRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -4,11 +4,11 @@
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
 use crate::{
-    ApiError, Endpoint, EventId, Extra, Raw, RoomId, SortedMap, UserId, wire, wire::text_enum,
+    ApiError, Endpoint, EventId, Extra, Raw, RoomId, SortedMap, UserId, codec, codec::text_enum,
+    common,
 };
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`: reads an event.
@@ -42,10 +42,10 @@ impl Endpoint for GetOneRoomEvent {
     .with_auth(OperationAuth::Required)
     .with_guests();
 
-    type Response = Raw<definitions::ClientEvent>;
+    type Response = Raw<common::ClientEvent>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/event/", ""],
             &[self.room_id.as_str(), self.event_id.as_str()],
@@ -53,8 +53,8 @@ impl Endpoint for GetOneRoomEvent {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<Raw<definitions::ClientEvent>, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<Raw<common::ClientEvent>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -71,7 +71,7 @@ impl Served for GetOneRoomEvent {
         Ok(Self { room_id, event_id })
     }
 
-    fn write_success(response: &Raw<definitions::ClientEvent>) -> Reply {
+    fn write_success(response: &Raw<common::ClientEvent>) -> Reply {
         Reply::json(response)
     }
 }
@@ -131,7 +131,7 @@ impl Endpoint for GetRoomStateWithKey {
     type Response = Raw;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/state/", "/", ""],
             &[self.room_id.as_str(), &self.event_type, &self.state_key],
@@ -144,7 +144,7 @@ impl Endpoint for GetRoomStateWithKey {
     }
 
     fn read_success(response: &Response) -> Result<Raw, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -212,10 +212,10 @@ impl Endpoint for GetRoomState {
     .with_auth(OperationAuth::Required)
     .with_guests();
 
-    type Response = Vec<Raw<definitions::ClientEvent>>;
+    type Response = Vec<Raw<common::ClientEvent>>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/state"],
             &[self.room_id.as_str()],
@@ -223,8 +223,8 @@ impl Endpoint for GetRoomState {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<Vec<Raw<definitions::ClientEvent>>, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<Vec<Raw<common::ClientEvent>>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -237,7 +237,7 @@ impl Served for GetRoomState {
         Ok(Self { room_id })
     }
 
-    fn write_success(response: &Vec<Raw<definitions::ClientEvent>>) -> Reply {
+    fn write_success(response: &Vec<Raw<common::ClientEvent>>) -> Reply {
         Reply::json(response)
     }
 }
@@ -255,9 +255,9 @@ pub struct GetMembersByRoom {
     /// Query `at`.
     pub at: Option<String>,
     /// Query `membership`.
-    pub membership: Option<definitions::Membership>,
+    pub membership: Option<common::Membership>,
     /// Query `not_membership`.
-    pub not_membership: Option<definitions::Membership>,
+    pub not_membership: Option<common::Membership>,
 }
 
 impl GetMembersByRoom {
@@ -280,14 +280,14 @@ impl GetMembersByRoom {
 
     /// Sets `membership`.
     #[must_use]
-    pub fn membership(mut self, membership: definitions::Membership) -> Self {
+    pub fn membership(mut self, membership: common::Membership) -> Self {
         self.membership = Some(membership);
         self
     }
 
     /// Sets `not_membership`.
     #[must_use]
-    pub fn not_membership(mut self, not_membership: definitions::Membership) -> Self {
+    pub fn not_membership(mut self, not_membership: common::Membership) -> Self {
         self.not_membership = Some(not_membership);
         self
     }
@@ -306,7 +306,7 @@ impl Endpoint for GetMembersByRoom {
     type Response = GetMembersByRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/members"],
             &[self.room_id.as_str()],
@@ -325,7 +325,7 @@ impl Endpoint for GetMembersByRoom {
     }
 
     fn read_success(response: &Response) -> Result<GetMembersByRoomResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -341,8 +341,8 @@ impl Served for GetMembersByRoom {
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let at: Option<String> = request.query_if("at")?;
-        let membership: Option<definitions::Membership> = request.query_if("membership")?;
-        let not_membership: Option<definitions::Membership> = request.query_if("not_membership")?;
+        let membership: Option<common::Membership> = request.query_if("membership")?;
+        let not_membership: Option<common::Membership> = request.query_if("not_membership")?;
         Ok(Self {
             room_id,
             at,
@@ -360,7 +360,7 @@ impl Served for GetMembersByRoom {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMembersByRoomResponse {
     /// `chunk`.
-    pub chunk: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub chunk: Option<Vec<Raw<common::ClientEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -368,21 +368,21 @@ pub struct GetMembersByRoomResponse {
 impl GetMembersByRoomResponse {
     /// Sets `chunk`.
     #[must_use]
-    pub fn chunk(mut self, chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn chunk(mut self, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         self.chunk = Some(chunk);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for GetMembersByRoomResponse {
+impl<'de> codec::Object<'de> for GetMembersByRoomResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut chunk = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "chunk" => chunk = wire::value(&mut entries)?,
+                "chunk" => chunk = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -392,14 +392,14 @@ impl<'de> wire::Object<'de> for GetMembersByRoomResponse {
 
 impl<'de> Deserialize<'de> for GetMembersByRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetMembersByRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "chunk", self.chunk.as_ref())?;
+        codec::entry(&mut map, "chunk", self.chunk.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -436,7 +436,7 @@ impl Endpoint for GetJoinedMembersByRoom {
     type Response = GetJoinedMembersByRoomResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/joined_members"],
             &[self.room_id.as_str()],
@@ -445,7 +445,7 @@ impl Endpoint for GetJoinedMembersByRoom {
     }
 
     fn read_success(response: &Response) -> Result<GetJoinedMembersByRoomResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -490,17 +490,17 @@ impl RoomMember {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomMember {
+impl<'de> codec::Object<'de> for RoomMember {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut display_name = None;
         let mut avatar_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "display_name" => display_name = wire::value(&mut entries)?,
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                "display_name" => display_name = codec::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -514,15 +514,15 @@ impl<'de> wire::Object<'de> for RoomMember {
 
 impl<'de> Deserialize<'de> for RoomMember {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomMember {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -546,15 +546,15 @@ impl GetJoinedMembersByRoomResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetJoinedMembersByRoomResponse {
+impl<'de> codec::Object<'de> for GetJoinedMembersByRoomResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut joined = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "joined" => joined = wire::value(&mut entries)?,
+                "joined" => joined = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -564,14 +564,14 @@ impl<'de> wire::Object<'de> for GetJoinedMembersByRoomResponse {
 
 impl<'de> Deserialize<'de> for GetJoinedMembersByRoomResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetJoinedMembersByRoomResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "joined", self.joined.as_ref())?;
+        codec::entry(&mut map, "joined", self.joined.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

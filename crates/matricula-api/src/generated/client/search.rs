@@ -9,7 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, SortedMap, UserId, wire, wire::text_enum};
+use crate::{
+    ApiError, Endpoint, Extra, Raw, RoomId, SortedMap, UserId, codec, codec::text_enum, common,
+};
 
 /// `POST /_matrix/client/v3/search`: searches the text of messages.
 ///
@@ -60,7 +62,7 @@ impl Endpoint for Search {
 
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self));
+            .with_body(codec::body(self));
         if let Some(next_batch) = &self.next_batch {
             job = job.with_query("next_batch", next_batch.clone());
         }
@@ -68,7 +70,7 @@ impl Endpoint for Search {
     }
 
     fn read_success(response: &Response) -> Result<SearchResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -82,7 +84,7 @@ impl Serialize for Search {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Search {
+impl<'de> codec::Object<'de> for Search {
     type Params = (Option<String>,);
 
     fn read<A: MapAccess<'de>>(
@@ -91,15 +93,15 @@ impl<'de> wire::Object<'de> for Search {
     ) -> Result<Self, A::Error> {
         let mut search_categories = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "search_categories" => search_categories = wire::value(&mut entries)?,
+                "search_categories" => search_categories = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             next_batch,
-            search_categories: wire::required(search_categories, "search_categories")?,
+            search_categories: codec::required(search_categories, "search_categories")?,
             extra,
         })
     }
@@ -175,7 +177,7 @@ impl IncludeEventContext {
     }
 }
 
-impl<'de> wire::Object<'de> for IncludeEventContext {
+impl<'de> codec::Object<'de> for IncludeEventContext {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -183,11 +185,11 @@ impl<'de> wire::Object<'de> for IncludeEventContext {
         let mut after_limit = None;
         let mut include_profile = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "before_limit" => before_limit = wire::value(&mut entries)?,
-                "after_limit" => after_limit = wire::value(&mut entries)?,
-                "include_profile" => include_profile = wire::value(&mut entries)?,
+                "before_limit" => before_limit = codec::value(&mut entries)?,
+                "after_limit" => after_limit = codec::value(&mut entries)?,
+                "include_profile" => include_profile = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -202,16 +204,16 @@ impl<'de> wire::Object<'de> for IncludeEventContext {
 
 impl<'de> Deserialize<'de> for IncludeEventContext {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for IncludeEventContext {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "before_limit", self.before_limit.as_ref())?;
-        wire::entry(&mut map, "after_limit", self.after_limit.as_ref())?;
-        wire::entry(&mut map, "include_profile", self.include_profile.as_ref())?;
+        codec::entry(&mut map, "before_limit", self.before_limit.as_ref())?;
+        codec::entry(&mut map, "after_limit", self.after_limit.as_ref())?;
+        codec::entry(&mut map, "include_profile", self.include_profile.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -243,15 +245,15 @@ impl Group {
     }
 }
 
-impl<'de> wire::Object<'de> for Group {
+impl<'de> codec::Object<'de> for Group {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "key" => key = wire::value(&mut entries)?,
+                "key" => key = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -261,14 +263,14 @@ impl<'de> wire::Object<'de> for Group {
 
 impl<'de> Deserialize<'de> for Group {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Group {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "key", self.key.as_ref())?;
+        codec::entry(&mut map, "key", self.key.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -292,15 +294,15 @@ impl Groupings {
     }
 }
 
-impl<'de> wire::Object<'de> for Groupings {
+impl<'de> codec::Object<'de> for Groupings {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut group_by = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "group_by" => group_by = wire::value(&mut entries)?,
+                "group_by" => group_by = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -310,14 +312,14 @@ impl<'de> wire::Object<'de> for Groupings {
 
 impl<'de> Deserialize<'de> for Groupings {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Groupings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "group_by", self.group_by.as_ref())?;
+        codec::entry(&mut map, "group_by", self.group_by.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -402,7 +404,7 @@ impl RoomEventsCriteria {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomEventsCriteria {
+impl<'de> codec::Object<'de> for RoomEventsCriteria {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -414,20 +416,20 @@ impl<'de> wire::Object<'de> for RoomEventsCriteria {
         let mut include_state = None;
         let mut groupings = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "search_term" => search_term = wire::value(&mut entries)?,
-                "keys" => keys = wire::value(&mut entries)?,
-                "filter" => filter = wire::value(&mut entries)?,
-                "order_by" => order_by = wire::value(&mut entries)?,
-                "event_context" => event_context = wire::value(&mut entries)?,
-                "include_state" => include_state = wire::value(&mut entries)?,
-                "groupings" => groupings = wire::value(&mut entries)?,
+                "search_term" => search_term = codec::value(&mut entries)?,
+                "keys" => keys = codec::value(&mut entries)?,
+                "filter" => filter = codec::value(&mut entries)?,
+                "order_by" => order_by = codec::value(&mut entries)?,
+                "event_context" => event_context = codec::value(&mut entries)?,
+                "include_state" => include_state = codec::value(&mut entries)?,
+                "groupings" => groupings = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            search_term: wire::required(search_term, "search_term")?,
+            search_term: codec::required(search_term, "search_term")?,
             keys,
             filter,
             order_by,
@@ -441,7 +443,7 @@ impl<'de> wire::Object<'de> for RoomEventsCriteria {
 
 impl<'de> Deserialize<'de> for RoomEventsCriteria {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -449,12 +451,12 @@ impl Serialize for RoomEventsCriteria {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("search_term", &self.search_term)?;
-        wire::entry(&mut map, "keys", self.keys.as_ref())?;
-        wire::entry(&mut map, "filter", self.filter.as_ref())?;
-        wire::entry(&mut map, "order_by", self.order_by.as_ref())?;
-        wire::entry(&mut map, "event_context", self.event_context.as_ref())?;
-        wire::entry(&mut map, "include_state", self.include_state.as_ref())?;
-        wire::entry(&mut map, "groupings", self.groupings.as_ref())?;
+        codec::entry(&mut map, "keys", self.keys.as_ref())?;
+        codec::entry(&mut map, "filter", self.filter.as_ref())?;
+        codec::entry(&mut map, "order_by", self.order_by.as_ref())?;
+        codec::entry(&mut map, "event_context", self.event_context.as_ref())?;
+        codec::entry(&mut map, "include_state", self.include_state.as_ref())?;
+        codec::entry(&mut map, "groupings", self.groupings.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -478,15 +480,15 @@ impl Categories {
     }
 }
 
-impl<'de> wire::Object<'de> for Categories {
+impl<'de> codec::Object<'de> for Categories {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_events" => room_events = wire::value(&mut entries)?,
+                "room_events" => room_events = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -496,14 +498,14 @@ impl<'de> wire::Object<'de> for Categories {
 
 impl<'de> Deserialize<'de> for Categories {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Categories {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "room_events", self.room_events.as_ref())?;
+        codec::entry(&mut map, "room_events", self.room_events.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -536,17 +538,17 @@ impl UserProfile {
     }
 }
 
-impl<'de> wire::Object<'de> for UserProfile {
+impl<'de> codec::Object<'de> for UserProfile {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut displayname = None;
         let mut avatar_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "displayname" => displayname = wire::value(&mut entries)?,
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                "displayname" => displayname = codec::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -560,15 +562,15 @@ impl<'de> wire::Object<'de> for UserProfile {
 
 impl<'de> Deserialize<'de> for UserProfile {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for UserProfile {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "displayname", self.displayname.as_ref())?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "displayname", self.displayname.as_ref())?;
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -584,9 +586,9 @@ pub struct EventContext {
     /// `profile_info`.
     pub profile_info: Option<SortedMap<UserId, UserProfile>>,
     /// `events_before`.
-    pub events_before: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub events_before: Option<Vec<Raw<common::ClientEvent>>>,
     /// `events_after`.
-    pub events_after: Option<Vec<Raw<definitions::ClientEvent>>>,
+    pub events_after: Option<Vec<Raw<common::ClientEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -615,20 +617,20 @@ impl EventContext {
 
     /// Sets `events_before`.
     #[must_use]
-    pub fn events_before(mut self, events_before: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn events_before(mut self, events_before: Vec<Raw<common::ClientEvent>>) -> Self {
         self.events_before = Some(events_before);
         self
     }
 
     /// Sets `events_after`.
     #[must_use]
-    pub fn events_after(mut self, events_after: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn events_after(mut self, events_after: Vec<Raw<common::ClientEvent>>) -> Self {
         self.events_after = Some(events_after);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for EventContext {
+impl<'de> codec::Object<'de> for EventContext {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -638,13 +640,13 @@ impl<'de> wire::Object<'de> for EventContext {
         let mut events_before = None;
         let mut events_after = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "start" => start = wire::value(&mut entries)?,
-                "end" => end = wire::value(&mut entries)?,
-                "profile_info" => profile_info = wire::value(&mut entries)?,
-                "events_before" => events_before = wire::value(&mut entries)?,
-                "events_after" => events_after = wire::value(&mut entries)?,
+                "start" => start = codec::value(&mut entries)?,
+                "end" => end = codec::value(&mut entries)?,
+                "profile_info" => profile_info = codec::value(&mut entries)?,
+                "events_before" => events_before = codec::value(&mut entries)?,
+                "events_after" => events_after = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -661,18 +663,18 @@ impl<'de> wire::Object<'de> for EventContext {
 
 impl<'de> Deserialize<'de> for EventContext {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for EventContext {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "start", self.start.as_ref())?;
-        wire::entry(&mut map, "end", self.end.as_ref())?;
-        wire::entry(&mut map, "profile_info", self.profile_info.as_ref())?;
-        wire::entry(&mut map, "events_before", self.events_before.as_ref())?;
-        wire::entry(&mut map, "events_after", self.events_after.as_ref())?;
+        codec::entry(&mut map, "start", self.start.as_ref())?;
+        codec::entry(&mut map, "end", self.end.as_ref())?;
+        codec::entry(&mut map, "profile_info", self.profile_info.as_ref())?;
+        codec::entry(&mut map, "events_before", self.events_before.as_ref())?;
+        codec::entry(&mut map, "events_after", self.events_after.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -684,7 +686,7 @@ pub struct SearchResult {
     /// `rank`.
     pub rank: Option<f64>,
     /// `result`.
-    pub result: Option<Raw<definitions::ClientEvent>>,
+    pub result: Option<Raw<common::ClientEvent>>,
     /// `context`.
     pub context: Option<EventContext>,
     /// What the specification does not name.
@@ -701,7 +703,7 @@ impl SearchResult {
 
     /// Sets `result`.
     #[must_use]
-    pub fn result(mut self, result: Raw<definitions::ClientEvent>) -> Self {
+    pub fn result(mut self, result: Raw<common::ClientEvent>) -> Self {
         self.result = Some(result);
         self
     }
@@ -714,7 +716,7 @@ impl SearchResult {
     }
 }
 
-impl<'de> wire::Object<'de> for SearchResult {
+impl<'de> codec::Object<'de> for SearchResult {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -722,11 +724,11 @@ impl<'de> wire::Object<'de> for SearchResult {
         let mut result = None;
         let mut context = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rank" => rank = wire::value(&mut entries)?,
-                "result" => result = wire::value(&mut entries)?,
-                "context" => context = wire::value(&mut entries)?,
+                "rank" => rank = codec::value(&mut entries)?,
+                "result" => result = codec::value(&mut entries)?,
+                "context" => context = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -741,16 +743,16 @@ impl<'de> wire::Object<'de> for SearchResult {
 
 impl<'de> Deserialize<'de> for SearchResult {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for SearchResult {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "rank", self.rank.as_ref())?;
-        wire::entry(&mut map, "result", self.result.as_ref())?;
-        wire::entry(&mut map, "context", self.context.as_ref())?;
+        codec::entry(&mut map, "rank", self.rank.as_ref())?;
+        codec::entry(&mut map, "result", self.result.as_ref())?;
+        codec::entry(&mut map, "context", self.context.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -792,7 +794,7 @@ impl GroupValue {
     }
 }
 
-impl<'de> wire::Object<'de> for GroupValue {
+impl<'de> codec::Object<'de> for GroupValue {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -800,11 +802,11 @@ impl<'de> wire::Object<'de> for GroupValue {
         let mut order = None;
         let mut results = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "next_batch" => next_batch = wire::value(&mut entries)?,
-                "order" => order = wire::value(&mut entries)?,
-                "results" => results = wire::value(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
+                "order" => order = codec::value(&mut entries)?,
+                "results" => results = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -819,16 +821,16 @@ impl<'de> wire::Object<'de> for GroupValue {
 
 impl<'de> Deserialize<'de> for GroupValue {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GroupValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
-        wire::entry(&mut map, "order", self.order.as_ref())?;
-        wire::entry(&mut map, "results", self.results.as_ref())?;
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "order", self.order.as_ref())?;
+        codec::entry(&mut map, "results", self.results.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -844,7 +846,7 @@ pub struct ResultRoomEvents {
     /// `results`.
     pub results: Option<Vec<SearchResult>>,
     /// `state`.
-    pub state: Option<SortedMap<RoomId, Vec<Raw<definitions::ClientEvent>>>>,
+    pub state: Option<SortedMap<RoomId, Vec<Raw<common::ClientEvent>>>>,
     /// `groups`.
     pub groups: Option<SortedMap<String, SortedMap<String, GroupValue>>>,
     /// `next_batch`.
@@ -877,7 +879,7 @@ impl ResultRoomEvents {
 
     /// Sets `state`.
     #[must_use]
-    pub fn state(mut self, state: SortedMap<RoomId, Vec<Raw<definitions::ClientEvent>>>) -> Self {
+    pub fn state(mut self, state: SortedMap<RoomId, Vec<Raw<common::ClientEvent>>>) -> Self {
         self.state = Some(state);
         self
     }
@@ -897,7 +899,7 @@ impl ResultRoomEvents {
     }
 }
 
-impl<'de> wire::Object<'de> for ResultRoomEvents {
+impl<'de> codec::Object<'de> for ResultRoomEvents {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -908,14 +910,14 @@ impl<'de> wire::Object<'de> for ResultRoomEvents {
         let mut groups = None;
         let mut next_batch = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "count" => count = wire::value(&mut entries)?,
-                "highlights" => highlights = wire::value(&mut entries)?,
-                "results" => results = wire::value(&mut entries)?,
-                "state" => state = wire::value(&mut entries)?,
-                "groups" => groups = wire::value(&mut entries)?,
-                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "count" => count = codec::value(&mut entries)?,
+                "highlights" => highlights = codec::value(&mut entries)?,
+                "results" => results = codec::value(&mut entries)?,
+                "state" => state = codec::value(&mut entries)?,
+                "groups" => groups = codec::value(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -933,19 +935,19 @@ impl<'de> wire::Object<'de> for ResultRoomEvents {
 
 impl<'de> Deserialize<'de> for ResultRoomEvents {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ResultRoomEvents {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "count", self.count.as_ref())?;
-        wire::entry(&mut map, "highlights", self.highlights.as_ref())?;
-        wire::entry(&mut map, "results", self.results.as_ref())?;
-        wire::entry(&mut map, "state", self.state.as_ref())?;
-        wire::entry(&mut map, "groups", self.groups.as_ref())?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "count", self.count.as_ref())?;
+        codec::entry(&mut map, "highlights", self.highlights.as_ref())?;
+        codec::entry(&mut map, "results", self.results.as_ref())?;
+        codec::entry(&mut map, "state", self.state.as_ref())?;
+        codec::entry(&mut map, "groups", self.groups.as_ref())?;
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -969,15 +971,15 @@ impl ResultCategories {
     }
 }
 
-impl<'de> wire::Object<'de> for ResultCategories {
+impl<'de> codec::Object<'de> for ResultCategories {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_events" => room_events = wire::value(&mut entries)?,
+                "room_events" => room_events = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -987,14 +989,14 @@ impl<'de> wire::Object<'de> for ResultCategories {
 
 impl<'de> Deserialize<'de> for ResultCategories {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ResultCategories {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "room_events", self.room_events.as_ref())?;
+        codec::entry(&mut map, "room_events", self.room_events.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1019,20 +1021,20 @@ impl SearchResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for SearchResponse {
+impl<'de> codec::Object<'de> for SearchResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut search_categories = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "search_categories" => search_categories = wire::value(&mut entries)?,
+                "search_categories" => search_categories = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            search_categories: wire::required(search_categories, "search_categories")?,
+            search_categories: codec::required(search_categories, "search_categories")?,
             extra,
         })
     }
@@ -1040,7 +1042,7 @@ impl<'de> wire::Object<'de> for SearchResponse {
 
 impl<'de> Deserialize<'de> for SearchResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, RoomAliasId, RoomId, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomAliasId, RoomId, UserId, codec};
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`: lists the rooms in a space.
 ///
@@ -84,7 +84,7 @@ impl Endpoint for GetSpaceHierarchy {
     type Response = GetSpaceHierarchyResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/rooms/", "/hierarchy"],
             &[self.room_id.as_str()],
@@ -106,7 +106,7 @@ impl Endpoint for GetSpaceHierarchy {
     }
 
     fn read_success(response: &Response) -> Result<GetSpaceHierarchyResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -177,7 +177,7 @@ impl StrippedChildStateEvent {
     }
 }
 
-impl<'de> wire::Object<'de> for StrippedChildStateEvent {
+impl<'de> codec::Object<'de> for StrippedChildStateEvent {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -187,22 +187,22 @@ impl<'de> wire::Object<'de> for StrippedChildStateEvent {
         let mut sender = None;
         let mut origin_server_ts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "content" => content = wire::value(&mut entries)?,
-                "state_key" => state_key = wire::value(&mut entries)?,
-                "type" => event_type = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
+                "content" => content = codec::value(&mut entries)?,
+                "state_key" => state_key = codec::value(&mut entries)?,
+                "type" => event_type = codec::value(&mut entries)?,
+                "sender" => sender = codec::value(&mut entries)?,
+                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            content: wire::required(content, "content")?,
-            state_key: wire::required(state_key, "state_key")?,
-            event_type: wire::required(event_type, "type")?,
-            sender: wire::required(sender, "sender")?,
-            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
+            content: codec::required(content, "content")?,
+            state_key: codec::required(state_key, "state_key")?,
+            event_type: codec::required(event_type, "type")?,
+            sender: codec::required(sender, "sender")?,
+            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
             extra,
         })
     }
@@ -210,7 +210,7 @@ impl<'de> wire::Object<'de> for StrippedChildStateEvent {
 
 impl<'de> Deserialize<'de> for StrippedChildStateEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -354,7 +354,7 @@ impl SpaceHierarchyRoomsChunk {
     }
 }
 
-impl<'de> wire::Object<'de> for SpaceHierarchyRoomsChunk {
+impl<'de> codec::Object<'de> for SpaceHierarchyRoomsChunk {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -373,43 +373,43 @@ impl<'de> wire::Object<'de> for SpaceHierarchyRoomsChunk {
         let mut room_version = None;
         let mut children_state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "canonical_alias" => {
-                    canonical_alias = wire::lax(&mut entries, "canonical_alias", &mut extra)?
-                        .and_then(|wire::Filled(value)| value)
+                    canonical_alias = codec::lax(&mut entries, "canonical_alias", &mut extra)?
+                        .and_then(|codec::Filled(value)| value)
                 }
-                "name" => name = wire::value(&mut entries)?,
-                "num_joined_members" => num_joined_members = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "topic" => topic = wire::value(&mut entries)?,
-                "world_readable" => world_readable = wire::value(&mut entries)?,
-                "guest_can_join" => guest_can_join = wire::value(&mut entries)?,
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
-                "join_rule" => join_rule = wire::value(&mut entries)?,
-                "room_type" => room_type = wire::value(&mut entries)?,
-                "allowed_room_ids" => allowed_room_ids = wire::value(&mut entries)?,
-                "encryption" => encryption = wire::value(&mut entries)?,
-                "room_version" => room_version = wire::value(&mut entries)?,
-                "children_state" => children_state = wire::list(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
+                "num_joined_members" => num_joined_members = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "topic" => topic = codec::value(&mut entries)?,
+                "world_readable" => world_readable = codec::value(&mut entries)?,
+                "guest_can_join" => guest_can_join = codec::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
+                "join_rule" => join_rule = codec::value(&mut entries)?,
+                "room_type" => room_type = codec::value(&mut entries)?,
+                "allowed_room_ids" => allowed_room_ids = codec::value(&mut entries)?,
+                "encryption" => encryption = codec::value(&mut entries)?,
+                "room_version" => room_version = codec::value(&mut entries)?,
+                "children_state" => children_state = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             canonical_alias,
             name,
-            num_joined_members: wire::required(num_joined_members, "num_joined_members")?,
-            room_id: wire::required(room_id, "room_id")?,
+            num_joined_members: codec::required(num_joined_members, "num_joined_members")?,
+            room_id: codec::required(room_id, "room_id")?,
             topic,
-            world_readable: wire::required(world_readable, "world_readable")?,
-            guest_can_join: wire::required(guest_can_join, "guest_can_join")?,
+            world_readable: codec::required(world_readable, "world_readable")?,
+            guest_can_join: codec::required(guest_can_join, "guest_can_join")?,
             avatar_url,
             join_rule,
             room_type,
             allowed_room_ids,
             encryption,
             room_version,
-            children_state: wire::required(children_state, "children_state")?,
+            children_state: codec::required(children_state, "children_state")?,
             extra,
         })
     }
@@ -417,28 +417,28 @@ impl<'de> wire::Object<'de> for SpaceHierarchyRoomsChunk {
 
 impl<'de> Deserialize<'de> for SpaceHierarchyRoomsChunk {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for SpaceHierarchyRoomsChunk {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
-        wire::entry(&mut map, "name", self.name.as_ref())?;
+        codec::entry(&mut map, "canonical_alias", self.canonical_alias.as_ref())?;
+        codec::entry(&mut map, "name", self.name.as_ref())?;
         map.serialize_entry("num_joined_members", &self.num_joined_members)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        wire::entry(&mut map, "topic", self.topic.as_ref())?;
+        codec::entry(&mut map, "topic", self.topic.as_ref())?;
         map.serialize_entry("world_readable", &self.world_readable)?;
         map.serialize_entry("guest_can_join", &self.guest_can_join)?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        wire::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
-        wire::entry(&mut map, "room_type", self.room_type.as_ref())?;
-        wire::entry(&mut map, "allowed_room_ids", self.allowed_room_ids.as_ref())?;
-        wire::entry(&mut map, "encryption", self.encryption.as_ref())?;
-        wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "join_rule", self.join_rule.as_ref())?;
+        codec::entry(&mut map, "room_type", self.room_type.as_ref())?;
+        codec::entry(&mut map, "allowed_room_ids", self.allowed_room_ids.as_ref())?;
+        codec::entry(&mut map, "encryption", self.encryption.as_ref())?;
+        codec::entry(&mut map, "room_version", self.room_version.as_ref())?;
         map.serialize_entry("children_state", &self.children_state)?;
-        wire::extra(
+        codec::extra(
             &mut map,
             &self.extra,
             &[("canonical_alias", self.canonical_alias.is_some())],
@@ -476,22 +476,22 @@ impl GetSpaceHierarchyResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetSpaceHierarchyResponse {
+impl<'de> codec::Object<'de> for GetSpaceHierarchyResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut rooms = None;
         let mut next_batch = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rooms" => rooms = wire::list(&mut entries)?,
-                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "rooms" => rooms = codec::list(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            rooms: wire::required(rooms, "rooms")?,
+            rooms: codec::required(rooms, "rooms")?,
             next_batch,
             extra,
         })
@@ -500,7 +500,7 @@ impl<'de> wire::Object<'de> for GetSpaceHierarchyResponse {
 
 impl<'de> Deserialize<'de> for GetSpaceHierarchyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -508,7 +508,7 @@ impl Serialize for GetSpaceHierarchyResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rooms", &self.rooms)?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -6,7 +6,7 @@ use matricula_core::{Api, Job, Method, Operation, Response, ResponseFormat, Serv
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Redirect, wire};
+use crate::{ApiError, Endpoint, Redirect, codec};
 
 /// `GET /_matrix/client/v3/login/sso/redirect`: leads a browser to sign in elsewhere.
 ///
@@ -133,7 +133,7 @@ impl Endpoint for RedirectToIdP {
     type Response = Redirect;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/login/sso/redirect/", ""],
             &[&self.idp_id],

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, UserId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::text_enum};
 
 /// `GET /.well-known/matrix/support`: tells whom to ask for help with the server.
 ///
@@ -33,7 +33,7 @@ impl Endpoint for GetWellknownSupport {
     }
 
     fn read_success(response: &Response) -> Result<GetWellknownSupportResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -97,7 +97,7 @@ impl Contact {
     }
 }
 
-impl<'de> wire::Object<'de> for Contact {
+impl<'de> codec::Object<'de> for Contact {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -105,18 +105,18 @@ impl<'de> wire::Object<'de> for Contact {
         let mut email_address = None;
         let mut role = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "matrix_id" => matrix_id = wire::value(&mut entries)?,
-                "email_address" => email_address = wire::value(&mut entries)?,
-                "role" => role = wire::value(&mut entries)?,
+                "matrix_id" => matrix_id = codec::value(&mut entries)?,
+                "email_address" => email_address = codec::value(&mut entries)?,
+                "role" => role = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             matrix_id,
             email_address,
-            role: wire::required(role, "role")?,
+            role: codec::required(role, "role")?,
             extra,
         })
     }
@@ -124,15 +124,15 @@ impl<'de> wire::Object<'de> for Contact {
 
 impl<'de> Deserialize<'de> for Contact {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Contact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "matrix_id", self.matrix_id.as_ref())?;
-        wire::entry(&mut map, "email_address", self.email_address.as_ref())?;
+        codec::entry(&mut map, "matrix_id", self.matrix_id.as_ref())?;
+        codec::entry(&mut map, "email_address", self.email_address.as_ref())?;
         map.serialize_entry("role", &self.role)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -166,17 +166,17 @@ impl GetWellknownSupportResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetWellknownSupportResponse {
+impl<'de> codec::Object<'de> for GetWellknownSupportResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut contacts = None;
         let mut support_page = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "contacts" => contacts = wire::value(&mut entries)?,
-                "support_page" => support_page = wire::value(&mut entries)?,
+                "contacts" => contacts = codec::value(&mut entries)?,
+                "support_page" => support_page = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -190,15 +190,15 @@ impl<'de> wire::Object<'de> for GetWellknownSupportResponse {
 
 impl<'de> Deserialize<'de> for GetWellknownSupportResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetWellknownSupportResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "contacts", self.contacts.as_ref())?;
-        wire::entry(&mut map, "support_page", self.support_page.as_ref())?;
+        codec::entry(&mut map, "contacts", self.contacts.as_ref())?;
+        codec::entry(&mut map, "support_page", self.support_page.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

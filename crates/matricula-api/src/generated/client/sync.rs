@@ -10,7 +10,7 @@ use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
 use crate::{
-    ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, SortedMap, UserId, wire,
+    ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, SortedMap, UserId, codec, common,
 };
 
 /// `GET /_matrix/client/v3/sync`: reads what is new.
@@ -30,7 +30,7 @@ pub struct Sync {
     /// timeline still begins there.
     pub full_state: Option<bool>,
     /// Query `set_presence`. What others see the user as while syncing. Absent means online.
-    pub set_presence: Option<definitions::Presence>,
+    pub set_presence: Option<common::PresenceState>,
     /// Query `timeout`. How long the server may wait for news, sent in milliseconds. Absent means
     /// not at all.
     pub timeout: Option<Duration>,
@@ -63,7 +63,7 @@ impl Sync {
 
     /// Sets `set_presence`.
     #[must_use]
-    pub fn set_presence(mut self, set_presence: definitions::Presence) -> Self {
+    pub fn set_presence(mut self, set_presence: common::PresenceState) -> Self {
         self.set_presence = Some(set_presence);
         self
     }
@@ -115,7 +115,7 @@ impl Endpoint for Sync {
     }
 
     fn read_success(response: &Response) -> Result<SyncResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -134,7 +134,7 @@ impl Served for Sync {
         let filter: Option<String> = request.query_if("filter")?;
         let since: Option<String> = request.query_if("since")?;
         let full_state: Option<bool> = request.query_if("full_state")?;
-        let set_presence: Option<definitions::Presence> = request.query_if("set_presence")?;
+        let set_presence: Option<common::PresenceState> = request.query_if("set_presence")?;
         let timeout: Option<Duration> = request.query_if::<Millis>("timeout")?.map(|time| time.0);
         let use_state_after: Option<bool> = request.query_if("use_state_after")?;
         Ok(Self {
@@ -188,7 +188,7 @@ impl RoomSummary {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomSummary {
+impl<'de> codec::Object<'de> for RoomSummary {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -196,16 +196,16 @@ impl<'de> wire::Object<'de> for RoomSummary {
         let mut joined_member_count = None;
         let mut invited_member_count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.heroes" => heroes = wire::value(&mut entries)?,
+                "m.heroes" => heroes = codec::value(&mut entries)?,
                 "m.joined_member_count" => {
                     joined_member_count =
-                        wire::lax(&mut entries, "m.joined_member_count", &mut extra)?
+                        codec::lax(&mut entries, "m.joined_member_count", &mut extra)?
                 }
                 "m.invited_member_count" => {
                     invited_member_count =
-                        wire::lax(&mut entries, "m.invited_member_count", &mut extra)?
+                        codec::lax(&mut entries, "m.invited_member_count", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -221,25 +221,25 @@ impl<'de> wire::Object<'de> for RoomSummary {
 
 impl<'de> Deserialize<'de> for RoomSummary {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomSummary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "m.heroes", self.heroes.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "m.heroes", self.heroes.as_ref())?;
+        codec::entry(
             &mut map,
             "m.joined_member_count",
             self.joined_member_count.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "m.invited_member_count",
             self.invited_member_count.as_ref(),
         )?;
-        wire::extra(
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -281,20 +281,20 @@ impl UnreadNotificationCounts {
     }
 }
 
-impl<'de> wire::Object<'de> for UnreadNotificationCounts {
+impl<'de> codec::Object<'de> for UnreadNotificationCounts {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut highlight_count = None;
         let mut notification_count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "highlight_count" => {
-                    highlight_count = wire::lax(&mut entries, "highlight_count", &mut extra)?
+                    highlight_count = codec::lax(&mut entries, "highlight_count", &mut extra)?
                 }
                 "notification_count" => {
-                    notification_count = wire::lax(&mut entries, "notification_count", &mut extra)?
+                    notification_count = codec::lax(&mut entries, "notification_count", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -309,20 +309,20 @@ impl<'de> wire::Object<'de> for UnreadNotificationCounts {
 
 impl<'de> Deserialize<'de> for UnreadNotificationCounts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for UnreadNotificationCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "highlight_count", self.highlight_count.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "highlight_count", self.highlight_count.as_ref())?;
+        codec::entry(
             &mut map,
             "notification_count",
             self.notification_count.as_ref(),
         )?;
-        wire::extra(
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -361,20 +361,20 @@ impl ThreadNotificationCounts {
     }
 }
 
-impl<'de> wire::Object<'de> for ThreadNotificationCounts {
+impl<'de> codec::Object<'de> for ThreadNotificationCounts {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut highlight_count = None;
         let mut notification_count = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "highlight_count" => {
-                    highlight_count = wire::lax(&mut entries, "highlight_count", &mut extra)?
+                    highlight_count = codec::lax(&mut entries, "highlight_count", &mut extra)?
                 }
                 "notification_count" => {
-                    notification_count = wire::lax(&mut entries, "notification_count", &mut extra)?
+                    notification_count = codec::lax(&mut entries, "notification_count", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -389,20 +389,20 @@ impl<'de> wire::Object<'de> for ThreadNotificationCounts {
 
 impl<'de> Deserialize<'de> for ThreadNotificationCounts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ThreadNotificationCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "highlight_count", self.highlight_count.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "highlight_count", self.highlight_count.as_ref())?;
+        codec::entry(
             &mut map,
             "notification_count",
             self.notification_count.as_ref(),
         )?;
-        wire::extra(
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -499,7 +499,7 @@ impl JoinedRoom {
     }
 }
 
-impl<'de> wire::Object<'de> for JoinedRoom {
+impl<'de> codec::Object<'de> for JoinedRoom {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -512,17 +512,17 @@ impl<'de> wire::Object<'de> for JoinedRoom {
         let mut unread_notifications = None;
         let mut unread_thread_notifications = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "summary" => summary = wire::value(&mut entries)?,
-                "state" => state = wire::value(&mut entries)?,
-                "state_after" => state_after = wire::value(&mut entries)?,
-                "timeline" => timeline = wire::value(&mut entries)?,
-                "ephemeral" => ephemeral = wire::value(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
-                "unread_notifications" => unread_notifications = wire::value(&mut entries)?,
+                "summary" => summary = codec::value(&mut entries)?,
+                "state" => state = codec::value(&mut entries)?,
+                "state_after" => state_after = codec::value(&mut entries)?,
+                "timeline" => timeline = codec::value(&mut entries)?,
+                "ephemeral" => ephemeral = codec::value(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
+                "unread_notifications" => unread_notifications = codec::value(&mut entries)?,
                 "unread_thread_notifications" => {
-                    unread_thread_notifications = wire::value(&mut entries)?
+                    unread_thread_notifications = codec::value(&mut entries)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -543,25 +543,25 @@ impl<'de> wire::Object<'de> for JoinedRoom {
 
 impl<'de> Deserialize<'de> for JoinedRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for JoinedRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "summary", self.summary.as_ref())?;
-        wire::entry(&mut map, "state", self.state.as_ref())?;
-        wire::entry(&mut map, "state_after", self.state_after.as_ref())?;
-        wire::entry(&mut map, "timeline", self.timeline.as_ref())?;
-        wire::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "summary", self.summary.as_ref())?;
+        codec::entry(&mut map, "state", self.state.as_ref())?;
+        codec::entry(&mut map, "state_after", self.state_after.as_ref())?;
+        codec::entry(&mut map, "timeline", self.timeline.as_ref())?;
+        codec::entry(&mut map, "ephemeral", self.ephemeral.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(
             &mut map,
             "unread_notifications",
             self.unread_notifications.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "unread_thread_notifications",
             self.unread_thread_notifications.as_ref(),
@@ -575,7 +575,7 @@ impl Serialize for JoinedRoom {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InviteState {
     /// `events`.
-    pub events: Option<Vec<Raw<definitions::StrippedState>>>,
+    pub events: Option<Vec<Raw<common::StrippedState>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -583,21 +583,21 @@ pub struct InviteState {
 impl InviteState {
     /// Sets `events`.
     #[must_use]
-    pub fn events(mut self, events: Vec<Raw<definitions::StrippedState>>) -> Self {
+    pub fn events(mut self, events: Vec<Raw<common::StrippedState>>) -> Self {
         self.events = Some(events);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for InviteState {
+impl<'de> codec::Object<'de> for InviteState {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "events" => events = wire::value(&mut entries)?,
+                "events" => events = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -607,14 +607,14 @@ impl<'de> wire::Object<'de> for InviteState {
 
 impl<'de> Deserialize<'de> for InviteState {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for InviteState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "events", self.events.as_ref())?;
+        codec::entry(&mut map, "events", self.events.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -638,15 +638,15 @@ impl InvitedRoom {
     }
 }
 
-impl<'de> wire::Object<'de> for InvitedRoom {
+impl<'de> codec::Object<'de> for InvitedRoom {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut invite_state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "invite_state" => invite_state = wire::value(&mut entries)?,
+                "invite_state" => invite_state = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -659,14 +659,14 @@ impl<'de> wire::Object<'de> for InvitedRoom {
 
 impl<'de> Deserialize<'de> for InvitedRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for InvitedRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "invite_state", self.invite_state.as_ref())?;
+        codec::entry(&mut map, "invite_state", self.invite_state.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -676,7 +676,7 @@ impl Serialize for InvitedRoom {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KnockState {
     /// `events`.
-    pub events: Option<Vec<Raw<definitions::StrippedState>>>,
+    pub events: Option<Vec<Raw<common::StrippedState>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -684,21 +684,21 @@ pub struct KnockState {
 impl KnockState {
     /// Sets `events`.
     #[must_use]
-    pub fn events(mut self, events: Vec<Raw<definitions::StrippedState>>) -> Self {
+    pub fn events(mut self, events: Vec<Raw<common::StrippedState>>) -> Self {
         self.events = Some(events);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for KnockState {
+impl<'de> codec::Object<'de> for KnockState {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "events" => events = wire::value(&mut entries)?,
+                "events" => events = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -708,14 +708,14 @@ impl<'de> wire::Object<'de> for KnockState {
 
 impl<'de> Deserialize<'de> for KnockState {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for KnockState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "events", self.events.as_ref())?;
+        codec::entry(&mut map, "events", self.events.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -739,15 +739,15 @@ impl KnockedRoom {
     }
 }
 
-impl<'de> wire::Object<'de> for KnockedRoom {
+impl<'de> codec::Object<'de> for KnockedRoom {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut knock_state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "knock_state" => knock_state = wire::value(&mut entries)?,
+                "knock_state" => knock_state = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -757,14 +757,14 @@ impl<'de> wire::Object<'de> for KnockedRoom {
 
 impl<'de> Deserialize<'de> for KnockedRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for KnockedRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "knock_state", self.knock_state.as_ref())?;
+        codec::entry(&mut map, "knock_state", self.knock_state.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -815,7 +815,7 @@ impl LeftRoom {
     }
 }
 
-impl<'de> wire::Object<'de> for LeftRoom {
+impl<'de> codec::Object<'de> for LeftRoom {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -824,12 +824,12 @@ impl<'de> wire::Object<'de> for LeftRoom {
         let mut timeline = None;
         let mut account_data = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "state" => state = wire::value(&mut entries)?,
-                "state_after" => state_after = wire::value(&mut entries)?,
-                "timeline" => timeline = wire::value(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
+                "state" => state = codec::value(&mut entries)?,
+                "state_after" => state_after = codec::value(&mut entries)?,
+                "timeline" => timeline = codec::value(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -845,17 +845,17 @@ impl<'de> wire::Object<'de> for LeftRoom {
 
 impl<'de> Deserialize<'de> for LeftRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for LeftRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "state", self.state.as_ref())?;
-        wire::entry(&mut map, "state_after", self.state_after.as_ref())?;
-        wire::entry(&mut map, "timeline", self.timeline.as_ref())?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(&mut map, "state", self.state.as_ref())?;
+        codec::entry(&mut map, "state_after", self.state_after.as_ref())?;
+        codec::entry(&mut map, "timeline", self.timeline.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -906,7 +906,7 @@ impl Rooms {
     }
 }
 
-impl<'de> wire::Object<'de> for Rooms {
+impl<'de> codec::Object<'de> for Rooms {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -915,12 +915,12 @@ impl<'de> wire::Object<'de> for Rooms {
         let mut knock = None;
         let mut leave = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "join" => join = wire::value(&mut entries)?,
-                "invite" => invite = wire::value(&mut entries)?,
-                "knock" => knock = wire::value(&mut entries)?,
-                "leave" => leave = wire::value(&mut entries)?,
+                "join" => join = codec::value(&mut entries)?,
+                "invite" => invite = codec::value(&mut entries)?,
+                "knock" => knock = codec::value(&mut entries)?,
+                "leave" => leave = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -936,95 +936,17 @@ impl<'de> wire::Object<'de> for Rooms {
 
 impl<'de> Deserialize<'de> for Rooms {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Rooms {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "join", self.join.as_ref())?;
-        wire::entry(&mut map, "invite", self.invite.as_ref())?;
-        wire::entry(&mut map, "knock", self.knock.as_ref())?;
-        wire::entry(&mut map, "leave", self.leave.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// `events` of [`ToDevice`].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ToDeviceEvent {
-    /// What it says, as it came.
-    pub content: Option<Raw>,
-    /// `sender`.
-    pub sender: Option<UserId>,
-    /// `type`.
-    pub event_type: Option<String>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl ToDeviceEvent {
-    /// Sets `content`.
-    #[must_use]
-    pub fn content(mut self, content: Raw) -> Self {
-        self.content = Some(content);
-        self
-    }
-
-    /// Sets `sender`.
-    #[must_use]
-    pub fn sender(mut self, sender: UserId) -> Self {
-        self.sender = Some(sender);
-        self
-    }
-
-    /// Sets `type`.
-    #[must_use]
-    pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
-        self.event_type = Some(event_type.into());
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for ToDeviceEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut content = None;
-        let mut sender = None;
-        let mut event_type = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "content" => content = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "type" => event_type = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            content,
-            sender,
-            event_type,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for ToDeviceEvent {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for ToDeviceEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "content", self.content.as_ref())?;
-        wire::entry(&mut map, "sender", self.sender.as_ref())?;
-        wire::entry(&mut map, "type", self.event_type.as_ref())?;
+        codec::entry(&mut map, "join", self.join.as_ref())?;
+        codec::entry(&mut map, "invite", self.invite.as_ref())?;
+        codec::entry(&mut map, "knock", self.knock.as_ref())?;
+        codec::entry(&mut map, "leave", self.leave.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1034,7 +956,7 @@ impl Serialize for ToDeviceEvent {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToDevice {
     /// `events`.
-    pub events: Option<Vec<Raw<ToDeviceEvent>>>,
+    pub events: Option<Vec<Raw<common::ToDeviceEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -1042,21 +964,21 @@ pub struct ToDevice {
 impl ToDevice {
     /// Sets `events`.
     #[must_use]
-    pub fn events(mut self, events: Vec<Raw<ToDeviceEvent>>) -> Self {
+    pub fn events(mut self, events: Vec<Raw<common::ToDeviceEvent>>) -> Self {
         self.events = Some(events);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for ToDevice {
+impl<'de> codec::Object<'de> for ToDevice {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut events = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "events" => events = wire::value(&mut entries)?,
+                "events" => events = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1066,14 +988,14 @@ impl<'de> wire::Object<'de> for ToDevice {
 
 impl<'de> Deserialize<'de> for ToDevice {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ToDevice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "events", self.events.as_ref())?;
+        codec::entry(&mut map, "events", self.events.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1106,17 +1028,17 @@ impl DeviceLists {
     }
 }
 
-impl<'de> wire::Object<'de> for DeviceLists {
+impl<'de> codec::Object<'de> for DeviceLists {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut changed = None;
         let mut left = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "changed" => changed = wire::value(&mut entries)?,
-                "left" => left = wire::value(&mut entries)?,
+                "changed" => changed = codec::value(&mut entries)?,
+                "left" => left = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1130,15 +1052,15 @@ impl<'de> wire::Object<'de> for DeviceLists {
 
 impl<'de> Deserialize<'de> for DeviceLists {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for DeviceLists {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "changed", self.changed.as_ref())?;
-        wire::entry(&mut map, "left", self.left.as_ref())?;
+        codec::entry(&mut map, "changed", self.changed.as_ref())?;
+        codec::entry(&mut map, "left", self.left.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1241,7 +1163,7 @@ impl SyncResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for SyncResponse {
+impl<'de> codec::Object<'de> for SyncResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1254,25 +1176,25 @@ impl<'de> wire::Object<'de> for SyncResponse {
         let mut device_one_time_keys_count = None;
         let mut device_unused_fallback_key_types = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "next_batch" => next_batch = wire::value(&mut entries)?,
-                "rooms" => rooms = wire::value(&mut entries)?,
-                "presence" => presence = wire::value(&mut entries)?,
-                "account_data" => account_data = wire::value(&mut entries)?,
-                "to_device" => to_device = wire::value(&mut entries)?,
-                "device_lists" => device_lists = wire::value(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
+                "rooms" => rooms = codec::value(&mut entries)?,
+                "presence" => presence = codec::value(&mut entries)?,
+                "account_data" => account_data = codec::value(&mut entries)?,
+                "to_device" => to_device = codec::value(&mut entries)?,
+                "device_lists" => device_lists = codec::value(&mut entries)?,
                 "device_one_time_keys_count" => {
-                    device_one_time_keys_count = wire::value(&mut entries)?
+                    device_one_time_keys_count = codec::value(&mut entries)?
                 }
                 "device_unused_fallback_key_types" => {
-                    device_unused_fallback_key_types = wire::value(&mut entries)?
+                    device_unused_fallback_key_types = codec::value(&mut entries)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            next_batch: wire::required(next_batch, "next_batch")?,
+            next_batch: codec::required(next_batch, "next_batch")?,
             rooms,
             presence,
             account_data,
@@ -1287,7 +1209,7 @@ impl<'de> wire::Object<'de> for SyncResponse {
 
 impl<'de> Deserialize<'de> for SyncResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1295,17 +1217,17 @@ impl Serialize for SyncResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("next_batch", &self.next_batch)?;
-        wire::entry(&mut map, "rooms", self.rooms.as_ref())?;
-        wire::entry(&mut map, "presence", self.presence.as_ref())?;
-        wire::entry(&mut map, "account_data", self.account_data.as_ref())?;
-        wire::entry(&mut map, "to_device", self.to_device.as_ref())?;
-        wire::entry(&mut map, "device_lists", self.device_lists.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "rooms", self.rooms.as_ref())?;
+        codec::entry(&mut map, "presence", self.presence.as_ref())?;
+        codec::entry(&mut map, "account_data", self.account_data.as_ref())?;
+        codec::entry(&mut map, "to_device", self.to_device.as_ref())?;
+        codec::entry(&mut map, "device_lists", self.device_lists.as_ref())?;
+        codec::entry(
             &mut map,
             "device_one_time_keys_count",
             self.device_one_time_keys_count.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "device_unused_fallback_key_types",
             self.device_unused_fallback_key_types.as_ref(),

@@ -4,10 +4,9 @@
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, UserId, codec, common};
 
 /// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags`: reads the user's tags of a room.
 ///
@@ -42,7 +41,7 @@ impl Endpoint for GetRoomTags {
     type Response = GetRoomTagsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/rooms/", "/tags"],
             &[self.user_id.as_str(), self.room_id.as_str()],
@@ -51,7 +50,7 @@ impl Endpoint for GetRoomTags {
     }
 
     fn read_success(response: &Response) -> Result<GetRoomTagsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -77,7 +76,7 @@ impl Served for GetRoomTags {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoomTagsResponse {
     /// `tags`.
-    pub tags: Option<SortedMap<String, definitions::Tag>>,
+    pub tags: Option<SortedMap<String, common::TagInfo>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -85,21 +84,21 @@ pub struct GetRoomTagsResponse {
 impl GetRoomTagsResponse {
     /// Sets `tags`.
     #[must_use]
-    pub fn tags(mut self, tags: SortedMap<String, definitions::Tag>) -> Self {
+    pub fn tags(mut self, tags: SortedMap<String, common::TagInfo>) -> Self {
         self.tags = Some(tags);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for GetRoomTagsResponse {
+impl<'de> codec::Object<'de> for GetRoomTagsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut tags = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "tags" => tags = wire::value(&mut entries)?,
+                "tags" => tags = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -109,14 +108,14 @@ impl<'de> wire::Object<'de> for GetRoomTagsResponse {
 
 impl<'de> Deserialize<'de> for GetRoomTagsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetRoomTagsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "tags", self.tags.as_ref())?;
+        codec::entry(&mut map, "tags", self.tags.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -174,30 +173,30 @@ impl Endpoint for SetRoomTag {
     type Response = SetRoomTagResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/rooms/", "/tags/", ""],
             &[self.user_id.as_str(), self.room_id.as_str(), &self.tag],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetRoomTagResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for SetRoomTag {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "order", self.order.as_ref())?;
+        codec::entry(&mut map, "order", self.order.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetRoomTag {
+impl<'de> codec::Object<'de> for SetRoomTag {
     type Params = (UserId, RoomId, String);
 
     fn read<A: MapAccess<'de>>(
@@ -206,9 +205,9 @@ impl<'de> wire::Object<'de> for SetRoomTag {
     ) -> Result<Self, A::Error> {
         let mut order = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "order" => order = wire::decimal(&mut entries)?,
+                "order" => order = codec::decimal(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -250,12 +249,12 @@ pub struct SetRoomTagResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetRoomTagResponse {
+impl<'de> codec::Object<'de> for SetRoomTagResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -264,7 +263,7 @@ impl<'de> wire::Object<'de> for SetRoomTagResponse {
 
 impl<'de> Deserialize<'de> for SetRoomTagResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -315,7 +314,7 @@ impl Endpoint for DeleteRoomTag {
     type Response = DeleteRoomTagResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/user/", "/rooms/", "/tags/", ""],
             &[self.user_id.as_str(), self.room_id.as_str(), &self.tag],
@@ -324,7 +323,7 @@ impl Endpoint for DeleteRoomTag {
     }
 
     fn read_success(response: &Response) -> Result<DeleteRoomTagResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -359,12 +358,12 @@ pub struct DeleteRoomTagResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for DeleteRoomTagResponse {
+impl<'de> codec::Object<'de> for DeleteRoomTagResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -373,7 +372,7 @@ impl<'de> wire::Object<'de> for DeleteRoomTagResponse {
 
 impl<'de> Deserialize<'de> for DeleteRoomTagResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

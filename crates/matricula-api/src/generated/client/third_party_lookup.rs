@@ -3,10 +3,9 @@
 
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, SortedMap, wire};
+use crate::{ApiError, Endpoint, LenientList, SortedMap, codec, common};
 
 /// `GET /_matrix/client/v3/thirdparty/protocols`: lists the foreign networks that the server is
 /// bridged to.
@@ -27,16 +26,14 @@ impl Endpoint for GetProtocols {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = SortedMap<String, definitions::Protocol>;
+    type Response = SortedMap<String, common::Protocol>;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
-    fn read_success(
-        response: &Response,
-    ) -> Result<SortedMap<String, definitions::Protocol>, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<SortedMap<String, common::Protocol>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -48,7 +45,7 @@ impl Served for GetProtocols {
         Ok(Self {})
     }
 
-    fn write_success(response: &SortedMap<String, definitions::Protocol>) -> Reply {
+    fn write_success(response: &SortedMap<String, common::Protocol>) -> Reply {
         Reply::json(response)
     }
 }
@@ -83,10 +80,10 @@ impl Endpoint for GetProtocolMetadata {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = definitions::Protocol;
+    type Response = common::Protocol;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/thirdparty/protocol/", ""],
             &[&self.protocol],
@@ -94,8 +91,8 @@ impl Endpoint for GetProtocolMetadata {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<definitions::Protocol, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<common::Protocol, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -108,7 +105,7 @@ impl Served for GetProtocolMetadata {
         Ok(Self { protocol })
     }
 
-    fn write_success(response: &definitions::Protocol) -> Reply {
+    fn write_success(response: &common::Protocol) -> Reply {
         Reply::json(response)
     }
 }
@@ -154,10 +151,10 @@ impl Endpoint for QueryLocationByProtocol {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = Vec<definitions::ThirdPartyLocation>;
+    type Response = LenientList<common::ThirdPartyLocation>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/thirdparty/location/", ""],
             &[&self.protocol],
@@ -169,8 +166,10 @@ impl Endpoint for QueryLocationByProtocol {
         job
     }
 
-    fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyLocation>, ApiError> {
-        wire::read(response)
+    fn read_success(
+        response: &Response,
+    ) -> Result<LenientList<common::ThirdPartyLocation>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -187,7 +186,7 @@ impl Served for QueryLocationByProtocol {
         Ok(Self { protocol, fields })
     }
 
-    fn write_success(response: &Vec<definitions::ThirdPartyLocation>) -> Reply {
+    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> Reply {
         Reply::json(response)
     }
 }
@@ -233,10 +232,10 @@ impl Endpoint for QueryUserByProtocol {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = Vec<definitions::ThirdPartyUser>;
+    type Response = LenientList<common::ThirdPartyUser>;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/thirdparty/user/", ""],
             &[&self.protocol],
@@ -248,8 +247,8 @@ impl Endpoint for QueryUserByProtocol {
         job
     }
 
-    fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyUser>, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<LenientList<common::ThirdPartyUser>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -266,7 +265,7 @@ impl Served for QueryUserByProtocol {
         Ok(Self { protocol, fields })
     }
 
-    fn write_success(response: &Vec<definitions::ThirdPartyUser>) -> Reply {
+    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> Reply {
         Reply::json(response)
     }
 }
@@ -302,15 +301,17 @@ impl Endpoint for QueryLocationByAlias {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = Vec<definitions::ThirdPartyLocation>;
+    type Response = LenientList<common::ThirdPartyLocation>;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("alias", self.alias.clone())
     }
 
-    fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyLocation>, ApiError> {
-        wire::read(response)
+    fn read_success(
+        response: &Response,
+    ) -> Result<LenientList<common::ThirdPartyLocation>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -323,7 +324,7 @@ impl Served for QueryLocationByAlias {
         Ok(Self { alias })
     }
 
-    fn write_success(response: &Vec<definitions::ThirdPartyLocation>) -> Reply {
+    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> Reply {
         Reply::json(response)
     }
 }
@@ -358,15 +359,15 @@ impl Endpoint for QueryUserById {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = Vec<definitions::ThirdPartyUser>;
+    type Response = LenientList<common::ThirdPartyUser>;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("userid", self.userid.clone())
     }
 
-    fn read_success(response: &Response) -> Result<Vec<definitions::ThirdPartyUser>, ApiError> {
-        wire::read(response)
+    fn read_success(response: &Response) -> Result<LenientList<common::ThirdPartyUser>, ApiError> {
+        codec::read(response)
     }
 }
 
@@ -379,7 +380,7 @@ impl Served for QueryUserById {
         Ok(Self { userid })
     }
 
-    fn write_success(response: &Vec<definitions::ThirdPartyUser>) -> Reply {
+    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> Reply {
         Reply::json(response)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/invite`: invites an email address or phone number to a
 /// room.
@@ -65,16 +65,16 @@ impl Endpoint for InviteBy3Pid {
     type Response = InviteBy3PidResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/invite"],
             &[self.room_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<InviteBy3PidResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -82,7 +82,7 @@ impl Serialize for InviteBy3Pid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id_server", &self.id_server)?;
-        map.serialize_entry("id_access_token", &wire::Exposed(&self.id_access_token))?;
+        map.serialize_entry("id_access_token", &codec::Exposed(&self.id_access_token))?;
         map.serialize_entry("medium", &self.medium)?;
         map.serialize_entry("address", &self.address)?;
         self.extra.write(&mut map)?;
@@ -91,7 +91,7 @@ impl Serialize for InviteBy3Pid {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for InviteBy3Pid {
+impl<'de> codec::Object<'de> for InviteBy3Pid {
     type Params = (RoomId,);
 
     fn read<A: MapAccess<'de>>((room_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -100,21 +100,21 @@ impl<'de> wire::Object<'de> for InviteBy3Pid {
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "id_server" => id_server = wire::value(&mut entries)?,
-                "id_access_token" => id_access_token = wire::secret(&mut entries)?,
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
+                "id_server" => id_server = codec::value(&mut entries)?,
+                "id_access_token" => id_access_token = codec::secret(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             room_id,
-            id_server: wire::required(id_server, "id_server")?,
-            id_access_token: wire::required(id_access_token, "id_access_token")?,
-            medium: wire::required(medium, "medium")?,
-            address: wire::required(address, "address")?,
+            id_server: codec::required(id_server, "id_server")?,
+            id_access_token: codec::required(id_access_token, "id_access_token")?,
+            medium: codec::required(medium, "medium")?,
+            address: codec::required(address, "address")?,
             extra,
         })
     }
@@ -149,12 +149,12 @@ pub struct InviteBy3PidResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for InviteBy3PidResponse {
+impl<'de> codec::Object<'de> for InviteBy3PidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -163,7 +163,7 @@ impl<'de> wire::Object<'de> for InviteBy3PidResponse {
 
 impl<'de> Deserialize<'de> for InviteBy3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

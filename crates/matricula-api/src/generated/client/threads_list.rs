@@ -4,10 +4,9 @@
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, RoomId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::text_enum, common};
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/threads`: lists the threads of a room.
 ///
@@ -74,7 +73,7 @@ impl Endpoint for GetThreadRoots {
     type Response = GetThreadRootsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v1/rooms/", "/threads"],
             &[self.room_id.as_str()],
@@ -93,7 +92,7 @@ impl Endpoint for GetThreadRoots {
     }
 
     fn read_success(response: &Response) -> Result<GetThreadRootsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -136,7 +135,7 @@ text_enum! {
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetThreadRootsResponse {
     /// `chunk`.
-    pub chunk: Vec<Raw<definitions::ClientEvent>>,
+    pub chunk: Vec<Raw<common::ClientEvent>>,
     /// `next_batch`.
     pub next_batch: Option<String>,
     /// What the specification does not name.
@@ -145,7 +144,7 @@ pub struct GetThreadRootsResponse {
 
 impl GetThreadRootsResponse {
     /// With what is required, and nothing else.
-    pub fn new(chunk: Vec<Raw<definitions::ClientEvent>>) -> Self {
+    pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             chunk,
             next_batch: None,
@@ -161,17 +160,17 @@ impl GetThreadRootsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetThreadRootsResponse {
+impl<'de> codec::Object<'de> for GetThreadRootsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut chunk = None;
         let mut next_batch = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "chunk" => chunk = wire::list(&mut entries)?,
-                "next_batch" => next_batch = wire::value(&mut entries)?,
+                "chunk" => chunk = codec::list(&mut entries)?,
+                "next_batch" => next_batch = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -185,7 +184,7 @@ impl<'de> wire::Object<'de> for GetThreadRootsResponse {
 
 impl<'de> Deserialize<'de> for GetThreadRootsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -193,7 +192,7 @@ impl Serialize for GetThreadRootsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("chunk", &self.chunk)?;
-        wire::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
+        codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

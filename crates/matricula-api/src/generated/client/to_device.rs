@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, Raw, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, Raw, SortedMap, UserId, codec};
 
 /// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`: sends a message to devices.
 ///
@@ -58,16 +58,16 @@ impl Endpoint for SendToDevice {
     type Response = SendToDeviceResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/sendToDevice/", "/", ""],
             &[&self.event_type, &self.txn_id],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SendToDeviceResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -81,7 +81,7 @@ impl Serialize for SendToDevice {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SendToDevice {
+impl<'de> codec::Object<'de> for SendToDevice {
     type Params = (String, String);
 
     fn read<A: MapAccess<'de>>(
@@ -90,16 +90,16 @@ impl<'de> wire::Object<'de> for SendToDevice {
     ) -> Result<Self, A::Error> {
         let mut messages = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "messages" => messages = wire::value(&mut entries)?,
+                "messages" => messages = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             event_type,
             txn_id,
-            messages: wire::required(messages, "messages")?,
+            messages: codec::required(messages, "messages")?,
             extra,
         })
     }
@@ -131,12 +131,12 @@ pub struct SendToDeviceResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SendToDeviceResponse {
+impl<'de> codec::Object<'de> for SendToDeviceResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -145,7 +145,7 @@ impl<'de> wire::Object<'de> for SendToDeviceResponse {
 
 impl<'de> Deserialize<'de> for SendToDeviceResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId}`: tells that the user is typing, or no
 /// longer.
@@ -64,16 +64,16 @@ impl Endpoint for SetTyping {
     type Response = SetTypingResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/client/v3/rooms/", "/typing/", ""],
             &[self.room_id.as_str(), self.user_id.as_str()],
         );
-        Job::for_operation_at(url, &Self::OPERATION).with_body(wire::body(self))
+        Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SetTypingResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -81,14 +81,18 @@ impl Serialize for SetTyping {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("typing", &self.typing)?;
-        wire::entry(&mut map, "timeout", self.timeout.map(wire::Millis).as_ref())?;
+        codec::entry(
+            &mut map,
+            "timeout",
+            self.timeout.map(codec::Millis).as_ref(),
+        )?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SetTyping {
+impl<'de> codec::Object<'de> for SetTyping {
     type Params = (RoomId, UserId);
 
     fn read<A: MapAccess<'de>>(
@@ -98,17 +102,17 @@ impl<'de> wire::Object<'de> for SetTyping {
         let mut typing = None;
         let mut timeout = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "typing" => typing = wire::value(&mut entries)?,
-                "timeout" => timeout = wire::millis(&mut entries)?,
+                "typing" => typing = codec::value(&mut entries)?,
+                "timeout" => timeout = codec::millis(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             room_id,
             user_id,
-            typing: wire::required(typing, "typing")?,
+            typing: codec::required(typing, "typing")?,
             timeout,
             extra,
         })
@@ -142,12 +146,12 @@ pub struct SetTypingResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for SetTypingResponse {
+impl<'de> codec::Object<'de> for SetTypingResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -156,7 +160,7 @@ impl<'de> wire::Object<'de> for SetTypingResponse {
 
 impl<'de> Deserialize<'de> for SetTypingResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

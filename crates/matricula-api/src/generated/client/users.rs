@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
 /// `POST /_matrix/client/v3/user_directory/search`: searches for users.
 ///
@@ -59,11 +59,11 @@ impl Endpoint for SearchUserDirectory {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<SearchUserDirectoryResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -71,29 +71,29 @@ impl Serialize for SearchUserDirectory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("search_term", &self.search_term)?;
-        wire::entry(&mut map, "limit", self.limit.as_ref())?;
+        codec::entry(&mut map, "limit", self.limit.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for SearchUserDirectory {
+impl<'de> codec::Object<'de> for SearchUserDirectory {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut search_term = None;
         let mut limit = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "search_term" => search_term = wire::value(&mut entries)?,
-                "limit" => limit = wire::value(&mut entries)?,
+                "search_term" => search_term = codec::value(&mut entries)?,
+                "limit" => limit = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            search_term: wire::required(search_term, "search_term")?,
+            search_term: codec::required(search_term, "search_term")?,
             limit,
             extra,
         })
@@ -155,7 +155,7 @@ impl User {
     }
 }
 
-impl<'de> wire::Object<'de> for User {
+impl<'de> codec::Object<'de> for User {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -163,16 +163,16 @@ impl<'de> wire::Object<'de> for User {
         let mut display_name = None;
         let mut avatar_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "display_name" => display_name = wire::value(&mut entries)?,
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "display_name" => display_name = codec::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_id: wire::required(user_id, "user_id")?,
+            user_id: codec::required(user_id, "user_id")?,
             display_name,
             avatar_url,
             extra,
@@ -182,7 +182,7 @@ impl<'de> wire::Object<'de> for User {
 
 impl<'de> Deserialize<'de> for User {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -190,8 +190,8 @@ impl Serialize for User {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
-        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -219,23 +219,23 @@ impl SearchUserDirectoryResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for SearchUserDirectoryResponse {
+impl<'de> codec::Object<'de> for SearchUserDirectoryResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut results = None;
         let mut limited = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "results" => results = wire::list(&mut entries)?,
-                "limited" => limited = wire::value(&mut entries)?,
+                "results" => results = codec::list(&mut entries)?,
+                "limited" => limited = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            results: wire::required(results, "results")?,
-            limited: wire::required(limited, "limited")?,
+            results: codec::required(results, "results")?,
+            limited: codec::required(limited, "limited")?,
             extra,
         })
     }
@@ -243,7 +243,7 @@ impl<'de> wire::Object<'de> for SearchUserDirectoryResponse {
 
 impl<'de> Deserialize<'de> for SearchUserDirectoryResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

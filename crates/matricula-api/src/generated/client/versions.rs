@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, SortedMap, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
 
 /// `GET /_matrix/client/versions`: lists the versions of the specification that the server
 /// supports.
@@ -34,7 +34,7 @@ impl Endpoint for GetVersions {
     }
 
     fn read_success(response: &Response) -> Result<GetVersionsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -80,22 +80,22 @@ impl GetVersionsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetVersionsResponse {
+impl<'de> codec::Object<'de> for GetVersionsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut versions = None;
         let mut unstable_features = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "versions" => versions = wire::list(&mut entries)?,
-                "unstable_features" => unstable_features = wire::value(&mut entries)?,
+                "versions" => versions = codec::list(&mut entries)?,
+                "unstable_features" => unstable_features = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            versions: wire::required(versions, "versions")?,
+            versions: codec::required(versions, "versions")?,
             unstable_features,
             extra,
         })
@@ -104,7 +104,7 @@ impl<'de> wire::Object<'de> for GetVersionsResponse {
 
 impl<'de> Deserialize<'de> for GetVersionsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -112,7 +112,7 @@ impl Serialize for GetVersionsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("versions", &self.versions)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "unstable_features",
             self.unstable_features.as_ref(),

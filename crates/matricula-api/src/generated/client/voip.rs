@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `GET /_matrix/client/v3/voip/turnServer`: hands out access to a relay for calls.
 ///
@@ -37,7 +37,7 @@ impl Endpoint for GetTurnServer {
     }
 
     fn read_success(response: &Response) -> Result<GetTurnServerResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -99,7 +99,7 @@ impl GetTurnServerResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetTurnServerResponse {
+impl<'de> codec::Object<'de> for GetTurnServerResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -108,12 +108,12 @@ impl<'de> wire::Object<'de> for GetTurnServerResponse {
         let mut uris = None;
         let mut ttl = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "username" => username = wire::value(&mut entries)?,
-                "password" => password = wire::secret(&mut entries)?,
-                "uris" => uris = wire::value(&mut entries)?,
-                "ttl" => ttl = wire::seconds(&mut entries)?,
+                "username" => username = codec::value(&mut entries)?,
+                "password" => password = codec::secret(&mut entries)?,
+                "uris" => uris = codec::value(&mut entries)?,
+                "ttl" => ttl = codec::seconds(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -129,21 +129,21 @@ impl<'de> wire::Object<'de> for GetTurnServerResponse {
 
 impl<'de> Deserialize<'de> for GetTurnServerResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for GetTurnServerResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "username", self.username.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "username", self.username.as_ref())?;
+        codec::entry(
             &mut map,
             "password",
-            self.password.as_ref().map(wire::Exposed).as_ref(),
+            self.password.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(&mut map, "uris", self.uris.as_ref())?;
-        wire::entry(&mut map, "ttl", self.ttl.map(wire::Seconds).as_ref())?;
+        codec::entry(&mut map, "uris", self.uris.as_ref())?;
+        codec::entry(&mut map, "ttl", self.ttl.map(codec::Seconds).as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

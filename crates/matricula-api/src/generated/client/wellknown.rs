@@ -6,7 +6,7 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, wire};
+use crate::{ApiError, Endpoint, codec};
 
 /// `GET /.well-known/matrix/client`: tells a domain's homeserver.
 ///
@@ -32,7 +32,7 @@ impl Endpoint for GetWellknown {
     }
 
     fn read_success(response: &Response) -> Result<definitions::Wellknown, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
 /// `GET /_matrix/client/v3/account/whoami`: tells whose token it is.
 ///
@@ -35,7 +35,7 @@ impl Endpoint for GetTokenOwner {
     }
 
     fn read_success(response: &Response) -> Result<GetTokenOwnerResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -91,7 +91,7 @@ impl GetTokenOwnerResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetTokenOwnerResponse {
+impl<'de> codec::Object<'de> for GetTokenOwnerResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -99,16 +99,16 @@ impl<'de> wire::Object<'de> for GetTokenOwnerResponse {
         let mut device_id = None;
         let mut is_guest = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
-                "device_id" => device_id = wire::value(&mut entries)?,
-                "is_guest" => is_guest = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
+                "is_guest" => is_guest = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_id: wire::required(user_id, "user_id")?,
+            user_id: codec::required(user_id, "user_id")?,
             device_id,
             is_guest,
             extra,
@@ -118,7 +118,7 @@ impl<'de> wire::Object<'de> for GetTokenOwnerResponse {
 
 impl<'de> Deserialize<'de> for GetTokenOwnerResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -126,8 +126,8 @@ impl Serialize for GetTokenOwnerResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;
-        wire::entry(&mut map, "device_id", self.device_id.as_ref())?;
-        wire::entry(&mut map, "is_guest", self.is_guest.as_ref())?;
+        codec::entry(&mut map, "device_id", self.device_id.as_ref())?;
+        codec::entry(&mut map, "is_guest", self.is_guest.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

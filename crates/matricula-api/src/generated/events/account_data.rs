@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{EventId, Extra, LenientList, RoomId, SortedMap, UserId, wire};
+use crate::{EventId, Extra, LenientList, RoomId, SortedMap, UserId, codec, common};
 
 /// The content of `m.accepted_terms`.
 ///
@@ -27,15 +27,15 @@ impl AcceptedTerms {
     }
 }
 
-impl<'de> wire::Object<'de> for AcceptedTerms {
+impl<'de> codec::Object<'de> for AcceptedTerms {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut accepted = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "accepted" => accepted = wire::value(&mut entries)?,
+                "accepted" => accepted = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -45,14 +45,14 @@ impl<'de> wire::Object<'de> for AcceptedTerms {
 
 impl<'de> Deserialize<'de> for AcceptedTerms {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for AcceptedTerms {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "accepted", self.accepted.as_ref())?;
+        codec::entry(&mut map, "accepted", self.accepted.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -79,20 +79,20 @@ impl CrossSigningMaster {
     }
 }
 
-impl<'de> wire::Object<'de> for CrossSigningMaster {
+impl<'de> codec::Object<'de> for CrossSigningMaster {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut encrypted = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "encrypted" => encrypted = wire::value(&mut entries)?,
+                "encrypted" => encrypted = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            encrypted: wire::required(encrypted, "encrypted")?,
+            encrypted: codec::required(encrypted, "encrypted")?,
             extra,
         })
     }
@@ -100,7 +100,7 @@ impl<'de> wire::Object<'de> for CrossSigningMaster {
 
 impl<'de> Deserialize<'de> for CrossSigningMaster {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -134,20 +134,20 @@ impl CrossSigningSelfSigning {
     }
 }
 
-impl<'de> wire::Object<'de> for CrossSigningSelfSigning {
+impl<'de> codec::Object<'de> for CrossSigningSelfSigning {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut encrypted = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "encrypted" => encrypted = wire::value(&mut entries)?,
+                "encrypted" => encrypted = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            encrypted: wire::required(encrypted, "encrypted")?,
+            encrypted: codec::required(encrypted, "encrypted")?,
             extra,
         })
     }
@@ -155,7 +155,7 @@ impl<'de> wire::Object<'de> for CrossSigningSelfSigning {
 
 impl<'de> Deserialize<'de> for CrossSigningSelfSigning {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -189,20 +189,20 @@ impl CrossSigningUserSigning {
     }
 }
 
-impl<'de> wire::Object<'de> for CrossSigningUserSigning {
+impl<'de> codec::Object<'de> for CrossSigningUserSigning {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut encrypted = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "encrypted" => encrypted = wire::value(&mut entries)?,
+                "encrypted" => encrypted = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            encrypted: wire::required(encrypted, "encrypted")?,
+            encrypted: codec::required(encrypted, "encrypted")?,
             extra,
         })
     }
@@ -210,7 +210,7 @@ impl<'de> wire::Object<'de> for CrossSigningUserSigning {
 
 impl<'de> Deserialize<'de> for CrossSigningUserSigning {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -262,20 +262,20 @@ impl FullyRead {
     }
 }
 
-impl<'de> wire::Object<'de> for FullyRead {
+impl<'de> codec::Object<'de> for FullyRead {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
+            event_id: codec::required(event_id, "event_id")?,
             extra,
         })
     }
@@ -283,7 +283,7 @@ impl<'de> wire::Object<'de> for FullyRead {
 
 impl<'de> Deserialize<'de> for FullyRead {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -316,15 +316,15 @@ impl IdentityServer {
     }
 }
 
-impl<'de> wire::Object<'de> for IdentityServer {
+impl<'de> codec::Object<'de> for IdentityServer {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut base_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "base_url" => base_url = wire::present(&mut entries)?,
+                "base_url" => base_url = codec::present(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -334,14 +334,14 @@ impl<'de> wire::Object<'de> for IdentityServer {
 
 impl<'de> Deserialize<'de> for IdentityServer {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for IdentityServer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "base_url", self.base_url.as_ref())?;
+        codec::entry(&mut map, "base_url", self.base_url.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -368,20 +368,20 @@ impl IgnoredUserList {
     }
 }
 
-impl<'de> wire::Object<'de> for IgnoredUserList {
+impl<'de> codec::Object<'de> for IgnoredUserList {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut ignored_users = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "ignored_users" => ignored_users = wire::value(&mut entries)?,
+                "ignored_users" => ignored_users = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            ignored_users: wire::required(ignored_users, "ignored_users")?,
+            ignored_users: codec::required(ignored_users, "ignored_users")?,
             extra,
         })
     }
@@ -389,7 +389,7 @@ impl<'de> wire::Object<'de> for IgnoredUserList {
 
 impl<'de> Deserialize<'de> for IgnoredUserList {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -423,20 +423,20 @@ impl ImagePackRooms {
     }
 }
 
-impl<'de> wire::Object<'de> for ImagePackRooms {
+impl<'de> codec::Object<'de> for ImagePackRooms {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut rooms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rooms" => rooms = wire::value(&mut entries)?,
+                "rooms" => rooms = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            rooms: wire::required(rooms, "rooms")?,
+            rooms: codec::required(rooms, "rooms")?,
             extra,
         })
     }
@@ -444,7 +444,7 @@ impl<'de> wire::Object<'de> for ImagePackRooms {
 
 impl<'de> Deserialize<'de> for ImagePackRooms {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -477,15 +477,15 @@ impl InvitePermissionConfig {
     }
 }
 
-impl<'de> wire::Object<'de> for InvitePermissionConfig {
+impl<'de> codec::Object<'de> for InvitePermissionConfig {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut default_action = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "default_action" => default_action = wire::value(&mut entries)?,
+                "default_action" => default_action = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -498,14 +498,14 @@ impl<'de> wire::Object<'de> for InvitePermissionConfig {
 
 impl<'de> Deserialize<'de> for InvitePermissionConfig {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for InvitePermissionConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "default_action", self.default_action.as_ref())?;
+        codec::entry(&mut map, "default_action", self.default_action.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -532,20 +532,20 @@ impl KeyBackup {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyBackup {
+impl<'de> codec::Object<'de> for KeyBackup {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut enabled = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "enabled" => enabled = wire::value(&mut entries)?,
+                "enabled" => enabled = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            enabled: wire::required(enabled, "enabled")?,
+            enabled: codec::required(enabled, "enabled")?,
             extra,
         })
     }
@@ -553,7 +553,7 @@ impl<'de> wire::Object<'de> for KeyBackup {
 
 impl<'de> Deserialize<'de> for KeyBackup {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -587,20 +587,20 @@ impl MarkedUnread {
     }
 }
 
-impl<'de> wire::Object<'de> for MarkedUnread {
+impl<'de> codec::Object<'de> for MarkedUnread {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut unread = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "unread" => unread = wire::value(&mut entries)?,
+                "unread" => unread = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            unread: wire::required(unread, "unread")?,
+            unread: codec::required(unread, "unread")?,
             extra,
         })
     }
@@ -608,7 +608,7 @@ impl<'de> wire::Object<'de> for MarkedUnread {
 
 impl<'de> Deserialize<'de> for MarkedUnread {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -642,20 +642,20 @@ impl MegolmBackupV1 {
     }
 }
 
-impl<'de> wire::Object<'de> for MegolmBackupV1 {
+impl<'de> codec::Object<'de> for MegolmBackupV1 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut encrypted = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "encrypted" => encrypted = wire::value(&mut entries)?,
+                "encrypted" => encrypted = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            encrypted: wire::required(encrypted, "encrypted")?,
+            encrypted: codec::required(encrypted, "encrypted")?,
             extra,
         })
     }
@@ -663,7 +663,7 @@ impl<'de> wire::Object<'de> for MegolmBackupV1 {
 
 impl<'de> Deserialize<'de> for MegolmBackupV1 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -682,7 +682,7 @@ impl Serialize for MegolmBackupV1 {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PushRules {
     /// `global`.
-    pub global: Option<definitions::PushRuleset>,
+    pub global: Option<common::PushRuleset>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -690,21 +690,21 @@ pub struct PushRules {
 impl PushRules {
     /// Sets `global`.
     #[must_use]
-    pub fn global(mut self, global: definitions::PushRuleset) -> Self {
+    pub fn global(mut self, global: common::PushRuleset) -> Self {
         self.global = Some(global);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for PushRules {
+impl<'de> codec::Object<'de> for PushRules {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut global = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "global" => global = wire::value(&mut entries)?,
+                "global" => global = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -714,14 +714,14 @@ impl<'de> wire::Object<'de> for PushRules {
 
 impl<'de> Deserialize<'de> for PushRules {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PushRules {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "global", self.global.as_ref())?;
+        codec::entry(&mut map, "global", self.global.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -748,20 +748,20 @@ impl RecentEmoji {
     }
 }
 
-impl<'de> wire::Object<'de> for RecentEmoji {
+impl<'de> codec::Object<'de> for RecentEmoji {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut recent_emoji = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "recent_emoji" => recent_emoji = wire::list(&mut entries)?,
+                "recent_emoji" => recent_emoji = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            recent_emoji: wire::required(recent_emoji, "recent_emoji")?,
+            recent_emoji: codec::required(recent_emoji, "recent_emoji")?,
             extra,
         })
     }
@@ -769,7 +769,7 @@ impl<'de> wire::Object<'de> for RecentEmoji {
 
 impl<'de> Deserialize<'de> for RecentEmoji {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -803,20 +803,20 @@ impl SecretStorageDefaultKey {
     }
 }
 
-impl<'de> wire::Object<'de> for SecretStorageDefaultKey {
+impl<'de> codec::Object<'de> for SecretStorageDefaultKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "key" => key = wire::value(&mut entries)?,
+                "key" => key = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            key: wire::required(key, "key")?,
+            key: codec::required(key, "key")?,
             extra,
         })
     }
@@ -824,7 +824,7 @@ impl<'de> wire::Object<'de> for SecretStorageDefaultKey {
 
 impl<'de> Deserialize<'de> for SecretStorageDefaultKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -898,7 +898,7 @@ impl SecretStorageKey {
     }
 }
 
-impl<'de> wire::Object<'de> for SecretStorageKey {
+impl<'de> codec::Object<'de> for SecretStorageKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -908,19 +908,19 @@ impl<'de> wire::Object<'de> for SecretStorageKey {
         let mut iv = None;
         let mut mac = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "name" => name = wire::value(&mut entries)?,
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "passphrase" => passphrase = wire::value(&mut entries)?,
-                "iv" => iv = wire::value(&mut entries)?,
-                "mac" => mac = wire::value(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "passphrase" => passphrase = codec::value(&mut entries)?,
+                "iv" => iv = codec::value(&mut entries)?,
+                "mac" => mac = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             name,
-            algorithm: wire::required(algorithm, "algorithm")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
             passphrase,
             iv,
             mac,
@@ -931,18 +931,18 @@ impl<'de> wire::Object<'de> for SecretStorageKey {
 
 impl<'de> Deserialize<'de> for SecretStorageKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for SecretStorageKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "name", self.name.as_ref())?;
+        codec::entry(&mut map, "name", self.name.as_ref())?;
         map.serialize_entry("algorithm", &self.algorithm)?;
-        wire::entry(&mut map, "passphrase", self.passphrase.as_ref())?;
-        wire::entry(&mut map, "iv", self.iv.as_ref())?;
-        wire::entry(&mut map, "mac", self.mac.as_ref())?;
+        codec::entry(&mut map, "passphrase", self.passphrase.as_ref())?;
+        codec::entry(&mut map, "iv", self.iv.as_ref())?;
+        codec::entry(&mut map, "mac", self.mac.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -954,7 +954,7 @@ impl Serialize for SecretStorageKey {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
     /// `tags`.
-    pub tags: Option<SortedMap<String, definitions::Tag>>,
+    pub tags: Option<SortedMap<String, common::TagInfo>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -962,21 +962,21 @@ pub struct Tag {
 impl Tag {
     /// Sets `tags`.
     #[must_use]
-    pub fn tags(mut self, tags: SortedMap<String, definitions::Tag>) -> Self {
+    pub fn tags(mut self, tags: SortedMap<String, common::TagInfo>) -> Self {
         self.tags = Some(tags);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for Tag {
+impl<'de> codec::Object<'de> for Tag {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut tags = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "tags" => tags = wire::value(&mut entries)?,
+                "tags" => tags = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -986,14 +986,14 @@ impl<'de> wire::Object<'de> for Tag {
 
 impl<'de> Deserialize<'de> for Tag {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Tag {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "tags", self.tags.as_ref())?;
+        codec::entry(&mut map, "tags", self.tags.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{Extra, SortedMap, UserId, wire};
+use crate::{Extra, SortedMap, UserId, codec};
 
 /// The content of `m.call.answer`.
 ///
@@ -62,7 +62,7 @@ impl CallAnswer {
     }
 }
 
-impl<'de> wire::Object<'de> for CallAnswer {
+impl<'de> codec::Object<'de> for CallAnswer {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -72,21 +72,21 @@ impl<'de> wire::Object<'de> for CallAnswer {
         let mut answer = None;
         let mut sdp_stream_metadata = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "call_id" => call_id = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
-                "party_id" => party_id = wire::value(&mut entries)?,
-                "answer" => answer = wire::value(&mut entries)?,
-                "sdp_stream_metadata" => sdp_stream_metadata = wire::value(&mut entries)?,
+                "call_id" => call_id = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
+                "party_id" => party_id = codec::value(&mut entries)?,
+                "answer" => answer = codec::value(&mut entries)?,
+                "sdp_stream_metadata" => sdp_stream_metadata = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            call_id: wire::required(call_id, "call_id")?,
-            version: wire::required(version, "version")?,
+            call_id: codec::required(call_id, "call_id")?,
+            version: codec::required(version, "version")?,
             party_id,
-            answer: wire::required(answer, "answer")?,
+            answer: codec::required(answer, "answer")?,
             sdp_stream_metadata,
             extra,
         })
@@ -95,7 +95,7 @@ impl<'de> wire::Object<'de> for CallAnswer {
 
 impl<'de> Deserialize<'de> for CallAnswer {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -104,9 +104,9 @@ impl Serialize for CallAnswer {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
-        wire::entry(&mut map, "party_id", self.party_id.as_ref())?;
+        codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("answer", &self.answer)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "sdp_stream_metadata",
             self.sdp_stream_metadata.as_ref(),
@@ -157,7 +157,7 @@ impl CallCandidates {
     }
 }
 
-impl<'de> wire::Object<'de> for CallCandidates {
+impl<'de> codec::Object<'de> for CallCandidates {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -166,20 +166,20 @@ impl<'de> wire::Object<'de> for CallCandidates {
         let mut party_id = None;
         let mut candidates = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "call_id" => call_id = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
-                "party_id" => party_id = wire::value(&mut entries)?,
-                "candidates" => candidates = wire::list(&mut entries)?,
+                "call_id" => call_id = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
+                "party_id" => party_id = codec::value(&mut entries)?,
+                "candidates" => candidates = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            call_id: wire::required(call_id, "call_id")?,
-            version: wire::required(version, "version")?,
+            call_id: codec::required(call_id, "call_id")?,
+            version: codec::required(version, "version")?,
             party_id,
-            candidates: wire::required(candidates, "candidates")?,
+            candidates: codec::required(candidates, "candidates")?,
             extra,
         })
     }
@@ -187,7 +187,7 @@ impl<'de> wire::Object<'de> for CallCandidates {
 
 impl<'de> Deserialize<'de> for CallCandidates {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -196,7 +196,7 @@ impl Serialize for CallCandidates {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
-        wire::entry(&mut map, "party_id", self.party_id.as_ref())?;
+        codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("candidates", &self.candidates)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -242,7 +242,7 @@ impl Candidate {
     }
 }
 
-impl<'de> wire::Object<'de> for Candidate {
+impl<'de> codec::Object<'de> for Candidate {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -250,18 +250,18 @@ impl<'de> wire::Object<'de> for Candidate {
         let mut sdp_m_line_index = None;
         let mut candidate = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sdpMid" => sdp_mid = wire::value(&mut entries)?,
-                "sdpMLineIndex" => sdp_m_line_index = wire::value(&mut entries)?,
-                "candidate" => candidate = wire::value(&mut entries)?,
+                "sdpMid" => sdp_mid = codec::value(&mut entries)?,
+                "sdpMLineIndex" => sdp_m_line_index = codec::value(&mut entries)?,
+                "candidate" => candidate = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             sdp_mid,
             sdp_m_line_index,
-            candidate: wire::required(candidate, "candidate")?,
+            candidate: codec::required(candidate, "candidate")?,
             extra,
         })
     }
@@ -269,15 +269,15 @@ impl<'de> wire::Object<'de> for Candidate {
 
 impl<'de> Deserialize<'de> for Candidate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Candidate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "sdpMid", self.sdp_mid.as_ref())?;
-        wire::entry(&mut map, "sdpMLineIndex", self.sdp_m_line_index.as_ref())?;
+        codec::entry(&mut map, "sdpMid", self.sdp_mid.as_ref())?;
+        codec::entry(&mut map, "sdpMLineIndex", self.sdp_m_line_index.as_ref())?;
         map.serialize_entry("candidate", &self.candidate)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -328,7 +328,7 @@ impl CallHangup {
     }
 }
 
-impl<'de> wire::Object<'de> for CallHangup {
+impl<'de> codec::Object<'de> for CallHangup {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -337,18 +337,18 @@ impl<'de> wire::Object<'de> for CallHangup {
         let mut party_id = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "call_id" => call_id = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
-                "party_id" => party_id = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "call_id" => call_id = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
+                "party_id" => party_id = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            call_id: wire::required(call_id, "call_id")?,
-            version: wire::required(version, "version")?,
+            call_id: codec::required(call_id, "call_id")?,
+            version: codec::required(version, "version")?,
             party_id,
             reason,
             extra,
@@ -358,7 +358,7 @@ impl<'de> wire::Object<'de> for CallHangup {
 
 impl<'de> Deserialize<'de> for CallHangup {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -367,8 +367,8 @@ impl Serialize for CallHangup {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
-        wire::entry(&mut map, "party_id", self.party_id.as_ref())?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -442,7 +442,7 @@ impl CallInvite {
     }
 }
 
-impl<'de> wire::Object<'de> for CallInvite {
+impl<'de> codec::Object<'de> for CallInvite {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -454,24 +454,24 @@ impl<'de> wire::Object<'de> for CallInvite {
         let mut invitee = None;
         let mut sdp_stream_metadata = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "call_id" => call_id = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
-                "party_id" => party_id = wire::value(&mut entries)?,
-                "offer" => offer = wire::value(&mut entries)?,
-                "lifetime" => lifetime = wire::millis(&mut entries)?,
-                "invitee" => invitee = wire::value(&mut entries)?,
-                "sdp_stream_metadata" => sdp_stream_metadata = wire::value(&mut entries)?,
+                "call_id" => call_id = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
+                "party_id" => party_id = codec::value(&mut entries)?,
+                "offer" => offer = codec::value(&mut entries)?,
+                "lifetime" => lifetime = codec::millis(&mut entries)?,
+                "invitee" => invitee = codec::value(&mut entries)?,
+                "sdp_stream_metadata" => sdp_stream_metadata = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            call_id: wire::required(call_id, "call_id")?,
-            version: wire::required(version, "version")?,
+            call_id: codec::required(call_id, "call_id")?,
+            version: codec::required(version, "version")?,
             party_id,
-            offer: wire::required(offer, "offer")?,
-            lifetime: wire::required(lifetime, "lifetime")?,
+            offer: codec::required(offer, "offer")?,
+            lifetime: codec::required(lifetime, "lifetime")?,
             invitee,
             sdp_stream_metadata,
             extra,
@@ -481,7 +481,7 @@ impl<'de> wire::Object<'de> for CallInvite {
 
 impl<'de> Deserialize<'de> for CallInvite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -490,11 +490,11 @@ impl Serialize for CallInvite {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
-        wire::entry(&mut map, "party_id", self.party_id.as_ref())?;
+        codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("offer", &self.offer)?;
-        map.serialize_entry("lifetime", &wire::Millis(self.lifetime))?;
-        wire::entry(&mut map, "invitee", self.invitee.as_ref())?;
-        wire::entry(
+        map.serialize_entry("lifetime", &codec::Millis(self.lifetime))?;
+        codec::entry(&mut map, "invitee", self.invitee.as_ref())?;
+        codec::entry(
             &mut map,
             "sdp_stream_metadata",
             self.sdp_stream_metadata.as_ref(),
@@ -562,7 +562,7 @@ impl CallNegotiate {
     }
 }
 
-impl<'de> wire::Object<'de> for CallNegotiate {
+impl<'de> codec::Object<'de> for CallNegotiate {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -573,23 +573,23 @@ impl<'de> wire::Object<'de> for CallNegotiate {
         let mut lifetime = None;
         let mut sdp_stream_metadata = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "call_id" => call_id = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
-                "party_id" => party_id = wire::value(&mut entries)?,
-                "description" => description = wire::value(&mut entries)?,
-                "lifetime" => lifetime = wire::millis(&mut entries)?,
-                "sdp_stream_metadata" => sdp_stream_metadata = wire::value(&mut entries)?,
+                "call_id" => call_id = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
+                "party_id" => party_id = codec::value(&mut entries)?,
+                "description" => description = codec::value(&mut entries)?,
+                "lifetime" => lifetime = codec::millis(&mut entries)?,
+                "sdp_stream_metadata" => sdp_stream_metadata = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            call_id: wire::required(call_id, "call_id")?,
-            version: wire::required(version, "version")?,
+            call_id: codec::required(call_id, "call_id")?,
+            version: codec::required(version, "version")?,
             party_id,
-            description: wire::required(description, "description")?,
-            lifetime: wire::required(lifetime, "lifetime")?,
+            description: codec::required(description, "description")?,
+            lifetime: codec::required(lifetime, "lifetime")?,
             sdp_stream_metadata,
             extra,
         })
@@ -598,7 +598,7 @@ impl<'de> wire::Object<'de> for CallNegotiate {
 
 impl<'de> Deserialize<'de> for CallNegotiate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -607,10 +607,10 @@ impl Serialize for CallNegotiate {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
-        wire::entry(&mut map, "party_id", self.party_id.as_ref())?;
+        codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("description", &self.description)?;
-        map.serialize_entry("lifetime", &wire::Millis(self.lifetime))?;
-        wire::entry(
+        map.serialize_entry("lifetime", &codec::Millis(self.lifetime))?;
+        codec::entry(
             &mut map,
             "sdp_stream_metadata",
             self.sdp_stream_metadata.as_ref(),
@@ -654,7 +654,7 @@ impl CallReject {
     }
 }
 
-impl<'de> wire::Object<'de> for CallReject {
+impl<'de> codec::Object<'de> for CallReject {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -662,17 +662,17 @@ impl<'de> wire::Object<'de> for CallReject {
         let mut version = None;
         let mut party_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "call_id" => call_id = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
-                "party_id" => party_id = wire::value(&mut entries)?,
+                "call_id" => call_id = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
+                "party_id" => party_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            call_id: wire::required(call_id, "call_id")?,
-            version: wire::required(version, "version")?,
+            call_id: codec::required(call_id, "call_id")?,
+            version: codec::required(version, "version")?,
             party_id,
             extra,
         })
@@ -681,7 +681,7 @@ impl<'de> wire::Object<'de> for CallReject {
 
 impl<'de> Deserialize<'de> for CallReject {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -690,7 +690,7 @@ impl Serialize for CallReject {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
-        wire::entry(&mut map, "party_id", self.party_id.as_ref())?;
+        codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -737,7 +737,7 @@ impl CallSdpStreamMetadataChanged {
     }
 }
 
-impl<'de> wire::Object<'de> for CallSdpStreamMetadataChanged {
+impl<'de> codec::Object<'de> for CallSdpStreamMetadataChanged {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -746,20 +746,20 @@ impl<'de> wire::Object<'de> for CallSdpStreamMetadataChanged {
         let mut party_id = None;
         let mut sdp_stream_metadata = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "call_id" => call_id = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
-                "party_id" => party_id = wire::value(&mut entries)?,
-                "sdp_stream_metadata" => sdp_stream_metadata = wire::value(&mut entries)?,
+                "call_id" => call_id = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
+                "party_id" => party_id = codec::value(&mut entries)?,
+                "sdp_stream_metadata" => sdp_stream_metadata = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            call_id: wire::required(call_id, "call_id")?,
-            version: wire::required(version, "version")?,
+            call_id: codec::required(call_id, "call_id")?,
+            version: codec::required(version, "version")?,
             party_id,
-            sdp_stream_metadata: wire::required(sdp_stream_metadata, "sdp_stream_metadata")?,
+            sdp_stream_metadata: codec::required(sdp_stream_metadata, "sdp_stream_metadata")?,
             extra,
         })
     }
@@ -767,7 +767,7 @@ impl<'de> wire::Object<'de> for CallSdpStreamMetadataChanged {
 
 impl<'de> Deserialize<'de> for CallSdpStreamMetadataChanged {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -776,7 +776,7 @@ impl Serialize for CallSdpStreamMetadataChanged {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
-        wire::entry(&mut map, "party_id", self.party_id.as_ref())?;
+        codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("sdp_stream_metadata", &self.sdp_stream_metadata)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -824,7 +824,7 @@ impl CallSelectAnswer {
     }
 }
 
-impl<'de> wire::Object<'de> for CallSelectAnswer {
+impl<'de> codec::Object<'de> for CallSelectAnswer {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -833,20 +833,20 @@ impl<'de> wire::Object<'de> for CallSelectAnswer {
         let mut party_id = None;
         let mut selected_party_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "call_id" => call_id = wire::value(&mut entries)?,
-                "version" => version = wire::value(&mut entries)?,
-                "party_id" => party_id = wire::value(&mut entries)?,
-                "selected_party_id" => selected_party_id = wire::value(&mut entries)?,
+                "call_id" => call_id = codec::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
+                "party_id" => party_id = codec::value(&mut entries)?,
+                "selected_party_id" => selected_party_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            call_id: wire::required(call_id, "call_id")?,
-            version: wire::required(version, "version")?,
+            call_id: codec::required(call_id, "call_id")?,
+            version: codec::required(version, "version")?,
             party_id,
-            selected_party_id: wire::required(selected_party_id, "selected_party_id")?,
+            selected_party_id: codec::required(selected_party_id, "selected_party_id")?,
             extra,
         })
     }
@@ -854,7 +854,7 @@ impl<'de> wire::Object<'de> for CallSelectAnswer {
 
 impl<'de> Deserialize<'de> for CallSelectAnswer {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -863,7 +863,7 @@ impl Serialize for CallSelectAnswer {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("call_id", &self.call_id)?;
         map.serialize_entry("version", &self.version)?;
-        wire::entry(&mut map, "party_id", self.party_id.as_ref())?;
+        codec::entry(&mut map, "party_id", self.party_id.as_ref())?;
         map.serialize_entry("selected_party_id", &self.selected_party_id)?;
         self.extra.write(&mut map)?;
         map.end()

@@ -3,11 +3,10 @@
 
 use matricula_core::{Secret, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
-use serde_json::Value;
 
 use crate::{
-    EventId, Extra, LenientList, MxcUri, Raw, RoomId, ServerName, SortedMap, StringOr, UserId,
-    wire, wire::text_enum,
+    EventId, Extra, MxcUri, Raw, RoomId, ServerName, SortedMap, UserId, codec, codec::text_enum,
+    common,
 };
 
 /// How an event relates to another one. Which one is said by `rel_type`.
@@ -66,16 +65,16 @@ impl From<OtherRelation> for Relation {
 
 impl<'de> Deserialize<'de> for Relation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::tagged(
+        codec::tagged(
             from,
             "rel_type",
             &["m.in_reply_to"],
             |tag, found| match tag {
-                wire::Tag::Is("m.annotation") => found.read().map(Self::Annotation),
-                wire::Tag::Is("m.replace") => found.read().map(Self::Replacement),
-                wire::Tag::Is("m.reference") => found.read().map(Self::Reference),
-                wire::Tag::Is("m.thread") => found.read().map(Self::Thread),
-                wire::Tag::Has("m.in_reply_to") => found.read().map(Self::Reply),
+                codec::Tag::Is("m.annotation") => found.read().map(Self::Annotation),
+                codec::Tag::Is("m.replace") => found.read().map(Self::Replacement),
+                codec::Tag::Is("m.reference") => found.read().map(Self::Reference),
+                codec::Tag::Is("m.thread") => found.read().map(Self::Thread),
+                codec::Tag::Has("m.in_reply_to") => found.read().map(Self::Reply),
                 _ => found.read().map(Self::Other),
             },
         )
@@ -124,23 +123,23 @@ impl Annotation {
     }
 }
 
-impl<'de> wire::Object<'de> for Annotation {
+impl<'de> codec::Object<'de> for Annotation {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rel_type" => wire::constant(&mut entries, "m.annotation")?,
-                "event_id" => event_id = wire::value(&mut entries)?,
-                "key" => key = wire::value(&mut entries)?,
+                "rel_type" => codec::constant(&mut entries, "m.annotation")?,
+                "event_id" => event_id = codec::value(&mut entries)?,
+                "key" => key = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
+            event_id: codec::required(event_id, "event_id")?,
             key,
             extra,
         })
@@ -149,7 +148,7 @@ impl<'de> wire::Object<'de> for Annotation {
 
 impl<'de> Deserialize<'de> for Annotation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -158,7 +157,7 @@ impl Serialize for Annotation {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rel_type", "m.annotation")?;
         map.serialize_entry("event_id", &self.event_id)?;
-        wire::entry(&mut map, "key", self.key.as_ref())?;
+        codec::entry(&mut map, "key", self.key.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -183,21 +182,21 @@ impl Replacement {
     }
 }
 
-impl<'de> wire::Object<'de> for Replacement {
+impl<'de> codec::Object<'de> for Replacement {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rel_type" => wire::constant(&mut entries, "m.replace")?,
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "rel_type" => codec::constant(&mut entries, "m.replace")?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
+            event_id: codec::required(event_id, "event_id")?,
             extra,
         })
     }
@@ -205,7 +204,7 @@ impl<'de> wire::Object<'de> for Replacement {
 
 impl<'de> Deserialize<'de> for Replacement {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -238,21 +237,21 @@ impl Reference {
     }
 }
 
-impl<'de> wire::Object<'de> for Reference {
+impl<'de> codec::Object<'de> for Reference {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rel_type" => wire::constant(&mut entries, "m.reference")?,
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "rel_type" => codec::constant(&mut entries, "m.reference")?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
+            event_id: codec::required(event_id, "event_id")?,
             extra,
         })
     }
@@ -260,7 +259,7 @@ impl<'de> wire::Object<'de> for Reference {
 
 impl<'de> Deserialize<'de> for Reference {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -313,7 +312,7 @@ impl Thread {
     }
 }
 
-impl<'de> wire::Object<'de> for Thread {
+impl<'de> codec::Object<'de> for Thread {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -321,17 +320,17 @@ impl<'de> wire::Object<'de> for Thread {
         let mut is_falling_back = None;
         let mut in_reply_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rel_type" => wire::constant(&mut entries, "m.thread")?,
-                "event_id" => event_id = wire::value(&mut entries)?,
-                "is_falling_back" => is_falling_back = wire::value(&mut entries)?,
-                "m.in_reply_to" => in_reply_to = wire::value(&mut entries)?,
+                "rel_type" => codec::constant(&mut entries, "m.thread")?,
+                "event_id" => event_id = codec::value(&mut entries)?,
+                "is_falling_back" => is_falling_back = codec::value(&mut entries)?,
+                "m.in_reply_to" => in_reply_to = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
+            event_id: codec::required(event_id, "event_id")?,
             is_falling_back,
             in_reply_to,
             extra,
@@ -341,7 +340,7 @@ impl<'de> wire::Object<'de> for Thread {
 
 impl<'de> Deserialize<'de> for Thread {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -350,8 +349,8 @@ impl Serialize for Thread {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("rel_type", "m.thread")?;
         map.serialize_entry("event_id", &self.event_id)?;
-        wire::entry(&mut map, "is_falling_back", self.is_falling_back.as_ref())?;
-        wire::entry(&mut map, "m.in_reply_to", self.in_reply_to.as_ref())?;
+        codec::entry(&mut map, "is_falling_back", self.is_falling_back.as_ref())?;
+        codec::entry(&mut map, "m.in_reply_to", self.in_reply_to.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -376,20 +375,20 @@ impl InReplyTo {
     }
 }
 
-impl<'de> wire::Object<'de> for InReplyTo {
+impl<'de> codec::Object<'de> for InReplyTo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            event_id: wire::required(event_id, "event_id")?,
+            event_id: codec::required(event_id, "event_id")?,
             extra,
         })
     }
@@ -397,7 +396,7 @@ impl<'de> wire::Object<'de> for InReplyTo {
 
 impl<'de> Deserialize<'de> for InReplyTo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -429,20 +428,20 @@ impl Reply {
     }
 }
 
-impl<'de> wire::Object<'de> for Reply {
+impl<'de> codec::Object<'de> for Reply {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut in_reply_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.in_reply_to" => in_reply_to = wire::value(&mut entries)?,
+                "m.in_reply_to" => in_reply_to = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            in_reply_to: wire::required(in_reply_to, "m.in_reply_to")?,
+            in_reply_to: codec::required(in_reply_to, "m.in_reply_to")?,
             extra,
         })
     }
@@ -450,7 +449,7 @@ impl<'de> wire::Object<'de> for Reply {
 
 impl<'de> Deserialize<'de> for Reply {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -490,17 +489,17 @@ impl OtherRelation {
     }
 }
 
-impl<'de> wire::Object<'de> for OtherRelation {
+impl<'de> codec::Object<'de> for OtherRelation {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut rel_type = None;
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rel_type" => rel_type = wire::value(&mut entries)?,
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "rel_type" => rel_type = codec::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -514,505 +513,15 @@ impl<'de> wire::Object<'de> for OtherRelation {
 
 impl<'de> Deserialize<'de> for OtherRelation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for OtherRelation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "rel_type", self.rel_type.as_ref())?;
-        wire::entry(&mut map, "event_id", self.event_id.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// What an event must be for a rule to apply. Which one is said by `kind`.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum PushCondition {
-    /// `event_match`.
-    EventMatch(EventMatchCondition),
-    /// `event_property_is`.
-    EventPropertyIs(EventPropertyIsCondition),
-    /// `event_property_contains`.
-    EventPropertyContains(EventPropertyContainsCondition),
-    /// `contains_display_name`.
-    ContainsDisplayName(ContainsDisplayNameCondition),
-    /// `room_member_count`.
-    RoomMemberCount(RoomMemberCountCondition),
-    /// `sender_notification_permission`.
-    SenderNotificationPermission(SenderNotificationPermissionCondition),
-    /// Any other `kind`, kept whole.
-    Other(OtherCondition),
-}
-
-impl From<EventMatchCondition> for PushCondition {
-    fn from(content: EventMatchCondition) -> Self {
-        Self::EventMatch(content)
-    }
-}
-
-impl From<EventPropertyIsCondition> for PushCondition {
-    fn from(content: EventPropertyIsCondition) -> Self {
-        Self::EventPropertyIs(content)
-    }
-}
-
-impl From<EventPropertyContainsCondition> for PushCondition {
-    fn from(content: EventPropertyContainsCondition) -> Self {
-        Self::EventPropertyContains(content)
-    }
-}
-
-impl From<ContainsDisplayNameCondition> for PushCondition {
-    fn from(content: ContainsDisplayNameCondition) -> Self {
-        Self::ContainsDisplayName(content)
-    }
-}
-
-impl From<RoomMemberCountCondition> for PushCondition {
-    fn from(content: RoomMemberCountCondition) -> Self {
-        Self::RoomMemberCount(content)
-    }
-}
-
-impl From<SenderNotificationPermissionCondition> for PushCondition {
-    fn from(content: SenderNotificationPermissionCondition) -> Self {
-        Self::SenderNotificationPermission(content)
-    }
-}
-
-impl From<OtherCondition> for PushCondition {
-    fn from(content: OtherCondition) -> Self {
-        Self::Other(content)
-    }
-}
-
-impl<'de> Deserialize<'de> for PushCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::tagged(from, "kind", &[], |tag, found| match tag {
-            wire::Tag::Is("event_match") => found
-                .read()
-                .map(Self::EventMatch)
-                .or_else(|_| found.read().map(Self::Other)),
-            wire::Tag::Is("event_property_is") => found
-                .read()
-                .map(Self::EventPropertyIs)
-                .or_else(|_| found.read().map(Self::Other)),
-            wire::Tag::Is("event_property_contains") => found
-                .read()
-                .map(Self::EventPropertyContains)
-                .or_else(|_| found.read().map(Self::Other)),
-            wire::Tag::Is("contains_display_name") => found
-                .read()
-                .map(Self::ContainsDisplayName)
-                .or_else(|_| found.read().map(Self::Other)),
-            wire::Tag::Is("room_member_count") => found
-                .read()
-                .map(Self::RoomMemberCount)
-                .or_else(|_| found.read().map(Self::Other)),
-            wire::Tag::Is("sender_notification_permission") => found
-                .read()
-                .map(Self::SenderNotificationPermission)
-                .or_else(|_| found.read().map(Self::Other)),
-            _ => found.read().map(Self::Other),
-        })
-    }
-}
-
-impl Serialize for PushCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::EventMatch(content) => content.serialize(serializer),
-            Self::EventPropertyIs(content) => content.serialize(serializer),
-            Self::EventPropertyContains(content) => content.serialize(serializer),
-            Self::ContainsDisplayName(content) => content.serialize(serializer),
-            Self::RoomMemberCount(content) => content.serialize(serializer),
-            Self::SenderNotificationPermission(content) => content.serialize(serializer),
-            Self::Other(content) => content.serialize(serializer),
-        }
-    }
-}
-
-/// That a text of the event matches a pattern.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EventMatchCondition {
-    /// `key`.
-    pub key: String,
-    /// `pattern`.
-    pub pattern: String,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl EventMatchCondition {
-    /// With what is required, and nothing else.
-    pub fn new(key: impl Into<String>, pattern: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            pattern: pattern.into(),
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for EventMatchCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut key = None;
-        let mut pattern = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "kind" => wire::constant(&mut entries, "event_match")?,
-                "key" => key = wire::value(&mut entries)?,
-                "pattern" => pattern = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            key: wire::required(key, "key")?,
-            pattern: wire::required(pattern, "pattern")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for EventMatchCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for EventMatchCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", "event_match")?;
-        map.serialize_entry("key", &self.key)?;
-        map.serialize_entry("pattern", &self.pattern)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// That a property of the event is a value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EventPropertyIsCondition {
-    /// `key`.
-    pub key: String,
-    /// `value`.
-    pub value: Value,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl EventPropertyIsCondition {
-    /// With what is required, and nothing else.
-    pub fn new(key: impl Into<String>, value: Value) -> Self {
-        Self {
-            key: key.into(),
-            value,
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for EventPropertyIsCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut key = None;
-        let mut value = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "kind" => wire::constant(&mut entries, "event_property_is")?,
-                "key" => key = wire::value(&mut entries)?,
-                "value" => value = wire::present(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            key: wire::required(key, "key")?,
-            value: wire::required(value, "value")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for EventPropertyIsCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for EventPropertyIsCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", "event_property_is")?;
-        map.serialize_entry("key", &self.key)?;
-        map.serialize_entry("value", &self.value)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// That a list in the event has a value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EventPropertyContainsCondition {
-    /// `key`.
-    pub key: String,
-    /// `value`.
-    pub value: Value,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl EventPropertyContainsCondition {
-    /// With what is required, and nothing else.
-    pub fn new(key: impl Into<String>, value: Value) -> Self {
-        Self {
-            key: key.into(),
-            value,
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for EventPropertyContainsCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut key = None;
-        let mut value = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "kind" => wire::constant(&mut entries, "event_property_contains")?,
-                "key" => key = wire::value(&mut entries)?,
-                "value" => value = wire::present(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            key: wire::required(key, "key")?,
-            value: wire::required(value, "value")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for EventPropertyContainsCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for EventPropertyContainsCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", "event_property_contains")?;
-        map.serialize_entry("key", &self.key)?;
-        map.serialize_entry("value", &self.value)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// That the text names the user.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ContainsDisplayNameCondition {
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl<'de> wire::Object<'de> for ContainsDisplayNameCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "kind" => wire::constant(&mut entries, "contains_display_name")?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self { extra })
-    }
-}
-
-impl<'de> Deserialize<'de> for ContainsDisplayNameCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for ContainsDisplayNameCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", "contains_display_name")?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// That the room has so many members: a number, perhaps after `<`, `>`, `<=`, `>=` or `==`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RoomMemberCountCondition {
-    /// `is`.
-    pub count: String,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl RoomMemberCountCondition {
-    /// With what is required, and nothing else.
-    pub fn new(count: impl Into<String>) -> Self {
-        Self {
-            count: count.into(),
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for RoomMemberCountCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut count = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "kind" => wire::constant(&mut entries, "room_member_count")?,
-                "is" => count = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            count: wire::required(count, "is")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for RoomMemberCountCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for RoomMemberCountCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", "room_member_count")?;
-        map.serialize_entry("is", &self.count)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// That the sender may notify the room.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SenderNotificationPermissionCondition {
-    /// `key`.
-    pub key: String,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl SenderNotificationPermissionCondition {
-    /// With what is required, and nothing else.
-    pub fn new(key: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for SenderNotificationPermissionCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut key = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "kind" => wire::constant(&mut entries, "sender_notification_permission")?,
-                "key" => key = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            key: wire::required(key, "key")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for SenderNotificationPermissionCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for SenderNotificationPermissionCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", "sender_notification_permission")?;
-        map.serialize_entry("key", &self.key)?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// A condition that the specification does not name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct OtherCondition {
-    /// `kind`.
-    pub kind: Option<String>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl OtherCondition {
-    /// Sets `kind`.
-    #[must_use]
-    pub fn kind(mut self, kind: impl Into<String>) -> Self {
-        self.kind = Some(kind.into());
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for OtherCondition {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut kind = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "kind" => kind = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self { kind, extra })
-    }
-}
-
-impl<'de> Deserialize<'de> for OtherCondition {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for OtherCondition {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "kind", self.kind.as_ref())?;
+        codec::entry(&mut map, "rel_type", self.rel_type.as_ref())?;
+        codec::entry(&mut map, "event_id", self.event_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1048,23 +557,23 @@ impl SessionDescription {
     }
 }
 
-impl<'de> wire::Object<'de> for SessionDescription {
+impl<'de> codec::Object<'de> for SessionDescription {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut kind = None;
         let mut sdp = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "type" => kind = wire::value(&mut entries)?,
-                "sdp" => sdp = wire::value(&mut entries)?,
+                "type" => kind = codec::value(&mut entries)?,
+                "sdp" => sdp = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            kind: wire::required(kind, "type")?,
-            sdp: wire::required(sdp, "sdp")?,
+            kind: codec::required(kind, "type")?,
+            sdp: codec::required(sdp, "sdp")?,
             extra,
         })
     }
@@ -1072,7 +581,7 @@ impl<'de> wire::Object<'de> for SessionDescription {
 
 impl<'de> Deserialize<'de> for SessionDescription {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1133,7 +642,7 @@ impl StreamMetadata {
     }
 }
 
-impl<'de> wire::Object<'de> for StreamMetadata {
+impl<'de> codec::Object<'de> for StreamMetadata {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1141,16 +650,16 @@ impl<'de> wire::Object<'de> for StreamMetadata {
         let mut audio_muted = None;
         let mut video_muted = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "purpose" => purpose = wire::value(&mut entries)?,
-                "audio_muted" => audio_muted = wire::value(&mut entries)?,
-                "video_muted" => video_muted = wire::value(&mut entries)?,
+                "purpose" => purpose = codec::value(&mut entries)?,
+                "audio_muted" => audio_muted = codec::value(&mut entries)?,
+                "video_muted" => video_muted = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            purpose: wire::required(purpose, "purpose")?,
+            purpose: codec::required(purpose, "purpose")?,
             audio_muted,
             video_muted,
             extra,
@@ -1160,7 +669,7 @@ impl<'de> wire::Object<'de> for StreamMetadata {
 
 impl<'de> Deserialize<'de> for StreamMetadata {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1168,8 +677,8 @@ impl Serialize for StreamMetadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("purpose", &self.purpose)?;
-        wire::entry(&mut map, "audio_muted", self.audio_muted.as_ref())?;
-        wire::entry(&mut map, "video_muted", self.video_muted.as_ref())?;
+        codec::entry(&mut map, "audio_muted", self.audio_muted.as_ref())?;
+        codec::entry(&mut map, "video_muted", self.video_muted.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1224,7 +733,7 @@ impl EncryptedSecret {
     }
 }
 
-impl<'de> wire::Object<'de> for EncryptedSecret {
+impl<'de> codec::Object<'de> for EncryptedSecret {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1232,11 +741,11 @@ impl<'de> wire::Object<'de> for EncryptedSecret {
         let mut ciphertext = None;
         let mut mac = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "iv" => iv = wire::value(&mut entries)?,
-                "ciphertext" => ciphertext = wire::secret(&mut entries)?,
-                "mac" => mac = wire::value(&mut entries)?,
+                "iv" => iv = codec::value(&mut entries)?,
+                "ciphertext" => ciphertext = codec::secret(&mut entries)?,
+                "mac" => mac = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1251,20 +760,20 @@ impl<'de> wire::Object<'de> for EncryptedSecret {
 
 impl<'de> Deserialize<'de> for EncryptedSecret {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for EncryptedSecret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "iv", self.iv.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "iv", self.iv.as_ref())?;
+        codec::entry(
             &mut map,
             "ciphertext",
-            self.ciphertext.as_ref().map(wire::Exposed).as_ref(),
+            self.ciphertext.as_ref().map(codec::Exposed).as_ref(),
         )?;
-        wire::entry(&mut map, "mac", self.mac.as_ref())?;
+        codec::entry(&mut map, "mac", self.mac.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1275,293 +784,6 @@ text_enum! {
     pub enum ShortAuthenticationString {
         Decimal = "decimal",
         Emoji = "emoji",
-    }
-}
-
-text_enum! {
-    /// A value that several operations share.
-    pub enum PresenceState {
-        Online = "online",
-        Offline = "offline",
-        Unavailable = "unavailable",
-    }
-}
-
-/// How a notification sounds or looks.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tweak {
-    /// `set_tweak`.
-    pub set_tweak: String,
-    /// `value`.
-    pub value: Option<Value>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl Tweak {
-    /// With what is required, and nothing else.
-    pub fn new(set_tweak: impl Into<String>) -> Self {
-        Self {
-            set_tweak: set_tweak.into(),
-            value: None,
-            extra: Default::default(),
-        }
-    }
-
-    /// Sets `value`.
-    #[must_use]
-    pub fn value(mut self, value: Value) -> Self {
-        self.value = Some(value);
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for Tweak {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut set_tweak = None;
-        let mut value = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "set_tweak" => set_tweak = wire::value(&mut entries)?,
-                "value" => value = wire::present(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            set_tweak: wire::required(set_tweak, "set_tweak")?,
-            value,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Tweak {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for Tweak {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("set_tweak", &self.set_tweak)?;
-        wire::entry(&mut map, "value", self.value.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `push_rule`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PushRule {
-    /// `actions`.
-    pub actions: LenientList<StringOr<Tweak>>,
-    /// `default`.
-    pub default: bool,
-    /// `enabled`.
-    pub enabled: bool,
-    /// `rule_id`.
-    pub rule_id: String,
-    /// `conditions`.
-    pub conditions: Option<Vec<PushCondition>>,
-    /// `pattern`.
-    pub pattern: Option<String>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl PushRule {
-    /// With what is required, and nothing else.
-    pub fn new(
-        actions: LenientList<StringOr<Tweak>>,
-        default: bool,
-        enabled: bool,
-        rule_id: impl Into<String>,
-    ) -> Self {
-        Self {
-            actions,
-            default,
-            enabled,
-            rule_id: rule_id.into(),
-            conditions: None,
-            pattern: None,
-            extra: Default::default(),
-        }
-    }
-
-    /// Sets `conditions`.
-    #[must_use]
-    pub fn conditions(mut self, conditions: Vec<PushCondition>) -> Self {
-        self.conditions = Some(conditions);
-        self
-    }
-
-    /// Sets `pattern`.
-    #[must_use]
-    pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
-        self.pattern = Some(pattern.into());
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for PushRule {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut actions = None;
-        let mut default = None;
-        let mut enabled = None;
-        let mut rule_id = None;
-        let mut conditions = None;
-        let mut pattern = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "actions" => actions = wire::list(&mut entries)?,
-                "default" => default = wire::value(&mut entries)?,
-                "enabled" => enabled = wire::value(&mut entries)?,
-                "rule_id" => rule_id = wire::value(&mut entries)?,
-                "conditions" => conditions = wire::value(&mut entries)?,
-                "pattern" => pattern = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            actions: wire::required(actions, "actions")?,
-            default: wire::required(default, "default")?,
-            enabled: wire::required(enabled, "enabled")?,
-            rule_id: wire::required(rule_id, "rule_id")?,
-            conditions,
-            pattern,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for PushRule {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for PushRule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("actions", &self.actions)?;
-        map.serialize_entry("default", &self.default)?;
-        map.serialize_entry("enabled", &self.enabled)?;
-        map.serialize_entry("rule_id", &self.rule_id)?;
-        wire::entry(&mut map, "conditions", self.conditions.as_ref())?;
-        wire::entry(&mut map, "pattern", self.pattern.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `push_ruleset`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PushRuleset {
-    /// `content`.
-    pub content: Option<Vec<PushRule>>,
-    /// `override`.
-    pub overrides: Option<Vec<PushRule>>,
-    /// `room`.
-    pub room: Option<Vec<PushRule>>,
-    /// `sender`.
-    pub sender: Option<Vec<PushRule>>,
-    /// `underride`.
-    pub underride: Option<Vec<PushRule>>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl PushRuleset {
-    /// Sets `content`.
-    #[must_use]
-    pub fn content(mut self, content: Vec<PushRule>) -> Self {
-        self.content = Some(content);
-        self
-    }
-
-    /// Sets `override`.
-    #[must_use]
-    pub fn overrides(mut self, overrides: Vec<PushRule>) -> Self {
-        self.overrides = Some(overrides);
-        self
-    }
-
-    /// Sets `room`.
-    #[must_use]
-    pub fn room(mut self, room: Vec<PushRule>) -> Self {
-        self.room = Some(room);
-        self
-    }
-
-    /// Sets `sender`.
-    #[must_use]
-    pub fn sender(mut self, sender: Vec<PushRule>) -> Self {
-        self.sender = Some(sender);
-        self
-    }
-
-    /// Sets `underride`.
-    #[must_use]
-    pub fn underride(mut self, underride: Vec<PushRule>) -> Self {
-        self.underride = Some(underride);
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for PushRuleset {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut content = None;
-        let mut overrides = None;
-        let mut room = None;
-        let mut sender = None;
-        let mut underride = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "content" => content = wire::value(&mut entries)?,
-                "override" => overrides = wire::value(&mut entries)?,
-                "room" => room = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "underride" => underride = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            content,
-            overrides,
-            room,
-            sender,
-            underride,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for PushRuleset {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for PushRuleset {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "content", self.content.as_ref())?;
-        wire::entry(&mut map, "override", self.overrides.as_ref())?;
-        wire::entry(&mut map, "room", self.room.as_ref())?;
-        wire::entry(&mut map, "sender", self.sender.as_ref())?;
-        wire::entry(&mut map, "underride", self.underride.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
     }
 }
 
@@ -1592,17 +814,17 @@ impl ReadReceipt {
     }
 }
 
-impl<'de> wire::Object<'de> for ReadReceipt {
+impl<'de> codec::Object<'de> for ReadReceipt {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut ts = None;
         let mut thread_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "ts" => ts = wire::value(&mut entries)?,
-                "thread_id" => thread_id = wire::value(&mut entries)?,
+                "ts" => ts = codec::value(&mut entries)?,
+                "thread_id" => thread_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1616,15 +838,15 @@ impl<'de> wire::Object<'de> for ReadReceipt {
 
 impl<'de> Deserialize<'de> for ReadReceipt {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ReadReceipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "ts", self.ts.as_ref())?;
-        wire::entry(&mut map, "thread_id", self.thread_id.as_ref())?;
+        codec::entry(&mut map, "ts", self.ts.as_ref())?;
+        codec::entry(&mut map, "thread_id", self.thread_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1652,23 +874,23 @@ impl RecentEmoji {
     }
 }
 
-impl<'de> wire::Object<'de> for RecentEmoji {
+impl<'de> codec::Object<'de> for RecentEmoji {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut emoji = None;
         let mut total = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "emoji" => emoji = wire::value(&mut entries)?,
-                "total" => total = wire::value(&mut entries)?,
+                "emoji" => emoji = codec::value(&mut entries)?,
+                "total" => total = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            emoji: wire::required(emoji, "emoji")?,
-            total: wire::required(total, "total")?,
+            emoji: codec::required(emoji, "emoji")?,
+            total: codec::required(total, "total")?,
             extra,
         })
     }
@@ -1676,7 +898,7 @@ impl<'de> wire::Object<'de> for RecentEmoji {
 
 impl<'de> Deserialize<'de> for RecentEmoji {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1735,7 +957,7 @@ impl ThumbnailInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for ThumbnailInfo {
+impl<'de> codec::Object<'de> for ThumbnailInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1744,12 +966,12 @@ impl<'de> wire::Object<'de> for ThumbnailInfo {
         let mut mimetype = None;
         let mut size = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "h" => h = wire::lax(&mut entries, "h", &mut extra)?,
-                "w" => w = wire::lax(&mut entries, "w", &mut extra)?,
-                "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "h" => h = codec::lax(&mut entries, "h", &mut extra)?,
+                "w" => w = codec::lax(&mut entries, "w", &mut extra)?,
+                "mimetype" => mimetype = codec::value(&mut entries)?,
+                "size" => size = codec::lax(&mut entries, "size", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1765,18 +987,18 @@ impl<'de> wire::Object<'de> for ThumbnailInfo {
 
 impl<'de> Deserialize<'de> for ThumbnailInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ThumbnailInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "h", self.h.as_ref())?;
-        wire::entry(&mut map, "w", self.w.as_ref())?;
-        wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
-        wire::entry(&mut map, "size", self.size.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "h", self.h.as_ref())?;
+        codec::entry(&mut map, "w", self.w.as_ref())?;
+        codec::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
+        codec::entry(&mut map, "size", self.size.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1852,7 +1074,7 @@ impl AvatarInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for AvatarInfo {
+impl<'de> codec::Object<'de> for AvatarInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1863,17 +1085,17 @@ impl<'de> wire::Object<'de> for AvatarInfo {
         let mut thumbnail_url = None;
         let mut thumbnail_info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "h" => h = wire::lax(&mut entries, "h", &mut extra)?,
-                "w" => w = wire::lax(&mut entries, "w", &mut extra)?,
-                "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "h" => h = codec::lax(&mut entries, "h", &mut extra)?,
+                "w" => w = codec::lax(&mut entries, "w", &mut extra)?,
+                "mimetype" => mimetype = codec::value(&mut entries)?,
+                "size" => size = codec::lax(&mut entries, "size", &mut extra)?,
                 "thumbnail_url" => {
-                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                    thumbnail_url = codec::lax(&mut entries, "thumbnail_url", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = codec::lax(&mut entries, "thumbnail_info", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1892,20 +1114,20 @@ impl<'de> wire::Object<'de> for AvatarInfo {
 
 impl<'de> Deserialize<'de> for AvatarInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for AvatarInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "h", self.h.as_ref())?;
-        wire::entry(&mut map, "w", self.w.as_ref())?;
-        wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
-        wire::entry(&mut map, "size", self.size.as_ref())?;
-        wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
-        wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "h", self.h.as_ref())?;
+        codec::entry(&mut map, "w", self.w.as_ref())?;
+        codec::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
+        codec::entry(&mut map, "size", self.size.as_ref())?;
+        codec::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
+        codec::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1942,23 +1164,23 @@ impl OlmCiphertext {
     }
 }
 
-impl<'de> wire::Object<'de> for OlmCiphertext {
+impl<'de> codec::Object<'de> for OlmCiphertext {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut kind = None;
         let mut body = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "type" => kind = wire::value(&mut entries)?,
-                "body" => body = wire::value(&mut entries)?,
+                "type" => kind = codec::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            kind: wire::required(kind, "type")?,
-            body: wire::required(body, "body")?,
+            kind: codec::required(kind, "type")?,
+            body: codec::required(body, "body")?,
             extra,
         })
     }
@@ -1966,7 +1188,7 @@ impl<'de> wire::Object<'de> for OlmCiphertext {
 
 impl<'de> Deserialize<'de> for OlmCiphertext {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2042,7 +1264,7 @@ impl JsonWebKey {
     }
 }
 
-impl<'de> wire::Object<'de> for JsonWebKey {
+impl<'de> codec::Object<'de> for JsonWebKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2052,22 +1274,22 @@ impl<'de> wire::Object<'de> for JsonWebKey {
         let mut k = None;
         let mut ext = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "kty" => kty = wire::value(&mut entries)?,
-                "key_ops" => key_ops = wire::list(&mut entries)?,
-                "alg" => alg = wire::value(&mut entries)?,
-                "k" => k = wire::secret(&mut entries)?,
-                "ext" => ext = wire::value(&mut entries)?,
+                "kty" => kty = codec::value(&mut entries)?,
+                "key_ops" => key_ops = codec::list(&mut entries)?,
+                "alg" => alg = codec::value(&mut entries)?,
+                "k" => k = codec::secret(&mut entries)?,
+                "ext" => ext = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            kty: wire::required(kty, "kty")?,
-            key_ops: wire::required(key_ops, "key_ops")?,
-            alg: wire::required(alg, "alg")?,
-            k: wire::required(k, "k")?,
-            ext: wire::required(ext, "ext")?,
+            kty: codec::required(kty, "kty")?,
+            key_ops: codec::required(key_ops, "key_ops")?,
+            alg: codec::required(alg, "alg")?,
+            k: codec::required(k, "k")?,
+            ext: codec::required(ext, "ext")?,
             extra,
         })
     }
@@ -2075,7 +1297,7 @@ impl<'de> wire::Object<'de> for JsonWebKey {
 
 impl<'de> Deserialize<'de> for JsonWebKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2085,7 +1307,7 @@ impl Serialize for JsonWebKey {
         map.serialize_entry("kty", &self.kty)?;
         map.serialize_entry("key_ops", &self.key_ops)?;
         map.serialize_entry("alg", &self.alg)?;
-        map.serialize_entry("k", &wire::Exposed(&self.k))?;
+        map.serialize_entry("k", &codec::Exposed(&self.k))?;
         map.serialize_entry("ext", &self.ext)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -2129,7 +1351,7 @@ impl EncryptedFile {
     }
 }
 
-impl<'de> wire::Object<'de> for EncryptedFile {
+impl<'de> codec::Object<'de> for EncryptedFile {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2139,22 +1361,22 @@ impl<'de> wire::Object<'de> for EncryptedFile {
         let mut hashes = None;
         let mut v = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "url" => url = wire::value(&mut entries)?,
-                "key" => key = wire::value(&mut entries)?,
-                "iv" => iv = wire::value(&mut entries)?,
-                "hashes" => hashes = wire::value(&mut entries)?,
-                "v" => v = wire::value(&mut entries)?,
+                "url" => url = codec::value(&mut entries)?,
+                "key" => key = codec::value(&mut entries)?,
+                "iv" => iv = codec::value(&mut entries)?,
+                "hashes" => hashes = codec::value(&mut entries)?,
+                "v" => v = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            url: wire::required(url, "url")?,
-            key: wire::required(key, "key")?,
-            iv: wire::required(iv, "iv")?,
-            hashes: wire::required(hashes, "hashes")?,
-            v: wire::required(v, "v")?,
+            url: codec::required(url, "url")?,
+            key: codec::required(key, "key")?,
+            iv: codec::required(iv, "iv")?,
+            hashes: codec::required(hashes, "hashes")?,
+            v: codec::required(v, "v")?,
             extra,
         })
     }
@@ -2162,7 +1384,7 @@ impl<'de> wire::Object<'de> for EncryptedFile {
 
 impl<'de> Deserialize<'de> for EncryptedFile {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2260,7 +1482,7 @@ impl ImageInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for ImageInfo {
+impl<'de> codec::Object<'de> for ImageInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2273,22 +1495,22 @@ impl<'de> wire::Object<'de> for ImageInfo {
         let mut thumbnail_info = None;
         let mut is_animated = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "h" => h = wire::lax(&mut entries, "h", &mut extra)?,
-                "w" => w = wire::lax(&mut entries, "w", &mut extra)?,
-                "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "h" => h = codec::lax(&mut entries, "h", &mut extra)?,
+                "w" => w = codec::lax(&mut entries, "w", &mut extra)?,
+                "mimetype" => mimetype = codec::value(&mut entries)?,
+                "size" => size = codec::lax(&mut entries, "size", &mut extra)?,
                 "thumbnail_url" => {
-                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                    thumbnail_url = codec::lax(&mut entries, "thumbnail_url", &mut extra)?
                 }
                 "thumbnail_file" => {
-                    thumbnail_file = wire::lax(&mut entries, "thumbnail_file", &mut extra)?
+                    thumbnail_file = codec::lax(&mut entries, "thumbnail_file", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = codec::lax(&mut entries, "thumbnail_info", &mut extra)?
                 }
-                "is_animated" => is_animated = wire::value(&mut entries)?,
+                "is_animated" => is_animated = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2308,22 +1530,22 @@ impl<'de> wire::Object<'de> for ImageInfo {
 
 impl<'de> Deserialize<'de> for ImageInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ImageInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "h", self.h.as_ref())?;
-        wire::entry(&mut map, "w", self.w.as_ref())?;
-        wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
-        wire::entry(&mut map, "size", self.size.as_ref())?;
-        wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
-        wire::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
-        wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        wire::entry(&mut map, "is_animated", self.is_animated.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "h", self.h.as_ref())?;
+        codec::entry(&mut map, "w", self.w.as_ref())?;
+        codec::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
+        codec::entry(&mut map, "size", self.size.as_ref())?;
+        codec::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
+        codec::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
+        codec::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
+        codec::entry(&mut map, "is_animated", self.is_animated.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -2366,17 +1588,6 @@ text_enum! {
     }
 }
 
-text_enum! {
-    /// A value that several operations share.
-    pub enum Membership {
-        Invite = "invite",
-        Join = "join",
-        Knock = "knock",
-        Leave = "leave",
-        Ban = "ban",
-    }
-}
-
 /// The shared definition `signed_third_party_invite`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignedThirdPartyInvite {
@@ -2406,7 +1617,7 @@ impl SignedThirdPartyInvite {
     }
 }
 
-impl<'de> wire::Object<'de> for SignedThirdPartyInvite {
+impl<'de> codec::Object<'de> for SignedThirdPartyInvite {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2414,18 +1625,18 @@ impl<'de> wire::Object<'de> for SignedThirdPartyInvite {
         let mut signatures = None;
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "mxid" => mxid = wire::value(&mut entries)?,
-                "signatures" => signatures = wire::value(&mut entries)?,
-                "token" => token = wire::value(&mut entries)?,
+                "mxid" => mxid = codec::value(&mut entries)?,
+                "signatures" => signatures = codec::value(&mut entries)?,
+                "token" => token = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            mxid: wire::required(mxid, "mxid")?,
-            signatures: wire::required(signatures, "signatures")?,
-            token: wire::required(token, "token")?,
+            mxid: codec::required(mxid, "mxid")?,
+            signatures: codec::required(signatures, "signatures")?,
+            token: codec::required(token, "token")?,
             extra,
         })
     }
@@ -2433,7 +1644,7 @@ impl<'de> wire::Object<'de> for SignedThirdPartyInvite {
 
 impl<'de> Deserialize<'de> for SignedThirdPartyInvite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2475,17 +1686,17 @@ impl Mentions {
     }
 }
 
-impl<'de> wire::Object<'de> for Mentions {
+impl<'de> codec::Object<'de> for Mentions {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut user_ids = None;
         let mut room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_ids" => user_ids = wire::value(&mut entries)?,
-                "room" => room = wire::value(&mut entries)?,
+                "user_ids" => user_ids = codec::value(&mut entries)?,
+                "room" => room = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2499,15 +1710,15 @@ impl<'de> wire::Object<'de> for Mentions {
 
 impl<'de> Deserialize<'de> for Mentions {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Mentions {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "user_ids", self.user_ids.as_ref())?;
-        wire::entry(&mut map, "room", self.room.as_ref())?;
+        codec::entry(&mut map, "user_ids", self.user_ids.as_ref())?;
+        codec::entry(&mut map, "room", self.room.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -2542,23 +1753,23 @@ impl TextualRepresentation {
     }
 }
 
-impl<'de> wire::Object<'de> for TextualRepresentation {
+impl<'de> codec::Object<'de> for TextualRepresentation {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut mimetype = None;
         let mut body = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "mimetype" => mimetype = wire::value(&mut entries)?,
-                "body" => body = wire::value(&mut entries)?,
+                "mimetype" => mimetype = codec::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             mimetype,
-            body: wire::required(body, "body")?,
+            body: codec::required(body, "body")?,
             extra,
         })
     }
@@ -2566,14 +1777,14 @@ impl<'de> wire::Object<'de> for TextualRepresentation {
 
 impl<'de> Deserialize<'de> for TextualRepresentation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for TextualRepresentation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
+        codec::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
         map.serialize_entry("body", &self.body)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -2642,7 +1853,7 @@ impl Passphrase {
     }
 }
 
-impl<'de> wire::Object<'de> for Passphrase {
+impl<'de> codec::Object<'de> for Passphrase {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2651,19 +1862,19 @@ impl<'de> wire::Object<'de> for Passphrase {
         let mut iterations = None;
         let mut bits = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "salt" => salt = wire::value(&mut entries)?,
-                "iterations" => iterations = wire::value(&mut entries)?,
-                "bits" => bits = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "salt" => salt = codec::value(&mut entries)?,
+                "iterations" => iterations = codec::value(&mut entries)?,
+                "bits" => bits = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
-            salt: wire::required(salt, "salt")?,
-            iterations: wire::required(iterations, "iterations")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
+            salt: codec::required(salt, "salt")?,
+            iterations: codec::required(iterations, "iterations")?,
             bits,
             extra,
         })
@@ -2672,7 +1883,7 @@ impl<'de> wire::Object<'de> for Passphrase {
 
 impl<'de> Deserialize<'de> for Passphrase {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2682,56 +1893,7 @@ impl Serialize for Passphrase {
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("salt", &self.salt)?;
         map.serialize_entry("iterations", &self.iterations)?;
-        wire::entry(&mut map, "bits", self.bits.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// The shared definition `tag`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tag {
-    /// `order`.
-    pub order: Option<f64>,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl Tag {
-    /// Sets `order`.
-    #[must_use]
-    pub fn order(mut self, order: f64) -> Self {
-        self.order = Some(order);
-        self
-    }
-}
-
-impl<'de> wire::Object<'de> for Tag {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut order = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "order" => order = wire::decimal(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self { order, extra })
-    }
-}
-
-impl<'de> Deserialize<'de> for Tag {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for Tag {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "order", self.order.as_ref())?;
+        codec::entry(&mut map, "bits", self.bits.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -2741,7 +1903,7 @@ impl Serialize for Tag {
 #[derive(Clone, Debug, PartialEq)]
 pub struct BasicEvent {
     /// `type`.
-    pub kind: String,
+    pub event_type: String,
     /// `content`.
     pub content: Raw,
     /// `sender`.
@@ -2754,9 +1916,9 @@ pub struct BasicEvent {
 
 impl BasicEvent {
     /// With what is required, and nothing else.
-    pub fn new(kind: impl Into<String>, content: Raw) -> Self {
+    pub fn new(event_type: impl Into<String>, content: Raw) -> Self {
         Self {
-            kind: kind.into(),
+            event_type: event_type.into(),
             content,
             sender: None,
             room_id: None,
@@ -2779,27 +1941,27 @@ impl BasicEvent {
     }
 }
 
-impl<'de> wire::Object<'de> for BasicEvent {
+impl<'de> codec::Object<'de> for BasicEvent {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut kind = None;
+        let mut event_type = None;
         let mut content = None;
         let mut sender = None;
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "type" => kind = wire::value(&mut entries)?,
-                "content" => content = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
+                "type" => event_type = codec::value(&mut entries)?,
+                "content" => content = codec::value(&mut entries)?,
+                "sender" => sender = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            kind: wire::required(kind, "type")?,
-            content: wire::required(content, "content")?,
+            event_type: codec::required(event_type, "type")?,
+            content: codec::required(content, "content")?,
             sender,
             room_id,
             extra,
@@ -2809,96 +1971,17 @@ impl<'de> wire::Object<'de> for BasicEvent {
 
 impl<'de> Deserialize<'de> for BasicEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for BasicEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.kind)?;
+        map.serialize_entry("type", &self.event_type)?;
         map.serialize_entry("content", &self.content)?;
-        wire::entry(&mut map, "sender", self.sender.as_ref())?;
-        wire::entry(&mut map, "room_id", self.room_id.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// An event of the state of a room that the user is not in, or not yet.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StrippedState {
-    /// `type`.
-    pub kind: String,
-    /// `state_key`.
-    pub state_key: String,
-    /// `content`.
-    pub content: Raw,
-    /// `sender`.
-    pub sender: UserId,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl StrippedState {
-    /// With what is required, and nothing else.
-    pub fn new(
-        kind: impl Into<String>,
-        state_key: impl Into<String>,
-        content: Raw,
-        sender: UserId,
-    ) -> Self {
-        Self {
-            kind: kind.into(),
-            state_key: state_key.into(),
-            content,
-            sender,
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for StrippedState {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut kind = None;
-        let mut state_key = None;
-        let mut content = None;
-        let mut sender = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "type" => kind = wire::value(&mut entries)?,
-                "state_key" => state_key = wire::value(&mut entries)?,
-                "content" => content = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            kind: wire::required(kind, "type")?,
-            state_key: wire::required(state_key, "state_key")?,
-            content: wire::required(content, "content")?,
-            sender: wire::required(sender, "sender")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for StrippedState {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for StrippedState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.kind)?;
-        map.serialize_entry("state_key", &self.state_key)?;
-        map.serialize_entry("content", &self.content)?;
-        map.serialize_entry("sender", &self.sender)?;
+        codec::entry(&mut map, "sender", self.sender.as_ref())?;
+        codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -2910,7 +1993,7 @@ pub struct Unsigned {
     /// How long ago it was sent. In milliseconds.
     pub age: Option<i64>,
     /// That of the user when the event was sent.
-    pub membership: Option<Membership>,
+    pub membership: Option<common::Membership>,
     /// The content that a state event replaced.
     pub prev_content: Option<Raw>,
     /// The redaction that stripped the event.
@@ -2920,9 +2003,9 @@ pub struct Unsigned {
     /// Relations of other events to this one, summed up by the server.
     pub relations: Option<Raw>,
     /// `invite_room_state`.
-    pub invite_room_state: Option<Vec<Raw<StrippedState>>>,
+    pub invite_room_state: Option<Vec<Raw<common::StrippedState>>>,
     /// `knock_room_state`.
-    pub knock_room_state: Option<Vec<Raw<StrippedState>>>,
+    pub knock_room_state: Option<Vec<Raw<common::StrippedState>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
@@ -2937,7 +2020,7 @@ impl Unsigned {
 
     /// Sets `membership`.
     #[must_use]
-    pub fn membership(mut self, membership: Membership) -> Self {
+    pub fn membership(mut self, membership: common::Membership) -> Self {
         self.membership = Some(membership);
         self
     }
@@ -2972,20 +2055,20 @@ impl Unsigned {
 
     /// Sets `invite_room_state`.
     #[must_use]
-    pub fn invite_room_state(mut self, invite_room_state: Vec<Raw<StrippedState>>) -> Self {
+    pub fn invite_room_state(mut self, invite_room_state: Vec<Raw<common::StrippedState>>) -> Self {
         self.invite_room_state = Some(invite_room_state);
         self
     }
 
     /// Sets `knock_room_state`.
     #[must_use]
-    pub fn knock_room_state(mut self, knock_room_state: Vec<Raw<StrippedState>>) -> Self {
+    pub fn knock_room_state(mut self, knock_room_state: Vec<Raw<common::StrippedState>>) -> Self {
         self.knock_room_state = Some(knock_room_state);
         self
     }
 }
 
-impl<'de> wire::Object<'de> for Unsigned {
+impl<'de> codec::Object<'de> for Unsigned {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2998,16 +2081,16 @@ impl<'de> wire::Object<'de> for Unsigned {
         let mut invite_room_state = None;
         let mut knock_room_state = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "age" => age = wire::value(&mut entries)?,
-                "membership" => membership = wire::value(&mut entries)?,
-                "prev_content" => prev_content = wire::value(&mut entries)?,
-                "redacted_because" => redacted_because = wire::value(&mut entries)?,
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "m.relations" => relations = wire::value(&mut entries)?,
-                "invite_room_state" => invite_room_state = wire::value(&mut entries)?,
-                "knock_room_state" => knock_room_state = wire::value(&mut entries)?,
+                "age" => age = codec::value(&mut entries)?,
+                "membership" => membership = codec::value(&mut entries)?,
+                "prev_content" => prev_content = codec::value(&mut entries)?,
+                "redacted_because" => redacted_because = codec::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "m.relations" => relations = codec::value(&mut entries)?,
+                "invite_room_state" => invite_room_state = codec::value(&mut entries)?,
+                "knock_room_state" => knock_room_state = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -3027,25 +2110,25 @@ impl<'de> wire::Object<'de> for Unsigned {
 
 impl<'de> Deserialize<'de> for Unsigned {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Unsigned {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "age", self.age.as_ref())?;
-        wire::entry(&mut map, "membership", self.membership.as_ref())?;
-        wire::entry(&mut map, "prev_content", self.prev_content.as_ref())?;
-        wire::entry(&mut map, "redacted_because", self.redacted_because.as_ref())?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
-        wire::entry(&mut map, "m.relations", self.relations.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "age", self.age.as_ref())?;
+        codec::entry(&mut map, "membership", self.membership.as_ref())?;
+        codec::entry(&mut map, "prev_content", self.prev_content.as_ref())?;
+        codec::entry(&mut map, "redacted_because", self.redacted_because.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "m.relations", self.relations.as_ref())?;
+        codec::entry(
             &mut map,
             "invite_room_state",
             self.invite_room_state.as_ref(),
         )?;
-        wire::entry(&mut map, "knock_room_state", self.knock_room_state.as_ref())?;
+        codec::entry(&mut map, "knock_room_state", self.knock_room_state.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -3055,7 +2138,7 @@ impl Serialize for Unsigned {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomEvent {
     /// `type`.
-    pub kind: String,
+    pub event_type: String,
     /// Only state events have one; it may be empty.
     pub state_key: Option<String>,
     /// What it says, as it came.
@@ -3079,14 +2162,14 @@ pub struct RoomEvent {
 impl RoomEvent {
     /// With what is required, and nothing else.
     pub fn new(
-        kind: impl Into<String>,
+        event_type: impl Into<String>,
         content: Raw,
         event_id: EventId,
         sender: UserId,
         origin_server_ts: Timestamp,
     ) -> Self {
         Self {
-            kind: kind.into(),
+            event_type: event_type.into(),
             state_key: None,
             content,
             event_id,
@@ -3128,11 +2211,11 @@ impl RoomEvent {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomEvent {
+impl<'de> codec::Object<'de> for RoomEvent {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut kind = None;
+        let mut event_type = None;
         let mut state_key = None;
         let mut content = None;
         let mut event_id = None;
@@ -3142,27 +2225,27 @@ impl<'de> wire::Object<'de> for RoomEvent {
         let mut redacts = None;
         let mut unsigned = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "type" => kind = wire::value(&mut entries)?,
-                "state_key" => state_key = wire::value(&mut entries)?,
-                "content" => content = wire::value(&mut entries)?,
-                "event_id" => event_id = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "origin_server_ts" => origin_server_ts = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "redacts" => redacts = wire::value(&mut entries)?,
-                "unsigned" => unsigned = wire::value(&mut entries)?,
+                "type" => event_type = codec::value(&mut entries)?,
+                "state_key" => state_key = codec::value(&mut entries)?,
+                "content" => content = codec::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
+                "sender" => sender = codec::value(&mut entries)?,
+                "origin_server_ts" => origin_server_ts = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "redacts" => redacts = codec::value(&mut entries)?,
+                "unsigned" => unsigned = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            kind: wire::required(kind, "type")?,
+            event_type: codec::required(event_type, "type")?,
             state_key,
-            content: wire::required(content, "content")?,
-            event_id: wire::required(event_id, "event_id")?,
-            sender: wire::required(sender, "sender")?,
-            origin_server_ts: wire::required(origin_server_ts, "origin_server_ts")?,
+            content: codec::required(content, "content")?,
+            event_id: codec::required(event_id, "event_id")?,
+            sender: codec::required(sender, "sender")?,
+            origin_server_ts: codec::required(origin_server_ts, "origin_server_ts")?,
             room_id,
             redacts,
             unsigned,
@@ -3173,89 +2256,22 @@ impl<'de> wire::Object<'de> for RoomEvent {
 
 impl<'de> Deserialize<'de> for RoomEvent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.kind)?;
-        wire::entry(&mut map, "state_key", self.state_key.as_ref())?;
+        map.serialize_entry("type", &self.event_type)?;
+        codec::entry(&mut map, "state_key", self.state_key.as_ref())?;
         map.serialize_entry("content", &self.content)?;
         map.serialize_entry("event_id", &self.event_id)?;
         map.serialize_entry("sender", &self.sender)?;
         map.serialize_entry("origin_server_ts", &self.origin_server_ts)?;
-        wire::entry(&mut map, "room_id", self.room_id.as_ref())?;
-        wire::entry(&mut map, "redacts", self.redacts.as_ref())?;
-        wire::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
-        self.extra.write(&mut map)?;
-        map.end()
-    }
-}
-
-/// A message to a device.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ToDeviceEvent {
-    /// `type`.
-    pub kind: String,
-    /// `content`.
-    pub content: Raw,
-    /// `sender`.
-    pub sender: UserId,
-    /// What the specification does not name.
-    pub extra: Extra,
-}
-
-impl ToDeviceEvent {
-    /// With what is required, and nothing else.
-    pub fn new(kind: impl Into<String>, content: Raw, sender: UserId) -> Self {
-        Self {
-            kind: kind.into(),
-            content,
-            sender,
-            extra: Default::default(),
-        }
-    }
-}
-
-impl<'de> wire::Object<'de> for ToDeviceEvent {
-    type Params = ();
-
-    fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
-        let mut kind = None;
-        let mut content = None;
-        let mut sender = None;
-        let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
-            match &*entry_key {
-                "type" => kind = wire::value(&mut entries)?,
-                "content" => content = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                _ => extra.read(entry_key, &mut entries)?,
-            }
-        }
-        Ok(Self {
-            kind: wire::required(kind, "type")?,
-            content: wire::required(content, "content")?,
-            sender: wire::required(sender, "sender")?,
-            extra,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for ToDeviceEvent {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
-    }
-}
-
-impl Serialize for ToDeviceEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &self.kind)?;
-        map.serialize_entry("content", &self.content)?;
-        map.serialize_entry("sender", &self.sender)?;
+        codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
+        codec::entry(&mut map, "redacts", self.redacts.as_ref())?;
+        codec::entry(&mut map, "unsigned", self.unsigned.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

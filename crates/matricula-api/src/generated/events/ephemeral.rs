@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{EventId, Extra, SortedMap, UserId, wire};
+use crate::{EventId, Extra, SortedMap, UserId, codec, common};
 
 /// The content of `m.presence`. Whether a user is around.
 ///
@@ -20,7 +20,7 @@ pub struct Presence {
     /// `last_active_ago`.
     pub last_active_ago: Option<Duration>,
     /// `presence`.
-    pub presence: definitions::PresenceState,
+    pub presence: common::PresenceState,
     /// `currently_active`.
     pub currently_active: Option<bool>,
     /// `status_msg`.
@@ -31,7 +31,7 @@ pub struct Presence {
 
 impl Presence {
     /// With what is required, and nothing else.
-    pub fn new(presence: definitions::PresenceState) -> Self {
+    pub fn new(presence: common::PresenceState) -> Self {
         Self {
             avatar_url: None,
             displayname: None,
@@ -79,7 +79,7 @@ impl Presence {
     }
 }
 
-impl<'de> wire::Object<'de> for Presence {
+impl<'de> codec::Object<'de> for Presence {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -90,14 +90,14 @@ impl<'de> wire::Object<'de> for Presence {
         let mut currently_active = None;
         let mut status_msg = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
-                "displayname" => displayname = wire::value(&mut entries)?,
-                "last_active_ago" => last_active_ago = wire::millis(&mut entries)?,
-                "presence" => presence = wire::value(&mut entries)?,
-                "currently_active" => currently_active = wire::value(&mut entries)?,
-                "status_msg" => status_msg = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
+                "displayname" => displayname = codec::value(&mut entries)?,
+                "last_active_ago" => last_active_ago = codec::millis(&mut entries)?,
+                "presence" => presence = codec::value(&mut entries)?,
+                "currently_active" => currently_active = codec::value(&mut entries)?,
+                "status_msg" => status_msg = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -105,7 +105,7 @@ impl<'de> wire::Object<'de> for Presence {
             avatar_url,
             displayname,
             last_active_ago,
-            presence: wire::required(presence, "presence")?,
+            presence: codec::required(presence, "presence")?,
             currently_active,
             status_msg,
             extra,
@@ -115,23 +115,23 @@ impl<'de> wire::Object<'de> for Presence {
 
 impl<'de> Deserialize<'de> for Presence {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Presence {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        wire::entry(&mut map, "displayname", self.displayname.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "displayname", self.displayname.as_ref())?;
+        codec::entry(
             &mut map,
             "last_active_ago",
-            self.last_active_ago.map(wire::Millis).as_ref(),
+            self.last_active_ago.map(codec::Millis).as_ref(),
         )?;
         map.serialize_entry("presence", &self.presence)?;
-        wire::entry(&mut map, "currently_active", self.currently_active.as_ref())?;
-        wire::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
+        codec::entry(&mut map, "currently_active", self.currently_active.as_ref())?;
+        codec::entry(&mut map, "status_msg", self.status_msg.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -185,17 +185,17 @@ impl EventReceipts {
     }
 }
 
-impl<'de> wire::Object<'de> for EventReceipts {
+impl<'de> codec::Object<'de> for EventReceipts {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut read = None;
         let mut read_private = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.read" => read = wire::value(&mut entries)?,
-                "m.read.private" => read_private = wire::value(&mut entries)?,
+                "m.read" => read = codec::value(&mut entries)?,
+                "m.read.private" => read_private = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -209,15 +209,15 @@ impl<'de> wire::Object<'de> for EventReceipts {
 
 impl<'de> Deserialize<'de> for EventReceipts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for EventReceipts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "m.read", self.read.as_ref())?;
-        wire::entry(&mut map, "m.read.private", self.read_private.as_ref())?;
+        codec::entry(&mut map, "m.read", self.read.as_ref())?;
+        codec::entry(&mut map, "m.read.private", self.read_private.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -244,20 +244,20 @@ impl Typing {
     }
 }
 
-impl<'de> wire::Object<'de> for Typing {
+impl<'de> codec::Object<'de> for Typing {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut user_ids = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_ids" => user_ids = wire::list(&mut entries)?,
+                "user_ids" => user_ids = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_ids: wire::required(user_ids, "user_ids")?,
+            user_ids: codec::required(user_ids, "user_ids")?,
             extra,
         })
     }
@@ -265,7 +265,7 @@ impl<'de> wire::Object<'de> for Typing {
 
 impl<'de> Deserialize<'de> for Typing {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

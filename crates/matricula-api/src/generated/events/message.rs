@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{EventId, Extra, MxcUri, Raw, SortedMap, UserId, wire};
+use crate::{EventId, Extra, MxcUri, Raw, SortedMap, UserId, codec};
 
 /// The content of `m.reaction`. A small answer to an event, such as an emoji.
 ///
@@ -28,15 +28,17 @@ impl Reaction {
     }
 }
 
-impl<'de> wire::Object<'de> for Reaction {
+impl<'de> codec::Object<'de> for Reaction {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -46,15 +48,15 @@ impl<'de> wire::Object<'de> for Reaction {
 
 impl<'de> Deserialize<'de> for Reaction {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Reaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -95,9 +97,9 @@ impl From<OtherEncrypted> for RoomEncrypted {
 
 impl<'de> Deserialize<'de> for RoomEncrypted {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::tagged(from, "algorithm", &[], |tag, found| match tag {
-            wire::Tag::Is("m.megolm.v1.aes-sha2") => found.read().map(Self::Megolm),
-            wire::Tag::Is("m.olm.v1.curve25519-aes-sha2") => found.read().map(Self::Olm),
+        codec::tagged(from, "algorithm", &[], |tag, found| match tag {
+            codec::Tag::Is("m.megolm.v1.aes-sha2") => found.read().map(Self::Megolm),
+            codec::Tag::Is("m.olm.v1.curve25519-aes-sha2") => found.read().map(Self::Olm),
             _ => found.read().map(Self::Other),
         })
     }
@@ -172,7 +174,7 @@ impl MegolmEncrypted {
     }
 }
 
-impl<'de> wire::Object<'de> for MegolmEncrypted {
+impl<'de> codec::Object<'de> for MegolmEncrypted {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -182,19 +184,21 @@ impl<'de> wire::Object<'de> for MegolmEncrypted {
         let mut device_id = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => wire::constant(&mut entries, "m.megolm.v1.aes-sha2")?,
-                "ciphertext" => ciphertext = wire::value(&mut entries)?,
-                "session_id" => session_id = wire::value(&mut entries)?,
-                "sender_key" => sender_key = wire::value(&mut entries)?,
-                "device_id" => device_id = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "algorithm" => codec::constant(&mut entries, "m.megolm.v1.aes-sha2")?,
+                "ciphertext" => ciphertext = codec::value(&mut entries)?,
+                "session_id" => session_id = codec::value(&mut entries)?,
+                "sender_key" => sender_key = codec::value(&mut entries)?,
+                "device_id" => device_id = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            ciphertext: wire::required(ciphertext, "ciphertext")?,
+            ciphertext: codec::required(ciphertext, "ciphertext")?,
             session_id,
             sender_key,
             device_id,
@@ -206,7 +210,7 @@ impl<'de> wire::Object<'de> for MegolmEncrypted {
 
 impl<'de> Deserialize<'de> for MegolmEncrypted {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -215,11 +219,11 @@ impl Serialize for MegolmEncrypted {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", "m.megolm.v1.aes-sha2")?;
         map.serialize_entry("ciphertext", &self.ciphertext)?;
-        wire::entry(&mut map, "session_id", self.session_id.as_ref())?;
-        wire::entry(&mut map, "sender_key", self.sender_key.as_ref())?;
-        wire::entry(&mut map, "device_id", self.device_id.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "session_id", self.session_id.as_ref())?;
+        codec::entry(&mut map, "sender_key", self.sender_key.as_ref())?;
+        codec::entry(&mut map, "device_id", self.device_id.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -263,7 +267,7 @@ impl OlmEncrypted {
     }
 }
 
-impl<'de> wire::Object<'de> for OlmEncrypted {
+impl<'de> codec::Object<'de> for OlmEncrypted {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -271,18 +275,20 @@ impl<'de> wire::Object<'de> for OlmEncrypted {
         let mut sender_key = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => wire::constant(&mut entries, "m.olm.v1.curve25519-aes-sha2")?,
-                "ciphertext" => ciphertext = wire::value(&mut entries)?,
-                "sender_key" => sender_key = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "algorithm" => codec::constant(&mut entries, "m.olm.v1.curve25519-aes-sha2")?,
+                "ciphertext" => ciphertext = codec::value(&mut entries)?,
+                "sender_key" => sender_key = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            ciphertext: wire::required(ciphertext, "ciphertext")?,
-            sender_key: wire::required(sender_key, "sender_key")?,
+            ciphertext: codec::required(ciphertext, "ciphertext")?,
+            sender_key: codec::required(sender_key, "sender_key")?,
             relates_to,
             extra,
         })
@@ -291,7 +297,7 @@ impl<'de> wire::Object<'de> for OlmEncrypted {
 
 impl<'de> Deserialize<'de> for OlmEncrypted {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -301,8 +307,8 @@ impl Serialize for OlmEncrypted {
         map.serialize_entry("algorithm", "m.olm.v1.curve25519-aes-sha2")?;
         map.serialize_entry("ciphertext", &self.ciphertext)?;
         map.serialize_entry("sender_key", &self.sender_key)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -338,17 +344,19 @@ impl OtherEncrypted {
     }
 }
 
-impl<'de> wire::Object<'de> for OtherEncrypted {
+impl<'de> codec::Object<'de> for OtherEncrypted {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut algorithm = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -362,16 +370,16 @@ impl<'de> wire::Object<'de> for OtherEncrypted {
 
 impl<'de> Deserialize<'de> for OtherEncrypted {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for OtherEncrypted {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "algorithm", self.algorithm.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "algorithm", self.algorithm.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -580,19 +588,19 @@ impl From<OtherMessage> for RoomMessage {
 
 impl<'de> Deserialize<'de> for RoomMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::tagged(from, "msgtype", &[], |tag, found| match tag {
-            wire::Tag::Is("m.audio") => found.read().map(Self::Audio),
-            wire::Tag::Is("m.emote") => found.read().map(Self::Emote),
-            wire::Tag::Is("m.file") => found.read().map(Self::File),
-            wire::Tag::Is("m.image") => found.read().map(Self::Image),
-            wire::Tag::Is("m.key.verification.request") => {
+        codec::tagged(from, "msgtype", &[], |tag, found| match tag {
+            codec::Tag::Is("m.audio") => found.read().map(Self::Audio),
+            codec::Tag::Is("m.emote") => found.read().map(Self::Emote),
+            codec::Tag::Is("m.file") => found.read().map(Self::File),
+            codec::Tag::Is("m.image") => found.read().map(Self::Image),
+            codec::Tag::Is("m.key.verification.request") => {
                 found.read().map(Self::KeyVerificationRequest)
             }
-            wire::Tag::Is("m.location") => found.read().map(Self::Location),
-            wire::Tag::Is("m.notice") => found.read().map(Self::Notice),
-            wire::Tag::Is("m.server_notice") => found.read().map(Self::ServerNotice),
-            wire::Tag::Is("m.text") => found.read().map(Self::Text),
-            wire::Tag::Is("m.video") => found.read().map(Self::Video),
+            codec::Tag::Is("m.location") => found.read().map(Self::Location),
+            codec::Tag::Is("m.notice") => found.read().map(Self::Notice),
+            codec::Tag::Is("m.server_notice") => found.read().map(Self::ServerNotice),
+            codec::Tag::Is("m.text") => found.read().map(Self::Text),
+            codec::Tag::Is("m.video") => found.read().map(Self::Video),
             _ => found.read().map(Self::Other),
         })
     }
@@ -725,7 +733,7 @@ impl AudioMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for AudioMessage {
+impl<'de> codec::Object<'de> for AudioMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -740,24 +748,26 @@ impl<'de> wire::Object<'de> for AudioMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "format" => format = wire::value(&mut entries)?,
-                "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "filename" => filename = wire::value(&mut entries)?,
-                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
-                "msgtype" => wire::constant(&mut entries, "m.audio")?,
-                "url" => url = wire::lax(&mut entries, "url", &mut extra)?,
-                "file" => file = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "format" => format = codec::value(&mut entries)?,
+                "formatted_body" => formatted_body = codec::value(&mut entries)?,
+                "filename" => filename = codec::value(&mut entries)?,
+                "info" => info = codec::lax(&mut entries, "info", &mut extra)?,
+                "msgtype" => codec::constant(&mut entries, "m.audio")?,
+                "url" => url = codec::lax(&mut entries, "url", &mut extra)?,
+                "file" => file = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
+            body: codec::required(body, "body")?,
             format,
             formatted_body,
             filename,
@@ -774,7 +784,7 @@ impl<'de> wire::Object<'de> for AudioMessage {
 
 impl<'de> Deserialize<'de> for AudioMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -782,17 +792,17 @@ impl Serialize for AudioMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
-        wire::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
-        wire::entry(&mut map, "filename", self.filename.as_ref())?;
-        wire::entry(&mut map, "info", self.info.as_ref())?;
+        codec::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
+        codec::entry(&mut map, "filename", self.filename.as_ref())?;
+        codec::entry(&mut map, "info", self.info.as_ref())?;
         map.serialize_entry("msgtype", "m.audio")?;
-        wire::entry(&mut map, "url", self.url.as_ref())?;
-        wire::entry(&mut map, "file", self.file.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "url", self.url.as_ref())?;
+        codec::entry(&mut map, "file", self.file.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -842,7 +852,7 @@ impl AudioInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for AudioInfo {
+impl<'de> codec::Object<'de> for AudioInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -850,14 +860,14 @@ impl<'de> wire::Object<'de> for AudioInfo {
         let mut mimetype = None;
         let mut size = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "duration" => {
-                    duration = wire::lax(&mut entries, "duration", &mut extra)?
-                        .map(|wire::Millis(time)| time)
+                    duration = codec::lax(&mut entries, "duration", &mut extra)?
+                        .map(|codec::Millis(time)| time)
                 }
-                "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "mimetype" => mimetype = codec::value(&mut entries)?,
+                "size" => size = codec::lax(&mut entries, "size", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -872,21 +882,21 @@ impl<'de> wire::Object<'de> for AudioInfo {
 
 impl<'de> Deserialize<'de> for AudioInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for AudioInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "duration",
-            self.duration.map(wire::Millis).as_ref(),
+            self.duration.map(codec::Millis).as_ref(),
         )?;
-        wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
-        wire::entry(&mut map, "size", self.size.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
+        codec::entry(&mut map, "size", self.size.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -967,7 +977,7 @@ impl EmoteMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for EmoteMessage {
+impl<'de> codec::Object<'de> for EmoteMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -978,20 +988,22 @@ impl<'de> wire::Object<'de> for EmoteMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "msgtype" => wire::constant(&mut entries, "m.emote")?,
-                "format" => format = wire::value(&mut entries)?,
-                "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "msgtype" => codec::constant(&mut entries, "m.emote")?,
+                "format" => format = codec::value(&mut entries)?,
+                "formatted_body" => formatted_body = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
+            body: codec::required(body, "body")?,
             format,
             formatted_body,
             relates_to,
@@ -1004,7 +1016,7 @@ impl<'de> wire::Object<'de> for EmoteMessage {
 
 impl<'de> Deserialize<'de> for EmoteMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1013,12 +1025,12 @@ impl Serialize for EmoteMessage {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
         map.serialize_entry("msgtype", "m.emote")?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
-        wire::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1139,7 +1151,7 @@ impl FileMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for FileMessage {
+impl<'de> codec::Object<'de> for FileMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1154,24 +1166,26 @@ impl<'de> wire::Object<'de> for FileMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "format" => format = wire::value(&mut entries)?,
-                "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "filename" => filename = wire::value(&mut entries)?,
-                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
-                "msgtype" => wire::constant(&mut entries, "m.file")?,
-                "url" => url = wire::lax(&mut entries, "url", &mut extra)?,
-                "file" => file = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "format" => format = codec::value(&mut entries)?,
+                "formatted_body" => formatted_body = codec::value(&mut entries)?,
+                "filename" => filename = codec::value(&mut entries)?,
+                "info" => info = codec::lax(&mut entries, "info", &mut extra)?,
+                "msgtype" => codec::constant(&mut entries, "m.file")?,
+                "url" => url = codec::lax(&mut entries, "url", &mut extra)?,
+                "file" => file = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
+            body: codec::required(body, "body")?,
             format,
             formatted_body,
             filename,
@@ -1188,7 +1202,7 @@ impl<'de> wire::Object<'de> for FileMessage {
 
 impl<'de> Deserialize<'de> for FileMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1196,17 +1210,17 @@ impl Serialize for FileMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
-        wire::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
-        wire::entry(&mut map, "filename", self.filename.as_ref())?;
-        wire::entry(&mut map, "info", self.info.as_ref())?;
+        codec::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
+        codec::entry(&mut map, "filename", self.filename.as_ref())?;
+        codec::entry(&mut map, "info", self.info.as_ref())?;
         map.serialize_entry("msgtype", "m.file")?;
-        wire::entry(&mut map, "url", self.url.as_ref())?;
-        wire::entry(&mut map, "file", self.file.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "url", self.url.as_ref())?;
+        codec::entry(&mut map, "file", self.file.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1274,7 +1288,7 @@ impl FileInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for FileInfo {
+impl<'de> codec::Object<'de> for FileInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1284,18 +1298,18 @@ impl<'de> wire::Object<'de> for FileInfo {
         let mut thumbnail_file = None;
         let mut thumbnail_info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "mimetype" => mimetype = codec::value(&mut entries)?,
+                "size" => size = codec::lax(&mut entries, "size", &mut extra)?,
                 "thumbnail_url" => {
-                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                    thumbnail_url = codec::lax(&mut entries, "thumbnail_url", &mut extra)?
                 }
                 "thumbnail_file" => {
-                    thumbnail_file = wire::lax(&mut entries, "thumbnail_file", &mut extra)?
+                    thumbnail_file = codec::lax(&mut entries, "thumbnail_file", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = codec::lax(&mut entries, "thumbnail_info", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1313,19 +1327,19 @@ impl<'de> wire::Object<'de> for FileInfo {
 
 impl<'de> Deserialize<'de> for FileInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for FileInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
-        wire::entry(&mut map, "size", self.size.as_ref())?;
-        wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
-        wire::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
-        wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
+        codec::entry(&mut map, "size", self.size.as_ref())?;
+        codec::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
+        codec::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
+        codec::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1448,7 +1462,7 @@ impl ImageMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for ImageMessage {
+impl<'de> codec::Object<'de> for ImageMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1463,24 +1477,26 @@ impl<'de> wire::Object<'de> for ImageMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "format" => format = wire::value(&mut entries)?,
-                "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "filename" => filename = wire::value(&mut entries)?,
-                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
-                "msgtype" => wire::constant(&mut entries, "m.image")?,
-                "url" => url = wire::lax(&mut entries, "url", &mut extra)?,
-                "file" => file = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "format" => format = codec::value(&mut entries)?,
+                "formatted_body" => formatted_body = codec::value(&mut entries)?,
+                "filename" => filename = codec::value(&mut entries)?,
+                "info" => info = codec::lax(&mut entries, "info", &mut extra)?,
+                "msgtype" => codec::constant(&mut entries, "m.image")?,
+                "url" => url = codec::lax(&mut entries, "url", &mut extra)?,
+                "file" => file = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
+            body: codec::required(body, "body")?,
             format,
             formatted_body,
             filename,
@@ -1497,7 +1513,7 @@ impl<'de> wire::Object<'de> for ImageMessage {
 
 impl<'de> Deserialize<'de> for ImageMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1505,17 +1521,17 @@ impl Serialize for ImageMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
-        wire::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
-        wire::entry(&mut map, "filename", self.filename.as_ref())?;
-        wire::entry(&mut map, "info", self.info.as_ref())?;
+        codec::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
+        codec::entry(&mut map, "filename", self.filename.as_ref())?;
+        codec::entry(&mut map, "info", self.info.as_ref())?;
         map.serialize_entry("msgtype", "m.image")?;
-        wire::entry(&mut map, "url", self.url.as_ref())?;
-        wire::entry(&mut map, "file", self.file.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "url", self.url.as_ref())?;
+        codec::entry(&mut map, "file", self.file.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1614,7 +1630,7 @@ impl KeyVerificationRequestMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyVerificationRequestMessage {
+impl<'de> codec::Object<'de> for KeyVerificationRequestMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1628,18 +1644,20 @@ impl<'de> wire::Object<'de> for KeyVerificationRequestMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "format" => format = wire::value(&mut entries)?,
-                "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "from_device" => from_device = wire::value(&mut entries)?,
-                "methods" => methods = wire::list(&mut entries)?,
-                "to" => to = wire::value(&mut entries)?,
-                "msgtype" => wire::constant(&mut entries, "m.key.verification.request")?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "format" => format = codec::value(&mut entries)?,
+                "formatted_body" => formatted_body = codec::value(&mut entries)?,
+                "from_device" => from_device = codec::value(&mut entries)?,
+                "methods" => methods = codec::list(&mut entries)?,
+                "to" => to = codec::value(&mut entries)?,
+                "msgtype" => codec::constant(&mut entries, "m.key.verification.request")?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1647,9 +1665,9 @@ impl<'de> wire::Object<'de> for KeyVerificationRequestMessage {
             body,
             format,
             formatted_body,
-            from_device: wire::required(from_device, "from_device")?,
-            methods: wire::required(methods, "methods")?,
-            to: wire::required(to, "to")?,
+            from_device: codec::required(from_device, "from_device")?,
+            methods: codec::required(methods, "methods")?,
+            to: codec::required(to, "to")?,
             relates_to,
             mentions,
             new_content,
@@ -1660,24 +1678,24 @@ impl<'de> wire::Object<'de> for KeyVerificationRequestMessage {
 
 impl<'de> Deserialize<'de> for KeyVerificationRequestMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for KeyVerificationRequestMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "body", self.body.as_ref())?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
-        wire::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
+        codec::entry(&mut map, "body", self.body.as_ref())?;
+        codec::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
         map.serialize_entry("from_device", &self.from_device)?;
         map.serialize_entry("methods", &self.methods)?;
         map.serialize_entry("to", &self.to)?;
         map.serialize_entry("msgtype", "m.key.verification.request")?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1751,7 +1769,7 @@ impl LocationMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for LocationMessage {
+impl<'de> codec::Object<'de> for LocationMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1762,21 +1780,23 @@ impl<'de> wire::Object<'de> for LocationMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "geo_uri" => geo_uri = wire::value(&mut entries)?,
-                "msgtype" => wire::constant(&mut entries, "m.location")?,
-                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "geo_uri" => geo_uri = codec::value(&mut entries)?,
+                "msgtype" => codec::constant(&mut entries, "m.location")?,
+                "info" => info = codec::lax(&mut entries, "info", &mut extra)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
-            geo_uri: wire::required(geo_uri, "geo_uri")?,
+            body: codec::required(body, "body")?,
+            geo_uri: codec::required(geo_uri, "geo_uri")?,
             info,
             relates_to,
             mentions,
@@ -1788,7 +1808,7 @@ impl<'de> wire::Object<'de> for LocationMessage {
 
 impl<'de> Deserialize<'de> for LocationMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1798,11 +1818,11 @@ impl Serialize for LocationMessage {
         map.serialize_entry("body", &self.body)?;
         map.serialize_entry("geo_uri", &self.geo_uri)?;
         map.serialize_entry("msgtype", "m.location")?;
-        wire::entry(&mut map, "info", self.info.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "info", self.info.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1851,7 +1871,7 @@ impl LocationInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for LocationInfo {
+impl<'de> codec::Object<'de> for LocationInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1859,16 +1879,16 @@ impl<'de> wire::Object<'de> for LocationInfo {
         let mut thumbnail_file = None;
         let mut thumbnail_info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "thumbnail_url" => {
-                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                    thumbnail_url = codec::lax(&mut entries, "thumbnail_url", &mut extra)?
                 }
                 "thumbnail_file" => {
-                    thumbnail_file = wire::lax(&mut entries, "thumbnail_file", &mut extra)?
+                    thumbnail_file = codec::lax(&mut entries, "thumbnail_file", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = codec::lax(&mut entries, "thumbnail_info", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -1884,17 +1904,17 @@ impl<'de> wire::Object<'de> for LocationInfo {
 
 impl<'de> Deserialize<'de> for LocationInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for LocationInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
-        wire::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
-        wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
+        codec::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
+        codec::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -1976,7 +1996,7 @@ impl NoticeMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for NoticeMessage {
+impl<'de> codec::Object<'de> for NoticeMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1987,20 +2007,22 @@ impl<'de> wire::Object<'de> for NoticeMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "msgtype" => wire::constant(&mut entries, "m.notice")?,
-                "format" => format = wire::value(&mut entries)?,
-                "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "msgtype" => codec::constant(&mut entries, "m.notice")?,
+                "format" => format = codec::value(&mut entries)?,
+                "formatted_body" => formatted_body = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
+            body: codec::required(body, "body")?,
             format,
             formatted_body,
             relates_to,
@@ -2013,7 +2035,7 @@ impl<'de> wire::Object<'de> for NoticeMessage {
 
 impl<'de> Deserialize<'de> for NoticeMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2022,12 +2044,12 @@ impl Serialize for NoticeMessage {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
         map.serialize_entry("msgtype", "m.notice")?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
-        wire::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -2111,7 +2133,7 @@ impl ServerNoticeMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for ServerNoticeMessage {
+impl<'de> codec::Object<'de> for ServerNoticeMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2123,22 +2145,24 @@ impl<'de> wire::Object<'de> for ServerNoticeMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "msgtype" => wire::constant(&mut entries, "m.server_notice")?,
-                "server_notice_type" => server_notice_type = wire::value(&mut entries)?,
-                "admin_contact" => admin_contact = wire::value(&mut entries)?,
-                "limit_type" => limit_type = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "msgtype" => codec::constant(&mut entries, "m.server_notice")?,
+                "server_notice_type" => server_notice_type = codec::value(&mut entries)?,
+                "admin_contact" => admin_contact = codec::value(&mut entries)?,
+                "limit_type" => limit_type = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
-            server_notice_type: wire::required(server_notice_type, "server_notice_type")?,
+            body: codec::required(body, "body")?,
+            server_notice_type: codec::required(server_notice_type, "server_notice_type")?,
             admin_contact,
             limit_type,
             relates_to,
@@ -2151,7 +2175,7 @@ impl<'de> wire::Object<'de> for ServerNoticeMessage {
 
 impl<'de> Deserialize<'de> for ServerNoticeMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2161,12 +2185,12 @@ impl Serialize for ServerNoticeMessage {
         map.serialize_entry("body", &self.body)?;
         map.serialize_entry("msgtype", "m.server_notice")?;
         map.serialize_entry("server_notice_type", &self.server_notice_type)?;
-        wire::entry(&mut map, "admin_contact", self.admin_contact.as_ref())?;
-        wire::entry(&mut map, "limit_type", self.limit_type.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "admin_contact", self.admin_contact.as_ref())?;
+        codec::entry(&mut map, "limit_type", self.limit_type.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -2247,7 +2271,7 @@ impl TextMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for TextMessage {
+impl<'de> codec::Object<'de> for TextMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2258,20 +2282,22 @@ impl<'de> wire::Object<'de> for TextMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "msgtype" => wire::constant(&mut entries, "m.text")?,
-                "format" => format = wire::value(&mut entries)?,
-                "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "msgtype" => codec::constant(&mut entries, "m.text")?,
+                "format" => format = codec::value(&mut entries)?,
+                "formatted_body" => formatted_body = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
+            body: codec::required(body, "body")?,
             format,
             formatted_body,
             relates_to,
@@ -2284,7 +2310,7 @@ impl<'de> wire::Object<'de> for TextMessage {
 
 impl<'de> Deserialize<'de> for TextMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2293,12 +2319,12 @@ impl Serialize for TextMessage {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
         map.serialize_entry("msgtype", "m.text")?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
-        wire::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -2419,7 +2445,7 @@ impl VideoMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for VideoMessage {
+impl<'de> codec::Object<'de> for VideoMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2434,24 +2460,26 @@ impl<'de> wire::Object<'de> for VideoMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "format" => format = wire::value(&mut entries)?,
-                "formatted_body" => formatted_body = wire::value(&mut entries)?,
-                "filename" => filename = wire::value(&mut entries)?,
-                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
-                "msgtype" => wire::constant(&mut entries, "m.video")?,
-                "url" => url = wire::lax(&mut entries, "url", &mut extra)?,
-                "file" => file = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "format" => format = codec::value(&mut entries)?,
+                "formatted_body" => formatted_body = codec::value(&mut entries)?,
+                "filename" => filename = codec::value(&mut entries)?,
+                "info" => info = codec::lax(&mut entries, "info", &mut extra)?,
+                "msgtype" => codec::constant(&mut entries, "m.video")?,
+                "url" => url = codec::lax(&mut entries, "url", &mut extra)?,
+                "file" => file = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
+            body: codec::required(body, "body")?,
             format,
             formatted_body,
             filename,
@@ -2468,7 +2496,7 @@ impl<'de> wire::Object<'de> for VideoMessage {
 
 impl<'de> Deserialize<'de> for VideoMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2476,17 +2504,17 @@ impl Serialize for VideoMessage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
-        wire::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
-        wire::entry(&mut map, "filename", self.filename.as_ref())?;
-        wire::entry(&mut map, "info", self.info.as_ref())?;
+        codec::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "formatted_body", self.formatted_body.as_ref())?;
+        codec::entry(&mut map, "filename", self.filename.as_ref())?;
+        codec::entry(&mut map, "info", self.info.as_ref())?;
         map.serialize_entry("msgtype", "m.video")?;
-        wire::entry(&mut map, "url", self.url.as_ref())?;
-        wire::entry(&mut map, "file", self.file.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "url", self.url.as_ref())?;
+        codec::entry(&mut map, "file", self.file.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -2581,7 +2609,7 @@ impl VideoInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for VideoInfo {
+impl<'de> codec::Object<'de> for VideoInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2594,24 +2622,24 @@ impl<'de> wire::Object<'de> for VideoInfo {
         let mut thumbnail_file = None;
         let mut thumbnail_info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "duration" => {
-                    duration = wire::lax(&mut entries, "duration", &mut extra)?
-                        .map(|wire::Millis(time)| time)
+                    duration = codec::lax(&mut entries, "duration", &mut extra)?
+                        .map(|codec::Millis(time)| time)
                 }
-                "h" => h = wire::lax(&mut entries, "h", &mut extra)?,
-                "w" => w = wire::lax(&mut entries, "w", &mut extra)?,
-                "mimetype" => mimetype = wire::value(&mut entries)?,
-                "size" => size = wire::lax(&mut entries, "size", &mut extra)?,
+                "h" => h = codec::lax(&mut entries, "h", &mut extra)?,
+                "w" => w = codec::lax(&mut entries, "w", &mut extra)?,
+                "mimetype" => mimetype = codec::value(&mut entries)?,
+                "size" => size = codec::lax(&mut entries, "size", &mut extra)?,
                 "thumbnail_url" => {
-                    thumbnail_url = wire::lax(&mut entries, "thumbnail_url", &mut extra)?
+                    thumbnail_url = codec::lax(&mut entries, "thumbnail_url", &mut extra)?
                 }
                 "thumbnail_file" => {
-                    thumbnail_file = wire::lax(&mut entries, "thumbnail_file", &mut extra)?
+                    thumbnail_file = codec::lax(&mut entries, "thumbnail_file", &mut extra)?
                 }
                 "thumbnail_info" => {
-                    thumbnail_info = wire::lax(&mut entries, "thumbnail_info", &mut extra)?
+                    thumbnail_info = codec::lax(&mut entries, "thumbnail_info", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -2632,26 +2660,26 @@ impl<'de> wire::Object<'de> for VideoInfo {
 
 impl<'de> Deserialize<'de> for VideoInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for VideoInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "duration",
-            self.duration.map(wire::Millis).as_ref(),
+            self.duration.map(codec::Millis).as_ref(),
         )?;
-        wire::entry(&mut map, "h", self.h.as_ref())?;
-        wire::entry(&mut map, "w", self.w.as_ref())?;
-        wire::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
-        wire::entry(&mut map, "size", self.size.as_ref())?;
-        wire::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
-        wire::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
-        wire::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "h", self.h.as_ref())?;
+        codec::entry(&mut map, "w", self.w.as_ref())?;
+        codec::entry(&mut map, "mimetype", self.mimetype.as_ref())?;
+        codec::entry(&mut map, "size", self.size.as_ref())?;
+        codec::entry(&mut map, "thumbnail_url", self.thumbnail_url.as_ref())?;
+        codec::entry(&mut map, "thumbnail_file", self.thumbnail_file.as_ref())?;
+        codec::entry(&mut map, "thumbnail_info", self.thumbnail_info.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -2720,7 +2748,7 @@ impl OtherMessage {
     }
 }
 
-impl<'de> wire::Object<'de> for OtherMessage {
+impl<'de> codec::Object<'de> for OtherMessage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2730,19 +2758,21 @@ impl<'de> wire::Object<'de> for OtherMessage {
         let mut mentions = None;
         let mut new_content = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "msgtype" => msgtype = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
-                "m.new_content" => new_content = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "msgtype" => msgtype = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
+                "m.new_content" => new_content = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
-            msgtype: wire::required(msgtype, "msgtype")?,
+            body: codec::required(body, "body")?,
+            msgtype: codec::required(msgtype, "msgtype")?,
             relates_to,
             mentions,
             new_content,
@@ -2753,7 +2783,7 @@ impl<'de> wire::Object<'de> for OtherMessage {
 
 impl<'de> Deserialize<'de> for OtherMessage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2762,10 +2792,10 @@ impl Serialize for OtherMessage {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
         map.serialize_entry("msgtype", &self.msgtype)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::entry(&mut map, "m.new_content", self.new_content.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[
@@ -2806,17 +2836,17 @@ impl RoomRedaction {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomRedaction {
+impl<'de> codec::Object<'de> for RoomRedaction {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut redacts = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "redacts" => redacts = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "redacts" => redacts = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2830,15 +2860,15 @@ impl<'de> wire::Object<'de> for RoomRedaction {
 
 impl<'de> Deserialize<'de> for RoomRedaction {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomRedaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "redacts", self.redacts.as_ref())?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "redacts", self.redacts.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -2895,7 +2925,7 @@ impl Sticker {
     }
 }
 
-impl<'de> wire::Object<'de> for Sticker {
+impl<'de> codec::Object<'de> for Sticker {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -2905,20 +2935,22 @@ impl<'de> wire::Object<'de> for Sticker {
         let mut relates_to = None;
         let mut mentions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "info" => info = wire::value(&mut entries)?,
-                "url" => url = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "m.mentions" => mentions = wire::lax(&mut entries, "m.mentions", &mut extra)?,
+                "body" => body = codec::value(&mut entries)?,
+                "info" => info = codec::value(&mut entries)?,
+                "url" => url = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "m.mentions" => mentions = codec::lax(&mut entries, "m.mentions", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
-            info: wire::required(info, "info")?,
-            url: wire::required(url, "url")?,
+            body: codec::required(body, "body")?,
+            info: codec::required(info, "info")?,
+            url: codec::required(url, "url")?,
             relates_to,
             mentions,
             extra,
@@ -2928,7 +2960,7 @@ impl<'de> wire::Object<'de> for Sticker {
 
 impl<'de> Deserialize<'de> for Sticker {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -2938,9 +2970,9 @@ impl Serialize for Sticker {
         map.serialize_entry("body", &self.body)?;
         map.serialize_entry("info", &self.info)?;
         map.serialize_entry("url", &self.url)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.mentions", self.mentions.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[

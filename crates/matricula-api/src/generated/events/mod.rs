@@ -528,7 +528,7 @@ impl AnyState {
             Self::RoomTopic(_) => Cow::Borrowed("m.room.topic"),
             Self::SpaceChild(_) => Cow::Borrowed("m.space.child"),
             Self::SpaceParent(_) => Cow::Borrowed("m.space.parent"),
-            Self::Unknown(unknown) => Cow::Borrowed(&unknown.kind),
+            Self::Unknown(unknown) => Cow::Borrowed(&unknown.event_type),
         }
     }
 }
@@ -680,7 +680,7 @@ impl AnyMessage {
             Self::RoomMessage(_) => Cow::Borrowed("m.room.message"),
             Self::RoomRedaction(_) => Cow::Borrowed("m.room.redaction"),
             Self::Sticker(_) => Cow::Borrowed("m.sticker"),
-            Self::Unknown(unknown) => Cow::Borrowed(&unknown.kind),
+            Self::Unknown(unknown) => Cow::Borrowed(&unknown.event_type),
         }
     }
 }
@@ -748,7 +748,7 @@ impl AnyEphemeral {
             Self::Presence(_) => Cow::Borrowed("m.presence"),
             Self::Receipt(_) => Cow::Borrowed("m.receipt"),
             Self::Typing(_) => Cow::Borrowed("m.typing"),
-            Self::Unknown(unknown) => Cow::Borrowed(&unknown.kind),
+            Self::Unknown(unknown) => Cow::Borrowed(&unknown.event_type),
         }
     }
 }
@@ -870,7 +870,7 @@ impl AnyAccountData {
             Self::SecretStorageDefaultKey(_) => Cow::Borrowed("m.secret_storage.default_key"),
             Self::SecretStorageKey(rest, _) => Cow::Owned(format!("m.secret_storage.key.{rest}")),
             Self::Tag(_) => Cow::Borrowed("m.tag"),
-            Self::Unknown(unknown) => Cow::Borrowed(&unknown.kind),
+            Self::Unknown(unknown) => Cow::Borrowed(&unknown.event_type),
         }
     }
 }
@@ -1004,7 +1004,7 @@ impl AnyToDevice {
             Self::RoomKeyRequest(_) => Cow::Borrowed("m.room_key_request"),
             Self::SecretRequest(_) => Cow::Borrowed("m.secret.request"),
             Self::SecretSend(_) => Cow::Borrowed("m.secret.send"),
-            Self::Unknown(unknown) => Cow::Borrowed(&unknown.kind),
+            Self::Unknown(unknown) => Cow::Borrowed(&unknown.event_type),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{Extra, wire};
+use crate::{Extra, codec};
 
 /// The content of `m.policy.rule.room`.
 ///
@@ -43,7 +43,7 @@ impl PolicyRuleRoom {
     }
 }
 
-impl<'de> wire::Object<'de> for PolicyRuleRoom {
+impl<'de> codec::Object<'de> for PolicyRuleRoom {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -51,11 +51,11 @@ impl<'de> wire::Object<'de> for PolicyRuleRoom {
         let mut recommendation = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "entity" => entity = wire::value(&mut entries)?,
-                "recommendation" => recommendation = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "entity" => entity = codec::value(&mut entries)?,
+                "recommendation" => recommendation = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -70,16 +70,16 @@ impl<'de> wire::Object<'de> for PolicyRuleRoom {
 
 impl<'de> Deserialize<'de> for PolicyRuleRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PolicyRuleRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "entity", self.entity.as_ref())?;
-        wire::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "entity", self.entity.as_ref())?;
+        codec::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -123,7 +123,7 @@ impl PolicyRuleServer {
     }
 }
 
-impl<'de> wire::Object<'de> for PolicyRuleServer {
+impl<'de> codec::Object<'de> for PolicyRuleServer {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -131,11 +131,11 @@ impl<'de> wire::Object<'de> for PolicyRuleServer {
         let mut recommendation = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "entity" => entity = wire::value(&mut entries)?,
-                "recommendation" => recommendation = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "entity" => entity = codec::value(&mut entries)?,
+                "recommendation" => recommendation = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -150,16 +150,16 @@ impl<'de> wire::Object<'de> for PolicyRuleServer {
 
 impl<'de> Deserialize<'de> for PolicyRuleServer {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PolicyRuleServer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "entity", self.entity.as_ref())?;
-        wire::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "entity", self.entity.as_ref())?;
+        codec::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -203,7 +203,7 @@ impl PolicyRuleUser {
     }
 }
 
-impl<'de> wire::Object<'de> for PolicyRuleUser {
+impl<'de> codec::Object<'de> for PolicyRuleUser {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -211,11 +211,11 @@ impl<'de> wire::Object<'de> for PolicyRuleUser {
         let mut recommendation = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "entity" => entity = wire::value(&mut entries)?,
-                "recommendation" => recommendation = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "entity" => entity = codec::value(&mut entries)?,
+                "recommendation" => recommendation = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -230,16 +230,16 @@ impl<'de> wire::Object<'de> for PolicyRuleUser {
 
 impl<'de> Deserialize<'de> for PolicyRuleUser {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PolicyRuleUser {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "entity", self.entity.as_ref())?;
-        wire::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "entity", self.entity.as_ref())?;
+        codec::entry(&mut map, "recommendation", self.recommendation.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

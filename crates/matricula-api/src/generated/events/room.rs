@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{EventId, Extra, MxcUri, RoomAliasId, RoomId, SortedMap, UserId, wire};
+use crate::{EventId, Extra, MxcUri, RoomAliasId, RoomId, SortedMap, UserId, codec, common};
 
 /// The content of `m.room.avatar`. The picture of a room.
 ///
@@ -37,19 +37,19 @@ impl RoomAvatar {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomAvatar {
+impl<'de> codec::Object<'de> for RoomAvatar {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut info = None;
         let mut url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "info" => info = wire::lax(&mut entries, "info", &mut extra)?,
+                "info" => info = codec::lax(&mut entries, "info", &mut extra)?,
                 "url" => {
-                    url = wire::lax(&mut entries, "url", &mut extra)?
-                        .and_then(|wire::Filled(value)| value)
+                    url = codec::lax(&mut entries, "url", &mut extra)?
+                        .and_then(|codec::Filled(value)| value)
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -60,16 +60,16 @@ impl<'de> wire::Object<'de> for RoomAvatar {
 
 impl<'de> Deserialize<'de> for RoomAvatar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomAvatar {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "info", self.info.as_ref())?;
-        wire::entry(&mut map, "url", self.url.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "info", self.info.as_ref())?;
+        codec::entry(&mut map, "url", self.url.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("info", self.info.is_some()), ("url", self.url.is_some())],
@@ -107,17 +107,17 @@ impl RoomCanonicalAlias {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomCanonicalAlias {
+impl<'de> codec::Object<'de> for RoomCanonicalAlias {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut alias = None;
         let mut alt_aliases = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "alias" => alias = wire::filled(&mut entries)?,
-                "alt_aliases" => alt_aliases = wire::value(&mut entries)?,
+                "alias" => alias = codec::filled(&mut entries)?,
+                "alt_aliases" => alt_aliases = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -131,15 +131,15 @@ impl<'de> wire::Object<'de> for RoomCanonicalAlias {
 
 impl<'de> Deserialize<'de> for RoomCanonicalAlias {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomCanonicalAlias {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "alias", self.alias.as_ref())?;
-        wire::entry(&mut map, "alt_aliases", self.alt_aliases.as_ref())?;
+        codec::entry(&mut map, "alias", self.alias.as_ref())?;
+        codec::entry(&mut map, "alt_aliases", self.alt_aliases.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -210,7 +210,7 @@ impl RoomCreate {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomCreate {
+impl<'de> codec::Object<'de> for RoomCreate {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -221,14 +221,14 @@ impl<'de> wire::Object<'de> for RoomCreate {
         let mut predecessor = None;
         let mut additional_creators = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "creator" => creator = wire::value(&mut entries)?,
-                "m.federate" => federate = wire::value(&mut entries)?,
-                "room_version" => room_version = wire::value(&mut entries)?,
-                "type" => room_type = wire::value(&mut entries)?,
-                "predecessor" => predecessor = wire::lax(&mut entries, "predecessor", &mut extra)?,
-                "additional_creators" => additional_creators = wire::value(&mut entries)?,
+                "creator" => creator = codec::value(&mut entries)?,
+                "m.federate" => federate = codec::value(&mut entries)?,
+                "room_version" => room_version = codec::value(&mut entries)?,
+                "type" => room_type = codec::value(&mut entries)?,
+                "predecessor" => predecessor = codec::lax(&mut entries, "predecessor", &mut extra)?,
+                "additional_creators" => additional_creators = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -246,24 +246,24 @@ impl<'de> wire::Object<'de> for RoomCreate {
 
 impl<'de> Deserialize<'de> for RoomCreate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomCreate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "creator", self.creator.as_ref())?;
-        wire::entry(&mut map, "m.federate", self.federate.as_ref())?;
-        wire::entry(&mut map, "room_version", self.room_version.as_ref())?;
-        wire::entry(&mut map, "type", self.room_type.as_ref())?;
-        wire::entry(&mut map, "predecessor", self.predecessor.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "creator", self.creator.as_ref())?;
+        codec::entry(&mut map, "m.federate", self.federate.as_ref())?;
+        codec::entry(&mut map, "room_version", self.room_version.as_ref())?;
+        codec::entry(&mut map, "type", self.room_type.as_ref())?;
+        codec::entry(&mut map, "predecessor", self.predecessor.as_ref())?;
+        codec::entry(
             &mut map,
             "additional_creators",
             self.additional_creators.as_ref(),
         )?;
-        wire::extra(
+        codec::extra(
             &mut map,
             &self.extra,
             &[("predecessor", self.predecessor.is_some())],
@@ -301,22 +301,22 @@ impl PreviousRoom {
     }
 }
 
-impl<'de> wire::Object<'de> for PreviousRoom {
+impl<'de> codec::Object<'de> for PreviousRoom {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_id = None;
         let mut event_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "event_id" => event_id = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            room_id: wire::required(room_id, "room_id")?,
+            room_id: codec::required(room_id, "room_id")?,
             event_id,
             extra,
         })
@@ -325,7 +325,7 @@ impl<'de> wire::Object<'de> for PreviousRoom {
 
 impl<'de> Deserialize<'de> for PreviousRoom {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -333,7 +333,7 @@ impl Serialize for PreviousRoom {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        wire::entry(&mut map, "event_id", self.event_id.as_ref())?;
+        codec::entry(&mut map, "event_id", self.event_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -380,7 +380,7 @@ impl RoomEncryption {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomEncryption {
+impl<'de> codec::Object<'de> for RoomEncryption {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -388,16 +388,16 @@ impl<'de> wire::Object<'de> for RoomEncryption {
         let mut rotation_period_ms = None;
         let mut rotation_period_msgs = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "rotation_period_ms" => rotation_period_ms = wire::millis(&mut entries)?,
-                "rotation_period_msgs" => rotation_period_msgs = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "rotation_period_ms" => rotation_period_ms = codec::millis(&mut entries)?,
+                "rotation_period_msgs" => rotation_period_msgs = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
             rotation_period_ms,
             rotation_period_msgs,
             extra,
@@ -407,7 +407,7 @@ impl<'de> wire::Object<'de> for RoomEncryption {
 
 impl<'de> Deserialize<'de> for RoomEncryption {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -415,12 +415,12 @@ impl Serialize for RoomEncryption {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "rotation_period_ms",
-            self.rotation_period_ms.map(wire::Millis).as_ref(),
+            self.rotation_period_ms.map(codec::Millis).as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "rotation_period_msgs",
             self.rotation_period_msgs.as_ref(),
@@ -451,20 +451,20 @@ impl RoomGuestAccess {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomGuestAccess {
+impl<'de> codec::Object<'de> for RoomGuestAccess {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut guest_access = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "guest_access" => guest_access = wire::value(&mut entries)?,
+                "guest_access" => guest_access = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            guest_access: wire::required(guest_access, "guest_access")?,
+            guest_access: codec::required(guest_access, "guest_access")?,
             extra,
         })
     }
@@ -472,7 +472,7 @@ impl<'de> wire::Object<'de> for RoomGuestAccess {
 
 impl<'de> Deserialize<'de> for RoomGuestAccess {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -506,20 +506,20 @@ impl RoomHistoryVisibility {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomHistoryVisibility {
+impl<'de> codec::Object<'de> for RoomHistoryVisibility {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut history_visibility = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "history_visibility" => history_visibility = wire::value(&mut entries)?,
+                "history_visibility" => history_visibility = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            history_visibility: wire::required(history_visibility, "history_visibility")?,
+            history_visibility: codec::required(history_visibility, "history_visibility")?,
             extra,
         })
     }
@@ -527,7 +527,7 @@ impl<'de> wire::Object<'de> for RoomHistoryVisibility {
 
 impl<'de> Deserialize<'de> for RoomHistoryVisibility {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -571,22 +571,22 @@ impl RoomImagePack {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomImagePack {
+impl<'de> codec::Object<'de> for RoomImagePack {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut images = None;
         let mut pack = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "images" => images = wire::value(&mut entries)?,
-                "pack" => pack = wire::value(&mut entries)?,
+                "images" => images = codec::value(&mut entries)?,
+                "pack" => pack = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            images: wire::required(images, "images")?,
+            images: codec::required(images, "images")?,
             pack,
             extra,
         })
@@ -595,7 +595,7 @@ impl<'de> wire::Object<'de> for RoomImagePack {
 
 impl<'de> Deserialize<'de> for RoomImagePack {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -603,7 +603,7 @@ impl Serialize for RoomImagePack {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("images", &self.images)?;
-        wire::entry(&mut map, "pack", self.pack.as_ref())?;
+        codec::entry(&mut map, "pack", self.pack.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -648,7 +648,7 @@ impl ImagePackImage {
     }
 }
 
-impl<'de> wire::Object<'de> for ImagePackImage {
+impl<'de> codec::Object<'de> for ImagePackImage {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -656,16 +656,16 @@ impl<'de> wire::Object<'de> for ImagePackImage {
         let mut body = None;
         let mut info = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "url" => url = wire::value(&mut entries)?,
-                "body" => body = wire::value(&mut entries)?,
-                "info" => info = wire::value(&mut entries)?,
+                "url" => url = codec::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "info" => info = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            url: wire::required(url, "url")?,
+            url: codec::required(url, "url")?,
             body,
             info,
             extra,
@@ -675,7 +675,7 @@ impl<'de> wire::Object<'de> for ImagePackImage {
 
 impl<'de> Deserialize<'de> for ImagePackImage {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -683,8 +683,8 @@ impl Serialize for ImagePackImage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("url", &self.url)?;
-        wire::entry(&mut map, "body", self.body.as_ref())?;
-        wire::entry(&mut map, "info", self.info.as_ref())?;
+        codec::entry(&mut map, "body", self.body.as_ref())?;
+        codec::entry(&mut map, "info", self.info.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -735,7 +735,7 @@ impl ImagePackMeta {
     }
 }
 
-impl<'de> wire::Object<'de> for ImagePackMeta {
+impl<'de> codec::Object<'de> for ImagePackMeta {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -744,12 +744,12 @@ impl<'de> wire::Object<'de> for ImagePackMeta {
         let mut usage = None;
         let mut attribution = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "display_name" => display_name = wire::value(&mut entries)?,
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
-                "usage" => usage = wire::value(&mut entries)?,
-                "attribution" => attribution = wire::value(&mut entries)?,
+                "display_name" => display_name = codec::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
+                "usage" => usage = codec::value(&mut entries)?,
+                "attribution" => attribution = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -765,17 +765,17 @@ impl<'de> wire::Object<'de> for ImagePackMeta {
 
 impl<'de> Deserialize<'de> for ImagePackMeta {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for ImagePackMeta {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        wire::entry(&mut map, "usage", self.usage.as_ref())?;
-        wire::entry(&mut map, "attribution", self.attribution.as_ref())?;
+        codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "usage", self.usage.as_ref())?;
+        codec::entry(&mut map, "attribution", self.attribution.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -812,22 +812,22 @@ impl RoomJoinRules {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomJoinRules {
+impl<'de> codec::Object<'de> for RoomJoinRules {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut join_rule = None;
         let mut allow = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "join_rule" => join_rule = wire::value(&mut entries)?,
-                "allow" => allow = wire::value(&mut entries)?,
+                "join_rule" => join_rule = codec::value(&mut entries)?,
+                "allow" => allow = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            join_rule: wire::required(join_rule, "join_rule")?,
+            join_rule: codec::required(join_rule, "join_rule")?,
             allow,
             extra,
         })
@@ -836,7 +836,7 @@ impl<'de> wire::Object<'de> for RoomJoinRules {
 
 impl<'de> Deserialize<'de> for RoomJoinRules {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -844,7 +844,7 @@ impl Serialize for RoomJoinRules {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("join_rule", &self.join_rule)?;
-        wire::entry(&mut map, "allow", self.allow.as_ref())?;
+        codec::entry(&mut map, "allow", self.allow.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -879,22 +879,22 @@ impl AllowCondition {
     }
 }
 
-impl<'de> wire::Object<'de> for AllowCondition {
+impl<'de> codec::Object<'de> for AllowCondition {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut kind = None;
         let mut room_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "type" => kind = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
+                "type" => kind = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            kind: wire::required(kind, "type")?,
+            kind: codec::required(kind, "type")?,
             room_id,
             extra,
         })
@@ -903,7 +903,7 @@ impl<'de> wire::Object<'de> for AllowCondition {
 
 impl<'de> Deserialize<'de> for AllowCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -911,7 +911,7 @@ impl Serialize for AllowCondition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &self.kind)?;
-        wire::entry(&mut map, "room_id", self.room_id.as_ref())?;
+        codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -927,7 +927,7 @@ pub struct RoomMember {
     /// What the user is called in this room.
     pub displayname: Option<String>,
     /// Whether the user is in the room, invited, and so on.
-    pub membership: definitions::Membership,
+    pub membership: common::Membership,
     /// Whether the room was made for two.
     pub is_direct: Option<bool>,
     /// Whose server let the user in, where a rule restricts who may join. Since 1.2.
@@ -942,7 +942,7 @@ pub struct RoomMember {
 
 impl RoomMember {
     /// With what is required, and nothing else.
-    pub fn new(membership: definitions::Membership) -> Self {
+    pub fn new(membership: common::Membership) -> Self {
         Self {
             avatar_url: None,
             displayname: None,
@@ -1001,7 +1001,7 @@ impl RoomMember {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomMember {
+impl<'de> codec::Object<'de> for RoomMember {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1013,25 +1013,25 @@ impl<'de> wire::Object<'de> for RoomMember {
         let mut reason = None;
         let mut third_party_invite = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "avatar_url" => avatar_url = wire::value(&mut entries)?,
-                "displayname" => displayname = wire::value(&mut entries)?,
-                "membership" => membership = wire::value(&mut entries)?,
-                "is_direct" => is_direct = wire::value(&mut entries)?,
+                "avatar_url" => avatar_url = codec::value(&mut entries)?,
+                "displayname" => displayname = codec::value(&mut entries)?,
+                "membership" => membership = codec::value(&mut entries)?,
+                "is_direct" => is_direct = codec::value(&mut entries)?,
                 "join_authorised_via_users_server" => {
                     join_authorised_via_users_server =
-                        wire::lax(&mut entries, "join_authorised_via_users_server", &mut extra)?
+                        codec::lax(&mut entries, "join_authorised_via_users_server", &mut extra)?
                 }
-                "reason" => reason = wire::value(&mut entries)?,
-                "third_party_invite" => third_party_invite = wire::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
+                "third_party_invite" => third_party_invite = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             avatar_url,
             displayname,
-            membership: wire::required(membership, "membership")?,
+            membership: codec::required(membership, "membership")?,
             is_direct,
             join_authorised_via_users_server,
             reason,
@@ -1043,29 +1043,29 @@ impl<'de> wire::Object<'de> for RoomMember {
 
 impl<'de> Deserialize<'de> for RoomMember {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomMember {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
-        wire::entry(&mut map, "displayname", self.displayname.as_ref())?;
+        codec::entry(&mut map, "avatar_url", self.avatar_url.as_ref())?;
+        codec::entry(&mut map, "displayname", self.displayname.as_ref())?;
         map.serialize_entry("membership", &self.membership)?;
-        wire::entry(&mut map, "is_direct", self.is_direct.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "is_direct", self.is_direct.as_ref())?;
+        codec::entry(
             &mut map,
             "join_authorised_via_users_server",
             self.join_authorised_via_users_server.as_ref(),
         )?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(
             &mut map,
             "third_party_invite",
             self.third_party_invite.as_ref(),
         )?;
-        wire::extra(
+        codec::extra(
             &mut map,
             &self.extra,
             &[(
@@ -1102,23 +1102,23 @@ impl ThirdPartyInvite {
     }
 }
 
-impl<'de> wire::Object<'de> for ThirdPartyInvite {
+impl<'de> codec::Object<'de> for ThirdPartyInvite {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut display_name = None;
         let mut signed = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "display_name" => display_name = wire::value(&mut entries)?,
-                "signed" => signed = wire::value(&mut entries)?,
+                "display_name" => display_name = codec::value(&mut entries)?,
+                "signed" => signed = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            display_name: wire::required(display_name, "display_name")?,
-            signed: wire::required(signed, "signed")?,
+            display_name: codec::required(display_name, "display_name")?,
+            signed: codec::required(signed, "signed")?,
             extra,
         })
     }
@@ -1126,7 +1126,7 @@ impl<'de> wire::Object<'de> for ThirdPartyInvite {
 
 impl<'de> Deserialize<'de> for ThirdPartyInvite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1161,15 +1161,15 @@ impl RoomName {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomName {
+impl<'de> codec::Object<'de> for RoomName {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut name = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "name" => name = wire::value(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1179,14 +1179,14 @@ impl<'de> wire::Object<'de> for RoomName {
 
 impl<'de> Deserialize<'de> for RoomName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "name", self.name.as_ref())?;
+        codec::entry(&mut map, "name", self.name.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1213,20 +1213,20 @@ impl RoomPinnedEvents {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomPinnedEvents {
+impl<'de> codec::Object<'de> for RoomPinnedEvents {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut pinned = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "pinned" => pinned = wire::list(&mut entries)?,
+                "pinned" => pinned = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            pinned: wire::required(pinned, "pinned")?,
+            pinned: codec::required(pinned, "pinned")?,
             extra,
         })
     }
@@ -1234,7 +1234,7 @@ impl<'de> wire::Object<'de> for RoomPinnedEvents {
 
 impl<'de> Deserialize<'de> for RoomPinnedEvents {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1271,23 +1271,23 @@ impl RoomPolicy {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomPolicy {
+impl<'de> codec::Object<'de> for RoomPolicy {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut via = None;
         let mut public_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "via" => via = wire::value(&mut entries)?,
-                "public_keys" => public_keys = wire::value(&mut entries)?,
+                "via" => via = codec::value(&mut entries)?,
+                "public_keys" => public_keys = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            via: wire::required(via, "via")?,
-            public_keys: wire::required(public_keys, "public_keys")?,
+            via: codec::required(via, "via")?,
+            public_keys: codec::required(public_keys, "public_keys")?,
             extra,
         })
     }
@@ -1295,7 +1295,7 @@ impl<'de> wire::Object<'de> for RoomPolicy {
 
 impl<'de> Deserialize<'de> for RoomPolicy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1328,20 +1328,20 @@ impl RoomPolicyPublicKeys {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomPolicyPublicKeys {
+impl<'de> codec::Object<'de> for RoomPolicyPublicKeys {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut ed25519 = None;
         let mut extra = Vec::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "ed25519" => ed25519 = wire::value(&mut entries)?,
+                "ed25519" => ed25519 = codec::value(&mut entries)?,
                 _ => extra.push((entry_key.into_owned(), entries.next_value::<String>()?)),
             }
         }
         Ok(Self {
-            ed25519: wire::required(ed25519, "ed25519")?,
+            ed25519: codec::required(ed25519, "ed25519")?,
             extra: extra.into(),
         })
     }
@@ -1349,7 +1349,7 @@ impl<'de> wire::Object<'de> for RoomPolicyPublicKeys {
 
 impl<'de> Deserialize<'de> for RoomPolicyPublicKeys {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1465,7 +1465,7 @@ impl RoomPowerLevels {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomPowerLevels {
+impl<'de> codec::Object<'de> for RoomPowerLevels {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1480,18 +1480,18 @@ impl<'de> wire::Object<'de> for RoomPowerLevels {
         let mut users_default = None;
         let mut notifications = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "ban" => ban = wire::value(&mut entries)?,
-                "events" => events = wire::value(&mut entries)?,
-                "events_default" => events_default = wire::value(&mut entries)?,
-                "invite" => invite = wire::value(&mut entries)?,
-                "kick" => kick = wire::value(&mut entries)?,
-                "redact" => redact = wire::value(&mut entries)?,
-                "state_default" => state_default = wire::value(&mut entries)?,
-                "users" => users = wire::value(&mut entries)?,
-                "users_default" => users_default = wire::value(&mut entries)?,
-                "notifications" => notifications = wire::value(&mut entries)?,
+                "ban" => ban = codec::value(&mut entries)?,
+                "events" => events = codec::value(&mut entries)?,
+                "events_default" => events_default = codec::value(&mut entries)?,
+                "invite" => invite = codec::value(&mut entries)?,
+                "kick" => kick = codec::value(&mut entries)?,
+                "redact" => redact = codec::value(&mut entries)?,
+                "state_default" => state_default = codec::value(&mut entries)?,
+                "users" => users = codec::value(&mut entries)?,
+                "users_default" => users_default = codec::value(&mut entries)?,
+                "notifications" => notifications = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1513,23 +1513,23 @@ impl<'de> wire::Object<'de> for RoomPowerLevels {
 
 impl<'de> Deserialize<'de> for RoomPowerLevels {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomPowerLevels {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "ban", self.ban.as_ref())?;
-        wire::entry(&mut map, "events", self.events.as_ref())?;
-        wire::entry(&mut map, "events_default", self.events_default.as_ref())?;
-        wire::entry(&mut map, "invite", self.invite.as_ref())?;
-        wire::entry(&mut map, "kick", self.kick.as_ref())?;
-        wire::entry(&mut map, "redact", self.redact.as_ref())?;
-        wire::entry(&mut map, "state_default", self.state_default.as_ref())?;
-        wire::entry(&mut map, "users", self.users.as_ref())?;
-        wire::entry(&mut map, "users_default", self.users_default.as_ref())?;
-        wire::entry(&mut map, "notifications", self.notifications.as_ref())?;
+        codec::entry(&mut map, "ban", self.ban.as_ref())?;
+        codec::entry(&mut map, "events", self.events.as_ref())?;
+        codec::entry(&mut map, "events_default", self.events_default.as_ref())?;
+        codec::entry(&mut map, "invite", self.invite.as_ref())?;
+        codec::entry(&mut map, "kick", self.kick.as_ref())?;
+        codec::entry(&mut map, "redact", self.redact.as_ref())?;
+        codec::entry(&mut map, "state_default", self.state_default.as_ref())?;
+        codec::entry(&mut map, "users", self.users.as_ref())?;
+        codec::entry(&mut map, "users_default", self.users_default.as_ref())?;
+        codec::entry(&mut map, "notifications", self.notifications.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1553,15 +1553,15 @@ impl Notifications {
     }
 }
 
-impl<'de> wire::Object<'de> for Notifications {
+impl<'de> codec::Object<'de> for Notifications {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room = None;
         let mut extra = Vec::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room" => room = wire::value(&mut entries)?,
+                "room" => room = codec::value(&mut entries)?,
                 _ => extra.push((
                     entry_key.into_owned(),
                     entries.next_value::<crate::events::PowerLevel>()?,
@@ -1577,14 +1577,14 @@ impl<'de> wire::Object<'de> for Notifications {
 
 impl<'de> Deserialize<'de> for Notifications {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Notifications {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "room", self.room.as_ref())?;
+        codec::entry(&mut map, "room", self.room.as_ref())?;
         for (name, value) in &self.extra {
             map.serialize_entry(name, value)?;
         }
@@ -1630,7 +1630,7 @@ impl RoomServerAcl {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomServerAcl {
+impl<'de> codec::Object<'de> for RoomServerAcl {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1638,11 +1638,11 @@ impl<'de> wire::Object<'de> for RoomServerAcl {
         let mut allow = None;
         let mut deny = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "allow_ip_literals" => allow_ip_literals = wire::value(&mut entries)?,
-                "allow" => allow = wire::value(&mut entries)?,
-                "deny" => deny = wire::value(&mut entries)?,
+                "allow_ip_literals" => allow_ip_literals = codec::value(&mut entries)?,
+                "allow" => allow = codec::value(&mut entries)?,
+                "deny" => deny = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1657,20 +1657,20 @@ impl<'de> wire::Object<'de> for RoomServerAcl {
 
 impl<'de> Deserialize<'de> for RoomServerAcl {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomServerAcl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "allow_ip_literals",
             self.allow_ip_literals.as_ref(),
         )?;
-        wire::entry(&mut map, "allow", self.allow.as_ref())?;
-        wire::entry(&mut map, "deny", self.deny.as_ref())?;
+        codec::entry(&mut map, "allow", self.allow.as_ref())?;
+        codec::entry(&mut map, "deny", self.deny.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1723,7 +1723,7 @@ impl RoomThirdPartyInvite {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomThirdPartyInvite {
+impl<'de> codec::Object<'de> for RoomThirdPartyInvite {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1732,12 +1732,12 @@ impl<'de> wire::Object<'de> for RoomThirdPartyInvite {
         let mut public_key = None;
         let mut public_keys = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "display_name" => display_name = wire::value(&mut entries)?,
-                "key_validity_url" => key_validity_url = wire::value(&mut entries)?,
-                "public_key" => public_key = wire::value(&mut entries)?,
-                "public_keys" => public_keys = wire::value(&mut entries)?,
+                "display_name" => display_name = codec::value(&mut entries)?,
+                "key_validity_url" => key_validity_url = codec::value(&mut entries)?,
+                "public_key" => public_key = codec::value(&mut entries)?,
+                "public_keys" => public_keys = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1753,17 +1753,17 @@ impl<'de> wire::Object<'de> for RoomThirdPartyInvite {
 
 impl<'de> Deserialize<'de> for RoomThirdPartyInvite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomThirdPartyInvite {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "display_name", self.display_name.as_ref())?;
-        wire::entry(&mut map, "key_validity_url", self.key_validity_url.as_ref())?;
-        wire::entry(&mut map, "public_key", self.public_key.as_ref())?;
-        wire::entry(&mut map, "public_keys", self.public_keys.as_ref())?;
+        codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
+        codec::entry(&mut map, "key_validity_url", self.key_validity_url.as_ref())?;
+        codec::entry(&mut map, "public_key", self.public_key.as_ref())?;
+        codec::entry(&mut map, "public_keys", self.public_keys.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -1798,23 +1798,23 @@ impl PublicKey {
     }
 }
 
-impl<'de> wire::Object<'de> for PublicKey {
+impl<'de> codec::Object<'de> for PublicKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut key_validity_url = None;
         let mut public_key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "key_validity_url" => key_validity_url = wire::value(&mut entries)?,
-                "public_key" => public_key = wire::value(&mut entries)?,
+                "key_validity_url" => key_validity_url = codec::value(&mut entries)?,
+                "public_key" => public_key = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             key_validity_url,
-            public_key: wire::required(public_key, "public_key")?,
+            public_key: codec::required(public_key, "public_key")?,
             extra,
         })
     }
@@ -1822,14 +1822,14 @@ impl<'de> wire::Object<'de> for PublicKey {
 
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PublicKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "key_validity_url", self.key_validity_url.as_ref())?;
+        codec::entry(&mut map, "key_validity_url", self.key_validity_url.as_ref())?;
         map.serialize_entry("public_key", &self.public_key)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -1860,23 +1860,23 @@ impl RoomTombstone {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomTombstone {
+impl<'de> codec::Object<'de> for RoomTombstone {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut body = None;
         let mut replacement_room = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "replacement_room" => replacement_room = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "replacement_room" => replacement_room = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            body: wire::required(body, "body")?,
-            replacement_room: wire::required(replacement_room, "replacement_room")?,
+            body: codec::required(body, "body")?,
+            replacement_room: codec::required(replacement_room, "replacement_room")?,
             extra,
         })
     }
@@ -1884,7 +1884,7 @@ impl<'de> wire::Object<'de> for RoomTombstone {
 
 impl<'de> Deserialize<'de> for RoomTombstone {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1928,17 +1928,17 @@ impl RoomTopic {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomTopic {
+impl<'de> codec::Object<'de> for RoomTopic {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut topic = None;
         let mut topic_block = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "topic" => topic = wire::value(&mut entries)?,
-                "m.topic" => topic_block = wire::lax(&mut entries, "m.topic", &mut extra)?,
+                "topic" => topic = codec::value(&mut entries)?,
+                "m.topic" => topic_block = codec::lax(&mut entries, "m.topic", &mut extra)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -1952,16 +1952,16 @@ impl<'de> wire::Object<'de> for RoomTopic {
 
 impl<'de> Deserialize<'de> for RoomTopic {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomTopic {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "topic", self.topic.as_ref())?;
-        wire::entry(&mut map, "m.topic", self.topic_block.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "topic", self.topic.as_ref())?;
+        codec::entry(&mut map, "m.topic", self.topic_block.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.topic", self.topic_block.is_some())],
@@ -1988,15 +1988,15 @@ impl TopicContentBlock {
     }
 }
 
-impl<'de> wire::Object<'de> for TopicContentBlock {
+impl<'de> codec::Object<'de> for TopicContentBlock {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut text = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "m.text" => text = wire::value(&mut entries)?,
+                "m.text" => text = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -2006,14 +2006,14 @@ impl<'de> wire::Object<'de> for TopicContentBlock {
 
 impl<'de> Deserialize<'de> for TopicContentBlock {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for TopicContentBlock {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "m.text", self.text.as_ref())?;
+        codec::entry(&mut map, "m.text", self.text.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

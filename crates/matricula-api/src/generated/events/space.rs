@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{Extra, wire};
+use crate::{Extra, codec};
 
 /// The content of `m.space.child`. That a room, named by the state key, is in this space. Without
 /// `via` it is no more.
@@ -44,7 +44,7 @@ impl SpaceChild {
     }
 }
 
-impl<'de> wire::Object<'de> for SpaceChild {
+impl<'de> codec::Object<'de> for SpaceChild {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -52,11 +52,11 @@ impl<'de> wire::Object<'de> for SpaceChild {
         let mut order = None;
         let mut suggested = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "via" => via = wire::value(&mut entries)?,
-                "order" => order = wire::lax(&mut entries, "order", &mut extra)?,
-                "suggested" => suggested = wire::value(&mut entries)?,
+                "via" => via = codec::value(&mut entries)?,
+                "order" => order = codec::lax(&mut entries, "order", &mut extra)?,
+                "suggested" => suggested = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -71,17 +71,17 @@ impl<'de> wire::Object<'de> for SpaceChild {
 
 impl<'de> Deserialize<'de> for SpaceChild {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for SpaceChild {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "via", self.via.as_ref())?;
-        wire::entry(&mut map, "order", self.order.as_ref())?;
-        wire::entry(&mut map, "suggested", self.suggested.as_ref())?;
-        wire::extra(&mut map, &self.extra, &[("order", self.order.is_some())])?;
+        codec::entry(&mut map, "via", self.via.as_ref())?;
+        codec::entry(&mut map, "order", self.order.as_ref())?;
+        codec::entry(&mut map, "suggested", self.suggested.as_ref())?;
+        codec::extra(&mut map, &self.extra, &[("order", self.order.is_some())])?;
         map.end()
     }
 }
@@ -116,17 +116,17 @@ impl SpaceParent {
     }
 }
 
-impl<'de> wire::Object<'de> for SpaceParent {
+impl<'de> codec::Object<'de> for SpaceParent {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut via = None;
         let mut canonical = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "via" => via = wire::value(&mut entries)?,
-                "canonical" => canonical = wire::value(&mut entries)?,
+                "via" => via = codec::value(&mut entries)?,
+                "canonical" => canonical = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -140,15 +140,15 @@ impl<'de> wire::Object<'de> for SpaceParent {
 
 impl<'de> Deserialize<'de> for SpaceParent {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for SpaceParent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "via", self.via.as_ref())?;
-        wire::entry(&mut map, "canonical", self.canonical.as_ref())?;
+        codec::entry(&mut map, "via", self.via.as_ref())?;
+        codec::entry(&mut map, "canonical", self.canonical.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use serde_json::{Map, Value};
 
 use super::definitions;
-use crate::{Extra, RoomId, wire};
+use crate::{Extra, RoomId, codec};
 
 /// The content of `m.dummy`. Nothing. It keeps an encrypted session going.
 ///
@@ -17,12 +17,12 @@ pub struct Dummy {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for Dummy {
+impl<'de> codec::Object<'de> for Dummy {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -31,7 +31,7 @@ impl<'de> wire::Object<'de> for Dummy {
 
 impl<'de> Deserialize<'de> for Dummy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -78,7 +78,7 @@ impl ForwardedRoomKey {
     }
 }
 
-impl<'de> wire::Object<'de> for ForwardedRoomKey {
+impl<'de> codec::Object<'de> for ForwardedRoomKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -91,34 +91,34 @@ impl<'de> wire::Object<'de> for ForwardedRoomKey {
         let mut forwarding_curve25519_key_chain = None;
         let mut withheld = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "sender_key" => sender_key = wire::value(&mut entries)?,
-                "session_id" => session_id = wire::value(&mut entries)?,
-                "session_key" => session_key = wire::secret(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "sender_key" => sender_key = codec::value(&mut entries)?,
+                "session_id" => session_id = codec::value(&mut entries)?,
+                "session_key" => session_key = codec::secret(&mut entries)?,
                 "sender_claimed_ed25519_key" => {
-                    sender_claimed_ed25519_key = wire::value(&mut entries)?
+                    sender_claimed_ed25519_key = codec::value(&mut entries)?
                 }
                 "forwarding_curve25519_key_chain" => {
-                    forwarding_curve25519_key_chain = wire::list(&mut entries)?
+                    forwarding_curve25519_key_chain = codec::list(&mut entries)?
                 }
-                "withheld" => withheld = wire::value(&mut entries)?,
+                "withheld" => withheld = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
-            room_id: wire::required(room_id, "room_id")?,
-            sender_key: wire::required(sender_key, "sender_key")?,
-            session_id: wire::required(session_id, "session_id")?,
-            session_key: wire::required(session_key, "session_key")?,
-            sender_claimed_ed25519_key: wire::required(
+            algorithm: codec::required(algorithm, "algorithm")?,
+            room_id: codec::required(room_id, "room_id")?,
+            sender_key: codec::required(sender_key, "sender_key")?,
+            session_id: codec::required(session_id, "session_id")?,
+            session_key: codec::required(session_key, "session_key")?,
+            sender_claimed_ed25519_key: codec::required(
                 sender_claimed_ed25519_key,
                 "sender_claimed_ed25519_key",
             )?,
-            forwarding_curve25519_key_chain: wire::required(
+            forwarding_curve25519_key_chain: codec::required(
                 forwarding_curve25519_key_chain,
                 "forwarding_curve25519_key_chain",
             )?,
@@ -130,7 +130,7 @@ impl<'de> wire::Object<'de> for ForwardedRoomKey {
 
 impl<'de> Deserialize<'de> for ForwardedRoomKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -141,7 +141,7 @@ impl Serialize for ForwardedRoomKey {
         map.serialize_entry("room_id", &self.room_id)?;
         map.serialize_entry("sender_key", &self.sender_key)?;
         map.serialize_entry("session_id", &self.session_id)?;
-        map.serialize_entry("session_key", &wire::Exposed(&self.session_key))?;
+        map.serialize_entry("session_key", &codec::Exposed(&self.session_key))?;
         map.serialize_entry(
             "sender_claimed_ed25519_key",
             &self.sender_claimed_ed25519_key,
@@ -150,7 +150,7 @@ impl Serialize for ForwardedRoomKey {
             "forwarding_curve25519_key_chain",
             &self.forwarding_curve25519_key_chain,
         )?;
-        wire::entry(&mut map, "withheld", self.withheld.as_ref())?;
+        codec::entry(&mut map, "withheld", self.withheld.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -201,7 +201,7 @@ impl RoomKey {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomKey {
+impl<'de> codec::Object<'de> for RoomKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -211,21 +211,21 @@ impl<'de> wire::Object<'de> for RoomKey {
         let mut session_key = None;
         let mut shared_history = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "session_id" => session_id = wire::value(&mut entries)?,
-                "session_key" => session_key = wire::secret(&mut entries)?,
-                "shared_history" => shared_history = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "session_id" => session_id = codec::value(&mut entries)?,
+                "session_key" => session_key = codec::secret(&mut entries)?,
+                "shared_history" => shared_history = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
-            room_id: wire::required(room_id, "room_id")?,
-            session_id: wire::required(session_id, "session_id")?,
-            session_key: wire::required(session_key, "session_key")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
+            room_id: codec::required(room_id, "room_id")?,
+            session_id: codec::required(session_id, "session_id")?,
+            session_key: codec::required(session_key, "session_key")?,
             shared_history,
             extra,
         })
@@ -234,7 +234,7 @@ impl<'de> wire::Object<'de> for RoomKey {
 
 impl<'de> Deserialize<'de> for RoomKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -244,8 +244,8 @@ impl Serialize for RoomKey {
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("room_id", &self.room_id)?;
         map.serialize_entry("session_id", &self.session_id)?;
-        map.serialize_entry("session_key", &wire::Exposed(&self.session_key))?;
-        wire::entry(&mut map, "shared_history", self.shared_history.as_ref())?;
+        map.serialize_entry("session_key", &codec::Exposed(&self.session_key))?;
+        codec::entry(&mut map, "shared_history", self.shared_history.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -312,7 +312,7 @@ impl RoomKeyWithheld {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomKeyWithheld {
+impl<'de> codec::Object<'de> for RoomKeyWithheld {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -323,23 +323,23 @@ impl<'de> wire::Object<'de> for RoomKeyWithheld {
         let mut code = None;
         let mut reason = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "session_id" => session_id = wire::value(&mut entries)?,
-                "sender_key" => sender_key = wire::value(&mut entries)?,
-                "code" => code = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "session_id" => session_id = codec::value(&mut entries)?,
+                "sender_key" => sender_key = codec::value(&mut entries)?,
+                "code" => code = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
             room_id,
             session_id,
-            sender_key: wire::required(sender_key, "sender_key")?,
-            code: wire::required(code, "code")?,
+            sender_key: codec::required(sender_key, "sender_key")?,
+            code: codec::required(code, "code")?,
             reason,
             extra,
         })
@@ -348,7 +348,7 @@ impl<'de> wire::Object<'de> for RoomKeyWithheld {
 
 impl<'de> Deserialize<'de> for RoomKeyWithheld {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -356,11 +356,11 @@ impl Serialize for RoomKeyWithheld {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
-        wire::entry(&mut map, "room_id", self.room_id.as_ref())?;
-        wire::entry(&mut map, "session_id", self.session_id.as_ref())?;
+        codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
+        codec::entry(&mut map, "session_id", self.session_id.as_ref())?;
         map.serialize_entry("sender_key", &self.sender_key)?;
         map.serialize_entry("code", &self.code)?;
-        wire::entry(&mut map, "reason", self.reason.as_ref())?;
+        codec::entry(&mut map, "reason", self.reason.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -390,23 +390,23 @@ impl RoomKeyBundle {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomKeyBundle {
+impl<'de> codec::Object<'de> for RoomKeyBundle {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut room_id = None;
         let mut file = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "file" => file = wire::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "file" => file = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            room_id: wire::required(room_id, "room_id")?,
-            file: wire::required(file, "file")?,
+            room_id: codec::required(room_id, "room_id")?,
+            file: codec::required(file, "file")?,
             extra,
         })
     }
@@ -414,7 +414,7 @@ impl<'de> wire::Object<'de> for RoomKeyBundle {
 
 impl<'de> Deserialize<'de> for RoomKeyBundle {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -469,7 +469,7 @@ impl RoomKeyRequest {
     }
 }
 
-impl<'de> wire::Object<'de> for RoomKeyRequest {
+impl<'de> codec::Object<'de> for RoomKeyRequest {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -478,20 +478,20 @@ impl<'de> wire::Object<'de> for RoomKeyRequest {
         let mut requesting_device_id = None;
         let mut request_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "body" => body = wire::value(&mut entries)?,
-                "action" => action = wire::value(&mut entries)?,
-                "requesting_device_id" => requesting_device_id = wire::value(&mut entries)?,
-                "request_id" => request_id = wire::value(&mut entries)?,
+                "body" => body = codec::value(&mut entries)?,
+                "action" => action = codec::value(&mut entries)?,
+                "requesting_device_id" => requesting_device_id = codec::value(&mut entries)?,
+                "request_id" => request_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             body,
-            action: wire::required(action, "action")?,
-            requesting_device_id: wire::required(requesting_device_id, "requesting_device_id")?,
-            request_id: wire::required(request_id, "request_id")?,
+            action: codec::required(action, "action")?,
+            requesting_device_id: codec::required(requesting_device_id, "requesting_device_id")?,
+            request_id: codec::required(request_id, "request_id")?,
             extra,
         })
     }
@@ -499,14 +499,14 @@ impl<'de> wire::Object<'de> for RoomKeyRequest {
 
 impl<'de> Deserialize<'de> for RoomKeyRequest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RoomKeyRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "body", self.body.as_ref())?;
+        codec::entry(&mut map, "body", self.body.as_ref())?;
         map.serialize_entry("action", &self.action)?;
         map.serialize_entry("requesting_device_id", &self.requesting_device_id)?;
         map.serialize_entry("request_id", &self.request_id)?;
@@ -554,7 +554,7 @@ impl RequestedKeyInfo {
     }
 }
 
-impl<'de> wire::Object<'de> for RequestedKeyInfo {
+impl<'de> codec::Object<'de> for RequestedKeyInfo {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -563,20 +563,20 @@ impl<'de> wire::Object<'de> for RequestedKeyInfo {
         let mut sender_key = None;
         let mut session_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "sender_key" => sender_key = wire::value(&mut entries)?,
-                "session_id" => session_id = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "sender_key" => sender_key = codec::value(&mut entries)?,
+                "session_id" => session_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
-            room_id: wire::required(room_id, "room_id")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
+            room_id: codec::required(room_id, "room_id")?,
             sender_key,
-            session_id: wire::required(session_id, "session_id")?,
+            session_id: codec::required(session_id, "session_id")?,
             extra,
         })
     }
@@ -584,7 +584,7 @@ impl<'de> wire::Object<'de> for RequestedKeyInfo {
 
 impl<'de> Deserialize<'de> for RequestedKeyInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -593,7 +593,7 @@ impl Serialize for RequestedKeyInfo {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
         map.serialize_entry("room_id", &self.room_id)?;
-        wire::entry(&mut map, "sender_key", self.sender_key.as_ref())?;
+        codec::entry(&mut map, "sender_key", self.sender_key.as_ref())?;
         map.serialize_entry("session_id", &self.session_id)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -641,7 +641,7 @@ impl SecretRequest {
     }
 }
 
-impl<'de> wire::Object<'de> for SecretRequest {
+impl<'de> codec::Object<'de> for SecretRequest {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -650,20 +650,20 @@ impl<'de> wire::Object<'de> for SecretRequest {
         let mut requesting_device_id = None;
         let mut request_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "name" => name = wire::value(&mut entries)?,
-                "action" => action = wire::value(&mut entries)?,
-                "requesting_device_id" => requesting_device_id = wire::value(&mut entries)?,
-                "request_id" => request_id = wire::value(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
+                "action" => action = codec::value(&mut entries)?,
+                "requesting_device_id" => requesting_device_id = codec::value(&mut entries)?,
+                "request_id" => request_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             name,
-            action: wire::required(action, "action")?,
-            requesting_device_id: wire::required(requesting_device_id, "requesting_device_id")?,
-            request_id: wire::required(request_id, "request_id")?,
+            action: codec::required(action, "action")?,
+            requesting_device_id: codec::required(requesting_device_id, "requesting_device_id")?,
+            request_id: codec::required(request_id, "request_id")?,
             extra,
         })
     }
@@ -671,14 +671,14 @@ impl<'de> wire::Object<'de> for SecretRequest {
 
 impl<'de> Deserialize<'de> for SecretRequest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for SecretRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "name", self.name.as_ref())?;
+        codec::entry(&mut map, "name", self.name.as_ref())?;
         map.serialize_entry("action", &self.action)?;
         map.serialize_entry("requesting_device_id", &self.requesting_device_id)?;
         map.serialize_entry("request_id", &self.request_id)?;
@@ -711,23 +711,23 @@ impl SecretSend {
     }
 }
 
-impl<'de> wire::Object<'de> for SecretSend {
+impl<'de> codec::Object<'de> for SecretSend {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut request_id = None;
         let mut secret = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "request_id" => request_id = wire::value(&mut entries)?,
-                "secret" => secret = wire::secret(&mut entries)?,
+                "request_id" => request_id = codec::value(&mut entries)?,
+                "secret" => secret = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            request_id: wire::required(request_id, "request_id")?,
-            secret: wire::required(secret, "secret")?,
+            request_id: codec::required(request_id, "request_id")?,
+            secret: codec::required(secret, "secret")?,
             extra,
         })
     }
@@ -735,7 +735,7 @@ impl<'de> wire::Object<'de> for SecretSend {
 
 impl<'de> Deserialize<'de> for SecretSend {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -743,7 +743,7 @@ impl Serialize for SecretSend {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("request_id", &self.request_id)?;
-        map.serialize_entry("secret", &wire::Exposed(&self.secret))?;
+        map.serialize_entry("secret", &codec::Exposed(&self.secret))?;
         self.extra.write(&mut map)?;
         map.end()
     }

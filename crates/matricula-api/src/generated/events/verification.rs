@@ -5,7 +5,7 @@ use matricula_core::{Secret, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 use super::definitions;
-use crate::{Extra, SortedMap, wire};
+use crate::{Extra, SortedMap, codec};
 
 /// The content of `m.key.verification.accept`.
 ///
@@ -70,7 +70,7 @@ impl KeyVerificationAccept {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyVerificationAccept {
+impl<'de> codec::Object<'de> for KeyVerificationAccept {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -83,41 +83,43 @@ impl<'de> wire::Object<'de> for KeyVerificationAccept {
         let mut relates_to = None;
         let mut method = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "key_agreement_protocol" => key_agreement_protocol = wire::value(&mut entries)?,
-                "hash" => hash = wire::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "key_agreement_protocol" => key_agreement_protocol = codec::value(&mut entries)?,
+                "hash" => hash = codec::value(&mut entries)?,
                 "message_authentication_code" => {
-                    message_authentication_code = wire::value(&mut entries)?
+                    message_authentication_code = codec::value(&mut entries)?
                 }
                 "short_authentication_string" => {
-                    short_authentication_string = wire::list(&mut entries)?
+                    short_authentication_string = codec::list(&mut entries)?
                 }
-                "commitment" => commitment = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
-                "method" => method = wire::value(&mut entries)?,
+                "commitment" => commitment = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
+                "method" => method = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             transaction_id,
-            key_agreement_protocol: wire::required(
+            key_agreement_protocol: codec::required(
                 key_agreement_protocol,
                 "key_agreement_protocol",
             )?,
-            hash: wire::required(hash, "hash")?,
-            message_authentication_code: wire::required(
+            hash: codec::required(hash, "hash")?,
+            message_authentication_code: codec::required(
                 message_authentication_code,
                 "message_authentication_code",
             )?,
-            short_authentication_string: wire::required(
+            short_authentication_string: codec::required(
                 short_authentication_string,
                 "short_authentication_string",
             )?,
-            commitment: wire::required(commitment, "commitment")?,
+            commitment: codec::required(commitment, "commitment")?,
             relates_to,
-            method: wire::required(method, "method")?,
+            method: codec::required(method, "method")?,
             extra,
         })
     }
@@ -125,14 +127,14 @@ impl<'de> wire::Object<'de> for KeyVerificationAccept {
 
 impl<'de> Deserialize<'de> for KeyVerificationAccept {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for KeyVerificationAccept {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("key_agreement_protocol", &self.key_agreement_protocol)?;
         map.serialize_entry("hash", &self.hash)?;
         map.serialize_entry(
@@ -144,9 +146,9 @@ impl Serialize for KeyVerificationAccept {
             &self.short_authentication_string,
         )?;
         map.serialize_entry("commitment", &self.commitment)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
         map.serialize_entry("method", &self.method)?;
-        wire::extra(
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -199,7 +201,7 @@ impl KeyVerificationCancel {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyVerificationCancel {
+impl<'de> codec::Object<'de> for KeyVerificationCancel {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -208,19 +210,21 @@ impl<'de> wire::Object<'de> for KeyVerificationCancel {
         let mut code = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "reason" => reason = wire::value(&mut entries)?,
-                "code" => code = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "reason" => reason = codec::value(&mut entries)?,
+                "code" => code = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             transaction_id,
-            reason: wire::required(reason, "reason")?,
-            code: wire::required(code, "code")?,
+            reason: codec::required(reason, "reason")?,
+            code: codec::required(code, "code")?,
             relates_to,
             extra,
         })
@@ -229,18 +233,18 @@ impl<'de> wire::Object<'de> for KeyVerificationCancel {
 
 impl<'de> Deserialize<'de> for KeyVerificationCancel {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for KeyVerificationCancel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("reason", &self.reason)?;
         map.serialize_entry("code", &self.code)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -278,17 +282,19 @@ impl KeyVerificationDone {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyVerificationDone {
+impl<'de> codec::Object<'de> for KeyVerificationDone {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut transaction_id = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -302,16 +308,16 @@ impl<'de> wire::Object<'de> for KeyVerificationDone {
 
 impl<'de> Deserialize<'de> for KeyVerificationDone {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for KeyVerificationDone {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -361,7 +367,7 @@ impl KeyVerificationKey {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyVerificationKey {
+impl<'de> codec::Object<'de> for KeyVerificationKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -369,17 +375,19 @@ impl<'de> wire::Object<'de> for KeyVerificationKey {
         let mut key = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "key" => key = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "key" => key = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             transaction_id,
-            key: wire::required(key, "key")?,
+            key: codec::required(key, "key")?,
             relates_to,
             extra,
         })
@@ -388,17 +396,17 @@ impl<'de> wire::Object<'de> for KeyVerificationKey {
 
 impl<'de> Deserialize<'de> for KeyVerificationKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for KeyVerificationKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("key", &self.key)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -451,7 +459,7 @@ impl KeyVerificationMac {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyVerificationMac {
+impl<'de> codec::Object<'de> for KeyVerificationMac {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -460,19 +468,21 @@ impl<'de> wire::Object<'de> for KeyVerificationMac {
         let mut keys = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "mac" => mac = wire::value(&mut entries)?,
-                "keys" => keys = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "mac" => mac = codec::value(&mut entries)?,
+                "keys" => keys = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             transaction_id,
-            mac: wire::required(mac, "mac")?,
-            keys: wire::required(keys, "keys")?,
+            mac: codec::required(mac, "mac")?,
+            keys: codec::required(keys, "keys")?,
             relates_to,
             extra,
         })
@@ -481,18 +491,18 @@ impl<'de> wire::Object<'de> for KeyVerificationMac {
 
 impl<'de> Deserialize<'de> for KeyVerificationMac {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for KeyVerificationMac {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("mac", &self.mac)?;
         map.serialize_entry("keys", &self.keys)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -545,7 +555,7 @@ impl KeyVerificationReady {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyVerificationReady {
+impl<'de> codec::Object<'de> for KeyVerificationReady {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -554,19 +564,21 @@ impl<'de> wire::Object<'de> for KeyVerificationReady {
         let mut methods = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "from_device" => from_device = wire::value(&mut entries)?,
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "methods" => methods = wire::list(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "from_device" => from_device = codec::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "methods" => methods = codec::list(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            from_device: wire::required(from_device, "from_device")?,
+            from_device: codec::required(from_device, "from_device")?,
             transaction_id,
-            methods: wire::required(methods, "methods")?,
+            methods: codec::required(methods, "methods")?,
             relates_to,
             extra,
         })
@@ -575,7 +587,7 @@ impl<'de> wire::Object<'de> for KeyVerificationReady {
 
 impl<'de> Deserialize<'de> for KeyVerificationReady {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -583,10 +595,10 @@ impl Serialize for KeyVerificationReady {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("from_device", &self.from_device)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("methods", &self.methods)?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -639,7 +651,7 @@ impl KeyVerificationRequest {
     }
 }
 
-impl<'de> wire::Object<'de> for KeyVerificationRequest {
+impl<'de> codec::Object<'de> for KeyVerificationRequest {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -648,19 +660,19 @@ impl<'de> wire::Object<'de> for KeyVerificationRequest {
         let mut methods = None;
         let mut timestamp = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "from_device" => from_device = wire::value(&mut entries)?,
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "methods" => methods = wire::list(&mut entries)?,
-                "timestamp" => timestamp = wire::value(&mut entries)?,
+                "from_device" => from_device = codec::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "methods" => methods = codec::list(&mut entries)?,
+                "timestamp" => timestamp = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            from_device: wire::required(from_device, "from_device")?,
+            from_device: codec::required(from_device, "from_device")?,
             transaction_id,
-            methods: wire::required(methods, "methods")?,
+            methods: codec::required(methods, "methods")?,
             timestamp,
             extra,
         })
@@ -669,7 +681,7 @@ impl<'de> wire::Object<'de> for KeyVerificationRequest {
 
 impl<'de> Deserialize<'de> for KeyVerificationRequest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -677,9 +689,9 @@ impl Serialize for KeyVerificationRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("from_device", &self.from_device)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("methods", &self.methods)?;
-        wire::entry(&mut map, "timestamp", self.timestamp.as_ref())?;
+        codec::entry(&mut map, "timestamp", self.timestamp.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -717,9 +729,9 @@ impl From<OtherStart> for KeyVerificationStart {
 
 impl<'de> Deserialize<'de> for KeyVerificationStart {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::tagged(from, "method", &[], |tag, found| match tag {
-            wire::Tag::Is("m.reciprocate.v1") => found.read().map(Self::ReciprocateV1),
-            wire::Tag::Is("m.sas.v1") => found.read().map(Self::SasV1),
+        codec::tagged(from, "method", &[], |tag, found| match tag {
+            codec::Tag::Is("m.reciprocate.v1") => found.read().map(Self::ReciprocateV1),
+            codec::Tag::Is("m.sas.v1") => found.read().map(Self::SasV1),
             _ => found.read().map(Self::Other),
         })
     }
@@ -777,7 +789,7 @@ impl ReciprocateV1Start {
     }
 }
 
-impl<'de> wire::Object<'de> for ReciprocateV1Start {
+impl<'de> codec::Object<'de> for ReciprocateV1Start {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -786,20 +798,22 @@ impl<'de> wire::Object<'de> for ReciprocateV1Start {
         let mut secret = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "from_device" => from_device = wire::value(&mut entries)?,
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "method" => wire::constant(&mut entries, "m.reciprocate.v1")?,
-                "secret" => secret = wire::secret(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "from_device" => from_device = codec::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "method" => codec::constant(&mut entries, "m.reciprocate.v1")?,
+                "secret" => secret = codec::secret(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            from_device: wire::required(from_device, "from_device")?,
+            from_device: codec::required(from_device, "from_device")?,
             transaction_id,
-            secret: wire::required(secret, "secret")?,
+            secret: codec::required(secret, "secret")?,
             relates_to,
             extra,
         })
@@ -808,7 +822,7 @@ impl<'de> wire::Object<'de> for ReciprocateV1Start {
 
 impl<'de> Deserialize<'de> for ReciprocateV1Start {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -816,11 +830,11 @@ impl Serialize for ReciprocateV1Start {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("from_device", &self.from_device)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("method", "m.reciprocate.v1")?;
-        map.serialize_entry("secret", &wire::Exposed(&self.secret))?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        map.serialize_entry("secret", &codec::Exposed(&self.secret))?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -914,7 +928,7 @@ impl SasV1Start {
     }
 }
 
-impl<'de> wire::Object<'de> for SasV1Start {
+impl<'de> codec::Object<'de> for SasV1Start {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -926,25 +940,27 @@ impl<'de> wire::Object<'de> for SasV1Start {
         let mut short_authentication_string = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "from_device" => from_device = wire::value(&mut entries)?,
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "method" => wire::constant(&mut entries, "m.sas.v1")?,
-                "key_agreement_protocols" => key_agreement_protocols = wire::value(&mut entries)?,
-                "hashes" => hashes = wire::value(&mut entries)?,
+                "from_device" => from_device = codec::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "method" => codec::constant(&mut entries, "m.sas.v1")?,
+                "key_agreement_protocols" => key_agreement_protocols = codec::value(&mut entries)?,
+                "hashes" => hashes = codec::value(&mut entries)?,
                 "message_authentication_codes" => {
-                    message_authentication_codes = wire::value(&mut entries)?
+                    message_authentication_codes = codec::value(&mut entries)?
                 }
                 "short_authentication_string" => {
-                    short_authentication_string = wire::value(&mut entries)?
+                    short_authentication_string = codec::value(&mut entries)?
                 }
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            from_device: wire::required(from_device, "from_device")?,
+            from_device: codec::required(from_device, "from_device")?,
             transaction_id,
             key_agreement_protocols,
             hashes,
@@ -958,7 +974,7 @@ impl<'de> wire::Object<'de> for SasV1Start {
 
 impl<'de> Deserialize<'de> for SasV1Start {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -966,26 +982,26 @@ impl Serialize for SasV1Start {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("from_device", &self.from_device)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("method", "m.sas.v1")?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "key_agreement_protocols",
             self.key_agreement_protocols.as_ref(),
         )?;
-        wire::entry(&mut map, "hashes", self.hashes.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "hashes", self.hashes.as_ref())?;
+        codec::entry(
             &mut map,
             "message_authentication_codes",
             self.message_authentication_codes.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "short_authentication_string",
             self.short_authentication_string.as_ref(),
         )?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],
@@ -1046,7 +1062,7 @@ impl OtherStart {
     }
 }
 
-impl<'de> wire::Object<'de> for OtherStart {
+impl<'de> codec::Object<'de> for OtherStart {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1056,20 +1072,22 @@ impl<'de> wire::Object<'de> for OtherStart {
         let mut next_method = None;
         let mut relates_to = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "from_device" => from_device = wire::value(&mut entries)?,
-                "transaction_id" => transaction_id = wire::value(&mut entries)?,
-                "method" => method = wire::value(&mut entries)?,
-                "next_method" => next_method = wire::value(&mut entries)?,
-                "m.relates_to" => relates_to = wire::lax(&mut entries, "m.relates_to", &mut extra)?,
+                "from_device" => from_device = codec::value(&mut entries)?,
+                "transaction_id" => transaction_id = codec::value(&mut entries)?,
+                "method" => method = codec::value(&mut entries)?,
+                "next_method" => next_method = codec::value(&mut entries)?,
+                "m.relates_to" => {
+                    relates_to = codec::lax(&mut entries, "m.relates_to", &mut extra)?
+                }
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            from_device: wire::required(from_device, "from_device")?,
+            from_device: codec::required(from_device, "from_device")?,
             transaction_id,
-            method: wire::required(method, "method")?,
+            method: codec::required(method, "method")?,
             next_method,
             relates_to,
             extra,
@@ -1079,7 +1097,7 @@ impl<'de> wire::Object<'de> for OtherStart {
 
 impl<'de> Deserialize<'de> for OtherStart {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -1087,11 +1105,11 @@ impl Serialize for OtherStart {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("from_device", &self.from_device)?;
-        wire::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
+        codec::entry(&mut map, "transaction_id", self.transaction_id.as_ref())?;
         map.serialize_entry("method", &self.method)?;
-        wire::entry(&mut map, "next_method", self.next_method.as_ref())?;
-        wire::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
-        wire::extra(
+        codec::entry(&mut map, "next_method", self.next_method.as_ref())?;
+        codec::entry(&mut map, "m.relates_to", self.relates_to.as_ref())?;
+        codec::extra(
             &mut map,
             &self.extra,
             &[("m.relates_to", self.relates_to.is_some())],

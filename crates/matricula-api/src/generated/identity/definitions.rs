@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
-use crate::{Extra, wire};
+use crate::{Extra, codec};
 
 /// The shared definition `sid`.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,20 +24,20 @@ impl Sid {
     }
 }
 
-impl<'de> wire::Object<'de> for Sid {
+impl<'de> codec::Object<'de> for Sid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut sid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sid" => sid = wire::value(&mut entries)?,
+                "sid" => sid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            sid: wire::required(sid, "sid")?,
+            sid: codec::required(sid, "sid")?,
             extra,
         })
     }
@@ -45,7 +45,7 @@ impl<'de> wire::Object<'de> for Sid {
 
 impl<'de> Deserialize<'de> for Sid {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
 /// `GET /_matrix/identity/v2/3pid/getValidated3pid`: tells what address a session has proved.
 ///
@@ -53,7 +53,7 @@ impl Endpoint for GetValidated3pidV2 {
     }
 
     fn read_success(response: &Response) -> Result<GetValidated3pidV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -106,7 +106,7 @@ impl GetValidated3pidV2Response {
     }
 }
 
-impl<'de> wire::Object<'de> for GetValidated3pidV2Response {
+impl<'de> codec::Object<'de> for GetValidated3pidV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -114,18 +114,18 @@ impl<'de> wire::Object<'de> for GetValidated3pidV2Response {
         let mut address = None;
         let mut validated_at = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
-                "validated_at" => validated_at = wire::value(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
+                "validated_at" => validated_at = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            medium: wire::required(medium, "medium")?,
-            address: wire::required(address, "address")?,
-            validated_at: wire::required(validated_at, "validated_at")?,
+            medium: codec::required(medium, "medium")?,
+            address: codec::required(address, "address")?,
+            validated_at: codec::required(validated_at, "validated_at")?,
             extra,
         })
     }
@@ -133,7 +133,7 @@ impl<'de> wire::Object<'de> for GetValidated3pidV2Response {
 
 impl<'de> Deserialize<'de> for GetValidated3pidV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -194,11 +194,11 @@ impl Endpoint for BindV2 {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<BindV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -206,7 +206,7 @@ impl Serialize for BindV2 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sid", &self.sid)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("mxid", &self.mxid)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -214,7 +214,7 @@ impl Serialize for BindV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for BindV2 {
+impl<'de> codec::Object<'de> for BindV2 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -222,18 +222,18 @@ impl<'de> wire::Object<'de> for BindV2 {
         let mut client_secret = None;
         let mut mxid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sid" => sid = wire::value(&mut entries)?,
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "mxid" => mxid = wire::value(&mut entries)?,
+                "sid" => sid = codec::value(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "mxid" => mxid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            sid: wire::required(sid, "sid")?,
-            client_secret: wire::required(client_secret, "client_secret")?,
-            mxid: wire::required(mxid, "mxid")?,
+            sid: codec::required(sid, "sid")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            mxid: codec::required(mxid, "mxid")?,
             extra,
         })
     }
@@ -279,7 +279,7 @@ pub struct BindV2Response {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for BindV2Response {
+impl<'de> codec::Object<'de> for BindV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -291,26 +291,26 @@ impl<'de> wire::Object<'de> for BindV2Response {
         let mut ts = None;
         let mut signatures = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "address" => address = wire::value(&mut entries)?,
-                "medium" => medium = wire::value(&mut entries)?,
-                "mxid" => mxid = wire::value(&mut entries)?,
-                "not_before" => not_before = wire::value(&mut entries)?,
-                "not_after" => not_after = wire::value(&mut entries)?,
-                "ts" => ts = wire::value(&mut entries)?,
-                "signatures" => signatures = wire::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "mxid" => mxid = codec::value(&mut entries)?,
+                "not_before" => not_before = codec::value(&mut entries)?,
+                "not_after" => not_after = codec::value(&mut entries)?,
+                "ts" => ts = codec::value(&mut entries)?,
+                "signatures" => signatures = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            address: wire::required(address, "address")?,
-            medium: wire::required(medium, "medium")?,
-            mxid: wire::required(mxid, "mxid")?,
-            not_before: wire::required(not_before, "not_before")?,
-            not_after: wire::required(not_after, "not_after")?,
-            ts: wire::required(ts, "ts")?,
-            signatures: wire::required(signatures, "signatures")?,
+            address: codec::required(address, "address")?,
+            medium: codec::required(medium, "medium")?,
+            mxid: codec::required(mxid, "mxid")?,
+            not_before: codec::required(not_before, "not_before")?,
+            not_after: codec::required(not_after, "not_after")?,
+            ts: codec::required(ts, "ts")?,
+            signatures: codec::required(signatures, "signatures")?,
             extra,
         })
     }
@@ -318,7 +318,7 @@ impl<'de> wire::Object<'de> for BindV2Response {
 
 impl<'de> Deserialize<'de> for BindV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -399,22 +399,22 @@ impl Endpoint for UnbindV2 {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<UnbindV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for UnbindV2 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "sid", self.sid.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "sid", self.sid.as_ref())?;
+        codec::entry(
             &mut map,
             "client_secret",
-            self.client_secret.as_ref().map(wire::Exposed).as_ref(),
+            self.client_secret.as_ref().map(codec::Exposed).as_ref(),
         )?;
         map.serialize_entry("mxid", &self.mxid)?;
         map.serialize_entry("threepid", &self.threepid)?;
@@ -424,7 +424,7 @@ impl Serialize for UnbindV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for UnbindV2 {
+impl<'de> codec::Object<'de> for UnbindV2 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -433,20 +433,20 @@ impl<'de> wire::Object<'de> for UnbindV2 {
         let mut mxid = None;
         let mut threepid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sid" => sid = wire::value(&mut entries)?,
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "mxid" => mxid = wire::value(&mut entries)?,
-                "threepid" => threepid = wire::value(&mut entries)?,
+                "sid" => sid = codec::value(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "mxid" => mxid = codec::value(&mut entries)?,
+                "threepid" => threepid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
             sid,
             client_secret,
-            mxid: wire::required(mxid, "mxid")?,
-            threepid: wire::required(threepid, "threepid")?,
+            mxid: codec::required(mxid, "mxid")?,
+            threepid: codec::required(threepid, "threepid")?,
             extra,
         })
     }
@@ -492,23 +492,23 @@ impl ThreePid {
     }
 }
 
-impl<'de> wire::Object<'de> for ThreePid {
+impl<'de> codec::Object<'de> for ThreePid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut medium = None;
         let mut address = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            medium: wire::required(medium, "medium")?,
-            address: wire::required(address, "address")?,
+            medium: codec::required(medium, "medium")?,
+            address: codec::required(address, "address")?,
             extra,
         })
     }
@@ -516,7 +516,7 @@ impl<'de> wire::Object<'de> for ThreePid {
 
 impl<'de> Deserialize<'de> for ThreePid {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -537,12 +537,12 @@ pub struct UnbindV2Response {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for UnbindV2Response {
+impl<'de> codec::Object<'de> for UnbindV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -551,7 +551,7 @@ impl<'de> wire::Object<'de> for UnbindV2Response {
 
 impl<'de> Deserialize<'de> for UnbindV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

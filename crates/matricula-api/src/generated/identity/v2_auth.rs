@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
 /// `POST /_matrix/identity/v2/account/register`: exchanges an OpenID token of the homeserver for a
 /// token of this server.
@@ -27,7 +27,7 @@ pub struct RegisterAccount {
     pub token_type: String,
     /// `matrix_server_name`.
     pub matrix_server_name: String,
-    /// `expires_in`.
+    /// In seconds.
     pub expires_in: Duration,
     /// What the specification does not name.
     pub extra: Extra,
@@ -65,28 +65,28 @@ impl Endpoint for RegisterAccount {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<RegisterAccountResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for RegisterAccount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("access_token", &wire::Exposed(&self.access_token))?;
+        map.serialize_entry("access_token", &codec::Exposed(&self.access_token))?;
         map.serialize_entry("token_type", &self.token_type)?;
         map.serialize_entry("matrix_server_name", &self.matrix_server_name)?;
-        map.serialize_entry("expires_in", &wire::Seconds(self.expires_in))?;
+        map.serialize_entry("expires_in", &codec::Seconds(self.expires_in))?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for RegisterAccount {
+impl<'de> codec::Object<'de> for RegisterAccount {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -95,20 +95,20 @@ impl<'de> wire::Object<'de> for RegisterAccount {
         let mut matrix_server_name = None;
         let mut expires_in = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "access_token" => access_token = wire::secret(&mut entries)?,
-                "token_type" => token_type = wire::value(&mut entries)?,
-                "matrix_server_name" => matrix_server_name = wire::value(&mut entries)?,
-                "expires_in" => expires_in = wire::seconds(&mut entries)?,
+                "access_token" => access_token = codec::secret(&mut entries)?,
+                "token_type" => token_type = codec::value(&mut entries)?,
+                "matrix_server_name" => matrix_server_name = codec::value(&mut entries)?,
+                "expires_in" => expires_in = codec::seconds(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            access_token: wire::required(access_token, "access_token")?,
-            token_type: wire::required(token_type, "token_type")?,
-            matrix_server_name: wire::required(matrix_server_name, "matrix_server_name")?,
-            expires_in: wire::required(expires_in, "expires_in")?,
+            access_token: codec::required(access_token, "access_token")?,
+            token_type: codec::required(token_type, "token_type")?,
+            matrix_server_name: codec::required(matrix_server_name, "matrix_server_name")?,
+            expires_in: codec::required(expires_in, "expires_in")?,
             extra,
         })
     }
@@ -153,20 +153,20 @@ impl RegisterAccountResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for RegisterAccountResponse {
+impl<'de> codec::Object<'de> for RegisterAccountResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "token" => token = wire::secret(&mut entries)?,
+                "token" => token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            token: wire::required(token, "token")?,
+            token: codec::required(token, "token")?,
             extra,
         })
     }
@@ -174,14 +174,14 @@ impl<'de> wire::Object<'de> for RegisterAccountResponse {
 
 impl<'de> Deserialize<'de> for RegisterAccountResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for RegisterAccountResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("token", &wire::Exposed(&self.token))?;
+        map.serialize_entry("token", &codec::Exposed(&self.token))?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -212,7 +212,7 @@ impl Endpoint for GetAccount {
     }
 
     fn read_success(response: &Response) -> Result<GetAccountResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -248,20 +248,20 @@ impl GetAccountResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetAccountResponse {
+impl<'de> codec::Object<'de> for GetAccountResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut user_id = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_id" => user_id = wire::value(&mut entries)?,
+                "user_id" => user_id = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_id: wire::required(user_id, "user_id")?,
+            user_id: codec::required(user_id, "user_id")?,
             extra,
         })
     }
@@ -269,7 +269,7 @@ impl<'de> wire::Object<'de> for GetAccountResponse {
 
 impl<'de> Deserialize<'de> for GetAccountResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -308,7 +308,7 @@ impl Endpoint for Logout {
     }
 
     fn read_success(response: &Response) -> Result<LogoutResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -332,12 +332,12 @@ pub struct LogoutResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for LogoutResponse {
+impl<'de> codec::Object<'de> for LogoutResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -346,7 +346,7 @@ impl<'de> wire::Object<'de> for LogoutResponse {
 
 impl<'de> Deserialize<'de> for LogoutResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

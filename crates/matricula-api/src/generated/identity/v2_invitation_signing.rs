@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
 /// `POST /_matrix/identity/v2/sign-ed25519`: signs that a user accepts an invitation that was kept.
 ///
@@ -55,11 +55,11 @@ impl Endpoint for BlindlySignStuffV2 {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<BlindlySignStuffV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -67,15 +67,15 @@ impl Serialize for BlindlySignStuffV2 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mxid", &self.mxid)?;
-        map.serialize_entry("token", &wire::Exposed(&self.token))?;
-        map.serialize_entry("private_key", &wire::Exposed(&self.private_key))?;
+        map.serialize_entry("token", &codec::Exposed(&self.token))?;
+        map.serialize_entry("private_key", &codec::Exposed(&self.private_key))?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for BlindlySignStuffV2 {
+impl<'de> codec::Object<'de> for BlindlySignStuffV2 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -83,18 +83,18 @@ impl<'de> wire::Object<'de> for BlindlySignStuffV2 {
         let mut token = None;
         let mut private_key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "mxid" => mxid = wire::value(&mut entries)?,
-                "token" => token = wire::secret(&mut entries)?,
-                "private_key" => private_key = wire::secret(&mut entries)?,
+                "mxid" => mxid = codec::value(&mut entries)?,
+                "token" => token = codec::secret(&mut entries)?,
+                "private_key" => private_key = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            mxid: wire::required(mxid, "mxid")?,
-            token: wire::required(token, "token")?,
-            private_key: wire::required(private_key, "private_key")?,
+            mxid: codec::required(mxid, "mxid")?,
+            token: codec::required(token, "token")?,
+            private_key: codec::required(private_key, "private_key")?,
             extra,
         })
     }
@@ -152,7 +152,7 @@ impl BlindlySignStuffV2Response {
     }
 }
 
-impl<'de> wire::Object<'de> for BlindlySignStuffV2Response {
+impl<'de> codec::Object<'de> for BlindlySignStuffV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -161,20 +161,20 @@ impl<'de> wire::Object<'de> for BlindlySignStuffV2Response {
         let mut signatures = None;
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "mxid" => mxid = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "signatures" => signatures = wire::value(&mut entries)?,
-                "token" => token = wire::secret(&mut entries)?,
+                "mxid" => mxid = codec::value(&mut entries)?,
+                "sender" => sender = codec::value(&mut entries)?,
+                "signatures" => signatures = codec::value(&mut entries)?,
+                "token" => token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            mxid: wire::required(mxid, "mxid")?,
-            sender: wire::required(sender, "sender")?,
-            signatures: wire::required(signatures, "signatures")?,
-            token: wire::required(token, "token")?,
+            mxid: codec::required(mxid, "mxid")?,
+            sender: codec::required(sender, "sender")?,
+            signatures: codec::required(signatures, "signatures")?,
+            token: codec::required(token, "token")?,
             extra,
         })
     }
@@ -182,7 +182,7 @@ impl<'de> wire::Object<'de> for BlindlySignStuffV2Response {
 
 impl<'de> Deserialize<'de> for BlindlySignStuffV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -192,7 +192,7 @@ impl Serialize for BlindlySignStuffV2Response {
         map.serialize_entry("mxid", &self.mxid)?;
         map.serialize_entry("sender", &self.sender)?;
         map.serialize_entry("signatures", &self.signatures)?;
-        map.serialize_entry("token", &wire::Exposed(&self.token))?;
+        map.serialize_entry("token", &codec::Exposed(&self.token))?;
         self.extra.write(&mut map)?;
         map.end()
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
 /// `GET /_matrix/identity/v2/hash_details`: tells how to hash addresses before looking them up.
 ///
@@ -35,7 +35,7 @@ impl Endpoint for GetHashDetails {
     }
 
     fn read_success(response: &Response) -> Result<GetHashDetailsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -74,23 +74,23 @@ impl GetHashDetailsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetHashDetailsResponse {
+impl<'de> codec::Object<'de> for GetHashDetailsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut lookup_pepper = None;
         let mut algorithms = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "lookup_pepper" => lookup_pepper = wire::value(&mut entries)?,
-                "algorithms" => algorithms = wire::list(&mut entries)?,
+                "lookup_pepper" => lookup_pepper = codec::value(&mut entries)?,
+                "algorithms" => algorithms = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            lookup_pepper: wire::required(lookup_pepper, "lookup_pepper")?,
-            algorithms: wire::required(algorithms, "algorithms")?,
+            lookup_pepper: codec::required(lookup_pepper, "lookup_pepper")?,
+            algorithms: codec::required(algorithms, "algorithms")?,
             extra,
         })
     }
@@ -98,7 +98,7 @@ impl<'de> wire::Object<'de> for GetHashDetailsResponse {
 
 impl<'de> Deserialize<'de> for GetHashDetailsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -160,11 +160,11 @@ impl Endpoint for LookupUsersV2 {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<LookupUsersV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -180,7 +180,7 @@ impl Serialize for LookupUsersV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for LookupUsersV2 {
+impl<'de> codec::Object<'de> for LookupUsersV2 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -188,18 +188,18 @@ impl<'de> wire::Object<'de> for LookupUsersV2 {
         let mut pepper = None;
         let mut addresses = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "algorithm" => algorithm = wire::value(&mut entries)?,
-                "pepper" => pepper = wire::value(&mut entries)?,
-                "addresses" => addresses = wire::value(&mut entries)?,
+                "algorithm" => algorithm = codec::value(&mut entries)?,
+                "pepper" => pepper = codec::value(&mut entries)?,
+                "addresses" => addresses = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            algorithm: wire::required(algorithm, "algorithm")?,
-            pepper: wire::required(pepper, "pepper")?,
-            addresses: wire::required(addresses, "addresses")?,
+            algorithm: codec::required(algorithm, "algorithm")?,
+            pepper: codec::required(pepper, "pepper")?,
+            addresses: codec::required(addresses, "addresses")?,
             extra,
         })
     }
@@ -241,20 +241,20 @@ impl LookupUsersV2Response {
     }
 }
 
-impl<'de> wire::Object<'de> for LookupUsersV2Response {
+impl<'de> codec::Object<'de> for LookupUsersV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut mappings = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "mappings" => mappings = wire::value(&mut entries)?,
+                "mappings" => mappings = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            mappings: wire::required(mappings, "mappings")?,
+            mappings: codec::required(mappings, "mappings")?,
             extra,
         })
     }
@@ -262,7 +262,7 @@ impl<'de> wire::Object<'de> for LookupUsersV2Response {
 
 impl<'de> Deserialize<'de> for LookupUsersV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use super::definitions;
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Content, Endpoint, Extra, wire};
+use crate::{ApiError, Content, Endpoint, Extra, codec};
 
 /// `POST /_matrix/identity/v2/validate/msisdn/requestToken`: has a code sent to a phone number, to
 /// prove that it is the user's.
@@ -76,29 +76,29 @@ impl Endpoint for MsisdnRequestTokenV2 {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<definitions::Sid, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
 impl Serialize for MsisdnRequestTokenV2 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
         map.serialize_entry("country", &self.country)?;
         map.serialize_entry("phone_number", &self.phone_number)?;
         map.serialize_entry("send_attempt", &self.send_attempt)?;
-        wire::entry(&mut map, "next_link", self.next_link.as_ref())?;
+        codec::entry(&mut map, "next_link", self.next_link.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for MsisdnRequestTokenV2 {
+impl<'de> codec::Object<'de> for MsisdnRequestTokenV2 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -108,21 +108,21 @@ impl<'de> wire::Object<'de> for MsisdnRequestTokenV2 {
         let mut send_attempt = None;
         let mut next_link = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "country" => country = wire::value(&mut entries)?,
-                "phone_number" => phone_number = wire::value(&mut entries)?,
-                "send_attempt" => send_attempt = wire::value(&mut entries)?,
-                "next_link" => next_link = wire::value(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "country" => country = codec::value(&mut entries)?,
+                "phone_number" => phone_number = codec::value(&mut entries)?,
+                "send_attempt" => send_attempt = codec::value(&mut entries)?,
+                "next_link" => next_link = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            client_secret: wire::required(client_secret, "client_secret")?,
-            country: wire::required(country, "country")?,
-            phone_number: wire::required(phone_number, "phone_number")?,
-            send_attempt: wire::required(send_attempt, "send_attempt")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            country: codec::required(country, "country")?,
+            phone_number: codec::required(phone_number, "phone_number")?,
+            send_attempt: codec::required(send_attempt, "send_attempt")?,
             next_link,
             extra,
         })
@@ -282,11 +282,11 @@ impl Endpoint for MsisdnSubmitTokenPostV2 {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<MsisdnSubmitTokenPostV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -294,15 +294,15 @@ impl Serialize for MsisdnSubmitTokenPostV2 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sid", &self.sid)?;
-        map.serialize_entry("client_secret", &wire::Exposed(&self.client_secret))?;
-        map.serialize_entry("token", &wire::Exposed(&self.token))?;
+        map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
+        map.serialize_entry("token", &codec::Exposed(&self.token))?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for MsisdnSubmitTokenPostV2 {
+impl<'de> codec::Object<'de> for MsisdnSubmitTokenPostV2 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -310,18 +310,18 @@ impl<'de> wire::Object<'de> for MsisdnSubmitTokenPostV2 {
         let mut client_secret = None;
         let mut token = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "sid" => sid = wire::value(&mut entries)?,
-                "client_secret" => client_secret = wire::secret(&mut entries)?,
-                "token" => token = wire::secret(&mut entries)?,
+                "sid" => sid = codec::value(&mut entries)?,
+                "client_secret" => client_secret = codec::secret(&mut entries)?,
+                "token" => token = codec::secret(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            sid: wire::required(sid, "sid")?,
-            client_secret: wire::required(client_secret, "client_secret")?,
-            token: wire::required(token, "token")?,
+            sid: codec::required(sid, "sid")?,
+            client_secret: codec::required(client_secret, "client_secret")?,
+            token: codec::required(token, "token")?,
             extra,
         })
     }
@@ -365,20 +365,20 @@ impl MsisdnSubmitTokenPostV2Response {
     }
 }
 
-impl<'de> wire::Object<'de> for MsisdnSubmitTokenPostV2Response {
+impl<'de> codec::Object<'de> for MsisdnSubmitTokenPostV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut success = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "success" => success = wire::value(&mut entries)?,
+                "success" => success = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            success: wire::required(success, "success")?,
+            success: codec::required(success, "success")?,
             extra,
         })
     }
@@ -386,7 +386,7 @@ impl<'de> wire::Object<'de> for MsisdnSubmitTokenPostV2Response {
 
 impl<'de> Deserialize<'de> for MsisdnSubmitTokenPostV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `GET /_matrix/identity/v2`: tells that an identity server is there.
 ///
@@ -28,7 +28,7 @@ impl Endpoint for PingV2 {
     }
 
     fn read_success(response: &Response) -> Result<PingV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -52,12 +52,12 @@ pub struct PingV2Response {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for PingV2Response {
+impl<'de> codec::Object<'de> for PingV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -66,7 +66,7 @@ impl<'de> wire::Object<'de> for PingV2Response {
 
 impl<'de> Deserialize<'de> for PingV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `GET /_matrix/identity/v2/pubkey/{keyId}`: hands out one of the server's public keys.
 ///
@@ -40,7 +40,7 @@ impl Endpoint for GetPubKeyV2 {
     type Response = GetPubKeyV2Response;
 
     fn job(&self, server: &ServerUrl) -> Job {
-        let url = wire::address(
+        let url = codec::address(
             server,
             &["/_matrix/identity/v2/pubkey/", ""],
             &[&self.key_id],
@@ -49,7 +49,7 @@ impl Endpoint for GetPubKeyV2 {
     }
 
     fn read_success(response: &Response) -> Result<GetPubKeyV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -86,20 +86,20 @@ impl GetPubKeyV2Response {
     }
 }
 
-impl<'de> wire::Object<'de> for GetPubKeyV2Response {
+impl<'de> codec::Object<'de> for GetPubKeyV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut public_key = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "public_key" => public_key = wire::value(&mut entries)?,
+                "public_key" => public_key = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            public_key: wire::required(public_key, "public_key")?,
+            public_key: codec::required(public_key, "public_key")?,
             extra,
         })
     }
@@ -107,7 +107,7 @@ impl<'de> wire::Object<'de> for GetPubKeyV2Response {
 
 impl<'de> Deserialize<'de> for GetPubKeyV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -157,7 +157,7 @@ impl Endpoint for IsPubKeyValidV2 {
     }
 
     fn read_success(response: &Response) -> Result<IsPubKeyValidV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -195,20 +195,20 @@ impl IsPubKeyValidV2Response {
     }
 }
 
-impl<'de> wire::Object<'de> for IsPubKeyValidV2Response {
+impl<'de> codec::Object<'de> for IsPubKeyValidV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut valid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "valid" => valid = wire::value(&mut entries)?,
+                "valid" => valid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            valid: wire::required(valid, "valid")?,
+            valid: codec::required(valid, "valid")?,
             extra,
         })
     }
@@ -216,7 +216,7 @@ impl<'de> wire::Object<'de> for IsPubKeyValidV2Response {
 
 impl<'de> Deserialize<'de> for IsPubKeyValidV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -267,7 +267,7 @@ impl Endpoint for IsEphemeralPubKeyValidV2 {
     }
 
     fn read_success(response: &Response) -> Result<IsEphemeralPubKeyValidV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -305,20 +305,20 @@ impl IsEphemeralPubKeyValidV2Response {
     }
 }
 
-impl<'de> wire::Object<'de> for IsEphemeralPubKeyValidV2Response {
+impl<'de> codec::Object<'de> for IsEphemeralPubKeyValidV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut valid = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "valid" => valid = wire::value(&mut entries)?,
+                "valid" => valid = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            valid: wire::required(valid, "valid")?,
+            valid: codec::required(valid, "valid")?,
             extra,
         })
     }
@@ -326,7 +326,7 @@ impl<'de> wire::Object<'de> for IsEphemeralPubKeyValidV2Response {
 
 impl<'de> Deserialize<'de> for IsEphemeralPubKeyValidV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

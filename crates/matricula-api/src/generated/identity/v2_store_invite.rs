@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, RoomId, UserId, wire};
+use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
 /// `POST /_matrix/identity/v2/store-invite`: keeps an invitation for an email address that nobody
 /// has bound yet.
@@ -131,11 +131,11 @@ impl Endpoint for StoreInviteV2 {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<StoreInviteV2Response, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -146,28 +146,28 @@ impl Serialize for StoreInviteV2 {
         map.serialize_entry("address", &self.address)?;
         map.serialize_entry("room_id", &self.room_id)?;
         map.serialize_entry("sender", &self.sender)?;
-        wire::entry(&mut map, "room_alias", self.room_alias.as_ref())?;
-        wire::entry(&mut map, "room_avatar_url", self.room_avatar_url.as_ref())?;
-        wire::entry(&mut map, "room_join_rules", self.room_join_rules.as_ref())?;
-        wire::entry(&mut map, "room_name", self.room_name.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "room_alias", self.room_alias.as_ref())?;
+        codec::entry(&mut map, "room_avatar_url", self.room_avatar_url.as_ref())?;
+        codec::entry(&mut map, "room_join_rules", self.room_join_rules.as_ref())?;
+        codec::entry(&mut map, "room_name", self.room_name.as_ref())?;
+        codec::entry(
             &mut map,
             "sender_display_name",
             self.sender_display_name.as_ref(),
         )?;
-        wire::entry(
+        codec::entry(
             &mut map,
             "sender_avatar_url",
             self.sender_avatar_url.as_ref(),
         )?;
-        wire::entry(&mut map, "room_type", self.room_type.as_ref())?;
+        codec::entry(&mut map, "room_type", self.room_type.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for StoreInviteV2 {
+impl<'de> codec::Object<'de> for StoreInviteV2 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -183,27 +183,27 @@ impl<'de> wire::Object<'de> for StoreInviteV2 {
         let mut sender_avatar_url = None;
         let mut room_type = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "medium" => medium = wire::value(&mut entries)?,
-                "address" => address = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "room_alias" => room_alias = wire::value(&mut entries)?,
-                "room_avatar_url" => room_avatar_url = wire::value(&mut entries)?,
-                "room_join_rules" => room_join_rules = wire::value(&mut entries)?,
-                "room_name" => room_name = wire::value(&mut entries)?,
-                "sender_display_name" => sender_display_name = wire::value(&mut entries)?,
-                "sender_avatar_url" => sender_avatar_url = wire::value(&mut entries)?,
-                "room_type" => room_type = wire::value(&mut entries)?,
+                "medium" => medium = codec::value(&mut entries)?,
+                "address" => address = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "sender" => sender = codec::value(&mut entries)?,
+                "room_alias" => room_alias = codec::value(&mut entries)?,
+                "room_avatar_url" => room_avatar_url = codec::value(&mut entries)?,
+                "room_join_rules" => room_join_rules = codec::value(&mut entries)?,
+                "room_name" => room_name = codec::value(&mut entries)?,
+                "sender_display_name" => sender_display_name = codec::value(&mut entries)?,
+                "sender_avatar_url" => sender_avatar_url = codec::value(&mut entries)?,
+                "room_type" => room_type = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            medium: wire::required(medium, "medium")?,
-            address: wire::required(address, "address")?,
-            room_id: wire::required(room_id, "room_id")?,
-            sender: wire::required(sender, "sender")?,
+            medium: codec::required(medium, "medium")?,
+            address: codec::required(address, "address")?,
+            room_id: codec::required(room_id, "room_id")?,
+            sender: codec::required(sender, "sender")?,
             room_alias,
             room_avatar_url,
             room_join_rules,
@@ -263,23 +263,23 @@ impl PublicKey {
     }
 }
 
-impl<'de> wire::Object<'de> for PublicKey {
+impl<'de> codec::Object<'de> for PublicKey {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut public_key = None;
         let mut key_validity_url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "public_key" => public_key = wire::value(&mut entries)?,
-                "key_validity_url" => key_validity_url = wire::value(&mut entries)?,
+                "public_key" => public_key = codec::value(&mut entries)?,
+                "key_validity_url" => key_validity_url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            public_key: wire::required(public_key, "public_key")?,
-            key_validity_url: wire::required(key_validity_url, "key_validity_url")?,
+            public_key: codec::required(public_key, "public_key")?,
+            key_validity_url: codec::required(key_validity_url, "key_validity_url")?,
             extra,
         })
     }
@@ -287,7 +287,7 @@ impl<'de> wire::Object<'de> for PublicKey {
 
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -330,7 +330,7 @@ impl StoreInviteV2Response {
     }
 }
 
-impl<'de> wire::Object<'de> for StoreInviteV2Response {
+impl<'de> codec::Object<'de> for StoreInviteV2Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -338,18 +338,18 @@ impl<'de> wire::Object<'de> for StoreInviteV2Response {
         let mut public_keys = None;
         let mut display_name = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "token" => token = wire::secret(&mut entries)?,
-                "public_keys" => public_keys = wire::list(&mut entries)?,
-                "display_name" => display_name = wire::value(&mut entries)?,
+                "token" => token = codec::secret(&mut entries)?,
+                "public_keys" => public_keys = codec::list(&mut entries)?,
+                "display_name" => display_name = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            token: wire::required(token, "token")?,
-            public_keys: wire::required(public_keys, "public_keys")?,
-            display_name: wire::required(display_name, "display_name")?,
+            token: codec::required(token, "token")?,
+            public_keys: codec::required(public_keys, "public_keys")?,
+            display_name: codec::required(display_name, "display_name")?,
             extra,
         })
     }
@@ -357,14 +357,14 @@ impl<'de> wire::Object<'de> for StoreInviteV2Response {
 
 impl<'de> Deserialize<'de> for StoreInviteV2Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for StoreInviteV2Response {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("token", &wire::Exposed(&self.token))?;
+        map.serialize_entry("token", &codec::Exposed(&self.token))?;
         map.serialize_entry("public_keys", &self.public_keys)?;
         map.serialize_entry("display_name", &self.display_name)?;
         self.extra.write(&mut map)?;

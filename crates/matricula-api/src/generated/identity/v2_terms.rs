@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, wire};
+use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
 
 /// `GET /_matrix/identity/v2/terms`: lists the terms of service.
 ///
@@ -34,7 +34,7 @@ impl Endpoint for GetTerms {
     }
 
     fn read_success(response: &Response) -> Result<GetTermsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -73,23 +73,23 @@ impl InternationalisedPolicy {
     }
 }
 
-impl<'de> wire::Object<'de> for InternationalisedPolicy {
+impl<'de> codec::Object<'de> for InternationalisedPolicy {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut name = None;
         let mut url = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "name" => name = wire::value(&mut entries)?,
-                "url" => url = wire::value(&mut entries)?,
+                "name" => name = codec::value(&mut entries)?,
+                "url" => url = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            name: wire::required(name, "name")?,
-            url: wire::required(url, "url")?,
+            name: codec::required(name, "name")?,
+            url: codec::required(url, "url")?,
             extra,
         })
     }
@@ -97,7 +97,7 @@ impl<'de> wire::Object<'de> for InternationalisedPolicy {
 
 impl<'de> Deserialize<'de> for InternationalisedPolicy {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -130,15 +130,15 @@ impl PolicyObject {
     }
 }
 
-impl<'de> wire::Object<'de> for PolicyObject {
+impl<'de> codec::Object<'de> for PolicyObject {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut version = None;
         let mut extra = Vec::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "version" => version = wire::value(&mut entries)?,
+                "version" => version = codec::value(&mut entries)?,
                 _ => extra.push((
                     entry_key.into_owned(),
                     entries.next_value::<InternationalisedPolicy>()?,
@@ -146,7 +146,7 @@ impl<'de> wire::Object<'de> for PolicyObject {
             }
         }
         Ok(Self {
-            version: wire::required(version, "version")?,
+            version: codec::required(version, "version")?,
             extra: extra.into(),
         })
     }
@@ -154,7 +154,7 @@ impl<'de> wire::Object<'de> for PolicyObject {
 
 impl<'de> Deserialize<'de> for PolicyObject {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -188,20 +188,20 @@ impl GetTermsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetTermsResponse {
+impl<'de> codec::Object<'de> for GetTermsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut policies = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "policies" => policies = wire::value(&mut entries)?,
+                "policies" => policies = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            policies: wire::required(policies, "policies")?,
+            policies: codec::required(policies, "policies")?,
             extra,
         })
     }
@@ -209,7 +209,7 @@ impl<'de> wire::Object<'de> for GetTermsResponse {
 
 impl<'de> Deserialize<'de> for GetTermsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -260,11 +260,11 @@ impl Endpoint for AgreeToTerms {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<AgreeToTermsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -278,20 +278,20 @@ impl Serialize for AgreeToTerms {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for AgreeToTerms {
+impl<'de> codec::Object<'de> for AgreeToTerms {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut user_accepts = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "user_accepts" => user_accepts = wire::value(&mut entries)?,
+                "user_accepts" => user_accepts = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            user_accepts: wire::required(user_accepts, "user_accepts")?,
+            user_accepts: codec::required(user_accepts, "user_accepts")?,
             extra,
         })
     }
@@ -318,12 +318,12 @@ pub struct AgreeToTermsResponse {
     pub extra: Extra,
 }
 
-impl<'de> wire::Object<'de> for AgreeToTermsResponse {
+impl<'de> codec::Object<'de> for AgreeToTermsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             extra.read(entry_key, &mut entries)?;
         }
         Ok(Self { extra })
@@ -332,7 +332,7 @@ impl<'de> wire::Object<'de> for AgreeToTermsResponse {
 
 impl<'de> Deserialize<'de> for AgreeToTermsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
-use crate::{ApiError, Endpoint, Extra, wire};
+use crate::{ApiError, Endpoint, Extra, codec};
 
 /// `GET /_matrix/identity/versions`: lists the versions of the specification that the server
 /// supports.
@@ -34,7 +34,7 @@ impl Endpoint for GetVersions {
     }
 
     fn read_success(response: &Response) -> Result<GetVersionsResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -70,20 +70,20 @@ impl GetVersionsResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for GetVersionsResponse {
+impl<'de> codec::Object<'de> for GetVersionsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut versions = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "versions" => versions = wire::list(&mut entries)?,
+                "versions" => versions = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            versions: wire::required(versions, "versions")?,
+            versions: codec::required(versions, "versions")?,
             extra,
         })
     }
@@ -91,7 +91,7 @@ impl<'de> wire::Object<'de> for GetVersionsResponse {
 
 impl<'de> Deserialize<'de> for GetVersionsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
 use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, wire, wire::text_enum};
+use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_enum};
 
 /// `POST /_matrix/push/v1/notify`: has a user's devices told of an event, or of how much is unread.
 ///
@@ -43,11 +43,11 @@ impl Endpoint for Notify {
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
-            .with_body(wire::body(self))
+            .with_body(codec::body(self))
     }
 
     fn read_success(response: &Response) -> Result<NotifyResponse, ApiError> {
-        wire::read(response)
+        codec::read(response)
     }
 }
 
@@ -61,20 +61,20 @@ impl Serialize for Notify {
 }
 
 #[cfg(feature = "server")]
-impl<'de> wire::Object<'de> for Notify {
+impl<'de> codec::Object<'de> for Notify {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut notification = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "notification" => notification = wire::value(&mut entries)?,
+                "notification" => notification = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            notification: wire::required(notification, "notification")?,
+            notification: codec::required(notification, "notification")?,
             extra,
         })
     }
@@ -129,17 +129,17 @@ impl Counts {
     }
 }
 
-impl<'de> wire::Object<'de> for Counts {
+impl<'de> codec::Object<'de> for Counts {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut unread = None;
         let mut missed_calls = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "unread" => unread = wire::value(&mut entries)?,
-                "missed_calls" => missed_calls = wire::value(&mut entries)?,
+                "unread" => unread = codec::value(&mut entries)?,
+                "missed_calls" => missed_calls = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -153,15 +153,15 @@ impl<'de> wire::Object<'de> for Counts {
 
 impl<'de> Deserialize<'de> for Counts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "unread", self.unread.as_ref())?;
-        wire::entry(&mut map, "missed_calls", self.missed_calls.as_ref())?;
+        codec::entry(&mut map, "unread", self.unread.as_ref())?;
+        codec::entry(&mut map, "missed_calls", self.missed_calls.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -185,15 +185,15 @@ impl PusherData {
     }
 }
 
-impl<'de> wire::Object<'de> for PusherData {
+impl<'de> codec::Object<'de> for PusherData {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut format = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "format" => format = wire::value(&mut entries)?,
+                "format" => format = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -203,14 +203,14 @@ impl<'de> wire::Object<'de> for PusherData {
 
 impl<'de> Deserialize<'de> for PusherData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for PusherData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "format", self.format.as_ref())?;
+        codec::entry(&mut map, "format", self.format.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -268,7 +268,7 @@ impl Device {
     }
 }
 
-impl<'de> wire::Object<'de> for Device {
+impl<'de> codec::Object<'de> for Device {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -278,19 +278,19 @@ impl<'de> wire::Object<'de> for Device {
         let mut data = None;
         let mut tweaks = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "app_id" => app_id = wire::value(&mut entries)?,
-                "pushkey" => pushkey = wire::secret(&mut entries)?,
-                "pushkey_ts" => pushkey_ts = wire::value(&mut entries)?,
-                "data" => data = wire::value(&mut entries)?,
-                "tweaks" => tweaks = wire::value(&mut entries)?,
+                "app_id" => app_id = codec::value(&mut entries)?,
+                "pushkey" => pushkey = codec::secret(&mut entries)?,
+                "pushkey_ts" => pushkey_ts = codec::value(&mut entries)?,
+                "data" => data = codec::value(&mut entries)?,
+                "tweaks" => tweaks = codec::value(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            app_id: wire::required(app_id, "app_id")?,
-            pushkey: wire::required(pushkey, "pushkey")?,
+            app_id: codec::required(app_id, "app_id")?,
+            pushkey: codec::required(pushkey, "pushkey")?,
             pushkey_ts,
             data,
             tweaks,
@@ -301,7 +301,7 @@ impl<'de> wire::Object<'de> for Device {
 
 impl<'de> Deserialize<'de> for Device {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
@@ -309,10 +309,10 @@ impl Serialize for Device {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("app_id", &self.app_id)?;
-        map.serialize_entry("pushkey", &wire::Exposed(&self.pushkey))?;
-        wire::entry(&mut map, "pushkey_ts", self.pushkey_ts.as_ref())?;
-        wire::entry(&mut map, "data", self.data.as_ref())?;
-        wire::entry(&mut map, "tweaks", self.tweaks.as_ref())?;
+        map.serialize_entry("pushkey", &codec::Exposed(&self.pushkey))?;
+        codec::entry(&mut map, "pushkey_ts", self.pushkey_ts.as_ref())?;
+        codec::entry(&mut map, "data", self.data.as_ref())?;
+        codec::entry(&mut map, "tweaks", self.tweaks.as_ref())?;
         self.extra.write(&mut map)?;
         map.end()
     }
@@ -448,7 +448,7 @@ impl Notification {
     }
 }
 
-impl<'de> wire::Object<'de> for Notification {
+impl<'de> codec::Object<'de> for Notification {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -465,20 +465,20 @@ impl<'de> wire::Object<'de> for Notification {
         let mut counts = None;
         let mut devices = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "event_id" => event_id = wire::value(&mut entries)?,
-                "room_id" => room_id = wire::value(&mut entries)?,
-                "type" => event_type = wire::value(&mut entries)?,
-                "sender" => sender = wire::value(&mut entries)?,
-                "sender_display_name" => sender_display_name = wire::value(&mut entries)?,
-                "room_name" => room_name = wire::value(&mut entries)?,
-                "room_alias" => room_alias = wire::value(&mut entries)?,
-                "user_is_target" => user_is_target = wire::value(&mut entries)?,
-                "prio" => priority = wire::value(&mut entries)?,
-                "content" => content = wire::value(&mut entries)?,
-                "counts" => counts = wire::value(&mut entries)?,
-                "devices" => devices = wire::list(&mut entries)?,
+                "event_id" => event_id = codec::value(&mut entries)?,
+                "room_id" => room_id = codec::value(&mut entries)?,
+                "type" => event_type = codec::value(&mut entries)?,
+                "sender" => sender = codec::value(&mut entries)?,
+                "sender_display_name" => sender_display_name = codec::value(&mut entries)?,
+                "room_name" => room_name = codec::value(&mut entries)?,
+                "room_alias" => room_alias = codec::value(&mut entries)?,
+                "user_is_target" => user_is_target = codec::value(&mut entries)?,
+                "prio" => priority = codec::value(&mut entries)?,
+                "content" => content = codec::value(&mut entries)?,
+                "counts" => counts = codec::value(&mut entries)?,
+                "devices" => devices = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
@@ -494,7 +494,7 @@ impl<'de> wire::Object<'de> for Notification {
             priority,
             content,
             counts,
-            devices: wire::required(devices, "devices")?,
+            devices: codec::required(devices, "devices")?,
             extra,
         })
     }
@@ -502,28 +502,28 @@ impl<'de> wire::Object<'de> for Notification {
 
 impl<'de> Deserialize<'de> for Notification {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 
 impl Serialize for Notification {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        wire::entry(&mut map, "event_id", self.event_id.as_ref())?;
-        wire::entry(&mut map, "room_id", self.room_id.as_ref())?;
-        wire::entry(&mut map, "type", self.event_type.as_ref())?;
-        wire::entry(&mut map, "sender", self.sender.as_ref())?;
-        wire::entry(
+        codec::entry(&mut map, "event_id", self.event_id.as_ref())?;
+        codec::entry(&mut map, "room_id", self.room_id.as_ref())?;
+        codec::entry(&mut map, "type", self.event_type.as_ref())?;
+        codec::entry(&mut map, "sender", self.sender.as_ref())?;
+        codec::entry(
             &mut map,
             "sender_display_name",
             self.sender_display_name.as_ref(),
         )?;
-        wire::entry(&mut map, "room_name", self.room_name.as_ref())?;
-        wire::entry(&mut map, "room_alias", self.room_alias.as_ref())?;
-        wire::entry(&mut map, "user_is_target", self.user_is_target.as_ref())?;
-        wire::entry(&mut map, "prio", self.priority.as_ref())?;
-        wire::entry(&mut map, "content", self.content.as_ref())?;
-        wire::entry(&mut map, "counts", self.counts.as_ref())?;
+        codec::entry(&mut map, "room_name", self.room_name.as_ref())?;
+        codec::entry(&mut map, "room_alias", self.room_alias.as_ref())?;
+        codec::entry(&mut map, "user_is_target", self.user_is_target.as_ref())?;
+        codec::entry(&mut map, "prio", self.priority.as_ref())?;
+        codec::entry(&mut map, "content", self.content.as_ref())?;
+        codec::entry(&mut map, "counts", self.counts.as_ref())?;
         map.serialize_entry("devices", &self.devices)?;
         self.extra.write(&mut map)?;
         map.end()
@@ -549,20 +549,20 @@ impl NotifyResponse {
     }
 }
 
-impl<'de> wire::Object<'de> for NotifyResponse {
+impl<'de> codec::Object<'de> for NotifyResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
         let mut rejected = None;
         let mut extra = Extra::new();
-        while let Some(entry_key) = wire::key(&mut entries)? {
+        while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
-                "rejected" => rejected = wire::list(&mut entries)?,
+                "rejected" => rejected = codec::list(&mut entries)?,
                 _ => extra.read(entry_key, &mut entries)?,
             }
         }
         Ok(Self {
-            rejected: wire::required(rejected, "rejected")?,
+            rejected: codec::required(rejected, "rejected")?,
             extra,
         })
     }
@@ -570,7 +570,7 @@ impl<'de> wire::Object<'de> for NotifyResponse {
 
 impl<'de> Deserialize<'de> for NotifyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        wire::object(from, ())
+        codec::object(from, ())
     }
 }
 

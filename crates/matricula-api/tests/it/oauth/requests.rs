@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 
 use matricula_api::{
-    by_hand,
     client::oauth_server_metadata::GetAuthMetadataResponse,
     oauth::{
         AccountAction, AccountPage, ApplicationType, AuthorizationCodeGrant, AuthorizationPrompt,
@@ -11,6 +10,7 @@ use matricula_api::{
         DeviceAuthorizationRequest, DeviceCodeGrant, EndpointUrlError, OAuthEndpoint,
         RefreshTokenGrant, RegisterClient, ResponseMode, RevokeToken, Scope, TokenType,
     },
+    unspecified,
 };
 use matricula_core::{Body, Method, RetrySafety};
 use serde_json::{Value, json};
@@ -343,7 +343,7 @@ fn the_secrets_of_requests_are_masked_everywhere() {
 #[test]
 fn what_may_be_sent_twice_is_marked_so() {
     let retry = |id: &str| {
-        let all = by_hand::OPERATIONS
+        let all = unspecified::OPERATIONS
             .iter()
             .flat_map(|(_, operations)| *operations);
         all.filter(|found| found.id == id)
@@ -364,7 +364,7 @@ fn what_may_be_sent_twice_is_marked_so() {
 
 #[test]
 fn what_is_by_hand_is_listed_once_and_is_no_generated_operation() {
-    let mut ids: Vec<&str> = by_hand::OPERATIONS
+    let mut ids: Vec<&str> = unspecified::OPERATIONS
         .iter()
         .flat_map(|(_, operations)| operations.iter().map(|operation| operation.id))
         .collect();

@@ -4,10 +4,11 @@
 use matricula_api::{
     ErrorCode, Raw,
     client::{
-        definitions::{ClientEvent, Direction},
+        definitions::Direction,
         message_pagination::{GetRoomEvents, GetRoomEventsResponse},
         rooms::{GetOneRoomEvent, GetRoomState, GetRoomStateWithKey, StateFormat},
     },
+    common::ClientEvent,
 };
 use matricula_core::StepContext;
 

@@ -1,4 +1,4 @@
-//! Lists of which one bad item does not spoil the others.
+//! A list in which an invalid item does not make the others unreadable.
 
 use std::{ops::Deref, slice, vec};
 
@@ -6,16 +6,18 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, DeserializeOwned},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
-/// A list that other people wrote, read item by item: what does not fit is kept apart, and written
-/// again behind the others. Null is an empty list, and a single value a list of one.
+use crate::Raw;
+
+/// A list whose items are read one by one: an item that does not fit is stored in `rest`, and written
+/// back after the others. Null is read as an empty list, a single value as a list of one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LenientList<T> {
     /// The items that fit.
     pub items: Vec<T>,
-    /// The others, as they came.
-    pub rest: Vec<Value>,
+    /// The items that do not fit, unchanged.
+    pub rest: Vec<Raw>,
 }
 
 impl<T> Default for LenientList<T> {
@@ -69,7 +71,7 @@ impl<T: Serialize> Serialize for LenientList<T> {
         #[serde(untagged)]
         enum Item<'a, T> {
             Fits(&'a T),
-            Other(&'a Value),
+            Other(&'a Raw),
         }
 
         let items = self.items.iter().map(Item::Fits);
@@ -79,22 +81,19 @@ impl<T: Serialize> Serialize for LenientList<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for LenientList<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let json = Box::<RawValue>::deserialize(from)?;
+        let json = <Raw>::deserialize(from)?;
         let mut list = Self::default();
-        let values = match json.get() {
+        let values: Vec<&RawValue> = match json.json() {
             "null" => return Ok(list),
             text if text.starts_with('[') => {
                 serde_json::from_str(text).map_err(de::Error::custom)?
             }
-            _ => vec![json],
+            text => vec![serde_json::from_str(text).map_err(de::Error::custom)?],
         };
-        for json in values {
-            match serde_json::from_str(json.get()) {
+        for item in values {
+            match serde_json::from_str(item.get()) {
                 Ok(item) => list.items.push(item),
-                // What is nested too deep is still refused.
-                Err(_) => list
-                    .rest
-                    .push(serde_json::from_str(json.get()).map_err(de::Error::custom)?),
+                Err(_) => list.rest.push(Raw::of(item.to_owned())),
             }
         }
         Ok(list)

@@ -1,5 +1,8 @@
 //! What the generated code calls to put requests on the wire and to read answers.
 
+#[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
+mod tagged;
+
 use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, str::Utf8Error, time::Duration};
 
 use matricula_core::{Body, Response, Secret, ServerUrl};
@@ -11,7 +14,9 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::{ApiError, Extra, Raw, SortedMap, locate};
+#[cfg(any(feature = "appservice", feature = "client", feature = "events"))]
+pub(crate) use self::tagged::{Tag, constant, tagged};
+use crate::{ApiError, Extra, Raw, SortedMap, json_path};
 
 /// The address of an operation on `server`: the `parts` of its path that are fixed, and after each
 /// the encoded segment that follows it.
@@ -95,7 +100,8 @@ pub fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
         Ok(body) => body,
         Err(error) => return Err(malformed(format!("it is not UTF-8: {error}"))),
     };
-    serde_json::from_str(body).map_err(|error| malformed(locate::explain(body.as_bytes(), &error)))
+    serde_json::from_str(body)
+        .map_err(|error| malformed(json_path::explain(body.as_bytes(), &error)))
 }
 
 /// The text of a body. Read from that, texts in it need not be checked one by one.
@@ -182,9 +188,6 @@ impl<'de> Deserialize<'de> for Key<'de> {
 pub(crate) fn key<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key<'de>>, A::Error> {
     map.next_key()
 }
-
-#[cfg(feature = "events")]
-pub(crate) use crate::events::tagged::{Tag, constant, tagged};
 
 /// The value of the field whose name was read last; none for null.
 pub(crate) fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
@@ -474,7 +477,7 @@ macro_rules! text_enum {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                $crate::wire::text(from)
+                $crate::codec::text(from)
             }
         }
 

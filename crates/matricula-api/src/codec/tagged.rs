@@ -8,8 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::content::explain;
-use crate::wire::{self, Key, Object};
+use super::{Key, Object, key};
+use crate::json_path::explain;
 
 /// The fields of an object, kept as text until its shape is known: the field that says it may be
 /// the last one.
@@ -22,6 +22,7 @@ pub(crate) enum Tag<'a> {
     /// The field that says it holds this.
     Is(&'a str),
     /// There is no such field, but one of this name.
+    #[cfg_attr(not(feature = "events"), allow(dead_code))]
     Has(&'static str),
     /// Neither.
     None,
@@ -72,7 +73,7 @@ impl<'de, T> de::Visitor<'de> for Visitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut fields = Vec::new();
-        while let Some(key) = wire::key(&mut map)? {
+        while let Some(key) = key(&mut map)? {
             fields.push((key, map.next_value()?));
         }
         self.read(&Found { fields }).map_err(de::Error::custom)
@@ -134,7 +135,10 @@ impl<'a> MapAccess<'a> for Fields<'a, '_> {
 /// What is wrong with the value of a field, and where in it.
 fn within(key: &str, json: &RawValue, error: &serde_json::Error) -> serde_json::Error {
     let key = key.replace('~', "~0").replace('/', "~1");
-    de::Error::custom(format_args!("{}, at /{key}", explain(json.get(), error)))
+    de::Error::custom(format_args!(
+        "{}, at /{key}",
+        explain(json.get().as_bytes(), error)
+    ))
 }
 
 /// Reads a field that has one value only.

@@ -3,14 +3,24 @@
 use serde_json::error::Category;
 
 /// What is wrong, and at which path of `body`. Values are not repeated: they may be secret.
+///
+/// The error of a part that was read on its own names a path inside that part: it is put behind the
+/// path of the part.
 pub(crate) fn explain(body: &[u8], error: &serde_json::Error) -> String {
     if error.classify() != Category::Data {
         return format!("it is not whole JSON: {error}");
     }
-    let path = path_at(body, offset(body, error));
-    match path.is_empty() {
-        true => reason(error),
-        false => format!("{}, at {path}", reason(error)),
+    let reason = reason(error);
+    let (what, inner) = reason.split_once(", at /").unwrap_or((&reason, ""));
+    let mut path = path_at(body, offset(body, error));
+    // The innermost path comes first.
+    for part in inner.rsplit(", at /").filter(|part| !part.is_empty()) {
+        path = path + "/" + part;
+    }
+    if path.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}, at {path}")
     }
 }
 
