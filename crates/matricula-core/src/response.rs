@@ -121,11 +121,11 @@ impl Response {
         if let Some(seconds) = seconds.and_then(|value| value.trim().parse().ok()) {
             return Some(Duration::from_secs(seconds));
         }
-        self.retry_after_of_body()
+        self.retry_after_ms()
     }
 
     /// What the body alone says of it: to the millisecond, where the header has whole seconds.
-    pub(crate) fn retry_after_of_body(&self) -> Option<Duration> {
+    pub(crate) fn retry_after_ms(&self) -> Option<Duration> {
         /// What of the body matters here.
         #[derive(Deserialize)]
         struct Limited {

@@ -93,9 +93,8 @@ impl fmt::Debug for StoreError {
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|source| -> &(dyn Error + 'static) { &**source })
+        let source = self.source.as_deref()?;
+        Some(source)
     }
 }
 

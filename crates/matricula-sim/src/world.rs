@@ -243,7 +243,7 @@ impl<'a, D: Disk> World<'a, D> {
             write_ahead: WriteAhead::default(),
             wake_at: None,
         });
-        self.step(Input::Start)?;
+        self.step(Input::Resume)?;
         match self.calm {
             true => self.calm_down(),
             false => Ok(()),

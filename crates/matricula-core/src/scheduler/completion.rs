@@ -1,129 +1,168 @@
-//! How jobs come back from the wire, and how they end.
+//! From a result to the end of a job.
 
 use std::time::Duration;
 
 use super::{
-    Effect, Entry, Event, JobId, Outcome, Scheduler, SchedulerStep, State, Timer, WaitReason,
-    queue::{BucketKey, QueueKey, ReadyEntry},
-    retry::{self, Attempts, Decision, decide},
+    Effect, Event, JobId, Outcome, Scheduler, SchedulerStep, WaitReason,
+    credentials::{MAX_RENEWALS, credential_of, is_credential_failure},
+    job_entry::{JobEntry, JobState, Timer},
+    queues::QueueKey,
+    retry::{self, Decision, decide},
 };
-use crate::{EffectId, Processed, QueuePolicy, StepContext, Timestamp, TransportResult};
+use crate::{CredentialRef, EffectId, Processed, QueuePolicy, StepContext, TransportResult};
 
+/// Results.
 impl Scheduler {
     pub(super) fn complete(
         &mut self,
         cx: &mut StepContext<'_>,
         id: EffectId,
-        answer: TransportResult,
+        result: TransportResult,
         step: &mut SchedulerStep,
     ) {
-        // An answer to a job that was called back, or a second answer: nobody waits for it.
-        let Some(job_id) = self.in_flight.remove(id.0) else {
+        // The result of an aborted request, or a second result, is ignored.
+        let Some(job_id) = self.in_flight.remove(&id) else {
             return;
         };
-        if retry::may_be_processed(&answer)
-            && let Some(entry) = self.jobs.get_mut(job_id.0)
-        {
-            entry.attempts.may_be_processed = true;
-        }
-        let Some(entry) = self.jobs.get(job_id.0) else {
+        let Some(entry) = self.entry_mut(job_id) else {
             return;
         };
-        let (job, lane, sent_at) = (entry.job.clone(), entry.bucket, entry.sent_at);
-        let (tried, now) = (entry.attempts.clone(), self.now);
-        self.release_slot(lane);
-        if self.credential_failed(job_id, id, &answer, step) {
+        entry.attempts.may_be_processed |= retry::may_be_processed(&result);
+        let (job, bucket, sent_at) = (entry.job.clone(), entry.bucket, entry.sent_at);
+        let attempts = entry.attempts.clone();
+        self.buckets.request_ended(bucket);
+        if self.credential_failed(job_id, id, &result, step) {
             return self.dispatch(step);
         }
-        let is_offline = !self.online && is_unsent(&answer);
-        let pace = self.update_rate_limit(lane, &answer, sent_at, &tried);
-        let verdict = decide(&job, answer, &self.config, &tried, pace, cx);
-        match verdict {
-            // Nothing that fails without a network counts.
-            _ if is_offline => {
-                self.persist_unsent(job_id, &job, step);
+        let failed_offline = !self.is_online && is_unsent(&result);
+        let rate_limit_wait = match &result {
+            TransportResult::Response(response) => {
+                let max_wait = self.config.max_rate_limit_wait;
+                self.buckets
+                    .learn(bucket, response, &attempts, sent_at, self.now, max_wait)
+            }
+            _ => Duration::ZERO,
+        };
+        match decide(&job, result, &self.config, &attempts, rate_limit_wait, cx) {
+            // An attempt that fails without a network does not count.
+            _ if failed_offline => {
+                self.unmark_sent(job_id, step);
                 self.requeue_first(job_id);
             }
             Decision::End(outcome) => self.finish_or_hold(job_id, outcome, step),
-            Decision::Retry { wait, why } => {
-                let until = now.plus(wait);
-                self.persist_unsent(job_id, &job, step);
-                if let Some(entry) = self.jobs.get_mut(job_id.0) {
-                    match why {
-                        WaitReason::RateLimited => {
-                            entry.attempts.rate_limits += 1;
-                            entry.attempts.rate_limited_for += wait;
-                        }
-                        WaitReason::Unreachable(_) => entry.attempts.failures += 1,
-                    }
-                }
-                match why {
-                    WaitReason::RateLimited => self.requeue_first(job_id),
-                    WaitReason::Unreachable(_) => {
-                        if let Some(entry) = self.jobs.get_mut(job_id.0) {
-                            entry.state = State::BackingOff(until);
-                        }
-                        self.timers.insert((until, Timer::Job(job_id)));
-                    }
-                }
-                step.events.push(Event::Waiting {
-                    job_id,
-                    until,
-                    reason: why,
-                });
-            }
+            Decision::Retry { wait, reason } => self.retry_later(job_id, wait, reason, step),
         }
         self.dispatch(step);
     }
 
-    /// Takes what an answer says of the server's pace; how long a refused request is to wait.
-    fn update_rate_limit(
+    fn retry_later(
         &mut self,
-        lane: BucketKey,
-        answer: &TransportResult,
-        sent_at: Timestamp,
-        tried: &Attempts,
-    ) -> Duration {
-        let (TransportResult::Response(response), Some(lane)) =
-            (answer, self.buckets.get_mut(lane))
-        else {
-            return Duration::ZERO;
-        };
-        if response.status_code() != 429 {
-            lane.limiter.passed();
-            return Duration::ZERO;
-        }
-        let asked = retry::rate_limit_wait(response, tried);
-        let bounded = asked.min(self.config.max_rate_limit_wait);
-        lane.limiter.refused(self.now, sent_at, bounded, response);
-        let until = lane.limiter.wait(self.now).unwrap_or(self.now);
-        asked.max(until.since(self.now))
-    }
-
-    /// One of the lane's requests is back: it may have been its probe.
-    fn release_slot(&mut self, key: BucketKey) {
-        let Some(lane) = self.buckets.get_mut(key) else {
+        job_id: JobId,
+        wait: Duration,
+        reason: WaitReason,
+        step: &mut SchedulerStep,
+    ) {
+        let until = self.now.plus(wait);
+        self.unmark_sent(job_id, step);
+        let Some(entry) = self.entry_mut(job_id) else {
             return;
         };
-        lane.in_flight = lane.in_flight.saturating_sub(1);
-        let (polls, takes_a_turn) = (lane.polls, lane.needs_listing());
-        match polls {
-            true => self.polls = self.polls.saturating_sub(1),
-            false => self.requests = self.requests.saturating_sub(1),
+        match reason {
+            WaitReason::RateLimited => {
+                entry.attempts.rate_limits += 1;
+                entry.attempts.rate_limited_for += wait;
+                self.requeue_first(job_id);
+            }
+            WaitReason::Unreachable(_) => {
+                entry.attempts.failures += 1;
+                entry.state = JobState::BackingOff(until);
+                self.timers.insert((until, Timer::Job(job_id)));
+            }
         }
-        if takes_a_turn {
-            self.push_ready_bucket(key, polls);
-        }
+        step.events.push(Event::Waiting {
+            job_id,
+            until,
+            reason,
+        });
     }
 
-    /// Ends a job, or holds its queue where that is the policy.
+    /// Unmarks a request that was not processed, unless an earlier attempt may have been.
+    fn unmark_sent(&mut self, job_id: JobId, step: &mut SchedulerStep) {
+        if let Some(entry) = self.jobs.get(job_id.0)
+            && !entry.attempts.may_be_processed
+        {
+            let writes = &mut step.writes;
+            self.persistence.not_processed(job_id, &entry.job, writes);
+        }
+    }
+}
+
+/// Credentials.
+impl Scheduler {
+    /// Whether the result says that the job's credential is not valid; then the job waits for another.
+    fn credential_failed(
+        &mut self,
+        job_id: JobId,
+        id: EffectId,
+        result: &TransportResult,
+        step: &mut SchedulerStep,
+    ) -> bool {
+        if !self.waits_for_credentials || !is_credential_failure(result) {
+            return false;
+        }
+        let Some(entry) = self.entry_mut(job_id) else {
+            return false;
+        };
+        let Some(credential) = credential_of(&entry.job).cloned() else {
+            return false;
+        };
+        entry.attempts.renewals += 1;
+        if entry.attempts.renewals > MAX_RENEWALS {
+            return false;
+        }
+        let response = match result {
+            TransportResult::Response(response) => Some(entry.job.respond(response.clone())),
+            _ => None,
+        };
+        self.unmark_sent(job_id, step);
+        if self.credentials.is_renewed_since(&credential, id) {
+            self.requeue_first(job_id);
+        } else if self.await_credential(job_id, credential.clone(), response, step) {
+            step.effects.push(Effect::NeedCredential(credential));
+        }
+        true
+    }
+
+    pub(super) fn credential_ready(&mut self, credential: CredentialRef, step: &mut SchedulerStep) {
+        let last_sent = EffectId(self.last_effect);
+        for job_id in self.credentials.renewed(credential, last_sent) {
+            self.requeue(job_id);
+        }
+        self.dispatch(step);
+    }
+
+    pub(super) fn credential_refused(
+        &mut self,
+        credential: &CredentialRef,
+        step: &mut SchedulerStep,
+    ) {
+        for (job_id, outcome) in self.credentials.refused(credential) {
+            self.finish_or_hold(job_id, outcome, step);
+        }
+        self.dispatch(step);
+    }
+}
+
+/// The end of a job.
+impl Scheduler {
+    /// Ends a job, or holds its queue if that is the queue's policy.
     pub(super) fn finish_or_hold(
         &mut self,
         job_id: JobId,
         outcome: Outcome,
         step: &mut SchedulerStep,
     ) {
-        let Some(entry) = self.jobs.get(job_id.0) else {
+        let Some(entry) = self.entry_mut(job_id) else {
             return;
         };
         let outcome = entry.attempts.final_outcome(&entry.job, outcome);
@@ -131,117 +170,105 @@ impl Scheduler {
         let Some(key) = entry.queue.filter(|_| holds) else {
             return self.finish(job_id, outcome, step);
         };
-        let job = entry.job.clone();
+        entry.state = JobState::Held;
         if !matches!(outcome, Outcome::InDoubt(_)) {
-            self.persist_unsent(job_id, &job, step);
+            self.unmark_sent(job_id, step);
         }
-        if let Some(entry) = self.jobs.get_mut(job_id.0) {
-            entry.state = State::Held;
+        if let Some(queue) = self.queues.get_mut(key) {
+            queue.held = Some(outcome.clone());
+            self.persistence.queue_changed(queue, &mut step.writes);
+            step.events.push(Event::Held {
+                queue: queue.id.clone(),
+                job_id,
+                outcome,
+            });
         }
-        let Some(queue) = self.queues.get_mut(key) else {
-            return;
-        };
-        queue.held = Some(outcome.clone());
-        let id = queue.id.clone();
-        self.persist_queue(key, step);
-        step.events.push(Event::Held {
-            queue: id,
-            job_id,
-            outcome,
-        });
     }
 
-    /// Ends a job, and lets the next of its queue go, or those behind it end too.
+    /// Ends a job. If it failed, its queue's policy decides about the jobs behind it.
     pub(super) fn finish(&mut self, job_id: JobId, outcome: Outcome, step: &mut SchedulerStep) {
-        let Some(entry) = self.jobs.remove(job_id.0) else {
+        let Some(entry) = self.remove_entry(job_id) else {
             return;
         };
         let outcome = entry.attempts.final_outcome(&entry.job, outcome);
         let failed = !outcome.success();
-        self.leave_bucket(&entry);
-        self.persist_outcome(job_id, &entry.job, &outcome, step);
-        step.events.push(Event::Finished(job_id, outcome));
+        self.job_ended(job_id, &entry, outcome, step);
         let Some(key) = entry.queue else {
             return;
         };
         let Some(queue) = self.queues.get_mut(key) else {
             return;
         };
-        let place = match queue.jobs.front() == Some(&job_id) {
-            true => Ok(0),
-            false => queue.jobs.binary_search(&job_id),
-        };
-        match place {
-            Ok(0) => drop(queue.jobs.pop_front()),
-            Ok(place) => drop(queue.jobs.remove(place)),
-            Err(_) => {}
-        }
-        if failed && entry.job.queue_policy() == QueuePolicy::CancelFutureIfFailed {
-            self.cancel_behind(key, place.unwrap_or_default(), step);
+        let position = queue.position(job_id);
+        debug_assert!(position.is_some(), "job {} is not in its queue", job_id.0);
+        if let Some(position) = position {
+            queue.jobs.remove(position);
+            if failed && entry.job.queue_policy() == QueuePolicy::CancelFutureIfFailed {
+                self.cancel_behind(key, position, step);
+            }
         }
         self.advance(key);
     }
 
-    /// Those that stood behind a job which failed.
-    fn cancel_behind(&mut self, key: QueueKey, place: usize, step: &mut SchedulerStep) {
+    /// Cancels the jobs of a queue from this position on.
+    fn cancel_behind(&mut self, key: QueueKey, position: usize, step: &mut SchedulerStep) {
         let Some(queue) = self.queues.get_mut(key) else {
             return;
         };
-        for job_id in queue.jobs.split_off(place) {
-            let Some(entry) = self.jobs.remove(job_id.0) else {
-                continue;
-            };
-            self.leave_bucket(&entry);
-            self.persist_outcome(job_id, &entry.job, &Outcome::Cancelled, step);
-            step.events
-                .push(Event::Finished(job_id, Outcome::Cancelled));
+        for job_id in queue.jobs.split_off(position) {
+            if let Some(entry) = self.remove_entry(job_id) {
+                self.job_ended(job_id, &entry, Outcome::Cancelled, step);
+            }
         }
     }
 
-    fn leave_bucket(&mut self, entry: &Entry) {
-        if let Some(lane) = self.buckets.get_mut(entry.bucket) {
-            lane.jobs = lane.jobs.saturating_sub(1);
-            // Nothing is to be woken for.
-            if lane.jobs == 0
-                && let Some(at) = lane.timer.take()
-            {
-                self.timers.remove(&(at, Timer::Bucket(entry.bucket)));
-            }
-        }
+    /// Removes the entry of a job that has not ended.
+    fn remove_entry(&mut self, job_id: JobId) -> Option<JobEntry> {
+        let entry = self.jobs.remove(job_id.0);
+        debug_assert!(entry.is_some(), "job {} ended twice", job_id.0);
+        entry
+    }
+
+    /// Writes and reports the outcome of a job whose entry was removed.
+    fn job_ended(
+        &mut self,
+        job_id: JobId,
+        entry: &JobEntry,
+        outcome: Outcome,
+        step: &mut SchedulerStep,
+    ) {
+        self.buckets.remove_job(entry.bucket, &mut self.timers);
+        let writes = &mut step.writes;
+        self.persistence
+            .job_ended(job_id, &entry.job, &outcome, writes);
+        step.events.push(Event::Finished(job_id, outcome));
     }
 
     pub(super) fn cancel(&mut self, job_id: JobId, step: &mut SchedulerStep) {
         let Some(entry) = self.jobs.get(job_id.0) else {
             return;
         };
-        let (state, job, key, lane) = (entry.state, entry.job.clone(), entry.queue, entry.bucket);
-        let outcome = match state {
-            State::Queued => {
-                if key.is_none() {
-                    self.skip_stale(lane);
+        let (job, queue, bucket) = (entry.job.clone(), entry.queue, entry.bucket);
+        let outcome = match entry.state {
+            JobState::Queued => {
+                if queue.is_none() {
+                    self.count_stale(bucket);
                 }
                 Outcome::Cancelled
             }
-            State::BackingOff(until) => {
+            JobState::BackingOff(until) => {
                 self.timers.remove(&(until, Timer::Job(job_id)));
                 Outcome::Cancelled
             }
-            State::AwaitingCredential => {
-                self.stop_awaiting(job_id, &job);
+            JobState::AwaitingCredential => {
+                self.credentials.remove(job_id, &job);
                 Outcome::Cancelled
             }
-            // It has been on the wire: what came of it is its end.
-            State::Held => {
-                let queue = key.and_then(|key| self.queues.get_mut(key));
-                let held = queue.and_then(|queue| queue.held.take());
-                if let Some(key) = key {
-                    self.persist_queue(key, step);
-                }
-                held.unwrap_or(Outcome::Cancelled)
-            }
-            State::InFlight(id) => {
-                self.in_flight.remove(id.0);
-                self.release_slot(lane);
+            // It was sent already: its result is its outcome.
+            JobState::Held => self.take_held_outcome(queue, step),
+            JobState::InFlight(id) => {
+                self.in_flight.remove(&id);
+                self.buckets.request_ended(bucket);
                 step.effects.push(Effect::Abort(id));
                 retry::aborted_in_flight()
             }
@@ -250,28 +277,19 @@ impl Scheduler {
         self.dispatch(step);
     }
 
-    /// Ended jobs of no queue, and queues that went elsewhere, stand in their lane until their step
-    /// comes: not more than others do.
-    pub(super) fn skip_stale(&mut self, key: BucketKey) {
-        let Some(lane) = self.buckets.get_mut(key) else {
-            return;
-        };
-        lane.stale += 1;
-        if lane.stale > 64 && lane.stale > lane.ready.len() / 2 {
-            let (jobs, queues) = (&self.jobs, &self.queues);
-            lane.ready.retain(|line| match line {
-                ReadyEntry::Single(job_id) => jobs.get(job_id.0).is_some(),
-                ReadyEntry::Queue(queue) => {
-                    let queue = queues.get(*queue);
-                    queue.is_some_and(|queue| queue.bucket == Some(key))
-                }
-            });
-            lane.stale = 0;
-        }
+    fn take_held_outcome(&mut self, queue: Option<QueueKey>, step: &mut SchedulerStep) -> Outcome {
+        let queue = queue.and_then(|key| self.queues.get_mut(key));
+        let outcome = queue.and_then(|queue| {
+            let outcome = queue.held.take();
+            self.persistence.queue_changed(queue, &mut step.writes);
+            outcome
+        });
+        debug_assert!(outcome.is_some(), "the queue of a held job is held");
+        outcome.unwrap_or(Outcome::Cancelled)
     }
 }
 
 /// Whether the request certainly did not arrive.
-fn is_unsent(answer: &TransportResult) -> bool {
-    matches!(answer, TransportResult::Failed(error) if error.processed == Processed::No && error.kind.is_transient())
+fn is_unsent(result: &TransportResult) -> bool {
+    matches!(result, TransportResult::Failed(error) if error.processed == Processed::No && error.kind.is_transient())
 }

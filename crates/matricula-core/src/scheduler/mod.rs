@@ -1,300 +1,199 @@
-//! Decides which job runs next, when it is tried again, and when it is given up.
+//! The scheduler: decides which job is sent next, when it is retried, and when it ends.
 //!
-//! A job of a queue goes when those before it have ended; a job of none goes at once. Queues take
-//! turns. What a server's pace holds back waits in a lane with the other requests that the server
-//! counts together, and the rest goes on.
+//! The scheduler is a [`Machine`]. Each [`Input`] leads to a step; its writes are made durable first, then
+//! its [`Effect`]s are carried out and its [`Event`]s reported.
 //!
-//! | bound | what |
+//! # The life of a job
+//!
+//! 1. [`Input::Submit`] hands it in. [`Event::Accepted`] names its [`JobId`]; [`Event::Rejected`] says why
+//!    it was not taken. With a store, a job of a queue is written to it.
+//! 2. It waits for the jobs ahead of it in its queue, for the server's rate limit, for the number of
+//!    requests in flight, and for its credential if that is being renewed. [`JobStatus`] says which.
+//! 3. [`Effect::Send`] has it sent, and [`Input::Completed`] brings the result, once.
+//! 4. The result is judged: was the request processed, and may it be sent again?
+//!    - A 429 makes the job's rate-limit bucket wait, the job ahead of the others: [`Event::Waiting`].
+//!    - After a failure on the way, a job that is safe to retry backs off: [`Event::Waiting`].
+//!    - A 401 `M_UNKNOWN_TOKEN` has the credential renewed, once for all jobs that need it:
+//!      [`Effect::NeedCredential`], [`Event::AwaitingCredential`].
+//!    - All else, or too many attempts, is an [`Outcome`].
+//! 5. [`Event::Finished`] reports the outcome, exactly once. After a failure, the job's
+//!    [`QueuePolicy`](crate::QueuePolicy) lets the next one run, cancels those behind it, or holds the
+//!    queue: then [`Event::Held`] comes first, and [`Input::RetryHead`] or [`Input::SkipHead`] decides.
+//! 6. [`Input::Cancel`] ends it early. A job that may have been processed then ends [`Outcome::InDoubt`].
+//!
+//! # Bounds
+//!
+//! | bound | of what |
 //! |---|---|
 //! | [`SchedulerConfig::max_jobs`] | jobs that have not ended |
-//! | [`SchedulerConfig::max_in_flight`], [`SchedulerConfig::max_long_polls`] | requests on the wire, and those that wait for news |
-//! | [`SchedulerConfig::max_attempts`], [`SchedulerConfig::max_rate_limit_wait`] | how long one job is tried |
-//! | [`SchedulerConfig::max_kept_outcomes`] | outcomes that are kept for whoever comes back for them |
+//! | [`SchedulerConfig::max_in_flight`], [`SchedulerConfig::max_long_polls`] | requests in flight |
+//! | [`SchedulerConfig::max_attempts`], [`SchedulerConfig::max_rate_limit_wait`] | attempts and waits of one job |
+//! | [`SchedulerConfig::max_kept_outcomes`] | outcomes in the store |
 
+mod buckets;
 mod completion;
-mod contract;
+mod config;
 mod credentials;
 mod dispatch;
+mod id_map;
+mod job_entry;
 mod persistence;
-mod queue;
-mod queue_control;
-mod rate_limit;
+mod queues;
 mod rate_limit_key;
+mod rate_limiter;
 mod retry;
-mod status;
-mod table;
 
-use std::{
-    collections::VecDeque,
-    hash::{BuildHasherDefault, DefaultHasher},
-    sync::Arc,
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use self::{
+    buckets::Buckets,
+    credentials::{CredentialWaits, credential_of},
+    id_map::IdMap,
+    job_entry::{JobEntry, JobState, Timers},
+    persistence::{Persistence, Stored},
+    queues::Queues,
+};
+pub use self::{
+    config::SchedulerConfig,
+    persistence::{RestoreError, tables},
+};
+use crate::{
+    CredentialRef, EffectId, Job, Machine, Response, RetrySafety, Step, StepContext, Timestamp,
+    TransportError, TransportResult,
 };
 
-use imbl::{GenericHashMap, OrdMap, OrdSet, Vector, shared_ptr::DefaultSharedPtr};
+/// What happens outside of a scheduler.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// The first input of a restored scheduler: the jobs of the store may be sent.
+    Resume,
+    /// Submits a job. The step has [`Event::Accepted`] or [`Event::Rejected`].
+    Submit(Arc<Job>),
+    /// The result of an [`Effect::Send`].
+    Completed(EffectId, TransportResult),
+    /// Cancels a job. It ends [`Outcome::Cancelled`], or [`Outcome::InDoubt`] if it may have been
+    /// processed: it is in flight, or an earlier attempt got no response.
+    Cancel(JobId),
+    /// Pauses the queue of this id: it sends nothing until it is resumed.
+    PauseQueue(String),
+    /// Resumes the queue of this id.
+    ResumeQueue(String),
+    /// Retries the head of this held queue.
+    RetryHead(String),
+    /// Ends the head of this held queue with the outcome it has, and goes on with the next job.
+    SkipHead(String),
+    /// The credential was renewed: the answer to [`Effect::NeedCredential`].
+    CredentialReady(CredentialRef),
+    /// The credential cannot be renewed: the jobs that wait for it end.
+    CredentialRefused(CredentialRef),
+    /// Whether there is a network. Without one, nothing is sent and no failure counts.
+    SetOnline(bool),
+    /// Removes the outcome of a job from the store.
+    DropOutcome(JobId),
+    /// The time of [`Step::wake_at`](crate::Step::wake_at) has come.
+    Wake,
+}
 
-pub use contract::{Effect, Event, Input, JobId, JobStatus, Outcome, Rejection, WaitReason};
-use credentials::AwaitingJobs;
-pub use persistence::{RestoreError, tables};
-use queue::{BucketKey, Queue, QueueKey, RateLimitBucket, ReadyEntry};
-use rate_limit_key::RateLimitKey;
-use retry::Attempts;
-pub use retry::SchedulerConfig;
-use table::{Few, Table};
+/// What a scheduler asks of the outside.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Send this job, and report the result under this id with [`Input::Completed`].
+    Send(EffectId, Arc<Job>),
+    /// Abort the request of this id. No result is needed.
+    Abort(EffectId),
+    /// The server does not accept this credential: renew it, and report [`Input::CredentialReady`] or
+    /// [`Input::CredentialRefused`].
+    NeedCredential(CredentialRef),
+}
 
-use crate::{EffectId, Job, Machine, Step, StepContext, Timestamp};
+/// What a scheduler reports to watchers.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The submitted job was accepted under this id.
+    Accepted(JobId),
+    /// The submitted job was not accepted.
+    Rejected(Rejection),
+    /// The job is sent.
+    Started {
+        /// Which job.
+        job_id: JobId,
+        /// Attempt number, starting at 1.
+        attempt: u32,
+    },
+    /// The job waits before it is sent again.
+    Waiting {
+        /// Which job.
+        job_id: JobId,
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        reason: WaitReason,
+    },
+    /// The job waits for its credential to be renewed.
+    AwaitingCredential {
+        /// Which job.
+        job_id: JobId,
+        /// Which credential.
+        credential: CredentialRef,
+    },
+    /// The queue's head failed, and the queue waits for [`Input::RetryHead`] or [`Input::SkipHead`].
+    Held {
+        /// Which queue.
+        queue: String,
+        /// Its head.
+        job_id: JobId,
+        /// The outcome of the head if it is skipped.
+        outcome: Outcome,
+    },
+    /// The job has ended. Reported exactly once per job.
+    Finished(JobId, Outcome),
+}
 
-/// The scheduler: a [`Machine`] and a value that is cheap to clone.
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The server responded, with success or an error; see [`Response::success`].
+    Responded(Response),
+    /// No usable response, and retrying is safe: the server did not process the request, or the operation
+    /// is idempotent. [`TransportError::processed`] says which.
+    Failed(TransportError),
+    /// No usable response, and the server may have processed the request: retrying could do it twice.
+    InDoubt(TransportError),
+    /// The job was cancelled before it may have been processed, or a job ahead of it in its queue failed.
+    Cancelled,
+}
+
+/// A [`Machine`] that schedules jobs.
+///
+/// Cloning takes a snapshot: jobs are shared with the clone, so that it costs microseconds, and the step
+/// after it some tens of them with a hundred thousand jobs.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     config: Arc<SchedulerConfig>,
-    /// Whether the jobs of queues are kept in a store.
-    is_durable: bool,
-    /// Whether jobs wait for another credential where the server does not take theirs.
+    /// Whether jobs wait for another credential if the server does not accept theirs.
     waits_for_credentials: bool,
-    online: bool,
-    /// The time of the last step: a clock that was set back is noticed by it.
+    is_online: bool,
+    /// The time of the last step, to notice a clock that was set back.
     now: Timestamp,
     last_job_id: u64,
-    /// job ids up to this may be given without telling the store.
-    reserved: u64,
     last_effect: u64,
-    last_key: u64,
     /// By job id.
-    jobs: Table<Entry>,
-    /// By effect.
-    in_flight: Few<JobId>,
-    requests: usize,
-    polls: usize,
-    queue_keys: HashMap<String, QueueKey>,
-    queues: Table<Queue>,
-    bucket_keys: OrdMap<RateLimitKey, BucketKey>,
-    buckets: Few<RateLimitBucket>,
-    /// Most jobs go where the last one went.
-    last_bucket: Option<(Arc<RateLimitKey>, BucketKey)>,
-    ready_buckets: VecDeque<BucketKey>,
-    ready_poll_buckets: VecDeque<BucketKey>,
-    timers: OrdSet<(Timestamp, Timer)>,
-    awaiting_credential: OrdMap<crate::CredentialRef, AwaitingJobs>,
-    /// The last request that went out before each credential was renewed.
-    renewed: OrdMap<crate::CredentialRef, EffectId>,
-    /// Jobs whose outcomes are kept, oldest first.
-    ended: Vector<JobId>,
+    jobs: IdMap<JobEntry>,
+    in_flight: BTreeMap<EffectId, JobId>,
+    queues: Queues,
+    buckets: Buckets,
+    credentials: CredentialWaits,
+    timers: Timers,
+    persistence: Persistence,
 }
-
-/// Its order is the same in every run, as all of a scheduler's is.
-type HashMap<K, V> = GenericHashMap<K, V, BuildHasherDefault<DefaultHasher>, DefaultSharedPtr>;
 
 type SchedulerStep = Step<Effect, Event>;
-
-#[derive(Clone, Debug)]
-struct Entry {
-    job: Arc<Job>,
-    queue: Option<QueueKey>,
-    bucket: BucketKey,
-    state: State,
-    attempts: Attempts,
-    sent_at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// It goes when its step comes.
-    Queued,
-    InFlight(EffectId),
-    BackingOff(Timestamp),
-    AwaitingCredential,
-    Held,
-}
-
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    Bucket(BucketKey),
-    Job(JobId),
-}
-
-impl Default for Scheduler {
-    fn default() -> Self {
-        Self::new(SchedulerConfig::default())
-    }
-}
-
-impl Scheduler {
-    /// A scheduler with these limits, that keeps nothing.
-    pub fn new(limits: SchedulerConfig) -> Self {
-        Self {
-            config: Arc::new(limits),
-            is_durable: false,
-            waits_for_credentials: true,
-            online: true,
-            now: Timestamp::from_millis(0),
-            last_job_id: 0,
-            reserved: 0,
-            last_effect: 0,
-            last_key: 0,
-            jobs: Table::default(),
-            in_flight: Few::default(),
-            requests: 0,
-            polls: 0,
-            queue_keys: HashMap::default(),
-            queues: Table::default(),
-            bucket_keys: OrdMap::new(),
-            buckets: Few::default(),
-            last_bucket: None,
-            ready_buckets: VecDeque::new(),
-            ready_poll_buckets: VecDeque::new(),
-            timers: OrdSet::new(),
-            awaiting_credential: OrdMap::new(),
-            renewed: OrdMap::new(),
-            ended: Vector::new(),
-        }
-    }
-
-    /// The same, for whoever renews credentials without its help: a job whose credential the server
-    /// does not take ends with the server's answer, and no other waits for it.
-    #[must_use]
-    pub fn without_credential_waiting(self) -> Self {
-        Self {
-            waits_for_credentials: false,
-            ..self
-        }
-    }
-
-    fn submit(&mut self, job: Arc<Job>, step: &mut SchedulerStep) {
-        if let Some(refusal) = self.rejection(&job) {
-            step.events.push(Event::Rejected(refusal));
-            return;
-        }
-        self.last_job_id += 1;
-        let job_id = JobId(self.last_job_id);
-        step.events.push(Event::Accepted(job_id));
-        self.persist_job(job_id, &job, step);
-        self.enqueue(job_id, job);
-        self.dispatch(step);
-    }
-
-    fn rejection(&self, job: &Job) -> Option<Rejection> {
-        let most = self.config.max_jobs;
-        if self.jobs.len() >= most {
-            return Some(Rejection::Full { most });
-        }
-        let is_kept = self.is_durable && job.queue_id().is_some();
-        (is_kept && (job.holds_secret() || job.response_is_secret())).then_some(Rejection::Secret)
-    }
-
-    /// Puts it last in its queue; one of no queue is ready at once.
-    fn enqueue(&mut self, job_id: JobId, job: Arc<Job>) {
-        let lane = self.bucket_of(&job);
-        let queue = job.queue_id().map(|id| self.queue_named(id));
-        let entry = Entry {
-            job,
-            queue,
-            bucket: lane,
-            state: State::Queued,
-            attempts: Attempts::default(),
-            sent_at: Timestamp::from_millis(0),
-        };
-        self.jobs.insert(job_id.0, entry);
-        let Some(key) = queue else {
-            return self.mark_ready(lane, ReadyEntry::Single(job_id));
-        };
-        if let Some(queue) = self.queues.get_mut(key) {
-            queue.jobs.push_back(job_id);
-            if queue.jobs.len() == 1 {
-                self.mark_queue_ready(key);
-            }
-        }
-    }
-
-    fn bucket_of(&mut self, job: &Job) -> BucketKey {
-        let known = self
-            .last_bucket
-            .as_ref()
-            .filter(|(class, _)| class.matches(job));
-        let key = match known {
-            Some((_, key)) if self.buckets.get(*key).is_some() => *key,
-            _ => self.find_bucket(RateLimitKey::of(job)),
-        };
-        if let Some(lane) = self.buckets.get_mut(key) {
-            lane.jobs += 1;
-        }
-        key
-    }
-
-    fn find_bucket(&mut self, class: RateLimitKey) -> BucketKey {
-        let key = match self.bucket_keys.get(&class) {
-            Some(key) => *key,
-            None => {
-                self.drop_idle_buckets();
-                let key = self.next_key();
-                self.buckets.insert(key, RateLimitBucket::new(class.polls));
-                self.bucket_keys.insert(class.clone(), key);
-                key
-            }
-        };
-        self.last_bucket = Some((Arc::new(class), key));
-        key
-    }
-
-    /// What was learnt of a server's pace is forgotten when it is one of many, and nothing is for it.
-    fn drop_idle_buckets(&mut self) {
-        const MOST: usize = 256;
-        if self.buckets.len() < MOST {
-            return;
-        }
-        let lanes = &self.buckets;
-        let is_idle = |key: &BucketKey| lanes.get(*key).is_none_or(|lane| lane.jobs == 0);
-        let idle: Vec<_> = self
-            .bucket_keys
-            .iter()
-            .filter(|(_, key)| is_idle(key))
-            .map(|(class, key)| (class.clone(), *key))
-            .collect();
-        for (class, key) in idle {
-            self.bucket_keys.remove(&class);
-            if let Some(timer) = self.buckets.remove(key).and_then(|lane| lane.timer) {
-                self.timers.remove(&(timer, Timer::Bucket(key)));
-            }
-        }
-    }
-
-    fn queue_named(&mut self, id: &str) -> QueueKey {
-        if let Some(key) = self.queue_keys.get(id) {
-            return *key;
-        }
-        let key = self.next_key();
-        self.queue_keys.insert(id.to_owned(), key);
-        self.queues.insert(key, Queue::new(id.to_owned()));
-        key
-    }
-
-    fn next_key(&mut self) -> u64 {
-        self.last_key += 1;
-        self.last_key
-    }
-
-    /// Waits are as long as they were meant to be, also after the clock was set back.
-    fn rewind_timers(&mut self, now: Timestamp) {
-        if now < self.now {
-            let by = self.now.since(now);
-            let timers = self.timers.iter();
-            self.timers = timers.map(|(at, timer)| (at.minus(by), *timer)).collect();
-            for lane in self.buckets.values_mut() {
-                lane.limiter.shift(by);
-                lane.timer = lane.timer.map(|at| at.minus(by));
-            }
-            for job_id in self.jobs.keys() {
-                if let Some(entry) = self.jobs.get_mut(job_id) {
-                    entry.sent_at = entry.sent_at.minus(by);
-                    if let State::BackingOff(until) = &mut entry.state {
-                        *until = until.minus(by);
-                    }
-                }
-            }
-        }
-        self.now = now;
-    }
-}
 
 impl Machine for Scheduler {
     type Input = Input;
@@ -305,23 +204,320 @@ impl Machine for Scheduler {
         let mut step = Step::default();
         self.rewind_timers(cx.now);
         match input {
-            Input::Start => self.start(&mut step),
+            Input::Resume => self.resume(&mut step),
             Input::Submit(job) => self.submit(job, &mut step),
-            Input::Completed(id, answer) => self.complete(cx, id, answer, &mut step),
+            Input::Completed(id, result) => self.complete(cx, id, result, &mut step),
             Input::Cancel(job_id) => self.cancel(job_id, &mut step),
-            Input::PauseQueue(queue) => self.pause(&queue, &mut step),
-            Input::ResumeQueue(queue) => self.resume(&queue, &mut step),
-            Input::RetryHead(queue) => self.retry(&queue, &mut step),
-            Input::SkipHead(queue) => self.skip(&queue, &mut step),
+            Input::PauseQueue(queue) => self.pause_queue(&queue, &mut step),
+            Input::ResumeQueue(queue) => self.resume_queue(&queue, &mut step),
+            Input::RetryHead(queue) => self.retry_head(&queue, &mut step),
+            Input::SkipHead(queue) => self.skip_head(&queue, &mut step),
             Input::CredentialReady(credential) => self.credential_ready(credential, &mut step),
-            Input::CredentialRefused(credential) => {
-                self.credential_refused(&credential, &mut step);
+            Input::CredentialRefused(credential) => self.credential_refused(&credential, &mut step),
+            Input::SetOnline(is_online) => self.set_online(is_online, &mut step),
+            Input::DropOutcome(job_id) => {
+                self.persistence.drop_outcome(job_id, &mut step.writes);
             }
-            Input::SetOnline(online) => self.go_online(online, &mut step),
-            Input::DropOutcome(job_id) => self.drop_outcome(job_id, &mut step),
             Input::Wake => self.wake(&mut step),
         }
-        step.wake_at = self.timers.get_min().map(|(at, _)| *at);
+        step.wake_at = self.timers.first().map(|(at, _)| *at);
         step
     }
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self::new(SchedulerConfig::default())
+    }
+}
+
+/// Construction.
+impl Scheduler {
+    /// A scheduler that stores nothing.
+    pub fn new(config: SchedulerConfig) -> Self {
+        Self {
+            config: Arc::new(config),
+            waits_for_credentials: true,
+            is_online: true,
+            now: Timestamp::from_millis(0),
+            last_job_id: 0,
+            last_effect: 0,
+            jobs: IdMap::default(),
+            in_flight: BTreeMap::new(),
+            queues: Queues::default(),
+            buckets: Buckets::default(),
+            credentials: CredentialWaits::default(),
+            timers: Timers::new(),
+            persistence: Persistence::none(),
+        }
+    }
+
+    /// A scheduler that stores the jobs of queues, restored from the entries of its store: table, key and
+    /// value, in any order. Its first input must be [`Input::Resume`].
+    ///
+    /// # Errors
+    /// If an entry was not written by a scheduler of this version.
+    pub fn restore<'a>(
+        config: SchedulerConfig,
+        entries: impl IntoIterator<Item = (&'a str, &'a str, &'a [u8])>,
+    ) -> Result<Self, RestoreError> {
+        let stored = Stored::read(entries)?;
+        let mut scheduler = Self {
+            // Ids up to this may have been given: they are skipped.
+            last_job_id: stored.reserved,
+            // Nothing is sent before `Input::Resume`.
+            is_online: false,
+            persistence: Persistence::restored(&stored, config.max_kept_outcomes),
+            ..Self::new(config)
+        };
+        scheduler.restore_jobs(stored);
+        Ok(scheduler)
+    }
+
+    fn restore_jobs(&mut self, stored: Stored) {
+        for (id, stored) in stored.queues {
+            let key = self.queues.get_or_insert(&id);
+            if let Some(queue) = self.queues.get_mut(key) {
+                queue.paused = stored.paused;
+                queue.held = stored.held.map(Outcome::from);
+            }
+        }
+        for (job_id, job) in stored.jobs {
+            self.last_job_id = self.last_job_id.max(job_id.0);
+            self.enqueue(job_id, Arc::new(job));
+            if let Some(entry) = self.entry_mut(job_id) {
+                entry.attempts.may_be_processed = stored.sent.contains(&job_id);
+            }
+        }
+        for queue in self.queues.iter() {
+            let head = queue.jobs.front();
+            let Some(entry) = head.and_then(|head| self.jobs.get_mut(head.0)) else {
+                continue;
+            };
+            if queue.held.is_some() {
+                entry.state = JobState::Held;
+            }
+            // Only jobs that must not be sent twice are marked when they are sent. Of the others, each
+            // head may have been.
+            if entry.job.retry_safety() != RetrySafety::OnlyIfNotProcessed {
+                entry.attempts.may_be_processed = true;
+            }
+        }
+    }
+
+    /// The same, but a job whose credential the server does not accept ends with the server's response. For
+    /// callers that renew credentials themselves.
+    #[must_use]
+    pub fn without_credential_waiting(self) -> Self {
+        Self {
+            waits_for_credentials: false,
+            ..self
+        }
+    }
+}
+
+/// Queries.
+impl Scheduler {
+    /// Its bounds.
+    pub fn config(&self) -> &SchedulerConfig {
+        &self.config
+    }
+
+    /// How many jobs have not ended.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether all jobs have ended.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Jobs that have not ended, oldest first.
+    pub fn pending(&self) -> impl Iterator<Item = (JobId, &Job)> {
+        let jobs = self.jobs.iter();
+        jobs.map(|(job_id, entry)| (JobId(job_id), &*entry.job))
+    }
+
+    /// A job that has not ended.
+    pub fn job(&self, job_id: JobId) -> Option<&Job> {
+        Some(&self.jobs.get(job_id.0)?.job)
+    }
+
+    /// How many jobs of its queue are ahead of it; 0 for a job without a queue, `None` for one that has
+    /// ended.
+    pub fn position(&self, job_id: JobId) -> Option<usize> {
+        let entry = self.jobs.get(job_id.0)?;
+        match entry.queue {
+            Some(key) => self.queues.get(key)?.position(job_id),
+            None => Some(0),
+        }
+    }
+
+    /// The jobs of a queue that have not ended, in order.
+    pub fn queue(&self, id: &str) -> impl Iterator<Item = JobId> {
+        let queue = self.queues.key(id).and_then(|key| self.queues.get(key));
+        let jobs = queue.map(|queue| queue.jobs.iter().copied());
+        jobs.into_iter().flatten()
+    }
+
+    /// The ids of queues that have jobs or are paused, in the order in which they were made.
+    pub fn queues(&self) -> impl Iterator<Item = &str> {
+        self.queues.iter().map(|queue| queue.id.as_str())
+    }
+
+    /// Jobs whose outcomes are in the store, in the order in which they ended.
+    pub fn ended(&self) -> impl Iterator<Item = JobId> {
+        self.persistence.ended()
+    }
+
+    /// What a job waits for, and until when if that is known; `None` for a job that has ended.
+    pub fn status(&self, job_id: JobId) -> Option<JobStatus> {
+        let entry = self.jobs.get(job_id.0)?;
+        Some(match entry.state {
+            JobState::InFlight(_) => JobStatus::InFlight,
+            JobState::BackingOff(until) => JobStatus::BackingOff { until },
+            JobState::Held => JobStatus::Held,
+            JobState::AwaitingCredential => JobStatus::AwaitingCredential {
+                credential: credential_of(&entry.job)?.clone(),
+            },
+            JobState::Queued => {
+                let queue = entry.queue.and_then(|key| self.queues.get(key));
+                let ahead = queue.and_then(|queue| queue.position(job_id));
+                match ahead.unwrap_or_default() {
+                    0 if queue.is_some_and(|queue| queue.paused) => JobStatus::Paused,
+                    0 if !self.is_online => JobStatus::Offline,
+                    0 => match self.buckets.limited_until(entry.bucket, self.now) {
+                        Some(until) => JobStatus::RateLimited { until },
+                        None => JobStatus::Ready,
+                    },
+                    ahead => JobStatus::Queued { ahead },
+                }
+            }
+        })
+    }
+
+    /// How many entries the scheduler has besides its jobs: in queues, ready lists, timers and buckets. At
+    /// most some hundreds more than there are jobs.
+    pub fn memory_entries(&self) -> usize {
+        let queues = self.queues.iter().map(|queue| 1 + queue.jobs.len());
+        queues.sum::<usize>() + self.buckets.memory_entries() + self.timers.len()
+    }
+}
+
+/// Identifies a submitted job, uniquely within its scheduler and across restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub u64);
+
+impl Effect {
+    /// Drops each [`Effect::Send`] that is aborted within the same list, together with its abort.
+    #[must_use]
+    pub fn left_of(mut effects: Vec<Self>) -> Vec<Self> {
+        let is_sent = |id: &EffectId, effects: &[Self]| {
+            let mut effects = effects.iter();
+            effects.any(|effect| matches!(effect, Self::Send(sent, _) if sent == id))
+        };
+        let aborted: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Self::Abort(id) if is_sent(id, &effects) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        if !aborted.is_empty() {
+            effects.retain(|effect| match effect {
+                Self::Send(id, _) | Self::Abort(id) => !aborted.contains(id),
+                Self::NeedCredential(_) => true,
+            });
+        }
+        effects
+    }
+}
+
+impl Event {
+    /// The job that the event is about; `None` for a rejected job.
+    pub fn job_id(&self) -> Option<JobId> {
+        match self {
+            Self::Accepted(job_id)
+            | Self::Started { job_id, .. }
+            | Self::Waiting { job_id, .. }
+            | Self::AwaitingCredential { job_id, .. }
+            | Self::Held { job_id, .. }
+            | Self::Finished(job_id, _) => Some(*job_id),
+            Self::Rejected(_) => None,
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether the server responded with success.
+    pub fn success(&self) -> bool {
+        matches!(self, Self::Responded(response) if response.success())
+    }
+}
+
+/// Why a job is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// There are too many jobs already.
+    #[error(
+        "{most} jobs are waiting already, and no more are accepted; wait until some have ended"
+    )]
+    Full {
+        /// The bound.
+        most: usize,
+    },
+    /// The job would be stored, and it or its response holds a secret.
+    #[error(
+        "the job or its response holds a secret, and a durable queue must not store one; name a credential instead, or send the job outside of a queue"
+    )]
+    Secret,
+}
+
+/// Why a job waits before it is sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// The server's rate limit.
+    RateLimited,
+    /// The server could not be reached, for this reason.
+    Unreachable(String),
+}
+
+/// What a job waits for; see [`Scheduler::status`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobStatus {
+    /// The response.
+    InFlight,
+    /// Other jobs of its queue.
+    Queued {
+        /// How many.
+        ahead: usize,
+    },
+    /// Other requests in flight.
+    Ready,
+    /// The server's rate limit.
+    RateLimited {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The next attempt, as the server could not be reached.
+    BackingOff {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A credential that is being renewed.
+    AwaitingCredential {
+        /// Which one.
+        credential: CredentialRef,
+    },
+    /// A retry or skip: it failed, and its queue is held.
+    Held,
+    /// Its queue to be resumed.
+    Paused,
+    /// The network.
+    Offline,
 }

@@ -1,17 +1,17 @@
-//! Which requests a server is likely to count together.
+//! Which requests a server is likely to limit together.
 
 use std::borrow::Cow;
 
 use crate::Job;
 
-/// Requests to one server that share a pace: what a server limits, it limits by kinds like these.
+/// Identifies a rate limit: requests with the same key share a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RateLimitKey {
     /// Scheme, host and port.
-    pub(super) origin: String,
-    pub(super) kind: Cow<'static, str>,
-    /// Whether the server is asked to wait for news before it answers.
-    pub(super) polls: bool,
+    origin: String,
+    kind: Cow<'static, str>,
+    /// Whether the request asks the server to wait before it responds.
+    pub(super) is_long_poll: bool,
 }
 
 impl RateLimitKey {
@@ -22,30 +22,30 @@ impl RateLimitKey {
                 Some(kind) => Cow::Borrowed(kind),
                 None => Cow::Owned(job.operation_id().to_owned()),
             },
-            polls: polls(job),
+            is_long_poll: is_long_poll(job),
         }
     }
 
-    /// Whether the job is of this class, without making anything.
+    /// Whether this is the job's key; allocates nothing.
     pub(super) fn matches(&self, job: &Job) -> bool {
         self.origin == origin(job)
             && self.kind == kind(job.operation_id()).unwrap_or(job.operation_id())
-            && self.polls == polls(job)
+            && self.is_long_poll == is_long_poll(job)
     }
 }
 
 fn origin(job: &Job) -> &str {
     let url = job.url();
-    // Both schemes that there are have ended by then, and no host has.
+    // `http://` and `https://` end within 8 bytes, and the host has at least one.
     let end = url.bytes().skip(8).position(|byte| byte == b'/');
     end.and_then(|end| url.get(..8 + end)).unwrap_or(url)
 }
 
-fn polls(job: &Job) -> bool {
+fn is_long_poll(job: &Job) -> bool {
     job.long_poll_timeout().is_some_and(|wait| !wait.is_zero())
 }
 
-/// Operations that servers count together; any other is counted alone.
+/// Operations that servers limit together; every other operation has a limit of its own.
 fn kind(operation_id: &str) -> Option<&'static str> {
     Some(match operation_id {
         "sendMessage" | "setRoomStateWithKey" | "redactEvent" => "events",

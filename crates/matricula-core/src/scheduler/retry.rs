@@ -1,88 +1,37 @@
-//! Judges an answer: first whether the request was processed, then whether to try again.
+//! Judges a result: first whether the request was processed, then whether to retry.
 
 use std::time::Duration;
 
-use super::{Outcome, WaitReason};
+use super::{Outcome, SchedulerConfig, WaitReason};
 use crate::{
     Job, Processed, Response, RetrySafety, StepContext, TransportError, TransportErrorKind,
     TransportResult,
 };
 
-/// How long a job is tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SchedulerConfig {
-    /// Attempts in all before a job that cannot reach the server is given up.
-    pub max_attempts: u32,
-    /// The wait before the second attempt is drawn from zero to this, and doubles with each one.
-    pub initial_backoff: Duration,
-    /// The longest of those waits.
-    pub max_backoff: Duration,
-    /// How long a job waits for the server's pace, all its waits together; beyond it the last 429
-    /// is its outcome.
-    pub max_rate_limit_wait: Duration,
-    /// Requests that may be on the wire at once, those aside that ask the server to wait for news.
-    pub max_in_flight: usize,
-    /// Requests that ask the server to wait for news, such as `/sync` with a timeout, at once.
-    pub max_long_polls: usize,
-    /// Jobs that have not ended. Beyond it a submitted one is refused.
-    pub max_jobs: usize,
-    /// Outcomes that are kept until they are forgotten; beyond it the oldest goes.
-    pub max_kept_outcomes: usize,
-}
-
-impl Default for SchedulerConfig {
-    fn default() -> Self {
-        Self {
-            max_attempts: 4,
-            initial_backoff: Duration::from_millis(500),
-            max_backoff: Duration::from_secs(30),
-            max_rate_limit_wait: Duration::from_secs(600),
-            max_in_flight: 16,
-            max_long_polls: 64,
-            max_jobs: 1_000_000,
-            max_kept_outcomes: 10_000,
-        }
-    }
-}
-
-impl SchedulerConfig {
-    /// For jobs that nobody waits for at a terminal: a server may be away for about two days, and
-    /// its pace may hold a job up for one.
-    pub fn patient() -> Self {
-        Self {
-            max_attempts: 5_000,
-            max_backoff: Duration::from_secs(60),
-            max_rate_limit_wait: Duration::from_secs(24 * 60 * 60),
-            ..Self::default()
-        }
-    }
-}
-
 pub(super) enum Decision {
     End(Outcome),
-    Retry { wait: Duration, why: WaitReason },
+    Retry { wait: Duration, reason: WaitReason },
 }
 
-/// What has been tried of a job so far.
+/// The attempts of a job so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attempts {
-    /// How often it went on the wire.
+    /// How often it was sent.
     pub(super) sent: u32,
-    /// Whether an earlier attempt may have been processed, of an earlier process too.
+    /// Whether the server may have processed an attempt, before a restart included.
     pub(super) may_be_processed: bool,
     /// How often its credential was renewed.
     pub(super) renewals: u32,
-    /// Attempts that failed; waits for the server's pace are not counted here.
+    /// Attempts that failed; 429s are not counted.
     pub(super) failures: u32,
-    /// Waits for the server's pace.
+    /// How often the response was a 429.
     pub(super) rate_limits: u32,
-    /// How long those waits were together.
+    /// The sum of the waits that followed.
     pub(super) rate_limited_for: Duration,
 }
 
 impl Attempts {
-    /// What may be said of a job that ends so, with all its attempts in mind.
+    /// The outcome of the job, with its earlier attempts taken into account.
     pub(super) fn final_outcome(&self, job: &Job, outcome: Outcome) -> Outcome {
         match outcome {
             Outcome::Failed(mut error) if self.may_be_processed => {
@@ -98,9 +47,9 @@ impl Attempts {
     }
 }
 
-/// Whether the server may have acted on a request that is answered so and tried again.
-pub(super) fn may_be_processed(answer: &TransportResult) -> bool {
-    match answer {
+/// Whether the server may have processed a request with this result.
+pub(super) fn may_be_processed(result: &TransportResult) -> bool {
+    match result {
         TransportResult::Response(response) => {
             processed_by_status(response) == Some(Processed::Maybe)
         }
@@ -109,33 +58,33 @@ pub(super) fn may_be_processed(answer: &TransportResult) -> bool {
     }
 }
 
-/// What a server that names no time is given after a 429.
-const DEFAULT_PACE: Duration = Duration::from_secs(1);
-/// What any server is given after a first 429; doubled with each further one, up to 256 times.
-const FIRST_PACE: Duration = Duration::from_millis(50);
+/// The wait after a 429 that names none.
+const DEFAULT_RATE_LIMIT_WAIT: Duration = Duration::from_secs(1);
+/// The shortest wait after a first 429; doubled with each further one, up to 256 times.
+const MIN_RATE_LIMIT_WAIT: Duration = Duration::from_millis(50);
 
-/// What an answer means for its job; `pace` is how long its class waits, if it was refused.
+/// What a result means for its job. After a 429, its bucket waits for `rate_limit_wait`.
 pub(super) fn decide(
     job: &Job,
-    answer: TransportResult,
-    limits: &SchedulerConfig,
-    tried: &Attempts,
-    pace: Duration,
+    result: TransportResult,
+    config: &SchedulerConfig,
+    attempts: &Attempts,
+    rate_limit_wait: Duration,
     cx: &mut StepContext<'_>,
 ) -> Decision {
-    let response = match answer {
+    let response = match result {
         TransportResult::Response(response) => response,
         TransportResult::Failed(error) => {
-            return decide_failure(job, error, limits, tried.failures, cx);
+            return decide_failure(job, error, config, attempts.failures, cx);
         }
         TransportResult::Cancelled => return Decision::End(aborted_in_flight()),
     };
     if response.status_code() == 429 {
-        let wait = pace;
-        return if tried.rate_limited_for.saturating_add(wait) <= limits.max_rate_limit_wait {
+        let waited = attempts.rate_limited_for.saturating_add(rate_limit_wait);
+        return if waited <= config.max_rate_limit_wait {
             Decision::Retry {
-                wait,
-                why: WaitReason::RateLimited,
+                wait: rate_limit_wait,
+                reason: WaitReason::RateLimited,
             }
         } else {
             Decision::End(Outcome::Responded(job.respond(response)))
@@ -154,26 +103,29 @@ pub(super) fn decide(
                 processed,
                 message,
             };
-            match decide_failure(job, error, limits, tried.failures, cx) {
-                // The server did answer: its words are worth more than ours.
+            match decide_failure(job, error, config, attempts.failures, cx) {
+                // The server's response says more than an error of our own.
                 Decision::End(Outcome::Failed(_)) => {
                     Decision::End(Outcome::Responded(job.respond(response)))
                 }
-                verdict => verdict,
+                decision => decision,
             }
         }
     }
 }
 
 /// How long a 429 asks to wait.
-pub(super) fn rate_limit_wait(response: &Response, tried: &Attempts) -> Duration {
-    // A server that says "now" each time must not be asked in a tight loop.
-    let floor = FIRST_PACE.saturating_mul(1 << tried.rate_limits.min(8));
-    response.retry_after().unwrap_or(DEFAULT_PACE).max(floor)
+pub(super) fn rate_limit_wait(response: &Response, attempts: &Attempts) -> Duration {
+    // Do not retry in a tight loop if the server says "now" each time.
+    let floor = MIN_RATE_LIMIT_WAIT.saturating_mul(1 << attempts.rate_limits.min(8));
+    response
+        .retry_after()
+        .unwrap_or(DEFAULT_RATE_LIMIT_WAIT)
+        .max(floor)
 }
 
-/// For a status that stands for trouble on the way: whether the request was processed.
-/// `None` where the status is the server's own, final word.
+/// For a status that reports a failure on the way: whether the request was processed. `None` if the
+/// response is final.
 fn processed_by_status(response: &Response) -> Option<Processed> {
     match response.status_code() {
         408 | 503 => Some(Processed::No),
@@ -186,20 +138,20 @@ fn processed_by_status(response: &Response) -> Option<Processed> {
 fn decide_failure(
     job: &Job,
     error: TransportError,
-    limits: &SchedulerConfig,
+    config: &SchedulerConfig,
     failures: u32,
     cx: &mut StepContext<'_>,
 ) -> Decision {
-    let again =
+    let is_safe =
         error.processed == Processed::No || job.retry_safety() != RetrySafety::OnlyIfNotProcessed;
-    if again && error.kind.is_transient() && failures + 1 < limits.max_attempts {
-        let wait = backoff(limits, failures, cx);
+    if is_safe && error.kind.is_transient() && failures + 1 < config.max_attempts {
+        let wait = backoff(config, failures, cx);
         return Decision::Retry {
             wait,
-            why: WaitReason::Unreachable(error.message),
+            reason: WaitReason::Unreachable(error.message),
         };
     }
-    Decision::End(if again {
+    Decision::End(if is_safe {
         Outcome::Failed(error)
     } else {
         Outcome::InDoubt(error)
@@ -207,29 +159,29 @@ fn decide_failure(
 }
 
 /// Exponential back-off with full jitter.
-fn backoff(limits: &SchedulerConfig, failures: u32, cx: &mut StepContext<'_>) -> Duration {
-    let bound = limits
+fn backoff(config: &SchedulerConfig, failures: u32, cx: &mut StepContext<'_>) -> Duration {
+    let bound = config
         .initial_backoff
         .saturating_mul(1 << failures.min(16))
-        .min(limits.max_backoff);
+        .min(config.max_backoff);
     let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(cx.entropy.below(millis.saturating_add(1)))
 }
 
-/// The end of a job that was on the wire when the process ended.
+/// The error of a job that was in flight when the program ended.
 pub(super) fn interrupted() -> TransportError {
     TransportError {
         kind: TransportErrorKind::ConnectionLost,
         processed: Processed::Maybe,
-        message: "the program ended before the answer came".to_owned(),
+        message: "the program ended before the response arrived".to_owned(),
     }
 }
 
-/// The end of a job that was called back when it was on the wire already.
+/// The outcome of a job that was cancelled while it was in flight.
 pub(super) fn aborted_in_flight() -> Outcome {
     Outcome::InDoubt(TransportError {
         kind: TransportErrorKind::ConnectionLost,
         processed: Processed::Maybe,
-        message: "the request was called back after it was sent".to_owned(),
+        message: "the request was cancelled after it was sent".to_owned(),
     })
 }

@@ -61,7 +61,7 @@ impl Program {
             wire: Wire::default(),
             store,
         };
-        program.say(Input::Start);
+        program.say(Input::Resume);
         program
     }
 
@@ -88,7 +88,7 @@ impl Program {
     fn restart(&mut self) {
         self.world = World::of(self.store.scheduler());
         self.wire.sent.clear();
-        self.say(Input::Start);
+        self.say(Input::Resume);
     }
 }
 
@@ -210,7 +210,7 @@ fn outcomes_are_kept_until_they_are_forgotten_and_not_without_bound() {
     limits.max_kept_outcomes = 3;
     let scheduler = Scheduler::restore(limits, []).unwrap();
     program.world = World::of(scheduler);
-    program.say(Input::Start);
+    program.say(Input::Resume);
     for _ in 0..10 {
         program.give(queued("a", "q", CONTINUE));
         program.answer(status(200));

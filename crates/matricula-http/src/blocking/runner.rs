@@ -132,7 +132,7 @@ impl Runner {
             .renewing(self.driver.renewal().cloned())
             .keeping_in(Box::new(store));
         let runner = Self::of(driver);
-        runner.driver.input(Input::Start);
+        runner.driver.input(Input::Resume);
         Ok(runner)
     }
 
