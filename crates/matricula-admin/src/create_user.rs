@@ -1,4 +1,4 @@
-//! Making a user as an administrator.
+//! Creates a user with the admin API.
 
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError, UserId,
@@ -16,24 +16,26 @@ use serde_json::Value;
 
 use crate::{PendingUser, tables};
 
-/// What came of a [`CreateUser`].
+/// The result of [`CreateUser`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum NewUser {
-    /// The user was made.
-    Made(Box<Account>),
-    /// The user was there already, and is as before.
+pub enum CreateUserResult {
+    /// The user was created.
+    Created(Box<Account>),
+    /// The user exists already, and was not changed.
     Exists(Box<User>),
 }
 
-/// Makes a user with an administrator's session; ends in the new account, without a session, or in what
-/// the server knows of a user who is there already.
+/// Creates a user with an administrator's session. Ends in the new account, without a session, or in
+/// what the server knows about an existing user.
 ///
-/// The server is asked first: what makes a user would change one who is there. The password is stored
-/// in [`tables::NEW_USERS`] before it is sent, and stays there until it is certain whether the user was
-/// made. Where an answer is lost, signing in as the user tells, which leaves a session in the account.
+/// It looks for the user first, because the request that creates a user would change an existing one.
+/// The password is stored in [`tables::PENDING_USERS`] before it is sent, and stays there until it is
+/// certain whether the user was created. If a response is lost, a login as the user finds out; then
+/// the account has a session.
 ///
-/// Specification: none; [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html).
+/// Not in the specification; see
+/// [Synapse](https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html).
 #[derive(Clone, Debug)]
 pub struct CreateUser {
     server: ServerUrl,
@@ -45,11 +47,11 @@ pub struct CreateUser {
     display_name: Option<String>,
     email: Option<String>,
     data: Value,
-    /// What is or was to be set, once it is stored.
+    /// The password that is or was to be set, once it is stored.
     pending: Option<PendingUser>,
     phase: Phase,
-    /// Whether a request was sent that may have made the user, here or earlier.
-    lost: bool,
+    /// Whether the response to a request that may have created the user is lost, here or earlier.
+    is_lost: bool,
     last_effect: u64,
 }
 
@@ -57,19 +59,19 @@ pub struct CreateUser {
 enum Phase {
     New,
     LookingUp,
-    /// Has somebody the address already? It would be taken from them.
+    /// Does another user have the address? Creating this one would take it from them.
     LookingUpAddress,
     Creating,
-    /// The user is there: is it the one whose creation's answer was lost?
-    SigningIn(Box<User>),
+    /// The user exists: is it the one whose response was lost?
+    LoggingIn(Box<User>),
     Over,
 }
 
-type Turn = Step<Effect, Event<NewUser>>;
+type UserStep = Step<Effect, Event<CreateUserResult>>;
 
 impl CreateUser {
-    /// Makes this user, with the session of an administrator of its server; with a password that is
-    /// made here and kept with the account.
+    /// Creates this user, with the session of an administrator of its server. The password is
+    /// generated and stored with the account, unless [given](Self::password).
     pub fn new(administrator: &Account, user_id: UserId) -> Self {
         Self {
             server: administrator.server.clone(),
@@ -83,68 +85,68 @@ impl CreateUser {
             data: administrator.data.clone(),
             pending: None,
             phase: Phase::New,
-            lost: false,
+            is_lost: false,
             last_effect: 0,
         }
     }
 
-    /// Sets this password, which the person keeps.
+    /// The password, which the person knows.
     #[must_use]
-    pub fn with_password(mut self, password: Secret) -> Self {
+    pub fn password(mut self, password: Secret) -> Self {
         self.given = Some(password);
         self
     }
 
-    /// Makes the user an administrator.
+    /// Whether the user becomes an administrator of the server.
     #[must_use]
-    pub fn admin(mut self) -> Self {
-        self.is_admin = true;
+    pub fn admin(mut self, is_admin: bool) -> Self {
+        self.is_admin = is_admin;
         self
     }
 
-    /// Names the user for others.
+    /// The display name.
     #[must_use]
-    pub fn with_display_name(mut self, name: impl Into<String>) -> Self {
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
         self.display_name = Some(name.into());
         self
     }
 
-    /// Gives the user this email address; nobody proves that it is the user's.
+    /// The user's email address. It is not validated.
     #[must_use]
-    pub fn with_email(mut self, address: impl Into<String>) -> Self {
+    pub fn email(mut self, address: impl Into<String>) -> Self {
         self.email = Some(address.into());
         self
     }
 
-    /// Goes on after an earlier try of which it is not known whether it made the user.
+    /// Continues after an earlier try that may have created the user.
     #[must_use]
     pub fn resume(mut self, pending: PendingUser) -> Self {
         self.pending = Some(pending);
-        self.lost = true;
+        self.is_lost = true;
         self
     }
 
-    /// The key in [`tables::NEW_USERS`].
+    /// The key of its [`PendingUser`] in [`tables::PENDING_USERS`].
     pub fn key(&self) -> String {
         PendingUser::key(&self.server, self.user_id.as_str())
     }
 
-    fn look_up(&mut self, turn: &mut Turn) {
+    fn look_up(&mut self, step: &mut UserStep) {
         self.phase = Phase::LookingUp;
         let request = GetUser {
             user_id: self.user_id.clone(),
         };
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.send(job, turn);
+        self.send(job, step);
     }
 
-    fn create(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
+    fn create(&mut self, cx: &mut StepContext<'_>, step: &mut UserStep) {
         let pending = match (&self.given, self.pending.take()) {
             (Some(given), _) => PendingUser::given(given.clone()),
             (None, Some(pending)) => pending,
-            (None, None) => PendingUser::make(cx.entropy),
+            (None, None) => PendingUser::generate(cx.entropy),
         };
-        pending.put_into(self.key(), &mut turn.writes);
+        pending.write_to(self.key(), &mut step.writes);
         let mut user = UserChange::default()
             .password(pending.password.clone())
             .admin(self.is_admin);
@@ -158,127 +160,129 @@ impl CreateUser {
             user,
         };
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.send(job, turn);
+        self.send(job, step);
     }
 
-    fn send(&mut self, job: Job, turn: &mut Turn) {
+    fn send(&mut self, job: Job, step: &mut UserStep) {
         self.last_effect += 1;
-        turn.effects
+        step.effects
             .push(Effect::Send(EffectId(self.last_effect), Box::new(job)));
     }
 
-    fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome, step: &mut UserStep) {
         let server = self.server.clone();
         match (self.phase.clone(), outcome) {
-            (Phase::LookingUp, Outcome::Responded(response)) => self.on_user(cx, &response, turn),
+            (Phase::LookingUp, Outcome::Responded(response)) => self.on_user(cx, &response, step),
             (Phase::LookingUpAddress, Outcome::Responded(response)) => {
-                self.on_address(cx, &response, turn);
+                self.on_address(cx, &response, step);
             }
-            (Phase::Creating, Outcome::Responded(response)) => self.on_created(&response, turn),
-            (Phase::SigningIn(user), Outcome::Responded(response)) => {
-                self.on_sign_in(cx.now, *user, &response, turn);
+            (Phase::Creating, Outcome::Responded(response)) => self.on_created(&response, step),
+            (Phase::LoggingIn(user), Outcome::Responded(response)) => {
+                self.on_login(cx.now, *user, &response, step);
             }
-            (Phase::Creating, Outcome::InDoubt(error)) => self.settle(error.to_string(), turn),
-            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => match self.lost {
-                true => self.in_doubt(error.to_string(), turn),
-                false => self.end(Err(AuthError::Unreachable { server, error }), turn),
-            },
-            _ => self.over(Err(AuthError::Cancelled), turn),
+            (Phase::Creating, Outcome::InDoubt(error)) => self.settle(error.to_string(), step),
+            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) if self.is_lost => {
+                self.in_doubt(error.to_string(), step);
+            }
+            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+                self.end(Err(AuthError::Unreachable { server, error }), step);
+            }
+            _ => self.over(Err(AuthError::Cancelled), step),
         }
     }
 
-    fn on_user(&mut self, cx: &mut StepContext<'_>, response: &Response, turn: &mut Turn) {
+    fn on_user(&mut self, cx: &mut StepContext<'_>, response: &Response, step: &mut UserStep) {
         match GetUser::read(response) {
-            Ok(user) => match (self.lost, &self.pending) {
+            Ok(user) => match (self.is_lost, &self.pending) {
                 (true, Some(pending)) => {
                     let request = password_login_request(self.user_id.as_str(), &pending.password);
-                    self.phase = Phase::SigningIn(Box::new(user));
-                    self.send(request.job(&self.server), turn);
+                    self.phase = Phase::LoggingIn(Box::new(user));
+                    self.send(request.job(&self.server), step);
                 }
-                _ => self.end(Ok(NewUser::Exists(Box::new(user))), turn),
+                _ => self.end(Ok(CreateUserResult::Exists(Box::new(user))), step),
             },
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::NotFound => {
-                // Nothing that was sent before has come to anything.
+                // Earlier requests were not processed.
                 match &self.email {
-                    Some(email) => self.look_up_address(email.to_lowercase(), turn),
-                    None => self.create(cx, turn),
+                    Some(email) => self.look_up_address(email.to_lowercase(), step),
+                    None => self.create(cx, step),
                 }
             }
-            Err(error) => self.fail(error, turn),
+            Err(error) => self.fail(error, step),
         }
     }
 
-    fn look_up_address(&mut self, address: String, turn: &mut Turn) {
+    fn look_up_address(&mut self, address: String, step: &mut UserStep) {
         self.phase = Phase::LookingUpAddress;
         let request = FindUserByAddress {
             medium: "email".to_owned(),
             address,
         };
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.send(job, turn);
+        self.send(job, step);
     }
 
-    fn on_address(&mut self, cx: &mut StepContext<'_>, response: &Response, turn: &mut Turn) {
+    fn on_address(&mut self, cx: &mut StepContext<'_>, response: &Response, step: &mut UserStep) {
         match FindUserByAddress::read(response) {
             Ok(found) => {
                 let error = AuthError::AddressRefused {
                     server: self.server.clone(),
                     address: self.email.clone().unwrap_or_default(),
                     code: ErrorCode::ThreepidInUse,
-                    message: format!("it is {}'s", found.user_id),
+                    message: format!("{} has it", found.user_id),
                 };
-                self.end(Err(error), turn);
+                self.end(Err(error), step);
             }
-            // Nobody has it; or the server cannot be asked, and then it takes addresses from nobody.
+            // No user has it; or the server has no such request, and then it does not move addresses.
             Err(ApiError::Matrix(error))
                 if [ErrorCode::NotFound, ErrorCode::Unrecognized].contains(&error.code) =>
             {
-                self.create(cx, turn);
+                self.create(cx, step);
             }
-            Err(error) => self.fail(error, turn),
+            Err(error) => self.fail(error, step),
         }
     }
 
-    fn on_created(&mut self, response: &Response, turn: &mut Turn) {
+    fn on_created(&mut self, response: &Response, step: &mut UserStep) {
         match PutUser::read(response) {
             Ok(_) => {
                 let user_id = self.user_id.clone();
                 let account =
                     Account::without_session(user_id, self.server.clone(), self.data.clone());
-                self.finish(account, turn);
+                self.finish(account, step);
             }
-            // A success that cannot be read: the user was made.
+            // The status says success, but the body is malformed: the user was created.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
-                self.settle(message, turn);
+                self.settle(message, step);
             }
             Err(error) => {
                 let error = self.refusal(error);
-                self.end(Err(error), turn);
+                self.end(Err(error), step);
             }
         }
     }
 
-    fn settle(&mut self, what: String, turn: &mut Turn) {
-        if self.lost {
-            return self.in_doubt(what, turn);
+    fn settle(&mut self, what: String, step: &mut UserStep) {
+        if self.is_lost {
+            return self.in_doubt(what, step);
         }
-        let how = format!("{what}; looking whether the user is there");
-        turn.events.push(Event::Progress(Progress::Settling(how)));
-        self.lost = true;
-        self.look_up(turn);
+        let how = format!("{what}; looking for the user");
+        step.events.push(Event::Progress(Progress::Settling(how)));
+        self.is_lost = true;
+        self.look_up(step);
     }
 
-    fn on_sign_in(&mut self, now: Timestamp, user: User, response: &Response, turn: &mut Turn) {
+    fn on_login(&mut self, now: Timestamp, user: User, response: &Response, step: &mut UserStep) {
         match Login::read(response) {
             Ok(answer) => {
                 let account = Account::from_login(&self.server, now, answer, self.data.clone());
-                self.finish(account, turn);
+                self.finish(account, step);
             }
-            // With another password: somebody else made the user.
+            // Another password: the user was created by someone else.
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::Forbidden => {
-                self.end(Ok(NewUser::Exists(Box::new(user))), turn);
+                self.end(Ok(CreateUserResult::Exists(Box::new(user))), step);
             }
-            Err(error) => self.in_doubt(format!("signing in to find out: {error}"), turn),
+            Err(error) => self.in_doubt(format!("the login to find out failed: {error}"), step),
         }
     }
 
@@ -310,60 +314,61 @@ impl CreateUser {
         }
     }
 
-    fn finish(&mut self, mut account: Account, turn: &mut Turn) {
+    fn finish(&mut self, mut account: Account, step: &mut UserStep) {
         if let Some(pending) = &self.pending {
-            account.password = pending.to_be_kept(self.given.as_ref());
+            account.password = pending.unknown_password(self.given.as_ref());
         }
-        account.write_to(&mut turn.writes);
-        self.end(Ok(NewUser::Made(Box::new(account))), turn);
+        account.write_to(&mut step.writes);
+        self.end(Ok(CreateUserResult::Created(Box::new(account))), step);
     }
 
-    /// It fails, and what an earlier request did is not known any better.
-    fn fail(&mut self, error: ApiError, turn: &mut Turn) {
+    /// Fails; whether an earlier request was processed stays unknown.
+    fn fail(&mut self, error: ApiError, step: &mut UserStep) {
         let error = self.refusal(error);
-        match self.lost {
-            true => self.over(Err(error), turn),
-            false => self.end(Err(error), turn),
+        if self.is_lost {
+            self.over(Err(error), step);
+        } else {
+            self.end(Err(error), step);
         }
     }
 
-    fn in_doubt(&mut self, what: String, turn: &mut Turn) {
+    fn in_doubt(&mut self, what: String, step: &mut UserStep) {
         let server = self.server.clone();
-        self.over(Err(AuthError::InDoubt { server, what }), turn);
+        self.over(Err(AuthError::InDoubt { server, what }), step);
     }
 
-    /// It is certain which users there are: nothing is pending any more.
-    fn end(&mut self, result: Result<NewUser, AuthError>, turn: &mut Turn) {
-        turn.writes.remove(tables::NEW_USERS, self.key());
-        self.over(result, turn);
+    /// Ends with certainty about the user: nothing is pending any more.
+    fn end(&mut self, result: Result<CreateUserResult, AuthError>, step: &mut UserStep) {
+        step.writes.remove(tables::PENDING_USERS, self.key());
+        self.over(result, step);
     }
 
-    fn over(&mut self, result: Result<NewUser, AuthError>, turn: &mut Turn) {
+    fn over(&mut self, result: Result<CreateUserResult, AuthError>, step: &mut UserStep) {
         self.phase = Phase::Over;
-        turn.events.push(Event::Finished(result));
+        step.events.push(Event::Finished(result));
     }
 }
 
 impl Machine for CreateUser {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<NewUser>;
+    type Event = Event<CreateUserResult>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
-        let mut turn = Step::default();
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> UserStep {
+        let mut step = Step::default();
         match input {
-            Input::Start if self.phase == Phase::New => self.look_up(&mut turn),
+            Input::Start if self.phase == Phase::New => self.look_up(&mut step),
             Input::Outcome(id, outcome)
                 if id.0 == self.last_effect && self.phase != Phase::Over =>
             {
-                self.on_outcome(cx, outcome, &mut turn);
+                self.on_outcome(cx, outcome, &mut step);
             }
             _ => {}
         }
-        turn
+        step
     }
 }
 
 impl Conversation for CreateUser {
-    type Output = NewUser;
+    type Output = CreateUserResult;
 }

@@ -2,23 +2,32 @@
 //!
 //! - [`SharedSecretRegistration`] registers an account with the `registration_shared_secret` of Synapse
 //!   or Dendrite.
-//! - [`CreateUser`] creates an account through Synapse's admin API, with an administrator's session.
+//! - [`CreateUser`] creates an account with Synapse's admin API and an administrator's session.
 //! - [`bulk`] creates the accounts of a list, and deactivates them again.
 //!
-//! All are [machines](matricula_core::Machine) without I/O, driven like the conversations of
-//! `matricula-auth`.
+//! The first two are [conversations](matricula_auth::Conversation). All are machines without I/O:
+//! store the `writes` of a step first, then carry out its effects.
 
 pub mod bulk;
 mod create_user;
 mod pending_user;
 mod shared_secret;
 
-pub use create_user::{CreateUser, NewUser};
+pub use create_user::{CreateUser, CreateUserResult};
 pub use pending_user::PendingUser;
 pub use shared_secret::SharedSecretRegistration;
 
-/// The tables that this crate's conversations write to. They hold passwords.
+/// The tables that the conversations of this crate write to. They hold passwords.
 pub mod tables {
     /// [`PendingUser`](crate::PendingUser)s by their [key](crate::PendingUser::key), as JSON.
-    pub const NEW_USERS: &str = "new_users";
+    pub const PENDING_USERS: &str = "pending_users";
+}
+
+/// The JSON of a value that is stored.
+///
+/// # Panics
+/// If the value has no JSON form, which is a programming error: everything that this crate stores
+/// consists of texts, numbers and flags.
+fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("stored values have a JSON form")
 }

@@ -1,25 +1,24 @@
-//! The password of a user of whom it is not known whether the server has made it.
+//! The password of a user that the server may or may not have created yet.
 
+use matricula_auth::generate_password;
 use matricula_core::{Entropy, Secret, ServerUrl, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 
-use matricula_auth::generate_password;
+use crate::{tables, to_json};
 
-use crate::tables;
-
-/// The password of a user that was to be made, and who may be there by now.
+/// The password of a user that was to be created and may exist by now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PendingUser {
-    /// It.
+    /// The password.
     #[serde(with = "exposed")]
     pub password: Secret,
-    /// Whether it was made here, so that nobody else knows it.
-    pub made: bool,
+    /// Whether the password was generated here, so that the person does not know it.
+    pub generated: bool,
 }
 
 impl PendingUser {
-    /// Its key in [`tables::NEW_USERS`].
+    /// Its key in [`tables::PENDING_USERS`]; `user` is a username or a user id.
     pub fn key(server: &ServerUrl, user: &str) -> String {
         format!("{server} {user}")
     }
@@ -27,30 +26,28 @@ impl PendingUser {
     pub(crate) fn given(password: Secret) -> Self {
         Self {
             password,
-            made: false,
+            generated: false,
         }
     }
 
-    pub(crate) fn make(entropy: &mut dyn Entropy) -> Self {
+    pub(crate) fn generate(entropy: &mut dyn Entropy) -> Self {
         Self {
             password: generate_password(entropy, 0),
-            made: true,
+            generated: true,
         }
     }
 
-    /// The password to be kept with the account, if the person does not know it: who gave another one
-    /// this time than when the account was made does not.
-    pub(crate) fn to_be_kept(&self, given: Option<&Secret>) -> Option<Secret> {
+    /// The password to store with the account, if the person does not know it: it was generated, or
+    /// the person gave a different one (`given`) when the creation was resumed.
+    pub(crate) fn unknown_password(&self, given: Option<&Secret>) -> Option<Secret> {
         let is_unknown = match given {
             Some(given) => *given != self.password,
-            None => self.made,
+            None => self.generated,
         };
         is_unknown.then(|| self.password.clone())
     }
 
-    pub(crate) fn put_into(&self, key: String, patch: &mut WriteBatch) {
-        // A text and a flag: they always have a JSON form.
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        patch.put(tables::NEW_USERS, key, json);
+    pub(crate) fn write_to(&self, key: String, writes: &mut WriteBatch) {
+        writes.put(tables::PENDING_USERS, key, to_json(self));
     }
 }

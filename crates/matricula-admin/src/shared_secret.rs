@@ -1,4 +1,4 @@
-//! Registering with the secret that a server shares with whoever runs it.
+//! Registration with the server's shared secret.
 
 use hmac::{Hmac, KeyInit, Mac};
 use matricula_api::{
@@ -19,15 +19,16 @@ use sha1::Sha1;
 
 use crate::{PendingUser, tables};
 
-/// How many nonces are asked for: the first may be too old by the time it is used.
-const MOST_NONCES: u32 = 2;
+/// The maximum number of nonces to request: the first may have expired before it is used.
+const MAX_NONCES: u32 = 2;
 
-/// Makes an account on a server whose [shared secret] is known, be it open or closed; ends in an
+/// Registers an account with the server's [shared secret], even if registration is closed. Ends in an
 /// [`Account`] with a session.
 ///
-/// The password is stored in [`tables::NEW_USERS`] before it is sent, and stays there until it is
-/// certain whether there is an account. Where an answer is lost, signing in tells; a later try goes on
-/// [after](Self::resume) what was stored. The secret itself never leaves: requests are signed with it.
+/// The password is stored in [`tables::PENDING_USERS`] before it is sent, and stays there until it is
+/// certain whether the account exists. If a response is lost, a login finds out; a later try
+/// [resumes](Self::resume) from the stored password. The secret itself is never sent: it signs the
+/// requests.
 ///
 /// [shared secret]: https://element-hq.github.io/synapse/latest/admin_api/register_api.html
 #[derive(Clone, Debug)]
@@ -39,12 +40,12 @@ pub struct SharedSecretRegistration {
     is_admin: bool,
     display_name: Option<String>,
     data: Value,
-    /// What is or was to be set, once it is stored.
+    /// The password that is or was to be set, once it is stored.
     pending: Option<PendingUser>,
     phase: Phase,
-    /// A request was sent that may have made the account; what happened to it.
+    /// Set if the response to a request that may have created the account is lost: what happened.
     lost: Option<String>,
-    /// Whether the server said that the name and the password do not belong together.
+    /// Whether the server refused to log in with this username and password.
     is_not_ours: bool,
     nonces: u32,
     last_effect: u64,
@@ -55,17 +56,18 @@ enum Phase {
     New,
     GettingNonce,
     Registering,
-    SigningIn,
+    LoggingIn,
     Over,
 }
 
-type Turn = Step<Effect, Event<Account>>;
+type AccountStep = Step<Effect, Event<Account>>;
 
 impl SharedSecretRegistration {
-    /// Makes the account `username`, with a password that is made here and kept with it.
-    pub fn new(facts: &ServerInfo, secret: Secret, username: impl Into<String>) -> Self {
+    /// Registers `username`. The password is generated and stored with the account, unless
+    /// [given](Self::password).
+    pub fn new(server: &ServerInfo, secret: Secret, username: impl Into<String>) -> Self {
         Self {
-            server: facts.server.clone(),
+            server: server.server.clone(),
             secret,
             username: username.into(),
             given: None,
@@ -81,69 +83,68 @@ impl SharedSecretRegistration {
         }
     }
 
-    /// Sets this password, which the person keeps.
+    /// The password, which the person knows.
     #[must_use]
-    pub fn with_password(mut self, password: Secret) -> Self {
+    pub fn password(mut self, password: Secret) -> Self {
         self.given = Some(password);
         self
     }
 
-    /// Makes the account an administrator's.
+    /// Whether the user becomes an administrator of the server.
     #[must_use]
-    pub fn admin(mut self) -> Self {
-        self.is_admin = true;
+    pub fn admin(mut self, is_admin: bool) -> Self {
+        self.is_admin = is_admin;
         self
     }
 
-    /// Names the user for others.
+    /// The display name.
     #[must_use]
-    pub fn with_display_name(mut self, name: impl Into<String>) -> Self {
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
         self.display_name = Some(name.into());
         self
     }
 
-    /// Keeps this with the account.
+    /// Data of the caller, stored with the account.
     #[must_use]
-    pub fn with_data(mut self, data: Value) -> Self {
+    pub fn data(mut self, data: Value) -> Self {
         self.data = data;
         self
     }
 
-    /// Goes on after an earlier try of which it is not known whether it made the account.
+    /// Continues after an earlier try that may have created the account.
     #[must_use]
     pub fn resume(mut self, pending: PendingUser) -> Self {
         self.pending = Some(pending);
         self
     }
 
-    /// The key in [`tables::NEW_USERS`].
+    /// The key of its [`PendingUser`] in [`tables::PENDING_USERS`].
     pub fn key(&self) -> String {
         PendingUser::key(&self.server, &self.username)
     }
 
-    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, step: &mut AccountStep) {
         if self.pending.is_some() {
-            let what = "an earlier try did not come to its end".to_owned();
-            return self.settle(what, turn);
+            return self.settle("an earlier try was interrupted".to_owned(), step);
         }
         let pending = match &self.given {
             Some(given) => PendingUser::given(given.clone()),
-            None => PendingUser::make(cx.entropy),
+            None => PendingUser::generate(cx.entropy),
         };
-        pending.put_into(self.key(), &mut turn.writes);
+        pending.write_to(self.key(), &mut step.writes);
         self.pending = Some(pending);
-        self.get_nonce(turn);
+        self.get_nonce(step);
     }
 
-    fn get_nonce(&mut self, turn: &mut Turn) {
+    fn get_nonce(&mut self, step: &mut AccountStep) {
         self.phase = Phase::GettingNonce;
         self.nonces += 1;
-        self.send(GetNonce.job(&self.server), turn);
+        self.send(GetNonce.job(&self.server), step);
     }
 
-    fn register(&mut self, nonce: &str, turn: &mut Turn) {
+    fn register(&mut self, nonce: &str, step: &mut AccountStep) {
         self.phase = Phase::Registering;
-        let password = self.password();
+        let password = self.pending_password();
         let signed = mac(
             &self.secret,
             nonce,
@@ -154,93 +155,91 @@ impl SharedSecretRegistration {
         let mut request = RegisterBySecret::new(nonce, self.username.clone(), password, signed)
             .admin(self.is_admin);
         request.displayname = self.display_name.clone();
-        self.send(request.job(&self.server), turn);
+        self.send(request.job(&self.server), step);
     }
 
-    fn password(&self) -> Secret {
+    fn pending_password(&self) -> Secret {
         let pending = self.pending.as_ref();
         pending.map_or_else(Secret::default, |pending| pending.password.clone())
     }
 
-    fn send(&mut self, job: Job, turn: &mut Turn) {
+    fn send(&mut self, job: Job, step: &mut AccountStep) {
         self.last_effect += 1;
-        turn.effects
+        step.effects
             .push(Effect::Send(EffectId(self.last_effect), Box::new(job)));
     }
 
-    /// Finds out by signing in what became of a request.
-    fn settle(&mut self, what: String, turn: &mut Turn) {
-        let how = format!("{what}; trying to sign in");
-        turn.events.push(Event::Progress(Progress::Settling(how)));
+    /// Finds out by a login whether a request was processed.
+    fn settle(&mut self, what: String, step: &mut AccountStep) {
+        let how = format!("{what}; trying to log in");
+        step.events.push(Event::Progress(Progress::Settling(how)));
         self.lost = Some(what);
-        self.phase = Phase::SigningIn;
-        let request = password_login_request(&self.username, &self.password());
-        self.send(request.job(&self.server), turn);
+        self.phase = Phase::LoggingIn;
+        let request = password_login_request(&self.username, &self.pending_password());
+        self.send(request.job(&self.server), step);
     }
 
-    fn on_outcome(&mut self, now: Timestamp, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(&mut self, now: Timestamp, outcome: Outcome, step: &mut AccountStep) {
         let server = self.server.clone();
         match (self.phase, outcome) {
-            (Phase::GettingNonce, Outcome::Responded(response)) => self.on_nonce(&response, turn),
+            (Phase::GettingNonce, Outcome::Responded(response)) => self.on_nonce(&response, step),
             (Phase::Registering, Outcome::Responded(response)) => {
-                self.on_registration(now, &response, turn);
+                self.on_registration(now, &response, step);
             }
-            (Phase::SigningIn, Outcome::Responded(response)) => {
-                self.on_sign_in(now, &response, turn)
-            }
+            (Phase::LoggingIn, Outcome::Responded(response)) => self.on_login(now, &response, step),
             (Phase::Registering, Outcome::InDoubt(error)) if self.lost.is_none() => {
-                self.settle(error.to_string(), turn);
+                self.settle(error.to_string(), step);
             }
             (Phase::Registering, Outcome::InDoubt(error)) => {
-                self.in_doubt(error.to_string(), turn);
+                self.in_doubt(error.to_string(), step);
             }
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => match &self.lost {
-                Some(_) => self.in_doubt(error.to_string(), turn),
-                None => self.end(Err(AuthError::Unreachable { server, error }), turn),
+                Some(_) => self.in_doubt(error.to_string(), step),
+                None => self.end(Err(AuthError::Unreachable { server, error }), step),
             },
             (_, _) if self.lost.is_some() || self.phase == Phase::Registering => {
-                self.over(Err(AuthError::Cancelled), turn);
+                self.over(Err(AuthError::Cancelled), step);
             }
-            _ => self.end(Err(AuthError::Cancelled), turn),
+            _ => self.end(Err(AuthError::Cancelled), step),
         }
     }
 
-    fn on_nonce(&mut self, response: &Response, turn: &mut Turn) {
+    fn on_nonce(&mut self, response: &Response, step: &mut AccountStep) {
         let server = self.server.clone();
         match GetNonce::read(response) {
-            Ok(answer) => self.register(&answer.nonce, turn),
+            Ok(answer) => self.register(&answer.nonce, step),
             Err(ApiError::Matrix(error)) if error.status < 500 => {
                 let message = error.message;
-                self.fail(AuthError::NoSharedSecret { server, message }, turn);
+                self.fail(AuthError::NoSharedSecret { server, message }, step);
             }
-            Err(error) => self.fail(AuthError::from_api(&server, error), turn),
+            Err(error) => self.fail(AuthError::from_api(&server, error), step),
         }
     }
 
-    fn on_registration(&mut self, now: Timestamp, response: &Response, turn: &mut Turn) {
+    fn on_registration(&mut self, now: Timestamp, response: &Response, step: &mut AccountStep) {
         let error = match RegisterBySecret::read(response) {
-            Ok(answer) => return self.finish(self.account(now, answer), turn),
-            // A success that cannot be read: the account was made.
+            Ok(answer) => return self.finish(self.account(now, answer), step),
+            // The status says success, but the body is malformed: the account was created.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 return match self.lost {
-                    None => self.settle(message, turn),
-                    Some(_) => self.in_doubt(message, turn),
+                    None => self.settle(message, step),
+                    Some(_) => self.in_doubt(message, step),
                 };
             }
             Err(ApiError::Matrix(error)) => error,
-            Err(error) => return self.fail(AuthError::from_api(&self.server, error), turn),
+            Err(error) => return self.fail(AuthError::from_api(&self.server, error), step),
         };
         match error.code {
-            // Nonces live for a minute, and their end has no code of its own.
-            ErrorCode::Unknown if error.status == 400 && self.nonces < MOST_NONCES => {
-                self.get_nonce(turn);
+            // A nonce expires after a minute; that has no error code of its own.
+            ErrorCode::Unknown if error.status == 400 && self.nonces < MAX_NONCES => {
+                self.get_nonce(step);
             }
             ErrorCode::UserInUse if self.lost.is_some() && !self.is_not_ours => {
-                self.in_doubt(error.to_string(), turn);
+                self.in_doubt(error.to_string(), step);
             }
             _ => {
                 let error = self.refusal(error);
-                self.end(Err(error), turn);
+                self.end(Err(error), step);
             }
         }
     }
@@ -268,16 +267,16 @@ impl SharedSecretRegistration {
         }
     }
 
-    fn on_sign_in(&mut self, now: Timestamp, response: &Response, turn: &mut Turn) {
+    fn on_login(&mut self, now: Timestamp, response: &Response, step: &mut AccountStep) {
         match Login::read(response) {
             Ok(answer) => {
                 let account = Account::from_login(&self.server, now, answer, self.data.clone());
-                self.finish(account, turn);
+                self.finish(account, step);
             }
             Err(ApiError::RateLimited { .. }) => {
-                self.in_doubt("signing in to find out: too many requests".to_owned(), turn);
+                self.in_doubt("the login to find out was rate limited".to_owned(), step);
             }
-            // No such account, or another's; or the server has no such sign-in, and does not tell.
+            // The account does not exist or is someone else's; or the server has no password login.
             Err(error) => {
                 self.is_not_ours = matches!(
                     &error,
@@ -285,10 +284,10 @@ impl SharedSecretRegistration {
                 );
                 if let Some(given) = self.given.clone() {
                     let pending = PendingUser::given(given);
-                    pending.put_into(self.key(), &mut turn.writes);
+                    pending.write_to(self.key(), &mut step.writes);
                     self.pending = Some(pending);
                 }
-                self.get_nonce(turn);
+                self.get_nonce(step);
             }
         }
     }
@@ -303,38 +302,39 @@ impl SharedSecretRegistration {
         account
     }
 
-    fn finish(&mut self, mut account: Account, turn: &mut Turn) {
+    fn finish(&mut self, mut account: Account, step: &mut AccountStep) {
         if let Some(pending) = &self.pending {
-            account.password = pending.to_be_kept(self.given.as_ref());
+            account.password = pending.unknown_password(self.given.as_ref());
         }
-        self.end(Ok(account), turn);
+        self.end(Ok(account), step);
     }
 
-    /// It fails, and what an earlier request did is not known any better.
-    fn fail(&mut self, error: AuthError, turn: &mut Turn) {
-        match self.lost.is_some() && !self.is_not_ours {
-            true => self.in_doubt(error.to_string(), turn),
-            false => self.end(Err(error), turn),
+    /// Fails; whether an earlier request was processed stays unknown.
+    fn fail(&mut self, error: AuthError, step: &mut AccountStep) {
+        if self.lost.is_some() && !self.is_not_ours {
+            self.in_doubt(error.to_string(), step);
+        } else {
+            self.end(Err(error), step);
         }
     }
 
-    fn in_doubt(&mut self, what: String, turn: &mut Turn) {
+    fn in_doubt(&mut self, what: String, step: &mut AccountStep) {
         let server = self.server.clone();
-        self.over(Err(AuthError::InDoubt { server, what }), turn);
+        self.over(Err(AuthError::InDoubt { server, what }), step);
     }
 
-    /// There is an account, or certainly none: nothing is pending any more.
-    fn end(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
+    /// Ends with certainty about the account: nothing is pending any more.
+    fn end(&mut self, result: Result<Account, AuthError>, step: &mut AccountStep) {
         if let Ok(account) = &result {
-            account.write_to(&mut turn.writes);
+            account.write_to(&mut step.writes);
         }
-        turn.writes.remove(tables::NEW_USERS, self.key());
-        self.over(result, turn);
+        step.writes.remove(tables::PENDING_USERS, self.key());
+        self.over(result, step);
     }
 
-    fn over(&mut self, result: Result<Account, AuthError>, turn: &mut Turn) {
+    fn over(&mut self, result: Result<Account, AuthError>, step: &mut AccountStep) {
         self.phase = Phase::Over;
-        turn.events.push(Event::Finished(result));
+        step.events.push(Event::Finished(result));
     }
 }
 
@@ -343,18 +343,18 @@ impl Machine for SharedSecretRegistration {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
-        let mut turn = Step::default();
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> AccountStep {
+        let mut step = Step::default();
         match input {
-            Input::Start if self.phase == Phase::New => self.start(cx, &mut turn),
+            Input::Start if self.phase == Phase::New => self.start(cx, &mut step),
             Input::Outcome(id, outcome)
                 if id.0 == self.last_effect && self.phase != Phase::Over =>
             {
-                self.on_outcome(cx.now, outcome, &mut turn);
+                self.on_outcome(cx.now, outcome, &mut step);
             }
             _ => {}
         }
-        turn
+        step
     }
 }
 
@@ -362,14 +362,12 @@ impl Conversation for SharedSecretRegistration {
     type Output = Account;
 }
 
-/// What the request is signed with, in hexadecimal digits.
+/// The HMAC-SHA1 that signs the request, in hexadecimal digits.
 fn mac(secret: &Secret, nonce: &str, user: &str, password: &Secret, is_admin: bool) -> Secret {
     let rights = if is_admin { "admin" } else { "notadmin" };
     let parts = [nonce, user, password.expose(), rights];
-    // An HMAC takes keys of any length.
-    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.expose().as_bytes()) else {
-        return Secret::default();
-    };
+    let mut mac = Hmac::<Sha1>::new_from_slice(secret.expose().as_bytes())
+        .expect("HMAC accepts keys of any length");
     for (at, part) in parts.iter().enumerate() {
         if at > 0 {
             mac.update(&[0]);

@@ -1,54 +1,56 @@
-//! Taking back what a run has made.
+//! Deactivates the accounts that a run created.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use matricula_api::{ApiError, Endpoint, ErrorCode, synapse::DeactivateUser};
+use matricula_auth::{Account, AuthError, Effect};
 use matricula_core::{Auth, EffectId, Machine, Response, Step, StepContext, scheduler::Outcome};
 
-use super::{BulkEvent, BulkInput, BulkMachine, RunLog, Stage, machine::Turn};
-use matricula_auth::{Account, AuthError, Effect};
+use super::{BulkEvent, BulkInput, BulkMachine, RowState, RunLog, machine::BulkStep};
 
-/// Shuts the accounts that a run has made, and no others, with the session of an administrator.
+/// Deactivates the accounts that a run created, and no others, with an administrator's session.
 ///
-/// A shut account's name stays taken. Each is committed once it is shut; shutting one again does no harm,
-/// so a lost answer is asked for again.
+/// The username of a deactivated account stays taken. The state of each row is committed once its
+/// account is deactivated. To deactivate an account twice is harmless, so a request whose response was
+/// lost is sent again.
 #[derive(Debug)]
 pub struct BulkDeactivation {
     administrator: Box<Account>,
-    ledger: RunLog,
-    at_once: usize,
-    left: VecDeque<usize>,
-    sent: BTreeMap<EffectId, usize>,
+    log: RunLog,
+    concurrency: usize,
+    remaining: VecDeque<usize>,
+    in_flight: BTreeMap<EffectId, usize>,
     last_effect: u64,
     is_stopping: bool,
-    failure: Option<Box<AuthError>>,
+    error: Option<Box<AuthError>>,
     is_over: bool,
 }
 
 impl BulkDeactivation {
-    /// Shuts so many at once, one at least.
-    pub fn new(administrator: &Account, ledger: RunLog, at_once: usize) -> Self {
-        let is_made = |index: &usize| matches!(ledger.entries[*index].stage, Stage::Done { .. });
-        let left = (0..ledger.entries.len()).filter(is_made).collect();
+    /// Deactivates up to `concurrency` accounts at a time, at least one.
+    pub fn new(administrator: &Account, log: RunLog, concurrency: usize) -> Self {
+        let is_done = |index: &usize| matches!(log.entries[*index].state, RowState::Done { .. });
+        let remaining = (0..log.entries.len()).filter(is_done).collect();
         Self {
             administrator: Box::new(administrator.clone()),
-            ledger,
-            at_once: at_once.max(1),
-            left,
-            sent: BTreeMap::new(),
+            log,
+            concurrency: concurrency.max(1),
+            remaining,
+            in_flight: BTreeMap::new(),
             last_effect: 0,
             is_stopping: false,
-            failure: None,
+            error: None,
             is_over: false,
         }
     }
 
-    fn go_on(&mut self, turn: &mut Turn) {
-        while !self.is_stopping && self.sent.len() < self.at_once {
-            let Some(index) = self.left.pop_front() else {
+    /// Sends as many requests as allowed, and ends if none is left.
+    fn advance(&mut self, step: &mut BulkStep) {
+        while !self.is_stopping && self.in_flight.len() < self.concurrency {
+            let Some(index) = self.remaining.pop_front() else {
                 break;
             };
-            let Some(user_id) = self.ledger.entries[index].stage.user_id() else {
+            let Some(user_id) = self.log.entries[index].state.user_id() else {
                 continue;
             };
             let request = DeactivateUser {
@@ -60,17 +62,17 @@ impl BulkDeactivation {
             let job = request.job(&administrator.server).with_auth(auth);
             self.last_effect += 1;
             let id = EffectId(self.last_effect);
-            self.sent.insert(id, index);
-            turn.effects.push(Effect::Send(id, Box::new(job)));
+            self.in_flight.insert(id, index);
+            step.effects.push(Effect::Send(id, Box::new(job)));
         }
-        if self.sent.is_empty() && !self.is_over {
+        if self.in_flight.is_empty() && !self.is_over {
             self.is_over = true;
-            turn.events.push(BulkEvent::Finished(self.failure.take()));
+            step.events.push(BulkEvent::Finished(self.error.take()));
         }
     }
 
-    fn on_outcome(&mut self, id: EffectId, outcome: Outcome, turn: &mut Turn) {
-        let Some(index) = self.sent.remove(&id) else {
+    fn on_outcome(&mut self, id: EffectId, outcome: Outcome, step: &mut BulkStep) {
+        let Some(index) = self.in_flight.remove(&id) else {
             return;
         };
         let server = self.administrator.server.clone();
@@ -83,15 +85,15 @@ impl BulkDeactivation {
         };
         match result {
             Ok(()) => {
-                if let Stage::Done { user_id } = self.ledger.entries[index].stage.clone() {
-                    let stage = Stage::Undone { user_id };
-                    self.ledger.set(index, stage, &mut turn.writes);
-                    turn.events.push(BulkEvent::Row(index));
+                if let RowState::Done { user_id } = self.log.entries[index].state.clone() {
+                    let state = RowState::Undone { user_id };
+                    self.log.set(index, state, &mut step.writes);
+                    step.events.push(BulkEvent::Row(index));
                 }
             }
             Err(error) => {
                 self.is_stopping = true;
-                self.failure.get_or_insert(Box::new(error));
+                self.error.get_or_insert(Box::new(error));
             }
         }
     }
@@ -101,7 +103,7 @@ impl BulkDeactivation {
         match DeactivateUser::read(response) {
             Ok(_) => Ok(()),
             Err(ApiError::Matrix(error)) => Err(match error.code {
-                // It is gone already.
+                // The account does not exist any more.
                 ErrorCode::NotFound => return Ok(()),
                 ErrorCode::Forbidden => AuthError::NotAnAdministrator {
                     server,
@@ -120,21 +122,23 @@ impl Machine for BulkDeactivation {
     type Effect = Effect;
     type Event = BulkEvent;
 
-    fn step(&mut self, _: &mut StepContext<'_>, input: BulkInput) -> Turn {
-        let mut turn = Step::default();
+    fn step(&mut self, _: &mut StepContext<'_>, input: BulkInput) -> BulkStep {
+        let mut step = Step::default();
+        if self.is_over {
+            return step;
+        }
         match input {
-            _ if self.is_over => return turn,
             BulkInput::Start => {}
-            BulkInput::Outcome(id, outcome) => self.on_outcome(id, outcome, &mut turn),
+            BulkInput::Outcome(id, outcome) => self.on_outcome(id, outcome, &mut step),
             BulkInput::Stop => self.is_stopping = true,
         }
-        self.go_on(&mut turn);
-        turn
+        self.advance(&mut step);
+        step
     }
 }
 
 impl BulkMachine for BulkDeactivation {
-    fn ledger(&self) -> &RunLog {
-        &self.ledger
+    fn run_log(&self) -> &RunLog {
+        &self.log
     }
 }

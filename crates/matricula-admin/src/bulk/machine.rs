@@ -1,169 +1,171 @@
-//! The run: which rows are being made, and what became of them.
+//! The machine of a bulk registration: it starts rows, and records their results.
 
 use std::collections::BTreeMap;
 
 use matricula_api::{Endpoint, client::logout::Logout};
+use matricula_auth::{AuthError, Effect, Input, generate_password};
 use matricula_core::{EffectId, Machine, Secret, Step, StepContext, scheduler::Outcome};
 
 use super::{
-    AdminCredentials, Entry, NewRow, RunLog, Stage,
-    row_registration::{self, RowOutcome, RowRegistration},
+    AdminCredentials, Entry, NewRow, RowState, RunLog,
+    row_registration::{RowOutcome, RowRegistration, RowStep},
 };
-use matricula_auth::{AuthError, Effect, Input, generate_password};
 
 /// What can happen to a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum BulkInput {
-    /// Begin, or go on.
+    /// Start or resume the run.
     Start,
-    /// What became of a job that was sent.
+    /// The outcome of a job that was sent.
     Outcome(EffectId, Outcome),
-    /// Send nothing more, and end when what is on the wire has come back.
+    /// Send nothing more, and end once all requests in flight have outcomes.
     Stop,
 }
 
-/// What a run tells.
+/// What a run reports.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BulkEvent {
-    /// The row at this place has come to an end, or is in doubt.
+    /// The row at this index has reached a final state, or is in doubt.
     Row(usize),
-    /// Nothing more is sent. Told exactly once. An error is one that no other row would have escaped:
-    /// those that are left wait for the next run, as they do where the run was stopped.
+    /// The run has ended; reported exactly once. An error is one that every other row would have met
+    /// too. The remaining rows wait for the next run, as they do after [`BulkInput::Stop`].
     Finished(Option<Box<AuthError>>),
 }
 
-/// A machine that brings the rows of a list further.
+/// A machine that works through the rows of a run.
 pub trait BulkMachine: Machine<Input = BulkInput, Effect = Effect, Event = BulkEvent> {
-    /// How far the rows have come.
-    fn ledger(&self) -> &RunLog;
+    /// The rows and their states.
+    fn run_log(&self) -> &RunLog;
 }
 
-pub(super) type Turn = Step<Effect, BulkEvent>;
+pub(super) type BulkStep = Step<Effect, BulkEvent>;
 
-/// Makes the accounts of a list, some at once; ends when each row has ended, is in doubt, or waits for the
-/// next run.
+/// Creates the accounts of a list, several at a time. It ends when each row has a final state, is in
+/// doubt, or waits for the next run.
 ///
 /// - The first commit has all rows with their passwords, before anything is sent.
-/// - Before a request that may make an account, the row's stage is committed. A run that is read back asks
-///   again, and where the account is there, signing in with the row's password tells whose it is.
-/// - Accounts that are there are never touched.
-/// - Rows end one by one; what concerns them all (no network, no right, a wrong token, a server that
-///   fails) stops the run instead.
-/// - Sessions that come with accounts are given back.
+/// - The state of a row is committed before a request that may create its account. A resumed run asks
+///   the server, and if the account exists, a login with the row's password finds out whether this run
+///   created it.
+/// - Existing accounts are never changed.
+/// - Rows end independently. An error that concerns all of them (no network, missing permission, a
+///   wrong token, a server error) stops the run instead.
+/// - Sessions that come with new accounts are logged out.
 #[derive(Debug)]
 pub struct BulkRegistration {
-    access: AdminCredentials,
-    ledger: RunLog,
-    at_once: usize,
-    /// The least length of passwords that are made.
-    least: u64,
-    /// Where the next row is looked for.
+    credentials: AdminCredentials,
+    log: RunLog,
+    concurrency: usize,
+    min_password_length: u64,
+    /// Where to look for the next row.
     next: usize,
     is_new: bool,
     running: BTreeMap<usize, Running>,
-    sent: BTreeMap<EffectId, (usize, EffectId)>,
+    /// The row of each effect, and the effect's id within that row.
+    in_flight: BTreeMap<EffectId, (usize, EffectId)>,
     last_effect: u64,
     is_stopping: bool,
-    failure: Option<Box<AuthError>>,
+    error: Option<Box<AuthError>>,
     is_over: bool,
 }
 
 #[derive(Debug)]
 enum Running {
-    Making(Box<RowRegistration>),
-    /// The account is made, and its session is given back.
-    SigningOut,
+    Registering(Box<RowRegistration>),
+    /// The account is created; its session is being logged out.
+    LoggingOut,
 }
 
 impl BulkRegistration {
-    /// A new run, making so many accounts at once, one at least. The rows should have no
-    /// [faults](super::row_errors).
+    /// A new run that creates up to `concurrency` accounts at a time, at least one. [Check the
+    /// rows](super::check_rows) first.
     pub fn new(
-        access: AdminCredentials,
+        credentials: AdminCredentials,
         rows: impl IntoIterator<Item = NewRow>,
-        at_once: usize,
+        concurrency: usize,
     ) -> Self {
         let entry = |row: NewRow| Entry {
             password: row.password.clone(),
             row,
-            stage: Stage::Waiting,
+            state: RowState::NotBegun,
         };
-        let ledger = RunLog {
+        let log = RunLog {
             entries: rows.into_iter().map(entry).collect(),
         };
-        let mut run = Self::from_ledger(access, ledger, at_once);
+        let mut run = Self::resume(credentials, log, concurrency);
         run.is_new = true;
         run
     }
 
-    /// Goes on with a run that was read back.
-    pub fn from_ledger(access: AdminCredentials, ledger: RunLog, at_once: usize) -> Self {
+    /// Continues a run that was read back.
+    pub fn resume(credentials: AdminCredentials, log: RunLog, concurrency: usize) -> Self {
         Self {
-            access,
-            ledger,
-            at_once: at_once.max(1),
-            least: 0,
+            credentials,
+            log,
+            concurrency: concurrency.max(1),
+            min_password_length: 0,
             next: 0,
             is_new: false,
             running: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             last_effect: 0,
             is_stopping: false,
-            failure: None,
+            error: None,
             is_over: false,
         }
     }
 
-    /// Makes passwords of at least so many characters.
+    /// The minimum length of generated passwords, in characters.
     #[must_use]
-    pub fn with_passwords_of(mut self, least: u64) -> Self {
-        self.least = least;
+    pub fn min_password_length(mut self, length: u64) -> Self {
+        self.min_password_length = length;
         self
     }
 
-    fn start(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
+    fn start(&mut self, cx: &mut StepContext<'_>, step: &mut BulkStep) {
         if self.is_new {
             self.is_new = false;
-            if self.access.route().has_passwords() {
-                for entry in &mut self.ledger.entries {
-                    let least = self.least;
-                    let make = || generate_password(cx.entropy, least);
-                    entry.password.get_or_insert_with(make);
+            if self.credentials.route().has_passwords() {
+                for entry in &mut self.log.entries {
+                    entry.password.get_or_insert_with(|| {
+                        generate_password(cx.entropy, self.min_password_length)
+                    });
                 }
             }
-            self.ledger.put_rows(&mut turn.writes);
+            self.log.write_rows(&mut step.writes);
         }
-        self.go_on(cx, turn);
+        self.start_rows(cx, step);
     }
 
-    /// Begins rows until as many are being made as may, and ends where none is left.
-    fn go_on(&mut self, cx: &mut StepContext<'_>, turn: &mut Turn) {
-        while !self.is_stopping && self.running.len() < self.at_once {
-            let mut rest = self.ledger.entries.iter().skip(self.next);
-            let Some(ahead) = rest.position(|entry| !entry.stage.is_end()) else {
-                self.next = self.ledger.entries.len();
+    /// Starts as many rows as allowed, and ends the run if none is left.
+    fn start_rows(&mut self, cx: &mut StepContext<'_>, step: &mut BulkStep) {
+        while !self.is_stopping && self.running.len() < self.concurrency {
+            let mut rest = self.log.entries.iter().skip(self.next);
+            let Some(offset) = rest.position(|entry| !entry.state.is_final()) else {
+                self.next = self.log.entries.len();
                 break;
             };
-            let index = self.next + ahead;
+            let index = self.next + offset;
             self.next = index + 1;
-            self.begin(index, cx, turn);
+            self.start_row(index, cx, step);
         }
         if self.running.is_empty() && !self.is_over {
             self.is_over = true;
-            turn.events.push(BulkEvent::Finished(self.failure.take()));
+            step.events.push(BulkEvent::Finished(self.error.take()));
         }
     }
 
-    fn begin(&mut self, index: usize, cx: &mut StepContext<'_>, turn: &mut Turn) {
-        match RowRegistration::new(&self.access, &self.ledger.entries[index]) {
-            Ok(mut maker) => {
-                let made = maker.step(cx, Input::Start);
-                self.running.insert(index, Running::Making(Box::new(maker)));
-                self.take(index, made, turn);
+    fn start_row(&mut self, index: usize, cx: &mut StepContext<'_>, step: &mut BulkStep) {
+        match RowRegistration::new(&self.credentials, &self.log.entries[index]) {
+            Ok(mut row) => {
+                let row_step = row.step(cx, Input::Start);
+                self.running
+                    .insert(index, Running::Registering(Box::new(row)));
+                self.apply(index, row_step, step);
             }
-            Err(end) => self.end(index, end, false, turn),
+            Err(outcome) => self.end_row(index, outcome, false, step),
         }
     }
 
@@ -172,93 +174,91 @@ impl BulkRegistration {
         cx: &mut StepContext<'_>,
         id: EffectId,
         outcome: Outcome,
-        turn: &mut Turn,
+        step: &mut BulkStep,
     ) {
-        let Some((index, inner)) = self.sent.remove(&id) else {
+        let Some((index, row_effect)) = self.in_flight.remove(&id) else {
             return;
         };
-        match self.running.get_mut(&index) {
-            Some(Running::Making(maker)) => {
-                let made = maker.step(cx, Input::Outcome(inner, outcome));
-                self.take(index, made, turn);
-            }
-            // Whether the session could be given back or not: the account is there.
-            _ => {
-                self.running.remove(&index);
-            }
+        if let Some(Running::Registering(row)) = self.running.get_mut(&index) {
+            let row_step = row.step(cx, Input::Outcome(row_effect, outcome));
+            self.apply(index, row_step, step);
+        } else {
+            // The account exists, whether or not its session could be logged out.
+            self.running.remove(&index);
         }
-        self.go_on(cx, turn);
+        self.start_rows(cx, step);
     }
 
-    /// Takes over what the conversation of a row wants.
-    fn take(&mut self, index: usize, made: row_registration::Turn, turn: &mut Turn) {
-        let goes_on = !self.is_stopping || made.end.is_some();
-        if let Some(conversation) = made.begun.filter(|_| goes_on) {
-            let stage = Stage::Begun { conversation };
-            self.ledger.set(index, stage, &mut turn.writes);
+    /// Turns the step of a row into a step of the run.
+    fn apply(&mut self, index: usize, row_step: RowStep, step: &mut BulkStep) {
+        let continues = !self.is_stopping || row_step.outcome.is_some();
+        if let Some(conversation) = row_step.begun.filter(|_| continues) {
+            let state = RowState::Begun { conversation };
+            self.log.set(index, state, &mut step.writes);
         }
-        if let Some(end) = made.end {
+        if let Some(outcome) = row_step.outcome {
             self.running.remove(&index);
-            return self.end(index, end, made.is_certain, turn);
+            return self.end_row(index, outcome, row_step.is_settled, step);
         }
         if self.is_stopping {
-            // What it would send is for the next run, which finds the stage.
+            // The next run finds the state of the row and sends the requests.
             self.running.remove(&index);
             return;
         }
-        for (inner, job) in made.sends {
-            let id = self.effect(index, inner);
-            turn.effects.push(Effect::Send(id, job));
+        for (row_effect, job) in row_step.requests {
+            let id = self.new_effect(index, row_effect);
+            step.effects.push(Effect::Send(id, job));
         }
     }
 
-    fn effect(&mut self, index: usize, inner: EffectId) -> EffectId {
+    fn new_effect(&mut self, index: usize, row_effect: EffectId) -> EffectId {
         self.last_effect += 1;
         let id = EffectId(self.last_effect);
-        self.sent.insert(id, (index, inner));
+        self.in_flight.insert(id, (index, row_effect));
         id
     }
 
-    fn end(&mut self, index: usize, end: RowOutcome, is_certain: bool, turn: &mut Turn) {
-        let before = self.ledger.entries[index].stage.clone();
-        let stage = match end {
-            RowOutcome::Made { user_id, token } => {
+    fn end_row(
+        &mut self,
+        index: usize,
+        outcome: RowOutcome,
+        is_settled: bool,
+        step: &mut BulkStep,
+    ) {
+        let before = &self.log.entries[index].state;
+        let state = match outcome {
+            RowOutcome::Created { user_id, token } => {
                 if let Some(token) = token.filter(|_| !self.is_stopping) {
-                    self.sign_out(index, token, turn);
+                    self.log_out(index, token, step);
                 }
-                Stage::Done { user_id }
+                RowState::Done { user_id }
             }
-            RowOutcome::Exists => Stage::Exists,
-            RowOutcome::Refused(why) => Stage::Failed { why },
-            RowOutcome::InDoubt(why) => Stage::InDoubt {
-                why,
-                conversation: match before {
-                    Stage::Begun { conversation } | Stage::InDoubt { conversation, .. } => {
-                        conversation
-                    }
-                    _ => None,
-                },
+            RowOutcome::Exists => RowState::Exists,
+            RowOutcome::Refused(reason) => RowState::Failed { reason },
+            RowOutcome::InDoubt(reason) => RowState::InDoubt {
+                reason,
+                conversation: before.begun().flatten().cloned(),
             },
-            RowOutcome::OfTheRun(error) => {
+            RowOutcome::StopsRun(error) => {
                 self.is_stopping = true;
-                self.failure.get_or_insert(Box::new(error));
-                if is_certain && before != Stage::Waiting {
-                    self.ledger.set(index, Stage::Waiting, &mut turn.writes);
+                self.error.get_or_insert(Box::new(error));
+                if is_settled && *before != RowState::NotBegun {
+                    self.log.set(index, RowState::NotBegun, &mut step.writes);
                 }
                 return;
             }
         };
-        self.ledger.set(index, stage, &mut turn.writes);
-        turn.events.push(BulkEvent::Row(index));
+        self.log.set(index, state, &mut step.writes);
+        step.events.push(BulkEvent::Row(index));
     }
 
-    fn sign_out(&mut self, index: usize, token: Secret, turn: &mut Turn) {
-        self.running.insert(index, Running::SigningOut);
+    fn log_out(&mut self, index: usize, token: Secret, step: &mut BulkStep) {
+        self.running.insert(index, Running::LoggingOut);
         let job = Logout::default()
-            .job(self.access.server())
+            .job(self.credentials.server())
             .with_token(token);
-        let id = self.effect(index, EffectId(0));
-        turn.effects.push(Effect::Send(id, Box::new(job)));
+        let id = self.new_effect(index, EffectId(0));
+        step.effects.push(Effect::Send(id, Box::new(job)));
     }
 }
 
@@ -267,23 +267,25 @@ impl Machine for BulkRegistration {
     type Effect = Effect;
     type Event = BulkEvent;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: BulkInput) -> Turn {
-        let mut turn = Step::default();
+    fn step(&mut self, cx: &mut StepContext<'_>, input: BulkInput) -> BulkStep {
+        let mut step = Step::default();
+        if self.is_over {
+            return step;
+        }
         match input {
-            _ if self.is_over => {}
-            BulkInput::Start => self.start(cx, &mut turn),
-            BulkInput::Outcome(id, outcome) => self.on_outcome(cx, id, outcome, &mut turn),
+            BulkInput::Start => self.start(cx, &mut step),
+            BulkInput::Outcome(id, outcome) => self.on_outcome(cx, id, outcome, &mut step),
             BulkInput::Stop => {
                 self.is_stopping = true;
-                self.go_on(cx, &mut turn);
+                self.start_rows(cx, &mut step);
             }
         }
-        turn
+        step
     }
 }
 
 impl BulkMachine for BulkRegistration {
-    fn ledger(&self) -> &RunLog {
-        &self.ledger
+    fn run_log(&self) -> &RunLog {
+        &self.log
     }
 }

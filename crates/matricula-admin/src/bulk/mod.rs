@@ -1,14 +1,14 @@
-//! Making many accounts at once, for administrators: each row of a list ends once, whatever is lost.
+//! Bulk runs: create the accounts of a list, or deactivate them again.
 //!
-//! [`BulkRegistration`] runs one conversation a row, some at once. What must not be lost is in its
-//! commits: the [rows](tables::ROWS) with their passwords before the first request, and of each row the
-//! [stage](tables::STAGES) before the request that it is about. Read back into a [`RunLog`], a run goes on
-//! where it was. [`BulkDeactivation`] takes back what a run has made.
+//! [`BulkRegistration`] runs one conversation for each row, several at a time. It survives a crash at
+//! any point, because it writes before it sends: the [rows](tables::ROWS) with their passwords before
+//! the first request, and the [state](tables::STATES) of a row before each request that may create its
+//! account. A [`RunLog`] that was read back continues the run. [`BulkDeactivation`] deactivates the
+//! accounts that a run created.
 
 mod deactivate;
 mod estimate;
 mod machine;
-
 mod row;
 mod row_registration;
 mod run_log;
@@ -16,6 +16,6 @@ mod run_log;
 pub use deactivate::BulkDeactivation;
 pub use estimate::{Estimate, estimate};
 pub use machine::{BulkEvent, BulkInput, BulkMachine, BulkRegistration};
-pub use row::{NewRow, Route, RowError, row_errors};
+pub use row::{NewRow, Route, RowError, check_rows};
 pub use row_registration::AdminCredentials;
-pub use run_log::{Counts, Entry, RunLog, RunLogError, Stage, tables};
+pub use run_log::{Counts, Entry, RowState, RunLog, RunLogError, tables};

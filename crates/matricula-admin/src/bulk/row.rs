@@ -1,32 +1,28 @@
-//! A row of a list of new users, and what can be wrong with it before anything is sent.
+//! A row of a list of new users, and the checks of a list before anything is sent.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
+use matricula_auth::PasswordPolicy;
 use matricula_core::{Secret, secret::exposed};
 use serde::{Deserialize, Serialize};
 
-use matricula_auth::PasswordPolicy;
-
-/// The longest user id, in bytes, with its `@`, its `:` and the name of the server.
-const LONGEST_ID: usize = 255;
-
-/// In which way accounts are made.
+/// The API that creates the accounts of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Route {
-    /// With the session of an administrator.
+    /// The admin API, with an administrator's session.
     Admin,
-    /// With the secret that the server shares with whoever runs it.
+    /// Registration with the server's shared secret.
     SharedSecret,
-    /// As strangers do, with a registration token.
+    /// Ordinary registration with a registration token.
     Token,
-    /// As the users of an application service.
+    /// Registration as an application service.
     Appservice,
 }
 
 impl Route {
-    /// All of them.
+    /// All routes.
     pub const ALL: [Self; 4] = [
         Self::Admin,
         Self::SharedSecret,
@@ -34,7 +30,7 @@ impl Route {
         Self::Appservice,
     ];
 
-    /// Its name for people, as options have it.
+    /// Its name, as in command-line options.
     pub fn name(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -44,7 +40,7 @@ impl Route {
         }
     }
 
-    /// Whether accounts that it makes have a password.
+    /// Whether its accounts have a password.
     pub fn has_passwords(self) -> bool {
         self != Self::Appservice
     }
@@ -61,33 +57,33 @@ impl FromStr for Route {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|route| route.name() == text);
-        found.ok_or_else(|| "give admin, shared-secret, token or appservice".to_owned())
+        found.ok_or_else(|| "use admin, shared-secret, token or appservice".to_owned())
     }
 }
 
 /// A row of a list of new users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewRow {
-    /// Where it stands in the list, for people.
+    /// The line of the list, from 1.
     pub line: u64,
-    /// The name, without `@` and server.
+    /// The username, without `@` and server.
     pub username: String,
-    /// The password; without one a strong one is made.
+    /// The password; `None`: a strong one is generated.
     #[serde(with = "exposed", default)]
     pub password: Option<Secret>,
-    /// What others see.
+    /// The display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// The email address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether it is to be an administrator.
+    /// Whether the user becomes an administrator.
     #[serde(default)]
     pub is_admin: bool,
 }
 
 impl NewRow {
-    /// A row with a name alone.
+    /// A row with only a username.
     pub fn new(line: u64, username: impl Into<String>) -> Self {
         Self {
             line,
@@ -99,98 +95,96 @@ impl NewRow {
         }
     }
 
-    /// The name as servers keep it: in small letters.
+    /// The username as servers store it: in lower case.
     pub fn localpart(&self) -> String {
         self.username.to_ascii_lowercase()
     }
 }
 
-/// What is wrong with a row.
+/// An error in a row of the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RowError {
-    /// Where it stands.
+    /// The line of the list, from 1.
     pub line: u64,
-    /// What is wrong, and what to do about it.
-    pub what: String,
+    /// What is wrong, and how to correct it.
+    pub message: String,
 }
 
 impl RowError {
-    /// A fault of this line.
-    pub fn new(line: u64, what: impl Into<String>) -> Self {
+    /// An error in this line.
+    pub fn new(line: u64, message: impl Into<String>) -> Self {
         Self {
             line,
-            what: what.into(),
+            message: message.into(),
         }
     }
 }
 
-/// Everything that can be seen to be wrong with the rows without asking a server, in their order: names
-/// that are none, names that stand there twice, passwords that the server's policy refuses, and columns
-/// that the route can do nothing with.
-pub fn row_errors(rows: &[NewRow], route: Route, policy: Option<&PasswordPolicy>) -> Vec<RowError> {
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    let mut addresses: BTreeMap<String, u64> = BTreeMap::new();
-    let mut faults = Vec::new();
+/// Finds everything in the rows that is wrong without asking the server, in the order of the list:
+/// invalid and duplicate usernames and addresses, passwords that violate the server's policy, and
+/// columns that the route cannot set.
+pub fn check_rows(rows: &[NewRow], route: Route, policy: Option<&PasswordPolicy>) -> Vec<RowError> {
+    let mut first_line_of_name: BTreeMap<String, u64> = BTreeMap::new();
+    let mut first_line_of_email: BTreeMap<String, u64> = BTreeMap::new();
+    let mut errors = Vec::new();
     for row in rows {
-        let mut add = |what: String| faults.push(RowError::new(row.line, what));
-        if let Some(what) = name_fault(&row.username) {
-            add(what);
+        let mut add = |message: String| errors.push(RowError::new(row.line, message));
+        if let Some(message) = username_error(&row.username) {
+            add(message);
         }
-        match seen.get(&row.localpart()) {
+        match first_line_of_name.get(&row.localpart()) {
             Some(first) => add(format!(
-                "the name {:?} is that of line {first} already; capital letters make no difference",
+                "line {first} has the username {:?} already; upper and lower case are the same",
                 row.username
             )),
             None => {
-                seen.insert(row.localpart(), row.line);
+                first_line_of_name.insert(row.localpart(), row.line);
             }
         }
         if let (Some(password), Some(policy)) = (&row.password, policy)
-            && let Some((_, words)) = policy.complaint(password)
+            && let Some((_, rule)) = policy.complaint(password)
         {
-            add(format!("the server refuses such a password: {words}"));
-        }
-        if let Some(email) = &row.email
-            && !is_email(email)
-        {
-            add(format!("{email:?} is no email address"));
+            add(format!("the password violates the server's policy: {rule}"));
         }
         if let Some(email) = &row.email {
-            match addresses.get(&email.to_lowercase()) {
-                Some(first) => add(format!(
-                    "the address {email:?} is that of line {first} already"
-                )),
+            if !is_email(email) {
+                add(format!("{email:?} is not an email address"));
+            }
+            match first_line_of_email.get(&email.to_lowercase()) {
+                Some(first) => add(format!("line {first} has the address {email:?} already")),
                 None => {
-                    addresses.insert(email.to_lowercase(), row.line);
+                    first_line_of_email.insert(email.to_lowercase(), row.line);
                 }
             }
         }
-        for what in columns_in_vain(row, route) {
-            add(what);
+        for message in unsupported_columns(row, route) {
+            add(message);
         }
     }
-    faults
+    errors
 }
 
-fn name_fault(name: &str) -> Option<String> {
+fn username_error(name: &str) -> Option<String> {
+    /// The maximum length of a user id in bytes, with `@`, `:` and the server's name.
+    const MAX_USER_ID: usize = 255;
     if name.is_empty() {
-        return Some("there is no name; give one".to_owned());
+        return Some("the username is empty".to_owned());
     }
     if name.starts_with('@') || name.contains(':') {
         return Some(format!(
-            "{name:?}: give the name alone, without @ and server"
+            "{name:?}: write only the username, without @ and server"
         ));
     }
-    let is_good = |c: char| c.is_ascii_alphanumeric() || "._=-/+".contains(c);
-    if let Some(bad) = name.chars().find(|c| !is_good(*c)) {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._=-/+".contains(c);
+    if let Some(invalid) = name.chars().find(|c| !is_allowed(*c)) {
         return Some(format!(
-            "the name {name:?} has {bad:?} in it; use a-z, 0-9, and any of . _ = - / +"
+            "the username {name:?} contains {invalid:?}; use a-z, 0-9 and . _ = - / +"
         ));
     }
-    // The shortest name of a server has one letter.
-    (name.len() + 3 > LONGEST_ID).then(|| {
+    // The shortest server name has one letter.
+    (name.len() + "@:s".len() > MAX_USER_ID).then(|| {
         format!(
-            "the name is {} characters long, which is too long for a user id of {LONGEST_ID}",
+            "the username has {} characters; with the server's name, a user id has {MAX_USER_ID} at most",
             name.len()
         )
     })
@@ -204,18 +198,19 @@ fn is_email(text: &str) -> bool {
             .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
 }
 
-/// What the route cannot do, although the row asks for it.
-fn columns_in_vain(row: &NewRow, route: Route) -> Vec<String> {
+/// The columns of the row that the route cannot set.
+fn unsupported_columns(row: &NewRow, route: Route) -> Vec<String> {
     let has_profile = matches!(route, Route::Admin | Route::SharedSecret);
-    let vain = [
+    let columns = [
         (row.password.is_some() && !route.has_passwords(), "password"),
         (row.display_name.is_some() && !has_profile, "displayname"),
         (row.email.is_some() && route != Route::Admin, "email"),
         (row.is_admin && !has_profile, "admin"),
     ];
-    let vain = vain.iter().filter(|(is_vain, _)| *is_vain);
-    vain.map(|(_, column)| {
-        format!("the route {route} cannot set {column}; leave it out, or take the route admin")
-    })
-    .collect()
+    let unsupported = columns.iter().filter(|(is_unsupported, _)| *is_unsupported);
+    unsupported
+        .map(|(_, column)| {
+            format!("the route {route} cannot set {column}; leave it empty, or use the route admin")
+        })
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! The conversation that makes the account of one row, by the route of the run.
+//! The conversation that creates the account of one row, by the route of the run.
 
 use matricula_api::UserId;
 use matricula_auth::{
@@ -7,42 +7,44 @@ use matricula_auth::{
 };
 use matricula_core::{EffectId, Job, Machine, Secret, ServerUrl, Step, StepContext, WriteBatch};
 
-use super::{Entry, Route, Stage};
-use crate::{CreateUser, NewUser, PendingUser, SharedSecretRegistration, tables::NEW_USERS};
+use super::{Entry, Route, RowState};
+use crate::{
+    CreateUser, CreateUserResult, PendingUser, SharedSecretRegistration, tables::PENDING_USERS,
+};
 
-/// What opens the server for a run.
+/// The credentials that a run creates accounts with. Each kind belongs to a [`Route`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AdminCredentials {
     /// The session of an administrator.
     Admin(Box<Account>),
-    /// The secret that the server shares with whoever runs it.
+    /// The server's `registration_shared_secret`.
     SharedSecret {
-        /// Where.
-        facts: Box<ServerInfo>,
-        /// It.
+        /// The server.
+        server: Box<ServerInfo>,
+        /// The shared secret.
         secret: Secret,
     },
     /// A registration token.
     Token {
-        /// Where.
-        facts: Box<ServerInfo>,
-        /// It.
+        /// The server.
+        server: Box<ServerInfo>,
+        /// The token.
         token: Secret,
-        /// Whether the server's terms are accepted in the name of the new users.
+        /// Whether to accept the server's terms for the new users.
         accept_terms: bool,
     },
-    /// The token of an application service.
+    /// The `as_token` of an application service.
     Appservice {
-        /// Where.
-        facts: Box<ServerInfo>,
-        /// It.
+        /// The server.
+        server: Box<ServerInfo>,
+        /// The token.
         token: Secret,
     },
 }
 
 impl AdminCredentials {
-    /// Which way it is.
+    /// The route that they belong to.
     pub fn route(&self) -> Route {
         match self {
             Self::Admin(_) => Route::Admin,
@@ -52,49 +54,49 @@ impl AdminCredentials {
         }
     }
 
-    /// Where.
+    /// The server.
     pub fn server(&self) -> &ServerUrl {
         match self {
             Self::Admin(account) => &account.server,
-            Self::SharedSecret { facts, .. }
-            | Self::Token { facts, .. }
-            | Self::Appservice { facts, .. } => &facts.server,
+            Self::SharedSecret { server, .. }
+            | Self::Token { server, .. }
+            | Self::Appservice { server, .. } => &server.server,
         }
     }
 }
 
-/// How the conversation of a row ended.
+/// How a row ended.
 #[derive(Debug)]
 pub(super) enum RowOutcome {
-    Made {
+    Created {
         user_id: UserId,
-        /// Of the session that came with the account and that nobody wants.
+        /// The access token of the session that came with the account.
         token: Option<Secret>,
     },
     Exists,
     Refused(String),
     InDoubt(String),
-    /// Not for the row's sake: no other row would fare better.
-    OfTheRun(AuthError),
+    /// An error that every other row would meet too.
+    StopsRun(AuthError),
 }
 
-/// What a step of a row asks for.
+/// What one input to a row leads to.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
-    pub(super) sends: Vec<(EffectId, Box<Job>)>,
-    /// Whether the account may have been made from now on, and what is needed to go on then.
+pub(super) struct RowStep {
+    pub(super) requests: Vec<(EffectId, Box<Job>)>,
+    /// Set if the account may exist from now on; with the conversation's state, if it is needed to
+    /// continue.
     pub(super) begun: Option<Option<Secret>>,
-    /// Whether it is certain again whether there is an account.
-    pub(super) is_certain: bool,
-    pub(super) end: Option<RowOutcome>,
+    /// Whether the outcome leaves no doubt about the account.
+    pub(super) is_settled: bool,
+    pub(super) outcome: Option<RowOutcome>,
 }
 
-/// Makes the account of one row.
+/// Creates the account of one row.
 #[derive(Debug)]
 pub(super) struct RowRegistration {
-    conversation: RowFlow,
-    server: ServerUrl,
-    /// Whether an answer was lost, here or in an earlier run.
+    flow: RowFlow,
+    /// Whether a response was lost, in this run or an earlier one.
     is_lost: bool,
 }
 
@@ -103,194 +105,220 @@ enum RowFlow {
     Admin(Box<CreateUser>),
     SharedSecret(Box<SharedSecretRegistration>),
     Token(Box<Registration>),
-    /// Whose the account is, if there is one; then the registration that follows where it is not the
-    /// run's.
-    SigningIn(Box<Login>, Option<Box<Registration>>),
+    /// Finds out by login whether the account exists and is the run's. Otherwise the registration
+    /// follows.
+    Login(Box<Login>, Option<Box<Registration>>),
     Appservice(Box<AppserviceRegistration>),
 }
 
-impl RowRegistration {
-    /// For a row as it stands. Fails where the name and the server make no user id, or where what is kept
-    /// of its conversation cannot be read.
-    pub(super) fn new(access: &AdminCredentials, entry: &Entry) -> Result<Self, RowOutcome> {
-        let before = match &entry.stage {
-            Stage::Begun { conversation } | Stage::InDoubt { conversation, .. } => {
-                Some(conversation.as_ref())
-            }
-            _ => None,
+/// The step of a flow, with its result as a [`RowOutcome`].
+struct FlowStep {
+    writes: WriteBatch,
+    effects: Vec<Effect>,
+    is_lost: bool,
+    outcome: Option<RowOutcome>,
+}
+
+impl FlowStep {
+    fn new<T>(
+        step: Step<Effect, Event<T>>,
+        outcome: impl Fn(Result<T, AuthError>) -> RowOutcome,
+    ) -> Self {
+        let mut this = Self {
+            writes: step.writes,
+            effects: step.effects,
+            is_lost: false,
+            outcome: None,
         };
-        let password = entry.password.clone().unwrap_or_default();
-        let pending = before.map(|_| PendingUser::given(password.clone()));
-        let name = entry.row.localpart();
-        let conversation = match access {
-            AdminCredentials::Admin(account) => {
-                RowFlow::Admin(Box::new(creation(account, entry, password, pending)?))
+        for event in step.events {
+            match event {
+                Event::Progress(Progress::Settling(_)) => this.is_lost = true,
+                Event::Finished(result) => this.outcome = Some(outcome(result)),
+                _ => {}
             }
-            AdminCredentials::SharedSecret { facts, secret } => {
-                let mut made = SharedSecretRegistration::new(facts, secret.clone(), name)
-                    .with_password(password);
-                if entry.row.is_admin {
-                    made = made.admin();
-                }
-                if let Some(shown) = &entry.row.display_name {
-                    made = made.with_display_name(shown.clone());
+        }
+        this
+    }
+}
+
+impl RowRegistration {
+    /// The conversation for a row in its present state.
+    ///
+    /// # Errors
+    /// If username and server make no valid user id, or the stored conversation cannot be read.
+    pub(super) fn new(credentials: &AdminCredentials, entry: &Entry) -> Result<Self, RowOutcome> {
+        let password = entry.password.clone().unwrap_or_default();
+        let is_begun = entry.state.begun().is_some();
+        let pending = is_begun.then(|| PendingUser::given(password.clone()));
+        let name = entry.row.localpart();
+        let flow = match credentials {
+            AdminCredentials::Admin(account) => {
+                RowFlow::Admin(Box::new(create_user(account, entry, password, pending)?))
+            }
+            AdminCredentials::SharedSecret { server, secret } => {
+                let mut registration = SharedSecretRegistration::new(server, secret.clone(), name)
+                    .password(password)
+                    .admin(entry.row.is_admin);
+                if let Some(name) = &entry.row.display_name {
+                    registration = registration.display_name(name.clone());
                 }
                 if let Some(pending) = pending {
-                    made = made.resume(pending);
+                    registration = registration.resume(pending);
                 }
-                RowFlow::SharedSecret(Box::new(made))
+                RowFlow::SharedSecret(Box::new(registration))
             }
             AdminCredentials::Token {
-                facts,
+                server,
                 token,
                 accept_terms,
             } => {
-                let wishes = RegistrationOptions {
+                let options = RegistrationOptions {
                     token: Some(token.clone()),
                     accept_terms: *accept_terms,
                     ..RegistrationOptions::default()
                 };
-                by_token(facts, entry, name, password, wishes)?
+                register_with_token(server, entry, name, password, options)?
             }
-            AdminCredentials::Appservice { facts, token } => {
-                let made = AppserviceRegistration::new(facts, token.clone(), name);
-                RowFlow::Appservice(Box::new(made.without_session()))
+            AdminCredentials::Appservice { server, token } => {
+                let registration = AppserviceRegistration::new(server, token.clone(), name);
+                RowFlow::Appservice(Box::new(registration.without_session()))
             }
         };
         Ok(Self {
-            conversation,
-            server: access.server().clone(),
-            is_lost: before.is_some(),
+            flow,
+            is_lost: is_begun,
         })
     }
 
-    pub(super) fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Turn {
-        let mut turn = Turn::default();
-        if let (RowFlow::Appservice(_), Input::Start) = (&self.conversation, &input) {
-            // It keeps nothing, and its first request makes the user.
-            turn.begun = Some(None);
+    pub(super) fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> RowStep {
+        let mut row_step = RowStep::default();
+        if matches!((&self.flow, &input), (RowFlow::Appservice(_), Input::Start)) {
+            // It stores nothing before its first request, which creates the user.
+            row_step.begun = Some(None);
         }
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
-            let (commit, effects) = match &mut self.conversation {
-                RowFlow::Admin(one) => take(
-                    one.step(cx, input),
-                    &mut self.is_lost,
-                    &mut turn,
-                    |made| match made {
-                        NewUser::Made(account) => RowOutcome::made(*account),
-                        NewUser::Exists(_) => RowOutcome::Exists,
-                    },
-                ),
-                RowFlow::SharedSecret(one) => take(
-                    one.step(cx, input),
-                    &mut self.is_lost,
-                    &mut turn,
-                    RowOutcome::made,
-                ),
-                RowFlow::Token(one) => take(
-                    one.step(cx, input),
-                    &mut self.is_lost,
-                    &mut turn,
-                    RowOutcome::made,
-                ),
-                RowFlow::SigningIn(one, next) => {
-                    let mut step = one.step(cx, input);
-                    let is_not_ours = |event: &Event<Account>| {
-                        matches!(event, Event::Finished(Err(AuthError::WrongPassword { .. })))
-                    };
-                    if step.events.iter().any(is_not_ours)
-                        && let Some(registration) = next.take()
-                    {
-                        self.conversation = RowFlow::Token(registration);
-                        self.is_lost = false;
-                        inputs.push(Input::Start);
-                        continue;
-                    }
-                    for event in &mut step.events {
-                        if let Event::Finished(Err(error)) = event {
-                            let server = self.server.clone();
-                            let what = format!("signing in to find out: {error}");
-                            *error = AuthError::InDoubt { server, what };
-                        }
-                    }
-                    take(step, &mut self.is_lost, &mut turn, RowOutcome::made)
-                }
-                RowFlow::Appservice(one) => take(
-                    one.step(cx, input),
-                    &mut self.is_lost,
-                    &mut turn,
-                    RowOutcome::made,
-                ),
-            };
-            note(&commit, &mut turn);
-            for effect in effects {
+            let step = self.step_flow(cx, input);
+            self.is_lost |= step.is_lost;
+            if step.outcome.is_some() {
+                row_step.outcome = step.outcome;
+            }
+            if let Some(conversation) = begun(&step.writes) {
+                row_step.begun = Some(conversation);
+            }
+            for effect in step.effects {
                 match effect {
-                    Effect::Send(id, job) => turn.sends.push((id, job)),
+                    Effect::Send(id, job) => row_step.requests.push((id, job)),
                     Effect::Ask(id, _) => inputs.push(Input::Answer(id, Answer::Unavailable)),
-                    // Only people are waited for, and there are none.
+                    // Flows only wait for people.
                     Effect::Wait(id, _) => inputs.push(Input::Waited(id)),
-                    other => debug_assert!(false, "no row asks for {other:?}"),
+                    other => debug_assert!(false, "a row cannot carry out {other:?}"),
                 }
             }
         }
-        if matches!(self.conversation, RowFlow::Appservice(_)) && self.is_lost {
-            // It has no password to tell its user by.
-            turn.end = turn.end.map(|end| match end {
-                RowOutcome::Made { .. } | RowOutcome::Exists => RowOutcome::InDoubt(
-                    "an answer was lost, and the user is there: made by this run, or before it"
-                        .to_owned(),
-                ),
-                other => other,
-            });
+        if let Some(outcome) = row_step.outcome.take() {
+            let outcome = self.check_appservice(outcome);
+            row_step.is_settled = self.is_settled(&outcome);
+            row_step.outcome = Some(outcome);
         }
-        turn.is_certain = match &turn.end {
-            Some(RowOutcome::Made { .. } | RowOutcome::Exists | RowOutcome::Refused(_)) => true,
-            // A server that failed in the middle may have made half of it.
-            Some(RowOutcome::OfTheRun(AuthError::Refused { error, .. })) if error.status >= 500 => {
-                false
+        row_step
+    }
+
+    fn step_flow(&mut self, cx: &mut StepContext<'_>, input: Input) -> FlowStep {
+        let (login, registration) = match &mut self.flow {
+            RowFlow::Admin(flow) => return FlowStep::new(flow.step(cx, input), RowOutcome::user),
+            RowFlow::SharedSecret(flow) => {
+                return FlowStep::new(flow.step(cx, input), RowOutcome::account);
             }
-            Some(RowOutcome::OfTheRun(_)) => !self.is_lost,
-            Some(RowOutcome::InDoubt(_)) | None => false,
+            RowFlow::Token(flow) => {
+                return FlowStep::new(flow.step(cx, input), RowOutcome::account);
+            }
+            RowFlow::Appservice(flow) => {
+                return FlowStep::new(flow.step(cx, input), RowOutcome::account);
+            }
+            RowFlow::Login(login, registration) => (login, registration),
         };
-        turn
+        let step = login.step(cx, input);
+        let is_refused = |event: &Event<Account>| {
+            matches!(event, Event::Finished(Err(AuthError::WrongPassword { .. })))
+        };
+        if step.events.iter().any(is_refused)
+            && let Some(registration) = registration.take()
+        {
+            self.flow = RowFlow::Token(registration);
+            self.is_lost = false;
+            return self.step_flow(cx, Input::Start);
+        }
+        FlowStep::new(step, |result| {
+            result.map_or_else(
+                |error| RowOutcome::InDoubt(format!("the login to find out failed: {error}")),
+                |account| RowOutcome::account(Ok(account)),
+            )
+        })
+    }
+
+    /// Users of an application service have no password, so a login cannot find out whether this run
+    /// created them.
+    fn check_appservice(&self, outcome: RowOutcome) -> RowOutcome {
+        match (&self.flow, outcome) {
+            (RowFlow::Appservice(_), RowOutcome::Created { .. } | RowOutcome::Exists)
+                if self.is_lost =>
+            {
+                RowOutcome::InDoubt(
+                    "a response was lost, and the user exists: created by this run, or before it"
+                        .to_owned(),
+                )
+            }
+            (_, outcome) => outcome,
+        }
+    }
+
+    fn is_settled(&self, outcome: &RowOutcome) -> bool {
+        match outcome {
+            RowOutcome::Created { .. } | RowOutcome::Exists | RowOutcome::Refused(_) => true,
+            // A server that failed may have created the account before that.
+            RowOutcome::StopsRun(AuthError::Refused { error, .. }) if error.status >= 500 => false,
+            RowOutcome::StopsRun(_) => !self.is_lost,
+            RowOutcome::InDoubt(_) => false,
+        }
     }
 }
 
-/// A registration by token: a new one, the one that was kept, or, where that one could not find out whether
-/// it had made the account, a look at whose it is.
-fn by_token(
-    facts: &ServerInfo,
+/// The flow of a registration with a token: a new registration; the stored one; or, if the stored one
+/// could not find out whether it created the account, a login first.
+fn register_with_token(
+    server: &ServerInfo,
     entry: &Entry,
     name: String,
     password: Secret,
-    wishes: RegistrationOptions,
+    options: RegistrationOptions,
 ) -> Result<RowFlow, RowOutcome> {
-    if let Stage::Begun {
+    if let RowState::Begun {
         conversation: Some(stored),
-    } = &entry.stage
+    } = &entry.state
     {
-        let stored = Registration::from_stored(stored.expose().as_bytes())
-            .map_err(|error| RowOutcome::InDoubt(format!("what is kept of it: {error}")))?;
-        // The token of the earlier run may have been the wrong one.
-        return Ok(RowFlow::Token(Box::new(stored.with_answers(wishes))));
+        let stored = Registration::from_stored(stored.expose().as_bytes()).map_err(|error| {
+            RowOutcome::InDoubt(format!("its stored registration cannot be read: {error}"))
+        })?;
+        // The token of the earlier run may have been wrong.
+        return Ok(RowFlow::Token(Box::new(stored.with_answers(options))));
     }
-    let wishes = RegistrationOptions {
+    let options = RegistrationOptions {
         username: Some(name.clone()),
         password: Some(password.clone()),
-        ..wishes
+        ..options
     };
-    let registration = Box::new(Registration::new(facts, wishes).without_name_check());
-    Ok(match entry.stage {
-        Stage::InDoubt { .. } => {
-            let login = Login::new(facts, name, password);
-            RowFlow::SigningIn(Box::new(login), Some(registration))
+    let registration = Box::new(Registration::new(server, options).without_name_check());
+    Ok(match entry.state {
+        RowState::InDoubt { .. } => {
+            let login = Login::new(server, name, password);
+            RowFlow::Login(Box::new(login), Some(registration))
         }
         _ => RowFlow::Token(registration),
     })
 }
 
-fn creation(
+fn create_user(
     administrator: &Account,
     entry: &Entry,
     password: Secret,
@@ -298,79 +326,66 @@ fn creation(
 ) -> Result<CreateUser, RowOutcome> {
     let server = administrator.user_id.server_name();
     let user_id = format!("@{}:{server}", entry.row.localpart());
-    let user_id: UserId = match user_id.parse() {
-        Ok(user_id) => user_id,
-        Err(error) => {
-            return Err(RowOutcome::Refused(format!(
-                "{user_id:?} is no user id: {error}"
-            )));
-        }
-    };
-    let mut creation = CreateUser::new(administrator, user_id).with_password(password);
-    if entry.row.is_admin {
-        creation = creation.admin();
-    }
-    if let Some(shown) = &entry.row.display_name {
-        creation = creation.with_display_name(shown.clone());
+    let user_id: UserId = user_id.parse().map_err(|error| {
+        RowOutcome::Refused(format!("{user_id:?} is not a valid user id: {error}"))
+    })?;
+    let mut create = CreateUser::new(administrator, user_id)
+        .password(password)
+        .admin(entry.row.is_admin);
+    if let Some(name) = &entry.row.display_name {
+        create = create.display_name(name.clone());
     }
     if let Some(email) = &entry.row.email {
-        creation = creation.with_email(email.clone());
+        create = create.email(email.clone());
     }
-    Ok(match pending {
-        Some(pending) => creation.resume(pending),
-        None => creation,
+    if let Some(pending) = pending {
+        create = create.resume(pending);
+    }
+    Ok(create)
+}
+
+/// Whether a flow is about to create its account, by what it stores; with the state that is needed to
+/// continue, if any. Accounts are not stored: their sessions are logged out.
+fn begun(writes: &WriteBatch) -> Option<Option<Secret>> {
+    let mut latest_first = writes.writes().iter().rev();
+    latest_first.find_map(|write| match (&*write.table, &write.value) {
+        (PENDING_USERS, Some(_)) => Some(None),
+        (REGISTRATIONS, Some(value)) => {
+            let state = String::from_utf8_lossy(value).into_owned();
+            Some(Some(Secret::from(state)))
+        }
+        _ => None,
     })
 }
 
-fn take<T>(
-    step: Step<Effect, Event<T>>,
-    is_lost: &mut bool,
-    turn: &mut Turn,
-    end: impl Fn(T) -> RowOutcome,
-) -> (WriteBatch, Vec<Effect>) {
-    for event in step.events {
-        match event {
-            Event::Progress(Progress::Settling(_)) => *is_lost = true,
-            Event::Finished(Ok(made)) => turn.end = Some(end(made)),
-            Event::Finished(Err(error)) => turn.end = Some(RowOutcome::of(error)),
-            _ => {}
-        }
-    }
-    (step.writes, step.effects)
-}
-
-/// Reads from what a conversation wants kept how far it has come. Accounts are not kept: their sessions
-/// are given back.
-fn note(commit: &WriteBatch, turn: &mut Turn) {
-    for change in commit.writes() {
-        let conversation = match (&*change.table, &change.value) {
-            (NEW_USERS, Some(_)) => None,
-            (REGISTRATIONS, Some(value)) => {
-                Some(Secret::from(String::from_utf8_lossy(value).into_owned()))
-            }
-            _ => continue,
-        };
-        turn.begun = Some(conversation);
-    }
-}
-
 impl RowOutcome {
-    fn made(account: Account) -> Self {
-        Self::Made {
-            user_id: account.user_id,
-            token: account.access_token,
+    fn account(result: Result<Account, AuthError>) -> Self {
+        match result {
+            Ok(account) => Self::Created {
+                user_id: account.user_id,
+                token: account.access_token,
+            },
+            Err(error) => Self::error(error),
         }
     }
 
-    /// What a failure means for the row, or for all of them.
-    fn of(error: AuthError) -> Self {
+    fn user(result: Result<CreateUserResult, AuthError>) -> Self {
+        match result {
+            Ok(CreateUserResult::Created(account)) => Self::account(Ok(*account)),
+            Ok(CreateUserResult::Exists(_)) => Self::Exists,
+            Err(error) => Self::error(error),
+        }
+    }
+
+    /// What an error means: for the row, or for the whole run.
+    fn error(error: AuthError) -> Self {
         match &error {
             AuthError::NameTaken { .. } => Self::Exists,
             AuthError::InDoubt { what, .. } | AuthError::MayBeDone { what, .. } => {
                 Self::InDoubt(what.clone())
             }
             AuthError::Refused { error: refusal, .. } if refusal.status >= 500 => {
-                Self::OfTheRun(error)
+                Self::StopsRun(error)
             }
             AuthError::NameInvalid { .. }
             | AuthError::NameReserved { .. }
@@ -378,7 +393,7 @@ impl RowOutcome {
             | AuthError::WeakPassword { .. }
             | AuthError::AddressRefused { .. }
             | AuthError::Refused { .. } => Self::Refused(error.to_string()),
-            _ => Self::OfTheRun(error),
+            _ => Self::StopsRun(error),
         }
     }
 }

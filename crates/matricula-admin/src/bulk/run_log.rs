@@ -1,73 +1,75 @@
-//! What is kept of a run: its rows, and how far each has come.
+//! The stored state of a run: its rows, and the state of each.
 
 use matricula_api::UserId;
 use matricula_core::{Secret, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::NewRow;
+use crate::to_json;
 
 /// The tables that a run writes to. They hold passwords.
 pub mod tables {
-    /// The rows, by their place in the list, as JSON. Written once.
+    /// The rows by their index in the list, as JSON. Written once.
     pub const ROWS: &str = "bulk_rows";
-    /// How far each row has come, by its place in the list, as JSON.
-    pub const STAGES: &str = "bulk_stages";
+    /// The [state](super::RowState) of each row by its index in the list, as JSON.
+    pub const STATES: &str = "bulk_states";
 }
 
-/// How far a row has come.
+/// The state of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "stage", rename_all = "snake_case")]
+#[serde(tag = "state", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Stage {
-    /// Nothing was sent that could have made the account.
+pub enum RowState {
+    /// No request was sent that may have created the account.
     #[default]
-    Waiting,
-    /// The account may have been made: a request was to be sent, and no answer is known yet.
+    NotBegun,
+    /// The account may have been created: a request was about to be sent, and its result is not known
+    /// yet.
     Begun {
-        /// The state of the conversation, where it is needed to go on.
+        /// The state of the conversation, if it is needed to continue.
         #[serde(with = "exposed", default)]
         conversation: Option<Secret>,
     },
-    /// The account may have been made, and it could not be found out whether. The next run tries again.
+    /// The account may have been created, and the server could not be asked. The next run tries again.
     InDoubt {
         /// What happened.
-        why: String,
-        /// As above.
+        reason: String,
+        /// The state of the conversation, if it is needed to continue.
         #[serde(with = "exposed", default)]
         conversation: Option<Secret>,
     },
-    /// The run made the account.
+    /// The run created the account.
     Done {
-        /// Who.
+        /// The user.
         user_id: UserId,
     },
-    /// Somebody has the name. That account was not touched.
+    /// The username was taken. That account was not changed.
     Exists,
     /// The server refused.
     Failed {
         /// Why.
-        why: String,
+        reason: String,
     },
-    /// The run made the account, and it was shut again.
+    /// The run created the account, and it was deactivated again.
     Undone {
-        /// Who.
+        /// The user.
         user_id: UserId,
     },
 }
 
-impl Stage {
-    /// Whether there is nothing left to do.
-    pub fn is_end(&self) -> bool {
+impl RowState {
+    /// Whether nothing is left to do for this row.
+    pub fn is_final(&self) -> bool {
         !matches!(
             self,
-            Self::Waiting | Self::Begun { .. } | Self::InDoubt { .. }
+            Self::NotBegun | Self::Begun { .. } | Self::InDoubt { .. }
         )
     }
 
-    /// A word for the result: an account that may be there is in doubt until that is settled.
+    /// The state in one or two words. An account that may exist is "in doubt" until that is settled.
     pub fn status(&self) -> &'static str {
         match self {
-            Self::Waiting => "not begun",
+            Self::NotBegun => "not begun",
             Self::Begun { .. } | Self::InDoubt { .. } => "in doubt",
             Self::Done { .. } => "done",
             Self::Exists => "exists",
@@ -76,34 +78,44 @@ impl Stage {
         }
     }
 
-    /// What there is to say about it.
-    pub fn why(&self) -> Option<&str> {
+    /// Why the row failed or is in doubt.
+    pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Failed { why } | Self::InDoubt { why, .. } => Some(why),
+            Self::Failed { reason } | Self::InDoubt { reason, .. } => Some(reason),
             _ => None,
         }
     }
 
-    /// Whose account was made.
+    /// The account that the run created.
     pub fn user_id(&self) -> Option<&UserId> {
         match self {
             Self::Done { user_id } | Self::Undone { user_id } => Some(user_id),
             _ => None,
         }
     }
+
+    /// The stored conversation of a row that was begun, or `None` if the row was not begun.
+    pub(super) fn begun(&self) -> Option<Option<&Secret>> {
+        match self {
+            Self::Begun { conversation } | Self::InDoubt { conversation, .. } => {
+                Some(conversation.as_ref())
+            }
+            _ => None,
+        }
+    }
 }
 
-/// A row with its password.
+/// A row with its password and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The row as it was given.
+    /// The row of the list.
     pub row: NewRow,
-    /// The password that the account has or would have; none where it has none.
+    /// The password of the account; `None` if the route sets none.
     #[serde(with = "exposed", default)]
     pub password: Option<Secret>,
-    /// How far it has come.
+    /// The state of the row.
     #[serde(skip)]
-    pub stage: Stage,
+    pub state: RowState,
 }
 
 /// All rows of a run, in the order of the list.
@@ -112,57 +124,64 @@ pub struct RunLog {
     pub(super) entries: Vec<Entry>,
 }
 
-/// How many rows have come how far.
+/// The number of rows in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// All of them.
+    /// All rows.
     pub rows: usize,
-    /// Accounts that the run has made.
+    /// Accounts that the run created.
     pub done: usize,
-    /// Names that somebody has.
+    /// Usernames that were taken.
     pub exists: usize,
-    /// Refused ones.
+    /// Rows that the server refused.
     pub failed: usize,
-    /// Those of which it is not known.
+    /// Rows whose account may or may not exist.
     pub in_doubt: usize,
-    /// Those of which nothing was sent.
+    /// Rows for which nothing was sent.
     pub not_begun: usize,
-    /// Those that were made and shut again.
+    /// Accounts that the run created and that were deactivated again.
     pub undone: usize,
 }
 
-/// What is kept of a run cannot be read.
+impl Counts {
+    /// The rows in a [final](RowState::is_final) state.
+    pub fn finished(&self) -> usize {
+        self.rows - self.not_begun - self.in_doubt
+    }
+}
+
+/// The stored state of a run cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("what is kept of row {key} cannot be read ({source}); was it written by a newer version?")]
+#[error("the stored row {key} cannot be read ({source}); was it written by another version?")]
 pub struct RunLogError {
     key: String,
     source: serde_json::Error,
 }
 
 impl RunLog {
-    /// Reads back what runs have committed; what belongs to other tables is left out.
+    /// Reads back what earlier runs committed, as (table, key, value). Other tables are ignored.
     ///
     /// # Errors
-    /// Where it was not written by a run.
+    /// If a value was not written by a run.
     pub fn from_stored(
         stored: impl IntoIterator<Item = (String, String, Vec<u8>)>,
     ) -> Result<Self, RunLogError> {
-        let (mut rows, mut stages) = (Vec::new(), Vec::new());
+        let (mut rows, mut states) = (Vec::new(), Vec::new());
         for (table, key, value) in stored {
             match table.as_str() {
                 tables::ROWS => rows.push((read::<Entry>(&key, &value)?, key)),
-                tables::STAGES => stages.push((key.clone(), read::<Stage>(&key, &value)?)),
+                tables::STATES => states.push((key.clone(), read::<RowState>(&key, &value)?)),
                 _ => {}
             }
         }
         rows.sort_by(|a, b| a.1.cmp(&b.1));
-        stages.sort_by(|a, b| a.0.cmp(&b.0));
-        let stage = |key: &String| {
-            let found = stages.binary_search_by(|(other, _)| other.cmp(key));
-            found.map_or_else(|_| Stage::Waiting, |at| stages[at].1.clone())
+        states.sort_by(|a, b| a.0.cmp(&b.0));
+        let state = |key: &String| {
+            let found = states.binary_search_by(|(other, _)| other.cmp(key));
+            found.map_or_else(|_| RowState::NotBegun, |at| states[at].1.clone())
         };
         let entries = rows.into_iter().map(|(entry, key)| Entry {
-            stage: stage(&key),
+            state: state(&key),
             ..entry
         });
         Ok(Self {
@@ -170,53 +189,47 @@ impl RunLog {
         })
     }
 
-    /// The rows, in their order.
+    /// The rows, in the order of the list.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// How many rows have come how far.
+    /// The number of rows in each state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts {
             rows: self.entries.len(),
             ..Counts::default()
         };
         for entry in &self.entries {
-            match entry.stage {
-                Stage::Waiting => counts.not_begun += 1,
-                Stage::Begun { .. } | Stage::InDoubt { .. } => counts.in_doubt += 1,
-                Stage::Done { .. } => counts.done += 1,
-                Stage::Exists => counts.exists += 1,
-                Stage::Failed { .. } => counts.failed += 1,
-                Stage::Undone { .. } => counts.undone += 1,
+            match entry.state {
+                RowState::NotBegun => counts.not_begun += 1,
+                RowState::Begun { .. } | RowState::InDoubt { .. } => counts.in_doubt += 1,
+                RowState::Done { .. } => counts.done += 1,
+                RowState::Exists => counts.exists += 1,
+                RowState::Failed { .. } => counts.failed += 1,
+                RowState::Undone { .. } => counts.undone += 1,
             }
         }
         counts
     }
 
-    pub(super) fn put_rows(&self, patch: &mut WriteBatch) {
+    pub(super) fn write_rows(&self, writes: &mut WriteBatch) {
         for (index, entry) in self.entries.iter().enumerate() {
-            patch.put(tables::ROWS, key(index), json(entry));
+            writes.put(tables::ROWS, key(index), to_json(entry));
         }
     }
 
-    /// The row has come this far.
-    pub(super) fn set(&mut self, index: usize, stage: Stage, patch: &mut WriteBatch) {
-        if let Some(entry) = self.entries.get_mut(index) {
-            patch.put(tables::STAGES, key(index), json(&stage));
-            entry.stage = stage;
-        }
+    /// Changes the state of a row, and adds the change to `writes`.
+    pub(super) fn set(&mut self, index: usize, state: RowState, writes: &mut WriteBatch) {
+        let entry = &mut self.entries[index];
+        writes.put(tables::STATES, key(index), to_json(&state));
+        entry.state = state;
     }
 }
 
-/// Sorts as the rows do.
+/// The key of a row: keys sort like the rows.
 fn key(index: usize) -> String {
     format!("{index:010}")
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
-    // Texts, numbers and flags: they always have a JSON form.
-    serde_json::to_vec(value).unwrap_or_default()
 }
 
 fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, RunLogError> {

@@ -1,10 +1,10 @@
-//! Many accounts at once: whatever is lost, and wherever the process dies, each row ends once.
+//! Bulk runs: each row ends exactly once, whatever response is lost and whenever the process dies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use matricula_admin::bulk::{
     AdminCredentials, BulkDeactivation, BulkEvent, BulkInput, BulkMachine, BulkRegistration,
-    NewRow, Route, RunLog, Stage, row_errors,
+    NewRow, Route, RowState, RunLog, check_rows,
 };
 use matricula_auth::{Effect, ServerInfo};
 use matricula_core::{
@@ -14,16 +14,16 @@ use matricula_core::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::scripted_server::{administrator, transport_error};
+use crate::scripted_server::{administrator, error_body, transport_error};
 use matricula_core::TransportErrorKind;
 
-/// A server that makes accounts, and remembers how often.
+/// A model of a server: it creates accounts and counts how often.
 #[derive(Default)]
 struct Model {
-    /// By localpart: the password.
+    /// The passwords by localpart.
     users: BTreeMap<String, String>,
-    made: BTreeMap<String, u32>,
-    /// How often an account that was there was changed.
+    created: BTreeMap<String, u32>,
+    /// How often an existing account was changed.
     changed: u32,
     deactivated: BTreeSet<String>,
     sessions: BTreeSet<String>,
@@ -36,9 +36,9 @@ impl Model {
         model
     }
 
-    fn make(&mut self, name: &str, password: &str) {
+    fn create(&mut self, name: &str, password: &str) {
         self.users.insert(name.to_owned(), password.to_owned());
-        *self.made.entry(name.to_owned()).or_default() += 1;
+        *self.created.entry(name.to_owned()).or_default() += 1;
     }
 
     fn session(&mut self, name: &str) -> (u16, Value) {
@@ -69,19 +69,18 @@ impl Model {
         let method = job.request_method().to_string();
         match (method.as_str(), path.as_str()) {
             ("GET", p) if p.starts_with("_synapse/admin/v2/users/") => {
-                match self.users.contains_key(&in_path()) {
-                    true => (
-                        200,
-                        json!({ "name": format!("@{}:example.org", in_path()) }),
-                    ),
-                    false => (404, error("M_NOT_FOUND")),
+                if self.users.contains_key(&in_path()) {
+                    let name = format!("@{}:example.org", in_path());
+                    (200, json!({ "name": name }))
+                } else {
+                    (404, error_body("M_NOT_FOUND"))
                 }
             }
             ("PUT", p) if p.starts_with("_synapse/admin/v2/users/") => {
                 if self.users.contains_key(&in_path()) {
                     self.changed += 1;
                 }
-                self.make(&in_path(), &text("password"));
+                self.create(&in_path(), &text("password"));
                 (
                     201,
                     json!({ "name": format!("@{}:example.org", in_path()) }),
@@ -94,9 +93,9 @@ impl Model {
             ("GET", "_synapse/admin/v1/register") => (200, json!({ "nonce": "n" })),
             ("POST", "_synapse/admin/v1/register") => {
                 if self.users.contains_key(&text("username")) {
-                    return (400, error("M_USER_IN_USE"));
+                    return (400, error_body("M_USER_IN_USE"));
                 }
-                self.make(&text("username"), &text("password"));
+                self.create(&text("username"), &text("password"));
                 self.session(&text("username"))
             }
             ("POST", "_matrix/client/v3/register") => self.register(&body),
@@ -107,9 +106,10 @@ impl Model {
                     .split(':')
                     .next()
                     .unwrap_or_default();
-                match self.users.get(name) == Some(&text("password")) {
-                    true => self.session(name),
-                    false => (403, error("M_FORBIDDEN")),
+                if self.users.get(name) == Some(&text("password")) {
+                    self.session(name)
+                } else {
+                    (403, error_body("M_FORBIDDEN"))
                 }
             }
             ("POST", "_matrix/client/v3/logout") => (200, json!({})),
@@ -117,17 +117,17 @@ impl Model {
         }
     }
 
-    /// Wants a token; its sessions carry their user's name.
+    /// Requires a token; the UIA session is the username.
     fn register(&mut self, body: &Value) -> (u16, Value) {
         let name = body["username"].as_str().unwrap_or_default().to_owned();
         if self.users.contains_key(&name) {
-            return (400, error("M_USER_IN_USE"));
+            return (400, error_body("M_USER_IN_USE"));
         }
         let flows = json!([{ "stages": ["m.login.registration_token"] }]);
         match body["auth"]["token"].as_str() {
             None => (401, json!({ "session": name, "flows": flows })),
             Some("the-token") => {
-                self.make(&name, body["password"].as_str().unwrap_or_default());
+                self.create(&name, body["password"].as_str().unwrap_or_default());
                 self.session(&name)
             }
             Some(_) => {
@@ -141,15 +141,11 @@ impl Model {
     }
 }
 
-fn error(code: &str) -> Value {
-    json!({ "errcode": code, "error": "words" })
-}
-
-/// Everything that was committed, as a store has it.
+/// The committed rows, as a store holds them.
 #[derive(Default)]
-struct Kept(BTreeMap<(String, String), Vec<u8>>);
+struct Store(BTreeMap<(String, String), Vec<u8>>);
 
-impl Kept {
+impl Store {
     fn commit(&mut self, patch: &WriteBatch) {
         for change in patch.writes() {
             let key = (change.table.to_string(), change.key.clone());
@@ -160,7 +156,7 @@ impl Kept {
         }
     }
 
-    fn ledger(&self) -> RunLog {
+    fn run_log(&self) -> RunLog {
         let entries = self.0.iter();
         let entries =
             entries.map(|((table, key), value)| (table.clone(), key.clone(), value.clone()));
@@ -168,11 +164,11 @@ impl Kept {
     }
 }
 
-/// What becomes of one request, or of the process.
+/// What happens to one request, or to the process.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
+enum Fault {
     Answered,
-    /// Processed, and the answer is lost.
+    /// Processed, but the response is lost.
     Lost,
     /// Not processed.
     Dropped,
@@ -183,30 +179,30 @@ enum Fate {
     Stopped,
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
-        8 => Just(Fate::Answered),
-        2 => Just(Fate::Lost),
-        1 => Just(Fate::Dropped),
-        1 => Just(Fate::KilledBefore),
-        2 => Just(Fate::KilledAfter),
-        1 => Just(Fate::Stopped),
+        8 => Just(Fault::Answered),
+        2 => Just(Fault::Lost),
+        1 => Just(Fault::Dropped),
+        1 => Just(Fault::KilledBefore),
+        2 => Just(Fault::KilledAfter),
+        1 => Just(Fault::Stopped),
     ]
 }
 
-fn access(route: Route) -> AdminCredentials {
-    let facts = || {
+fn credentials(route: Route) -> AdminCredentials {
+    let server = || {
         Box::new(ServerInfo::of(
             "https://matrix.example.org".parse().unwrap(),
         ))
     };
     match route {
         Route::SharedSecret => AdminCredentials::SharedSecret {
-            facts: facts(),
+            server: server(),
             secret: "secret".into(),
         },
         Route::Token => AdminCredentials::Token {
-            facts: facts(),
+            server: server(),
             token: "the-token".into(),
             accept_terms: false,
         },
@@ -214,50 +210,57 @@ fn access(route: Route) -> AdminCredentials {
     }
 }
 
-/// Runs until it ends, a process after the other, and returns what is kept in the end.
-fn run(model: &mut Model, route: Route, rows: &[NewRow], at_once: usize, fates: &[Fate]) -> Kept {
-    let mut kept = Kept::default();
-    let mut fates = fates.iter().copied();
-    // As many processes as there are fates, and one in which nothing happens.
+/// Runs one process after another until the run ends; returns the store.
+fn run(
+    model: &mut Model,
+    route: Route,
+    rows: &[NewRow],
+    concurrency: usize,
+    faults: &[Fault],
+) -> Store {
+    let mut store = Store::default();
+    let mut faults = faults.iter().copied();
+    // At most one process for each fault, and a last one without faults.
     for process in 0..200 {
-        let machine = match kept.0.is_empty() {
-            true => BulkRegistration::new(access(route), rows.to_vec(), at_once),
-            false => BulkRegistration::from_ledger(access(route), kept.ledger(), at_once),
+        let machine = if store.0.is_empty() {
+            BulkRegistration::new(credentials(route), rows.to_vec(), concurrency)
+        } else {
+            BulkRegistration::resume(credentials(route), store.run_log(), concurrency)
         };
         let mut entropy = SeededEntropy::new(process);
-        if one_process(model, machine, &mut kept, &mut fates, &mut entropy) {
-            return kept;
+        if one_process(model, machine, &mut store, &mut faults, &mut entropy) {
+            return store;
         }
     }
-    panic!("it never ends: {:?}", kept.ledger().counts());
+    panic!("the run never ends: {:?}", store.run_log().counts());
 }
 
-/// Whether everything has ended.
+/// Runs one process; returns whether every row has a final state.
 fn one_process(
     model: &mut Model,
     mut machine: impl BulkMachine,
-    kept: &mut Kept,
-    fates: &mut impl Iterator<Item = Fate>,
+    store: &mut Store,
+    faults: &mut impl Iterator<Item = Fault>,
     entropy: &mut SeededEntropy,
 ) -> bool {
-    let mut wire: Vec<(EffectId, Box<Job>)> = Vec::new();
+    let mut in_flight: Vec<(EffectId, Box<Job>)> = Vec::new();
     let mut inputs = vec![BulkInput::Start];
     let mut ended = BTreeSet::new();
     loop {
         for input in std::mem::take(&mut inputs) {
             let mut cx = StepContext::new(Timestamp::from_millis(1), entropy);
             let step = machine.step(&mut cx, input);
-            kept.commit(&step.writes);
+            store.commit(&step.writes);
             assert_eq!(
-                &kept.ledger(),
-                machine.ledger(),
-                "what is kept is what it knows"
+                &store.run_log(),
+                machine.run_log(),
+                "the store equals the state in memory"
             );
             for effect in step.effects {
                 let Effect::Send(id, job) = effect else {
                     panic!("{effect:?}")
                 };
-                wire.push((id, job));
+                in_flight.push((id, job));
             }
             for event in step.events {
                 match event {
@@ -265,35 +268,37 @@ fn one_process(
                         assert!(ended.insert(index), "row {index} ended twice")
                     }
                     BulkEvent::Finished(_) => {
-                        assert!(wire.is_empty(), "requests are waited for");
-                        let entries = machine.ledger().entries();
-                        return entries.iter().all(|entry| entry.stage.is_end());
+                        assert!(in_flight.is_empty(), "no request is in flight");
+                        let entries = machine.run_log().entries();
+                        return entries.iter().all(|entry| entry.state.is_final());
                     }
                     other => panic!("{other:?}"),
                 }
             }
         }
-        // The one that was sent last is answered first: rows overtake each other.
-        let (id, job) = wire.pop().expect("it waits for something, or has ended");
+        // The latest request is answered first, so that rows overtake each other.
+        let (id, job) = in_flight
+            .pop()
+            .expect("a request is in flight, or the run has ended");
         let answer = |model: &mut Model| {
             let (status, body) = model.handle(&job);
             let body = Body::Json(body.to_string());
             Outcome::Responded(job.respond(Response::new(status, vec![], body)))
         };
-        let refused = || transport_error(TransportErrorKind::Connect);
-        let outcome = match fates.next().unwrap_or(Fate::Answered) {
-            Fate::Answered => answer(model),
-            Fate::Lost => {
+        let lost = || transport_error(TransportErrorKind::Connect);
+        let outcome = match faults.next().unwrap_or(Fault::Answered) {
+            Fault::Answered => answer(model),
+            Fault::Lost => {
                 answer(model);
-                Outcome::InDoubt(refused())
+                Outcome::InDoubt(lost())
             }
-            Fate::Dropped => Outcome::Failed(refused()),
-            Fate::KilledBefore => return false,
-            Fate::KilledAfter => {
+            Fault::Dropped => Outcome::Failed(lost()),
+            Fault::KilledBefore => return false,
+            Fault::KilledAfter => {
                 answer(model);
                 return false;
             }
-            Fate::Stopped => {
+            Fault::Stopped => {
                 inputs.push(BulkInput::Stop);
                 answer(model)
             }
@@ -310,23 +315,23 @@ fn rows(count: usize) -> Vec<NewRow> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
-    /// Somebody else has the first name, with another password.
+    /// The first username is taken, with another password.
     #[test]
-    fn whatever_is_lost_each_row_ends_once_and_no_account_is_touched_that_was_there(
-        fates in prop::collection::vec(fate(), 0..60),
+    fn rows_end_once_despite_faults(
+        faults in prop::collection::vec(fault(), 0..60),
         route in prop_oneof![Just(Route::Admin), Just(Route::SharedSecret), Just(Route::Token)],
-        at_once in 1_usize..5,
+        concurrency in 1_usize..5,
     ) {
         let mut model = Model::with("u0", "another's password");
         let rows = rows(6);
-        let kept = run(&mut model, route, &rows, at_once, &fates);
-        let ledger = kept.ledger();
+        let store = run(&mut model, route, &rows, concurrency, &faults);
+        let log = store.run_log();
         prop_assert_eq!(&model.users["u0"], "another's password");
-        prop_assert_eq!(&ledger.entries()[0].stage, &Stage::Exists);
-        for entry in &ledger.entries()[1..] {
+        prop_assert_eq!(&log.entries()[0].state, &RowState::Exists);
+        for entry in &log.entries()[1..] {
             let name = entry.row.localpart();
-            prop_assert!(matches!(entry.stage, Stage::Done { .. }), "{:?}", entry.stage);
-            prop_assert_eq!(model.made[&name], 1, "{} was made once", name);
+            prop_assert!(matches!(entry.state, RowState::Done { .. }), "{:?}", entry.state);
+            prop_assert_eq!(model.created[&name], 1, "{} was created once", name);
             let password = entry.password.as_ref().map(Secret::expose);
             prop_assert_eq!(password, Some(model.users[&name].as_str()));
         }
@@ -335,18 +340,18 @@ proptest! {
 }
 
 #[test]
-fn all_passwords_are_committed_before_anything_is_sent() {
-    let mut machine = BulkRegistration::new(access(Route::Admin), rows(3), 1);
+fn passwords_are_committed_before_sending() {
+    let mut machine = BulkRegistration::new(credentials(Route::Admin), rows(3), 1);
     let mut entropy = SeededEntropy::new(1);
     let step = machine.step(
         &mut StepContext::new(Timestamp::from_millis(1), &mut entropy),
         BulkInput::Start,
     );
-    let mut kept = Kept::default();
-    kept.commit(&step.writes);
+    let mut store = Store::default();
+    store.commit(&step.writes);
     assert_eq!(step.effects.len(), 1);
-    let ledger = kept.ledger();
-    let mut passwords: Vec<&str> = ledger
+    let log = store.run_log();
+    let mut passwords: Vec<&str> = log
         .entries()
         .iter()
         .map(|entry| entry.password.as_ref().unwrap().expose())
@@ -357,13 +362,13 @@ fn all_passwords_are_committed_before_anything_is_sent() {
         passwords
             .iter()
             .all(|password| !format!("{machine:?}{step:?}").contains(password)),
-        "and they are in no debug"
+        "`Debug` does not show passwords"
     );
 }
 
 #[test]
-fn once_stopped_nothing_more_is_sent_and_what_is_on_the_wire_is_waited_for() {
-    let mut machine = BulkRegistration::new(access(Route::Admin), rows(5), 2);
+fn stop_waits_for_requests_in_flight() {
+    let mut machine = BulkRegistration::new(credentials(Route::Admin), rows(5), 2);
     let mut entropy = SeededEntropy::new(1);
     let mut step = |input| {
         machine.step(
@@ -378,22 +383,25 @@ fn once_stopped_nothing_more_is_sent_and_what_is_on_the_wire_is_waited_for() {
     let stopped = step(BulkInput::Stop);
     assert!(stopped.effects.is_empty() && stopped.events.is_empty());
     let free = || {
-        let body = Body::Json(error("M_NOT_FOUND").to_string());
+        let body = Body::Json(error_body("M_NOT_FOUND").to_string());
         Outcome::Responded(job.respond(Response::new(404, vec![], body)))
     };
     let answered = step(BulkInput::Outcome(*first, free()));
     assert!(answered.effects.is_empty() && answered.events.is_empty());
-    assert!(answered.writes.is_empty(), "what is not sent has not begun");
+    assert!(
+        answered.writes.is_empty(),
+        "a row that sends nothing has not begun"
+    );
     let ended = step(BulkInput::Outcome(*second, free()));
     assert!(ended.effects.is_empty() && ended.writes.is_empty());
     assert_eq!(ended.events, [BulkEvent::Finished(None)]);
 }
 
 #[test]
-fn a_session_that_comes_with_an_account_is_given_back() {
+fn new_sessions_are_logged_out() {
     let mut model = Model::default();
     run(&mut model, Route::SharedSecret, &rows(2), 1, &[]);
-    let mut machine = BulkRegistration::new(access(Route::SharedSecret), rows(1), 1);
+    let mut machine = BulkRegistration::new(credentials(Route::SharedSecret), rows(1), 1);
     let mut entropy = SeededEntropy::new(1);
     let mut fresh = Model::default();
     let mut inputs = vec![BulkInput::Start];
@@ -418,29 +426,29 @@ fn a_session_that_comes_with_an_account_is_given_back() {
 }
 
 #[test]
-fn what_a_run_has_made_is_shut_and_nothing_else_and_a_lost_answer_does_no_harm() {
+fn deactivation_covers_created_accounts_only() {
     let mut model = Model::with("u0", "another's password");
-    let mut kept = run(&mut model, Route::Admin, &rows(4), 2, &[]);
-    let fates = [
-        Fate::Answered,
-        Fate::KilledAfter,
-        Fate::Lost,
-        Fate::Answered,
+    let mut store = run(&mut model, Route::Admin, &rows(4), 2, &[]);
+    let faults = [
+        Fault::Answered,
+        Fault::KilledAfter,
+        Fault::Lost,
+        Fault::Answered,
     ];
-    let mut fates = fates.into_iter();
+    let mut faults = faults.into_iter();
     let mut entropy = SeededEntropy::new(1);
-    while kept.ledger().counts().done > 0 {
-        let machine = BulkDeactivation::new(&administrator(), kept.ledger(), 2);
-        one_process(&mut model, machine, &mut kept, &mut fates, &mut entropy);
+    while store.run_log().counts().done > 0 {
+        let machine = BulkDeactivation::new(&administrator(), store.run_log(), 2);
+        one_process(&mut model, machine, &mut store, &mut faults, &mut entropy);
     }
     let shut: Vec<&String> = model.deactivated.iter().collect();
     assert_eq!(shut, ["u1", "u2", "u3"]);
-    assert_eq!(kept.ledger().counts().undone, 3);
-    assert_eq!(kept.ledger().counts().exists, 1);
+    assert_eq!(store.run_log().counts().undone, 3);
+    assert_eq!(store.run_log().counts().exists, 1);
 }
 
 #[test]
-fn what_a_route_cannot_do_is_a_fault_of_each_row_that_asks_for_it() {
+fn unsupported_columns_are_row_errors() {
     let mut row = NewRow::new(2, "ann");
     row.password = Some("p".into());
     row.display_name = Some("Ann".to_owned());
@@ -455,11 +463,15 @@ fn what_a_route_cannot_do_is_a_fault_of_each_row_that_asks_for_it() {
             &["password", "displayname", "email", "admin"],
         ),
     ] {
-        let told = row_errors(&[row.clone()], route, None);
-        let columns: Vec<&str> = told
+        let errors = check_rows(&[row.clone()], route, None);
+        let columns: Vec<&str> = errors
             .iter()
-            .map(|fault| {
-                let rest = fault.what.split("cannot set ").nth(1).unwrap_or_default();
+            .map(|error| {
+                let rest = error
+                    .message
+                    .split("cannot set ")
+                    .nth(1)
+                    .unwrap_or_default();
                 rest.split(';').next().unwrap_or_default()
             })
             .collect();

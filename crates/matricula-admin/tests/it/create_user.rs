@@ -1,17 +1,17 @@
-//! Making a user as an administrator: who is there is left as before, and nothing is lost.
+//! Creating a user with the admin API: existing users stay unchanged, and no password is lost.
 
-use matricula_admin::{CreateUser, NewUser, PendingUser, tables};
+use matricula_admin::{CreateUser, CreateUserResult, PendingUser, tables};
 use matricula_auth::{Account, AuthError, tables::ACCOUNTS};
 use matricula_core::{Auth, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
-use crate::scripted_server::{Talk, administrator, refused, transport_error};
+use crate::scripted_server::{ScriptedServer, administrator, error_body, transport_error};
 
 const LOOK_UP: &str = "GET /_synapse/admin/v2/users/%40bob%3Aexample.org";
 const CREATE: &str = "PUT /_synapse/admin/v2/users/%40bob%3Aexample.org";
 const LOGIN: &str = "POST /_matrix/client/v3/login";
 
-type Talking = Talk<CreateUser>;
+type Server = ScriptedServer<CreateUser>;
 
 fn bob() -> CreateUser {
     CreateUser::new(&administrator(), "@bob:example.org".parse().unwrap())
@@ -25,83 +25,89 @@ fn session() -> Value {
     json!({ "user_id": "@bob:example.org", "access_token": "syt_b", "device_id": "D" })
 }
 
-/// Bob, whose creation is on its way.
-fn requested(creation: CreateUser) -> Talking {
-    let mut talk = Talk::start(creation);
-    talk.answer(404, &refused("M_NOT_FOUND"));
-    talk
+/// The request that creates Bob is in flight.
+fn requested(creation: CreateUser) -> Server {
+    let mut server = ScriptedServer::start(creation);
+    server.answer(404, &error_body("M_NOT_FOUND"));
+    server
 }
 
-fn stored(talk: &Talking) -> Option<PendingUser> {
-    let mut changes = talk.commits.iter().flat_map(|commit| commit.writes());
-    let last = changes.rfind(|change| change.table == tables::NEW_USERS)?;
+fn stored(server: &Server) -> Option<PendingUser> {
+    let mut changes = server.commits.iter().flat_map(|commit| commit.writes());
+    let last = changes.rfind(|change| change.table == tables::PENDING_USERS)?;
     assert_eq!(last.key, "https://matrix.example.org @bob:example.org");
     Some(serde_json::from_slice(last.value.as_ref()?).unwrap())
 }
 
-fn made(talk: &Talking) -> &Account {
-    match talk.ok() {
-        NewUser::Made(account) => account,
+fn created(server: &Server) -> &Account {
+    match server.ok() {
+        CreateUserResult::Created(account) => account,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn the_user_is_looked_up_first_and_then_made() {
+fn user_is_looked_up_before_creation() {
     let creation = bob()
-        .with_password("wordpass".into())
-        .admin()
-        .with_display_name("Bob");
-    let mut talk = requested(creation);
-    assert_eq!(talk.requests, [LOOK_UP, CREATE]);
+        .password("wordpass".into())
+        .admin(true)
+        .display_name("Bob");
+    let mut server = requested(creation);
+    assert_eq!(server.requests, [LOOK_UP, CREATE]);
     assert_eq!(
-        *talk.job().auth(),
+        *server.job().auth(),
         Auth::Required(administrator().credential())
     );
     assert_eq!(
-        talk.body(),
+        server.body(),
         json!({ "password": "wordpass", "displayname": "Bob", "admin": true })
     );
-    assert!(!talk.job().masked_body().contains("wordpass"));
-    talk.answer(201, &user());
-    let account = made(&talk);
+    assert!(!server.job().masked_body().contains("wordpass"));
+    server.answer(201, &user());
+    let account = created(&server);
     assert_eq!(account.user_id.as_str(), "@bob:example.org");
     assert_eq!((&account.access_token, &account.password), (&None, &None));
-    assert_eq!(stored(&talk), None);
+    assert_eq!(stored(&server), None);
 }
 
 #[test]
-fn a_made_password_is_stored_before_it_is_sent_and_kept_with_the_account() {
-    let mut talk = requested(bob());
-    let pending = stored(&talk).unwrap();
-    assert!(pending.made);
-    assert_eq!(talk.body()["password"], pending.password.expose());
-    talk.answer(201, &user());
-    assert_eq!(made(&talk).password, Some(pending.password));
-    let last = talk.commits.last().unwrap().writes();
+fn generated_password_is_stored_first() {
+    let mut server = requested(bob());
+    let pending = stored(&server).unwrap();
+    assert!(pending.generated);
+    assert_eq!(server.body()["password"], pending.password.expose());
+    server.answer(201, &user());
+    assert_eq!(created(&server).password, Some(pending.password));
+    let last = server.commits.last().unwrap().writes();
     let tables_of: Vec<_> = last.iter().map(|change| &*change.table).collect();
-    assert_eq!(tables_of, [ACCOUNTS, tables::NEW_USERS], "in one commit");
+    assert_eq!(
+        tables_of,
+        [ACCOUNTS, tables::PENDING_USERS],
+        "in one commit"
+    );
 }
 
 #[test]
-fn a_user_who_is_there_is_never_changed() {
-    let mut talk = Talk::start(bob().with_password("wordpass".into()));
-    talk.answer(200, &user());
-    assert_eq!(talk.requests, [LOOK_UP], "nothing else was sent");
-    assert!(matches!(talk.ok(), NewUser::Exists(user) if user.name.as_str() == "@bob:example.org"));
-    let changes: Vec<_> = talk
+fn existing_user_is_never_changed() {
+    let mut server = ScriptedServer::start(bob().password("wordpass".into()));
+    server.answer(200, &user());
+    assert_eq!(server.requests, [LOOK_UP], "nothing else was sent");
+    assert!(
+        matches!(server.ok(), CreateUserResult::Exists(user) if user.name.as_str() == "@bob:example.org")
+    );
+    let changes: Vec<_> = server
         .commits
         .iter()
         .flat_map(|commit| commit.writes())
         .collect();
     assert!(
         changes.iter().all(|change| change.table != ACCOUNTS),
-        "nor kept"
+        "it is not stored either"
     );
 }
 
 #[test]
-fn each_refusal_says_what_to_do() {
+fn refusals_become_specific_errors() {
     type Is = fn(&AuthError) -> bool;
     let table: [(u16, &str, Is); 4] = [
         (
@@ -120,126 +126,128 @@ fn each_refusal_says_what_to_do() {
         }),
     ];
     for (status, code, is_it) in table {
-        let mut looking_up = Talk::start(bob());
-        looking_up.answer(status, &refused(code));
+        let mut looking_up = ScriptedServer::start(bob());
+        looking_up.answer(status, &error_body(code));
         let mut creating = requested(bob());
-        creating.answer(status, &refused(code));
-        for talk in [looking_up, creating] {
-            assert!(is_it(talk.error()), "{code}: {:?}", talk.error());
-            assert_eq!(stored(&talk), None, "{code}");
+        creating.answer(status, &error_body(code));
+        for server in [looking_up, creating] {
+            assert!(is_it(server.error()), "{code}: {:?}", server.error());
+            assert_eq!(stored(&server), None, "{code}");
         }
     }
 }
 
 #[test]
-fn a_lost_answer_is_settled_by_looking_and_signing_in() {
-    let mut talk = requested(bob());
-    let password = talk.body()["password"].clone();
-    talk.lose();
-    assert_eq!(talk.requests.last().unwrap(), LOOK_UP);
-    talk.answer(200, &user());
-    assert_eq!(talk.requests.last().unwrap(), LOGIN);
-    assert_eq!(talk.body()["password"], password);
-    talk.answer(200, &session());
-    let account = made(&talk);
+fn lost_response_is_settled_by_login() {
+    let mut server = requested(bob());
+    let password = server.body()["password"].clone();
+    server.lose();
+    assert_eq!(server.requests.last().unwrap(), LOOK_UP);
+    server.answer(200, &user());
+    assert_eq!(server.requests.last().unwrap(), LOGIN);
+    assert_eq!(server.body()["password"], password);
+    server.answer(200, &session());
+    let account = created(&server);
     assert_eq!(account.access_token, Some("syt_b".into()));
     assert!(account.password.is_some());
-    assert_eq!(stored(&talk), None);
+    assert_eq!(stored(&server), None);
 }
 
 #[test]
-fn where_the_lost_request_made_nobody_it_is_made_again_with_the_same_password() {
-    let mut talk = requested(bob());
-    let before = talk.body();
-    talk.lose().answer(404, &refused("M_NOT_FOUND"));
-    assert_eq!(talk.requests, [LOOK_UP, CREATE, LOOK_UP, CREATE]);
-    assert_eq!(talk.body(), before);
-    talk.answer(201, &user());
-    made(&talk);
+fn unprocessed_request_is_sent_again() {
+    let mut server = requested(bob());
+    let before = server.body();
+    server.lose().answer(404, &error_body("M_NOT_FOUND"));
+    assert_eq!(server.requests, [LOOK_UP, CREATE, LOOK_UP, CREATE]);
+    assert_eq!(server.body(), before);
+    server.answer(201, &user());
+    created(&server);
 }
 
 #[test]
-fn who_was_made_by_somebody_else_meanwhile_is_left_alone() {
-    let mut talk = requested(bob());
-    talk.lose()
+fn user_created_meanwhile_is_not_changed() {
+    let mut server = requested(bob());
+    server
+        .lose()
         .answer(200, &user())
-        .answer(403, &refused("M_FORBIDDEN"));
-    assert!(matches!(talk.ok(), NewUser::Exists(_)));
-    assert_eq!(stored(&talk), None);
+        .answer(403, &error_body("M_FORBIDDEN"));
+    assert!(matches!(server.ok(), CreateUserResult::Exists(_)));
+    assert_eq!(stored(&server), None);
 }
 
 #[test]
-fn whatever_leaves_it_in_doubt_keeps_the_password() {
-    type Ending = fn(&mut Talking);
+fn password_survives_doubt() {
+    type Ending = fn(&mut Server);
     let endings: [Ending; 4] = [
-        |talk| {
-            talk.lose().lose();
+        |server| {
+            server.lose().lose();
         },
-        |talk| {
-            talk.lose().outcome(Outcome::Failed(transport_error(
+        |server| {
+            server.lose().outcome(Outcome::Failed(transport_error(
                 TransportErrorKind::Connect,
             )));
         },
-        |talk| {
-            talk.lose()
+        |server| {
+            server
+                .lose()
                 .answer(200, &user())
-                .answer(404, &refused("M_UNRECOGNIZED"));
+                .answer(404, &error_body("M_UNRECOGNIZED"));
         },
-        |talk| {
-            talk.lose().answer(404, &refused("M_NOT_FOUND")).lose();
+        |server| {
+            server.lose().answer(404, &error_body("M_NOT_FOUND")).lose();
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut talk = requested(bob());
-        ending(&mut talk);
+        let mut server = requested(bob());
+        ending(&mut server);
         assert!(
-            matches!(talk.error(), AuthError::InDoubt { .. }),
+            matches!(server.error(), AuthError::InDoubt { .. }),
             "{at}: {}",
-            talk.error()
+            server.error()
         );
-        assert!(stored(&talk).is_some(), "{at}");
+        assert!(stored(&server).is_some(), "{at}");
     }
 }
 
 #[test]
-fn a_success_that_cannot_be_read_is_not_taken_for_a_failure() {
-    let mut talk = requested(bob());
-    talk.answer_text(201, "{}");
-    assert_eq!(talk.requests.last().unwrap(), LOOK_UP);
+fn malformed_success_is_not_a_failure() {
+    let mut server = requested(bob());
+    server.answer_text(201, "{}");
+    assert_eq!(server.requests.last().unwrap(), LOOK_UP);
 }
 
 #[test]
-fn another_process_goes_on_after_the_password_was_stored() {
+fn another_process_resumes_the_creation() {
     let pending = stored(&requested(bob())).unwrap();
-    let again = || Talk::start(bob().resume(pending.clone()));
-    let mut talk = again();
-    talk.answer(200, &user());
-    assert_eq!(talk.requests, [LOOK_UP, LOGIN]);
-    talk.answer(200, &session());
-    assert_eq!(made(&talk).password, Some(pending.password.clone()));
-    let mut talk = again();
-    talk.answer(404, &refused("M_NOT_FOUND"));
-    assert_eq!(talk.body()["password"], pending.password.expose());
-    talk.answer(201, &user());
-    made(&talk);
+    let again = || ScriptedServer::start(bob().resume(pending.clone()));
+    let mut server = again();
+    server.answer(200, &user());
+    assert_eq!(server.requests, [LOOK_UP, LOGIN]);
+    server.answer(200, &session());
+    assert_eq!(created(&server).password, Some(pending.password.clone()));
+    let mut server = again();
+    server.answer(404, &error_body("M_NOT_FOUND"));
+    assert_eq!(server.body()["password"], pending.password.expose());
+    server.answer(201, &user());
+    created(&server);
 }
 
 #[test]
-fn an_address_is_taken_from_nobody() {
-    let with_email = || bob().with_email("Bob@example.org");
-    let mut talk = requested(with_email());
+fn taken_address_is_never_moved() {
+    let with_email = || bob().email("Bob@example.org");
+    let mut server = requested(with_email());
     assert_eq!(
-        talk.requests.last().unwrap(),
+        server.requests.last().unwrap(),
         "GET /_synapse/admin/v1/threepid/email/users/bob%40example.org"
     );
-    talk.answer(200, &json!({ "user_id": "@ann:example.org" }));
-    assert!(matches!(talk.error(), AuthError::AddressRefused { .. }));
-    assert_eq!(stored(&talk), None);
-    let mut talk = requested(with_email());
-    talk.answer(404, &refused("M_NOT_FOUND"));
-    assert_eq!(talk.requests.last().unwrap(), CREATE);
+    server.answer(200, &json!({ "user_id": "@ann:example.org" }));
+    assert!(matches!(server.error(), AuthError::AddressRefused { .. }));
+    assert_eq!(stored(&server), None);
+    let mut server = requested(with_email());
+    server.answer(404, &error_body("M_NOT_FOUND"));
+    assert_eq!(server.requests.last().unwrap(), CREATE);
     assert_eq!(
-        talk.body()["threepids"],
+        server.body()["threepids"],
         json!([{ "medium": "email", "address": "Bob@example.org" }])
     );
 }

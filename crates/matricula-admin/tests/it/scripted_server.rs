@@ -1,4 +1,4 @@
-//! Steps a conversation; the test answers its requests, one at a time.
+//! A server that is scripted by the test: it answers the requests of a conversation one at a time.
 
 use matricula_auth::{Account, AuthError, Conversation, Effect, Event, Input};
 use matricula_core::{
@@ -7,20 +7,21 @@ use matricula_core::{
 };
 use serde_json::{Value, json};
 
-/// A conversation that sends one request at a time, and what it did so far.
-pub(crate) struct Talk<C: Conversation> {
+/// The server of one conversation, and what the conversation did so far.
+pub(crate) struct ScriptedServer<C: Conversation> {
     conversation: C,
     entropy: SeededEntropy,
     in_flight: Option<(EffectId, Box<Job>)>,
+    /// What the conversation stored, one batch for each step.
     pub(crate) commits: Vec<WriteBatch>,
     result: Option<Result<C::Output, AuthError>>,
     /// `METHOD path` of every request, in order.
     pub(crate) requests: Vec<String>,
 }
 
-impl<C: Conversation> Talk<C> {
+impl<C: Conversation> ScriptedServer<C> {
     pub(crate) fn start(conversation: C) -> Self {
-        let mut talk = Self {
+        let mut server = Self {
             conversation,
             entropy: SeededEntropy::new(42),
             in_flight: None,
@@ -28,8 +29,8 @@ impl<C: Conversation> Talk<C> {
             result: None,
             requests: Vec::new(),
         };
-        talk.step(Input::Start);
-        talk
+        server.step(Input::Start);
+        server
     }
 
     fn step(&mut self, input: Input) {
@@ -118,8 +119,8 @@ pub(crate) fn transport_error(kind: TransportErrorKind) -> TransportError {
     }
 }
 
-/// The body of an error response.
-pub(crate) fn refused(code: &str) -> Value {
+/// The body of an error response with this `errcode`.
+pub(crate) fn error_body(code: &str) -> Value {
     json!({ "errcode": code, "error": "the server's words" })
 }
 

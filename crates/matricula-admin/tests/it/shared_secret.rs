@@ -1,18 +1,18 @@
-//! Registering with a server's shared secret: the signature, what is stored, and what is settled.
+//! Registration with a shared secret: the signature, the stored password, and recovery.
 
 use matricula_admin::{PendingUser, SharedSecretRegistration, tables};
 use matricula_auth::{AuthError, ServerInfo, tables::ACCOUNTS};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
-use crate::scripted_server::{Talk, refused, transport_error};
+use crate::scripted_server::{ScriptedServer, error_body, transport_error};
 
 const NONCE: &str = "GET /_synapse/admin/v1/register";
 const REGISTER: &str = "POST /_synapse/admin/v1/register";
 const LOGIN: &str = "POST /_matrix/client/v3/login";
 const KEY: &str = "https://matrix.example.org alice";
 
-type Talking = Talk<SharedSecretRegistration>;
+type Server = ScriptedServer<SharedSecretRegistration>;
 
 fn alice() -> SharedSecretRegistration {
     let server = ServerInfo::of("https://matrix.example.org".parse().unwrap());
@@ -27,91 +27,100 @@ fn success() -> Value {
     json!({ "user_id": "@alice:example.org", "access_token": "syt_a", "device_id": "DEV" })
 }
 
-/// Alice, whose request is on its way.
-fn requested(registration: SharedSecretRegistration) -> Talking {
-    let mut talk = Talk::start(registration);
-    talk.answer(200, &nonce());
-    talk
+/// The request that registers Alice is in flight.
+fn requested(registration: SharedSecretRegistration) -> Server {
+    let mut server = ScriptedServer::start(registration);
+    server.answer(200, &nonce());
+    server
 }
 
-/// What the store holds of her.
-fn stored(talk: &Talking) -> Option<PendingUser> {
-    let mut changes = talk.commits.iter().flat_map(|commit| commit.writes());
-    let last = changes.rfind(|change| change.table == tables::NEW_USERS)?;
+/// The stored password.
+fn stored(server: &Server) -> Option<PendingUser> {
+    let mut changes = server.commits.iter().flat_map(|commit| commit.writes());
+    let last = changes.rfind(|change| change.table == tables::PENDING_USERS)?;
     assert_eq!(last.key, KEY);
     let value = last.value.as_ref()?;
     Some(serde_json::from_slice(value).unwrap())
 }
 
 #[test]
-fn the_request_is_signed_and_the_secret_stays_here() {
-    // As `printf 'n0nce\0alice\0wordpass\0notadmin' | openssl dgst -sha1 -hmac the-secret` says, and
-    // likewise with `admin`.
+fn request_is_signed_without_the_secret() {
+    // From `printf 'n0nce\0alice\0wordpass\0notadmin' | openssl dgst -sha1 -hmac the-secret`, and the
+    // same with `admin`.
     let (user, admin) = (
         "429cfdedd18096f70639ad7489d1239527ea84a4",
         "13f29f42b4aefbb97db3b3a21d321fe4db4b271d",
     );
-    let given = || alice().with_password("wordpass".into());
-    for (registration, mac, is_admin) in [(given(), user, false), (given().admin(), admin, true)] {
-        let mut talk = requested(registration);
-        assert_eq!(talk.requests, [NONCE, REGISTER]);
+    let given = || alice().password("wordpass".into());
+    for (registration, mac, is_admin) in
+        [(given(), user, false), (given().admin(true), admin, true)]
+    {
+        let mut server = requested(registration);
+        assert_eq!(server.requests, [NONCE, REGISTER]);
         let expected = json!({
             "nonce": "n0nce", "username": "alice", "password": "wordpass", "mac": mac,
             "admin": is_admin,
         });
-        assert_eq!(talk.body(), expected);
-        let masked = talk.job().masked_body();
+        assert_eq!(server.body(), expected);
+        let masked = server.job().masked_body();
         assert!(
             !masked.contains("wordpass") && !masked.contains(mac),
             "{masked}"
         );
-        talk.answer(200, &success());
-        let account = talk.ok();
+        server.answer(200, &success());
+        let account = server.ok();
         assert_eq!(account.access_token, Some("syt_a".into()));
         assert_eq!(account.password, None, "the person knows it");
-        assert_eq!(stored(&talk), None);
+        assert_eq!(stored(&server), None);
     }
 }
 
 #[test]
-fn a_made_password_is_stored_before_anything_is_sent_and_kept_with_the_account() {
-    let talk = Talk::start(alice());
-    assert_eq!(talk.requests, [NONCE]);
-    let pending = stored(&talk).unwrap();
-    assert!(pending.made && pending.password.expose().len() >= 20);
-    let mut talk = requested(alice());
-    assert_eq!(talk.body()["password"], pending.password.expose());
-    talk.answer(200, &success());
-    assert_eq!(talk.ok().password, Some(pending.password));
-    let last = talk.commits.last().unwrap().writes();
+fn generated_password_is_stored_first() {
+    let server = ScriptedServer::start(alice());
+    assert_eq!(server.requests, [NONCE]);
+    let pending = stored(&server).unwrap();
+    assert!(pending.generated && pending.password.expose().len() >= 20);
+    let mut server = requested(alice());
+    assert_eq!(server.body()["password"], pending.password.expose());
+    server.answer(200, &success());
+    assert_eq!(server.ok().password, Some(pending.password));
+    let last = server.commits.last().unwrap().writes();
     let tables_of: Vec<_> = last.iter().map(|change| &*change.table).collect();
-    assert_eq!(tables_of, [ACCOUNTS, tables::NEW_USERS], "in one commit");
+    assert_eq!(
+        tables_of,
+        [ACCOUNTS, tables::PENDING_USERS],
+        "in one commit"
+    );
 }
 
 #[test]
-fn a_server_without_it_is_told_from_one_with_another_secret() {
+fn wrong_secret_differs_from_no_secret() {
     for (status, code) in [
         (404, "M_UNRECOGNIZED"),
         (400, "M_UNKNOWN"),
         (403, "M_FORBIDDEN"),
     ] {
-        let mut talk = Talk::start(alice());
-        talk.answer(status, &refused(code));
+        let mut server = ScriptedServer::start(alice());
+        server.answer(status, &error_body(code));
         assert!(
-            matches!(talk.error(), AuthError::NoSharedSecret { .. }),
+            matches!(server.error(), AuthError::NoSharedSecret { .. }),
             "{code}"
         );
-        assert_eq!(stored(&talk), None);
+        assert_eq!(stored(&server), None);
     }
-    let mut talk = requested(alice());
-    talk.answer(403, &refused("M_UNKNOWN"));
-    assert!(matches!(talk.error(), AuthError::SharedSecretWrong { .. }));
-    assert!(!talk.error().to_string().contains("the-secret"));
-    assert_eq!(stored(&talk), None);
+    let mut server = requested(alice());
+    server.answer(403, &error_body("M_UNKNOWN"));
+    assert!(matches!(
+        server.error(),
+        AuthError::SharedSecretWrong { .. }
+    ));
+    assert!(!server.error().to_string().contains("the-secret"));
+    assert_eq!(stored(&server), None);
 }
 
 #[test]
-fn each_refusal_of_the_name_or_password_says_which() {
+fn refusals_become_specific_errors() {
     type Is = fn(&AuthError) -> bool;
     let table: [(&str, Is); 5] = [
         ("M_USER_IN_USE", |e| {
@@ -131,168 +140,174 @@ fn each_refusal_of_the_name_or_password_says_which() {
         }),
     ];
     for (code, is_it) in table {
-        let mut talk = requested(alice());
-        talk.answer(400, &refused(code));
-        assert!(is_it(talk.error()), "{code}: {:?}", talk.error());
-        assert_eq!(stored(&talk), None, "{code}");
+        let mut server = requested(alice());
+        server.answer(400, &error_body(code));
+        assert!(is_it(server.error()), "{code}: {:?}", server.error());
+        assert_eq!(stored(&server), None, "{code}");
     }
 }
 
 #[test]
-fn a_nonce_that_has_grown_too_old_is_asked_for_once_more() {
-    let mut talk = requested(alice());
-    talk.answer(400, &refused("M_UNKNOWN"));
-    assert_eq!(talk.requests, [NONCE, REGISTER, NONCE]);
-    talk.answer(200, &nonce())
-        .answer(400, &refused("M_UNKNOWN"));
+fn expired_nonce_is_requested_once_more() {
+    let mut server = requested(alice());
+    server.answer(400, &error_body("M_UNKNOWN"));
+    assert_eq!(server.requests, [NONCE, REGISTER, NONCE]);
+    server
+        .answer(200, &nonce())
+        .answer(400, &error_body("M_UNKNOWN"));
     assert!(
-        matches!(talk.error(), AuthError::Refused { .. }),
-        "and not for ever"
+        matches!(server.error(), AuthError::Refused { .. }),
+        "it is requested twice at most"
     );
 }
 
 #[test]
-fn a_lost_answer_is_settled_by_signing_in() {
-    let mut talk = requested(alice());
-    let password = talk.body()["password"].clone();
-    talk.lose();
-    assert_eq!(talk.requests, [NONCE, REGISTER, LOGIN]);
-    assert_eq!(talk.body()["password"], password);
-    talk.answer(200, &success());
-    assert!(talk.ok().password.is_some());
-    assert_eq!(stored(&talk), None);
+fn lost_response_is_settled_by_login() {
+    let mut server = requested(alice());
+    let password = server.body()["password"].clone();
+    server.lose();
+    assert_eq!(server.requests, [NONCE, REGISTER, LOGIN]);
+    assert_eq!(server.body()["password"], password);
+    server.answer(200, &success());
+    assert!(server.ok().password.is_some());
+    assert_eq!(stored(&server), None);
 }
 
 #[test]
-fn where_it_made_no_account_it_is_asked_again() {
-    let mut talk = requested(alice());
-    talk.lose().answer(403, &refused("M_FORBIDDEN"));
-    assert_eq!(talk.requests, [NONCE, REGISTER, LOGIN, NONCE]);
-    talk.answer(200, &nonce()).answer(200, &success());
-    talk.ok();
+fn unprocessed_request_is_sent_again() {
+    let mut server = requested(alice());
+    server.lose().answer(403, &error_body("M_FORBIDDEN"));
+    assert_eq!(server.requests, [NONCE, REGISTER, LOGIN, NONCE]);
+    server.answer(200, &nonce()).answer(200, &success());
+    server.ok();
 }
 
 #[test]
-fn a_name_that_is_somebody_elses_is_taken_and_one_that_may_be_ours_is_in_doubt() {
-    let mut talk = requested(alice());
-    talk.lose()
-        .answer(403, &refused("M_FORBIDDEN"))
+fn taken_name_may_be_in_doubt() {
+    let mut server = requested(alice());
+    server
+        .lose()
+        .answer(403, &error_body("M_FORBIDDEN"))
         .answer(200, &nonce())
-        .answer(400, &refused("M_USER_IN_USE"));
-    assert!(matches!(talk.error(), AuthError::NameTaken { .. }));
-    assert_eq!(stored(&talk), None);
-    // A server without sign-in by password tells nothing.
-    let mut talk = requested(alice());
-    talk.lose()
-        .answer(404, &refused("M_UNRECOGNIZED"))
+        .answer(400, &error_body("M_USER_IN_USE"));
+    assert!(matches!(server.error(), AuthError::NameTaken { .. }));
+    assert_eq!(stored(&server), None);
+    // A server without password login cannot answer the question.
+    let mut server = requested(alice());
+    server
+        .lose()
+        .answer(404, &error_body("M_UNRECOGNIZED"))
         .answer(200, &nonce())
-        .answer(400, &refused("M_USER_IN_USE"));
-    assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
-    assert!(stored(&talk).is_some(), "the password may be the account's");
+        .answer(400, &error_body("M_USER_IN_USE"));
+    assert!(matches!(server.error(), AuthError::InDoubt { .. }));
+    assert!(
+        stored(&server).is_some(),
+        "the password may be the account's"
+    );
 }
 
 #[test]
-fn whatever_leaves_it_in_doubt_keeps_the_password() {
-    type Ending = fn(&mut Talking);
+fn password_survives_doubt() {
+    type Ending = fn(&mut Server);
     let endings: [Ending; 5] = [
-        |talk| {
-            talk.lose().lose();
+        |server| {
+            server.lose().lose();
         },
-        |talk| {
-            talk.lose().outcome(Outcome::Failed(transport_error(
+        |server| {
+            server.lose().outcome(Outcome::Failed(transport_error(
                 TransportErrorKind::Connect,
             )));
         },
-        |talk| {
-            talk.lose().answer(429, &refused("M_LIMIT_EXCEEDED"));
+        |server| {
+            server.lose().answer(429, &error_body("M_LIMIT_EXCEEDED"));
         },
-        |talk| {
-            talk.lose()
-                .answer(500, &refused("M_UNKNOWN"))
-                .answer(500, &refused("M_UNKNOWN"));
+        |server| {
+            server
+                .lose()
+                .answer(500, &error_body("M_UNKNOWN"))
+                .answer(500, &error_body("M_UNKNOWN"));
         },
-        |talk| {
-            talk.lose()
-                .answer(403, &refused("M_FORBIDDEN"))
+        |server| {
+            server
+                .lose()
+                .answer(403, &error_body("M_FORBIDDEN"))
                 .answer(200, &nonce())
                 .lose();
         },
     ];
     for (at, ending) in endings.into_iter().enumerate() {
-        let mut talk = requested(alice());
-        ending(&mut talk);
+        let mut server = requested(alice());
+        ending(&mut server);
         assert!(
-            matches!(talk.error(), AuthError::InDoubt { .. }),
+            matches!(server.error(), AuthError::InDoubt { .. }),
             "{at}: {}",
-            talk.error()
+            server.error()
         );
-        assert!(stored(&talk).is_some(), "{at}");
+        assert!(stored(&server).is_some(), "{at}");
     }
 }
 
 #[test]
-fn where_nothing_was_sent_nothing_is_left_over() {
-    let mut talk = Talk::start(alice());
-    talk.outcome(Outcome::Failed(transport_error(
+fn unsent_registration_leaves_nothing_stored() {
+    let mut server = ScriptedServer::start(alice());
+    server.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
-    assert_eq!(stored(&talk), None);
+    assert!(matches!(server.error(), AuthError::Unreachable { .. }));
+    assert_eq!(stored(&server), None);
 }
 
-/// Kills the process at each point at which something is stored; another begins anew after it.
+/// Kills the process after each commit; another process starts with the stored password.
 #[test]
-fn another_process_finds_the_account_by_signing_in_or_makes_it_with_the_same_password() {
+fn another_process_resumes_the_registration() {
     for is_made in [true, false] {
-        for talk in [Talk::start(alice()), requested(alice())] {
-            let pending = stored(&talk).unwrap();
-            let mut talk = Talk::start(alice().resume(pending.clone()));
-            assert_eq!(talk.requests, [LOGIN]);
-            assert_eq!(talk.body()["password"], pending.password.expose());
+        for server in [ScriptedServer::start(alice()), requested(alice())] {
+            let pending = stored(&server).unwrap();
+            let mut server = ScriptedServer::start(alice().resume(pending.clone()));
+            assert_eq!(server.requests, [LOGIN]);
+            assert_eq!(server.body()["password"], pending.password.expose());
             if is_made {
-                talk.answer(200, &success());
+                server.answer(200, &success());
             } else {
-                talk.answer(403, &refused("M_FORBIDDEN"))
+                server
+                    .answer(403, &error_body("M_FORBIDDEN"))
                     .answer(200, &nonce());
-                assert_eq!(talk.body()["password"], pending.password.expose());
-                talk.answer(200, &success());
+                assert_eq!(server.body()["password"], pending.password.expose());
+                server.answer(200, &success());
             }
-            assert_eq!(talk.ok().password, Some(pending.password));
-            assert_eq!(stored(&talk), None);
+            assert_eq!(server.ok().password, Some(pending.password));
+            assert_eq!(stored(&server), None);
         }
     }
 }
 
 #[test]
-fn another_password_the_next_time_is_set_only_where_there_is_no_account_yet() {
-    let pending = stored(&Talk::start(alice())).unwrap();
-    let next = || {
-        alice()
-            .with_password("another".into())
-            .resume(pending.clone())
-    };
-    let mut talk = Talk::start(next());
-    talk.answer(200, &success());
+fn new_password_applies_only_to_new_account() {
+    let pending = stored(&ScriptedServer::start(alice())).unwrap();
+    let next = || alice().password("another".into()).resume(pending.clone());
+    let mut server = ScriptedServer::start(next());
+    server.answer(200, &success());
     assert_eq!(
-        talk.ok().password,
+        server.ok().password,
         Some(pending.password.clone()),
-        "the account has the first"
+        "the account has the first password"
     );
-    let mut talk = Talk::start(next());
-    talk.answer(403, &refused("M_FORBIDDEN"))
+    let mut server = ScriptedServer::start(next());
+    server
+        .answer(403, &error_body("M_FORBIDDEN"))
         .answer(200, &nonce());
-    assert_eq!(talk.body()["password"], "another");
+    assert_eq!(server.body()["password"], "another");
     assert_eq!(
-        stored(&talk).unwrap().password,
+        stored(&server).unwrap().password,
         "another".into(),
         "stored before it is sent"
     );
-    talk.answer(200, &success());
-    assert_eq!(talk.ok().password, None);
+    server.answer(200, &success());
+    assert_eq!(server.ok().password, None);
 }
 
 #[test]
-fn what_is_stored_of_it() {
-    let pending = stored(&Talk::start(alice().with_password("wordpass".into()))).unwrap();
-    insta::assert_snapshot!(serde_json::to_string(&pending).unwrap(), @r#"{"password":"wordpass","made":false}"#);
+fn stored_format() {
+    let pending = stored(&ScriptedServer::start(alice().password("wordpass".into()))).unwrap();
+    insta::assert_snapshot!(serde_json::to_string(&pending).unwrap(), @r#"{"password":"wordpass","generated":false}"#);
 }
