@@ -289,15 +289,12 @@ fn secret_registration(
     wishes: &RegistrationOptions,
 ) -> matricula_admin::SharedSecretRegistration {
     let name = wishes.username.clone().unwrap_or_default();
-    let mut registration =
-        matricula_admin::SharedSecretRegistration::new(facts, secret.clone(), name);
-    if let Some(password) = &wishes.password {
-        registration = registration.with_password(password.clone());
+    let registration =
+        matricula_admin::SharedSecretRegistration::new(facts, secret.clone(), name).admin(is_admin);
+    match &wishes.password {
+        Some(password) => registration.password(password.clone()),
+        None => registration,
     }
-    if is_admin {
-        registration = registration.admin();
-    }
-    registration
 }
 
 /// What the server's OAuth 2.0 server named this program before.

@@ -1,4 +1,4 @@
-//! `matricula admin …`: what those who run a server do.
+//! The arguments of `matricula admin`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,12 +8,12 @@ use super::AccountArg;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
-    /// Make an account with the server's shared secret, be the server open or closed
+    /// Register an account with the server's shared secret, even if registration is closed
     Register(Box<AdminRegister>),
-    /// The users of the server
+    /// Create and show users of the server
     #[command(subcommand)]
     User(AdminUser),
-    /// The registration tokens of the server
+    /// Create, list and revoke registration tokens
     #[command(subcommand)]
     Token(AdminToken),
 }
@@ -29,7 +29,7 @@ pub(crate) enum Admin {
 pub(crate) struct AdminRegister {
     /// A homeserver, like example.org or https://matrix.example.org
     pub(crate) server: String,
-    /// The name
+    /// The username
     #[arg(long, value_name = "NAME")]
     pub(crate) username: String,
     /// Read the server's registration_shared_secret from a file
@@ -45,28 +45,28 @@ pub(crate) struct AdminRegister {
     pub(crate) dry_run: bool,
 }
 
-/// What a new user is to be.
+/// The properties of a new user.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewUser {
-    /// Read the password from standard input; without one a strong one is made and kept
+    /// Read the password from standard input; by default, one is generated and stored
     #[arg(long)]
     pub(crate) password_stdin: bool,
     /// Read the password from a file
     #[arg(long, value_name = "FILE", conflicts_with = "password_stdin")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Make it an administrator
+    /// Make the user an administrator
     #[arg(long)]
     pub(crate) admin: bool,
-    /// What others see; without it, the name
+    /// The display name; by default, the username
     #[arg(long, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminUser {
-    /// Make a user; one who is there already is left as before
+    /// Create a user; an existing user stays unchanged
     Create(AdminUserCreate),
-    /// Show what the server knows of a user
+    /// Show what the server knows about a user
     Show(AdminUserShow),
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum AdminUser {
 #[command(before_help = "Example:\n  \
     matricula admin user create @bob:example.org --password-file password.txt")]
 pub(crate) struct AdminUserCreate {
-    /// Who, like @bob:example.org
+    /// The user id, like @bob:example.org
     pub(crate) user_id: String,
     #[command(flatten)]
     pub(crate) user: NewUser,
@@ -84,7 +84,7 @@ pub(crate) struct AdminUserCreate {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdminUserShow {
-    /// Who, like @bob:example.org
+    /// The user id, like @bob:example.org
     pub(crate) user_id: String,
     #[command(flatten)]
     pub(crate) administrator: AccountArg,
@@ -92,11 +92,11 @@ pub(crate) struct AdminUserShow {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminToken {
-    /// Make a token that people can register with, and print it
+    /// Create a registration token, and print it
     Create(AdminTokenCreate),
     /// List the tokens
     List(AdminTokenList),
-    /// Let nobody register with a token any more
+    /// Revoke a token
     Revoke(AdminTokenRevoke),
 }
 
@@ -105,16 +105,16 @@ pub(crate) enum AdminToken {
     matricula admin token create --uses 1 --expires-in 7d\n  \
     matricula admin token list --valid")]
 pub(crate) struct AdminTokenCreate {
-    /// How many accounts can be made with it; without this, any number
+    /// How many accounts it can register; by default, any number
     #[arg(long, value_name = "NUMBER")]
     pub(crate) uses: Option<u64>,
-    /// How long it is good, like 90m, 12h, 7d or 4w; without this, for ever
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// When it expires, like 90m, 12h, 7d or 4w; by default, never
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) expires_in: Option<Duration>,
-    /// How long it is, in characters
+    /// Its length in characters
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) length: Option<u64>,
-    /// Read the token from a file, instead of having one made
+    /// Read the token from a file; by default, the server generates one
     #[arg(long, value_name = "FILE", conflicts_with = "length")]
     pub(crate) token_file: Option<PathBuf>,
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub(crate) struct AdminTokenCreate {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdminTokenList {
-    /// Only those with which people can register
+    /// List only tokens that are valid now
     #[arg(long)]
     pub(crate) valid: bool,
     #[command(flatten)]
@@ -146,9 +146,9 @@ pub(crate) struct AdminTokenRevoke {
     pub(crate) administrator: AccountArg,
 }
 
-/// A number with the unit after it.
-fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || "give a number and s, m, h, d or w, like 7d".to_owned();
+/// Parses a duration: a number and its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a number and s, m, h, d or w, like 7d".to_owned();
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds = match unit {
         's' => 1,
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_a_number_with_its_unit() {
+    fn duration_is_number_and_unit() {
         for (text, seconds) in [
             ("5s", 5),
             ("90m", 5_400),
@@ -178,7 +178,7 @@ mod tests {
             ("7d", 604_800),
             ("1w", 604_800),
         ] {
-            assert_eq!(time(text), Ok(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in [
             "",
@@ -192,7 +192,7 @@ mod tests {
             "99999999999999999999w",
             "9999999999999999w",
         ] {
-            assert!(time(text).is_err(), "{text}");
+            assert!(duration(text).is_err(), "{text}");
         }
     }
 }

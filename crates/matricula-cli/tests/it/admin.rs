@@ -1,6 +1,6 @@
-//! `matricula admin`: what those who run a server do.
+//! `matricula admin`: accounts, users and registration tokens, for server administrators.
 //!
-//! The journeys are run on real Synapse servers in `live::ways_in`; here a scripted server answers.
+//! The `pub(crate)` functions also run on real Synapse servers, from `live::ways_in`.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ const SECRET: &str = "/_synapse/admin/v1/register";
 const USERS: &str = "/_synapse/admin/v2/users/";
 const TOKENS: &str = "/_synapse/admin/v1/registration_tokens";
 
-/// Makes an administrator of the site with its shared secret.
+/// Registers an administrator of the site with its shared secret.
 pub(crate) fn administrator(site: &Site, home: &Home) -> String {
     home.file("secret", site.told("/shared_secret"));
     let (name, url) = (unique("boss"), &site.url);
@@ -28,7 +28,7 @@ pub(crate) fn administrator(site: &Site, home: &Home) -> String {
     name
 }
 
-pub(crate) fn the_shared_secret_opens_a_closed_server(sites: fn(&str) -> Site) {
+pub(crate) fn register_with_shared_secret(sites: fn(&str) -> Site) {
     let (site, home) = (sites("closed"), Home::new());
     let url = &site.url;
     home.run(&format!("register {url} --username stranger"))
@@ -41,10 +41,10 @@ pub(crate) fn the_shared_secret_opens_a_closed_server(sites: fn(&str) -> Site) {
         .exit(0)
         .json();
     assert_eq!(shown["admin"], true);
-    // The made password signs in again.
+    // The generated password is stored, and logs in again.
     home.run("logout").exit(0);
     home.run("login").exit(0);
-    // Not an administrator, with a password of one's own, and the default account stays.
+    // An ordinary user with a given password; the default account stays.
     home.file("password", "a-Good-1-for-all");
     let plain = unique("plain");
     let line = format!("admin register {url} --shared-secret-file secret --username");
@@ -67,20 +67,20 @@ pub(crate) fn the_shared_secret_opens_a_closed_server(sites: fn(&str) -> Site) {
     );
 }
 
-pub(crate) fn users_are_made_and_never_changed(sites: fn(&str) -> Site) {
+pub(crate) fn create_users(sites: fn(&str) -> Site) {
     let (site, home) = (sites("closed"), Home::new());
     administrator(&site, &home);
     let user_id = format!("@{}:{}", unique("bob"), site.name);
     home.file("password", "a-Good-1-for-all");
     let line = format!("admin user create {user_id} --json");
-    let made = home
+    let created = home
         .run(&format!(
             "{line} --password-file password --display-name Bob"
         ))
         .exit(0)
         .json();
     assert_eq!(
-        (&made["created"], &made["signed_in"]),
+        (&created["created"], &created["signed_in"]),
         (&json!(true), &json!(false))
     );
     assert_eq!(sign_in(&site, &user_id), 200);
@@ -96,16 +96,16 @@ pub(crate) fn users_are_made_and_never_changed(sites: fn(&str) -> Site) {
         (&again["display_name"], &again["admin"]),
         (&json!("Bob"), &json!(false))
     );
-    assert_eq!(sign_in(&site, &user_id), 200, "the password is as before");
-    let nobody = format!("admin user show @{}:{}", unique("nobody"), site.name);
-    home.run(&nobody).exit(1);
-    // Made and kept, the password signs in.
+    assert_eq!(sign_in(&site, &user_id), 200, "the password is unchanged");
+    let unknown = format!("admin user show @{}:{}", unique("unknown"), site.name);
+    home.run(&unknown).exit(1);
+    // A generated password is stored, and logs in.
     let user_id = format!("@{}:{}", unique("eve"), site.name);
-    let made = home
+    let created = home
         .run(&format!("admin user create {user_id} --json"))
         .exit(0)
         .json();
-    assert_eq!(made["password_made"], true);
+    assert_eq!(created["password_made"], true);
     home.run(&format!("login {user_id}")).exit(0);
 }
 
@@ -118,7 +118,7 @@ fn sign_in(site: &Site, user_id: &str) -> u16 {
     call(&site.url, "POST", LOGIN, None, Some(&body)).0
 }
 
-pub(crate) fn tokens_are_handed_out_and_taken_back(sites: fn(&str) -> Site) {
+pub(crate) fn create_and_revoke_tokens(sites: fn(&str) -> Site) {
     let (site, home) = (sites("token"), Home::new());
     administrator(&site, &home);
     let created = home
@@ -153,14 +153,14 @@ pub(crate) fn tokens_are_handed_out_and_taken_back(sites: fn(&str) -> Site) {
     );
     assert!(
         !revoked.stderr.contains(&token),
-        "it is in the address alone: {revoked}"
+        "the token is masked: {revoked}"
     );
     assert_eq!(find(), None);
     home.command("admin token revoke --token-stdin")
         .stdin(&token)
         .run()
         .exit(1);
-    // One that was chosen.
+    // A token that the administrator chooses.
     let chosen = unique("chosen");
     home.file("chosen", &chosen);
     let created = home
@@ -172,21 +172,22 @@ pub(crate) fn tokens_are_handed_out_and_taken_back(sites: fn(&str) -> Site) {
 }
 
 #[test]
-fn the_shared_secret_opens_a_closed_embedded_homeserver() {
-    the_shared_secret_opens_a_closed_server(Site::embedded);
+fn shared_secret_registers_on_closed_server() {
+    register_with_shared_secret(Site::embedded);
 }
 
 #[test]
-fn users_are_made_and_never_changed_on_the_embedded_homeserver() {
-    users_are_made_and_never_changed(Site::embedded);
+fn embedded_server_creates_users() {
+    create_users(Site::embedded);
 }
 
 #[test]
-fn tokens_are_handed_out_and_taken_back_on_the_embedded_homeserver() {
-    tokens_are_handed_out_and_taken_back(Site::embedded);
+fn embedded_server_creates_and_revokes_tokens() {
+    create_and_revoke_tokens(Site::embedded);
 }
 
-/// A server with a shared secret and an administrator, that answers the rest so.
+/// A server with a shared secret and an administrator; `answer` handles all other admin requests and
+/// logins.
 fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Server, Home) {
     let server =
         Server::start(
@@ -215,8 +216,8 @@ fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Server,
 }
 
 #[test]
-fn the_request_is_signed_and_the_secret_is_not_sent() {
-    let (server, home) = start(|_| panic!("nothing else is asked"));
+fn request_is_signed_without_the_secret() {
+    let (server, home) = start(|_| panic!("unexpected request"));
     let sent = server.requests();
     assert!(
         sent.iter()
@@ -230,12 +231,12 @@ fn the_request_is_signed_and_the_secret_is_not_sent() {
     assert_eq!(request.body["mac"].as_str().unwrap().len(), 40);
     assert_eq!(request.body["password"], home.account()["password"]);
     assert!(!home.store().to_string().contains("canary"));
-    assert_eq!(home.store()["tables"]["new_users"], json!({}));
+    assert_eq!(home.store()["tables"]["pending_users"], json!({}));
 }
 
 #[test]
-fn a_dry_run_shows_both_requests_and_sends_none() {
-    let (server, home) = start(|_| panic!("nothing is sent"));
+fn dry_run_prints_requests_without_sending() {
+    let (server, home) = start(|_| panic!("unexpected request"));
     let before = server.requests().len();
     home.file("password", "password-canary");
     let line = format!(
@@ -257,7 +258,7 @@ fn a_dry_run_shows_both_requests_and_sends_none() {
 }
 
 #[test]
-fn a_server_that_shares_no_secret_says_so() {
+fn server_without_shared_secret_is_reported() {
     let server = Server::start(server::matrix);
     let home = Home::new();
     home.file("secret", "s");
@@ -274,9 +275,9 @@ fn a_server_that_shares_no_secret_says_so() {
     );
 }
 
-/// The answer to the registration is lost, and then what became of it cannot be found out.
+/// The response to the registration is lost, and the login that should find out fails too.
 #[test]
-fn what_is_in_doubt_is_kept_and_found_out_the_next_time() {
+fn registration_in_doubt_is_resumed() {
     let (server, home) = start(
         |request| match (request.method.as_str(), request.path.as_str()) {
             ("POST", SECRET) => server::bytes(""),
@@ -292,8 +293,8 @@ fn what_is_in_doubt_is_kept_and_found_out_the_next_time() {
         ended.stderr.contains("may have made the account"),
         "{ended}"
     );
-    let pending = home.store()["tables"]["new_users"][format!("{} b", server.url)].clone();
-    assert_eq!(pending["made"], true);
+    let pending = home.store()["tables"]["pending_users"][format!("{} b", server.url)].clone();
+    assert_eq!(pending["generated"], true);
     home.run(&line).exit(1);
     let logins = server.requests();
     let logins: Vec<_> = logins
@@ -309,7 +310,7 @@ fn what_is_in_doubt_is_kept_and_found_out_the_next_time() {
 }
 
 #[test]
-fn users_are_shown_with_what_the_server_says_made_harmless() {
+fn server_text_is_sanitised_for_terminal() {
     let (_server, home) = start(|request| {
         assert_eq!(request.path, format!("{USERS}%40bob%3Ab.test"));
         assert_eq!(request.headers["authorization"], "Bearer syt_token");
@@ -327,13 +328,13 @@ fn users_are_shown_with_what_the_server_says_made_harmless() {
 }
 
 #[test]
-fn an_empty_list_of_tokens_is_told_as_such() {
+fn empty_token_list_is_reported() {
     let (_server, home) = start(|_| server::object(200, json!({ "registration_tokens": [] })));
     let ended = home.run("admin token list").exit(0);
     assert_eq!(
         (
             ended.stdout.as_str(),
-            ended.stderr.contains("there are none")
+            ended.stderr.contains("there are no tokens")
         ),
         ("", true)
     );
@@ -342,7 +343,7 @@ fn an_empty_list_of_tokens_is_told_as_such() {
 }
 
 #[test]
-fn each_refusal_tells_what_to_do_by_its_code() {
+fn refusals_explain_what_to_do() {
     for (status, code, exit, words) in [
         (403, "M_FORBIDDEN", 7, "is no administrator of"),
         (
@@ -370,8 +371,8 @@ fn each_refusal_tells_what_to_do_by_its_code() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_before_anything_is_sent() {
-    let (server, home) = start(|_| panic!("nothing is sent"));
+fn invalid_arguments_are_rejected_before_sending() {
+    let (server, home) = start(|_| panic!("unexpected request"));
     let before = server.requests().len();
     for line in [
         "admin user create bob",

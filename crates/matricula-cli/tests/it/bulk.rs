@@ -1,6 +1,6 @@
-//! `matricula register --from`: each row of a list ends once, and nothing is lost.
+//! `matricula register --from`: each row of a list ends once, and no account is lost.
 //!
-//! The journeys are run on real Synapse servers in `live::bulk`.
+//! The `pub(crate)` functions also run on real Synapse servers, from `live::bulk`.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ fn result_file(home: &Home, run: &str) -> PathBuf {
     home.matricula().join("runs").join(format!("{run}.csv"))
 }
 
-/// What the result file of a run says; made passwords have no comma and no quote in them.
+/// The rows of the result file. Generated passwords contain no commas and no quotes.
 fn results(home: &Home, run: &str) -> Vec<Row> {
     let text = fs::read_to_string(result_file(home, run)).unwrap();
     let mut lines = text.lines();
@@ -51,7 +51,7 @@ fn results(home: &Home, run: &str) -> Vec<Row> {
     lines.map(row).collect()
 }
 
-/// Signs in, and returns the answer's status.
+/// Logs in, and returns the status of the response.
 fn sign_in(site: &Site, user: &str, password: &str) -> u16 {
     let body = json!({
         "type": "m.login.password",
@@ -66,9 +66,9 @@ fn list(start: &str, rows: usize) -> String {
     format!("username\n{}", rows.collect::<String>())
 }
 
-/// Every row is done, nobody is there twice, and every password signs in.
+/// Every row is done, no user occurs twice, and every password logs in.
 #[track_caller]
-fn assert_whole(site: &Site, home: &Home, run: &str, rows: usize) {
+fn assert_complete(site: &Site, home: &Home, run: &str, rows: usize) {
     let results = results(home, run);
     let mut users = BTreeMap::new();
     for row in &results {
@@ -81,11 +81,11 @@ fn assert_whole(site: &Site, home: &Home, run: &str, rows: usize) {
     }
 }
 
-pub(crate) fn a_list_is_made_by_an_administrator(sites: fn(&str) -> Site) {
+pub(crate) fn run_as_administrator(sites: fn(&str) -> Site) {
     let (site, home) = (sites("closed"), Home::new());
     administrator(&site, &home);
     let (ann, bob, cy) = (unique("ann"), unique("bob"), unique("cy"));
-    // Bob is there already, and is not touched.
+    // Bob exists already, and stays unchanged.
     home.file("password", "a-Good-1-for-all");
     let bob_id = format!("@{bob}:{}", site.name);
     home.run(&format!(
@@ -105,9 +105,9 @@ pub(crate) fn a_list_is_made_by_an_administrator(sites: fn(&str) -> Site) {
     let ended = home
         .run("register --from users.csv --run autumn --json")
         .exit(0);
-    let told = ended.json();
+    let summary = ended.json();
     assert_eq!(
-        (&told["rows"], &told["done"], &told["exists"]),
+        (&summary["rows"], &summary["done"], &summary["exists"]),
         (&json!(3), &json!(2), &json!(1)),
         "{ended}"
     );
@@ -136,10 +136,10 @@ pub(crate) fn a_list_is_made_by_an_administrator(sites: fn(&str) -> Site) {
             .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    // Again, it has nothing to do.
+    // The second time, nothing is left to do.
     let again = home.run("register --run autumn --json").exit(0).json();
     assert_eq!((&again["done"], &again["requests"]), (&json!(2), &json!(0)));
-    // Undone, exactly those are shut that it made.
+    // Undo deactivates exactly the accounts that the run created.
     home.run("register --run autumn --undo").exit(2);
     let undone = home
         .run("register --run autumn --undo --yes --json")
@@ -152,12 +152,12 @@ pub(crate) fn a_list_is_made_by_an_administrator(sites: fn(&str) -> Site) {
 }
 
 #[test]
-fn a_list_is_made_and_unmade_by_an_administrator_and_who_is_there_is_not_touched() {
-    a_list_is_made_by_an_administrator(Site::embedded);
+fn administrator_creates_and_undoes_list() {
+    run_as_administrator(Site::embedded);
 }
 
-/// By the shared secret, and with a token as strangers; no session is left behind.
-pub(crate) fn other_routes_make_lists_too(sites: fn(&str) -> Site) {
+/// With the shared secret, and with a registration token; no session is left.
+pub(crate) fn run_by_other_routes(sites: fn(&str) -> Site) {
     let home = Home::new();
     for (profile, route) in [("closed", "shared-secret"), ("token", "token")] {
         let site = sites(profile);
@@ -175,21 +175,21 @@ pub(crate) fn other_routes_make_lists_too(sites: fn(&str) -> Site) {
         let line = format!("register {} --from users.csv --run {route}", site.url);
         home.run(&format!("{line} --route {route} {file} secret"))
             .exit(0);
-        assert_whole(&site, &home, route, 6);
+        assert_complete(&site, &home, route, 6);
     }
     assert!(
         !home.matricula().join("accounts.json").exists(),
-        "the sessions of those who were made are nobody's here"
+        "no session of a new user is stored"
     );
 }
 
 #[test]
-fn the_shared_secret_and_a_token_make_lists_too() {
-    other_routes_make_lists_too(Site::embedded);
+fn other_routes_create_the_list() {
+    run_by_other_routes(Site::embedded);
 }
 
 #[test]
-fn an_application_service_makes_its_users_without_passwords() {
+fn appservice_users_have_no_passwords() {
     let (site, home) = (Site::embedded("appservice"), Home::new());
     home.file("secret", site.told("/appservice/as_token"));
     home.file("users.csv", "username\nbridge_a\nbridge_b\noutside\n");
@@ -206,10 +206,10 @@ fn an_application_service_makes_its_users_without_passwords() {
 }
 
 #[test]
-fn every_fault_of_a_list_is_told_by_its_line_and_nothing_is_sent() {
+fn list_errors_are_reported_by_line() {
     let (server, home) = (Server::start(server::matrix), Home::new());
     home.file("token", "a-token");
-    let faulty = "username,password,email,admin\n\
+    let invalid = "username,password,email,admin\n\
                   ann,,,\n\
                   ANN,,,\n\
                   @bob:b.test,,,\n\
@@ -217,24 +217,24 @@ fn every_fault_of_a_list_is_told_by_its_line_and_nothing_is_sent() {
                   cy,,no-address,\n\
                   dan,,,true\n\
                   ,,,\n";
-    home.file("users.csv", faulty);
+    home.file("users.csv", invalid);
     let line = format!(
         "register {} --from users.csv --route token --token-file token --json",
         server.url
     );
-    for how in ["--run r", "--dry-run"] {
-        let told = home.run(&format!("{line} {how}")).exit(2).json();
-        let faults = told["error"]["faults"].as_array().unwrap();
-        let lines: Vec<u64> = faults
+    for option in ["--run r", "--dry-run"] {
+        let output = home.run(&format!("{line} {option}")).exit(2).json();
+        let errors = output["error"]["row_errors"].as_array().unwrap();
+        let lines: Vec<u64> = errors
             .iter()
             .map(|it| it["line"].as_u64().unwrap())
             .collect();
-        assert_eq!(lines, [3, 4, 5, 6, 6, 7, 8], "{told:#}");
+        assert_eq!(lines, [3, 4, 5, 6, 6, 7, 8], "{output:#}");
         let posts = server
             .requests()
             .into_iter()
             .filter(|it| it.method != "GET");
-        assert_eq!(posts.count(), 0, "{how}");
+        assert_eq!(posts.count(), 0, "{option}");
     }
     for (list, line) in [
         ("name\nann\n", 1),
@@ -245,35 +245,35 @@ fn every_fault_of_a_list_is_told_by_its_line_and_nothing_is_sent() {
         ("username,displayname\nann,\"two\nlines\"\nbob\n", 4),
     ] {
         home.file("users.csv", list);
-        let told = home
+        let output = home
             .run("register --from users.csv --run r --json")
             .exit(2)
             .json();
         assert_eq!(
-            told["error"]["faults"][0]["line"], line,
-            "{list:?} {told:#}"
+            output["error"]["row_errors"][0]["line"], line,
+            "{list:?} {output:#}"
         );
     }
 }
 
 #[test]
-fn a_dry_run_looks_and_changes_nothing() {
+fn dry_run_changes_nothing() {
     let (site, home) = (Site::embedded("closed"), Home::new());
     let name = administrator(&site, &home);
     let new = unique("new");
     home.file("users.csv", &format!("username\n{name}\n{new}\n"));
-    let told = home
+    let output = home
         .run("register --from users.csv --dry-run --json")
         .exit(0)
         .json();
-    assert_eq!(told["exists"], json!([2]));
+    assert_eq!(output["exists"], json!([2]));
     home.run(&format!("admin user show @{new}:{}", site.name))
         .exit(1);
     assert!(!home.matricula().join("runs").exists());
 }
 
 #[test]
-fn what_concerns_all_rows_stops_the_run_which_then_goes_on() {
+fn error_of_all_rows_stops_the_run() {
     let (site, home) = (Site::embedded("token"), Home::new());
     home.file("token", "wrong");
     home.file("users.csv", &list(&unique("a"), 5));
@@ -297,11 +297,11 @@ fn what_concerns_all_rows_stops_the_run_which_then_goes_on() {
     );
     home.file("token", &site.tokens["unlimited"]);
     home.run("register --run r --token-file token").exit(0);
-    assert_whole(&site, &home, "r", 5);
+    assert_complete(&site, &home, "r", 5);
 }
 
 #[test]
-fn a_run_belongs_to_one_process_and_to_one_list() {
+fn run_has_one_process_and_list() {
     let (site, home) = (Site::embedded("closed"), Home::new());
     administrator(&site, &home);
     home.file("users.csv", &list(&unique("a"), 400));
@@ -325,10 +325,10 @@ fn a_run_belongs_to_one_process_and_to_one_list() {
     home.run("register --run unknown").exit(2);
 }
 
-/// Nothing is in doubt after it, and the command that goes on is told.
+/// After it, no row is in doubt, and the command that resumes the run is printed.
 #[cfg(unix)]
 #[test]
-fn ctrl_c_waits_for_what_is_on_the_wire_and_tells_how_to_go_on() {
+fn ctrl_c_waits_for_requests_in_flight() {
     let (site, home) = (Site::embedded("closed"), Home::new());
     administrator(&site, &home);
     home.file("users.csv", &list(&unique("a"), 400));
@@ -340,7 +340,7 @@ fn ctrl_c_waits_for_what_is_on_the_wire_and_tells_how_to_go_on() {
     let rows = results(&home, "r");
     assert!(rows.iter().any(|row| row.status == "not begun"), "{ended}");
     home.run("register --run r --jobs 16").exit(0);
-    assert_whole(&site, &home, "r", 400);
+    assert_complete(&site, &home, "r", 400);
 }
 
 fn wait_for(path: &std::path::Path) {
@@ -351,39 +351,36 @@ fn wait_for(path: &std::path::Path) {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the figures of a live run")]
-/// Kills the command over and over, at moments that differ, until a run of it comes to its end.
-pub(crate) fn killed_over_and_over(
-    site: &Site,
-    home: &Home,
-    rows: usize,
-    kills: u64,
-    pause: Duration,
-) {
+#[allow(clippy::print_stderr, reason = "prints measurements of a live run")]
+/// Kills the command `kills` times, at different moments, then lets the run finish.
+pub(crate) fn kill_repeatedly(site: &Site, home: &Home, rows: usize, kills: u64, pause: Duration) {
     home.file("users.csv", &list(&unique("k"), rows));
     let mut killed = 0;
     for number in 0..kills {
         let line = "register --from users.csv --run r";
         let running = home.command(line).start();
-        // Somewhere within a request, a commit or the writing of the result.
+        // Within a request, a commit, or a write of the result file.
         let part = u32::try_from(number * 7 % 10).unwrap();
         thread::sleep(pause / 2 + pause * part / 10);
         killed += u64::from(running.kill().code().is_none());
     }
     assert!(
         killed >= kills / 2,
-        "the rows were made before they could be killed"
+        "the run finished before it could be killed"
     );
     let last = home.run("register --from users.csv --run r --json").exit(0);
-    let told = last.json();
-    assert_eq!((&told["done"], &told["rows"]), (&json!(rows), &json!(rows)));
-    assert_whole(site, home, "r", rows);
-    eprintln!("{rows} rows, killed {killed} times, none lost, none doubled");
+    let summary = last.json();
+    assert_eq!(
+        (&summary["done"], &summary["rows"]),
+        (&json!(rows), &json!(rows))
+    );
+    assert_complete(site, home, "r", rows);
+    eprintln!("{rows} rows, killed {killed} times, none lost, none duplicated");
 }
 
-/// By token, which the server limits, and by an administrator, whom it does not.
-#[allow(clippy::print_stderr, reason = "the figures of a live run")]
-pub(crate) fn at_the_pace_of_the_server(site: &Site, rows: usize) {
+/// With a token, which is rate limited, and by an administrator, who is not.
+#[allow(clippy::print_stderr, reason = "prints measurements of a live run")]
+pub(crate) fn count_rate_limited_requests(site: &Site, rows: usize) {
     let home = Home::new();
     administrator(site, &home);
     home.file("token", &site.tokens["unlimited"]);
@@ -391,14 +388,14 @@ pub(crate) fn at_the_pace_of_the_server(site: &Site, rows: usize) {
         let run = &route[..5];
         home.file("users.csv", &list(&unique("p"), rows));
         let line = format!("register {} --from users.csv --json", site.url);
-        // Each account takes two requests that the server counts: at five a second, over a minute.
+        // Each account takes two requests that are rate limited: at five a second, over a minute.
         let ended = home
             .command(&format!("{line} --run {run} --route {route}"))
             .patience(Duration::from_secs(240))
             .run()
             .exit(0);
-        let told = ended.json();
-        let count = |what: &str| told[what].as_f64().unwrap();
+        let summary = ended.json();
+        let count = |what: &str| summary[what].as_f64().unwrap();
         let (requests, limited) = (count("requests"), count("rate_limited"));
         eprintln!(
             "{rows} rows by {run}: {requests} requests, {limited} answered with 429, in {:.1} s",
@@ -410,8 +407,8 @@ pub(crate) fn at_the_pace_of_the_server(site: &Site, rows: usize) {
 }
 
 #[test]
-fn killed_over_and_over_no_row_is_lost_or_doubled() {
+fn killed_run_loses_no_row() {
     let (site, home) = (Site::embedded("closed"), Home::new());
     administrator(&site, &home);
-    killed_over_and_over(&site, &home, 150, 5, Duration::from_millis(120));
+    kill_repeatedly(&site, &home, 150, 5, Duration::from_millis(120));
 }

@@ -121,12 +121,12 @@ impl AccountStore {
     /// # Errors
     /// Where the file cannot be read or was not written by this program.
     #[cfg(feature = "admin")]
-    pub fn new_user(
+    pub fn pending_user(
         &self,
         key: &str,
     ) -> Result<Option<matricula_admin::PendingUser>, AccountStoreError> {
         let content = self.read()?;
-        let table = content.tables.get(matricula_admin::tables::NEW_USERS);
+        let table = content.tables.get(matricula_admin::tables::PENDING_USERS);
         let stored = table.and_then(|table| table.get(key));
         stored.map(|value| self.parse(value)).transpose()
     }

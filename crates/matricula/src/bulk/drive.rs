@@ -1,42 +1,59 @@
-//! The loop that brings a run, a server and its files together.
+//! Drives a run: steps its machine, commits its writes, writes the result file, sends its requests.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 use matricula_admin::bulk::{BulkEvent, BulkInput, BulkMachine};
 use matricula_auth::{AuthError, Effect};
 use matricula_core::{
-    StepContext, Store,
+    EffectId, Job, Step, StepContext, Store,
     scheduler::{self, WaitReason},
 };
 use matricula_http::{Runner, SystemClock, SystemEntropy};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{BulkError, Run};
 use crate::Session;
 
-/// The result file says how far the rows have come, so much late at most. The passwords are in it before.
-const LATENESS: Duration = Duration::from_secs(1);
+/// The states in the result file are at most this old. It has all passwords from the start.
+const MAX_RESULT_AGE: Duration = Duration::from_secs(1);
 
-/// What has gone over the wire.
+/// The number of requests of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestCounts {
-    /// Requests, those that were sent again included.
-    pub requests: u64,
-    /// Answers that asked for fewer of them.
-    pub limited: u64,
+    /// Requests sent, repeated ones included.
+    pub sent: u64,
+    /// Responses with status 429.
+    pub rate_limited: u64,
+}
+
+/// How [`Run::drive`] ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunResult {
+    /// The error that stopped the run, if one did.
+    pub stopped_by: Option<AuthError>,
+    /// The requests that were sent.
+    pub requests: RequestCounts,
 }
 
 impl Run {
-    /// Brings the rows as far as they go: commits, then writes the result file, then sends. Once `stop` is
-    /// ready, nothing more is sent, and what is on the wire is waited for.
+    /// Processes the rows: commits, then writes the result file, then sends. Once `stop` is ready,
+    /// nothing more is sent, and the run ends when the requests in flight have outcomes.
     ///
-    /// `session` is the administrator's, where the machine has one: it is renewed when it is time.
-    /// `watch` hears of each row, and how much was sent so far.
+    /// `session` is the administrator's, if the machine uses one; it is renewed when needed. `watch` is
+    /// called with each event and the number of requests so far.
     ///
     /// # Errors
-    /// Where something could not be kept. The `Ok` value is what stopped the run, if anything of the
-    /// server's did.
+    /// If something could not be stored, or the session could not be renewed. An error that concerns
+    /// all rows is no error here, but [`RunResult::stopped_by`].
     pub async fn drive<M: BulkMachine>(
         &mut self,
         machine: &mut M,
@@ -44,64 +61,38 @@ impl Run {
         session: Option<&Session>,
         stop: impl Future<Output = ()>,
         mut watch: impl FnMut(&M, &BulkEvent, RequestCounts),
-    ) -> Result<(Option<AuthError>, RequestCounts), BulkError> {
-        let mut stop = std::pin::pin!(stop);
+    ) -> Result<RunResult, BulkError> {
+        let mut stop = pin!(stop);
         let mut is_stopping = false;
-        let mut on_their_way = JoinSet::new();
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let mut traffic = RequestCounts::default();
+        let mut requests = Requests::new(runner);
         let mut inputs = vec![BulkInput::Start];
-        let mut written: Option<Instant> = None;
-        let mut is_late = true;
+        let mut result_age = ResultAge::default();
         loop {
-            // Rows whose answers came at the same time share a commit.
-            let mut patch = std::mem::take(&mut self.first);
-            let (mut effects, mut events) = (Vec::new(), Vec::new());
-            for input in inputs.drain(..) {
-                let step = machine.step(
-                    &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
-                    input,
-                );
-                patch.append(step.writes);
-                effects.extend(step.effects);
-                events.extend(step.events);
-            }
-            if !patch.is_empty() {
-                self.store.commit(&patch)?;
-            }
-            let finished = events.iter().find_map(|event| match event {
+            let step = self.step(machine, &mut inputs)?;
+            let finished = step.events.iter().find_map(|event| match event {
                 BulkEvent::Finished(error) => Some(error.clone()),
                 _ => None,
             });
-            is_late |= !patch.is_empty();
-            let is_time = written.is_none_or(|at| at.elapsed() >= LATENESS);
-            if finished.is_some() || is_late && is_time {
-                self.write_result(machine.ledger(), finished.is_some())?;
-                written = Some(Instant::now());
-                is_late = false;
+            result_age.is_stale |= !step.writes.is_empty();
+            if finished.is_some() || result_age.is_due() {
+                self.write_result(machine.run_log(), finished.is_some())?;
+                result_age.written();
             }
-            while let Ok(event) = told.try_recv() {
-                count(&mut traffic, &event);
-            }
-            for event in &events {
-                watch(machine, event, traffic);
+            for event in &step.events {
+                watch(machine, event, requests.counts());
             }
             if let Some(error) = finished {
-                return Ok((error.map(|error| *error), traffic));
+                return Ok(RunResult {
+                    stopped_by: error.map(|error| *error),
+                    requests: requests.counts(),
+                });
             }
-            if let Some(session) = session.filter(|_| !effects.is_empty()) {
+            if let Some(session) = session.filter(|_| !step.effects.is_empty()) {
                 session.renew_if_due().await?;
             }
-            for effect in effects {
+            for effect in step.effects {
                 if let Effect::Send(id, job) = effect {
-                    let (runner, tell) = (runner.clone(), tell.clone());
-                    on_their_way.spawn(async move {
-                        let watch = |event: &scheduler::Event| {
-                            // Nobody listens any more only when the run is over.
-                            let _ = tell.send(event.clone());
-                        };
-                        BulkInput::Outcome(id, runner.run(*job, watch).await)
-                    });
+                    requests.send(id, *job);
                 }
             }
             tokio::select! {
@@ -110,32 +101,128 @@ impl Run {
                     is_stopping = true;
                     inputs.push(BulkInput::Stop);
                 }
-                Some(joined) = on_their_way.join_next() => inputs.push(joined_input(joined)),
-                () = tokio::time::sleep(LATENESS), if is_late => {}
-                // It waits for nothing, and has not ended.
-                else => return Ok((Some(AuthError::Cancelled), traffic)),
-            }
-            while let Some(joined) = on_their_way.try_join_next() {
-                inputs.push(joined_input(joined));
+                outcomes = requests.outcomes(), if !requests.in_flight.is_empty() => {
+                    inputs = outcomes;
+                }
+                () = tokio::time::sleep(MAX_RESULT_AGE), if result_age.is_stale => {}
+                else => {
+                    debug_assert!(false, "the machine waits for nothing and has not finished");
+                    return Ok(RunResult {
+                        stopped_by: Some(AuthError::Cancelled),
+                        requests: requests.counts(),
+                    });
+                }
             }
         }
     }
-}
 
-fn joined_input(joined: Result<BulkInput, tokio::task::JoinError>) -> BulkInput {
-    match joined {
-        Ok(input) => input,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    /// Steps the machine with all inputs and commits the writes. Rows whose responses arrived at the
+    /// same time share one commit.
+    fn step<M: BulkMachine>(
+        &mut self,
+        machine: &mut M,
+        inputs: &mut Vec<BulkInput>,
+    ) -> Result<Step<Effect, BulkEvent>, BulkError> {
+        let mut sum = Step {
+            writes: std::mem::take(&mut self.first_writes),
+            ..Step::default()
+        };
+        for input in inputs.drain(..) {
+            let mut entropy = SystemEntropy;
+            let mut cx = StepContext::new(SystemClock::now(), &mut entropy);
+            let step = machine.step(&mut cx, input);
+            sum.writes.append(step.writes);
+            sum.effects.extend(step.effects);
+            sum.events.extend(step.events);
+        }
+        if !sum.writes.is_empty() {
+            self.store.commit(&sum.writes)?;
+        }
+        Ok(sum)
     }
 }
 
-fn count(traffic: &mut RequestCounts, event: &scheduler::Event) {
-    match event {
-        scheduler::Event::Started { .. } => traffic.requests += 1,
-        scheduler::Event::Waiting {
-            reason: WaitReason::RateLimited,
-            ..
-        } => traffic.limited += 1,
-        _ => {}
+/// When the result file was written, and whether the run has progressed since then.
+#[derive(Default)]
+struct ResultAge {
+    written_at: Option<Instant>,
+    is_stale: bool,
+}
+
+impl ResultAge {
+    fn is_due(&self) -> bool {
+        let is_old = |at: Instant| at.elapsed() >= MAX_RESULT_AGE;
+        match self.written_at {
+            Some(at) => self.is_stale && is_old(at),
+            None => true,
+        }
+    }
+
+    fn written(&mut self) {
+        self.written_at = Some(Instant::now());
+        self.is_stale = false;
+    }
+}
+
+/// The requests of a run.
+struct Requests {
+    runner: Runner,
+    in_flight: JoinSet<BulkInput>,
+    counters: Arc<Counters>,
+}
+
+#[derive(Default)]
+struct Counters {
+    sent: AtomicU64,
+    rate_limited: AtomicU64,
+}
+
+impl Requests {
+    fn new(runner: &Runner) -> Self {
+        Self {
+            runner: runner.clone(),
+            in_flight: JoinSet::new(),
+            counters: Arc::default(),
+        }
+    }
+
+    fn send(&mut self, id: EffectId, job: Job) {
+        let (runner, counters) = (self.runner.clone(), self.counters.clone());
+        self.in_flight.spawn(async move {
+            let count = |event: &scheduler::Event| {
+                match event {
+                    scheduler::Event::Started { .. } => counters.sent.fetch_add(1, Relaxed),
+                    scheduler::Event::Waiting {
+                        reason: WaitReason::RateLimited,
+                        ..
+                    } => counters.rate_limited.fetch_add(1, Relaxed),
+                    _ => 0,
+                };
+            };
+            BulkInput::Outcome(id, runner.run(job, count).await)
+        });
+    }
+
+    /// Waits for the next outcome; returns all that are there by then.
+    async fn outcomes(&mut self) -> Vec<BulkInput> {
+        let mut outcomes = Vec::new();
+        if let Some(joined) = self.in_flight.join_next().await {
+            outcomes.push(joined);
+        }
+        while let Some(joined) = self.in_flight.try_join_next() {
+            outcomes.push(joined);
+        }
+        let outcomes = outcomes.into_iter().map(|joined| match joined {
+            Ok(outcome) => outcome,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        });
+        outcomes.collect()
+    }
+
+    fn counts(&self) -> RequestCounts {
+        RequestCounts {
+            sent: self.counters.sent.load(Relaxed),
+            rate_limited: self.counters.rate_limited.load(Relaxed),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Why a run could not be begun, or stopped.
+//! The error of bulk runs.
 
 use std::path::PathBuf;
 
@@ -7,44 +7,52 @@ use matricula_store::OpenError;
 
 use crate::{AccountStoreError, Error};
 
-/// Why a run could not be begun, or stopped.
+/// Why a run could not start or continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BulkError {
-    /// Its file does not open; another process may have it.
+    /// The run's file cannot be opened; another process may use it.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// There is no such run.
-    #[error("there is no run {name:?} in {}; begin one with a list", path.display())]
+    /// The run does not exist.
+    #[error("there is no run {name:?} in {}; start one with a list", path.display())]
     NoRun {
-        /// Its name.
+        /// The name of the run.
         name: String,
-        /// Where it was looked for.
+        /// The directory of the runs.
         path: PathBuf,
     },
-    /// The name leads out of the directory, or is empty.
-    #[error("{0:?} is no name for a run; use letters, digits, and any of . _ -")]
+    /// The name is not a file name in the directory of the runs.
+    #[error("{0:?} is not a valid name for a run; use letters, digits and . _ -")]
     Name(String),
-    /// Its file was not written by a run.
+    /// The stored rows cannot be read.
     #[error(transparent)]
-    Ledger(#[from] RunLogError),
-    /// What is kept about it cannot be read.
+    RunLog(#[from] RunLogError),
+    /// The stored [`RunInfo`](super::RunInfo) cannot be read.
     #[error(
-        "what is kept about the run {name:?} cannot be read ({what}); was it written by a newer version?"
+        "the run {name:?} cannot be read ({message}); it was written by another version of matricula"
     )]
-    About {
-        /// Its name.
+    Info {
+        /// The name of the run.
         name: String,
         /// What is wrong.
-        what: String,
+        message: String,
     },
-    /// A commit could not be made durable. Nothing was sent after it.
+    /// The path of the result file cannot be stored.
+    #[error("the path of the result file {path:?} cannot be stored ({source}); use another one")]
+    ResultPath {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A commit failed. Nothing was sent after it.
     #[error("{0}; nothing more was sent, and the run can be resumed")]
     Commit(#[from] matricula_core::StoreError),
     /// The result file, or the directory of the runs, could not be written.
     #[error(transparent)]
     File(#[from] AccountStoreError),
-    /// The session of the administrator has ended, or cannot be renewed.
+    /// The administrator's session has ended, or cannot be renewed; or the server cannot be asked.
     #[error(transparent)]
     Session(#[from] Error),
 }

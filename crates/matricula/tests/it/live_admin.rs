@@ -1,8 +1,8 @@
-//! Accounts and registration tokens made by administrators of a real Synapse server.
+//! Accounts and registration tokens that administrators create on real Synapse servers.
 
 use matricula::{
     Error, NoStore,
-    admin::{CreateUser, NewUser},
+    admin::{CreateUser, CreateUserResult},
     api::{
         ApiError,
         synapse::{
@@ -16,13 +16,13 @@ use matricula::{
 
 use crate::live::{Synapse, unique};
 
-fn nobody(_: &Prompt) -> Answer {
+fn no_prompts(_: &Prompt) -> Answer {
     Answer::Unavailable
 }
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn who_runs_a_closed_server_makes_accounts_there() {
+async fn shared_secret_registers_on_closed_server() {
     let server = Synapse::of("closed");
     let secret = server.told("/shared_secret");
     let admin = register(server.url())
@@ -45,19 +45,23 @@ async fn who_runs_a_closed_server_makes_accounts_there() {
     let user_id = format!("@{}:{}", unique(), account.user_id.server_name());
     let password = Secret::from("a-Good-1-for-all");
     for is_new in [true, false] {
-        let mut creation =
-            CreateUser::new(&account, user_id.parse().unwrap()).with_password(password.clone());
+        let mut create =
+            CreateUser::new(&account, user_id.parse().unwrap()).password(password.clone());
         let made = admin
-            .run(&mut creation, &mut NoStore, &mut nobody)
+            .run(&mut create, &mut NoStore, &mut no_prompts)
             .await
             .unwrap();
-        assert_eq!(matches!(made, NewUser::Made(_)), is_new, "{made:?}");
+        assert_eq!(
+            matches!(made, CreateUserResult::Created(_)),
+            is_new,
+            "{made:?}"
+        );
     }
 }
 
 #[tokio::test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
-async fn an_administrator_hands_out_tokens() {
+async fn administrator_creates_registration_tokens() {
     let server = Synapse::of("token");
     let admin = register(server.url())
         .by_shared_secret(server.told("/shared_secret"), unique())

@@ -1,4 +1,4 @@
-//! `matricula admin`: what those who run a server do, one module a part.
+//! `matricula admin`: accounts, users and registration tokens, for server administrators.
 
 mod register;
 mod token;
@@ -27,7 +27,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Admin) -> Result<(), Com
     }
 }
 
-/// The password that was given for a new user.
+/// The password of a new user, if one is given.
 fn password(user: &NewUser) -> Result<Option<matricula::core::Secret>, CommandError> {
     read_secret(
         user.password_stdin,
@@ -36,8 +36,8 @@ fn password(user: &NewUser) -> Result<Option<matricula::core::Secret>, CommandEr
     )
 }
 
-/// Says what a refusal of a request means that only an administrator may make.
-fn refused(context: &Context<'_>, session: &Session, error: Error) -> CommandError {
+/// Explains the error of a request that only administrators may send.
+fn admin_error(context: &Context<'_>, session: &Session, error: Error) -> CommandError {
     let account = session.account();
     let (server, user_id) = (account.server.clone(), account.user_id.clone());
     let code = match &error {

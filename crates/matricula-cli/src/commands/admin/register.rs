@@ -1,4 +1,4 @@
-//! `matricula admin register`: an account made with the server's shared secret.
+//! `matricula admin register`: registers an account with the server's shared secret.
 
 use matricula::{
     admin::SharedSecretRegistration,
@@ -26,28 +26,28 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
         options.shared_secret_file.as_deref(),
         "shared secret",
     )?;
-    // The arguments ask for one of the two.
+    // The arguments require one of the two.
     let secret = secret.unwrap_or_default();
     let address = context.address(&options.server)?;
     let password = password(&options.user)?;
     if options.dry_run {
-        let facts = ServerInfo::of(address.url().clone());
-        let registration = registration(&facts, secret, password, &options);
+        let server = ServerInfo::of(address.url().clone());
+        let registration = registration(&server, secret, password, &options);
         dry_run::admin_register(context, address, registration);
         return Ok(());
     }
     let mut terminal = Terminal::new(context.output, context.no_input);
     let mut accounts = context.home.accounts();
     let mut discovery = Discovery::new(address);
-    let facts = drive(
+    let server = drive(
         &mut discovery,
         &context.runner,
         &mut accounts,
         &mut terminal,
     )
     .await?;
-    let mut registration = registration(&facts, secret, password, &options);
-    if let Some(pending) = accounts.new_user(&registration.key())? {
+    let mut registration = registration(&server, secret, password, &options);
+    if let Some(pending) = accounts.pending_user(&registration.key())? {
         registration = registration.resume(pending);
     }
     let is_first = accounts.account(None)?.is_none();
@@ -58,7 +58,7 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
         &mut terminal,
     )
     .await?;
-    // Whoever makes accounts for others goes on as before.
+    // An administrator who registers others continues with the previous default account.
     if is_first {
         accounts.set_default(account.user_id.as_str())?;
     }
@@ -74,20 +74,18 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
 }
 
 fn registration(
-    facts: &ServerInfo,
+    server: &ServerInfo,
     secret: Secret,
     password: Option<Secret>,
     options: &AdminRegister,
 ) -> SharedSecretRegistration {
-    let mut registration = SharedSecretRegistration::new(facts, secret, options.username.as_str());
+    let mut registration = SharedSecretRegistration::new(server, secret, options.username.as_str())
+        .admin(options.user.admin);
     if let Some(password) = password {
-        registration = registration.with_password(password);
-    }
-    if options.user.admin {
-        registration = registration.admin();
+        registration = registration.password(password);
     }
     if let Some(name) = &options.user.display_name {
-        registration = registration.with_display_name(name.as_str());
+        registration = registration.display_name(name.as_str());
     }
     registration
 }

@@ -1,4 +1,4 @@
-//! `matricula admin token`: what people register with where a server asks for a token.
+//! `matricula admin token`: creates, lists and revokes registration tokens.
 
 use matricula::{
     Error,
@@ -13,7 +13,7 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, read_secret, refused, session};
+use super::{Context, admin_error, read_secret, session};
 use crate::{
     args::admin::{AdminTokenCreate, AdminTokenList, AdminTokenRevoke},
     error::CommandError,
@@ -36,8 +36,8 @@ pub(super) async fn create(
             .map(|time| SystemClock::now().plus(time).as_millis()),
         ..CreateRegistrationToken::default()
     };
-    let made = session.call(request).await;
-    let token = made.map_err(|error| refused(context, &session, error))?;
+    let created = session.call(request).await;
+    let token = created.map_err(|error| admin_error(context, &session, error))?;
     let mut object = shown(&token);
     object["schema_version"] = json!(1);
     context.output.result(token.token.expose(), &object);
@@ -58,7 +58,7 @@ pub(super) async fn list(
     };
     let answer = session.call(request).await;
     let tokens = answer
-        .map_err(|error| refused(context, &session, error))?
+        .map_err(|error| admin_error(context, &session, error))?
         .registration_tokens;
     let lines: Vec<String> = tokens
         .iter()
@@ -66,7 +66,7 @@ pub(super) async fn list(
         .collect();
     let tokens: Vec<Value> = tokens.iter().map(shown).collect();
     if lines.is_empty() {
-        context.output.say("there are none");
+        context.output.say("there are no tokens");
     }
     let object = json!({ "schema_version": 1, "tokens": tokens });
     if context.output.is_json() || !lines.is_empty() {
@@ -87,43 +87,41 @@ pub(super) async fn revoke(
     let account = options.administrator.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
     let server = session.account().server;
-    // The arguments ask for one of the two.
+    // The arguments require one of the two.
     let token = token.unwrap_or_default();
     let answer = session.call(DeleteRegistrationToken { token }).await;
     answer.map_err(|error| match &error {
         Error::Api(ApiError::Matrix(refusal)) if refusal.code == ErrorCode::NotFound => {
             CommandError::other(format!("{server} has no such registration token"))
         }
-        _ => refused(context, &session, error),
+        _ => admin_error(context, &session, error),
     })?;
     let object = json!({ "schema_version": 1, "revoked": true, "server": server });
-    context
-        .output
-        .result("nobody can register with this token any more", &object);
+    context.output.result("the token is revoked", &object);
     Ok(())
 }
 
 fn about(token: &RegistrationToken) -> String {
-    let made = token.completed.unwrap_or(0);
+    let accounts = token.completed.unwrap_or(0);
     let mut words = match token.uses_allowed {
-        Some(uses) => format!("{made} of {uses} accounts made"),
-        None => format!("{made} accounts made, any number allowed"),
+        Some(uses) => format!("{accounts} of {uses} accounts registered"),
+        None => format!("{accounts} accounts registered, no limit"),
     };
     match token.pending {
-        Some(pending) if pending > 0 => words += &format!(", {pending} under way"),
+        Some(pending) if pending > 0 => words += &format!(", {pending} pending"),
         _ => {}
     }
     if let Some(expiry) = token.expiry_time {
         let now = SystemClock::now().as_millis();
         words += &match expiry.checked_sub(now) {
-            Some(left) => format!(", good for {} more", span(left / 1_000)),
+            Some(left) => format!(", expires in {}", span(left / 1_000)),
             None => ", expired".to_owned(),
         };
     }
     words
 }
 
-/// A time in the largest unit of which it has two.
+/// A duration in the largest unit of which it has at least two.
 fn span(seconds: u64) -> String {
     let round = |unit: u64| seconds.saturating_add(unit / 2) / unit;
     match (round(86_400), round(3_600), round(60)) {
@@ -134,7 +132,7 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// A token is what is asked for here, and so is not masked.
+/// The token is the result of the command, so it is not masked.
 fn shown(token: &RegistrationToken) -> Value {
     json!({
         "token": token.token.expose(),

@@ -1,8 +1,8 @@
-//! `matricula admin user`: users, as administrators make and see them.
+//! `matricula admin user`: creates users, and shows what the server knows about them.
 
 use matricula::{
     Error,
-    admin::{CreateUser, NewUser},
+    admin::{CreateUser, CreateUserResult},
     api::{
         ApiError, ErrorCode, UserId,
         synapse::{GetUser, User},
@@ -10,7 +10,7 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, password, refused, session};
+use super::{Context, admin_error, password, session};
 use crate::{
     args::admin::{AdminUserCreate, AdminUserShow},
     commands::register::describe,
@@ -27,26 +27,23 @@ pub(super) async fn create(
     let password = password(&options.user)?;
     let account = options.administrator.account.as_deref();
     let (session, _opened) = session::open(context, account).await?;
-    let mut creation = CreateUser::new(&session.account(), user_id);
+    let mut create = CreateUser::new(&session.account(), user_id).admin(options.user.admin);
     if let Some(password) = password {
-        creation = creation.with_password(password);
-    }
-    if options.user.admin {
-        creation = creation.admin();
+        create = create.password(password);
     }
     if let Some(name) = options.user.display_name {
-        creation = creation.with_display_name(name);
+        create = create.display_name(name);
     }
     let mut accounts = context.home.accounts();
-    if let Some(pending) = accounts.new_user(&creation.key())? {
-        creation = creation.resume(pending);
+    if let Some(pending) = accounts.pending_user(&create.key())? {
+        create = create.resume(pending);
     }
     let mut terminal = Terminal::new(context.output, context.no_input);
-    let made = session
-        .run(&mut creation, &mut accounts, &mut terminal)
+    let result = session
+        .run(&mut create, &mut accounts, &mut terminal)
         .await?;
-    match made {
-        NewUser::Made(account) => {
+    match result {
+        CreateUserResult::Created(account) => {
             let mut object = describe(&account, &account.server);
             object["created"] = json!(true);
             object["admin"] = json!(options.user.admin);
@@ -57,16 +54,16 @@ pub(super) async fn create(
             if account.password.is_some() {
                 context
                     .output
-                    .say("a password was made; it is kept with the account");
+                    .say("a password was generated; it is stored with the account");
             }
-            let words = format!("made {}", account.user_id);
+            let words = format!("created {}", account.user_id);
             context.output.result(&words, &object);
             context.output.next(&next);
         }
-        NewUser::Exists(user) => {
+        CreateUserResult::Exists(user) => {
             let mut object = shown(&user);
             object["created"] = json!(false);
-            let words = format!("{} is there already; nothing was changed", user.name);
+            let words = format!("{} exists already; nothing was changed", user.name);
             context.output.result(&words, &object);
         }
         _ => {}
@@ -91,7 +88,7 @@ pub(super) async fn show(
                 session.account().server
             ))
         }
-        _ => refused(context, &session, error),
+        _ => admin_error(context, &session, error),
     })?;
     let mut words = user.name.to_string();
     if let Some(name) = &user.displayname {
@@ -114,7 +111,7 @@ pub(super) async fn show(
 fn parse(user_id: &str) -> Result<UserId, CommandError> {
     user_id.parse().map_err(|_| {
         CommandError::Usage(format!(
-            "{user_id:?} is no user id; give one like @bob:example.org"
+            "{user_id:?} is not a user id; write one like @bob:example.org"
         ))
     })
 }

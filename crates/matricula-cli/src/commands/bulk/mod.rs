@@ -1,8 +1,8 @@
-//! `matricula register --from … --run …`: the accounts of a list.
+//! `matricula register --from … --run …`: creates the accounts of a list.
 
-mod access;
-mod check;
-mod failures;
+mod credentials;
+mod dry_run;
+mod errors;
 mod progress;
 mod undo;
 
@@ -11,15 +11,16 @@ use std::path::{Path, PathBuf};
 use matricula::{
     auth::AuthError,
     bulk::{
-        About, BulkMachine, BulkRegistration, Counts, Format, NewRow, RequestCounts, Run, read_list,
+        BulkMachine, BulkRegistration, Counts, NewRow, RequestCounts, ResultFormat, Route, Run,
+        RunInfo, estimate, read_csv,
     },
 };
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::{args::Register, error::CommandError, shell::shell_word};
-use access::Opened;
-use failures::faulty;
+use crate::{args::Register, error::CommandError, output::in_words, shell::shell_word};
+use credentials::{OpenServer, open_as_administrator, open_server};
+use errors::list_error;
 use progress::Progress;
 
 pub(crate) async fn run(context: &Context<'_>, options: Register) -> Result<(), CommandError> {
@@ -27,199 +28,214 @@ pub(crate) async fn run(context: &Context<'_>, options: Register) -> Result<(), 
         return undo::run(context, &options).await;
     }
     let rows = match &options.bulk.from {
-        Some(path) => Some(read(context, path)?),
+        Some(path) => Some(read_list(context, path)?),
         None => None,
     };
     if options.dry_run {
         let Some(rows) = rows else {
-            let what = "give the list to be checked with --from FILE";
-            return Err(CommandError::Usage(what.into()));
+            let text = "name the list to check with --from FILE";
+            return Err(CommandError::Usage(text.into()));
         };
-        return interruptible(check::run(context, &options, &rows)).await;
+        return interruptible(dry_run::run(context, &options, &rows)).await;
     }
     let Some(name) = options.bulk.run.clone() else {
-        let what =
-            "give the run a name with --run NAME, under which it goes on where it is stopped";
-        return Err(CommandError::Usage(what.into()));
+        let text = "give the run a name with --run NAME; by it, an interrupted run is resumed";
+        return Err(CommandError::Usage(text.into()));
     };
     let mut run = Run::open(&context.home.runs(), &name)?;
-    let is_new = run.ledger().entries().is_empty();
+    let is_new = run.run_log().entries().is_empty();
     match (&rows, is_new) {
         (None, true) => {
-            let what = format!("there is no run {name} yet; begin it with --from FILE");
-            return Err(CommandError::Usage(what));
+            let text = format!("there is no run {name} yet; start it with --from FILE");
+            return Err(CommandError::Usage(text));
         }
-        (Some(rows), false) if !is_list_of(rows, &run) => {
-            let what = format!("the run {name} is of another list; give this one another name");
-            return Err(CommandError::Usage(what));
+        (Some(rows), false) if !has_rows(&run, rows) => {
+            let text = format!("the run {name} has another list; give this one another name");
+            return Err(CommandError::Usage(text));
         }
         _ => {}
     }
-    let about = run.about().filter(|_| !is_new).cloned();
-    let opened = interruptible(access::open(context, &options, about.as_ref())).await?;
+    let info = run.info().filter(|_| !is_new).cloned();
+    let server = interruptible(open_server(context, &options, info.as_ref())).await?;
     let mut machine = match rows.filter(|_| is_new) {
-        Some(rows) => begin(context, &options, &mut run, &opened, rows).await?,
-        None => {
-            let counts = run.ledger().counts();
-            context.output.say(&format!(
-                "going on with the run {name}: {} of {} rows have ended",
-                counts.rows - counts.not_begun - counts.in_doubt,
-                counts.rows
-            ));
-            let ledger = run.ledger().clone();
-            BulkRegistration::from_ledger(opened.access.clone(), ledger, at_once(&options))
-        }
+        Some(rows) => start(context, &options, &mut run, &server, rows)?,
+        None => resume(context, &options, &run, &server),
     };
-    let ended = drive(context, &mut run, &mut machine, &opened, "made").await?;
-    end(context, &options, &run, machine.ledger().counts(), ended)
+    let result = drive(context, &mut run, &mut machine, &server, "created").await?;
+    report(context, &options, &run, machine.run_log().counts(), result)
 }
 
-fn at_once(options: &Register) -> usize {
-    usize::from(options.bulk.jobs)
-}
-
-/// Checks a new list, tells how long it will take, and says what the run is about.
-async fn begin(
+/// Checks a new list, prints how long it will take, and sets the run's info.
+fn start(
     context: &Context<'_>,
     options: &Register,
     run: &mut Run,
-    opened: &Opened,
+    server: &OpenServer,
     rows: Vec<NewRow>,
 ) -> Result<BulkRegistration, CommandError> {
-    let faults = opened.faults(&rows);
-    if !faults.is_empty() {
-        return Err(faulty(context, &faults));
+    let errors = server.check_rows(&rows);
+    if !errors.is_empty() {
+        return Err(list_error(context, &errors));
     }
-    check::tell_estimates(context, rows.len(), opened.access.route());
-    let result = match &options.bulk.result {
+    let route = server.credentials.route();
+    print_estimates(context, rows.len(), route);
+    let result_path = match &options.bulk.result {
         Some(path) => std::path::absolute(path)?,
         None => context.home.runs().join(format!("{}.csv", run.name())),
     };
-    if result.exists() {
-        let what = format!(
-            "{} is there already; move it away, or name another file with --result",
-            result.display()
+    if result_path.exists() {
+        let text = format!(
+            "{} exists already; move it away, or name another file with --result",
+            result_path.display()
         );
-        return Err(CommandError::Usage(what));
+        return Err(CommandError::Usage(text));
     }
-    run.begin(About {
-        server: opened.access.server().clone(),
-        server_name: opened.server_name(),
-        route: opened.access.route(),
-        format: Format::of(&result),
-        result,
-    });
-    let least = opened.policy.as_ref().map_or(0, |it| it.minimum_length);
-    let access = opened.access.clone();
-    Ok(BulkRegistration::new(access, rows, at_once(options)).with_passwords_of(least))
+    run.set_info(RunInfo {
+        server: server.credentials.server().clone(),
+        server_name: server.server_name(),
+        route,
+        result_format: ResultFormat::for_path(&result_path),
+        result_path,
+    })?;
+    let policy = server.password_policy.as_ref();
+    let min_length = policy.map_or(0, |policy| policy.minimum_length);
+    let concurrency = usize::from(options.bulk.jobs);
+    let machine = BulkRegistration::new(server.credentials.clone(), rows, concurrency);
+    Ok(machine.min_password_length(min_length))
 }
 
-/// How a run came to its end.
-struct Ended {
-    /// What the server did to stop it.
+fn resume(
+    context: &Context<'_>,
+    options: &Register,
+    run: &Run,
+    server: &OpenServer,
+) -> BulkRegistration {
+    let counts = run.run_log().counts();
+    context.output.say(&format!(
+        "resuming the run {}: {} of {} rows are finished",
+        run.name(),
+        counts.finished(),
+        counts.rows
+    ));
+    let concurrency = usize::from(options.bulk.jobs);
+    BulkRegistration::resume(
+        server.credentials.clone(),
+        run.run_log().clone(),
+        concurrency,
+    )
+}
+
+/// Prints how long the run takes by each route, and what that is based on.
+fn print_estimates(context: &Context<'_>, rows: usize, chosen: Route) {
+    context.output.say(&format!(
+        "{rows} rows by the route {chosen}. With Synapse's default rate limits, this takes about:"
+    ));
+    for estimate in estimate(rows) {
+        let mark = if estimate.route == chosen { "*" } else { " " };
+        let (route, time) = (estimate.route.name(), in_words(estimate.duration));
+        let basis = estimate.basis;
+        context
+            .output
+            .say(&format!("{mark} {route:<13} {time:>8}  ({basis})"));
+    }
+}
+
+/// How a run ended.
+struct DriveResult {
+    /// The error that stopped it, if one did.
     stopped_by: Option<AuthError>,
     was_interrupted: bool,
-    traffic: RequestCounts,
+    requests: RequestCounts,
 }
 
-/// The first Ctrl-C stops the run gracefully, the second at once.
+/// Drives the run. The first Ctrl-C stops it gracefully, the second immediately.
 async fn drive(
     context: &Context<'_>,
     run: &mut Run,
     machine: &mut impl BulkMachine,
-    opened: &Opened,
-    what: &'static str,
-) -> Result<Ended, CommandError> {
-    let interrupted = std::cell::Cell::new(false);
+    server: &OpenServer,
+    verb: &'static str,
+) -> Result<DriveResult, CommandError> {
+    let was_interrupted = std::cell::Cell::new(false);
     let output = context.output;
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
-        interrupted.set(true);
-        output.warn("stopping: nothing more is sent; waiting for what is on the wire");
+        was_interrupted.set(true);
+        output.warn("stopping: nothing more is sent; waiting for the requests in flight");
     };
-    let at_once = async {
+    let abort = async {
         let _ = tokio::signal::ctrl_c().await;
         let _ = tokio::signal::ctrl_c().await;
     };
-    let mut progress = Progress::begin(context.output, machine.ledger().counts(), what);
-    let runner = opened.runner(context);
+    let mut progress = Progress::start(context.output, machine.run_log().counts(), verb);
+    let runner = server.runner(context);
     let driven = run.drive(
         machine,
         &runner,
-        opened.session.as_ref(),
+        server.session.as_ref(),
         stop,
-        |machine, _, traffic| progress.tell(machine.ledger(), traffic),
+        |machine, _, requests| progress.update(machine.run_log(), requests),
     );
     let result = tokio::select! {
         result = driven => result,
-        () = at_once => return Err(CommandError::Interrupted),
+        () = abort => return Err(CommandError::Interrupted),
     };
-    progress.end();
-    let (stopped_by, traffic) = result?;
-    Ok(Ended {
-        stopped_by,
-        was_interrupted: interrupted.get(),
-        traffic,
+    progress.finish();
+    let result = result?;
+    Ok(DriveResult {
+        stopped_by: result.stopped_by,
+        was_interrupted: was_interrupted.get(),
+        requests: result.requests,
     })
 }
 
-/// Tells what became of the rows.
-fn end(
+/// Prints the result, and fails unless all rows are created or existed.
+fn report(
     context: &Context<'_>,
     options: &Register,
     run: &Run,
     counts: Counts,
-    ended: Ended,
+    result: DriveResult,
 ) -> Result<(), CommandError> {
-    let result = run.about().map(|about| about.result.clone());
-    let object = summary(run.name(), counts, result.as_deref(), ended.traffic);
-    context.output.result(&words(counts), &object);
-    if let Some(result) = &result {
-        let path = result.display();
+    let result_path = run.info().map(|info| info.result_path.clone());
+    let object = summary(run.name(), counts, result_path.as_deref(), result.requests);
+    context.output.result(&result_text(counts), &object);
+    if let Some(path) = &result_path {
+        let path = path.display();
         context.output.say(&format!(
             "passwords and results are in {path}, which only you can read"
         ));
     }
-    let resume = resume(context, options, run.name());
-    if let Some(error) = ended.stopped_by {
-        let failure = CommandError::from(matricula::Error::from(error));
-        return Err(CommandError::Reported {
-            message: format!("the run was stopped: {}", failure.message()),
-            exit_code: failure.exit_code(),
-            next: Some(resume),
-        });
-    }
-    if ended.was_interrupted && counts.not_begun + counts.in_doubt > 0 {
-        return Err(CommandError::Reported {
-            message: "interrupted".to_owned(),
-            exit_code: CommandError::Interrupted.exit_code(),
-            next: Some(resume),
-        });
-    }
-    if counts.in_doubt > 0 {
-        return Err(CommandError::Reported {
-            message: format!(
-                "{} rows are in doubt; go on with the run to settle them",
-                counts.in_doubt
-            ),
-            exit_code: 1,
-            next: Some(resume),
-        });
-    }
-    match counts.failed {
-        0 => Ok(()),
-        failed => Err(CommandError::Reported {
-            message: format!("{failed} rows failed; the result file says why"),
-            exit_code: 1,
-            next: None,
-        }),
-    }
+    let next = Some(resume_command(context, options, run.name()));
+    let (message, exit_code, next) = if let Some(error) = result.stopped_by {
+        let error = CommandError::from(matricula::Error::from(error));
+        let message = format!("the run was stopped: {}", error.message());
+        (message, error.exit_code(), next)
+    } else if result.was_interrupted && counts.not_begun + counts.in_doubt > 0 {
+        let exit_code = CommandError::Interrupted.exit_code();
+        ("interrupted".to_owned(), exit_code, next)
+    } else if counts.in_doubt > 0 {
+        let rows = counts.in_doubt;
+        let message = format!("{rows} rows are in doubt; resume the run to settle them");
+        (message, 1, next)
+    } else if counts.failed > 0 {
+        let rows = counts.failed;
+        let message = format!("{rows} rows failed; the result file says why");
+        (message, 1, None)
+    } else {
+        return Ok(());
+    };
+    Err(CommandError::Reported {
+        message,
+        exit_code,
+        next,
+    })
 }
 
-pub(super) fn words(counts: Counts) -> String {
+fn result_text(counts: Counts) -> String {
     let parts = [
-        (counts.done, "made"),
-        (counts.exists, "there already"),
+        (counts.done, "created"),
+        (counts.exists, "existed already"),
         (counts.failed, "failed"),
         (counts.in_doubt, "in doubt"),
         (counts.not_begun, "not begun"),
@@ -227,25 +243,30 @@ pub(super) fn words(counts: Counts) -> String {
     ];
     let parts = parts
         .iter()
-        .filter(|(count, what)| *count > 0 || *what == "made");
+        .filter(|(count, status)| *count > 0 || *status == "created");
     let parts: Vec<String> = parts
-        .map(|(count, what)| format!("{count} {what}"))
+        .map(|(count, status)| format!("{count} {status}"))
         .collect();
     format!("{} rows: {}", counts.rows, parts.join(", "))
 }
 
-fn summary(name: &str, counts: Counts, result: Option<&Path>, traffic: RequestCounts) -> Value {
+fn summary(
+    name: &str,
+    counts: Counts,
+    result_path: Option<&Path>,
+    requests: RequestCounts,
+) -> Value {
     let mut object = json!(counts);
     object["schema_version"] = json!(1);
     object["run"] = json!(name);
-    object["result"] = json!(result);
-    object["requests"] = json!(traffic.requests);
-    object["rate_limited"] = json!(traffic.limited);
+    object["result"] = json!(result_path);
+    object["requests"] = json!(requests.sent);
+    object["rate_limited"] = json!(requests.rate_limited);
     object
 }
 
-/// The command that goes on: secrets are read from the same files again.
-fn resume(context: &Context<'_>, options: &Register, name: &str) -> String {
+/// The command that resumes the run. It names the files of secrets again, because no run stores them.
+fn resume_command(context: &Context<'_>, options: &Register, name: &str) -> String {
     let mut command = format!("register --run {}", shell_word(name));
     let mut add = |option: &str, value: &str| {
         command += &format!(" {option} {}", shell_word(value));
@@ -269,15 +290,20 @@ fn resume(context: &Context<'_>, options: &Register, name: &str) -> String {
     context.command(&command)
 }
 
-fn is_list_of(rows: &[NewRow], run: &Run) -> bool {
-    let kept = run.ledger().entries().iter().map(|entry| &entry.row);
-    kept.eq(rows)
+fn has_rows(run: &Run, rows: &[NewRow]) -> bool {
+    let stored = run.run_log().entries().iter().map(|entry| &entry.row);
+    stored.eq(rows)
 }
 
-fn read(context: &Context<'_>, path: &Path) -> Result<Vec<NewRow>, CommandError> {
-    let text = std::fs::read(path)
-        .map_err(|error| CommandError::Usage(format!("the list in {}: {error}", path.display())))?;
-    let rows = read_list(&text).map_err(|faults| faulty(context, &faults))?;
+/// Reads the list. Warns if it has passwords and other users of the machine can read it.
+fn read_list(context: &Context<'_>, path: &Path) -> Result<Vec<NewRow>, CommandError> {
+    let text = std::fs::read(path).map_err(|error| {
+        CommandError::Usage(format!(
+            "the list {} cannot be read: {error}",
+            path.display()
+        ))
+    })?;
+    let rows = read_csv(&text).map_err(|errors| list_error(context, &errors))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -285,14 +311,14 @@ fn read(context: &Context<'_>, path: &Path) -> Result<Vec<NewRow>, CommandError>
         if mode & 0o077 != 0 && rows.iter().any(|row| row.password.is_some()) {
             let path = shell_word(&path.display().to_string());
             context.output.warn(&format!(
-                "the list has passwords in it, and others can read it: chmod 600 {path}"
+                "the list contains passwords, and other users can read it: chmod 600 {path}"
             ));
         }
     }
     Ok(rows)
 }
 
-/// Ends with Ctrl-C, as every other command does.
+/// Ends with Ctrl-C, like every other command.
 async fn interruptible<T>(
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {

@@ -1,4 +1,4 @@
-//! How a run goes: a bar on a terminal, lines elsewhere.
+//! The progress of a run: a bar on a terminal, otherwise a line now and then.
 
 use std::{
     io::IsTerminal,
@@ -10,23 +10,24 @@ use matricula::bulk::{Counts, RequestCounts, RunLog};
 
 use crate::output::{Output, in_words};
 
-/// How often a line is written where there is no terminal.
-const PAUSE: Duration = Duration::from_secs(10);
-/// How often the rows are counted for the bar.
-const FRAME: Duration = Duration::from_millis(100);
+/// How often a line is printed without a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the bar is updated.
+const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) struct Progress {
     output: Output,
     bar: Option<ProgressBar>,
-    what: &'static str,
-    /// Rows that had ended before.
-    before: usize,
-    start: Instant,
-    told: Instant,
+    verb: &'static str,
+    /// Rows that were finished before this process.
+    finished_before: usize,
+    started: Instant,
+    updated: Instant,
 }
 
 impl Progress {
-    pub(super) fn begin(output: Output, counts: Counts, what: &'static str) -> Self {
+    /// `verb` says what happens to the rows, like "created".
+    pub(super) fn start(output: Output, counts: Counts, verb: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(10);
             let bar = ProgressBar::with_draw_target(Some(counts.rows as u64), target);
@@ -38,51 +39,48 @@ impl Progress {
         Self {
             output,
             bar,
-            what,
-            before: ended(counts),
-            start: Instant::now(),
-            told: Instant::now(),
+            verb,
+            finished_before: counts.finished(),
+            started: Instant::now(),
+            updated: Instant::now(),
         }
     }
 
-    pub(super) fn tell(&mut self, ledger: &RunLog, traffic: RequestCounts) {
-        let pause = if self.bar.is_some() { FRAME } else { PAUSE };
-        if self.told.elapsed() < pause {
+    pub(super) fn update(&mut self, log: &RunLog, requests: RequestCounts) {
+        let interval = if self.bar.is_some() {
+            BAR_INTERVAL
+        } else {
+            LINE_INTERVAL
+        };
+        if self.updated.elapsed() < interval {
             return;
         }
-        self.told = Instant::now();
-        let counts = ledger.counts();
-        let ended = ended(counts);
-        let seconds = self.start.elapsed().as_secs_f64();
-        let rate = ended.saturating_sub(self.before) as f64 / seconds.max(0.001);
-        let mut words = format!("{rate:.1} a second");
+        self.updated = Instant::now();
+        let counts = log.counts();
+        let finished = counts.finished();
+        let seconds = self.started.elapsed().as_secs_f64();
+        let rate = finished.saturating_sub(self.finished_before) as f64 / seconds.max(0.001);
+        let mut text = format!("{rate:.1} a second");
         if rate > 0.0 {
-            let left = (counts.rows - ended) as f64 / rate;
-            words += &format!(", {} left", in_words(Duration::from_secs_f64(left)));
+            let left = (counts.rows - finished) as f64 / rate;
+            text += &format!(", {} left", in_words(Duration::from_secs_f64(left)));
         }
-        if traffic.limited > 0 {
-            words += &format!(", slowed down by the server {} times", traffic.limited);
+        if requests.rate_limited > 0 {
+            text += &format!(", {} times rate limited", requests.rate_limited);
         }
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(ended as u64);
-                bar.set_message(words);
-            }
-            None => {
-                let (rows, what) = (counts.rows, self.what);
-                self.output
-                    .say(&format!("{ended} of {rows} {what}: {words}"));
-            }
+        if let Some(bar) = &self.bar {
+            bar.set_position(finished as u64);
+            bar.set_message(text);
+        } else {
+            let (rows, verb) = (counts.rows, self.verb);
+            self.output
+                .say(&format!("{finished} of {rows} {verb}: {text}"));
         }
     }
 
-    pub(super) fn end(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
-}
-
-fn ended(counts: Counts) -> usize {
-    counts.rows - counts.not_begun - counts.in_doubt
 }

@@ -1,87 +1,85 @@
-//! `--undo`: deactivates what a run has made.
+//! `--undo`: deactivates the accounts that a run created.
 
 use matricula::{
+    api::UserId,
     auth::AuthError,
-    bulk::{BulkDeactivation, BulkMachine, Run, RunLog, Stage},
+    bulk::{BulkDeactivation, BulkMachine, RowState, Run, RunLog},
 };
 
-use super::{Context, Ended, access, at_once, drive, interruptible, summary, words};
+use super::{
+    Context, DriveResult, drive, interruptible, open_as_administrator, result_text, summary,
+};
 use crate::{args::Register, error::CommandError, shell::shell_word, terminal::Terminal};
 
 pub(super) async fn run(context: &Context<'_>, options: &Register) -> Result<(), CommandError> {
     let name = options.bulk.run.clone().unwrap_or_default();
-    let (mut run, about) = Run::existing(&context.home.runs(), &name)?;
-    let opened = interruptible(access::administrator(context, options)).await?;
-    let Some(session) = &opened.session else {
+    let (mut run, info) = Run::open_existing(&context.home.runs(), &name)?;
+    let server = interruptible(open_as_administrator(context, options, None)).await?;
+    let Some(session) = &server.session else {
         return Err(CommandError::Interrupted);
     };
     let account = session.account();
-    let ledger = run.ledger().clone();
-    if let Some(other) =
-        user_ids(&ledger).find(|id| id.server_name() != account.user_id.server_name())
-    {
-        let what = format!(
-            "{} has no say over {other}; name an administrator there with --account",
+    let server_name = account.user_id.server_name();
+    let log = run.run_log().clone();
+    if let Some(other) = created_users(&log).find(|user| user.server_name() != server_name) {
+        let text = format!(
+            "{} cannot deactivate {other}; name an administrator there with --account",
             account.user_id
         );
-        return Err(CommandError::Usage(what));
+        return Err(CommandError::Usage(text));
     }
-    make_sure(context, options, &ledger)?;
-    let mut machine = BulkDeactivation::new(&account, ledger, at_once(options));
-    let ended = drive(context, &mut run, &mut machine, &opened, "rows").await?;
-    let counts = machine.ledger().counts();
-    let object = summary(&name, counts, Some(&about.result), ended.traffic);
-    context.output.result(&words(counts), &object);
-    told(context, &name, counts.done, ended)
+    confirm(context, options, &log)?;
+    let mut machine = BulkDeactivation::new(&account, log, usize::from(options.bulk.jobs));
+    let result = drive(context, &mut run, &mut machine, &server, "rows").await?;
+    let counts = machine.run_log().counts();
+    let object = summary(&name, counts, Some(&info.result_path), result.requests);
+    context.output.result(&result_text(counts), &object);
+    check_result(context, &name, counts.done, result)
 }
 
-fn told(context: &Context<'_>, name: &str, left: usize, ended: Ended) -> Result<(), CommandError> {
+/// Fails if accounts are left that were not deactivated.
+fn check_result(
+    context: &Context<'_>,
+    name: &str,
+    left: usize,
+    result: DriveResult,
+) -> Result<(), CommandError> {
     let next = context.command(&format!("register --run {} --undo", shell_word(name)));
-    let error = match ended.stopped_by {
-        Some(error) => error,
-        None if ended.was_interrupted && left > 0 => AuthError::Cancelled,
+    let error = match result.stopped_by {
+        Some(AuthError::Cancelled) => CommandError::Interrupted,
+        Some(error) => matricula::Error::from(error).into(),
+        None if result.was_interrupted && left > 0 => CommandError::Interrupted,
         None => return Ok(()),
     };
-    let failure = match error {
-        AuthError::Cancelled => CommandError::Interrupted,
-        error => matricula::Error::from(error).into(),
-    };
     Err(CommandError::Reported {
-        message: format!(
-            "{left} accounts were not deactivated: {}",
-            failure.message()
-        ),
-        exit_code: failure.exit_code(),
+        message: format!("{left} accounts were not deactivated: {}", error.message()),
+        exit_code: error.exit_code(),
         next: Some(next),
     })
 }
 
-fn user_ids(ledger: &RunLog) -> impl Iterator<Item = &matricula::api::UserId> {
-    let made = ledger.entries().iter().map(|entry| &entry.stage);
-    made.filter_map(|stage| match stage {
-        Stage::Done { user_id } => Some(user_id),
+fn created_users(log: &RunLog) -> impl Iterator<Item = &UserId> {
+    let states = log.entries().iter().map(|entry| &entry.state);
+    states.filter_map(|state| match state {
+        RowState::Done { user_id } => Some(user_id),
         _ => None,
     })
 }
 
-/// Lists what will be deactivated, and goes on only where that is wanted.
-fn make_sure(
-    context: &Context<'_>,
-    options: &Register,
-    ledger: &RunLog,
-) -> Result<(), CommandError> {
-    let counts = ledger.counts();
-    for user_id in user_ids(ledger) {
+/// Lists the accounts that will be deactivated, and asks for confirmation.
+fn confirm(context: &Context<'_>, options: &Register, log: &RunLog) -> Result<(), CommandError> {
+    let counts = log.counts();
+    for user_id in created_users(log) {
         context.output.say(&format!("  {user_id}"));
     }
     context.output.warn(&format!(
-        "these {} accounts, which the run has made, are deactivated for good: nobody can sign in to them \
-         any more, and their names cannot be registered again",
+        "these {} accounts, which the run created, are deactivated permanently: no login is possible any \
+         more, and their names cannot be registered again",
         counts.done
     ));
     if counts.in_doubt > 0 {
         context.output.warn(&format!(
-            "{} rows are in doubt, and are left as they are; go on with the run first to settle them",
+            "{} rows are in doubt, and stay as they are; resume the run first to settle them",
             counts.in_doubt
         ));
     }
@@ -91,11 +89,12 @@ fn make_sure(
     let terminal = Terminal::new(context.output, context.no_input);
     if !terminal.is_there() {
         return Err(CommandError::Usage(
-            "say that you are sure with --yes; nothing was done".into(),
+            "confirm with --yes; nothing was done".into(),
         ));
     }
-    match terminal.confirm("Deactivate them for good?")? {
-        true => Ok(()),
-        false => Err(CommandError::other("nothing was done")),
+    if terminal.confirm("Deactivate them permanently?")? {
+        Ok(())
+    } else {
+        Err(CommandError::other("nothing was done"))
     }
 }

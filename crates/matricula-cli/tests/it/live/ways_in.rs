@@ -23,17 +23,17 @@ fn application_service_without_sessions() {
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn shared_secret_where_registration_is_closed() {
-    admin::the_shared_secret_opens_a_closed_server(Site::live);
+    admin::register_with_shared_secret(Site::live);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn users() {
-    admin::users_are_made_and_never_changed(Site::live);
+    admin::create_users(Site::live);
 }
 
 #[test]
 #[ignore = "needs a real Synapse: cargo xtask test"]
 fn tokens() {
-    admin::tokens_are_handed_out_and_taken_back(Site::live);
+    admin::create_and_revoke_tokens(Site::live);
 }

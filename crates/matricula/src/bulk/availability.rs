@@ -1,4 +1,4 @@
-//! Looks for the names of a list on the server, changing nothing.
+//! Asks the server whether the usernames of a list are available.
 
 use matricula_admin::bulk::{AdminCredentials, NewRow};
 use matricula_api::{
@@ -11,38 +11,39 @@ use matricula_http::Runner;
 
 use crate::{Error, session::send};
 
-/// What the server says of a name.
+/// Whether a username is available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Found {
-    /// Nobody has it.
-    Free,
-    /// Somebody has it: the row would be reported as there already.
+pub enum Availability {
+    /// It is available.
+    Available,
+    /// It is taken: the row would end as [existing](super::RowState::Exists).
     Taken,
-    /// It would be refused.
+    /// The server would refuse it; with its message.
     Refused(String),
-    /// The server does not say, on this route.
+    /// The server does not say, with these credentials.
     Unknown,
 }
 
-/// Asks the server about the name of one row. These are GET requests: nothing is changed.
+/// Asks the server whether the username of a row is available. It sends only GET requests, which
+/// change nothing.
 ///
 /// # Errors
-/// Where there is no answer, or one that concerns all rows.
-pub async fn look_up(
+/// If there is no response, or an error that concerns all rows.
+pub async fn check_availability(
     runner: &Runner,
-    access: &AdminCredentials,
+    credentials: &AdminCredentials,
     row: &NewRow,
-) -> Result<Found, Error> {
-    let Some(job) = question(access, row) else {
-        return Ok(Found::Unknown);
+) -> Result<Availability, Error> {
+    let Some(job) = request(credentials, row) else {
+        return Ok(Availability::Unknown);
     };
     let response = send(runner, job, |_| {}).await?;
-    match access {
+    match credentials {
         AdminCredentials::Admin(account) => match GetUser::read(&response) {
-            Ok(_) => Ok(Found::Taken),
+            Ok(_) => Ok(Availability::Taken),
             Err(ApiError::Matrix(error)) => match error.code {
-                ErrorCode::NotFound => Ok(Found::Free),
+                ErrorCode::NotFound => Ok(Availability::Available),
                 ErrorCode::Forbidden => Err(AuthError::NotAnAdministrator {
                     server: account.server.clone(),
                     user_id: account.user_id.clone(),
@@ -56,34 +57,36 @@ pub async fn look_up(
             },
             Err(error) => Err(error.into()),
         },
-        _ => availability(&response),
+        _ => read(&response),
     }
 }
 
-fn question(access: &AdminCredentials, row: &NewRow) -> Option<Job> {
+fn request(credentials: &AdminCredentials, row: &NewRow) -> Option<Job> {
     let name = row.localpart();
-    match access {
+    match credentials {
         AdminCredentials::Admin(account) => {
             let server = account.user_id.server_name();
             let user_id: UserId = format!("@{name}:{server}").parse().ok()?;
             let auth = Auth::Required(account.credential());
             Some(GetUser { user_id }.job(&account.server).with_auth(auth))
         }
-        // The names of a service are kept for it: nobody is told whether they are free.
+        // The usernames of an application service are reserved: the server does not say more.
         AdminCredentials::Appservice { .. } => None,
         other => Some(CheckUsernameAvailability::new(name).job(other.server())),
     }
 }
 
-fn availability(response: &Response) -> Result<Found, Error> {
+fn read(response: &Response) -> Result<Availability, Error> {
     match CheckUsernameAvailability::read(response) {
-        Ok(answer) if answer.available == Some(false) => Ok(Found::Taken),
-        Ok(_) => Ok(Found::Free),
+        Ok(answer) if answer.available == Some(false) => Ok(Availability::Taken),
+        Ok(_) => Ok(Availability::Available),
         Err(ApiError::Matrix(error)) => Ok(match error.code {
-            ErrorCode::UserInUse => Found::Taken,
-            ErrorCode::InvalidUsername | ErrorCode::Exclusive => Found::Refused(error.message),
-            // Where strangers may not register, nobody is told.
-            _ if error.status < 500 => Found::Unknown,
+            ErrorCode::UserInUse => Availability::Taken,
+            ErrorCode::InvalidUsername | ErrorCode::Exclusive => {
+                Availability::Refused(error.message)
+            }
+            // A server with closed registration does not say.
+            _ if error.status < 500 => Availability::Unknown,
             _ => return Err(ApiError::Matrix(error).into()),
         }),
         Err(error) => Err(error.into()),
