@@ -16,7 +16,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use matricula::api::{Endpoint, MxcUri, client::authed_content_repo::GetContentAuthed};
+use matricula::api::{Endpoint, MxcUri, client::authed_content_repo::DownloadContent};
 use matricula::core::{FileRef, ResponseFormat};
 use matricula::runner::{Runner, TransferProgress};
 use matricula::{AccountStore, Session};
@@ -33,12 +33,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let session = Session::new(account, runner).store(store);
 
     let address: MxcUri = address.parse()?;
-    let wanted = GetContentAuthed::new(address.server_name().parse()?, address.media_id());
+    let wanted = DownloadContent::new(address.server_name().parse()?, address.media_id());
     // An answer that goes to a file is in memory one piece at a time.
     let job = session.job(&wanted);
     let job = job.with_response_format(ResponseFormat::File(FileRef::new(file)));
     let response = session.send(job, |_| {}).await?;
-    let content = GetContentAuthed::read(&response)?;
+    let content = DownloadContent::read(&response)?;
     let content_type = content.content_type.as_deref().unwrap_or("of unknown type");
     println!("{file} is here, {content_type}");
     Ok(())

@@ -8,9 +8,9 @@ use crate::UserId;
 /// service whose token it takes.
 ///
 /// ```
-/// use matricula_api::{Endpoint, masquerade_as, client::whoami::GetTokenOwner};
+/// use matricula_api::{Endpoint, masquerade_as, client::whoami::WhoAmI};
 ///
-/// let job = GetTokenOwner {}.job(&"https://matrix.example.org".parse()?);
+/// let job = WhoAmI {}.job(&"https://matrix.example.org".parse()?);
 /// let job = masquerade_as(job, &"@_irc_alice:example.org".parse()?, None);
 /// assert_eq!(job.request_query(), [("user_id".into(), "@_irc_alice:example.org".to_owned())]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

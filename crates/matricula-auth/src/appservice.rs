@@ -5,7 +5,7 @@ use matricula_api::{
     client::{
         login::Login as LoginRequest,
         registration::{Register, RegisterResponse},
-        whoami::GetTokenOwner,
+        whoami::WhoAmI,
     },
 };
 use matricula_core::{
@@ -211,7 +211,7 @@ impl AppserviceRegistration {
     fn on_there(&mut self, turn: &mut Turn) {
         if self.inhibit_login {
             self.phase = Phase::AskingWho;
-            let job = GetTokenOwner::default().job(&self.server);
+            let job = WhoAmI::default().job(&self.server);
             return self.send(job, turn);
         }
         self.phase = Phase::SigningIn;
@@ -223,7 +223,7 @@ impl AppserviceRegistration {
 
     fn on_owner(&mut self, response: &Response, turn: &mut Turn) {
         let server = self.server.clone();
-        let result = match GetTokenOwner::read(response) {
+        let result = match WhoAmI::read(response) {
             Ok(owner) => {
                 let name = owner.user_id.server_name();
                 match format!("@{}:{name}", self.username).parse() {

@@ -31,7 +31,7 @@
 //! use matricula_ruma::{request, response};
 //! use ruma_client_api::account::{register, whoami};
 //!
-//! # use matricula_homeserver::{Config, Options, Server};
+//! # use matricula_homeserver::{Config, Server, ServerOptions};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let config = Config::default().guests(true);
@@ -42,7 +42,7 @@
 //! let mut guest = register::v3::Request::new();
 //! guest.kind = register::RegistrationKind::Guest;
 //! let job = request::to_job(guest, &server)?;
-//! let Outcome::Done(answer) = runner.run(job, |_| {}).await else {
+//! let Outcome::Responded(answer) = runner.run(job, |_| {}).await else {
 //!     return Err("no answer".into());
 //! };
 //! let guest: register::v3::Response = response::read(&answer)?;
@@ -52,7 +52,7 @@
 //! runner.credentials().insert(credential.clone(), server.clone(), token);
 //!
 //! let job = request::to_job_as(whoami::v3::Request::new(), &server, &credential)?;
-//! let Outcome::Done(answer) = runner.run(job, |_| {}).await else {
+//! let Outcome::Responded(answer) = runner.run(job, |_| {}).await else {
 //!     return Err("no answer".into());
 //! };
 //! let owner: whoami::v3::Response = response::read(&answer)?;
@@ -65,15 +65,15 @@
 //! # One type for the other
 //!
 //! ```
-//! use matricula_api::client::whoami::{GetTokenOwner, GetTokenOwnerResponse};
+//! use matricula_api::client::whoami::{WhoAmI, WhoAmIResponse};
 //! use matricula_ruma::{ToRuma, request, response};
 //! use ruma_client_api::account::whoami;
 //!
-//! let theirs: whoami::v3::Request = request::to_ruma(&GetTokenOwner {})?;
-//! let ours: GetTokenOwner = request::to_matricula(theirs)?;
+//! let theirs: whoami::v3::Request = request::to_ruma(&WhoAmI {})?;
+//! let ours: WhoAmI = request::to_matricula(theirs)?;
 //!
-//! let answer = GetTokenOwnerResponse::new("@alice:example.org".parse()?);
-//! let theirs: whoami::v3::Response = response::to_ruma::<GetTokenOwner, _>(&answer)?;
+//! let answer = WhoAmIResponse::new("@alice:example.org".parse()?);
+//! let theirs: whoami::v3::Response = response::to_ruma::<WhoAmI, _>(&answer)?;
 //! assert_eq!(theirs.user_id, answer.user_id.to_ruma()?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

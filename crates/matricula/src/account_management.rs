@@ -3,7 +3,7 @@
 use matricula_api::{
     ApiError, ErrorCode, MxcUri,
     client::{
-        administrative_contact::{Delete3pidFromAccount, GetAccount3Pids, ThirdPartyIdentifier},
+        administrative_contact::{Delete3Pid, GetAccount3Pids, ThirdPartyIdentifier},
         definitions::{ClientDevice, Medium},
         device_management::{DeleteDevices, GetDevices, UpdateDevice},
         profile::{DeleteProfileField, GetUserProfile, GetUserProfileResponse, SetProfileField},
@@ -90,7 +90,7 @@ impl Session {
     /// # Errors
     /// As [`Session::call`].
     pub async fn remove_address(&self, medium: Medium, address: &str) -> Result<(), Error> {
-        match self.call(Delete3pidFromAccount::new(medium, address)).await {
+        match self.call(Delete3Pid::new(medium, address)).await {
             Ok(_) => Ok(()),
             Err(Error::Api(ApiError::Matrix(error)))
                 if error.code == ErrorCode::ThreepidNotFound =>

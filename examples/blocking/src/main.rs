@@ -12,7 +12,7 @@ use std::{env, error::Error, io};
 
 use matricula_api::{
     ApiError, Endpoint,
-    client::{registration::Register, whoami::GetTokenOwner},
+    client::{registration::Register, whoami::WhoAmI},
     uia::{AuthData, Stage},
 };
 use matricula_core::{
@@ -44,8 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     runner
         .credentials()
         .insert(me.clone(), server.clone(), token);
-    let question = GetTokenOwner::default().job(&server);
-    let owner = call::<GetTokenOwner>(&runner, question.with_auth(Auth::Required(me)))?;
+    let question = WhoAmI::default().job(&server);
+    let owner = call::<WhoAmI>(&runner, question.with_auth(Auth::Required(me)))?;
     println!("the server knows us as {}", owner.user_id);
     Ok(())
 }

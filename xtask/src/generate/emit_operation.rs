@@ -7,7 +7,7 @@ use super::emit_object::{self, Object};
 use super::emit_server;
 use super::emit_type::{extra, field, making, rust};
 use super::model::{Field, Module, Operation, Parameter, Place, Reply, RequestBody, Type};
-use super::names::snake;
+use super::names::{pascal, snake};
 
 /// The request of an operation and what it can do.
 pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, api: &str) {
@@ -99,12 +99,17 @@ fn request(code: &mut String, found: &Operation, parts: &[(bool, Field)], module
         derives.push("Default");
     }
     derives.push("PartialEq");
+    let _ = writeln!(code, "#[derive({})]", derives.join(", "));
+    let own = pascal(&found.id);
+    if own != found.name {
+        let _ = writeln!(code, "#[doc(alias = \"{own}\")]");
+    }
+    // The name in libkazv.
     let (first, rest) = found.id.split_at(1);
-    let alias = format!("{}{rest}Job", first.to_ascii_uppercase());
+    let job = format!("{}{rest}Job", first.to_ascii_uppercase());
     let _ = writeln!(
         code,
-        "#[derive({})]\n#[doc(alias = \"{alias}\")]\npub struct {} {{",
-        derives.join(", "),
+        "#[doc(alias = \"{job}\")]\npub struct {} {{",
         found.name
     );
     for (_, part) in parts {

@@ -300,6 +300,20 @@ fn an_operation_says_whose_token_it_takes_and_whether_guests_may_use_it() {
 }
 
 #[test]
+fn renamed_operation_keeps_its_id_as_alias() {
+    let overrides = "client: { type_names: [ { why: w, at: { getThings: Things } } ] }";
+    let code = generate(answering(json!({"type": "object"})), &[], overrides).unwrap();
+    assert_has(
+        &code,
+        &[
+            "#[doc(alias = \"GetThings\")] #[doc(alias = \"GetThingsJob\")] pub struct Things {",
+            "Operation::new(Api::Client, \"getThings\",",
+            "type Response = ThingsResponse;",
+        ],
+    );
+}
+
+#[test]
 fn an_operation_leads_to_the_page_of_its_api() {
     for (base, page) in [
         (

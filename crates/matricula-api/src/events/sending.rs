@@ -4,7 +4,7 @@ use super::{EventContent, EventKind};
 use crate::client::account_data::{SetAccountData, SetAccountDataPerRoom};
 use crate::client::create_room::StateEvent;
 use crate::client::room_send::SendMessage;
-use crate::client::room_state::SetRoomStateWithKey;
+use crate::client::room_state::SendStateEvent;
 use crate::client::to_device::SendToDevice;
 use crate::{Raw, RoomId, SortedMap, UserId};
 
@@ -30,7 +30,7 @@ impl SendMessage {
     }
 }
 
-impl SetRoomStateWithKey {
+impl SendStateEvent {
     /// Makes `content` the state of a room under `state_key`, which is empty for most types.
     pub fn of<C: EventContent>(room_id: RoomId, state_key: impl Into<String>, content: &C) -> Self {
         const { assert!(fits::<C>(EventKind::State)) }

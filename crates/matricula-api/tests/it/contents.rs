@@ -9,7 +9,7 @@ use matricula_api::{
         create_room::{CreateRoom, StateEvent},
         definitions::ClientEventWithoutRoomId,
         room_send::SendMessage,
-        room_state::SetRoomStateWithKey,
+        room_state::SendStateEvent,
         space_hierarchy::StrippedChildStateEvent,
         to_device::SendToDevice,
     },
@@ -114,7 +114,7 @@ fn a_content_becomes_the_request_that_sends_it() {
     check(&request, path, &said.to_raw());
 
     let name = RoomName::default().name(CANARY);
-    let request = SetRoomStateWithKey::of(room(), "", &name);
+    let request = SendStateEvent::of(room(), "", &name);
     hidden(&request);
     let path = "/_matrix/client/v3/rooms/%21a%3Aexample.org/state/m.room.name/";
     check(&request, path, &name.to_raw());

@@ -8,13 +8,13 @@ use matricula_api::{
     client::{
         definitions::SyncFilterEventFormat,
         device_management::UpdateDevice,
-        filter::DefineFilter,
+        filter::CreateFilter,
         keys::UploadKeys,
         list_joined_rooms::GetJoinedRooms,
         list_public_rooms::GetPublicRooms,
         login::Login,
         logout::{Logout, LogoutAll},
-        message_pagination::GetRoomEvents,
+        message_pagination::GetRoomMessages,
         presence::GetPresence,
         profile::GetUserProfile,
         registration::Register,
@@ -22,8 +22,8 @@ use matricula_api::{
         sso_login_redirect::RedirectToSso,
         sync::{JoinedRoom, Sync},
         tags::GetRoomTags,
-        third_party_lookup::{GetProtocols, QueryUserByProtocol},
-        whoami::GetTokenOwner,
+        third_party_lookup::{GetThirdPartyProtocols, QueryThirdPartyUserByProtocol},
+        whoami::WhoAmI,
     },
     common::PushCondition,
     events::{
@@ -135,7 +135,7 @@ fn the_type_of_a_body_does_not_matter() {
         let header = vec![("content-type".into(), kind.to_owned())];
         let body = Body::Bytes(br#"{"user_id": "@a:b"}"#.to_vec());
         assert!(
-            GetTokenOwner::read(&Response::new(200, header, body)).is_ok(),
+            WhoAmI::read(&Response::new(200, header, body)).is_ok(),
             "{kind}"
         );
     }
@@ -160,10 +160,10 @@ fn unknown_fields_are_kept_and_written_again() {
 
 #[test]
 fn unknown_values_of_an_enumeration_are_kept() {
-    let path = DefineFilter::OPERATION.path.replace("{userId}", "@a:b");
-    let request = Incoming::new(&DefineFilter::OPERATION, &path).unwrap();
+    let path = CreateFilter::OPERATION.path.replace("{userId}", "@a:b");
+    let request = Incoming::new(&CreateFilter::OPERATION, &path).unwrap();
     let request = request.with_body(br#"{"event_format": "org.example.short"}"#);
-    let filter = DefineFilter::read_request(&request).unwrap();
+    let filter = CreateFilter::read_request(&request).unwrap();
     let expected = SyncFilterEventFormat::Other("org.example.short".to_owned());
     assert_eq!(filter.event_format, Some(expected));
 }
@@ -316,7 +316,7 @@ fn an_avatar_may_be_any_text() {
 fn old_user_ids_are_user_ids() {
     for user in ["@Alice:example.org", "@a b:example.org", "@é:example.org"] {
         let body = json!({ "user_id": user }).to_string();
-        let owner = read::<GetTokenOwner>(200, &body);
+        let owner = read::<WhoAmI>(200, &body);
         assert!(owner.is_ok(), "{user}: {owner:?}");
     }
 }
@@ -324,7 +324,7 @@ fn old_user_ids_are_user_ids() {
 #[test]
 fn a_protocol_needs_no_icon() {
     let body = r#"{"irc": {"user_fields": [], "location_fields": [], "field_types": {}, "instances": []}}"#;
-    assert!(read::<GetProtocols>(200, body).is_ok());
+    assert!(read::<GetThirdPartyProtocols>(200, body).is_ok());
 }
 
 #[test]
@@ -339,10 +339,7 @@ fn any_redirection_shows_the_way() {
 #[test]
 fn of_a_field_that_comes_twice_the_last_counts() {
     let body = r#"{"user_id": "@a:b", "user_id": "@c:b"}"#;
-    assert_eq!(
-        read::<GetTokenOwner>(200, body).unwrap().user_id.as_str(),
-        "@c:b"
-    );
+    assert_eq!(read::<WhoAmI>(200, body).unwrap().user_id.as_str(), "@c:b");
 }
 
 #[test]
@@ -361,7 +358,7 @@ fn a_list_may_be_null() {
 #[test]
 fn a_list_of_events_may_be_left_out() {
     for body in [r#"{"start": "s"}"#, r#"{"start": "s", "chunk": null}"#] {
-        assert_eq!(read::<GetRoomEvents>(200, body).unwrap().chunk, []);
+        assert_eq!(read::<GetRoomMessages>(200, body).unwrap().chunk, []);
     }
     assert_eq!(read::<GetPublicRooms>(200, "{}").unwrap().chunk, []);
     for timeline in [json!({"limited": true}), json!({"events": null})] {
@@ -553,7 +550,7 @@ fn one_bad_condition_spoils_no_rules() {
 fn invalid_third_party_entry_keeps_others() {
     let user = |id: &str| json!({"userid": id, "protocol": "irc", "fields": {}});
     let body = json!([user("@_irc_bob:example.org"), user("bob")]);
-    let found = read::<QueryUserByProtocol>(200, &body.to_string()).unwrap();
+    let found = read::<QueryThirdPartyUserByProtocol>(200, &body.to_string()).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].user_id.as_str(), "@_irc_bob:example.org");
     assert_eq!(found.rest, [Raw::from(&user("bob"))]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use matricula_api::{
     ApiError, ErrorCode,
     client::{
-        authed_content_repo::GetContentAuthed, keys::QueryKeys, login::GetLoginFlows,
+        authed_content_repo::DownloadContent, keys::QueryKeys, login::GetLoginFlows,
         logout::Logout, registration::Register, rooms::GetRoomState,
         sso_login_redirect::RedirectToSso, sync::Sync, wellknown::GetWellknown,
     },
@@ -215,7 +215,7 @@ fn a_file_comes_with_its_headers() {
         ("Content-Disposition".into(), "inline".to_owned()),
     ];
     let response = Response::new(200, headers, Body::Bytes(vec![1, 2]));
-    let content = GetContentAuthed::read(&response).unwrap();
+    let content = DownloadContent::read(&response).unwrap();
     assert_eq!(content.bytes, [1, 2]);
     assert_eq!(content.content_type.as_deref(), Some("image/png"));
     assert_eq!(content.content_disposition.as_deref(), Some("inline"));
@@ -223,7 +223,7 @@ fn a_file_comes_with_its_headers() {
     let elsewhere = vec![("Location".into(), "https://cdn.example.org".to_owned())];
     let response = Response::new(307, elsewhere, Body::Empty);
     let unexpected = ApiError::UnexpectedStatus { status: 307 };
-    assert_eq!(GetContentAuthed::read(&response).unwrap_err(), unexpected);
+    assert_eq!(DownloadContent::read(&response).unwrap_err(), unexpected);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use matricula_api::{
     Endpoint, Raw, SortedMap,
     client::{
         OPERATIONS,
-        content_repo::{CreateContent, UploadContent},
+        content_repo::{CreateMxcUri, UploadContent},
         joining::JoinRoom,
         leaving::{ForgetRoom, LeaveRoom},
         list_public_rooms::{Filter, QueryPublicRooms},
@@ -14,12 +14,12 @@ use matricula_api::{
         logout::Logout,
         openid::RequestOpenIdToken,
         profile::SetProfileField,
-        pusher::PostPusher,
+        pusher::SetPusher,
         room_send::SendMessage,
-        room_state::SetRoomStateWithKey,
-        rooms::GetRoomStateWithKey,
+        room_state::SendStateEvent,
+        rooms::GetStateEvent,
         sync::Sync,
-        third_party_lookup::QueryUserByProtocol,
+        third_party_lookup::QueryThirdPartyUserByProtocol,
     },
     uia::UserIdentifier,
 };
@@ -30,12 +30,12 @@ use crate::{sent, server};
 
 #[test]
 fn path_segments_are_encoded_and_empty_ones_stay() {
-    let request = GetRoomStateWithKey::new("!a/b:c".parse().unwrap(), "m.x?y", "");
+    let request = GetStateEvent::new("!a/b:c".parse().unwrap(), "m.x?y", "");
     let (path, query, _) = sent(&request);
     let expected = "/_matrix/client/v3/rooms/%21a%2Fb%3Ac/state/m.x%3Fy/";
     assert_eq!((path.as_str(), query.as_str()), (expected, ""));
 
-    let request = GetRoomStateWithKey::new("!r:c".parse().unwrap(), "é %", "@u:c");
+    let request = GetStateEvent::new("!r:c".parse().unwrap(), "é %", "@u:c");
     let expected = "/_matrix/client/v3/rooms/%21r%3Ac/state/%C3%A9%20%25/%40u%3Ac";
     assert_eq!(sent(&request).0, expected);
 }
@@ -43,7 +43,7 @@ fn path_segments_are_encoded_and_empty_ones_stay() {
 #[test]
 fn a_segment_of_dots_is_no_step_in_the_path() {
     for (key, expected) in [(".", "%252E"), ("..", "%252E%252E"), ("...", "...")] {
-        let request = GetRoomStateWithKey::new("!r:c".parse().unwrap(), "t", key);
+        let request = GetStateEvent::new("!r:c".parse().unwrap(), "t", key);
         let expected = format!("/_matrix/client/v3/rooms/%21r%3Ac/state/t/{expected}");
         assert_eq!(sent(&request).0, expected);
     }
@@ -77,9 +77,9 @@ fn a_list_in_the_query_is_repeated() {
 
 #[test]
 fn free_parameters_are_spread_over_the_query() {
-    let request = QueryUserByProtocol {
+    let request = QueryThirdPartyUserByProtocol {
         fields: Some(SortedMap::from([("nick".into(), "al ice".into())])),
-        ..QueryUserByProtocol::new("irc")
+        ..QueryThirdPartyUserByProtocol::new("irc")
     };
     assert_eq!(sent(&request).1, "nick=al ice");
 }
@@ -89,7 +89,7 @@ fn every_post_has_a_json_body_but_for_those_exempted() {
     let room = || "!r:c".parse().unwrap();
     assert_eq!(sent(&ForgetRoom::new(room())).2, json!({}));
     assert_eq!(sent(&LeaveRoom::new(room())).2, json!({}));
-    assert_eq!(sent(&CreateContent {}).2, json!({}));
+    assert_eq!(sent(&CreateMxcUri {}).2, json!({}));
     assert_eq!(
         sent(&RequestOpenIdToken::new("@a:b".parse().unwrap())).2,
         json!({})
@@ -111,7 +111,7 @@ fn a_body_may_be_any_object() {
     assert_eq!(sent(&request), (path, String::new(), content.clone()));
     assert_eq!(request.job(&server()).retry_safety(), RetrySafety::TxnId);
 
-    let request = SetRoomStateWithKey::new("!r:c".parse().unwrap(), "m.room.name", "", raw);
+    let request = SendStateEvent::new("!r:c".parse().unwrap(), "m.room.name", "", raw);
     assert_eq!(sent(&request).2, content);
 }
 
@@ -145,7 +145,7 @@ fn a_body_may_be_bytes_or_a_file() {
 #[test]
 fn null_is_written_where_it_says_something() {
     assert_eq!(
-        sent(&PostPusher::new("key", None, "app")).2,
+        sent(&SetPusher::new("key", None, "app")).2,
         json!({"pushkey": "key", "kind": null, "app_id": "app"})
     );
     let request = QueryPublicRooms {
@@ -186,8 +186,8 @@ fn who_logs_in_is_named_in_each_of_the_three_ways() {
 
 #[test]
 fn a_download_is_kept_as_bytes() {
-    use matricula_api::client::authed_content_repo::GetContentAuthed;
-    let job = GetContentAuthed::new("a.org".parse().unwrap(), "media").job(&server());
+    use matricula_api::client::authed_content_repo::DownloadContent;
+    let job = DownloadContent::new("a.org".parse().unwrap(), "media").job(&server());
     assert_eq!(job.response_format(), &ResponseFormat::Bytes);
 }
 

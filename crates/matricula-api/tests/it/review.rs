@@ -4,7 +4,7 @@ use matricula_api::client::{banning::Ban, list_public_rooms::GetPublicRooms, sea
 use matricula_api::events::{
     AnyState, EventContent, PolicyRuleUser, RoomAvatar, RoomEvent, RoomThirdPartyInvite,
 };
-use matricula_api::identity::v2_store_invite::StoreInviteV2;
+use matricula_api::identity::v2_store_invite::StoreInvite;
 use matricula_api::push::push_notifier::Notify;
 use matricula_api::server::{Incoming, RequestError, Served};
 use matricula_api::{ApiError, Endpoint, ErrorCode};
@@ -40,7 +40,7 @@ fn an_invitation_may_be_to_a_room_without_alias_and_picture() {
         "room_alias": "", "room_avatar_url": "", "room_join_rules": "", "room_name": "",
         "sender": "@alice:example.org", "sender_display_name": "", "sender_avatar_url": "",
     });
-    let invite: StoreInviteV2 = asked(&body).unwrap();
+    let invite: StoreInvite = asked(&body).unwrap();
     assert_eq!(sent(&invite).2, body);
 }
 

@@ -23,7 +23,7 @@ use matricula_api::{
         password_management::{
             ChangePassword, RequestTokenToResetPasswordEmail, RequestTokenToResetPasswordMsisdn,
         },
-        pusher::{GetPushers, PostPusher},
+        pusher::{GetPushers, SetPusher},
         refresh::Refresh,
         registration::{Register, RequestTokenToRegisterEmail, RequestTokenToRegisterMsisdn},
         registration_tokens::RegistrationTokenValidity,
@@ -127,7 +127,7 @@ fn requests_show_none_of_their_secrets() {
         masked_request(&join_by_id),
         masked::<Login>(json!({"type": "m.login.password"})),
         masked::<Post3Pids>(json!({"three_pid_creds": {"sid": "s", "id_server": "s"}})),
-        masked::<PostPusher>(json!({"kind": null, "app_id": "a"})),
+        masked::<SetPusher>(json!({"kind": null, "app_id": "a"})),
         masked::<Refresh>(json!({})),
         masked::<Register>(json!({})),
         masked::<RequestTokenTo3PidEmail>(email()),

@@ -1,7 +1,7 @@
 //! How a server finds the operation that a request is for.
 
 use matricula_api::{
-    client::{SERVED, rooms::GetRoomStateWithKey},
+    client::{SERVED, rooms::GetStateEvent},
     server::{Incoming, Served, find},
 };
 
@@ -33,7 +33,7 @@ fn the_slash_before_an_empty_state_key_may_be_left_out() {
         assert_eq!(found("GET", path), ["getRoomStateWithKey"], "{path}");
         let operation = &find(SERVED, "GET", path)[0].operation;
         let request = Incoming::new(operation, path).unwrap();
-        let request = GetRoomStateWithKey::read_request(&request).unwrap();
+        let request = GetStateEvent::read_request(&request).unwrap();
         assert_eq!(request.event_type, "m.room.name");
         assert_eq!(request.state_key, key);
     }

@@ -6,7 +6,7 @@ use matricula_api::{
     ApiError, Endpoint, ErrorCode,
     client::{
         account_deactivation::{DeactivateAccount, DeactivateAccountResponse},
-        whoami::GetTokenOwner,
+        whoami::WhoAmI,
     },
     oauth::AccountAction,
 };
@@ -123,7 +123,7 @@ impl Deactivation {
                 self.known.extend(part.password().cloned());
                 self.last_effect = part.last_effect() + 1;
                 let credential = self.account.credential();
-                let job = GetTokenOwner::default()
+                let job = WhoAmI::default()
                     .job(&self.account.server)
                     .with_auth(Auth::Required(credential));
                 let send = Effect::Send(EffectId(self.last_effect), Box::new(job));
@@ -139,7 +139,7 @@ impl Deactivation {
             return;
         };
         let answer = match outcome {
-            Outcome::Responded(response) => Some(GetTokenOwner::read(&response)),
+            Outcome::Responded(response) => Some(WhoAmI::read(&response)),
             _ => None,
         };
         match answer {

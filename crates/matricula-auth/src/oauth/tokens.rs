@@ -1,8 +1,6 @@
 //! The end: tokens are kept, and the homeserver tells whose they are.
 
-use matricula_api::{
-    ApiError, Endpoint, ErrorCode, client::whoami::GetTokenOwner, oauth::TokenResponse,
-};
+use matricula_api::{ApiError, Endpoint, ErrorCode, client::whoami::WhoAmI, oauth::TokenResponse};
 use matricula_core::{Secret, StepContext, Timestamp, scheduler::Outcome, secret::exposed};
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +44,7 @@ impl OAuthLogin {
     }
 
     pub(super) fn ask_who(&mut self, tokens: Tokens, turn: &mut Turn) {
-        let job = GetTokenOwner::default()
+        let job = WhoAmI::default()
             .job(self.server())
             .with_token(tokens.access_token.clone());
         self.phase = Phase::WhoAmI(tokens);
@@ -69,7 +67,7 @@ impl OAuthLogin {
             }
             _ => return self.pause(phase, AuthError::Cancelled, turn),
         };
-        match GetTokenOwner::read(&response) {
+        match WhoAmI::read(&response) {
             Ok(owner) => {
                 let (server, data) = self.account_data();
                 let oauth = self.session();

@@ -2,7 +2,7 @@
 
 use matricula::{
     Error, Session,
-    api::{ApiError, ErrorCode, client::whoami::GetTokenOwner},
+    api::{ApiError, ErrorCode, client::whoami::WhoAmI},
     auth::{Account, AuthError},
 };
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(crate) async fn who_am_i(
     options: AccountArg,
 ) -> Result<(), CommandError> {
     let (session, _opened) = open(context, options.account.as_deref()).await?;
-    let me = session.call(GetTokenOwner::default()).await;
+    let me = session.call(WhoAmI::default()).await;
     let me = me.map_err(|error| session_ended(context, &session.account(), error))?;
     let server = session.account().server;
     let device = me.device_id.as_deref().unwrap_or("no device");

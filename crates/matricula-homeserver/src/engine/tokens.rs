@@ -6,7 +6,7 @@ use matricula_api::{
     ErrorCode,
     client::{
         refresh::{Refresh, RefreshResponse},
-        whoami::{GetTokenOwner, GetTokenOwnerResponse},
+        whoami::{WhoAmI, WhoAmIResponse},
     },
 };
 use matricula_core::{Secret, StepContext, Timestamp};
@@ -352,17 +352,17 @@ impl Handler for Refresh {
     }
 }
 
-impl Handler for GetTokenOwner {
+impl Handler for WhoAmI {
     fn handle(
         self,
         call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetTokenOwnerResponse, HandlerError> {
+    ) -> Result<WhoAmIResponse, HandlerError> {
         let bearer = call.authenticate(cx.now)?;
         let user_id = names::user_id(&call.homeserver.config, &bearer.localpart)?;
-        Ok(GetTokenOwnerResponse {
+        Ok(WhoAmIResponse {
             device_id: bearer.device,
-            ..GetTokenOwnerResponse::new(user_id).is_guest(bearer.is_guest)
+            ..WhoAmIResponse::new(user_id).is_guest(bearer.is_guest)
         })
     }
 }

@@ -3,9 +3,9 @@
 use matricula_api::client::{
     account_data::SetAccountData,
     account_deactivation::DeactivateAccount,
-    administrative_contact::{Add3Pid, Delete3pidFromAccount, GetAccount3Pids},
+    administrative_contact::{Add3Pid, Delete3Pid, GetAccount3Pids},
     capabilities::GetCapabilities,
-    filter::DefineFilter,
+    filter::CreateFilter,
     login::{GetLoginFlows, Login},
     logout::Logout,
     password_management::ChangePassword,
@@ -14,7 +14,7 @@ use matricula_api::client::{
     refresh::Refresh,
     registration::{CheckUsernameAvailability, Register},
     versions::GetVersions,
-    whoami::GetTokenOwner,
+    whoami::WhoAmI,
 };
 use ruma_client_api::{
     account::{
@@ -77,7 +77,7 @@ fn the_ways_to_log_in() {
 
 #[test]
 fn whoami() {
-    hold::<GetTokenOwner, whoami::v3::Request, _>(
+    hold::<WhoAmI, whoami::v3::Request, _>(
         "/_matrix/client/v3/account/whoami",
         &Value::Null,
         &json!({"user_id": "@alice:example.org", "device_id": "D", "is_guest": true}),
@@ -154,7 +154,7 @@ fn one_more_address() {
 
 #[test]
 fn one_address_less() {
-    hold::<Delete3pidFromAccount, delete_3pid::v3::Request, _>(
+    hold::<Delete3Pid, delete_3pid::v3::Request, _>(
         "/_matrix/client/v3/account/3pid/delete",
         &json!({"medium": "email", "address": "alice@example.org", "id_server": "id.example.org"}),
         &json!({"id_server_unbind_result": "no-support"}),
@@ -215,7 +215,7 @@ fn presence() {
 
 #[test]
 fn a_filter() {
-    hold::<DefineFilter, create_filter::v3::Request, _>(
+    hold::<CreateFilter, create_filter::v3::Request, _>(
         "/_matrix/client/v3/user/%40alice%3Aexample.org/filter",
         &json!({"room": {"timeline": {"limit": 10, "lazy_load_members": true}}}),
         &json!({"filter_id": "66696p746572"}),

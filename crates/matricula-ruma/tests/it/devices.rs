@@ -3,7 +3,7 @@
 use matricula_api::client::{
     cross_signing::UploadCrossSigningKeys,
     device_management::{DeleteDevice, DeleteDevices, GetDevices, UpdateDevice},
-    key_backup::PostRoomKeysVersion,
+    key_backup::CreateRoomKeysVersion,
     keys::{ClaimKeys, GetKeysChanges, QueryKeys, UploadKeys},
 };
 use ruma_client_api::{
@@ -144,7 +144,7 @@ fn keys_to_sign_with() {
 
 #[test]
 fn a_backup_of_keys() {
-    hold::<PostRoomKeysVersion, create_backup_version::v3::Request, _>(
+    hold::<CreateRoomKeysVersion, create_backup_version::v3::Request, _>(
         "/_matrix/client/v3/room_keys/version",
         &json!({
             "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use matricula_api::{
     ApiError, Endpoint, ErrorCode,
-    client::{device_management::DeleteDevice, registration::Register, whoami::GetTokenOwner},
+    client::{device_management::DeleteDevice, registration::Register, whoami::WhoAmI},
     uia::Stage,
 };
 use matricula_core::{Body, Response};
@@ -181,7 +181,7 @@ fn an_error_instead_of_a_typed_answer() {
 #[test]
 fn what_no_server_said_is_no_error_of_ruma() {
     let wire = answer(200, &json!({"user_id": "alice"}));
-    let ours = GetTokenOwner::read(&wire).unwrap_err();
+    let ours = WhoAmI::read(&wire).unwrap_err();
     assert!(matches!(ours, ApiError::Malformed { .. }));
     let refused = response::error_to_ruma::<RumaError>(&ours);
     assert!(matches!(refused, Err(Error::NotSaid(_))));

@@ -4,8 +4,8 @@ use matricula_api::client::{
     pushrules::{GetPushRules, SetPushRule, SetPushRuleActions, SetPushRuleEnabled},
     redaction::RedactEvent,
     room_send::SendMessage,
-    room_state::SetRoomStateWithKey,
-    rooms::GetRoomStateWithKey,
+    room_state::SendStateEvent,
+    rooms::GetStateEvent,
     sync::Sync,
     to_device::SendToDevice,
 };
@@ -35,12 +35,12 @@ fn state_with_and_without_a_key() {
     for key in ["", "%40alice%3Aexample.org", "a%20%2B%25%3F%23b"] {
         let address =
             format!("/_matrix/client/v3/rooms/%21a%3Aexample.org/state/org.example.mood/{key}");
-        hold::<SetRoomStateWithKey, send_state_event::v3::Request, _>(
+        hold::<SendStateEvent, send_state_event::v3::Request, _>(
             &address,
             &json!({"now": "fine"}),
             &json!({"event_id": "$e"}),
         );
-        hold::<GetRoomStateWithKey, get_state_event_for_key::v3::Request, _>(
+        hold::<GetStateEvent, get_state_event_for_key::v3::Request, _>(
             &address,
             &Value::Null,
             &json!({"now": "fine"}),

@@ -1,7 +1,7 @@
 //! Ruma's requests as jobs: whose credential, which secrets, when again, to where.
 
 use matricula_api::client::{
-    inviting::InviteUser, room_send::SendMessage, room_state::SetRoomStateWithKey,
+    inviting::InviteUser, room_send::SendMessage, room_state::SendStateEvent,
     third_party_membership::InviteBy3Pid,
 };
 use matricula_core::{Auth, Body, CredentialRef, Job, MASK, Method, RetrySafety};
@@ -173,7 +173,7 @@ fn a_server_may_have_a_path_of_its_own_and_a_job_an_old_path() {
     let request: send_state_event::v3::Request = request::from_job(&job).unwrap();
     assert_eq!(request.room_id, "!a:example.org");
     assert_eq!(request.state_key, "a/b");
-    let new: SetRoomStateWithKey = request::to_matricula(request).unwrap();
+    let new: SendStateEvent = request::to_matricula(request).unwrap();
     assert_eq!(new.state_key, "a/b");
 }
 

@@ -1,7 +1,7 @@
 //! Files: bytes one way, bytes the other.
 
 use matricula_api::client::{
-    authed_content_repo::{GetConfigAuthed, GetContentAuthed, GetContentThumbnailAuthed},
+    authed_content_repo::{DownloadContent, DownloadThumbnail, GetMediaConfig},
     content_repo::UploadContent,
 };
 use matricula_core::{Body, Response};
@@ -41,7 +41,7 @@ fn an_upload_of_a_file_that_is_not_read_yet_is_refused() {
 
 #[test]
 fn a_download() {
-    hold_request::<GetContentAuthed, get_content::v1::Request>(
+    hold_request::<DownloadContent, get_content::v1::Request>(
         "/_matrix/client/v1/media/download/example.org/abc?timeout_ms=5000",
         &[],
         Body::Empty,
@@ -54,12 +54,12 @@ fn a_download() {
         ),
     ];
     let answer = Response::new(200, header, Body::Bytes(BYTES.to_vec()));
-    hold_answer::<GetContentAuthed, get_content::v1::Response>(&answer);
+    hold_answer::<DownloadContent, get_content::v1::Response>(&answer);
 }
 
 #[test]
 fn a_thumbnail() {
-    hold_request::<GetContentThumbnailAuthed, get_content_thumbnail::v1::Request>(
+    hold_request::<DownloadThumbnail, get_content_thumbnail::v1::Request>(
         "/_matrix/client/v1/media/thumbnail/example.org/abc?width=64&height=32&method=crop\
          &animated=true&timeout_ms=5000",
         &[],
@@ -69,7 +69,7 @@ fn a_thumbnail() {
 
 #[test]
 fn what_a_server_takes() {
-    hold::<GetConfigAuthed, get_media_config::v1::Request, _>(
+    hold::<GetMediaConfig, get_media_config::v1::Request, _>(
         "/_matrix/client/v1/media/config",
         &Value::Null,
         &json!({"m.upload.size": 50000000}),

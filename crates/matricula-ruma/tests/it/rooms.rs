@@ -9,7 +9,7 @@ use matricula_api::client::{
     list_joined_rooms::GetJoinedRooms,
     list_public_rooms::{GetPublicRooms, QueryPublicRooms},
     read_markers::SetReadMarker,
-    receipts::PostReceipt,
+    receipts::SendReceipt,
     tags::SetRoomTag,
     third_party_membership::InviteBy3Pid,
     typing::SetTyping,
@@ -138,7 +138,7 @@ fn what_was_read() {
         &json!({"m.fully_read": "$a", "m.read": "$b", "m.read.private": "$c"}),
         &json!({}),
     );
-    hold::<PostReceipt, create_receipt::v3::Request, _>(
+    hold::<SendReceipt, create_receipt::v3::Request, _>(
         "/_matrix/client/v3/rooms/%21a%3Aexample.org/receipt/m.read/%24e",
         &json!({"thread_id": "$t"}),
         &json!({}),

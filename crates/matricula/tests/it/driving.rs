@@ -9,7 +9,7 @@ use std::{
 
 use matricula::{
     AccountStore, AccountStoreError, Error, SessionStore,
-    api::client::whoami::GetTokenOwner,
+    api::client::whoami::WhoAmI,
     auth::{Answer, AuthError, Prompt, Registration, RegistrationOptions, ServerInfo},
     core::WriteBatch,
     drive, register,
@@ -177,7 +177,7 @@ async fn the_user_id_is_the_servers_whatever_name_was_wished() {
         .unwrap();
     let user_id = &session.account().user_id;
     assert_eq!(user_id.localpart(), "alice-1");
-    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    let me = session.call(WhoAmI::default()).await.unwrap();
     assert_eq!(&me.user_id, user_id);
 }
 

@@ -15,7 +15,7 @@ use matricula::{
     AccountStore, Session,
     api::{
         client::{
-            create_room::CreateRoom, definitions::Direction, message_pagination::GetRoomEvents,
+            create_room::CreateRoom, definitions::Direction, message_pagination::GetRoomMessages,
         },
         events::{RoomEvent, RoomMessage},
     },
@@ -116,7 +116,7 @@ async fn said(session: &Session, room: &matricula::api::RoomId) -> Vec<String> {
     let mut said = Vec::new();
     let mut from: Option<String> = None;
     loop {
-        let mut page = GetRoomEvents::new(room.clone(), Direction::F).limit(500);
+        let mut page = GetRoomMessages::new(room.clone(), Direction::F).limit(500);
         page.from = from;
         let page = session.call(page).await.unwrap();
         for event in &page.chunk {

@@ -8,7 +8,7 @@ use std::{
 
 use matricula::{
     AccountStore, Error, PromptHandler, Session,
-    api::{ErrorCode, client::whoami::GetTokenOwner},
+    api::{ErrorCode, client::whoami::WhoAmI},
     auth::{Answer, AuthError, Prompt, RegistrationOptions},
     core::{Timestamp, scheduler::WaitReason},
     register,
@@ -61,7 +61,7 @@ pub(crate) fn unique() -> String {
 /// Checks with the server that the session's token works, and whose it is.
 async fn assert_signed_in(session: &Session, user_id: &str) {
     assert_eq!(session.account().user_id.as_str(), user_id);
-    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    let me = session.call(WhoAmI::default()).await.unwrap();
     assert_eq!(me.user_id.as_str(), user_id);
     assert_eq!(me.device_id, session.account().device_id);
 }
@@ -222,7 +222,7 @@ async fn token_and_terms() {
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn guests() {
     let session = register(Synapse::of("guests").url()).guest().await.unwrap();
-    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    let me = session.call(WhoAmI::default()).await.unwrap();
     assert_eq!(
         (&me.user_id, me.is_guest),
         (&session.account().user_id, Some(true))
@@ -302,7 +302,7 @@ async fn ratelimited() {
     // More than the server takes at once.
     for _ in 0..4 {
         let session = register(server.url()).prompts(&mut patient).await.unwrap();
-        session.call(GetTokenOwner::default()).await.unwrap();
+        session.call(WhoAmI::default()).await.unwrap();
     }
     assert!(
         patient.0.contains(&WaitReason::RateLimited),

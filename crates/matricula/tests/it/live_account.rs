@@ -4,7 +4,7 @@ use matricula::{
     AccountStore, Error, NoStore, Session, SessionStore,
     api::{
         ApiError, ErrorCode,
-        client::{definitions::Medium, whoami::GetTokenOwner},
+        client::{definitions::Medium, whoami::WhoAmI},
     },
     auth::{
         AddThreepid, Answer, AuthError, Deactivation, Discovery, Login, PasswordChange, Prompt,
@@ -82,8 +82,8 @@ async fn a_password_is_changed_twice_and_the_store_knows_the_one_that_was_made()
     let kept_by_us = session.run(&mut change, &mut keeper, &mut person).await;
     assert_eq!(kept_by_us.unwrap(), None);
     assert_eq!(store.account(None).unwrap().unwrap().password, None);
-    session.call(GetTokenOwner::default()).await.unwrap();
-    other.call(GetTokenOwner::default()).await.unwrap_err();
+    session.call(WhoAmI::default()).await.unwrap();
+    other.call(WhoAmI::default()).await.unwrap_err();
     sign_in(&session, "Given-1-by-a-person".into())
         .await
         .unwrap();

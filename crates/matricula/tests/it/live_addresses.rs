@@ -7,7 +7,7 @@ use std::{
 };
 
 use matricula::{
-    api::client::whoami::GetTokenOwner,
+    api::client::whoami::WhoAmI,
     auth::{Answer, Prompt, RegistrationOptions},
     register,
 };
@@ -85,7 +85,7 @@ async fn registers(profiles: &str, wishes: RegistrationOptions) {
         .prompts(person(&server))
         .await
         .unwrap();
-    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    let me = session.call(WhoAmI::default()).await.unwrap();
     assert_eq!(me.user_id, session.account().user_id);
 }
 

@@ -3,7 +3,7 @@
 
 use matricula::{
     AnswerFuture, CallbackServer, Error, NoStore, PromptHandler, Session,
-    api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
+    api::{client::whoami::WhoAmI, oauth::ClientMetadata},
     auth::{Answer, Prompt, ServerInfo, SsoLogin},
     drive, register,
     runner::Runner,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 async fn owner(session: &Session) -> String {
-    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    let me = session.call(WhoAmI::default()).await.unwrap();
     me.user_id.to_string()
 }
 

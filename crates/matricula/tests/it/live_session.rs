@@ -7,7 +7,7 @@ use matricula::{
     AccountStore, Error, NoStore, Session,
     api::{
         Endpoint,
-        client::{create_room::CreateRoom, refresh::Refresh, whoami::GetTokenOwner},
+        client::{create_room::CreateRoom, refresh::Refresh, whoami::WhoAmI},
     },
     auth::{Answer, AuthError, Login, Prompt, RegistrationOptions, ServerInfo},
     core::{Body, Job, Method, Secret},
@@ -59,7 +59,7 @@ async fn sessions_of_one_account_call_over_tokens_that_expire() {
     for _ in 0..2 {
         tokio::time::sleep(TOKEN_LIFE).await;
         for session in [&session, &other, &other, &session] {
-            let me = session.call(GetTokenOwner::default()).await.unwrap();
+            let me = session.call(WhoAmI::default()).await.unwrap();
             assert_eq!(me.device_id, first.device_id);
         }
         assert_eq!(store.account(None).unwrap(), Some(session.account()));
@@ -77,14 +77,14 @@ async fn answers_that_were_lost_are_asked_for_again() {
     let lost = || Refresh::new(account.refresh_token.clone().unwrap()).job(&account.server);
     send(session.runner(), lost(), |_| {}).await.unwrap();
     session.refresh().await.unwrap();
-    session.call(GetTokenOwner::default()).await.unwrap();
+    session.call(WhoAmI::default()).await.unwrap();
     // One that arrives late replaces a pair that is stored and was not used yet.
     session.refresh().await.unwrap();
     let before = session.account();
     let late = before.previous_refresh_token.clone().unwrap();
     let late = Refresh::new(late).job(&before.server);
     send(session.runner(), late, |_| {}).await.unwrap();
-    session.call(GetTokenOwner::default()).await.unwrap();
+    session.call(WhoAmI::default()).await.unwrap();
     assert_ne!(session.account().access_token, before.access_token);
     assert_eq!(store.account(None).unwrap(), Some(session.account()));
 }
@@ -96,7 +96,7 @@ async fn a_token_that_expired_is_a_soft_logout_and_the_device_is_signed_in_again
     let session = register(server.url()).username(unique()).await.unwrap();
     let before = session.account();
     tokio::time::sleep(TOKEN_LIFE).await;
-    let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+    let error = session.call(WhoAmI::default()).await.unwrap_err();
     let Error::Auth(AuthError::SoftLogout { device_id, .. }) = error else {
         panic!("{error:?}")
     };
@@ -107,7 +107,7 @@ async fn a_token_that_expired_is_a_soft_logout_and_the_device_is_signed_in_again
         Login::new(&facts, before.user_id.to_string(), password).with_device_id(device_id.unwrap());
     let account = drive(&mut login, session.runner(), &mut NoStore, &mut nobody).await;
     let session = Session::new(account.unwrap(), Runner::default());
-    let me = session.call(GetTokenOwner::default()).await.unwrap();
+    let me = session.call(WhoAmI::default()).await.unwrap();
     assert_eq!(me.device_id, before.device_id);
 }
 
@@ -120,7 +120,7 @@ async fn a_locked_account_keeps_its_session() {
     let user = format!("/_synapse/admin/v2/users/{}", before.user_id);
     as_admin(&server, user.clone(), json!({ "locked": true })).await;
     for _ in 0..2 {
-        let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+        let error = session.call(WhoAmI::default()).await.unwrap_err();
         assert!(
             matches!(error, Error::Auth(AuthError::UserLocked { .. })),
             "{error:?}"
@@ -130,7 +130,7 @@ async fn a_locked_account_keeps_its_session() {
     as_admin(&server, user, json!({ "locked": false })).await;
     // What a program would do that starts anew.
     let session = Session::new(before, Runner::default());
-    session.call(GetTokenOwner::default()).await.unwrap();
+    session.call(WhoAmI::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn a_suspended_account_reads_and_is_told_why_it_may_not_do_more() {
     let user_id = session.account().user_id;
     let path = format!("/_synapse/admin/v1/suspend/{user_id}");
     as_admin(&server, path, json!({ "suspend": true })).await;
-    session.call(GetTokenOwner::default()).await.unwrap();
+    session.call(WhoAmI::default()).await.unwrap();
     let error = session.call(CreateRoom::default()).await.unwrap_err();
     assert!(
         matches!(error, Error::Auth(AuthError::UserSuspended { .. })),

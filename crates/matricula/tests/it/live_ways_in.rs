@@ -4,7 +4,7 @@ use matricula::{
     Error, Session,
     api::{
         Endpoint,
-        client::whoami::{GetTokenOwner, GetTokenOwnerResponse},
+        client::whoami::{WhoAmI, WhoAmIResponse},
         masquerade_as,
     },
     auth::AuthError,
@@ -15,8 +15,8 @@ use crate::live::{Synapse, unique};
 
 const PROFILE: &str = "appservice+logintoken+sso";
 
-async fn me(session: &Session) -> GetTokenOwnerResponse {
-    session.call(GetTokenOwner::default()).await.unwrap()
+async fn me(session: &Session) -> WhoAmIResponse {
+    session.call(WhoAmI::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_guest_becomes_a_user() {
     assert_ne!(found.device_id, guest.device_id);
     assert!(user.account().password.is_some(), "a made one is kept");
     assert!(
-        old.call(GetTokenOwner::default()).await.is_err(),
+        old.call(WhoAmI::default()).await.is_err(),
         "the guest's session is over"
     );
     // Of one guest one user: the token is dead.
@@ -79,11 +79,11 @@ async fn where_its_users_get_no_sessions_it_acts_as_them() {
         .unwrap();
     let account = user.account();
     assert_eq!(account.access_token, None);
-    let job = GetTokenOwner::default()
+    let job = WhoAmI::default()
         .job(&account.server)
         .with_token(token.into());
     let job = masquerade_as(job, &account.user_id, None);
     let answer = send(user.runner(), job, |_| {}).await.unwrap();
-    let found = GetTokenOwner::read(&answer).unwrap();
+    let found = WhoAmI::read(&answer).unwrap();
     assert_eq!(found.user_id, account.user_id);
 }

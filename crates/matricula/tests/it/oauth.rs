@@ -2,7 +2,7 @@
 
 use matricula::{
     AccountStore, Error,
-    api::{client::whoami::GetTokenOwner, oauth::ClientMetadata},
+    api::{client::whoami::WhoAmI, oauth::ClientMetadata},
     auth::{Answer, AuthError, Prompt},
     core::Secret,
     register,
@@ -90,7 +90,7 @@ async fn an_account_is_made_on_the_page_renewed_and_signed_out_where_it_was_made
     let stored = store.account(Some(&user)).unwrap().unwrap();
     assert_eq!(stored.access_token, Some("access-1".into()));
     assert_eq!(stored, session.account());
-    session.call(GetTokenOwner::default()).await.unwrap();
+    session.call(WhoAmI::default()).await.unwrap();
     let asked = server.requests();
     assert_eq!(asked.last().unwrap().token.as_deref(), Some("access-1"));
     let (runner, credential) = (session.runner().clone(), session.account().credential());

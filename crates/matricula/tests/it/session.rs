@@ -2,7 +2,7 @@
 
 use matricula::{
     AccountStore, Error, Session, SessionStore,
-    api::client::whoami::GetTokenOwner,
+    api::client::whoami::WhoAmI,
     auth::{Account, AuthError},
     core::{ServerUrl, WriteBatch},
     runner::{Runner, SystemClock},
@@ -64,7 +64,7 @@ async fn a_renewed_pair_is_stored_and_then_used() {
     assert_eq!(stored.refresh_token, Some("renew-2".into()));
     let life = stored.expires_at.unwrap().since(before).as_secs();
     assert!((60..120).contains(&life), "{life}");
-    session.call(GetTokenOwner::default()).await.unwrap();
+    session.call(WhoAmI::default()).await.unwrap();
     let requests = server.requests();
     let expected = [
         ("/_matrix/client/v3/refresh", None, &json!("renew-1")),
@@ -86,7 +86,7 @@ async fn a_pair_that_cannot_be_stored_is_not_used() {
         matches!(error, Error::Auth(AuthError::NotStored { .. })),
         "{error:?}"
     );
-    session.call(GetTokenOwner::default()).await.unwrap();
+    session.call(WhoAmI::default()).await.unwrap();
     // The server keeps the old pair alive until the new one is used, so nothing is lost.
     assert_eq!(server.requests()[1].token.as_deref(), Some("old"));
 }
@@ -122,7 +122,7 @@ async fn without_a_session_nothing_is_sent() {
     let mut account = account(&server.url);
     account.end_session();
     let session = Session::new(account, Runner::default());
-    let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+    let error = session.call(WhoAmI::default()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "@alice:example.org is not signed in; sign in first"

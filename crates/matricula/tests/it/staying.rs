@@ -8,7 +8,7 @@ use std::{
 
 use matricula::{
     AccountStore, Error, Session, SessionStore,
-    api::client::whoami::GetTokenOwner,
+    api::client::whoami::WhoAmI,
     auth::{Account, AuthError, RegistrationOptions},
     core::{ServerUrl, WriteBatch},
     register,
@@ -81,7 +81,7 @@ async fn many_calls_and_many_sessions_renew_a_refused_token_once() {
         let session = Session::from_store(store.clone(), None).unwrap();
         for _ in 0..8 {
             let session = session.clone();
-            calls.spawn(async move { session.call(GetTokenOwner::default()).await });
+            calls.spawn(async move { session.call(WhoAmI::default()).await });
         }
     }
     let answers = calls.join_all().await;
@@ -122,7 +122,7 @@ async fn a_renewal_goes_on_when_the_call_that_needed_it_is_given_up() {
     let (_dir, store) = store(&account(&server.url));
     let session = Session::from_store(store.clone(), None).unwrap();
     let turn = store.try_lock(&session.account().user_id).unwrap();
-    let call = session.call(GetTokenOwner::default());
+    let call = session.call(WhoAmI::default());
     let given_up = tokio::time::timeout(Duration::from_millis(200), call).await;
     assert!(given_up.is_err());
     drop(turn);
@@ -145,7 +145,7 @@ async fn a_session_that_ended_softly_keeps_its_device_and_sends_nothing_more() {
     account.refresh_token = None;
     let (_dir, store) = store(&account);
     let session = Session::from_store(store.clone(), None).unwrap();
-    let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+    let error = session.call(WhoAmI::default()).await.unwrap_err();
     let Error::Auth(AuthError::SoftLogout { device_id, .. }) = error else {
         panic!("{error:?}")
     };
@@ -153,7 +153,7 @@ async fn a_session_that_ended_softly_keeps_its_device_and_sends_nothing_more() {
     let kept = store.account(None).unwrap().unwrap();
     assert_eq!(kept.device_id.as_deref(), Some("LAPTOP"));
     assert_eq!(kept.access_token, None);
-    let error = session.call(GetTokenOwner::default()).await.unwrap_err();
+    let error = session.call(WhoAmI::default()).await.unwrap_err();
     assert!(
         matches!(error, Error::Auth(AuthError::NotSignedIn { .. })),
         "{error:?}"
@@ -197,7 +197,7 @@ async fn call_over_tokens(session: Session, tokens: usize) {
         let calls: JoinSet<_> = (0..4)
             .map(|_| {
                 let session = session.clone();
-                async move { session.call(GetTokenOwner::default()).await }
+                async move { session.call(WhoAmI::default()).await }
             })
             .collect();
         for answer in calls.join_all().await {
@@ -268,5 +268,5 @@ async fn processes_that_share_an_account_stay_signed_in_and_one_that_is_killed_f
     }
     let kept = store.account(Some(&user_id)).unwrap().unwrap();
     let session = Session::new(kept, Runner::default()).store(store);
-    session.call(GetTokenOwner::default()).await.unwrap();
+    session.call(WhoAmI::default()).await.unwrap();
 }

@@ -13,27 +13,27 @@ use crate::Endpoint;
 
 /// Every operation, sorted by id.
 pub const OPERATIONS: &[Operation] = &[
-    <protocols::GetProtocolMetadata as Endpoint>::OPERATION,
+    <protocols::GetThirdPartyProtocol as Endpoint>::OPERATION,
     <ping::Ping as Endpoint>::OPERATION,
-    <protocols::QueryLocationByAlias as Endpoint>::OPERATION,
-    <protocols::QueryLocationByProtocol as Endpoint>::OPERATION,
+    <protocols::QueryThirdPartyLocationByAlias as Endpoint>::OPERATION,
+    <protocols::QueryThirdPartyLocationByProtocol as Endpoint>::OPERATION,
     <query_room::QueryRoomByAlias as Endpoint>::OPERATION,
-    <protocols::QueryUserById as Endpoint>::OPERATION,
+    <protocols::QueryThirdPartyUserById as Endpoint>::OPERATION,
     <query_user::QueryUserById as Endpoint>::OPERATION,
-    <protocols::QueryUserByProtocol as Endpoint>::OPERATION,
+    <protocols::QueryThirdPartyUserByProtocol as Endpoint>::OPERATION,
     <transactions::SendTransaction as Endpoint>::OPERATION,
 ];
 
 /// Every operation as a server or a tool meets it, sorted by id.
 #[cfg(feature = "server")]
 pub static SERVED: &[crate::server::AnyEndpoint] = &[
-    crate::server::AnyEndpoint::of::<protocols::GetProtocolMetadata>(),
+    crate::server::AnyEndpoint::of::<protocols::GetThirdPartyProtocol>(),
     crate::server::AnyEndpoint::of::<ping::Ping>(),
-    crate::server::AnyEndpoint::of::<protocols::QueryLocationByAlias>(),
-    crate::server::AnyEndpoint::of::<protocols::QueryLocationByProtocol>(),
+    crate::server::AnyEndpoint::of::<protocols::QueryThirdPartyLocationByAlias>(),
+    crate::server::AnyEndpoint::of::<protocols::QueryThirdPartyLocationByProtocol>(),
     crate::server::AnyEndpoint::of::<query_room::QueryRoomByAlias>(),
-    crate::server::AnyEndpoint::of::<protocols::QueryUserById>(),
+    crate::server::AnyEndpoint::of::<protocols::QueryThirdPartyUserById>(),
     crate::server::AnyEndpoint::of::<query_user::QueryUserById>(),
-    crate::server::AnyEndpoint::of::<protocols::QueryUserByProtocol>(),
+    crate::server::AnyEndpoint::of::<protocols::QueryThirdPartyUserByProtocol>(),
     crate::server::AnyEndpoint::of::<transactions::SendTransaction>(),
 ];

@@ -13,13 +13,14 @@ use crate::{ApiError, Endpoint, LenientList, RoomAliasId, SortedMap, UserId, cod
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartyprotocolprotocol)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetProtocolMetadata")]
 #[doc(alias = "GetProtocolMetadataJob")]
-pub struct GetProtocolMetadata {
+pub struct GetThirdPartyProtocol {
     /// Path `protocol`.
     pub protocol: String,
 }
 
-impl GetProtocolMetadata {
+impl GetThirdPartyProtocol {
     /// With what is required, and nothing else.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
@@ -28,7 +29,7 @@ impl GetProtocolMetadata {
     }
 }
 
-impl Endpoint for GetProtocolMetadata {
+impl Endpoint for GetThirdPartyProtocol {
     const OPERATION: Operation = Operation::new(
         Api::Appservice,
         "getProtocolMetadata",
@@ -54,7 +55,7 @@ impl Endpoint for GetProtocolMetadata {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetProtocolMetadata {
+impl Served for GetThirdPartyProtocol {
     const PARAMETERS: &'static [Parameter] = &[Parameter::path("protocol", Shape::Text).required()];
 
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
@@ -74,15 +75,16 @@ impl Served for GetProtocolMetadata {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartyuserprotocol)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "QueryUserByProtocol")]
 #[doc(alias = "QueryUserByProtocolJob")]
-pub struct QueryUserByProtocol {
+pub struct QueryThirdPartyUserByProtocol {
     /// Path `protocol`.
     pub protocol: String,
     /// Query `fields`.
     pub fields: Option<SortedMap<String, String>>,
 }
 
-impl QueryUserByProtocol {
+impl QueryThirdPartyUserByProtocol {
     /// With what is required, and nothing else.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
@@ -99,7 +101,7 @@ impl QueryUserByProtocol {
     }
 }
 
-impl Endpoint for QueryUserByProtocol {
+impl Endpoint for QueryThirdPartyUserByProtocol {
     const OPERATION: Operation = Operation::new(
         Api::Appservice,
         "queryUserByProtocol",
@@ -129,7 +131,7 @@ impl Endpoint for QueryUserByProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryUserByProtocol {
+impl Served for QueryThirdPartyUserByProtocol {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("protocol", Shape::Text).required(),
         Parameter::query("fields", Shape::Pairs),
@@ -153,15 +155,16 @@ impl Served for QueryUserByProtocol {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartylocationprotocol)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "QueryLocationByProtocol")]
 #[doc(alias = "QueryLocationByProtocolJob")]
-pub struct QueryLocationByProtocol {
+pub struct QueryThirdPartyLocationByProtocol {
     /// Path `protocol`.
     pub protocol: String,
     /// Query `fields`.
     pub fields: Option<SortedMap<String, String>>,
 }
 
-impl QueryLocationByProtocol {
+impl QueryThirdPartyLocationByProtocol {
     /// With what is required, and nothing else.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
@@ -178,7 +181,7 @@ impl QueryLocationByProtocol {
     }
 }
 
-impl Endpoint for QueryLocationByProtocol {
+impl Endpoint for QueryThirdPartyLocationByProtocol {
     const OPERATION: Operation = Operation::new(
         Api::Appservice,
         "queryLocationByProtocol",
@@ -210,7 +213,7 @@ impl Endpoint for QueryLocationByProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryLocationByProtocol {
+impl Served for QueryThirdPartyLocationByProtocol {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("protocol", Shape::Text).required(),
         Parameter::query("fields", Shape::Pairs),
@@ -233,13 +236,14 @@ impl Served for QueryLocationByProtocol {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartylocation)
 #[derive(Clone, Debug, Default, PartialEq)]
+#[doc(alias = "QueryLocationByAlias")]
 #[doc(alias = "QueryLocationByAliasJob")]
-pub struct QueryLocationByAlias {
+pub struct QueryThirdPartyLocationByAlias {
     /// Query `alias`.
     pub alias: Option<RoomAliasId>,
 }
 
-impl QueryLocationByAlias {
+impl QueryThirdPartyLocationByAlias {
     /// Sets `alias`.
     #[must_use]
     pub fn alias(mut self, alias: RoomAliasId) -> Self {
@@ -248,7 +252,7 @@ impl QueryLocationByAlias {
     }
 }
 
-impl Endpoint for QueryLocationByAlias {
+impl Endpoint for QueryThirdPartyLocationByAlias {
     const OPERATION: Operation = Operation::new(
         Api::Appservice,
         "queryLocationByAlias",
@@ -275,7 +279,7 @@ impl Endpoint for QueryLocationByAlias {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryLocationByAlias {
+impl Served for QueryThirdPartyLocationByAlias {
     const PARAMETERS: &'static [Parameter] = &[Parameter::query("alias", Shape::Text)];
 
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
@@ -294,13 +298,14 @@ impl Served for QueryLocationByAlias {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartyuser)
 #[derive(Clone, Debug, Default, PartialEq)]
+#[doc(alias = "QueryUserById")]
 #[doc(alias = "QueryUserByIDJob")]
-pub struct QueryUserById {
+pub struct QueryThirdPartyUserById {
     /// Query `userid`.
     pub user_id: Option<UserId>,
 }
 
-impl QueryUserById {
+impl QueryThirdPartyUserById {
     /// Sets `userid`.
     #[must_use]
     pub fn user_id(mut self, user_id: UserId) -> Self {
@@ -309,7 +314,7 @@ impl QueryUserById {
     }
 }
 
-impl Endpoint for QueryUserById {
+impl Endpoint for QueryThirdPartyUserById {
     const OPERATION: Operation = Operation::new(
         Api::Appservice,
         "queryUserByID",
@@ -334,7 +339,7 @@ impl Endpoint for QueryUserById {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryUserById {
+impl Served for QueryThirdPartyUserById {
     const PARAMETERS: &'static [Parameter] = &[Parameter::query("userid", Shape::Text)];
 
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {

@@ -739,8 +739,9 @@ impl Serialize for Bind3PidResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "Delete3pidFromAccount")]
 #[doc(alias = "Delete3pidFromAccountJob")]
-pub struct Delete3pidFromAccount {
+pub struct Delete3Pid {
     /// `id_server`.
     pub id_server: Option<String>,
     /// `medium`.
@@ -751,7 +752,7 @@ pub struct Delete3pidFromAccount {
     pub extra: Extra,
 }
 
-impl Delete3pidFromAccount {
+impl Delete3Pid {
     /// With what is required, and nothing else.
     pub fn new(medium: definitions::Medium, address: impl Into<String>) -> Self {
         Self {
@@ -770,7 +771,7 @@ impl Delete3pidFromAccount {
     }
 }
 
-impl Endpoint for Delete3pidFromAccount {
+impl Endpoint for Delete3Pid {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "delete3pidFromAccount",
@@ -779,19 +780,19 @@ impl Endpoint for Delete3pidFromAccount {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = Delete3pidFromAccountResponse;
+    type Response = Delete3PidResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<Delete3pidFromAccountResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<Delete3PidResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for Delete3pidFromAccount {
+impl Serialize for Delete3Pid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
@@ -803,7 +804,7 @@ impl Serialize for Delete3pidFromAccount {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Delete3pidFromAccount {
+impl<'de> codec::Object<'de> for Delete3Pid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -829,7 +830,7 @@ impl<'de> codec::Object<'de> for Delete3pidFromAccount {
 }
 
 #[cfg(feature = "server")]
-impl Served for Delete3pidFromAccount {
+impl Served for Delete3Pid {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("id_server", Shape::Text),
         Parameter::body("medium", Shape::Text).required(),
@@ -840,21 +841,21 @@ impl Served for Delete3pidFromAccount {
         request.object(())
     }
 
-    fn write_success(response: &Delete3pidFromAccountResponse) -> Reply {
+    fn write_success(response: &Delete3PidResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`Delete3pidFromAccount`].
+/// The answer to [`Delete3Pid`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Delete3pidFromAccountResponse {
+pub struct Delete3PidResponse {
     /// `id_server_unbind_result`.
     pub id_server_unbind_result: definitions::UnbindResult,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl Delete3pidFromAccountResponse {
+impl Delete3PidResponse {
     /// With what is required, and nothing else.
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
@@ -864,7 +865,7 @@ impl Delete3pidFromAccountResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for Delete3pidFromAccountResponse {
+impl<'de> codec::Object<'de> for Delete3PidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -886,13 +887,13 @@ impl<'de> codec::Object<'de> for Delete3pidFromAccountResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for Delete3pidFromAccountResponse {
+impl<'de> Deserialize<'de> for Delete3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for Delete3pidFromAccountResponse {
+impl Serialize for Delete3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id_server_unbind_result", &self.id_server_unbind_result)?;
@@ -908,8 +909,9 @@ impl Serialize for Delete3pidFromAccountResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidunbind)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "Unbind3pidFromAccount")]
 #[doc(alias = "Unbind3pidFromAccountJob")]
-pub struct Unbind3pidFromAccount {
+pub struct Unbind3Pid {
     /// `id_server`.
     pub id_server: Option<String>,
     /// `medium`.
@@ -920,7 +922,7 @@ pub struct Unbind3pidFromAccount {
     pub extra: Extra,
 }
 
-impl Unbind3pidFromAccount {
+impl Unbind3Pid {
     /// With what is required, and nothing else.
     pub fn new(medium: definitions::Medium, address: impl Into<String>) -> Self {
         Self {
@@ -939,7 +941,7 @@ impl Unbind3pidFromAccount {
     }
 }
 
-impl Endpoint for Unbind3pidFromAccount {
+impl Endpoint for Unbind3Pid {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "unbind3pidFromAccount",
@@ -948,19 +950,19 @@ impl Endpoint for Unbind3pidFromAccount {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = Unbind3pidFromAccountResponse;
+    type Response = Unbind3PidResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<Unbind3pidFromAccountResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<Unbind3PidResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for Unbind3pidFromAccount {
+impl Serialize for Unbind3Pid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "id_server", self.id_server.as_ref())?;
@@ -972,7 +974,7 @@ impl Serialize for Unbind3pidFromAccount {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for Unbind3pidFromAccount {
+impl<'de> codec::Object<'de> for Unbind3Pid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -998,7 +1000,7 @@ impl<'de> codec::Object<'de> for Unbind3pidFromAccount {
 }
 
 #[cfg(feature = "server")]
-impl Served for Unbind3pidFromAccount {
+impl Served for Unbind3Pid {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("id_server", Shape::Text),
         Parameter::body("medium", Shape::Text).required(),
@@ -1009,21 +1011,21 @@ impl Served for Unbind3pidFromAccount {
         request.object(())
     }
 
-    fn write_success(response: &Unbind3pidFromAccountResponse) -> Reply {
+    fn write_success(response: &Unbind3PidResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`Unbind3pidFromAccount`].
+/// The answer to [`Unbind3Pid`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Unbind3pidFromAccountResponse {
+pub struct Unbind3PidResponse {
     /// `id_server_unbind_result`.
     pub id_server_unbind_result: definitions::UnbindResult,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl Unbind3pidFromAccountResponse {
+impl Unbind3PidResponse {
     /// With what is required, and nothing else.
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
@@ -1033,7 +1035,7 @@ impl Unbind3pidFromAccountResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for Unbind3pidFromAccountResponse {
+impl<'de> codec::Object<'de> for Unbind3PidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -1055,13 +1057,13 @@ impl<'de> codec::Object<'de> for Unbind3pidFromAccountResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for Unbind3pidFromAccountResponse {
+impl<'de> Deserialize<'de> for Unbind3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for Unbind3pidFromAccountResponse {
+impl Serialize for Unbind3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id_server_unbind_result", &self.id_server_unbind_result)?;
@@ -1239,6 +1241,7 @@ impl Served for RequestTokenTo3PidEmail {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidmsisdnrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "RequestTokenTo3Pidmsisdn")]
 #[doc(alias = "RequestTokenTo3PIDMSISDNJob")]
 pub struct RequestTokenTo3PidMsisdn {
     /// `client_secret`.

@@ -19,8 +19,9 @@ use crate::{ApiError, Content, Endpoint, Extra, ServerName, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetContentAuthed")]
 #[doc(alias = "GetContentAuthedJob")]
-pub struct GetContentAuthed {
+pub struct DownloadContent {
     /// Path `serverName`. The part of the file's address after `mxc://`.
     pub server_name: ServerName,
     /// Path `mediaId`. The last part of the file's address.
@@ -30,7 +31,7 @@ pub struct GetContentAuthed {
     pub timeout_ms: Option<Duration>,
 }
 
-impl GetContentAuthed {
+impl DownloadContent {
     /// With what is required, and nothing else.
     pub fn new(server_name: ServerName, media_id: impl Into<String>) -> Self {
         Self {
@@ -48,7 +49,7 @@ impl GetContentAuthed {
     }
 }
 
-impl Endpoint for GetContentAuthed {
+impl Endpoint for DownloadContent {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getContentAuthed",
@@ -82,7 +83,7 @@ impl Endpoint for GetContentAuthed {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetContentAuthed {
+impl Served for DownloadContent {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("serverName", Shape::Text).required(),
         Parameter::path("mediaId", Shape::Text).required(),
@@ -113,8 +114,9 @@ impl Served for GetContentAuthed {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaidfilename)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetContentOverrideNameAuthed")]
 #[doc(alias = "GetContentOverrideNameAuthedJob")]
-pub struct GetContentOverrideNameAuthed {
+pub struct DownloadContentWithName {
     /// Path `serverName`.
     pub server_name: ServerName,
     /// Path `mediaId`.
@@ -125,7 +127,7 @@ pub struct GetContentOverrideNameAuthed {
     pub timeout_ms: Option<Duration>,
 }
 
-impl GetContentOverrideNameAuthed {
+impl DownloadContentWithName {
     /// With what is required, and nothing else.
     pub fn new(
         server_name: ServerName,
@@ -148,7 +150,7 @@ impl GetContentOverrideNameAuthed {
     }
 }
 
-impl Endpoint for GetContentOverrideNameAuthed {
+impl Endpoint for DownloadContentWithName {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getContentOverrideNameAuthed",
@@ -182,7 +184,7 @@ impl Endpoint for GetContentOverrideNameAuthed {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetContentOverrideNameAuthed {
+impl Served for DownloadContentWithName {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("serverName", Shape::Text).required(),
         Parameter::path("mediaId", Shape::Text).required(),
@@ -216,8 +218,9 @@ impl Served for GetContentOverrideNameAuthed {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetContentThumbnailAuthed")]
 #[doc(alias = "GetContentThumbnailAuthedJob")]
-pub struct GetContentThumbnailAuthed {
+pub struct DownloadThumbnail {
     /// Path `serverName`. The part of the file's address after `mxc://`.
     pub server_name: ServerName,
     /// Path `mediaId`. The last part of the file's address.
@@ -235,7 +238,7 @@ pub struct GetContentThumbnailAuthed {
     pub animated: Option<bool>,
 }
 
-impl GetContentThumbnailAuthed {
+impl DownloadThumbnail {
     /// With what is required, and nothing else.
     pub fn new(
         server_name: ServerName,
@@ -276,7 +279,7 @@ impl GetContentThumbnailAuthed {
     }
 }
 
-impl Endpoint for GetContentThumbnailAuthed {
+impl Endpoint for DownloadThumbnail {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getContentThumbnailAuthed",
@@ -318,7 +321,7 @@ impl Endpoint for GetContentThumbnailAuthed {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetContentThumbnailAuthed {
+impl Served for DownloadThumbnail {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("serverName", Shape::Text).required(),
         Parameter::path("mediaId", Shape::Text).required(),
@@ -360,15 +363,16 @@ impl Served for GetContentThumbnailAuthed {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediapreview_url)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetUrlPreviewAuthed")]
 #[doc(alias = "GetUrlPreviewAuthedJob")]
-pub struct GetUrlPreviewAuthed {
+pub struct PreviewUrl {
     /// Query `url`.
     pub url: String,
     /// Query `ts`.
     pub ts: Option<Timestamp>,
 }
 
-impl GetUrlPreviewAuthed {
+impl PreviewUrl {
     /// With what is required, and nothing else.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -385,7 +389,7 @@ impl GetUrlPreviewAuthed {
     }
 }
 
-impl Endpoint for GetUrlPreviewAuthed {
+impl Endpoint for PreviewUrl {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getUrlPreviewAuthed",
@@ -396,7 +400,7 @@ impl Endpoint for GetUrlPreviewAuthed {
     .with_rate_limit()
     .with_since("1.11");
 
-    type Response = GetUrlPreviewAuthedResponse;
+    type Response = PreviewUrlResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let mut job = Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
@@ -407,13 +411,13 @@ impl Endpoint for GetUrlPreviewAuthed {
         job
     }
 
-    fn read_success(response: &Response) -> Result<GetUrlPreviewAuthedResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<PreviewUrlResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetUrlPreviewAuthed {
+impl Served for PreviewUrl {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::query("url", Shape::Text).required(),
         Parameter::query("ts", Shape::Integer),
@@ -425,14 +429,14 @@ impl Served for GetUrlPreviewAuthed {
         Ok(Self { url, ts })
     }
 
-    fn write_success(response: &GetUrlPreviewAuthedResponse) -> Reply {
+    fn write_success(response: &PreviewUrlResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetUrlPreviewAuthed`].
+/// The answer to [`PreviewUrl`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct GetUrlPreviewAuthedResponse {
+pub struct PreviewUrlResponse {
     /// `matrix:image:size`.
     pub matrix_image_size: Option<u64>,
     /// `og:image`.
@@ -441,7 +445,7 @@ pub struct GetUrlPreviewAuthedResponse {
     pub extra: Extra,
 }
 
-impl GetUrlPreviewAuthedResponse {
+impl PreviewUrlResponse {
     /// Sets `matrix:image:size`.
     #[must_use]
     pub fn matrix_image_size(mut self, matrix_image_size: u64) -> Self {
@@ -457,7 +461,7 @@ impl GetUrlPreviewAuthedResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetUrlPreviewAuthedResponse {
+impl<'de> codec::Object<'de> for PreviewUrlResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -479,13 +483,13 @@ impl<'de> codec::Object<'de> for GetUrlPreviewAuthedResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetUrlPreviewAuthedResponse {
+impl<'de> Deserialize<'de> for PreviewUrlResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetUrlPreviewAuthedResponse {
+impl Serialize for PreviewUrlResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(
@@ -505,10 +509,11 @@ impl Serialize for GetUrlPreviewAuthedResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediaconfig)
 #[derive(Clone, Debug, Default, PartialEq)]
+#[doc(alias = "GetConfigAuthed")]
 #[doc(alias = "GetConfigAuthedJob")]
-pub struct GetConfigAuthed {}
+pub struct GetMediaConfig {}
 
-impl Endpoint for GetConfigAuthed {
+impl Endpoint for GetMediaConfig {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getConfigAuthed",
@@ -519,40 +524,40 @@ impl Endpoint for GetConfigAuthed {
     .with_rate_limit()
     .with_since("1.11");
 
-    type Response = GetConfigAuthedResponse;
+    type Response = GetMediaConfigResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<GetConfigAuthedResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<GetMediaConfigResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetConfigAuthed {
+impl Served for GetMediaConfig {
     const PARAMETERS: &'static [Parameter] = &[];
 
     fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetConfigAuthedResponse) -> Reply {
+    fn write_success(response: &GetMediaConfigResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetConfigAuthed`].
+/// The answer to [`GetMediaConfig`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct GetConfigAuthedResponse {
+pub struct GetMediaConfigResponse {
     /// How large a file may be, in bytes. None where the server does not say.
     pub upload_size: Option<u64>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl GetConfigAuthedResponse {
+impl GetMediaConfigResponse {
     /// Sets `m.upload.size`.
     #[must_use]
     pub fn upload_size(mut self, upload_size: u64) -> Self {
@@ -561,7 +566,7 @@ impl GetConfigAuthedResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetConfigAuthedResponse {
+impl<'de> codec::Object<'de> for GetMediaConfigResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -577,13 +582,13 @@ impl<'de> codec::Object<'de> for GetConfigAuthedResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetConfigAuthedResponse {
+impl<'de> Deserialize<'de> for GetMediaConfigResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetConfigAuthedResponse {
+impl Serialize for GetMediaConfigResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "m.upload.size", self.upload_size.as_ref())?;

@@ -309,10 +309,11 @@ impl Serialize for UploadContentToMxcResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav1create)
 #[derive(Clone, Debug, Default, PartialEq)]
+#[doc(alias = "CreateContent")]
 #[doc(alias = "CreateContentJob")]
-pub struct CreateContent {}
+pub struct CreateMxcUri {}
 
-impl Endpoint for CreateContent {
+impl Endpoint for CreateMxcUri {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "createContent",
@@ -323,34 +324,34 @@ impl Endpoint for CreateContent {
     .with_rate_limit()
     .with_since("1.7");
 
-    type Response = CreateContentResponse;
+    type Response = CreateMxcUriResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::empty_body())
     }
 
-    fn read_success(response: &Response) -> Result<CreateContentResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<CreateMxcUriResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for CreateContent {
+impl Served for CreateMxcUri {
     const PARAMETERS: &'static [Parameter] = &[];
 
     fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &CreateContentResponse) -> Reply {
+    fn write_success(response: &CreateMxcUriResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`CreateContent`].
+/// The answer to [`CreateMxcUri`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct CreateContentResponse {
+pub struct CreateMxcUriResponse {
     /// `content_uri`.
     pub content_uri: MxcUri,
     /// `unused_expires_at`.
@@ -359,7 +360,7 @@ pub struct CreateContentResponse {
     pub extra: Extra,
 }
 
-impl CreateContentResponse {
+impl CreateMxcUriResponse {
     /// With what is required, and nothing else.
     pub fn new(content_uri: MxcUri) -> Self {
         Self {
@@ -377,7 +378,7 @@ impl CreateContentResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for CreateContentResponse {
+impl<'de> codec::Object<'de> for CreateMxcUriResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -399,13 +400,13 @@ impl<'de> codec::Object<'de> for CreateContentResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for CreateContentResponse {
+impl<'de> Deserialize<'de> for CreateMxcUriResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for CreateContentResponse {
+impl Serialize for CreateMxcUriResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("content_uri", &self.content_uri)?;

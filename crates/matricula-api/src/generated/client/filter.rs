@@ -17,8 +17,9 @@ use crate::{ApiError, Endpoint, Extra, UserId, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "DefineFilter")]
 #[doc(alias = "DefineFilterJob")]
-pub struct DefineFilter {
+pub struct CreateFilter {
     /// Path `userId`.
     pub user_id: UserId,
     /// The parts of events to send, such as `content.body`. Absent means all.
@@ -35,7 +36,7 @@ pub struct DefineFilter {
     pub extra: Extra,
 }
 
-impl DefineFilter {
+impl CreateFilter {
     /// With what is required, and nothing else.
     pub fn new(user_id: UserId) -> Self {
         Self {
@@ -85,7 +86,7 @@ impl DefineFilter {
     }
 }
 
-impl Endpoint for DefineFilter {
+impl Endpoint for CreateFilter {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "defineFilter",
@@ -95,7 +96,7 @@ impl Endpoint for DefineFilter {
     .with_auth(OperationAuth::Required)
     .with_retry_safety(RetrySafety::Idempotent);
 
-    type Response = DefineFilterResponse;
+    type Response = CreateFilterResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -106,12 +107,12 @@ impl Endpoint for DefineFilter {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<DefineFilterResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<CreateFilterResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for DefineFilter {
+impl Serialize for CreateFilter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "event_fields", self.event_fields.as_ref())?;
@@ -125,7 +126,7 @@ impl Serialize for DefineFilter {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for DefineFilter {
+impl<'de> codec::Object<'de> for CreateFilter {
     type Params = (UserId,);
 
     fn read<A: MapAccess<'de>>((user_id,): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -158,7 +159,7 @@ impl<'de> codec::Object<'de> for DefineFilter {
 }
 
 #[cfg(feature = "server")]
-impl Served for DefineFilter {
+impl Served for CreateFilter {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("userId", Shape::Text).required(),
         Parameter::body("event_fields", Shape::Texts),
@@ -173,21 +174,21 @@ impl Served for DefineFilter {
         request.object((user_id,))
     }
 
-    fn write_success(response: &DefineFilterResponse) -> Reply {
+    fn write_success(response: &CreateFilterResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`DefineFilter`].
+/// The answer to [`CreateFilter`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct DefineFilterResponse {
+pub struct CreateFilterResponse {
     /// `filter_id`.
     pub filter_id: String,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl DefineFilterResponse {
+impl CreateFilterResponse {
     /// With what is required, and nothing else.
     pub fn new(filter_id: impl Into<String>) -> Self {
         Self {
@@ -197,7 +198,7 @@ impl DefineFilterResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for DefineFilterResponse {
+impl<'de> codec::Object<'de> for CreateFilterResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -216,13 +217,13 @@ impl<'de> codec::Object<'de> for DefineFilterResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for DefineFilterResponse {
+impl<'de> Deserialize<'de> for CreateFilterResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for DefineFilterResponse {
+impl Serialize for CreateFilterResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("filter_id", &self.filter_id)?;

@@ -16,10 +16,11 @@ use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversion)
 #[derive(Clone, Debug, Default, PartialEq)]
+#[doc(alias = "GetRoomKeysVersionCurrent")]
 #[doc(alias = "GetRoomKeysVersionCurrentJob")]
-pub struct GetRoomKeysVersionCurrent {}
+pub struct GetCurrentRoomKeysVersion {}
 
-impl Endpoint for GetRoomKeysVersionCurrent {
+impl Endpoint for GetCurrentRoomKeysVersion {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getRoomKeysVersionCurrent",
@@ -30,33 +31,33 @@ impl Endpoint for GetRoomKeysVersionCurrent {
     .with_rate_limit()
     .with_since("1.1");
 
-    type Response = GetRoomKeysVersionCurrentResponse;
+    type Response = GetCurrentRoomKeysVersionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<GetRoomKeysVersionCurrentResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<GetCurrentRoomKeysVersionResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomKeysVersionCurrent {
+impl Served for GetCurrentRoomKeysVersion {
     const PARAMETERS: &'static [Parameter] = &[];
 
     fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetRoomKeysVersionCurrentResponse) -> Reply {
+    fn write_success(response: &GetCurrentRoomKeysVersionResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetRoomKeysVersionCurrent`].
+/// The answer to [`GetCurrentRoomKeysVersion`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetRoomKeysVersionCurrentResponse {
+pub struct GetCurrentRoomKeysVersionResponse {
     /// `algorithm`.
     pub algorithm: definitions::BackupAlgorithm,
     /// `auth_data`.
@@ -71,7 +72,7 @@ pub struct GetRoomKeysVersionCurrentResponse {
     pub extra: Extra,
 }
 
-impl GetRoomKeysVersionCurrentResponse {
+impl GetCurrentRoomKeysVersionResponse {
     /// With what is required, and nothing else.
     pub fn new(
         algorithm: definitions::BackupAlgorithm,
@@ -91,7 +92,7 @@ impl GetRoomKeysVersionCurrentResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomKeysVersionCurrentResponse {
+impl<'de> codec::Object<'de> for GetCurrentRoomKeysVersionResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -122,13 +123,13 @@ impl<'de> codec::Object<'de> for GetRoomKeysVersionCurrentResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetRoomKeysVersionCurrentResponse {
+impl<'de> Deserialize<'de> for GetCurrentRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetRoomKeysVersionCurrentResponse {
+impl Serialize for GetCurrentRoomKeysVersionResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
@@ -147,8 +148,9 @@ impl Serialize for GetRoomKeysVersionCurrentResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "PostRoomKeysVersion")]
 #[doc(alias = "PostRoomKeysVersionJob")]
-pub struct PostRoomKeysVersion {
+pub struct CreateRoomKeysVersion {
     /// `algorithm`.
     pub algorithm: definitions::BackupAlgorithm,
     /// `auth_data`.
@@ -157,7 +159,7 @@ pub struct PostRoomKeysVersion {
     pub extra: Extra,
 }
 
-impl PostRoomKeysVersion {
+impl CreateRoomKeysVersion {
     /// With what is required, and nothing else.
     pub fn new(algorithm: definitions::BackupAlgorithm, auth_data: Map<String, Value>) -> Self {
         Self {
@@ -168,7 +170,7 @@ impl PostRoomKeysVersion {
     }
 }
 
-impl Endpoint for PostRoomKeysVersion {
+impl Endpoint for CreateRoomKeysVersion {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "postRoomKeysVersion",
@@ -179,19 +181,19 @@ impl Endpoint for PostRoomKeysVersion {
     .with_rate_limit()
     .with_since("1.1");
 
-    type Response = PostRoomKeysVersionResponse;
+    type Response = CreateRoomKeysVersionResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<PostRoomKeysVersionResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<CreateRoomKeysVersionResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for PostRoomKeysVersion {
+impl Serialize for CreateRoomKeysVersion {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
@@ -202,7 +204,7 @@ impl Serialize for PostRoomKeysVersion {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for PostRoomKeysVersion {
+impl<'de> codec::Object<'de> for CreateRoomKeysVersion {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -225,7 +227,7 @@ impl<'de> codec::Object<'de> for PostRoomKeysVersion {
 }
 
 #[cfg(feature = "server")]
-impl Served for PostRoomKeysVersion {
+impl Served for CreateRoomKeysVersion {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("algorithm", Shape::Text).required(),
         Parameter::body("auth_data", Shape::Json).required(),
@@ -235,21 +237,21 @@ impl Served for PostRoomKeysVersion {
         request.object(())
     }
 
-    fn write_success(response: &PostRoomKeysVersionResponse) -> Reply {
+    fn write_success(response: &CreateRoomKeysVersionResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`PostRoomKeysVersion`].
+/// The answer to [`CreateRoomKeysVersion`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct PostRoomKeysVersionResponse {
+pub struct CreateRoomKeysVersionResponse {
     /// `version`.
     pub version: String,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl PostRoomKeysVersionResponse {
+impl CreateRoomKeysVersionResponse {
     /// With what is required, and nothing else.
     pub fn new(version: impl Into<String>) -> Self {
         Self {
@@ -259,7 +261,7 @@ impl PostRoomKeysVersionResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for PostRoomKeysVersionResponse {
+impl<'de> codec::Object<'de> for CreateRoomKeysVersionResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -278,13 +280,13 @@ impl<'de> codec::Object<'de> for PostRoomKeysVersionResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for PostRoomKeysVersionResponse {
+impl<'de> Deserialize<'de> for CreateRoomKeysVersionResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for PostRoomKeysVersionResponse {
+impl Serialize for CreateRoomKeysVersionResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("version", &self.version)?;

@@ -15,8 +15,9 @@ use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, common};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetRoomEvents")]
 #[doc(alias = "GetRoomEventsJob")]
-pub struct GetRoomEvents {
+pub struct GetRoomMessages {
     /// Path `roomId`. The room to read.
     pub room_id: RoomId,
     /// Query `from`. Where to begin: a `prev_batch` of a sync, or the `start` or `end` of a page.
@@ -33,7 +34,7 @@ pub struct GetRoomEvents {
     pub filter: Option<String>,
 }
 
-impl GetRoomEvents {
+impl GetRoomMessages {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId, dir: definitions::Direction) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl GetRoomEvents {
     }
 }
 
-impl Endpoint for GetRoomEvents {
+impl Endpoint for GetRoomMessages {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getRoomEvents",
@@ -85,7 +86,7 @@ impl Endpoint for GetRoomEvents {
     .with_auth(OperationAuth::Required)
     .with_guests();
 
-    type Response = GetRoomEventsResponse;
+    type Response = GetRoomMessagesResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -110,13 +111,13 @@ impl Endpoint for GetRoomEvents {
         job
     }
 
-    fn read_success(response: &Response) -> Result<GetRoomEventsResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<GetRoomMessagesResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomEvents {
+impl Served for GetRoomMessages {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::query("from", Shape::Text),
@@ -143,14 +144,14 @@ impl Served for GetRoomEvents {
         })
     }
 
-    fn write_success(response: &GetRoomEventsResponse) -> Reply {
+    fn write_success(response: &GetRoomMessagesResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetRoomEvents`].
+/// The answer to [`GetRoomMessages`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetRoomEventsResponse {
+pub struct GetRoomMessagesResponse {
     /// Where this page begins.
     pub start: String,
     /// The `from` of the next page. None at the end of what there is to read.
@@ -164,7 +165,7 @@ pub struct GetRoomEventsResponse {
     pub extra: Extra,
 }
 
-impl GetRoomEventsResponse {
+impl GetRoomMessagesResponse {
     /// With what is required, and nothing else.
     pub fn new(start: impl Into<String>, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
@@ -191,7 +192,7 @@ impl GetRoomEventsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRoomEventsResponse {
+impl<'de> codec::Object<'de> for GetRoomMessagesResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -219,13 +220,13 @@ impl<'de> codec::Object<'de> for GetRoomEventsResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetRoomEventsResponse {
+impl<'de> Deserialize<'de> for GetRoomMessagesResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetRoomEventsResponse {
+impl Serialize for GetRoomMessagesResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("start", &self.start)?;

@@ -264,8 +264,9 @@ impl Serialize for GetPushersResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "PostPusher")]
 #[doc(alias = "PostPusherJob")]
-pub struct PostPusher {
+pub struct SetPusher {
     /// Names the device to the push gateway; of a mail pusher, the address. 512 bytes at most.
     pub pushkey: Secret,
     /// Null removes the pusher.
@@ -282,14 +283,14 @@ pub struct PostPusher {
     /// The language for what is shown, such as `en` or `en-US`.
     pub lang: Option<String>,
     /// More for this kind of pusher.
-    pub data: Option<PostPusherData>,
+    pub data: Option<SetPusherData>,
     /// Whether other users' pushers for the same app and key stay. Absent means that they go.
     pub append: Option<bool>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl PostPusher {
+impl SetPusher {
     /// With what is required, and nothing else.
     pub fn new(
         pushkey: impl Into<Secret>,
@@ -340,7 +341,7 @@ impl PostPusher {
 
     /// Sets `data`.
     #[must_use]
-    pub fn data(mut self, data: PostPusherData) -> Self {
+    pub fn data(mut self, data: SetPusherData) -> Self {
         self.data = Some(data);
         self
     }
@@ -353,7 +354,7 @@ impl PostPusher {
     }
 }
 
-impl Endpoint for PostPusher {
+impl Endpoint for SetPusher {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "postPusher",
@@ -365,19 +366,19 @@ impl Endpoint for PostPusher {
     .with_secrets(&["/pushkey"], &[])
     .with_retry_safety(RetrySafety::Idempotent);
 
-    type Response = PostPusherResponse;
+    type Response = SetPusherResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<PostPusherResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<SetPusherResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for PostPusher {
+impl Serialize for SetPusher {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("pushkey", &codec::Exposed(&self.pushkey))?;
@@ -399,7 +400,7 @@ impl Serialize for PostPusher {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for PostPusher {
+impl<'de> codec::Object<'de> for SetPusher {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -443,7 +444,7 @@ impl<'de> codec::Object<'de> for PostPusher {
 }
 
 #[cfg(feature = "server")]
-impl Served for PostPusher {
+impl Served for SetPusher {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("pushkey", Shape::Text).required().secret(),
         Parameter::body("kind", Shape::Json).required(),
@@ -460,30 +461,30 @@ impl Served for PostPusher {
         request.object(())
     }
 
-    fn write_success(response: &PostPusherResponse) -> Reply {
+    fn write_success(response: &SetPusherResponse) -> Reply {
         Reply::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `format` in [`PostPusherData`].
-    pub enum PostPusherDataFormat {
+    /// A value of `format` in [`SetPusherData`].
+    pub enum SetPusherDataFormat {
         EventIdOnly = "event_id_only",
     }
 }
 
-/// `data` of [`PostPusher`].
+/// `data` of [`SetPusher`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PostPusherData {
+pub struct SetPusherData {
     /// Where an `http` pusher sends: an `https` address whose path is `/_matrix/push/v1/notify`.
     pub url: Option<String>,
     /// With `event_id_only` the gateway learns the ids of events and no contents.
-    pub format: Option<PostPusherDataFormat>,
+    pub format: Option<SetPusherDataFormat>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl PostPusherData {
+impl SetPusherData {
     /// Sets `url`.
     #[must_use]
     pub fn url(mut self, url: impl Into<String>) -> Self {
@@ -493,13 +494,13 @@ impl PostPusherData {
 
     /// Sets `format`.
     #[must_use]
-    pub fn format(mut self, format: PostPusherDataFormat) -> Self {
+    pub fn format(mut self, format: SetPusherDataFormat) -> Self {
         self.format = Some(format);
         self
     }
 }
 
-impl<'de> codec::Object<'de> for PostPusherData {
+impl<'de> codec::Object<'de> for SetPusherData {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -517,13 +518,13 @@ impl<'de> codec::Object<'de> for PostPusherData {
     }
 }
 
-impl<'de> Deserialize<'de> for PostPusherData {
+impl<'de> Deserialize<'de> for SetPusherData {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for PostPusherData {
+impl Serialize for SetPusherData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "url", self.url.as_ref())?;
@@ -533,14 +534,14 @@ impl Serialize for PostPusherData {
     }
 }
 
-/// The answer to [`PostPusher`]: no more than that all is well.
+/// The answer to [`SetPusher`]: no more than that all is well.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PostPusherResponse {
+pub struct SetPusherResponse {
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for PostPusherResponse {
+impl<'de> codec::Object<'de> for SetPusherResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -552,13 +553,13 @@ impl<'de> codec::Object<'de> for PostPusherResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for PostPusherResponse {
+impl<'de> Deserialize<'de> for SetPusherResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for PostPusherResponse {
+impl Serialize for SetPusherResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.extra.write(&mut map)?;

@@ -16,8 +16,9 @@ use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::text_enum}
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "PostReceipt")]
 #[doc(alias = "PostReceiptJob")]
-pub struct PostReceipt {
+pub struct SendReceipt {
     /// Path `roomId`. The room.
     pub room_id: RoomId,
     /// Path `receiptType`. Whether others see it, or the user's own devices alone, or it is how far
@@ -32,7 +33,7 @@ pub struct PostReceipt {
     pub extra: Extra,
 }
 
-impl PostReceipt {
+impl SendReceipt {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId, receipt_type: ReceiptType, event_id: EventId) -> Self {
         Self {
@@ -52,7 +53,7 @@ impl PostReceipt {
     }
 }
 
-impl Endpoint for PostReceipt {
+impl Endpoint for SendReceipt {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "postReceipt",
@@ -63,7 +64,7 @@ impl Endpoint for PostReceipt {
     .with_rate_limit()
     .with_retry_safety(RetrySafety::Idempotent);
 
-    type Response = PostReceiptResponse;
+    type Response = SendReceiptResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -78,12 +79,12 @@ impl Endpoint for PostReceipt {
         Job::for_operation_at(url, &Self::OPERATION).with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<PostReceiptResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<SendReceiptResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for PostReceipt {
+impl Serialize for SendReceipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "thread_id", self.thread_id.as_ref())?;
@@ -93,7 +94,7 @@ impl Serialize for PostReceipt {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for PostReceipt {
+impl<'de> codec::Object<'de> for SendReceipt {
     type Params = (RoomId, ReceiptType, EventId);
 
     fn read<A: MapAccess<'de>>(
@@ -119,7 +120,7 @@ impl<'de> codec::Object<'de> for PostReceipt {
 }
 
 #[cfg(feature = "server")]
-impl Served for PostReceipt {
+impl Served for SendReceipt {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::path("receiptType", Shape::Text).required(),
@@ -134,13 +135,13 @@ impl Served for PostReceipt {
         request.object((room_id, receipt_type, event_id))
     }
 
-    fn write_success(response: &PostReceiptResponse) -> Reply {
+    fn write_success(response: &SendReceiptResponse) -> Reply {
         Reply::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `receiptType` in [`PostReceipt`].
+    /// A value of `receiptType` in [`SendReceipt`].
     pub enum ReceiptType {
         Read = "m.read",
         ReadPrivate = "m.read.private",
@@ -148,14 +149,14 @@ text_enum! {
     }
 }
 
-/// The answer to [`PostReceipt`]: no more than that all is well.
+/// The answer to [`SendReceipt`]: no more than that all is well.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PostReceiptResponse {
+pub struct SendReceiptResponse {
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for PostReceiptResponse {
+impl<'de> codec::Object<'de> for SendReceiptResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -167,13 +168,13 @@ impl<'de> codec::Object<'de> for PostReceiptResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for PostReceiptResponse {
+impl<'de> Deserialize<'de> for SendReceiptResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for PostReceiptResponse {
+impl Serialize for SendReceiptResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.extra.write(&mut map)?;

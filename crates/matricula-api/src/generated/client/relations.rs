@@ -16,8 +16,9 @@ use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetRelatingEvents")]
 #[doc(alias = "GetRelatingEventsJob")]
-pub struct GetRelatingEvents {
+pub struct GetRelations {
     /// Path `roomId`.
     pub room_id: RoomId,
     /// Path `eventId`.
@@ -34,7 +35,7 @@ pub struct GetRelatingEvents {
     pub recurse: Option<bool>,
 }
 
-impl GetRelatingEvents {
+impl GetRelations {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self {
@@ -84,7 +85,7 @@ impl GetRelatingEvents {
     }
 }
 
-impl Endpoint for GetRelatingEvents {
+impl Endpoint for GetRelations {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getRelatingEvents",
@@ -93,7 +94,7 @@ impl Endpoint for GetRelatingEvents {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = GetRelatingEventsResponse;
+    type Response = GetRelationsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -120,13 +121,13 @@ impl Endpoint for GetRelatingEvents {
         job
     }
 
-    fn read_success(response: &Response) -> Result<GetRelatingEventsResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<GetRelationsResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRelatingEvents {
+impl Served for GetRelations {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::path("eventId", Shape::Text).required(),
@@ -156,14 +157,14 @@ impl Served for GetRelatingEvents {
         })
     }
 
-    fn write_success(response: &GetRelatingEventsResponse) -> Reply {
+    fn write_success(response: &GetRelationsResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetRelatingEvents`].
+/// The answer to [`GetRelations`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetRelatingEventsResponse {
+pub struct GetRelationsResponse {
     /// `next_batch`.
     pub next_batch: Option<String>,
     /// `prev_batch`.
@@ -176,7 +177,7 @@ pub struct GetRelatingEventsResponse {
     pub extra: Extra,
 }
 
-impl GetRelatingEventsResponse {
+impl GetRelationsResponse {
     /// With what is required, and nothing else.
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
@@ -210,7 +211,7 @@ impl GetRelatingEventsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRelatingEventsResponse {
+impl<'de> codec::Object<'de> for GetRelationsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -238,13 +239,13 @@ impl<'de> codec::Object<'de> for GetRelatingEventsResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetRelatingEventsResponse {
+impl<'de> Deserialize<'de> for GetRelationsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetRelatingEventsResponse {
+impl Serialize for GetRelationsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
@@ -263,8 +264,9 @@ impl Serialize for GetRelatingEventsResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventidreltype)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetRelatingEventsWithRelType")]
 #[doc(alias = "GetRelatingEventsWithRelTypeJob")]
-pub struct GetRelatingEventsWithRelType {
+pub struct GetRelationsWithRelType {
     /// Path `roomId`.
     pub room_id: RoomId,
     /// Path `eventId`.
@@ -283,7 +285,7 @@ pub struct GetRelatingEventsWithRelType {
     pub recurse: Option<bool>,
 }
 
-impl GetRelatingEventsWithRelType {
+impl GetRelationsWithRelType {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId, event_id: EventId, rel_type: impl Into<String>) -> Self {
         Self {
@@ -334,7 +336,7 @@ impl GetRelatingEventsWithRelType {
     }
 }
 
-impl Endpoint for GetRelatingEventsWithRelType {
+impl Endpoint for GetRelationsWithRelType {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getRelatingEventsWithRelType",
@@ -343,7 +345,7 @@ impl Endpoint for GetRelatingEventsWithRelType {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = GetRelatingEventsWithRelTypeResponse;
+    type Response = GetRelationsWithRelTypeResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -374,13 +376,13 @@ impl Endpoint for GetRelatingEventsWithRelType {
         job
     }
 
-    fn read_success(response: &Response) -> Result<GetRelatingEventsWithRelTypeResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<GetRelationsWithRelTypeResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRelatingEventsWithRelType {
+impl Served for GetRelationsWithRelType {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::path("eventId", Shape::Text).required(),
@@ -413,14 +415,14 @@ impl Served for GetRelatingEventsWithRelType {
         })
     }
 
-    fn write_success(response: &GetRelatingEventsWithRelTypeResponse) -> Reply {
+    fn write_success(response: &GetRelationsWithRelTypeResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetRelatingEventsWithRelType`].
+/// The answer to [`GetRelationsWithRelType`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetRelatingEventsWithRelTypeResponse {
+pub struct GetRelationsWithRelTypeResponse {
     /// `next_batch`.
     pub next_batch: Option<String>,
     /// `prev_batch`.
@@ -433,7 +435,7 @@ pub struct GetRelatingEventsWithRelTypeResponse {
     pub extra: Extra,
 }
 
-impl GetRelatingEventsWithRelTypeResponse {
+impl GetRelationsWithRelTypeResponse {
     /// With what is required, and nothing else.
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
@@ -467,7 +469,7 @@ impl GetRelatingEventsWithRelTypeResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRelatingEventsWithRelTypeResponse {
+impl<'de> codec::Object<'de> for GetRelationsWithRelTypeResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -495,13 +497,13 @@ impl<'de> codec::Object<'de> for GetRelatingEventsWithRelTypeResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetRelatingEventsWithRelTypeResponse {
+impl<'de> Deserialize<'de> for GetRelationsWithRelTypeResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetRelatingEventsWithRelTypeResponse {
+impl Serialize for GetRelationsWithRelTypeResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;
@@ -520,8 +522,9 @@ impl Serialize for GetRelatingEventsWithRelTypeResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventidreltypeeventtype)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetRelatingEventsWithRelTypeAndEventType")]
 #[doc(alias = "GetRelatingEventsWithRelTypeAndEventTypeJob")]
-pub struct GetRelatingEventsWithRelTypeAndEventType {
+pub struct GetRelationsWithRelTypeAndEventType {
     /// Path `roomId`.
     pub room_id: RoomId,
     /// Path `eventId`.
@@ -542,7 +545,7 @@ pub struct GetRelatingEventsWithRelTypeAndEventType {
     pub recurse: Option<bool>,
 }
 
-impl GetRelatingEventsWithRelTypeAndEventType {
+impl GetRelationsWithRelTypeAndEventType {
     /// With what is required, and nothing else.
     pub fn new(
         room_id: RoomId,
@@ -599,7 +602,7 @@ impl GetRelatingEventsWithRelTypeAndEventType {
     }
 }
 
-impl Endpoint for GetRelatingEventsWithRelTypeAndEventType {
+impl Endpoint for GetRelationsWithRelTypeAndEventType {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getRelatingEventsWithRelTypeAndEventType",
@@ -608,7 +611,7 @@ impl Endpoint for GetRelatingEventsWithRelTypeAndEventType {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = GetRelatingEventsWithRelTypeAndEventTypeResponse;
+    type Response = GetRelationsWithRelTypeAndEventTypeResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -642,13 +645,13 @@ impl Endpoint for GetRelatingEventsWithRelTypeAndEventType {
 
     fn read_success(
         response: &Response,
-    ) -> Result<GetRelatingEventsWithRelTypeAndEventTypeResponse, ApiError> {
+    ) -> Result<GetRelationsWithRelTypeAndEventTypeResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRelatingEventsWithRelTypeAndEventType {
+impl Served for GetRelationsWithRelTypeAndEventType {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::path("eventId", Shape::Text).required(),
@@ -684,14 +687,14 @@ impl Served for GetRelatingEventsWithRelTypeAndEventType {
         })
     }
 
-    fn write_success(response: &GetRelatingEventsWithRelTypeAndEventTypeResponse) -> Reply {
+    fn write_success(response: &GetRelationsWithRelTypeAndEventTypeResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetRelatingEventsWithRelTypeAndEventType`].
+/// The answer to [`GetRelationsWithRelTypeAndEventType`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetRelatingEventsWithRelTypeAndEventTypeResponse {
+pub struct GetRelationsWithRelTypeAndEventTypeResponse {
     /// `next_batch`.
     pub next_batch: Option<String>,
     /// `prev_batch`.
@@ -704,7 +707,7 @@ pub struct GetRelatingEventsWithRelTypeAndEventTypeResponse {
     pub extra: Extra,
 }
 
-impl GetRelatingEventsWithRelTypeAndEventTypeResponse {
+impl GetRelationsWithRelTypeAndEventTypeResponse {
     /// With what is required, and nothing else.
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
@@ -738,7 +741,7 @@ impl GetRelatingEventsWithRelTypeAndEventTypeResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse {
+impl<'de> codec::Object<'de> for GetRelationsWithRelTypeAndEventTypeResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -766,13 +769,13 @@ impl<'de> codec::Object<'de> for GetRelatingEventsWithRelTypeAndEventTypeRespons
     }
 }
 
-impl<'de> Deserialize<'de> for GetRelatingEventsWithRelTypeAndEventTypeResponse {
+impl<'de> Deserialize<'de> for GetRelationsWithRelTypeAndEventTypeResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetRelatingEventsWithRelTypeAndEventTypeResponse {
+impl Serialize for GetRelationsWithRelTypeAndEventTypeResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "next_batch", self.next_batch.as_ref())?;

@@ -15,8 +15,9 @@ use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "SetRoomStateWithKey")]
 #[doc(alias = "SetRoomStateWithKeyJob")]
-pub struct SetRoomStateWithKey {
+pub struct SendStateEvent {
     /// Path `roomId`. The room to change.
     pub room_id: RoomId,
     /// Path `eventType`. The type of the content, such as `m.room.name`.
@@ -29,7 +30,7 @@ pub struct SetRoomStateWithKey {
     pub body: Raw,
 }
 
-impl SetRoomStateWithKey {
+impl SendStateEvent {
     /// With what is required, and nothing else.
     pub fn new(
         room_id: RoomId,
@@ -54,7 +55,7 @@ impl SetRoomStateWithKey {
     }
 }
 
-impl Endpoint for SetRoomStateWithKey {
+impl Endpoint for SendStateEvent {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "setRoomStateWithKey",
@@ -64,7 +65,7 @@ impl Endpoint for SetRoomStateWithKey {
     .with_auth(OperationAuth::Required)
     .with_guests();
 
-    type Response = SetRoomStateWithKeyResponse;
+    type Response = SendStateEventResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -80,13 +81,13 @@ impl Endpoint for SetRoomStateWithKey {
         job
     }
 
-    fn read_success(response: &Response) -> Result<SetRoomStateWithKeyResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<SendStateEventResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for SetRoomStateWithKey {
+impl Served for SendStateEvent {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::path("eventType", Shape::Text).required(),
@@ -109,21 +110,21 @@ impl Served for SetRoomStateWithKey {
         })
     }
 
-    fn write_success(response: &SetRoomStateWithKeyResponse) -> Reply {
+    fn write_success(response: &SendStateEventResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`SetRoomStateWithKey`].
+/// The answer to [`SendStateEvent`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct SetRoomStateWithKeyResponse {
+pub struct SendStateEventResponse {
     /// The event that was made of it.
     pub event_id: EventId,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl SetRoomStateWithKeyResponse {
+impl SendStateEventResponse {
     /// With what is required, and nothing else.
     pub fn new(event_id: EventId) -> Self {
         Self {
@@ -133,7 +134,7 @@ impl SetRoomStateWithKeyResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for SetRoomStateWithKeyResponse {
+impl<'de> codec::Object<'de> for SendStateEventResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -152,13 +153,13 @@ impl<'de> codec::Object<'de> for SetRoomStateWithKeyResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for SetRoomStateWithKeyResponse {
+impl<'de> Deserialize<'de> for SendStateEventResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for SetRoomStateWithKeyResponse {
+impl Serialize for SendStateEventResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("event_id", &self.event_id)?;

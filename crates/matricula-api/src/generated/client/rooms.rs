@@ -17,22 +17,23 @@ use crate::{
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetOneRoomEvent")]
 #[doc(alias = "GetOneRoomEventJob")]
-pub struct GetOneRoomEvent {
+pub struct GetRoomEvent {
     /// Path `roomId`.
     pub room_id: RoomId,
     /// Path `eventId`.
     pub event_id: EventId,
 }
 
-impl GetOneRoomEvent {
+impl GetRoomEvent {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self { room_id, event_id }
     }
 }
 
-impl Endpoint for GetOneRoomEvent {
+impl Endpoint for GetRoomEvent {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getOneRoomEvent",
@@ -59,7 +60,7 @@ impl Endpoint for GetOneRoomEvent {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetOneRoomEvent {
+impl Served for GetRoomEvent {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::path("eventId", Shape::Text).required(),
@@ -83,8 +84,9 @@ impl Served for GetOneRoomEvent {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetRoomStateWithKey")]
 #[doc(alias = "GetRoomStateWithKeyJob")]
-pub struct GetRoomStateWithKey {
+pub struct GetStateEvent {
     /// Path `roomId`. The room to read.
     pub room_id: RoomId,
     /// Path `eventType`. The type of the content, such as `m.room.name`.
@@ -95,7 +97,7 @@ pub struct GetRoomStateWithKey {
     pub format: Option<StateFormat>,
 }
 
-impl GetRoomStateWithKey {
+impl GetStateEvent {
     /// With what is required, and nothing else.
     pub fn new(
         room_id: RoomId,
@@ -118,7 +120,7 @@ impl GetRoomStateWithKey {
     }
 }
 
-impl Endpoint for GetRoomStateWithKey {
+impl Endpoint for GetStateEvent {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getRoomStateWithKey",
@@ -149,7 +151,7 @@ impl Endpoint for GetRoomStateWithKey {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomStateWithKey {
+impl Served for GetStateEvent {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::path("eventType", Shape::Text).required(),
@@ -176,7 +178,7 @@ impl Served for GetRoomStateWithKey {
 }
 
 text_enum! {
-    /// A value of `format` in [`GetRoomStateWithKey`].
+    /// A value of `format` in [`GetStateEvent`].
     pub enum StateFormat {
         Content = "content",
         Event = "event",
@@ -248,8 +250,9 @@ impl Served for GetRoomState {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetMembersByRoom")]
 #[doc(alias = "GetMembersByRoomJob")]
-pub struct GetMembersByRoom {
+pub struct GetRoomMembers {
     /// Path `roomId`.
     pub room_id: RoomId,
     /// Query `at`.
@@ -260,7 +263,7 @@ pub struct GetMembersByRoom {
     pub not_membership: Option<common::Membership>,
 }
 
-impl GetMembersByRoom {
+impl GetRoomMembers {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId) -> Self {
         Self {
@@ -293,7 +296,7 @@ impl GetMembersByRoom {
     }
 }
 
-impl Endpoint for GetMembersByRoom {
+impl Endpoint for GetRoomMembers {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getMembersByRoom",
@@ -303,7 +306,7 @@ impl Endpoint for GetMembersByRoom {
     .with_auth(OperationAuth::Required)
     .with_guests();
 
-    type Response = GetMembersByRoomResponse;
+    type Response = GetRoomMembersResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -324,13 +327,13 @@ impl Endpoint for GetMembersByRoom {
         job
     }
 
-    fn read_success(response: &Response) -> Result<GetMembersByRoomResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<GetRoomMembersResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetMembersByRoom {
+impl Served for GetRoomMembers {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::query("at", Shape::Text),
@@ -351,21 +354,21 @@ impl Served for GetMembersByRoom {
         })
     }
 
-    fn write_success(response: &GetMembersByRoomResponse) -> Reply {
+    fn write_success(response: &GetRoomMembersResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetMembersByRoom`].
+/// The answer to [`GetRoomMembers`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct GetMembersByRoomResponse {
+pub struct GetRoomMembersResponse {
     /// `chunk`.
     pub chunk: Option<Vec<Raw<common::ClientEvent>>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl GetMembersByRoomResponse {
+impl GetRoomMembersResponse {
     /// Sets `chunk`.
     #[must_use]
     pub fn chunk(mut self, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
@@ -374,7 +377,7 @@ impl GetMembersByRoomResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetMembersByRoomResponse {
+impl<'de> codec::Object<'de> for GetRoomMembersResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -390,13 +393,13 @@ impl<'de> codec::Object<'de> for GetMembersByRoomResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetMembersByRoomResponse {
+impl<'de> Deserialize<'de> for GetRoomMembersResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetMembersByRoomResponse {
+impl Serialize for GetRoomMembersResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "chunk", self.chunk.as_ref())?;
@@ -411,20 +414,21 @@ impl Serialize for GetMembersByRoomResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetJoinedMembersByRoom")]
 #[doc(alias = "GetJoinedMembersByRoomJob")]
-pub struct GetJoinedMembersByRoom {
+pub struct GetJoinedMembers {
     /// Path `roomId`.
     pub room_id: RoomId,
 }
 
-impl GetJoinedMembersByRoom {
+impl GetJoinedMembers {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
 }
 
-impl Endpoint for GetJoinedMembersByRoom {
+impl Endpoint for GetJoinedMembers {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getJoinedMembersByRoom",
@@ -433,7 +437,7 @@ impl Endpoint for GetJoinedMembersByRoom {
     )
     .with_auth(OperationAuth::Required);
 
-    type Response = GetJoinedMembersByRoomResponse;
+    type Response = GetJoinedMembersResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -444,13 +448,13 @@ impl Endpoint for GetJoinedMembersByRoom {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<GetJoinedMembersByRoomResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<GetJoinedMembersResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetJoinedMembersByRoom {
+impl Served for GetJoinedMembers {
     const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
 
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
@@ -458,14 +462,14 @@ impl Served for GetJoinedMembersByRoom {
         Ok(Self { room_id })
     }
 
-    fn write_success(response: &GetJoinedMembersByRoomResponse) -> Reply {
+    fn write_success(response: &GetJoinedMembersResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// `joined` of [`GetJoinedMembersByRoomResponse`].
+/// `joined` of [`GetJoinedMembersResponse`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RoomMember {
+pub struct JoinedMember {
     /// `display_name`.
     pub display_name: Option<String>,
     /// `avatar_url`.
@@ -474,7 +478,7 @@ pub struct RoomMember {
     pub extra: Extra,
 }
 
-impl RoomMember {
+impl JoinedMember {
     /// Sets `display_name`.
     #[must_use]
     pub fn display_name(mut self, display_name: impl Into<String>) -> Self {
@@ -490,7 +494,7 @@ impl RoomMember {
     }
 }
 
-impl<'de> codec::Object<'de> for RoomMember {
+impl<'de> codec::Object<'de> for JoinedMember {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -512,13 +516,13 @@ impl<'de> codec::Object<'de> for RoomMember {
     }
 }
 
-impl<'de> Deserialize<'de> for RoomMember {
+impl<'de> Deserialize<'de> for JoinedMember {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for RoomMember {
+impl Serialize for JoinedMember {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "display_name", self.display_name.as_ref())?;
@@ -528,25 +532,25 @@ impl Serialize for RoomMember {
     }
 }
 
-/// The answer to [`GetJoinedMembersByRoom`].
+/// The answer to [`GetJoinedMembers`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct GetJoinedMembersByRoomResponse {
+pub struct GetJoinedMembersResponse {
     /// `joined`.
-    pub joined: Option<SortedMap<UserId, RoomMember>>,
+    pub joined: Option<SortedMap<UserId, JoinedMember>>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl GetJoinedMembersByRoomResponse {
+impl GetJoinedMembersResponse {
     /// Sets `joined`.
     #[must_use]
-    pub fn joined(mut self, joined: SortedMap<UserId, RoomMember>) -> Self {
+    pub fn joined(mut self, joined: SortedMap<UserId, JoinedMember>) -> Self {
         self.joined = Some(joined);
         self
     }
 }
 
-impl<'de> codec::Object<'de> for GetJoinedMembersByRoomResponse {
+impl<'de> codec::Object<'de> for GetJoinedMembersResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -562,13 +566,13 @@ impl<'de> codec::Object<'de> for GetJoinedMembersByRoomResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetJoinedMembersByRoomResponse {
+impl<'de> Deserialize<'de> for GetJoinedMembersResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetJoinedMembersByRoomResponse {
+impl Serialize for GetJoinedMembersResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "joined", self.joined.as_ref())?;

@@ -14,10 +14,11 @@ use crate::{ApiError, Endpoint, LenientList, SortedMap, codec, common};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocols)
 #[derive(Clone, Debug, Default, PartialEq)]
+#[doc(alias = "GetProtocols")]
 #[doc(alias = "GetProtocolsJob")]
-pub struct GetProtocols {}
+pub struct GetThirdPartyProtocols {}
 
-impl Endpoint for GetProtocols {
+impl Endpoint for GetThirdPartyProtocols {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getProtocols",
@@ -38,7 +39,7 @@ impl Endpoint for GetProtocols {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetProtocols {
+impl Served for GetThirdPartyProtocols {
     const PARAMETERS: &'static [Parameter] = &[];
 
     fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
@@ -56,13 +57,14 @@ impl Served for GetProtocols {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetProtocolMetadata")]
 #[doc(alias = "GetProtocolMetadataJob")]
-pub struct GetProtocolMetadata {
+pub struct GetThirdPartyProtocol {
     /// Path `protocol`.
     pub protocol: String,
 }
 
-impl GetProtocolMetadata {
+impl GetThirdPartyProtocol {
     /// With what is required, and nothing else.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
@@ -71,7 +73,7 @@ impl GetProtocolMetadata {
     }
 }
 
-impl Endpoint for GetProtocolMetadata {
+impl Endpoint for GetThirdPartyProtocol {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getProtocolMetadata",
@@ -97,7 +99,7 @@ impl Endpoint for GetProtocolMetadata {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetProtocolMetadata {
+impl Served for GetThirdPartyProtocol {
     const PARAMETERS: &'static [Parameter] = &[Parameter::path("protocol", Shape::Text).required()];
 
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
@@ -117,15 +119,16 @@ impl Served for GetProtocolMetadata {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocationprotocol)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "QueryLocationByProtocol")]
 #[doc(alias = "QueryLocationByProtocolJob")]
-pub struct QueryLocationByProtocol {
+pub struct QueryThirdPartyLocationByProtocol {
     /// Path `protocol`.
     pub protocol: String,
     /// Query `fields`.
     pub fields: Option<SortedMap<String, String>>,
 }
 
-impl QueryLocationByProtocol {
+impl QueryThirdPartyLocationByProtocol {
     /// With what is required, and nothing else.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
@@ -142,7 +145,7 @@ impl QueryLocationByProtocol {
     }
 }
 
-impl Endpoint for QueryLocationByProtocol {
+impl Endpoint for QueryThirdPartyLocationByProtocol {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "queryLocationByProtocol",
@@ -174,7 +177,7 @@ impl Endpoint for QueryLocationByProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryLocationByProtocol {
+impl Served for QueryThirdPartyLocationByProtocol {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("protocol", Shape::Text).required(),
         Parameter::query("fields", Shape::Pairs),
@@ -198,15 +201,16 @@ impl Served for QueryLocationByProtocol {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyuserprotocol)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "QueryUserByProtocol")]
 #[doc(alias = "QueryUserByProtocolJob")]
-pub struct QueryUserByProtocol {
+pub struct QueryThirdPartyUserByProtocol {
     /// Path `protocol`.
     pub protocol: String,
     /// Query `fields`.
     pub fields: Option<SortedMap<String, String>>,
 }
 
-impl QueryUserByProtocol {
+impl QueryThirdPartyUserByProtocol {
     /// With what is required, and nothing else.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
@@ -223,7 +227,7 @@ impl QueryUserByProtocol {
     }
 }
 
-impl Endpoint for QueryUserByProtocol {
+impl Endpoint for QueryThirdPartyUserByProtocol {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "queryUserByProtocol",
@@ -253,7 +257,7 @@ impl Endpoint for QueryUserByProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryUserByProtocol {
+impl Served for QueryThirdPartyUserByProtocol {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("protocol", Shape::Text).required(),
         Parameter::query("fields", Shape::Pairs),
@@ -277,13 +281,14 @@ impl Served for QueryUserByProtocol {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocation)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "QueryLocationByAlias")]
 #[doc(alias = "QueryLocationByAliasJob")]
-pub struct QueryLocationByAlias {
+pub struct QueryThirdPartyLocationByAlias {
     /// Query `alias`.
     pub alias: String,
 }
 
-impl QueryLocationByAlias {
+impl QueryThirdPartyLocationByAlias {
     /// With what is required, and nothing else.
     pub fn new(alias: impl Into<String>) -> Self {
         Self {
@@ -292,7 +297,7 @@ impl QueryLocationByAlias {
     }
 }
 
-impl Endpoint for QueryLocationByAlias {
+impl Endpoint for QueryThirdPartyLocationByAlias {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "queryLocationByAlias",
@@ -316,7 +321,7 @@ impl Endpoint for QueryLocationByAlias {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryLocationByAlias {
+impl Served for QueryThirdPartyLocationByAlias {
     const PARAMETERS: &'static [Parameter] = &[Parameter::query("alias", Shape::Text).required()];
 
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
@@ -335,13 +340,14 @@ impl Served for QueryLocationByAlias {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyuser)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "QueryUserById")]
 #[doc(alias = "QueryUserByIDJob")]
-pub struct QueryUserById {
+pub struct QueryThirdPartyUserById {
     /// Query `userid`.
     pub userid: String,
 }
 
-impl QueryUserById {
+impl QueryThirdPartyUserById {
     /// With what is required, and nothing else.
     pub fn new(userid: impl Into<String>) -> Self {
         Self {
@@ -350,7 +356,7 @@ impl QueryUserById {
     }
 }
 
-impl Endpoint for QueryUserById {
+impl Endpoint for QueryThirdPartyUserById {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "queryUserByID",
@@ -372,7 +378,7 @@ impl Endpoint for QueryUserById {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryUserById {
+impl Served for QueryThirdPartyUserById {
     const PARAMETERS: &'static [Parameter] = &[Parameter::query("userid", Shape::Text).required()];
 
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {

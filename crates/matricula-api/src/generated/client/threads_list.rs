@@ -14,8 +14,9 @@ use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::text_enum, com
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetThreadRoots")]
 #[doc(alias = "GetThreadRootsJob")]
-pub struct GetThreadRoots {
+pub struct GetThreads {
     /// Path `roomId`.
     pub room_id: RoomId,
     /// Query `include`.
@@ -26,7 +27,7 @@ pub struct GetThreadRoots {
     pub from: Option<String>,
 }
 
-impl GetThreadRoots {
+impl GetThreads {
     /// With what is required, and nothing else.
     pub fn new(room_id: RoomId) -> Self {
         Self {
@@ -59,7 +60,7 @@ impl GetThreadRoots {
     }
 }
 
-impl Endpoint for GetThreadRoots {
+impl Endpoint for GetThreads {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getThreadRoots",
@@ -70,7 +71,7 @@ impl Endpoint for GetThreadRoots {
     .with_rate_limit()
     .with_since("1.4");
 
-    type Response = GetThreadRootsResponse;
+    type Response = GetThreadsResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -91,13 +92,13 @@ impl Endpoint for GetThreadRoots {
         job
     }
 
-    fn read_success(response: &Response) -> Result<GetThreadRootsResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<GetThreadsResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetThreadRoots {
+impl Served for GetThreads {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::path("roomId", Shape::Text).required(),
         Parameter::query("include", Shape::Text),
@@ -118,22 +119,22 @@ impl Served for GetThreadRoots {
         })
     }
 
-    fn write_success(response: &GetThreadRootsResponse) -> Reply {
+    fn write_success(response: &GetThreadsResponse) -> Reply {
         Reply::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `include` in [`GetThreadRoots`].
+    /// A value of `include` in [`GetThreads`].
     pub enum ThreadFilter {
         All = "all",
         Participated = "participated",
     }
 }
 
-/// The answer to [`GetThreadRoots`].
+/// The answer to [`GetThreads`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetThreadRootsResponse {
+pub struct GetThreadsResponse {
     /// `chunk`.
     pub chunk: Vec<Raw<common::ClientEvent>>,
     /// `next_batch`.
@@ -142,7 +143,7 @@ pub struct GetThreadRootsResponse {
     pub extra: Extra,
 }
 
-impl GetThreadRootsResponse {
+impl GetThreadsResponse {
     /// With what is required, and nothing else.
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
@@ -160,7 +161,7 @@ impl GetThreadRootsResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetThreadRootsResponse {
+impl<'de> codec::Object<'de> for GetThreadsResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -182,13 +183,13 @@ impl<'de> codec::Object<'de> for GetThreadRootsResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetThreadRootsResponse {
+impl<'de> Deserialize<'de> for GetThreadsResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetThreadRootsResponse {
+impl Serialize for GetThreadsResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("chunk", &self.chunk)?;

@@ -14,10 +14,11 @@ use crate::{ApiError, Endpoint, Extra, UserId, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3accountwhoami)
 #[derive(Clone, Debug, Default, PartialEq)]
+#[doc(alias = "GetTokenOwner")]
 #[doc(alias = "GetTokenOwnerJob")]
-pub struct GetTokenOwner {}
+pub struct WhoAmI {}
 
-impl Endpoint for GetTokenOwner {
+impl Endpoint for WhoAmI {
     const OPERATION: Operation = Operation::new(
         Api::Client,
         "getTokenOwner",
@@ -28,33 +29,33 @@ impl Endpoint for GetTokenOwner {
     .with_rate_limit()
     .with_guests();
 
-    type Response = GetTokenOwnerResponse;
+    type Response = WhoAmIResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<GetTokenOwnerResponse, ApiError> {
+    fn read_success(response: &Response) -> Result<WhoAmIResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetTokenOwner {
+impl Served for WhoAmI {
     const PARAMETERS: &'static [Parameter] = &[];
 
     fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetTokenOwnerResponse) -> Reply {
+    fn write_success(response: &WhoAmIResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetTokenOwner`].
+/// The answer to [`WhoAmI`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetTokenOwnerResponse {
+pub struct WhoAmIResponse {
     /// The account.
     pub user_id: UserId,
     /// The device, if the token is one of a device. Since 1.1.
@@ -65,7 +66,7 @@ pub struct GetTokenOwnerResponse {
     pub extra: Extra,
 }
 
-impl GetTokenOwnerResponse {
+impl WhoAmIResponse {
     /// With what is required, and nothing else.
     pub fn new(user_id: UserId) -> Self {
         Self {
@@ -91,7 +92,7 @@ impl GetTokenOwnerResponse {
     }
 }
 
-impl<'de> codec::Object<'de> for GetTokenOwnerResponse {
+impl<'de> codec::Object<'de> for WhoAmIResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -116,13 +117,13 @@ impl<'de> codec::Object<'de> for GetTokenOwnerResponse {
     }
 }
 
-impl<'de> Deserialize<'de> for GetTokenOwnerResponse {
+impl<'de> Deserialize<'de> for WhoAmIResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetTokenOwnerResponse {
+impl Serialize for WhoAmIResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("user_id", &self.user_id)?;

@@ -733,14 +733,14 @@ impl Serialize for PushRules {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecentEmoji {
     /// `recent_emoji`.
-    pub recent_emoji: Vec<definitions::RecentEmoji>,
+    pub recent_emoji: Vec<definitions::RecentEmojiEntry>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
 impl RecentEmoji {
     /// With what is required, and nothing else.
-    pub fn new(recent_emoji: Vec<definitions::RecentEmoji>) -> Self {
+    pub fn new(recent_emoji: Vec<definitions::RecentEmojiEntry>) -> Self {
         Self {
             recent_emoji,
             extra: Default::default(),

@@ -854,7 +854,7 @@ impl Serialize for ReadReceipt {
 
 /// The shared definition `recent_emoji`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RecentEmoji {
+pub struct RecentEmojiEntry {
     /// `emoji`.
     pub emoji: String,
     /// `total`.
@@ -863,7 +863,7 @@ pub struct RecentEmoji {
     pub extra: Extra,
 }
 
-impl RecentEmoji {
+impl RecentEmojiEntry {
     /// With what is required, and nothing else.
     pub fn new(emoji: impl Into<String>, total: u64) -> Self {
         Self {
@@ -874,7 +874,7 @@ impl RecentEmoji {
     }
 }
 
-impl<'de> codec::Object<'de> for RecentEmoji {
+impl<'de> codec::Object<'de> for RecentEmojiEntry {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -896,13 +896,13 @@ impl<'de> codec::Object<'de> for RecentEmoji {
     }
 }
 
-impl<'de> Deserialize<'de> for RecentEmoji {
+impl<'de> Deserialize<'de> for RecentEmojiEntry {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for RecentEmoji {
+impl Serialize for RecentEmojiEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("emoji", &self.emoji)?;

@@ -16,15 +16,16 @@ use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv23pidgetvalidated3pid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetValidated3pidV2")]
 #[doc(alias = "GetValidated3pidV2Job")]
-pub struct GetValidated3pidV2 {
+pub struct GetValidated3Pid {
     /// Query `sid`.
     pub sid: String,
     /// Query `client_secret`.
     pub client_secret: Secret,
 }
 
-impl GetValidated3pidV2 {
+impl GetValidated3Pid {
     /// With what is required, and nothing else.
     pub fn new(sid: impl Into<String>, client_secret: impl Into<Secret>) -> Self {
         Self {
@@ -34,7 +35,7 @@ impl GetValidated3pidV2 {
     }
 }
 
-impl Endpoint for GetValidated3pidV2 {
+impl Endpoint for GetValidated3Pid {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "getValidated3pidV2",
@@ -44,7 +45,7 @@ impl Endpoint for GetValidated3pidV2 {
     .with_auth(OperationAuth::Required)
     .with_query_secrets(&["client_secret"]);
 
-    type Response = GetValidated3pidV2Response;
+    type Response = GetValidated3PidResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
@@ -52,13 +53,13 @@ impl Endpoint for GetValidated3pidV2 {
             .with_query("client_secret", self.client_secret.expose())
     }
 
-    fn read_success(response: &Response) -> Result<GetValidated3pidV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<GetValidated3PidResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetValidated3pidV2 {
+impl Served for GetValidated3Pid {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::query("sid", Shape::Text).required(),
         Parameter::query("client_secret", Shape::Text)
@@ -72,14 +73,14 @@ impl Served for GetValidated3pidV2 {
         Ok(Self { sid, client_secret })
     }
 
-    fn write_success(response: &GetValidated3pidV2Response) -> Reply {
+    fn write_success(response: &GetValidated3PidResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetValidated3pidV2`].
+/// The answer to [`GetValidated3Pid`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetValidated3pidV2Response {
+pub struct GetValidated3PidResponse {
     /// `medium`.
     pub medium: String,
     /// `address`.
@@ -90,7 +91,7 @@ pub struct GetValidated3pidV2Response {
     pub extra: Extra,
 }
 
-impl GetValidated3pidV2Response {
+impl GetValidated3PidResponse {
     /// With what is required, and nothing else.
     pub fn new(
         medium: impl Into<String>,
@@ -106,7 +107,7 @@ impl GetValidated3pidV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for GetValidated3pidV2Response {
+impl<'de> codec::Object<'de> for GetValidated3PidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -131,13 +132,13 @@ impl<'de> codec::Object<'de> for GetValidated3pidV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for GetValidated3pidV2Response {
+impl<'de> Deserialize<'de> for GetValidated3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetValidated3pidV2Response {
+impl Serialize for GetValidated3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("medium", &self.medium)?;
@@ -155,8 +156,9 @@ impl Serialize for GetValidated3pidV2Response {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidbind)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "BindV2")]
 #[doc(alias = "BindV2Job")]
-pub struct BindV2 {
+pub struct Bind3Pid {
     /// `sid`.
     pub sid: String,
     /// `client_secret`.
@@ -167,7 +169,7 @@ pub struct BindV2 {
     pub extra: Extra,
 }
 
-impl BindV2 {
+impl Bind3Pid {
     /// With what is required, and nothing else.
     pub fn new(sid: impl Into<String>, client_secret: impl Into<Secret>, mxid: UserId) -> Self {
         Self {
@@ -179,7 +181,7 @@ impl BindV2 {
     }
 }
 
-impl Endpoint for BindV2 {
+impl Endpoint for Bind3Pid {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "bindV2",
@@ -190,19 +192,19 @@ impl Endpoint for BindV2 {
     .with_secrets(&["/client_secret"], &[])
     .with_retry_safety(RetrySafety::Idempotent);
 
-    type Response = BindV2Response;
+    type Response = Bind3PidResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<BindV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<Bind3PidResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for BindV2 {
+impl Serialize for Bind3Pid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sid", &self.sid)?;
@@ -214,7 +216,7 @@ impl Serialize for BindV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for BindV2 {
+impl<'de> codec::Object<'de> for Bind3Pid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -240,7 +242,7 @@ impl<'de> codec::Object<'de> for BindV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for BindV2 {
+impl Served for Bind3Pid {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("sid", Shape::Text).required(),
         Parameter::body("client_secret", Shape::Text)
@@ -253,14 +255,14 @@ impl Served for BindV2 {
         request.object(())
     }
 
-    fn write_success(response: &BindV2Response) -> Reply {
+    fn write_success(response: &Bind3PidResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`BindV2`].
+/// The answer to [`Bind3Pid`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct BindV2Response {
+pub struct Bind3PidResponse {
     /// `address`.
     pub address: String,
     /// `medium`.
@@ -279,7 +281,7 @@ pub struct BindV2Response {
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for BindV2Response {
+impl<'de> codec::Object<'de> for Bind3PidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -316,13 +318,13 @@ impl<'de> codec::Object<'de> for BindV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for BindV2Response {
+impl<'de> Deserialize<'de> for Bind3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for BindV2Response {
+impl Serialize for Bind3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("address", &self.address)?;
@@ -344,8 +346,9 @@ impl Serialize for BindV2Response {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidunbind)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "UnbindV2")]
 #[doc(alias = "UnbindV2Job")]
-pub struct UnbindV2 {
+pub struct Unbind3Pid {
     /// `sid`.
     pub sid: Option<String>,
     /// `client_secret`.
@@ -358,7 +361,7 @@ pub struct UnbindV2 {
     pub extra: Extra,
 }
 
-impl UnbindV2 {
+impl Unbind3Pid {
     /// With what is required, and nothing else.
     pub fn new(mxid: UserId, threepid: ThreePid) -> Self {
         Self {
@@ -385,7 +388,7 @@ impl UnbindV2 {
     }
 }
 
-impl Endpoint for UnbindV2 {
+impl Endpoint for Unbind3Pid {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "unbindV2",
@@ -395,19 +398,19 @@ impl Endpoint for UnbindV2 {
     .with_auth(OperationAuth::Required)
     .with_secrets(&["/client_secret"], &[]);
 
-    type Response = UnbindV2Response;
+    type Response = Unbind3PidResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<UnbindV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<Unbind3PidResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for UnbindV2 {
+impl Serialize for Unbind3Pid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         codec::entry(&mut map, "sid", self.sid.as_ref())?;
@@ -424,7 +427,7 @@ impl Serialize for UnbindV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for UnbindV2 {
+impl<'de> codec::Object<'de> for Unbind3Pid {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -453,7 +456,7 @@ impl<'de> codec::Object<'de> for UnbindV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for UnbindV2 {
+impl Served for Unbind3Pid {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("sid", Shape::Text),
         Parameter::body("client_secret", Shape::Text).secret(),
@@ -465,12 +468,12 @@ impl Served for UnbindV2 {
         request.object(())
     }
 
-    fn write_success(response: &UnbindV2Response) -> Reply {
+    fn write_success(response: &Unbind3PidResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// `threepid` of [`UnbindV2`].
+/// `threepid` of [`Unbind3Pid`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThreePid {
     /// `medium`.
@@ -530,14 +533,14 @@ impl Serialize for ThreePid {
     }
 }
 
-/// The answer to [`UnbindV2`]: no more than that all is well.
+/// The answer to [`Unbind3Pid`]: no more than that all is well.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct UnbindV2Response {
+pub struct Unbind3PidResponse {
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for UnbindV2Response {
+impl<'de> codec::Object<'de> for Unbind3PidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -549,13 +552,13 @@ impl<'de> codec::Object<'de> for UnbindV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for UnbindV2Response {
+impl<'de> Deserialize<'de> for Unbind3PidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for UnbindV2Response {
+impl Serialize for Unbind3PidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.extra.write(&mut map)?;

@@ -19,8 +19,9 @@ use crate::{ApiError, Content, Endpoint, Extra, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validateemailrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "EmailRequestTokenV2")]
 #[doc(alias = "EmailRequestTokenV2Job")]
-pub struct EmailRequestTokenV2 {
+pub struct RequestEmailToken {
     /// `client_secret`.
     pub client_secret: Secret,
     /// `email`.
@@ -33,7 +34,7 @@ pub struct EmailRequestTokenV2 {
     pub extra: Extra,
 }
 
-impl EmailRequestTokenV2 {
+impl RequestEmailToken {
     /// With what is required, and nothing else.
     pub fn new(
         client_secret: impl Into<Secret>,
@@ -57,7 +58,7 @@ impl EmailRequestTokenV2 {
     }
 }
 
-impl Endpoint for EmailRequestTokenV2 {
+impl Endpoint for RequestEmailToken {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "emailRequestTokenV2",
@@ -80,7 +81,7 @@ impl Endpoint for EmailRequestTokenV2 {
     }
 }
 
-impl Serialize for EmailRequestTokenV2 {
+impl Serialize for RequestEmailToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
@@ -93,7 +94,7 @@ impl Serialize for EmailRequestTokenV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for EmailRequestTokenV2 {
+impl<'de> codec::Object<'de> for RequestEmailToken {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -122,7 +123,7 @@ impl<'de> codec::Object<'de> for EmailRequestTokenV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for EmailRequestTokenV2 {
+impl Served for RequestEmailToken {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("client_secret", Shape::Text)
             .required()
@@ -148,8 +149,9 @@ impl Served for EmailRequestTokenV2 {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2validateemailsubmittoken)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "EmailSubmitTokenGetV2")]
 #[doc(alias = "EmailSubmitTokenGetV2Job")]
-pub struct EmailSubmitTokenGetV2 {
+pub struct SubmitEmailTokenByLink {
     /// Query `sid`.
     pub sid: String,
     /// Query `client_secret`.
@@ -158,7 +160,7 @@ pub struct EmailSubmitTokenGetV2 {
     pub token: Secret,
 }
 
-impl EmailSubmitTokenGetV2 {
+impl SubmitEmailTokenByLink {
     /// With what is required, and nothing else.
     pub fn new(
         sid: impl Into<String>,
@@ -173,7 +175,7 @@ impl EmailSubmitTokenGetV2 {
     }
 }
 
-impl Endpoint for EmailSubmitTokenGetV2 {
+impl Endpoint for SubmitEmailTokenByLink {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "emailSubmitTokenGetV2",
@@ -199,7 +201,7 @@ impl Endpoint for EmailSubmitTokenGetV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for EmailSubmitTokenGetV2 {
+impl Served for SubmitEmailTokenByLink {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::query("sid", Shape::Text).required(),
         Parameter::query("client_secret", Shape::Text)
@@ -231,8 +233,9 @@ impl Served for EmailSubmitTokenGetV2 {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validateemailsubmittoken)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "EmailSubmitTokenPostV2")]
 #[doc(alias = "EmailSubmitTokenPostV2Job")]
-pub struct EmailSubmitTokenPostV2 {
+pub struct SubmitEmailToken {
     /// `sid`.
     pub sid: String,
     /// `client_secret`.
@@ -243,7 +246,7 @@ pub struct EmailSubmitTokenPostV2 {
     pub extra: Extra,
 }
 
-impl EmailSubmitTokenPostV2 {
+impl SubmitEmailToken {
     /// With what is required, and nothing else.
     pub fn new(
         sid: impl Into<String>,
@@ -259,7 +262,7 @@ impl EmailSubmitTokenPostV2 {
     }
 }
 
-impl Endpoint for EmailSubmitTokenPostV2 {
+impl Endpoint for SubmitEmailToken {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "emailSubmitTokenPostV2",
@@ -269,19 +272,19 @@ impl Endpoint for EmailSubmitTokenPostV2 {
     .with_auth(OperationAuth::Required)
     .with_secrets(&["/client_secret", "/token"], &[]);
 
-    type Response = EmailSubmitTokenPostV2Response;
+    type Response = SubmitEmailTokenResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<EmailSubmitTokenPostV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<SubmitEmailTokenResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for EmailSubmitTokenPostV2 {
+impl Serialize for SubmitEmailToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sid", &self.sid)?;
@@ -293,7 +296,7 @@ impl Serialize for EmailSubmitTokenPostV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for EmailSubmitTokenPostV2 {
+impl<'de> codec::Object<'de> for SubmitEmailToken {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -319,7 +322,7 @@ impl<'de> codec::Object<'de> for EmailSubmitTokenPostV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for EmailSubmitTokenPostV2 {
+impl Served for SubmitEmailToken {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("sid", Shape::Text).required(),
         Parameter::body("client_secret", Shape::Text)
@@ -332,21 +335,21 @@ impl Served for EmailSubmitTokenPostV2 {
         request.object(())
     }
 
-    fn write_success(response: &EmailSubmitTokenPostV2Response) -> Reply {
+    fn write_success(response: &SubmitEmailTokenResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`EmailSubmitTokenPostV2`].
+/// The answer to [`SubmitEmailToken`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct EmailSubmitTokenPostV2Response {
+pub struct SubmitEmailTokenResponse {
     /// `success`.
     pub success: bool,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl EmailSubmitTokenPostV2Response {
+impl SubmitEmailTokenResponse {
     /// With what is required, and nothing else.
     pub fn new(success: bool) -> Self {
         Self {
@@ -356,7 +359,7 @@ impl EmailSubmitTokenPostV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for EmailSubmitTokenPostV2Response {
+impl<'de> codec::Object<'de> for SubmitEmailTokenResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -375,13 +378,13 @@ impl<'de> codec::Object<'de> for EmailSubmitTokenPostV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for EmailSubmitTokenPostV2Response {
+impl<'de> Deserialize<'de> for SubmitEmailTokenResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for EmailSubmitTokenPostV2Response {
+impl Serialize for SubmitEmailTokenResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("success", &self.success)?;

@@ -16,8 +16,9 @@ use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2sign-ed25519)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "BlindlySignStuffV2")]
 #[doc(alias = "BlindlySignStuffV2Job")]
-pub struct BlindlySignStuffV2 {
+pub struct SignEd25519 {
     /// `mxid`.
     pub mxid: UserId,
     /// `token`.
@@ -28,7 +29,7 @@ pub struct BlindlySignStuffV2 {
     pub extra: Extra,
 }
 
-impl BlindlySignStuffV2 {
+impl SignEd25519 {
     /// With what is required, and nothing else.
     pub fn new(mxid: UserId, token: impl Into<Secret>, private_key: impl Into<Secret>) -> Self {
         Self {
@@ -40,7 +41,7 @@ impl BlindlySignStuffV2 {
     }
 }
 
-impl Endpoint for BlindlySignStuffV2 {
+impl Endpoint for SignEd25519 {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "blindlySignStuffV2",
@@ -51,19 +52,19 @@ impl Endpoint for BlindlySignStuffV2 {
     .with_secrets(&["/token", "/private_key"], &["/token"])
     .with_retry_safety(RetrySafety::Idempotent);
 
-    type Response = BlindlySignStuffV2Response;
+    type Response = SignEd25519Response;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<BlindlySignStuffV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<SignEd25519Response, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for BlindlySignStuffV2 {
+impl Serialize for SignEd25519 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mxid", &self.mxid)?;
@@ -75,7 +76,7 @@ impl Serialize for BlindlySignStuffV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for BlindlySignStuffV2 {
+impl<'de> codec::Object<'de> for SignEd25519 {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -101,7 +102,7 @@ impl<'de> codec::Object<'de> for BlindlySignStuffV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for BlindlySignStuffV2 {
+impl Served for SignEd25519 {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("mxid", Shape::Text).required(),
         Parameter::body("token", Shape::Text).required().secret(),
@@ -114,14 +115,14 @@ impl Served for BlindlySignStuffV2 {
         request.object(())
     }
 
-    fn write_success(response: &BlindlySignStuffV2Response) -> Reply {
+    fn write_success(response: &SignEd25519Response) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`BlindlySignStuffV2`].
+/// The answer to [`SignEd25519`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct BlindlySignStuffV2Response {
+pub struct SignEd25519Response {
     /// `mxid`.
     pub mxid: UserId,
     /// `sender`.
@@ -134,7 +135,7 @@ pub struct BlindlySignStuffV2Response {
     pub extra: Extra,
 }
 
-impl BlindlySignStuffV2Response {
+impl SignEd25519Response {
     /// With what is required, and nothing else.
     pub fn new(
         mxid: UserId,
@@ -152,7 +153,7 @@ impl BlindlySignStuffV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for BlindlySignStuffV2Response {
+impl<'de> codec::Object<'de> for SignEd25519Response {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -180,13 +181,13 @@ impl<'de> codec::Object<'de> for BlindlySignStuffV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for BlindlySignStuffV2Response {
+impl<'de> Deserialize<'de> for SignEd25519Response {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for BlindlySignStuffV2Response {
+impl Serialize for SignEd25519Response {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mxid", &self.mxid)?;

@@ -118,8 +118,9 @@ impl Serialize for GetHashDetailsResponse {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2lookup)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "LookupUsersV2")]
 #[doc(alias = "LookupUsersV2Job")]
-pub struct LookupUsersV2 {
+pub struct LookupUsers {
     /// `algorithm`.
     pub algorithm: String,
     /// `pepper`.
@@ -130,7 +131,7 @@ pub struct LookupUsersV2 {
     pub extra: Extra,
 }
 
-impl LookupUsersV2 {
+impl LookupUsers {
     /// With what is required, and nothing else.
     pub fn new(
         algorithm: impl Into<String>,
@@ -146,7 +147,7 @@ impl LookupUsersV2 {
     }
 }
 
-impl Endpoint for LookupUsersV2 {
+impl Endpoint for LookupUsers {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "lookupUsersV2",
@@ -156,19 +157,19 @@ impl Endpoint for LookupUsersV2 {
     .with_auth(OperationAuth::Required)
     .with_retry_safety(RetrySafety::Idempotent);
 
-    type Response = LookupUsersV2Response;
+    type Response = LookupUsersResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<LookupUsersV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<LookupUsersResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for LookupUsersV2 {
+impl Serialize for LookupUsers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("algorithm", &self.algorithm)?;
@@ -180,7 +181,7 @@ impl Serialize for LookupUsersV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for LookupUsersV2 {
+impl<'de> codec::Object<'de> for LookupUsers {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -206,7 +207,7 @@ impl<'de> codec::Object<'de> for LookupUsersV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for LookupUsersV2 {
+impl Served for LookupUsers {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("algorithm", Shape::Text).required(),
         Parameter::body("pepper", Shape::Text).required(),
@@ -217,21 +218,21 @@ impl Served for LookupUsersV2 {
         request.object(())
     }
 
-    fn write_success(response: &LookupUsersV2Response) -> Reply {
+    fn write_success(response: &LookupUsersResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`LookupUsersV2`].
+/// The answer to [`LookupUsers`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct LookupUsersV2Response {
+pub struct LookupUsersResponse {
     /// `mappings`.
     pub mappings: SortedMap<String, UserId>,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl LookupUsersV2Response {
+impl LookupUsersResponse {
     /// With what is required, and nothing else.
     pub fn new(mappings: SortedMap<String, UserId>) -> Self {
         Self {
@@ -241,7 +242,7 @@ impl LookupUsersV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for LookupUsersV2Response {
+impl<'de> codec::Object<'de> for LookupUsersResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -260,13 +261,13 @@ impl<'de> codec::Object<'de> for LookupUsersV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for LookupUsersV2Response {
+impl<'de> Deserialize<'de> for LookupUsersResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for LookupUsersV2Response {
+impl Serialize for LookupUsersResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mappings", &self.mappings)?;

@@ -19,8 +19,9 @@ use crate::{ApiError, Content, Endpoint, Extra, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validatemsisdnrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "MsisdnRequestTokenV2")]
 #[doc(alias = "MsisdnRequestTokenV2Job")]
-pub struct MsisdnRequestTokenV2 {
+pub struct RequestMsisdnToken {
     /// `client_secret`.
     pub client_secret: Secret,
     /// `country`.
@@ -35,7 +36,7 @@ pub struct MsisdnRequestTokenV2 {
     pub extra: Extra,
 }
 
-impl MsisdnRequestTokenV2 {
+impl RequestMsisdnToken {
     /// With what is required, and nothing else.
     pub fn new(
         client_secret: impl Into<Secret>,
@@ -61,7 +62,7 @@ impl MsisdnRequestTokenV2 {
     }
 }
 
-impl Endpoint for MsisdnRequestTokenV2 {
+impl Endpoint for RequestMsisdnToken {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "msisdnRequestTokenV2",
@@ -84,7 +85,7 @@ impl Endpoint for MsisdnRequestTokenV2 {
     }
 }
 
-impl Serialize for MsisdnRequestTokenV2 {
+impl Serialize for RequestMsisdnToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("client_secret", &codec::Exposed(&self.client_secret))?;
@@ -98,7 +99,7 @@ impl Serialize for MsisdnRequestTokenV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for MsisdnRequestTokenV2 {
+impl<'de> codec::Object<'de> for RequestMsisdnToken {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -130,7 +131,7 @@ impl<'de> codec::Object<'de> for MsisdnRequestTokenV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for MsisdnRequestTokenV2 {
+impl Served for RequestMsisdnToken {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("client_secret", Shape::Text)
             .required()
@@ -157,8 +158,9 @@ impl Served for MsisdnRequestTokenV2 {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2validatemsisdnsubmittoken)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "MsisdnSubmitTokenGetV2")]
 #[doc(alias = "MsisdnSubmitTokenGetV2Job")]
-pub struct MsisdnSubmitTokenGetV2 {
+pub struct SubmitMsisdnTokenByLink {
     /// Query `sid`.
     pub sid: String,
     /// Query `client_secret`.
@@ -167,7 +169,7 @@ pub struct MsisdnSubmitTokenGetV2 {
     pub token: Secret,
 }
 
-impl MsisdnSubmitTokenGetV2 {
+impl SubmitMsisdnTokenByLink {
     /// With what is required, and nothing else.
     pub fn new(
         sid: impl Into<String>,
@@ -182,7 +184,7 @@ impl MsisdnSubmitTokenGetV2 {
     }
 }
 
-impl Endpoint for MsisdnSubmitTokenGetV2 {
+impl Endpoint for SubmitMsisdnTokenByLink {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "msisdnSubmitTokenGetV2",
@@ -208,7 +210,7 @@ impl Endpoint for MsisdnSubmitTokenGetV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for MsisdnSubmitTokenGetV2 {
+impl Served for SubmitMsisdnTokenByLink {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::query("sid", Shape::Text).required(),
         Parameter::query("client_secret", Shape::Text)
@@ -240,8 +242,9 @@ impl Served for MsisdnSubmitTokenGetV2 {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validatemsisdnsubmittoken)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "MsisdnSubmitTokenPostV2")]
 #[doc(alias = "MsisdnSubmitTokenPostV2Job")]
-pub struct MsisdnSubmitTokenPostV2 {
+pub struct SubmitMsisdnToken {
     /// `sid`.
     pub sid: String,
     /// `client_secret`.
@@ -252,7 +255,7 @@ pub struct MsisdnSubmitTokenPostV2 {
     pub extra: Extra,
 }
 
-impl MsisdnSubmitTokenPostV2 {
+impl SubmitMsisdnToken {
     /// With what is required, and nothing else.
     pub fn new(
         sid: impl Into<String>,
@@ -268,7 +271,7 @@ impl MsisdnSubmitTokenPostV2 {
     }
 }
 
-impl Endpoint for MsisdnSubmitTokenPostV2 {
+impl Endpoint for SubmitMsisdnToken {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "msisdnSubmitTokenPostV2",
@@ -278,19 +281,19 @@ impl Endpoint for MsisdnSubmitTokenPostV2 {
     .with_auth(OperationAuth::Required)
     .with_secrets(&["/client_secret", "/token"], &[]);
 
-    type Response = MsisdnSubmitTokenPostV2Response;
+    type Response = SubmitMsisdnTokenResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<MsisdnSubmitTokenPostV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<SubmitMsisdnTokenResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for MsisdnSubmitTokenPostV2 {
+impl Serialize for SubmitMsisdnToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sid", &self.sid)?;
@@ -302,7 +305,7 @@ impl Serialize for MsisdnSubmitTokenPostV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for MsisdnSubmitTokenPostV2 {
+impl<'de> codec::Object<'de> for SubmitMsisdnToken {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -328,7 +331,7 @@ impl<'de> codec::Object<'de> for MsisdnSubmitTokenPostV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for MsisdnSubmitTokenPostV2 {
+impl Served for SubmitMsisdnToken {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("sid", Shape::Text).required(),
         Parameter::body("client_secret", Shape::Text)
@@ -341,21 +344,21 @@ impl Served for MsisdnSubmitTokenPostV2 {
         request.object(())
     }
 
-    fn write_success(response: &MsisdnSubmitTokenPostV2Response) -> Reply {
+    fn write_success(response: &SubmitMsisdnTokenResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`MsisdnSubmitTokenPostV2`].
+/// The answer to [`SubmitMsisdnToken`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct MsisdnSubmitTokenPostV2Response {
+pub struct SubmitMsisdnTokenResponse {
     /// `success`.
     pub success: bool,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl MsisdnSubmitTokenPostV2Response {
+impl SubmitMsisdnTokenResponse {
     /// With what is required, and nothing else.
     pub fn new(success: bool) -> Self {
         Self {
@@ -365,7 +368,7 @@ impl MsisdnSubmitTokenPostV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for MsisdnSubmitTokenPostV2Response {
+impl<'de> codec::Object<'de> for SubmitMsisdnTokenResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -384,13 +387,13 @@ impl<'de> codec::Object<'de> for MsisdnSubmitTokenPostV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for MsisdnSubmitTokenPostV2Response {
+impl<'de> Deserialize<'de> for SubmitMsisdnTokenResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for MsisdnSubmitTokenPostV2Response {
+impl Serialize for SubmitMsisdnTokenResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("success", &self.success)?;

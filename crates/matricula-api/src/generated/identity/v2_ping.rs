@@ -14,45 +14,46 @@ use crate::{ApiError, Endpoint, Extra, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2)
 #[derive(Clone, Debug, Default, PartialEq)]
+#[doc(alias = "PingV2")]
 #[doc(alias = "PingV2Job")]
-pub struct PingV2 {}
+pub struct Ping {}
 
-impl Endpoint for PingV2 {
+impl Endpoint for Ping {
     const OPERATION: Operation =
         Operation::new(Api::Identity, "pingV2", Method::Get, "/_matrix/identity/v2");
 
-    type Response = PingV2Response;
+    type Response = PingResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<PingV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<PingResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for PingV2 {
+impl Served for Ping {
     const PARAMETERS: &'static [Parameter] = &[];
 
     fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &PingV2Response) -> Reply {
+    fn write_success(response: &PingResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`PingV2`]: no more than that all is well.
+/// The answer to [`Ping`]: no more than that all is well.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PingV2Response {
+pub struct PingResponse {
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for PingV2Response {
+impl<'de> codec::Object<'de> for PingResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -64,13 +65,13 @@ impl<'de> codec::Object<'de> for PingV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for PingV2Response {
+impl<'de> Deserialize<'de> for PingResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for PingV2Response {
+impl Serialize for PingResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.extra.write(&mut map)?;

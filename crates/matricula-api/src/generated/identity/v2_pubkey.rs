@@ -14,13 +14,14 @@ use crate::{ApiError, Endpoint, Extra, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2pubkeykeyid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "GetPubKeyV2")]
 #[doc(alias = "GetPubKeyV2Job")]
-pub struct GetPubKeyV2 {
+pub struct GetPublicKey {
     /// Path `keyId`.
     pub key_id: String,
 }
 
-impl GetPubKeyV2 {
+impl GetPublicKey {
     /// With what is required, and nothing else.
     pub fn new(key_id: impl Into<String>) -> Self {
         Self {
@@ -29,7 +30,7 @@ impl GetPubKeyV2 {
     }
 }
 
-impl Endpoint for GetPubKeyV2 {
+impl Endpoint for GetPublicKey {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "getPubKeyV2",
@@ -37,7 +38,7 @@ impl Endpoint for GetPubKeyV2 {
         "/_matrix/identity/v2/pubkey/{keyId}",
     );
 
-    type Response = GetPubKeyV2Response;
+    type Response = GetPublicKeyResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         let url = codec::address(
@@ -48,13 +49,13 @@ impl Endpoint for GetPubKeyV2 {
         Job::for_operation_at(url, &Self::OPERATION)
     }
 
-    fn read_success(response: &Response) -> Result<GetPubKeyV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<GetPublicKeyResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPubKeyV2 {
+impl Served for GetPublicKey {
     const PARAMETERS: &'static [Parameter] = &[Parameter::path("keyId", Shape::Text).required()];
 
     fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
@@ -62,21 +63,21 @@ impl Served for GetPubKeyV2 {
         Ok(Self { key_id })
     }
 
-    fn write_success(response: &GetPubKeyV2Response) -> Reply {
+    fn write_success(response: &GetPublicKeyResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`GetPubKeyV2`].
+/// The answer to [`GetPublicKey`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct GetPubKeyV2Response {
+pub struct GetPublicKeyResponse {
     /// `public_key`.
     pub public_key: String,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl GetPubKeyV2Response {
+impl GetPublicKeyResponse {
     /// With what is required, and nothing else.
     pub fn new(public_key: impl Into<String>) -> Self {
         Self {
@@ -86,7 +87,7 @@ impl GetPubKeyV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for GetPubKeyV2Response {
+impl<'de> codec::Object<'de> for GetPublicKeyResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -105,13 +106,13 @@ impl<'de> codec::Object<'de> for GetPubKeyV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for GetPubKeyV2Response {
+impl<'de> Deserialize<'de> for GetPublicKeyResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for GetPubKeyV2Response {
+impl Serialize for GetPublicKeyResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("public_key", &self.public_key)?;
@@ -126,13 +127,14 @@ impl Serialize for GetPubKeyV2Response {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2pubkeyisvalid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "IsPubKeyValidV2")]
 #[doc(alias = "IsPubKeyValidV2Job")]
-pub struct IsPubKeyValidV2 {
+pub struct IsPublicKeyValid {
     /// Query `public_key`.
     pub public_key: String,
 }
 
-impl IsPubKeyValidV2 {
+impl IsPublicKeyValid {
     /// With what is required, and nothing else.
     pub fn new(public_key: impl Into<String>) -> Self {
         Self {
@@ -141,7 +143,7 @@ impl IsPubKeyValidV2 {
     }
 }
 
-impl Endpoint for IsPubKeyValidV2 {
+impl Endpoint for IsPublicKeyValid {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "isPubKeyValidV2",
@@ -149,20 +151,20 @@ impl Endpoint for IsPubKeyValidV2 {
         "/_matrix/identity/v2/pubkey/isvalid",
     );
 
-    type Response = IsPubKeyValidV2Response;
+    type Response = IsPublicKeyValidResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("public_key", self.public_key.clone())
     }
 
-    fn read_success(response: &Response) -> Result<IsPubKeyValidV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<IsPublicKeyValidResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for IsPubKeyValidV2 {
+impl Served for IsPublicKeyValid {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("public_key", Shape::Text).required()];
 
@@ -171,21 +173,21 @@ impl Served for IsPubKeyValidV2 {
         Ok(Self { public_key })
     }
 
-    fn write_success(response: &IsPubKeyValidV2Response) -> Reply {
+    fn write_success(response: &IsPublicKeyValidResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`IsPubKeyValidV2`].
+/// The answer to [`IsPublicKeyValid`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct IsPubKeyValidV2Response {
+pub struct IsPublicKeyValidResponse {
     /// `valid`.
     pub valid: bool,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl IsPubKeyValidV2Response {
+impl IsPublicKeyValidResponse {
     /// With what is required, and nothing else.
     pub fn new(valid: bool) -> Self {
         Self {
@@ -195,7 +197,7 @@ impl IsPubKeyValidV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for IsPubKeyValidV2Response {
+impl<'de> codec::Object<'de> for IsPublicKeyValidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -214,13 +216,13 @@ impl<'de> codec::Object<'de> for IsPubKeyValidV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for IsPubKeyValidV2Response {
+impl<'de> Deserialize<'de> for IsPublicKeyValidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for IsPubKeyValidV2Response {
+impl Serialize for IsPublicKeyValidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("valid", &self.valid)?;
@@ -236,13 +238,14 @@ impl Serialize for IsPubKeyValidV2Response {
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2pubkeyephemeralisvalid)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "IsEphemeralPubKeyValidV2")]
 #[doc(alias = "IsEphemeralPubKeyValidV2Job")]
-pub struct IsEphemeralPubKeyValidV2 {
+pub struct IsEphemeralPublicKeyValid {
     /// Query `public_key`.
     pub public_key: String,
 }
 
-impl IsEphemeralPubKeyValidV2 {
+impl IsEphemeralPublicKeyValid {
     /// With what is required, and nothing else.
     pub fn new(public_key: impl Into<String>) -> Self {
         Self {
@@ -251,7 +254,7 @@ impl IsEphemeralPubKeyValidV2 {
     }
 }
 
-impl Endpoint for IsEphemeralPubKeyValidV2 {
+impl Endpoint for IsEphemeralPublicKeyValid {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "isEphemeralPubKeyValidV2",
@@ -259,20 +262,20 @@ impl Endpoint for IsEphemeralPubKeyValidV2 {
         "/_matrix/identity/v2/pubkey/ephemeral/isvalid",
     );
 
-    type Response = IsEphemeralPubKeyValidV2Response;
+    type Response = IsEphemeralPublicKeyValidResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_query("public_key", self.public_key.clone())
     }
 
-    fn read_success(response: &Response) -> Result<IsEphemeralPubKeyValidV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<IsEphemeralPublicKeyValidResponse, ApiError> {
         codec::read(response)
     }
 }
 
 #[cfg(feature = "server")]
-impl Served for IsEphemeralPubKeyValidV2 {
+impl Served for IsEphemeralPublicKeyValid {
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::query("public_key", Shape::Text).required()];
 
@@ -281,21 +284,21 @@ impl Served for IsEphemeralPubKeyValidV2 {
         Ok(Self { public_key })
     }
 
-    fn write_success(response: &IsEphemeralPubKeyValidV2Response) -> Reply {
+    fn write_success(response: &IsEphemeralPublicKeyValidResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// The answer to [`IsEphemeralPubKeyValidV2`].
+/// The answer to [`IsEphemeralPublicKeyValid`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct IsEphemeralPubKeyValidV2Response {
+pub struct IsEphemeralPublicKeyValidResponse {
     /// `valid`.
     pub valid: bool,
     /// What the specification does not name.
     pub extra: Extra,
 }
 
-impl IsEphemeralPubKeyValidV2Response {
+impl IsEphemeralPublicKeyValidResponse {
     /// With what is required, and nothing else.
     pub fn new(valid: bool) -> Self {
         Self {
@@ -305,7 +308,7 @@ impl IsEphemeralPubKeyValidV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for IsEphemeralPubKeyValidV2Response {
+impl<'de> codec::Object<'de> for IsEphemeralPublicKeyValidResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -324,13 +327,13 @@ impl<'de> codec::Object<'de> for IsEphemeralPubKeyValidV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for IsEphemeralPubKeyValidV2Response {
+impl<'de> Deserialize<'de> for IsEphemeralPublicKeyValidResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for IsEphemeralPubKeyValidV2Response {
+impl Serialize for IsEphemeralPublicKeyValidResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("valid", &self.valid)?;

@@ -15,8 +15,9 @@ use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2store-invite)
 #[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "StoreInviteV2")]
 #[doc(alias = "StoreInviteV2Job")]
-pub struct StoreInviteV2 {
+pub struct StoreInvite {
     /// `medium`.
     pub medium: String,
     /// `address`.
@@ -43,7 +44,7 @@ pub struct StoreInviteV2 {
     pub extra: Extra,
 }
 
-impl StoreInviteV2 {
+impl StoreInvite {
     /// With what is required, and nothing else.
     pub fn new(
         medium: impl Into<String>,
@@ -117,7 +118,7 @@ impl StoreInviteV2 {
     }
 }
 
-impl Endpoint for StoreInviteV2 {
+impl Endpoint for StoreInvite {
     const OPERATION: Operation = Operation::new(
         Api::Identity,
         "storeInviteV2",
@@ -127,19 +128,19 @@ impl Endpoint for StoreInviteV2 {
     .with_auth(OperationAuth::Required)
     .with_secrets(&[], &["/token"]);
 
-    type Response = StoreInviteV2Response;
+    type Response = StoreInviteResponse;
 
     fn job(&self, server: &ServerUrl) -> Job {
         Job::for_operation(server, Self::OPERATION.path, &Self::OPERATION)
             .with_body(codec::body(self))
     }
 
-    fn read_success(response: &Response) -> Result<StoreInviteV2Response, ApiError> {
+    fn read_success(response: &Response) -> Result<StoreInviteResponse, ApiError> {
         codec::read(response)
     }
 }
 
-impl Serialize for StoreInviteV2 {
+impl Serialize for StoreInvite {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("medium", &self.medium)?;
@@ -167,7 +168,7 @@ impl Serialize for StoreInviteV2 {
 }
 
 #[cfg(feature = "server")]
-impl<'de> codec::Object<'de> for StoreInviteV2 {
+impl<'de> codec::Object<'de> for StoreInvite {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -217,7 +218,7 @@ impl<'de> codec::Object<'de> for StoreInviteV2 {
 }
 
 #[cfg(feature = "server")]
-impl Served for StoreInviteV2 {
+impl Served for StoreInvite {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::body("medium", Shape::Text).required(),
         Parameter::body("address", Shape::Text).required(),
@@ -236,12 +237,12 @@ impl Served for StoreInviteV2 {
         request.object(())
     }
 
-    fn write_success(response: &StoreInviteV2Response) -> Reply {
+    fn write_success(response: &StoreInviteResponse) -> Reply {
         Reply::json(response)
     }
 }
 
-/// `public_keys` of [`StoreInviteV2Response`].
+/// `public_keys` of [`StoreInviteResponse`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublicKey {
     /// `public_key`.
@@ -301,9 +302,9 @@ impl Serialize for PublicKey {
     }
 }
 
-/// The answer to [`StoreInviteV2`].
+/// The answer to [`StoreInvite`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoreInviteV2Response {
+pub struct StoreInviteResponse {
     /// `token`.
     pub token: Secret,
     /// `public_keys`.
@@ -314,7 +315,7 @@ pub struct StoreInviteV2Response {
     pub extra: Extra,
 }
 
-impl StoreInviteV2Response {
+impl StoreInviteResponse {
     /// With what is required, and nothing else.
     pub fn new(
         token: impl Into<Secret>,
@@ -330,7 +331,7 @@ impl StoreInviteV2Response {
     }
 }
 
-impl<'de> codec::Object<'de> for StoreInviteV2Response {
+impl<'de> codec::Object<'de> for StoreInviteResponse {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): Self::Params, mut entries: A) -> Result<Self, A::Error> {
@@ -355,13 +356,13 @@ impl<'de> codec::Object<'de> for StoreInviteV2Response {
     }
 }
 
-impl<'de> Deserialize<'de> for StoreInviteV2Response {
+impl<'de> Deserialize<'de> for StoreInviteResponse {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-impl Serialize for StoreInviteV2Response {
+impl Serialize for StoreInviteResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("token", &codec::Exposed(&self.token))?;

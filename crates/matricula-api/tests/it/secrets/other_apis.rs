@@ -3,16 +3,12 @@
 use matricula_api::{
     Endpoint,
     identity::{
-        v2_associations::{BindV2, GetValidated3pidV2, UnbindV2},
+        v2_associations::{Bind3Pid, GetValidated3Pid, Unbind3Pid},
         v2_auth::RegisterAccount,
-        v2_email_associations::{
-            EmailRequestTokenV2, EmailSubmitTokenGetV2, EmailSubmitTokenPostV2,
-        },
-        v2_invitation_signing::BlindlySignStuffV2,
-        v2_phone_associations::{
-            MsisdnRequestTokenV2, MsisdnSubmitTokenGetV2, MsisdnSubmitTokenPostV2,
-        },
-        v2_store_invite::StoreInviteV2,
+        v2_email_associations::{RequestEmailToken, SubmitEmailToken, SubmitEmailTokenByLink},
+        v2_invitation_signing::SignEd25519,
+        v2_phone_associations::{RequestMsisdnToken, SubmitMsisdnToken, SubmitMsisdnTokenByLink},
+        v2_store_invite::StoreInvite,
     },
     operations,
     push::push_notifier::Notify,
@@ -36,19 +32,19 @@ fn with(secrets: fn(&Operation) -> &'static [&'static str]) -> Vec<&'static str>
 fn requests_show_none_of_their_secrets() {
     let code = || json!({"sid": "s"});
     let checked = [
-        masked::<BindV2>(json!({"sid": "s", "mxid": "@a:b"})),
-        masked::<BlindlySignStuffV2>(json!({"mxid": "@a:b"})),
-        masked::<EmailRequestTokenV2>(json!({"email": "a@b", "send_attempt": 1})),
-        masked::<EmailSubmitTokenPostV2>(code()),
-        masked::<MsisdnRequestTokenV2>(
+        masked::<Bind3Pid>(json!({"sid": "s", "mxid": "@a:b"})),
+        masked::<SignEd25519>(json!({"mxid": "@a:b"})),
+        masked::<RequestEmailToken>(json!({"email": "a@b", "send_attempt": 1})),
+        masked::<SubmitEmailToken>(code()),
+        masked::<RequestMsisdnToken>(
             json!({"country": "GB", "phone_number": "1", "send_attempt": 1}),
         ),
-        masked::<MsisdnSubmitTokenPostV2>(code()),
+        masked::<SubmitMsisdnToken>(code()),
         masked::<Notify>(json!({"notification": {"devices": [{"app_id": "a"}]}})),
         masked::<RegisterAccount>(
             json!({"token_type": "Bearer", "matrix_server_name": "b", "expires_in": 1}),
         ),
-        masked::<UnbindV2>(
+        masked::<Unbind3Pid>(
             json!({"mxid": "@a:b", "threepid": {"medium": "email", "address": "a@b"}}),
         ),
     ];
@@ -58,11 +54,9 @@ fn requests_show_none_of_their_secrets() {
 #[test]
 fn answers_show_none_of_their_secrets() {
     let checked = [
-        masked_answer::<BlindlySignStuffV2>(
-            json!({"mxid": "@a:b", "sender": "@c:b", "signatures": {}}),
-        ),
+        masked_answer::<SignEd25519>(json!({"mxid": "@a:b", "sender": "@c:b", "signatures": {}})),
         masked_answer::<RegisterAccount>(json!({})),
-        masked_answer::<StoreInviteV2>(json!({"public_keys": [], "display_name": "a..."})),
+        masked_answer::<StoreInvite>(json!({"public_keys": [], "display_name": "a..."})),
     ];
     assert_eq!(with(|found| found.response_secrets), checked);
 }
@@ -70,9 +64,9 @@ fn answers_show_none_of_their_secrets() {
 #[test]
 fn queries_show_none_of_their_secrets() {
     let checked = [
-        masked_query(&EmailSubmitTokenGetV2::new("s", CANARY, CANARY)),
-        masked_query(&GetValidated3pidV2::new("s", CANARY)),
-        masked_query(&MsisdnSubmitTokenGetV2::new("s", CANARY, CANARY)),
+        masked_query(&SubmitEmailTokenByLink::new("s", CANARY, CANARY)),
+        masked_query(&GetValidated3Pid::new("s", CANARY)),
+        masked_query(&SubmitMsisdnTokenByLink::new("s", CANARY, CANARY)),
     ];
     assert_eq!(with(|found| found.query_secrets), checked);
 }

@@ -3,7 +3,7 @@
 use matricula::{
     SessionStore,
     api::client::{
-        administrative_contact::{Delete3pidFromAccount, ThirdPartyIdentifier},
+        administrative_contact::{Delete3Pid, ThirdPartyIdentifier},
         definitions::Medium,
     },
     auth::{AddThreepid, PendingThreepid, Threepid, tables},
@@ -131,7 +131,7 @@ async fn remove(
 ) -> Result<(), CommandError> {
     let (session, _opened) = session::open(context, of.account.as_deref()).await?;
     if dry_run {
-        let request = Delete3pidFromAccount::new(medium, address);
+        let request = Delete3Pid::new(medium, address);
         dry_run_of(context, &session, &request);
         return Ok(());
     }

@@ -4,7 +4,7 @@ use matricula::{
     Error, Session, SessionStore,
     api::{
         Endpoint, UserId,
-        client::whoami::GetTokenOwner,
+        client::whoami::WhoAmI,
         uia::{Flow, Stage},
     },
     auth::{
@@ -271,7 +271,7 @@ fn is_in_doubt(account: &Result<Account, Error>) -> bool {
 }
 
 async fn who_am_i(session: &Session) -> Result<(), String> {
-    let me = session.call(GetTokenOwner::default()).await;
+    let me = session.call(WhoAmI::default()).await;
     let me = me.map_err(|error| error.to_string())?;
     match &session.account().user_id {
         user_id if *user_id == me.user_id => Ok(()),
@@ -321,9 +321,7 @@ async fn is_dead(context: &Context<'_>, account: &Account) -> bool {
     let Some(token) = account.access_token.clone() else {
         return true;
     };
-    let job = GetTokenOwner::default()
-        .job(&account.server)
-        .with_token(token);
+    let job = WhoAmI::default().job(&account.server).with_token(token);
     let response = send(&context.runner, job, |_| {}).await;
     response.is_ok_and(|response| response.status_code() == 401)
 }

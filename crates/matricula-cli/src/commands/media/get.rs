@@ -10,7 +10,7 @@ use matricula::{
     Error,
     api::{
         ApiError, Content, Endpoint, ErrorCode, MxcUri, ServerName,
-        client::{authed_content_repo::GetContentAuthed, content_repo::GetContent},
+        client::{authed_content_repo::DownloadContent, content_repo::GetContent},
     },
     core::{FileRef, Job, ResponseFormat},
     runner::{Disk, FileStore, PartialFile},
@@ -94,7 +94,7 @@ fn own_name(content_uri: &MxcUri) -> Result<PathBuf, CommandError> {
 
 /// What is fetched, and where to.
 struct Wanted<'a> {
-    authed: GetContentAuthed,
+    authed: DownloadContent,
     file: &'a Path,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Wanted<'a> {
         let server_name = content_uri.server_name().parse::<ServerName>();
         let server_name =
             server_name.map_err(|error| CommandError::Usage(format!("{content_uri}: {error}")))?;
-        let authed = GetContentAuthed::new(server_name, content_uri.media_id());
+        let authed = DownloadContent::new(server_name, content_uri.media_id());
         Ok(Self { authed, file })
     }
 
@@ -114,7 +114,7 @@ impl<'a> Wanted<'a> {
     async fn fetch(&self, transfer: &Transfer<'_>) -> Result<Content, Stopped> {
         let job = self.job(transfer.session.job(&self.authed));
         let response = transfer.send(job).await?;
-        match GetContentAuthed::read(&response) {
+        match DownloadContent::read(&response) {
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::Unrecognized => {
                 self.fetch_from_older_server(transfer).await
             }
@@ -124,7 +124,7 @@ impl<'a> Wanted<'a> {
 
     /// Before Matrix 1.11, who knew the address of a file had it.
     async fn fetch_from_older_server(&self, transfer: &Transfer<'_>) -> Result<Content, Stopped> {
-        let GetContentAuthed {
+        let DownloadContent {
             server_name,
             media_id,
             ..

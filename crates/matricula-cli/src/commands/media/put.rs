@@ -6,7 +6,7 @@ use matricula::{
     Error,
     api::{
         ApiError, Endpoint, ErrorCode, MxcUri,
-        client::{authed_content_repo::GetConfigAuthed, content_repo::UploadContent},
+        client::{authed_content_repo::GetMediaConfig, content_repo::UploadContent},
     },
     core::{Body, FileRef},
 };
@@ -31,7 +31,7 @@ pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Comma
     };
     if options.dry_run {
         return would_send(context, account, |session| {
-            vec![session.job(&GetConfigAuthed {}), session.job(&upload)]
+            vec![session.job(&GetMediaConfig {}), session.job(&upload)]
         });
     }
     let transfer = Transfer::new(context, account).await?;
@@ -96,7 +96,7 @@ async fn send(
 
 /// How large a file the server takes, in bytes, where it says.
 async fn most(transfer: &Transfer<'_>) -> Result<Option<u64>, CommandError> {
-    match transfer.session.call(GetConfigAuthed {}).await {
+    match transfer.session.call(GetMediaConfig {}).await {
         Ok(config) => Ok(config.upload_size),
         // It is older than the question, or has no answer to it.
         Err(Error::Api(ApiError::UnexpectedStatus { .. })) => Ok(None),

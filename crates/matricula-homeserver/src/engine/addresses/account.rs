@@ -4,8 +4,8 @@ use matricula_api::{
     ErrorCode,
     client::{
         administrative_contact::{
-            Add3Pid, Add3PidResponse, Delete3pidFromAccount, Delete3pidFromAccountResponse,
-            GetAccount3Pids, GetAccount3PidsResponse, ThirdPartyIdentifier,
+            Add3Pid, Add3PidResponse, Delete3Pid, Delete3PidResponse, GetAccount3Pids,
+            GetAccount3PidsResponse, ThirdPartyIdentifier,
         },
         definitions::UnbindResult,
     },
@@ -66,12 +66,12 @@ impl Handler for Add3Pid {
 
 /// An address that the account does not have is as good as removed: a request whose answer was lost
 /// comes again.
-impl Handler for Delete3pidFromAccount {
+impl Handler for Delete3Pid {
     fn handle(
         self,
         call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<Delete3pidFromAccountResponse, HandlerError> {
+    ) -> Result<Delete3PidResponse, HandlerError> {
         let bearer = call.authenticate_user(cx.now)?;
         if let Some(address) = Threepid::parse(self.medium.as_str(), &self.address) {
             call.tx.execute(
@@ -80,6 +80,6 @@ impl Handler for Delete3pidFromAccount {
             )?;
         }
         // It was bound nowhere.
-        Ok(Delete3pidFromAccountResponse::new(UnbindResult::Success))
+        Ok(Delete3PidResponse::new(UnbindResult::Success))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use matricula_api::{
     Endpoint, ErrorCode, ServerName,
-    client::authed_content_repo::{GetContentAuthed, GetContentOverrideNameAuthed},
+    client::authed_content_repo::{DownloadContent, DownloadContentWithName},
     server::{Incoming, Reply},
 };
 use matricula_core::{Method, Operation, StepContext};
@@ -25,7 +25,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest time that it waits.
 const MAX_TIMEOUT: Duration = Duration::from_secs(120);
 
-impl FileHandler for GetContentAuthed {
+impl FileHandler for DownloadContent {
     fn handle(
         self,
         call: &RequestContext<'_>,
@@ -35,7 +35,7 @@ impl FileHandler for GetContentAuthed {
     }
 }
 
-impl FileHandler for GetContentOverrideNameAuthed {
+impl FileHandler for DownloadContentWithName {
     fn handle(
         self,
         call: &RequestContext<'_>,
@@ -80,8 +80,7 @@ impl RequestContext<'_> {
 /// the answer that it [is awaited](is_pending) may be held back.
 pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
     let is = |operation: &Operation| Incoming::new(operation, &request.path).is_some();
-    let is_download =
-        is(&GetContentAuthed::OPERATION) || is(&GetContentOverrideNameAuthed::OPERATION);
+    let is_download = is(&DownloadContent::OPERATION) || is(&DownloadContentWithName::OPERATION);
     if request.method != Method::Get || !is_download {
         return None;
     }

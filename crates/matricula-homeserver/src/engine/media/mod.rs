@@ -21,7 +21,7 @@ use std::time::Duration;
 use matricula_api::{
     ErrorCode, ServerName,
     client::{
-        authed_content_repo::{GetConfigAuthed, GetConfigAuthedResponse},
+        authed_content_repo::{GetMediaConfig, GetMediaConfigResponse},
         content_repo::{GetConfig, GetConfigResponse},
     },
 };
@@ -93,15 +93,15 @@ fn media_not_found() -> ApiError {
     ApiError::new(404, ErrorCode::NotFound, error)
 }
 
-impl Handler for GetConfigAuthed {
+impl Handler for GetMediaConfig {
     fn handle(
         self,
         call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetConfigAuthedResponse, HandlerError> {
+    ) -> Result<GetMediaConfigResponse, HandlerError> {
         call.authenticate(cx.now)?;
         let max = call.homeserver.config.media.max_size;
-        Ok(GetConfigAuthedResponse::default().upload_size(max))
+        Ok(GetMediaConfigResponse::default().upload_size(max))
     }
 }
 

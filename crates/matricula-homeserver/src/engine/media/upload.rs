@@ -5,7 +5,7 @@ use std::time::Duration;
 use matricula_api::{
     Endpoint, ErrorCode, MxcUri,
     client::content_repo::{
-        CreateContent, CreateContentResponse, UploadContent, UploadContentResponse,
+        CreateMxcUri, CreateMxcUriResponse, UploadContent, UploadContentResponse,
         UploadContentToMxc, UploadContentToMxcResponse,
     },
     server::{Incoming, Served},
@@ -86,12 +86,12 @@ impl FileHandler for UploadContentToMxc {
     }
 }
 
-impl Handler for CreateContent {
+impl Handler for CreateMxcUri {
     fn handle(
         self,
         call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<CreateContentResponse, HandlerError> {
+    ) -> Result<CreateMxcUriResponse, HandlerError> {
         let bearer = call.require_uploader(cx.now)?;
         let now = millis(cx.now);
         call.tx.execute(
@@ -122,7 +122,7 @@ impl Handler for CreateContent {
             "INSERT INTO media (id, uploader, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
             params![id, bearer.user, now, millis(expires_at)],
         )?;
-        Ok(CreateContentResponse::new(call.mxc_uri(&id)?).unused_expires_at(expires_at))
+        Ok(CreateMxcUriResponse::new(call.mxc_uri(&id)?).unused_expires_at(expires_at))
     }
 }
 

@@ -9,8 +9,7 @@ use matricula_api::{
         joining::{JoinRoom, JoinRoomById, JoinRoomByIdResponse, JoinRoomResponse},
         leaving::{LeaveRoom, LeaveRoomResponse},
         rooms::{
-            GetJoinedMembersByRoom, GetJoinedMembersByRoomResponse, GetMembersByRoom,
-            GetMembersByRoomResponse,
+            GetJoinedMembers, GetJoinedMembersResponse, GetRoomMembers, GetRoomMembersResponse,
         },
     },
 };
@@ -93,12 +92,12 @@ impl Handler for LeaveRoom {
     }
 }
 
-impl Handler for GetMembersByRoom {
+impl Handler for GetRoomMembers {
     fn handle(
         self,
         call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetMembersByRoomResponse, HandlerError> {
+    ) -> Result<GetRoomMembersResponse, HandlerError> {
         let (bearer, user) = call.require_reader(cx.now)?;
         call.require_joined(&self.room_id, &user)?;
         let mut chunk = Vec::new();
@@ -115,16 +114,16 @@ impl Handler for GetMembersByRoom {
                 chunk.push(Raw::from_json(event.to_client(true)?.to_string())?);
             }
         }
-        Ok(GetMembersByRoomResponse::default().chunk(chunk))
+        Ok(GetRoomMembersResponse::default().chunk(chunk))
     }
 }
 
-impl Handler for GetJoinedMembersByRoom {
+impl Handler for GetJoinedMembers {
     fn handle(
         self,
         call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetJoinedMembersByRoomResponse, HandlerError> {
+    ) -> Result<GetJoinedMembersResponse, HandlerError> {
         let (bearer, user) = call.require_reader(cx.now)?;
         call.require_joined(&self.room_id, &user)?;
         let mut joined = serde_json::Map::new();

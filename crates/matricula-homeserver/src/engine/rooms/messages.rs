@@ -5,8 +5,8 @@ use matricula_api::{
     ErrorCode, Raw,
     client::{
         definitions::Direction,
-        message_pagination::{GetRoomEvents, GetRoomEventsResponse},
-        rooms::{GetOneRoomEvent, GetRoomState, GetRoomStateWithKey, StateFormat},
+        message_pagination::{GetRoomMessages, GetRoomMessagesResponse},
+        rooms::{GetRoomEvent, GetRoomState, GetStateEvent, StateFormat},
     },
     common::ClientEvent,
 };
@@ -32,7 +32,7 @@ impl Handler for GetRoomState {
     }
 }
 
-impl Handler for GetRoomStateWithKey {
+impl Handler for GetStateEvent {
     fn handle(
         self,
         call: &RequestContext<'_>,
@@ -55,7 +55,7 @@ impl Handler for GetRoomStateWithKey {
     }
 }
 
-impl Handler for GetOneRoomEvent {
+impl Handler for GetRoomEvent {
     fn handle(
         self,
         call: &RequestContext<'_>,
@@ -73,12 +73,12 @@ impl Handler for GetOneRoomEvent {
     }
 }
 
-impl Handler for GetRoomEvents {
+impl Handler for GetRoomMessages {
     fn handle(
         self,
         call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<GetRoomEventsResponse, HandlerError> {
+    ) -> Result<GetRoomMessagesResponse, HandlerError> {
         let (bearer, user) = call.require_reader(cx.now)?;
         let room = self.room_id.as_str();
         call.require_joined(&self.room_id, &user)?;
@@ -111,7 +111,8 @@ impl Handler for GetRoomEvents {
         // Where the page is not full, nothing comes after it.
         let last = page.last().filter(|_| page.len() as i64 == limit);
         let end = last.map(|last| position_token(last.position - i64::from(is_back)));
-        let mut response = GetRoomEventsResponse::new(position_token(from), client_events(&page)?);
+        let mut response =
+            GetRoomMessagesResponse::new(position_token(from), client_events(&page)?);
         response.end = end;
         Ok(response)
     }

@@ -5,7 +5,7 @@ use matricula_api::{
     EventId, RoomId,
     client::{
         room_send::{SendMessage, SendMessageResponse},
-        room_state::{SetRoomStateWithKey, SetRoomStateWithKeyResponse},
+        room_state::{SendStateEvent, SendStateEventResponse},
     },
 };
 use matricula_core::{StepContext, Timestamp};
@@ -52,12 +52,12 @@ impl Handler for SendMessage {
     }
 }
 
-impl Handler for SetRoomStateWithKey {
+impl Handler for SendStateEvent {
     fn handle(
         self,
         call: &RequestContext<'_>,
         cx: &mut StepContext<'_>,
-    ) -> Result<SetRoomStateWithKeyResponse, HandlerError> {
+    ) -> Result<SendStateEventResponse, HandlerError> {
         let (bearer, user) = call.require_sender(cx.now)?;
         call.count_event(&bearer, cx.now)?;
         let (room, kind, state_key) = (&self.room_id, &*self.event_type, &*self.state_key);
@@ -86,7 +86,7 @@ impl Handler for SetRoomStateWithKey {
                 call.append_event(cx, &user, &new)?
             }
         };
-        Ok(SetRoomStateWithKeyResponse::new(event.parse::<EventId>()?))
+        Ok(SendStateEventResponse::new(event.parse::<EventId>()?))
     }
 }
 
