@@ -1,10 +1,14 @@
-//! What is kept of an account.
+//! An account and its session, as they are stored, and the options of a new session.
 
 use std::time::Duration;
 
 use matricula_api::{
     UserId,
-    client::{login::LoginResponse, refresh::RefreshResponse},
+    client::{
+        login::{Login as LoginRequest, LoginResponse},
+        refresh::RefreshResponse,
+        registration::RegisterResponse,
+    },
 };
 use matricula_core::{
     CredentialRef, Entropy, Secret, ServerUrl, Timestamp, WriteBatch, secret::exposed,
@@ -12,64 +16,63 @@ use matricula_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::oauth::OAuthSession;
+use crate::{OAuthSession, machine::to_json, random};
 
 /// The tables that conversations write to. All of them belong in a secret store.
 pub mod tables {
     /// [`Account`](crate::Account)s by user id, as JSON.
     pub const ACCOUNTS: &str = "accounts";
-    /// Half-done [`Registration`](crate::Registration)s by their id, as JSON.
+    /// Unfinished [`Registration`](crate::Registration)s by their id, as JSON.
     pub const REGISTRATIONS: &str = "registrations";
     /// [`PendingPassword`](crate::PendingPassword)s by user id, as JSON.
     pub const PASSWORD_CHANGES: &str = "password_changes";
-    /// [`PendingThreepid`](crate::PendingThreepid)es by account and address, as JSON.
+    /// [`PendingThreepid`](crate::PendingThreepid)s by account and address, as JSON.
     pub const THREEPID_ADDITIONS: &str = "address_additions";
-    /// Half-done [`OAuthLogin`](crate::OAuthLogin)s by their id, as JSON.
+    /// Unfinished [`OAuthLogin`](crate::OAuthLogin)s by their id, as JSON.
     pub const OAUTH_LOGINS: &str = "oauth_logins";
-    /// Half-done [`SsoLogin`](crate::SsoLogin)s by their id, as JSON.
+    /// Unfinished [`SsoLogin`](crate::SsoLogin)s by their id, as JSON.
     pub const SSO_LOGINS: &str = "sso_logins";
     /// [`OAuthClient`](crate::OAuthClient)s by issuer, as JSON.
     pub const OAUTH_CLIENTS: &str = "oauth_clients";
 }
 
-/// An account, and the session in it if there is one.
+/// An account, and its session if it has one.
 ///
-/// Serialising it writes its secrets in the clear: that is for a secret store.
+/// Serialising it writes its secrets in clear text: that is for a secret store only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Account {
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// Where.
+    /// The homeserver.
     pub server: ServerUrl,
-    /// The device of this session; none without one.
+    /// The device of the session; `None` without a session.
     pub device_id: Option<String>,
-    /// The session's token; none where the account was made without signing in.
+    /// The access token; `None` if the account was made without signing in.
     #[serde(with = "exposed", default)]
     pub access_token: Option<Secret>,
-    /// What gets the next token.
+    /// The refresh token.
     #[serde(with = "exposed", default)]
     pub refresh_token: Option<Secret>,
-    /// When the token expires; none if the server named no time.
+    /// When the access token expires; `None` if the server gave no lifetime.
     pub expires_at: Option<Timestamp>,
-    /// From when on the next token is to be got, before this one expires.
+    /// When to renew the access token, some time before it expires.
     #[serde(default)]
     pub renew_at: Option<Timestamp>,
-    /// The refresh token before this one. A server takes it until it has seen a token of the pair that
-    /// it was exchanged for: it is what is left where a request that was given up arrived late, and
-    /// the pair was replaced again.
+    /// The refresh token before this one. A server accepts it until a token of the new pair is used.
+    /// It is the last resort if an abandoned request arrived late and the pair was replaced again.
     #[serde(with = "exposed", default)]
     pub previous_refresh_token: Option<Secret>,
-    /// The password, where it was made for the person and nobody else knows it.
+    /// The password, if it was generated here, so that the person does not know it.
     #[serde(with = "exposed", default)]
     pub password: Option<Secret>,
-    /// Whether it is a guest's.
+    /// Whether this is a guest account.
     #[serde(default)]
     pub is_guest: bool,
-    /// Where its tokens are renewed and given back, if an OAuth 2.0 server issued them.
+    /// Where its tokens are renewed and revoked, if an OAuth 2.0 server issued them.
     #[serde(default)]
     pub oauth: Option<OAuthSession>,
-    /// What whoever began the conversation wanted kept with the account.
+    /// The caller's [data](DeviceOptions::data).
     #[serde(default)]
     pub data: Value,
 }
@@ -93,7 +96,7 @@ impl Account {
         }
     }
 
-    /// An account with the session that a sign-in at `now` returned.
+    /// An account with the session that a login at `now` returned.
     pub fn from_login(
         server: &ServerUrl,
         now: Timestamp,
@@ -102,12 +105,24 @@ impl Account {
     ) -> Self {
         let mut account = Self::without_session(response.user_id, server.clone(), data);
         account.device_id = Some(response.device_id).filter(|id| !id.is_empty());
-        account.set_tokens(
-            now,
-            response.access_token,
-            response.refresh_token,
-            response.expires_in_ms,
-        );
+        let lifetime = response.expires_in_ms;
+        account.set_tokens(now, response.access_token, response.refresh_token, lifetime);
+        account
+    }
+
+    /// An account as a registration at `now` returned it, with a session if the response has one.
+    pub fn from_registration(
+        server: &ServerUrl,
+        now: Timestamp,
+        response: RegisterResponse,
+        data: Value,
+    ) -> Self {
+        let mut account = Self::without_session(response.user_id, server.clone(), data);
+        account.device_id = response.device_id;
+        if let Some(token) = response.access_token {
+            let lifetime = response.expires_in_ms;
+            account.set_tokens(now, token, response.refresh_token, lifetime);
+        }
         account
     }
 
@@ -117,13 +132,14 @@ impl Account {
         CredentialRef::new(format!("{}/{device}", self.user_id))
     }
 
-    /// Takes over what the server gave for the refresh token. One that it did not replace stays.
-    pub fn renew(&mut self, now: Timestamp, answer: RefreshResponse) {
-        let lifetime = answer.expires_in_ms;
-        self.set_tokens(now, answer.access_token, answer.refresh_token, lifetime);
+    /// Replaces the tokens by those of a refresh at `now`. A refresh token that the server did not
+    /// replace stays.
+    pub fn renew(&mut self, now: Timestamp, response: RefreshResponse) {
+        let lifetime = response.expires_in_ms;
+        self.set_tokens(now, response.access_token, response.refresh_token, lifetime);
     }
 
-    /// Takes over the tokens that were given at `now`, the access token for this long.
+    /// Replaces the tokens by those received at `now`; `lifetime` is the access token's.
     pub fn set_tokens(
         &mut self,
         now: Timestamp,
@@ -140,7 +156,7 @@ impl Account {
         }
     }
 
-    /// Whether it is time for the next token, and there is something to get it with.
+    /// Whether the access token is to be renewed now, and there is a refresh token for that.
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.refresh_token.is_some()
             && self
@@ -149,14 +165,14 @@ impl Account {
                 .is_some_and(|at| at <= now)
     }
 
-    /// Whether the token has expired, as far as this clock knows.
+    /// Whether the access token has expired by this clock.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// Takes over the session of the same account as another process left it.
+    /// Takes over the session of the same account that another process stored.
     pub(crate) fn adopt(&mut self, other: Self) {
-        // Where it is reached may be another address in each process, and is not a matter of the session.
+        // The address may differ between processes. It is no part of the session.
         let (server, data) = (self.server.clone(), std::mem::take(&mut self.data));
         *self = Self {
             server,
@@ -165,8 +181,7 @@ impl Account {
         };
     }
 
-    /// Forgets the tokens and keeps the device: whoever signs in again takes its place, with all that
-    /// is kept for it.
+    /// Removes the tokens. The device id stays, so that the next login can continue the device.
     pub fn clear_tokens(&mut self) {
         self.access_token = None;
         self.refresh_token = None;
@@ -176,58 +191,96 @@ impl Account {
         self.oauth = None;
     }
 
-    /// Forgets the session: its tokens and its device.
+    /// Removes the session: its tokens and its device.
     pub fn end_session(&mut self) {
         self.clear_tokens();
         self.device_id = None;
     }
 
-    /// Adds "keep this account" to what is to be stored.
-    pub fn write_to(&self, patch: &mut WriteBatch) {
-        // The parts are texts, numbers and flags: they always have a JSON form.
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        patch.put(tables::ACCOUNTS, self.user_id.as_str(), json);
+    /// Adds this account to what is to be stored.
+    pub fn write_to(&self, writes: &mut WriteBatch) {
+        writes.put(tables::ACCOUNTS, self.user_id.as_str(), to_json(self));
     }
 }
 
-/// An id for a new device, made here and not by the server, so that signing in after a lost answer does
-/// not make a second one.
-pub(crate) fn make_device_id(entropy: &mut dyn Entropy) -> String {
-    entropy.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10)
+/// The device of a new session, the kind of its tokens, and the caller's data. Part of every
+/// conversation that ends in a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceOptions {
+    /// The device id: an existing one is continued. `None`: a new one.
+    #[serde(default)]
+    pub device_id: Option<String>,
+    /// The display name of the device.
+    #[serde(default)]
+    pub device_name: Option<String>,
+    /// Whether to ask for an access token that expires and a refresh token that renews it. OAuth 2.0
+    /// servers always give both.
+    #[serde(default)]
+    pub refresh_token: bool,
+    /// Any data of the caller. It is stored with the conversation and then with the [`Account`].
+    #[serde(default)]
+    pub data: Value,
 }
 
-/// When a token expires that was given at `now` for this long.
-pub(crate) fn expiry(now: Timestamp, expires_in: Option<Duration>) -> Option<Timestamp> {
-    Some(now.plus(expires_in?))
+impl DeviceOptions {
+    /// A new device without a name, and no data.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`device_id`](Self::device_id).
+    #[must_use]
+    pub fn device_id(mut self, id: impl Into<String>) -> Self {
+        self.device_id = Some(id.into());
+        self
+    }
+
+    /// Sets [`device_name`](Self::device_name).
+    #[must_use]
+    pub fn device_name(mut self, name: impl Into<String>) -> Self {
+        self.device_name = Some(name.into());
+        self
+    }
+
+    /// Sets [`refresh_token`](Self::refresh_token).
+    #[must_use]
+    pub fn refresh_token(mut self, is_wanted: bool) -> Self {
+        self.refresh_token = is_wanted;
+        self
+    }
+
+    /// Sets [`data`](Self::data).
+    #[must_use]
+    pub fn data(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// Generates the device id if none is set. An id that is chosen here and stored before it is sent
+    /// makes a repeated request harmless: it does not add a second device.
+    pub(crate) fn generate_id(&mut self, entropy: &mut dyn Entropy) {
+        self.device_id
+            .get_or_insert_with(|| random::device_id(entropy));
+    }
+
+    /// Puts the device into a login request.
+    pub(crate) fn apply(&self, mut request: LoginRequest) -> LoginRequest {
+        request.device_id = self.device_id.clone();
+        request.initial_device_display_name = self.device_name.clone();
+        request.refresh_token = self.refresh_token.then_some(true);
+        request
+    }
 }
 
-/// The longest time before its end at which a token is renewed.
-const LONGEST_MARGIN: Duration = Duration::from_secs(60);
-
-/// From when on a token is renewed that was given at `now` for this long: a tenth of its life before
-/// its end, so that one that lives a second is not renewed with every request.
-pub(crate) fn renewal(now: Timestamp, expires_in: Option<Duration>) -> Option<Timestamp> {
-    let lifetime = expires_in?;
-    Some(now.plus(lifetime - (lifetime / 10).min(LONGEST_MARGIN)))
+/// When a token expires that was received at `now`.
+pub(crate) fn expiry(now: Timestamp, lifetime: Option<Duration>) -> Option<Timestamp> {
+    Some(now.plus(lifetime?))
 }
 
-/// Generates a password of `min_length` characters, but at least 24 (about 130 bits of entropy) and at
-/// most 256. It satisfies usual password policies: lower and upper case letters, a digit, a symbol.
-pub fn generate_password(entropy: &mut dyn Entropy, min_length: u64) -> Secret {
-    const LENGTH: u64 = 24;
-    // No server that is in earnest wants more.
-    const LONGEST: u64 = 256;
-    const SMALL: &[u8] = b"abcdefghijkmnopqrstuvwxyz";
-    const CAPITAL: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
-    const DIGITS: &[u8] = b"23456789";
-    const SYMBOLS: &[u8] = b"-_.!=";
-    let all = [SMALL, CAPITAL, DIGITS, SYMBOLS].concat();
-    // Of each class one, then as many of all as make it strong.
-    let mut password = entropy.text(SMALL, 1);
-    password += &entropy.text(CAPITAL, 1);
-    password += &entropy.text(DIGITS, 1);
-    password += &entropy.text(SYMBOLS, 1);
-    let rest = min_length.clamp(LENGTH, LONGEST) as usize - password.len();
-    password += &entropy.text(&all, rest);
-    Secret::from(password)
+/// When to renew a token that was received at `now`: a tenth of its lifetime before it expires, at
+/// most 60 s. So a token that lives for a second is not renewed with every request.
+pub(crate) fn renewal(now: Timestamp, lifetime: Option<Duration>) -> Option<Timestamp> {
+    const MAX_MARGIN: Duration = Duration::from_secs(60);
+    let lifetime = lifetime?;
+    Some(now.plus(lifetime - (lifetime / 10).min(MAX_MARGIN)))
 }

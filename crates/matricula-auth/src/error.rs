@@ -5,7 +5,7 @@ use std::time::Duration;
 use matricula_api::{
     ApiError, ErrorCode, MatrixError, UserId,
     oauth::{OAuthError, OAuthErrorCode, OAuthErrorResponse},
-    uia::{Flow, Policy, Stage},
+    uia::{Flow, Stage},
 };
 use matricula_core::{Secret, ServerUrl, TransportError};
 
@@ -567,17 +567,6 @@ impl AuthError {
                 server: server.clone(),
                 what: other.to_string(),
             },
-        }
-    }
-
-    pub(crate) fn terms_not_accepted(server: ServerUrl, policies: &[Policy]) -> Self {
-        let documents: Vec<String> = policies
-            .iter()
-            .map(|policy| format!("{} ({})", policy.name, policy.url))
-            .collect();
-        Self::TermsNotAccepted {
-            server,
-            documents: documents.join(", "),
         }
     }
 

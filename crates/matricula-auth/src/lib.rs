@@ -44,39 +44,35 @@
 //! ```
 
 mod account;
-mod address;
-mod appservice;
-mod conversation;
+mod account_management;
 mod discovery;
 mod error;
-mod half_done;
 mod login;
-mod management;
-mod method;
-mod oauth;
-pub mod registration;
+pub mod machine;
+mod random;
+mod register;
+mod server_address;
 pub mod session;
-mod sign_up;
-mod sso;
 mod uia;
 
-pub use account::{Account, generate_password, tables};
-pub use address::{ServerAddress, ServerAddressError};
-pub use appservice::{AppserviceLogin, AppserviceRegistration};
-pub use conversation::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
+pub use account::{Account, DeviceOptions, tables};
+pub use account_management::{
+    AddThreepid, Deactivation, PasswordChange, PendingPassword, PendingThreepid, Threepid,
+};
 pub use discovery::{
     Discovery, IdentityProvider, LoginFlow, OAuthOffer, PasswordPolicy, Probe, RegistrationMethod,
     RegistrationOffer, ServerInfo, Warning, WellKnown,
 };
 pub use error::{AuthError, StagesNotSupported};
-pub use half_done::PendingAuth;
-pub use login::{Login, password_login_request};
-pub use management::{
-    AddThreepid, Deactivation, PasswordChange, PendingPassword, PendingThreepid, Threepid,
+pub use login::{
+    AppserviceLogin, Login, OAuthClient, OAuthLogin, SsoLogin, password_login_request,
 };
-pub use method::AuthMethod;
-pub use oauth::{OAuthClient, OAuthLogin, OAuthLogout, OAuthSession};
-pub use registration::{Registration, RegistrationOptions};
-pub use sign_up::SignUp;
-pub use sso::SsoLogin;
+pub use machine::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
+pub use random::generate_password;
+pub use register::{
+    AccountKind, AppserviceRegistration, AuthMethod, Guest, PendingAuth, Phone, PhoneError,
+    Registration, RegistrationOptions, SignUp,
+};
+pub use server_address::{ServerAddress, ServerAddressError};
+pub use session::{OAuthLogout, OAuthSession};
 pub use uia::UiaRequest;

@@ -11,7 +11,7 @@ mod method;
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
-use matricula::auth::registration::Phone;
+use matricula::auth::Phone;
 
 pub(crate) use discover::Discover;
 pub(crate) use method::{LoginMethod, Paste, RegisterMethod};

@@ -55,7 +55,7 @@ impl Session {
     /// # async fn example(session: matricula::Session) -> Result<(), matricula::Error> {
     /// use matricula::{AccountStore, auth::{PasswordChange, Prompt, Answer}};
     ///
-    /// let mut change = PasswordChange::generated(&session.account()).keep_devices();
+    /// let mut change = PasswordChange::generated(&session.account()).keep_devices(true);
     /// let mut person = |_: &Prompt| Answer::Text("the old password".into());
     /// session.run(&mut change, &mut AccountStore::new("/var/lib/bot"), &mut person).await?;
     /// # Ok(())

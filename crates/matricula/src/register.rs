@@ -4,13 +4,11 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_api::oauth::ClientMetadata;
 use matricula_auth::{
-    Account, Answer, AppserviceRegistration, Discovery, OAuthClient, Prompt, RegistrationOptions,
-    ServerAddress, ServerInfo, SignUp,
-    registration::{AccountKind, Guest},
+    Account, AccountKind, Answer, AppserviceRegistration, Discovery, Guest, OAuthClient, Prompt,
+    RegistrationOptions, ServerAddress, ServerInfo, SignUp,
 };
 use matricula_core::Secret;
 use matricula_http::Runner;
-use serde_json::Value;
 
 use crate::{
     CallbackServer, Error, NoStore, PromptHandler, Session, SessionStore, callback::WithBrowser,
@@ -31,7 +29,6 @@ pub fn register(server: &str) -> Register<'_> {
         person: Box::new(|_: &Prompt| Answer::Unavailable),
         page: None,
         way: Way::Stranger,
-        data: Value::Null,
     }
 }
 
@@ -44,7 +41,7 @@ pub fn register(server: &str) -> Register<'_> {
 pub fn upgrade(guest: &Account) -> Result<Register<'_>, Error> {
     let mut upgrade = register(guest.server.as_str());
     upgrade.wishes.upgrade = Some(Guest::of(guest)?);
-    upgrade.data = guest.data.clone();
+    upgrade.wishes.device.data = guest.data.clone();
     Ok(upgrade)
 }
 
@@ -58,7 +55,6 @@ pub struct Register<'a> {
     person: Box<dyn PromptHandler + Send + 'a>,
     page: Option<(ClientMetadata, Back<'a>)>,
     way: Way,
-    data: Value,
 }
 
 /// Who asks for the account.
@@ -235,7 +231,7 @@ impl<'a> Register<'a> {
     }
 
     async fn of_stranger(mut self, facts: &ServerInfo) -> Result<Session, Error> {
-        let mut sign_up = SignUp::new(facts, self.wishes).with_data(self.data);
+        let mut sign_up = SignUp::new(facts, self.wishes);
         let mut browser = None;
         if let Some((about, back)) = self.page {
             let redirect_uri = match back {
@@ -245,9 +241,9 @@ impl<'a> Register<'a> {
                     browser.insert(change(listening)).redirect_uri()
                 }
             };
-            sign_up = sign_up.in_browser(about, redirect_uri);
+            sign_up = sign_up.browser(about, redirect_uri);
             if let Some(client) = kept_client(facts, &*self.keeper)? {
-                sign_up = sign_up.with_client(client);
+                sign_up = sign_up.client(client);
             }
         }
         let person: &mut (dyn PromptHandler + Send) = &mut *self.person;
@@ -268,17 +264,13 @@ fn service_registration(
     wishes: &RegistrationOptions,
 ) -> AppserviceRegistration {
     let name = wishes.username.clone().unwrap_or_default();
-    let mut registration = AppserviceRegistration::new(facts, token.clone(), name);
-    if let Some(id) = &wishes.device_id {
-        registration = registration.with_device_id(id.clone());
-    }
-    if let Some(name) = &wishes.device_name {
-        registration = registration.with_device_name(name.clone());
-    }
+    let registration =
+        AppserviceRegistration::new(facts, token.clone(), name).device(wishes.device.clone());
     if wishes.inhibit_login {
-        registration = registration.without_session();
+        registration.inhibit_login(true)
+    } else {
+        registration
     }
-    registration
 }
 
 #[cfg(feature = "admin")]

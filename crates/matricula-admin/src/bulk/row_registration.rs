@@ -181,7 +181,7 @@ impl RowRegistration {
             }
             AdminCredentials::Appservice { server, token } => {
                 let registration = AppserviceRegistration::new(server, token.clone(), name);
-                RowFlow::Appservice(Box::new(registration.without_session()))
+                RowFlow::Appservice(Box::new(registration.inhibit_login(true)))
             }
         };
         Ok(Self {
@@ -301,14 +301,14 @@ fn register_with_token(
             RowOutcome::InDoubt(format!("its stored registration cannot be read: {error}"))
         })?;
         // The token of the earlier run may have been wrong.
-        return Ok(RowFlow::Token(Box::new(stored.with_answers(options))));
+        return Ok(RowFlow::Token(Box::new(stored.answers(options))));
     }
     let options = RegistrationOptions {
         username: Some(name.clone()),
         password: Some(password.clone()),
         ..options
     };
-    let registration = Box::new(Registration::new(server, options).without_name_check());
+    let registration = Box::new(Registration::new(server, options).name_check(false));
     Ok(match entry.state {
         RowState::InDoubt { .. } => {
             let login = Login::new(server, name, password);

@@ -1,8 +1,8 @@
-//! Finds out what a server is and what it offers, before anything secret is sent to it.
+//! Server discovery: the address of a homeserver and what it offers, before any secret is sent to it.
 
-mod facts;
 mod password_policy;
-mod ways;
+mod registration_methods;
+mod server_info;
 mod well_known;
 
 use matricula_api::{
@@ -19,48 +19,50 @@ use matricula_core::{
 };
 use serde_json::Value;
 
-pub use facts::{IdentityProvider, LoginFlow, OAuthOffer, Probe, RegistrationOffer, ServerInfo};
 pub use password_policy::PasswordPolicy;
-pub use ways::{RegistrationMethod, Warning};
+pub use registration_methods::{RegistrationMethod, Warning};
+pub use server_info::{
+    IdentityProvider, LoginFlow, OAuthOffer, Probe, RegistrationOffer, ServerInfo,
+};
 pub use well_known::WellKnown;
-use well_known::{Document, Verdict};
+use well_known::{Document, Lookup};
 
 use crate::{
     Answer, AuthError, Conversation, Effect, Event, Input, Progress, Prompt, ServerAddress,
-    address::is_web_page,
+    machine::Core, server_address::is_web_page,
 };
 
-/// How often the person may give another address.
-const MOST_TRIES: u32 = 5;
+/// How often the person is asked for an address.
+const MAX_TRIES: u32 = 5;
 
-/// Asks a server for its well-known document, versions, ways to sign in, and OAuth 2.0 server; where
-/// told to, for what it wants of strangers, of passwords, and lets an account do.
+/// Asks a server for its well-known document, its versions, its login flows and its OAuth 2.0 server. On
+/// request also for its registration flows, its password policy and an account's capabilities.
 ///
-/// Where the well-known document is missing, the name itself is taken as the address. Where it is no
-/// good, or the name itself is no homeserver, the person is [asked](Prompt::HomeserverUrl).
+/// If the well-known document is missing, the name itself is used as the address. If it is invalid, or there
+/// is no homeserver at the name, the person is [asked](Prompt::HomeserverUrl).
 ///
 /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#server-discovery>.
 #[derive(Clone, Debug)]
 pub struct Discovery {
     address: ServerAddress,
-    facts: ServerInfo,
-    probe_registration: bool,
-    ask_password_policy: bool,
+    info: ServerInfo,
+    registration: bool,
+    password_policy: bool,
     session: Option<CredentialRef>,
-    waiting_for: Vec<Waiting>,
-    /// What the person is asked, and the error that it ends with where they have no answer.
+    in_flight: Vec<InFlight>,
+    /// The question to the person, and the error that it ends with without an answer.
     asking: Option<(EffectId, AuthError)>,
     tries: u32,
-    last_effect: u64,
+    core: Core<ServerInfo>,
 }
 
-/// A request on its way.
+/// A request in flight.
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+struct InFlight {
     id: EffectId,
     request: Request,
-    /// Which of [`ServerInfo::tried`] it is.
-    attempt: usize,
+    /// Its index in [`ServerInfo::tried`].
+    probe: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,53 +76,51 @@ enum Request {
     Capabilities,
 }
 
-type Turn = Step<Effect, Event<ServerInfo>>;
-
 impl Discovery {
-    /// Asks the server that a person named.
+    /// Discovers the server with this address.
     pub fn new(address: ServerAddress) -> Self {
-        let facts = ServerInfo::of(address.url().clone());
+        let info = ServerInfo::of(address.url().clone());
         Self {
             address,
-            facts,
-            probe_registration: false,
-            ask_password_policy: false,
+            info,
+            registration: false,
+            password_policy: false,
             session: None,
-            waiting_for: Vec::new(),
+            in_flight: Vec::new(),
             asking: None,
             tries: 0,
-            last_effect: 0,
+            core: Core::default(),
         }
     }
 
-    /// Asks also what a stranger who registers would be asked. Servers count that as an attempt.
+    /// Whether to ask for the registration flows too. Servers count that as an attempt to register.
     #[must_use]
-    pub fn with_registration(mut self) -> Self {
-        self.probe_registration = true;
+    pub fn registration(mut self, is_wanted: bool) -> Self {
+        self.registration = is_wanted;
         self
     }
 
-    /// Asks also what passwords must have. Only Synapse tells.
+    /// Whether to ask for the password policy too. Only Synapse has one.
     #[must_use]
-    pub fn with_password_policy(mut self) -> Self {
-        self.ask_password_policy = true;
+    pub fn password_policy(mut self, is_wanted: bool) -> Self {
+        self.password_policy = is_wanted;
         self
     }
 
-    /// Asks also what the account with this session may do.
+    /// Asks for the capabilities of the account with this session too.
     #[must_use]
-    pub fn with_session(mut self, credential: CredentialRef) -> Self {
+    pub fn session(mut self, credential: CredentialRef) -> Self {
         self.session = Some(credential);
         self
     }
 
-    /// What has been found out so far: where it fails, this tells what was tried.
+    /// What has been found out so far. After a failure it shows what was tried.
     pub fn server_info(&self) -> &ServerInfo {
-        &self.facts
+        &self.info
     }
 
     fn job(&self, request: Request) -> Job {
-        let server = &self.facts.server;
+        let server = &self.info.server;
         match request {
             Request::WellKnown => GetWellknown::default().job(server),
             Request::Versions => GetVersions::default().job(server),
@@ -135,134 +135,125 @@ impl Discovery {
         }
     }
 
-    fn send(&mut self, request: Request, turn: &mut Turn) {
+    fn send(&mut self, request: Request) {
         let job = self.job(request);
-        let id = self.next_effect();
-        let attempt = Probe::new(job.operation_id(), job.request_method(), job.url());
-        self.waiting_for.push(Waiting {
-            id,
+        let probe = Probe::new(job.operation_id(), job.request_method(), job.url());
+        self.in_flight.push(InFlight {
+            id: self.core.send(job),
             request,
-            attempt: self.facts.tried.len(),
+            probe: self.info.tried.len(),
         });
-        self.facts.tried.push(attempt);
-        turn.effects.push(Effect::Send(id, Box::new(job)));
-    }
-
-    fn next_effect(&mut self) -> EffectId {
-        self.last_effect += 1;
-        EffectId(self.last_effect)
+        self.info.tried.push(probe);
     }
 
     /// Clients that know OAuth 2.0 must not register where single sign-on is preferred.
     fn may_probe(&self) -> bool {
-        self.probe_registration && !self.facts.prefers_sso()
+        self.registration && !self.info.prefers_sso()
     }
 
-    fn ask_the_server(&mut self, turn: &mut Turn) {
-        self.send(Request::Versions, turn);
-        self.send(Request::LoginFlows, turn);
-        self.send(Request::AuthMetadata, turn);
-        if self.ask_password_policy {
-            self.send(Request::PasswordPolicy, turn);
+    fn ask_server(&mut self) {
+        self.send(Request::Versions);
+        self.send(Request::LoginFlows);
+        self.send(Request::AuthMetadata);
+        if self.password_policy {
+            self.send(Request::PasswordPolicy);
         }
         if self.session.is_some() {
-            self.send(Request::Capabilities, turn);
+            self.send(Request::Capabilities);
         }
     }
 
-    fn on_outcome(&mut self, id: EffectId, outcome: Outcome, turn: &mut Turn) {
-        let Some(at) = self.waiting_for.iter().position(|one| one.id == id) else {
+    fn on_outcome(&mut self, id: EffectId, outcome: Outcome) {
+        let Some(at) = self.in_flight.iter().position(|one| one.id == id) else {
             return;
         };
-        let Waiting {
-            request, attempt, ..
-        } = self.waiting_for.swap_remove(at);
-        self.note(attempt, &outcome);
+        let InFlight { request, probe, .. } = self.in_flight.swap_remove(at);
+        self.record(probe, &outcome);
         let response = match outcome {
             Outcome::Responded(response) => response,
             Outcome::Failed(error) | Outcome::InDoubt(error) => {
-                return self.on_no_answer(request, error, turn);
+                return self.on_no_answer(request, error);
             }
-            _ => return self.fail(AuthError::Cancelled, turn),
+            _ => return self.fail(AuthError::Cancelled),
         };
         let read = match request {
-            Request::WellKnown => return self.on_well_known(attempt, &response, turn),
+            Request::WellKnown => return self.on_well_known(probe, &response),
             Request::Versions => self.on_versions(&response),
             Request::LoginFlows => self.on_login_flows(&response),
             Request::AuthMetadata => self.on_auth_metadata(&response),
             Request::Registration => self.on_registration(&response),
             Request::PasswordPolicy => {
-                self.facts.password_policy = PasswordPolicy::read(&response);
+                self.info.password_policy = PasswordPolicy::read(&response);
                 Ok(())
             }
             Request::Capabilities => {
                 let read = GetCapabilities::read(&response);
-                self.facts.capabilities = read.ok().map(|answer| answer.capabilities);
+                self.info.capabilities = read.ok().map(|answer| answer.capabilities);
                 Ok(())
             }
         };
         match read {
-            Ok(()) => self.go_on(request, turn),
+            Ok(()) => self.advance(request),
             Err(error) => {
-                self.facts.tried[attempt]
+                self.info.tried[probe]
                     .error
                     .get_or_insert_with(|| error.to_string());
-                self.fail(error, turn);
+                self.fail(error);
             }
         }
     }
 
-    /// Writes down what became of a request.
-    fn note(&mut self, attempt: usize, outcome: &Outcome) {
-        let attempt = &mut self.facts.tried[attempt];
+    /// Records the result of a request.
+    fn record(&mut self, probe: usize, outcome: &Outcome) {
+        let probe = &mut self.info.tried[probe];
         match outcome {
             Outcome::Responded(response) => {
-                attempt.status = Some(response.status_code());
+                probe.status = Some(response.status_code());
                 if response.status_code() >= 400 {
                     let code = response.error_code();
-                    attempt.errcode = (!code.is_empty()).then(|| ErrorCode::from(&*code));
-                    attempt.error = Some(response.error_message()).filter(|text| !text.is_empty());
+                    probe.errcode = (!code.is_empty()).then(|| ErrorCode::from(&*code));
+                    probe.error = Some(response.error_message()).filter(|text| !text.is_empty());
                 }
             }
             Outcome::Failed(error) | Outcome::InDoubt(error) => {
-                attempt.error = Some(error.to_string());
+                probe.error = Some(error.to_string());
             }
-            _ => attempt.error = Some("called off".to_owned()),
+            _ => probe.error = Some("called off".to_owned()),
         }
     }
 
-    fn go_on(&mut self, request: Request, turn: &mut Turn) {
+    fn advance(&mut self, request: Request) {
         if request == Request::LoginFlows && self.may_probe() {
-            self.send(Request::Registration, turn);
-        } else if self.waiting_for.is_empty() {
-            turn.events.push(Event::Finished(Ok(self.facts.clone())));
+            self.send(Request::Registration);
+        } else if self.in_flight.is_empty() {
+            self.core.finish(Ok(self.info.clone()));
         }
     }
 
-    fn on_no_answer(&mut self, request: Request, error: TransportError, turn: &mut Turn) {
+    fn on_no_answer(&mut self, request: Request, error: TransportError) {
         match request {
-            // Most servers have none of these, and say so in every way there is.
+            // Optional. Servers without it answer in many ways.
             Request::AuthMetadata | Request::PasswordPolicy | Request::Capabilities => {
-                self.go_on(request, turn);
+                self.advance(request);
             }
             Request::Registration => {
                 let message = error.to_string();
-                self.facts.registration = Some(RegistrationOffer::Unknown { message });
-                self.go_on(request, turn);
+                self.info.registration = Some(RegistrationOffer::Unknown { message });
+                self.advance(request);
             }
             Request::WellKnown => {
                 let error = self.no_answer(error);
-                self.ask(error, turn);
+                self.ask(error);
             }
             Request::Versions | Request::LoginFlows => {
                 let error = self.no_answer(error);
-                self.fail(error, turn);
+                self.fail(error);
             }
         }
     }
 
     fn no_answer(&self, error: TransportError) -> AuthError {
-        let server = self.facts.server.clone();
+        let server = self.info.server.clone();
         match error.kind {
             TransportErrorKind::TooLarge
             | TransportErrorKind::Redirect
@@ -274,31 +265,29 @@ impl Discovery {
         }
     }
 
-    /// The server cannot be used. Where only a guess led there, the person may know better.
-    fn fail(&mut self, error: AuthError, turn: &mut Turn) {
-        self.waiting_for.clear();
-        if self.facts.well_known == WellKnown::Missing && error != AuthError::Cancelled {
-            self.ask(error, turn);
+    /// The server cannot be used. If its address was a guess, the person may know the right one.
+    fn fail(&mut self, error: AuthError) {
+        self.in_flight.clear();
+        if self.info.well_known == WellKnown::Missing && error != AuthError::Cancelled {
+            self.ask(error);
         } else {
-            turn.events.push(Event::Finished(Err(error)));
+            self.core.fail(error);
         }
     }
 
-    /// Asks the person where the server is; it ends with `error` where they have no answer.
-    fn ask(&mut self, error: AuthError, turn: &mut Turn) {
+    /// Asks the person for the address of the server. Without an answer the discovery ends with `error`.
+    fn ask(&mut self, error: AuthError) {
         let name = self.address.to_string();
         let why = error.to_string();
-        let id = self.next_effect();
+        let id = self.core.ask(Prompt::HomeserverUrl { name, why });
         self.asking = Some((id, error));
-        let question = Prompt::HomeserverUrl { name, why };
-        turn.effects.push(Effect::Ask(id, question));
     }
 
-    fn on_reply(&mut self, id: EffectId, reply: Answer, turn: &mut Turn) {
+    fn on_answer(&mut self, id: EffectId, answer: Answer) {
         let Some((_, error)) = self.asking.take_if(|(asked, _)| *asked == id) else {
             return;
         };
-        let text = match &reply {
+        let text = match &answer {
             Answer::Text(text) => Some(text.expose()),
             _ => None,
         };
@@ -306,49 +295,49 @@ impl Discovery {
         self.tries += 1;
         match address {
             Some(address) => {
-                self.facts.server = address.url().clone();
-                self.facts.well_known = WellKnown::GivenInstead {
+                self.info.server = address.url().clone();
+                self.info.well_known = WellKnown::GivenInstead {
                     why: error.to_string(),
                 };
-                self.ask_the_server(turn);
+                self.ask_server();
             }
-            // No address: ask again.
-            None if text.is_some() && self.tries < MOST_TRIES => self.ask(error, turn),
-            None => turn.events.push(Event::Finished(Err(error))),
+            // Not an address: ask again.
+            None if text.is_some() && self.tries < MAX_TRIES => self.ask(error),
+            None => self.core.fail(error),
         }
     }
 
-    fn on_well_known(&mut self, attempt: usize, response: &Response, turn: &mut Turn) {
+    fn on_well_known(&mut self, probe: usize, response: &Response) {
         let name = self.address.url().clone();
         let unusable = |what: String| AuthError::WellKnown {
             server: name.clone(),
             what,
         };
         match well_known::read(&name, response) {
-            Verdict::Use(Document {
+            Lookup::Use(Document {
                 homeserver,
                 identity_server,
             }) => {
-                self.facts.server = homeserver;
-                self.facts.identity_server = identity_server;
-                self.facts.well_known = WellKnown::Found;
-                self.ask_the_server(turn);
+                self.info.server = homeserver;
+                self.info.identity_server = identity_server;
+                self.info.well_known = WellKnown::Found;
+                self.ask_server();
             }
-            Verdict::Ignore => {
-                self.facts.well_known = WellKnown::Missing;
-                turn.events.push(Event::Progress(Progress::NoWellKnown {
+            Lookup::Ignore => {
+                self.info.well_known = WellKnown::Missing;
+                self.core.progress(Progress::NoWellKnown {
                     name: self.address.to_string(),
                     server: name,
-                }));
-                self.ask_the_server(turn);
+                });
+                self.ask_server();
             }
-            Verdict::FailPrompt(what) => {
-                self.facts.tried[attempt].error = Some(what.clone());
-                self.ask(unusable(what), turn);
+            Lookup::FailPrompt(what) => {
+                self.info.tried[probe].error = Some(what.clone());
+                self.ask(unusable(what));
             }
-            Verdict::FailError(what) => {
-                self.facts.tried[attempt].error = Some(what.clone());
-                self.fail(unusable(what), turn);
+            Lookup::FailError(what) => {
+                self.info.tried[probe].error = Some(what.clone());
+                self.fail(unusable(what));
             }
         }
     }
@@ -356,10 +345,10 @@ impl Discovery {
     fn on_versions(&mut self, response: &Response) -> Result<(), AuthError> {
         match GetVersions::read(response) {
             Ok(versions) => {
-                self.facts.versions = versions.versions;
+                self.info.versions = versions.versions;
                 Ok(())
             }
-            Err(error) => Err(match AuthError::from_api(&self.facts.server, error) {
+            Err(error) => Err(match AuthError::from_api(&self.info.server, error) {
                 AuthError::Refused { server, error } => AuthError::NotMatrix {
                     server,
                     what: format!("asked for its versions, it says {error}"),
@@ -371,11 +360,11 @@ impl Discovery {
 
     fn on_login_flows(&mut self, response: &Response) -> Result<(), AuthError> {
         if response.success() {
-            self.facts.login_flows = login_flows(response.json_body().unwrap_or_default());
+            self.info.login_flows = login_flows(response.json_body().unwrap_or_default());
             return Ok(());
         }
         match GetLoginFlows::read(response) {
-            // No such API: the server delegates to OAuth 2.0.
+            // There is no such API: the server delegates to OAuth 2.0.
             Ok(_)
             | Err(
                 ApiError::Matrix(_)
@@ -383,22 +372,22 @@ impl Discovery {
                     status: 404 | 405 | 501,
                 },
             ) => Ok(()),
-            Err(error) => Err(AuthError::from_api(&self.facts.server, error)),
+            Err(error) => Err(AuthError::from_api(&self.info.server, error)),
         }
     }
 
     fn on_auth_metadata(&mut self, response: &Response) -> Result<(), AuthError> {
         let metadata = GetAuthMetadata::read(response).ok();
-        // A person is sent there.
+        // It is opened in a browser.
         if let Some(metadata) = metadata.filter(|metadata| is_web_page(&metadata.issuer)) {
-            self.facts.oauth_issuer = Some(metadata.issuer.clone());
-            self.facts.oauth = Some(OAuthOffer::of(metadata));
+            self.info.oauth_issuer = Some(metadata.issuer.clone());
+            self.info.oauth = Some(OAuthOffer::of(metadata));
         }
         Ok(())
     }
 
     fn on_registration(&mut self, response: &Response) -> Result<(), AuthError> {
-        self.facts.registration = Some(match Register::read(response) {
+        self.info.registration = Some(match Register::read(response) {
             Err(ApiError::Uia(info)) => RegistrationOffer::Open(*info),
             Err(ApiError::Matrix(error))
                 if matches!(error.code, ErrorCode::Forbidden | ErrorCode::Unrecognized) =>
@@ -425,7 +414,7 @@ impl Discovery {
     }
 }
 
-/// Read leniently: a flow of a shape nobody knows must not hide the others.
+/// Reads the flows leniently: one that is malformed must not hide the others.
 fn login_flows(body: Value) -> Vec<LoginFlow> {
     let flows = body
         .get("flows")
@@ -444,7 +433,7 @@ fn login_flows(body: Value) -> Vec<LoginFlow> {
 
 fn identity_providers(flow: &Value) -> Vec<IdentityProvider> {
     /// More than a person would choose from.
-    const MOST: usize = 50;
+    const MAX: usize = 50;
     let providers = flow.get("identity_providers").and_then(Value::as_array);
     let read = |provider: &Value| {
         let text = |name: &str| provider.get(name)?.as_str().map(str::to_owned);
@@ -452,7 +441,7 @@ fn identity_providers(flow: &Value) -> Vec<IdentityProvider> {
         (!id.is_empty()).then_some(IdentityProvider { id, name })
     };
     let providers = providers.into_iter().flatten();
-    providers.filter_map(read).take(MOST).collect()
+    providers.filter_map(read).take(MAX).collect()
 }
 
 impl Machine for Discovery {
@@ -460,18 +449,17 @@ impl Machine for Discovery {
     type Effect = Effect;
     type Event = Event<ServerInfo>;
 
-    fn step(&mut self, _: &mut StepContext<'_>, input: Input) -> Turn {
-        let mut turn = Step::default();
+    fn step(&mut self, _: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<ServerInfo>> {
         match input {
             Input::Start => match self.address {
-                ServerAddress::Name(_) => self.send(Request::WellKnown, &mut turn),
-                ServerAddress::Url(_) => self.ask_the_server(&mut turn),
+                ServerAddress::Name(_) => self.send(Request::WellKnown),
+                ServerAddress::Url(_) => self.ask_server(),
             },
-            Input::Outcome(id, outcome) => self.on_outcome(id, outcome, &mut turn),
-            Input::Answer(id, reply) => self.on_reply(id, reply, &mut turn),
+            Input::Outcome(id, outcome) => self.on_outcome(id, outcome),
+            Input::Answer(id, answer) => self.on_answer(id, answer),
             Input::Waited(_) => {}
         }
-        turn
+        self.core.take_step()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the well-known document of a server name says, and what the specification says to do then.
+//! The well-known document of a server name, and what the specification says to do with it.
 //!
 //! Specification: <https://spec.matrix.org/v1.19/client-server-api/#well-known-uris>.
 
@@ -6,74 +6,73 @@ use matricula_api::{Endpoint, client::wellknown::GetWellknown};
 use matricula_core::{Response, ServerUrl};
 use serde::{Deserialize, Serialize};
 
-/// How the address of a server was found out.
+/// How the address of a server was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 #[non_exhaustive]
 pub enum WellKnown {
-    /// It was given.
+    /// The address was given.
     #[default]
     NotAsked,
-    /// The document of the server's name leads there.
+    /// The well-known document names it.
     Found,
-    /// There is no document (`IGNORE` in the specification's terms): the name itself was taken.
+    /// There is no document (the specification's `IGNORE`): the name itself is used.
     Missing,
-    /// There is none, or one that is no good (`FAIL_PROMPT`): the person gave the address.
+    /// The document is missing or invalid (`FAIL_PROMPT`): the person gave the address.
     GivenInstead {
         /// What was wrong.
         why: String,
     },
 }
 
-/// What the specification says to do with the answer to a look-up.
+/// The result of a lookup, in the specification's terms.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It names these servers.
+pub(super) enum Lookup {
+    /// The document names these servers.
     Use(Document),
-    /// `IGNORE`: look in another way.
+    /// `IGNORE`: there is no document.
     Ignore,
-    /// `FAIL_PROMPT`: say that it failed, and ask the person.
+    /// `FAIL_PROMPT`: report the failure, and ask the person.
     FailPrompt(String),
-    /// `FAIL_ERROR`: there is a document, and no server that it leads to can be used. Nobody guesses
-    /// further.
+    /// `FAIL_ERROR`: the document names a server that cannot be used. The discovery ends.
     FailError(String),
 }
 
-/// What the document says.
+/// The servers of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Document {
     pub(super) homeserver: ServerUrl,
     pub(super) identity_server: Option<ServerUrl>,
 }
 
-/// Reads the answer that the server of this name gave.
-pub(super) fn read(name: &ServerUrl, response: &Response) -> Verdict {
+/// Reads the response of the server with this name.
+pub(super) fn read(name: &ServerUrl, response: &Response) -> Lookup {
     match response.status_code() {
-        404 => return Verdict::Ignore,
+        404 => return Lookup::Ignore,
         200 => {}
         status => {
-            return Verdict::FailPrompt(format!("its document cannot be read: status {status}"));
+            return Lookup::FailPrompt(format!("its document cannot be read: status {status}"));
         }
     }
     let document = match GetWellknown::read(response) {
         Ok(document) => document,
-        Err(error) => return Verdict::FailPrompt(error.to_string()),
+        Err(error) => return Lookup::FailPrompt(error.to_string()),
     };
     let homeserver = match usable(name, &document.homeserver.base_url) {
         Ok(server) => server,
-        Err(why) => return Verdict::FailError(why),
+        Err(why) => return Lookup::FailError(why),
     };
     let identity_server = document.identity_server;
     match identity_server.map(|named| usable(name, &named.base_url)) {
-        None => Verdict::Use(Document {
+        None => Lookup::Use(Document {
             homeserver,
             identity_server: None,
         }),
-        Some(Ok(identity_server)) => Verdict::Use(Document {
+        Some(Ok(identity_server)) => Lookup::Use(Document {
             homeserver,
             identity_server: Some(identity_server),
         }),
-        Some(Err(why)) => Verdict::FailError(format!("of its identity server, {why}")),
+        Some(Err(why)) => Lookup::FailError(format!("of its identity server, {why}")),
     }
 }
 
@@ -84,7 +83,7 @@ fn usable(name: &ServerUrl, base_url: &str) -> Result<ServerUrl, String> {
             "its document leads to {server}, which is not encrypted"
         ));
     }
-    // A public name must not send anyone into their own network.
+    // A public name must not send requests into the person's own network.
     if server.is_private() && !name.is_private() {
         return Err(format!("its document leads to {server}, a private address"));
     }

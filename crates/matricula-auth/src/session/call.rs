@@ -54,8 +54,6 @@ pub struct Call {
     is_over: bool,
 }
 
-type Turn = Step<CallEffect, CallEvent>;
-
 impl Call {
     /// A call of this job, which is to [name](Job::auth) the account's credential, as required or as
     /// optional. A job that names none is sent as it is.
@@ -69,7 +67,12 @@ impl Call {
         }
     }
 
-    fn start(&mut self, cx: &StepContext<'_>, standing: Box<SessionState>, turn: &mut Turn) {
+    fn start(
+        &mut self,
+        cx: &StepContext<'_>,
+        standing: Box<SessionState>,
+        step: &mut Step<CallEffect, CallEvent>,
+    ) {
         let account = standing.account().clone();
         let user_id = account.user_id.clone();
         let is_due = account.is_due(cx.now) && standing.trouble(cx.now).is_none();
@@ -77,7 +80,7 @@ impl Call {
         self.standing = Some(standing);
         match (self.job.auth(), account.access_token) {
             (Auth::Required(_), None) => {
-                self.finish(Err(AuthError::NotSignedIn { user_id }), turn);
+                self.finish(Err(AuthError::NotSignedIn { user_id }), step);
             }
             (Auth::Required(_) | Auth::Optional(_), Some(_)) if is_left_alone => {
                 let error = AuthError::UserLocked {
@@ -85,17 +88,17 @@ impl Call {
                     user_id,
                     message: String::new(),
                 };
-                self.finish(Err(error), turn);
+                self.finish(Err(error), step);
             }
             (Auth::Required(_) | Auth::Optional(_), Some(token)) if is_due => {
-                turn.effects
+                step.effects
                     .push(CallEffect::Renew(RenewalReason::Due, token));
             }
-            _ => self.send(turn),
+            _ => self.send(step),
         }
     }
 
-    fn send(&mut self, turn: &mut Turn) {
+    fn send(&mut self, step: &mut Step<CallEffect, CallEvent>) {
         let names_one = matches!(self.job.auth(), Auth::Required(_) | Auth::Optional(_));
         let account = self.standing.as_ref().map(|standing| standing.account());
         let token = account.and_then(|account| account.access_token.clone());
@@ -104,27 +107,27 @@ impl Call {
             None => self.job.clone(),
         };
         self.sent = token.filter(|_| names_one);
-        turn.effects.push(CallEffect::Send(Box::new(job)));
+        step.effects.push(CallEffect::Send(Box::new(job)));
     }
 
     fn on_renewed(
         &mut self,
         standing: Box<SessionState>,
         result: Result<(), AuthError>,
-        turn: &mut Turn,
+        step: &mut Step<CallEffect, CallEvent>,
     ) {
         let has_token = standing.account().access_token.is_some();
         self.standing = Some(standing);
         match result {
-            Err(error) if self.was_refused || !has_token => self.finish(Err(error), turn),
+            Err(error) if self.was_refused || !has_token => self.finish(Err(error), step),
             // It may be good for a while; the server is who knows.
-            _ => self.send(turn),
+            _ => self.send(step),
         }
     }
 
-    fn on_outcome(&mut self, outcome: Outcome, turn: &mut Turn) {
+    fn on_outcome(&mut self, outcome: Outcome, step: &mut Step<CallEffect, CallEvent>) {
         let (Some(token), Outcome::Responded(response)) = (self.sent.clone(), &outcome) else {
-            return self.finish(Ok(outcome), turn);
+            return self.finish(Ok(outcome), step);
         };
         let refusal = refusal(response);
         let code = refusal.as_ref().map(|error| &error.code);
@@ -133,12 +136,12 @@ impl Call {
                 self.was_refused = true;
                 let soft_logout = error.extra.get("soft_logout") == Some(&true.into());
                 let reason = RenewalReason::Refused { soft_logout };
-                turn.effects.push(CallEffect::Renew(reason, token));
+                step.effects.push(CallEffect::Renew(reason, token));
             }
             (Some(ErrorCode::UserLocked), Some(error)) => {
-                turn.events.push(CallEvent::Locked);
+                step.events.push(CallEvent::Locked);
                 let message = error.message.clone();
-                self.finish_refused(turn, |server, user_id| AuthError::UserLocked {
+                self.finish_refused(step, |server, user_id| AuthError::UserLocked {
                     server,
                     user_id,
                     message,
@@ -146,7 +149,7 @@ impl Call {
             }
             (Some(ErrorCode::UserSuspended), Some(error)) => {
                 let message = error.message.clone();
-                self.finish_refused(turn, |server, user_id| AuthError::UserSuspended {
+                self.finish_refused(step, |server, user_id| AuthError::UserSuspended {
                     server,
                     user_id,
                     message,
@@ -155,28 +158,32 @@ impl Call {
             _ => {
                 let was_locked = self.standing.as_ref().is_some_and(|one| one.is_locked());
                 if was_locked && response.status_code() < 500 {
-                    turn.events.push(CallEvent::Unlocked);
+                    step.events.push(CallEvent::Unlocked);
                 }
-                self.finish(Ok(outcome), turn);
+                self.finish(Ok(outcome), step);
             }
         }
     }
 
     fn finish_refused(
         &mut self,
-        turn: &mut Turn,
+        step: &mut Step<CallEffect, CallEvent>,
         error: impl FnOnce(matricula_core::ServerUrl, matricula_api::UserId) -> AuthError,
     ) {
         if let Some(standing) = &self.standing {
             let account = standing.account();
             let error = error(account.server.clone(), account.user_id.clone());
-            self.finish(Err(error), turn);
+            self.finish(Err(error), step);
         }
     }
 
-    fn finish(&mut self, result: Result<Outcome, AuthError>, turn: &mut Turn) {
+    fn finish(
+        &mut self,
+        result: Result<Outcome, AuthError>,
+        step: &mut Step<CallEffect, CallEvent>,
+    ) {
         self.is_over = true;
-        turn.events.push(CallEvent::Finished(Box::new(result)));
+        step.events.push(CallEvent::Finished(Box::new(result)));
     }
 }
 
@@ -193,19 +200,19 @@ impl Machine for Call {
     type Effect = CallEffect;
     type Event = CallEvent;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: CallInput) -> Turn {
-        let mut turn = Step::default();
+    fn step(&mut self, cx: &mut StepContext<'_>, input: CallInput) -> Step<CallEffect, CallEvent> {
+        let mut step = Step::default();
         if self.is_over {
-            return turn;
+            return step;
         }
         match input {
             CallInput::Start(standing) if self.standing.is_none() => {
-                self.start(cx, standing, &mut turn);
+                self.start(cx, standing, &mut step);
             }
-            CallInput::Renewed(standing, result) => self.on_renewed(standing, result, &mut turn),
-            CallInput::Outcome(outcome) => self.on_outcome(outcome, &mut turn),
+            CallInput::Renewed(standing, result) => self.on_renewed(standing, result, &mut step),
+            CallInput::Outcome(outcome) => self.on_outcome(outcome, &mut step),
             CallInput::Start(_) => {}
         }
-        turn
+        step
     }
 }

@@ -25,10 +25,12 @@
 //! [refreshing with OAuth 2.0](https://spec.matrix.org/v1.19/client-server-api/#refresh-token-grant).
 
 mod call;
-mod exchange;
+mod logout;
 mod renewal;
-mod standing;
+mod state;
+mod token_exchange;
 
 pub use call::{Call, CallEffect, CallEvent, CallInput};
+pub use logout::{OAuthLogout, OAuthSession};
 pub use renewal::{Renewal, RenewalEffect, RenewalEvent, RenewalInput, RenewalReason};
-pub use standing::{RenewalResult, SessionState};
+pub use state::{RenewalResult, SessionState};

@@ -6,8 +6,8 @@ use matricula_core::{Job, Machine, Secret, Step, StepContext, Timestamp, schedul
 
 use super::{
     RenewalResult, SessionState,
-    exchange::{self, ExchangeError, TokenPair},
-    standing::RenewalFailures,
+    state::RenewalFailures,
+    token_exchange::{self, ExchangeError, TokenPair},
 };
 use crate::{Account, AuthError};
 
@@ -113,8 +113,6 @@ enum Phase {
     Over,
 }
 
-type Turn = Step<RenewalEffect, RenewalEvent>;
-
 impl Renewal {
     /// Replaces this access token. Where another one is there when its turn has come, nothing is done.
     pub fn new(reason: RenewalReason, token: Option<Secret>) -> Self {
@@ -133,13 +131,18 @@ impl Renewal {
         }
     }
 
-    fn on_turn(&mut self, cx: &StepContext<'_>, standing: Box<SessionState>, turn: &mut Turn) {
+    fn on_turn(
+        &mut self,
+        cx: &StepContext<'_>,
+        standing: Box<SessionState>,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
+    ) {
         let account = standing.account().clone();
         let trouble = standing.trouble(cx.now).cloned();
         self.stored = Some(account.clone());
         self.standing = Some(standing);
         if account.access_token != self.token {
-            return self.settle(account, turn);
+            return self.settle(account, step);
         }
         // Of many that wait, the first one tries; the others hear how that went.
         let is_left_alone = |trouble: &RenewalFailures| match self.reason {
@@ -149,14 +152,19 @@ impl Renewal {
         };
         if let Some(trouble) = trouble.filter(is_left_alone) {
             let error = trouble.error.clone();
-            return self.finish(account, Some(trouble), Err(error), turn);
+            return self.finish(account, Some(trouble), Err(error), step);
         }
         self.account = Some(account);
         self.phase = Phase::Locking;
-        turn.effects.push(RenewalEffect::Lock);
+        step.effects.push(RenewalEffect::Lock);
     }
 
-    fn on_stored(&mut self, cx: &StepContext<'_>, stored: Option<Box<Account>>, turn: &mut Turn) {
+    fn on_stored(
+        &mut self,
+        cx: &StepContext<'_>,
+        stored: Option<Box<Account>>,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
+    ) {
         let Some(mut account) = self.account.take() else {
             return;
         };
@@ -165,10 +173,10 @@ impl Renewal {
         }
         self.stored = Some(account.clone());
         if account.access_token != self.token {
-            return self.settle(account, turn);
+            return self.settle(account, step);
         }
         if let Some((sent, pair)) = self.got.take() {
-            return self.renewed(cx, account, sent, pair, turn);
+            return self.renewed(cx, account, sent, pair, step);
         }
         let candidates = [&account.refresh_token, &account.previous_refresh_token];
         let next = candidates
@@ -177,8 +185,8 @@ impl Renewal {
             .find(|token| !self.refused.contains(token))
             .cloned();
         match next {
-            Some(refresh_token) => self.send(cx, account, refresh_token, turn),
-            None => self.give_up(cx, account, turn),
+            Some(refresh_token) => self.send(cx, account, refresh_token, step),
+            None => self.give_up(cx, account, step),
         }
     }
 
@@ -187,17 +195,17 @@ impl Renewal {
         cx: &StepContext<'_>,
         account: Account,
         refresh_token: Secret,
-        turn: &mut Turn,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
-        match exchange::job(&account, refresh_token.clone()) {
+        match token_exchange::job(&account, refresh_token.clone()) {
             Ok(job) => {
                 self.requests += 1;
                 self.sent_at = cx.now;
                 self.account = Some(account);
                 self.phase = Phase::Sent(refresh_token);
-                turn.effects.push(RenewalEffect::Send(Box::new(job)));
+                step.effects.push(RenewalEffect::Send(Box::new(job)));
             }
-            Err(error) => self.fail(cx, account, error, turn),
+            Err(error) => self.fail(cx, account, error, step),
         }
     }
 
@@ -206,35 +214,35 @@ impl Renewal {
         cx: &mut StepContext<'_>,
         sent: Secret,
         outcome: Outcome,
-        turn: &mut Turn,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         let Some(account) = self.account.take() else {
             return;
         };
-        match exchange::read(&account, outcome) {
+        match token_exchange::read(&account, outcome) {
             Ok(pair) => {
                 self.got = Some((sent, pair));
-                self.read_again(account, turn);
+                self.read_again(account, step);
             }
             Err(ExchangeError::Refused { soft_logout, what }) => {
                 let keeps = self.refusal.as_ref().is_some_and(|(_, keeps)| *keeps);
                 self.refusal = Some((what, keeps || soft_logout));
                 self.refused.push(sent);
-                self.read_again(account, turn);
+                self.read_again(account, step);
             }
             Err(ExchangeError::Passing(error, wait)) => {
-                self.on_passing_failure(cx, account, sent, error, wait, turn);
+                self.on_passing_failure(cx, account, sent, error, wait, step);
             }
-            Err(ExchangeError::Lasting(error)) => self.fail(cx, account, error, turn),
+            Err(ExchangeError::Lasting(error)) => self.fail(cx, account, error, step),
         }
     }
 
     /// Whoever does not keep to the lock may have renewed it meanwhile, signed in anew, or changed what
     /// else is kept with the account.
-    fn read_again(&mut self, account: Account, turn: &mut Turn) {
+    fn read_again(&mut self, account: Account, step: &mut Step<RenewalEffect, RenewalEvent>) {
         self.account = Some(account);
         self.phase = Phase::Reading;
-        turn.effects.push(RenewalEffect::Read);
+        step.effects.push(RenewalEffect::Read);
     }
 
     fn renewed(
@@ -243,15 +251,15 @@ impl Renewal {
         mut account: Account,
         sent: Secret,
         pair: TokenPair,
-        turn: &mut Turn,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         // The one that worked, which need not be the one that is kept.
         account.refresh_token = Some(sent);
         // The time counts from when the server made it: that was after it was asked.
         let asked_at = self.sent_at.min(cx.now);
         account.set_tokens(asked_at, pair.access, pair.refresh, pair.lifetime);
-        account.write_to(&mut turn.writes);
-        self.finish(account, None, Ok(()), turn);
+        account.write_to(&mut step.writes);
+        self.finish(account, None, Ok(()), step);
     }
 
     fn on_passing_failure(
@@ -261,13 +269,13 @@ impl Renewal {
         sent: Secret,
         error: AuthError,
         wait: Option<Duration>,
-        turn: &mut Turn,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         // A request that can be sent with the old token meanwhile is not to be held up.
         let can_wait = self.reason != RenewalReason::Due || account.has_expired(cx.now);
         let wait = wait.unwrap_or_default();
         if !can_wait || self.requests >= MOST_REQUESTS || wait > LONGEST_WAIT {
-            return self.fail(cx, account, error, turn);
+            return self.fail(cx, account, error, step);
         }
         let bound = FIRST_BACK_OFF.saturating_mul(1 << self.requests.min(8));
         let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
@@ -275,22 +283,27 @@ impl Renewal {
         self.account = Some(account);
         self.phase = Phase::Waiting(sent);
         let until = cx.now.plus(back_off.max(wait));
-        turn.effects.push(RenewalEffect::Wait(until));
+        step.effects.push(RenewalEffect::Wait(until));
     }
 
     /// Another has renewed the account, or ended its session.
-    fn settle(&mut self, account: Account, turn: &mut Turn) {
+    fn settle(&mut self, account: Account, step: &mut Step<RenewalEffect, RenewalEvent>) {
         let result = match account.access_token {
             Some(_) => Ok(()),
             None => Err(AuthError::NotSignedIn {
                 user_id: account.user_id.clone(),
             }),
         };
-        self.finish(account, None, result, turn);
+        self.finish(account, None, result, step);
     }
 
     /// Nothing is left to renew it with.
-    fn give_up(&mut self, cx: &StepContext<'_>, mut account: Account, turn: &mut Turn) {
+    fn give_up(
+        &mut self,
+        cx: &StepContext<'_>,
+        mut account: Account,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
+    ) {
         let by = match &account.oauth {
             Some(oauth) => oauth.issuer.clone(),
             None => account.server.to_string(),
@@ -301,12 +314,12 @@ impl Renewal {
                 let what = refusal.map(|(what, _)| what).unwrap_or_default();
                 let error = AuthError::SignedOut { by, what };
                 let trouble = self.trouble(cx, error.clone(), true);
-                return self.finish(account, trouble, Err(error), turn);
+                return self.finish(account, trouble, Err(error), step);
             }
             (None, RenewalReason::Wanted) => {
                 let user_id = account.user_id.clone();
                 let error = AuthError::NoRefreshToken { user_id };
-                return self.finish(account, None, Err(error), turn);
+                return self.finish(account, None, Err(error), step);
             }
             (refusal, reason) => {
                 let (what, keeps) =
@@ -329,8 +342,8 @@ impl Renewal {
             true => account.clear_tokens(),
             false => account.end_session(),
         }
-        account.write_to(&mut turn.writes);
-        self.finish(account, None, Err(error), turn);
+        account.write_to(&mut step.writes);
+        self.finish(account, None, Err(error), step);
     }
 
     fn trouble(
@@ -344,9 +357,15 @@ impl Renewal {
     }
 
     /// It did not come about, and may another time.
-    fn fail(&mut self, cx: &StepContext<'_>, account: Account, error: AuthError, turn: &mut Turn) {
+    fn fail(
+        &mut self,
+        cx: &StepContext<'_>,
+        account: Account,
+        error: AuthError,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
+    ) {
         let trouble = self.trouble(cx, error.clone(), false);
-        self.finish(account, trouble, Err(error), turn);
+        self.finish(account, trouble, Err(error), step);
     }
 
     fn finish(
@@ -354,10 +373,10 @@ impl Renewal {
         account: Account,
         trouble: Option<RenewalFailures>,
         result: Result<(), AuthError>,
-        turn: &mut Turn,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         self.phase = Phase::Over;
-        turn.events
+        step.events
             .push(RenewalEvent::Finished(Box::new(RenewalResult {
                 account,
                 trouble,
@@ -366,13 +385,18 @@ impl Renewal {
     }
 
     /// What was to be stored is not, and so it has not happened.
-    fn on_store_failure(&mut self, cx: &StepContext<'_>, what: String, turn: &mut Turn) {
+    fn on_store_failure(
+        &mut self,
+        cx: &StepContext<'_>,
+        what: String,
+        step: &mut Step<RenewalEffect, RenewalEvent>,
+    ) {
         let Some(account) = self.stored.clone() else {
             return;
         };
         let user_id = account.user_id.clone();
         let error = AuthError::NotStored { user_id, what };
-        self.fail(cx, account, error, turn);
+        self.fail(cx, account, error, step);
     }
 }
 
@@ -381,34 +405,38 @@ impl Machine for Renewal {
     type Effect = RenewalEffect;
     type Event = RenewalEvent;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: RenewalInput) -> Turn {
-        let mut turn = Step::default();
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: RenewalInput,
+    ) -> Step<RenewalEffect, RenewalEvent> {
+        let mut step = Step::default();
         match (self.phase.clone(), input) {
             (Phase::New, RenewalInput::Start) => {
                 self.phase = Phase::TakingTurn;
-                turn.effects.push(RenewalEffect::TakeTurn);
+                step.effects.push(RenewalEffect::TakeTurn);
             }
             (Phase::TakingTurn, RenewalInput::TurnTaken(standing)) => {
-                self.on_turn(cx, standing, &mut turn);
+                self.on_turn(cx, standing, &mut step);
             }
             (Phase::Locking, RenewalInput::Locked) => {
                 self.phase = Phase::Reading;
-                turn.effects.push(RenewalEffect::Read);
+                step.effects.push(RenewalEffect::Read);
             }
             (Phase::Reading, RenewalInput::Stored(stored)) => {
-                self.on_stored(cx, stored, &mut turn);
+                self.on_stored(cx, stored, &mut step);
             }
             (Phase::Sent(sent), RenewalInput::Outcome(outcome)) => {
-                self.on_outcome(cx, sent, outcome, &mut turn);
+                self.on_outcome(cx, sent, outcome, &mut step);
             }
             (Phase::Waiting(sent), RenewalInput::Waited) => {
                 if let Some(account) = self.account.take() {
-                    self.send(cx, account, sent, &mut turn);
+                    self.send(cx, account, sent, &mut step);
                 }
             }
-            (_, RenewalInput::StoreFailed(what)) => self.on_store_failure(cx, what, &mut turn),
+            (_, RenewalInput::StoreFailed(what)) => self.on_store_failure(cx, what, &mut step),
             _ => {}
         }
-        turn
+        step
     }
 }

@@ -1,97 +1,386 @@
-//! Picks the way through the server's authentication that asks least of the person.
+//! The state of one user-interactive authentication, and its next action.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
-use matricula_api::uia::{Flow, Stage};
+use matricula_api::{
+    UserId, fallback,
+    uia::{AuthData, Flow, Stage, ThreepidCreds, UiaInfo, UserIdentifier},
+};
+use matricula_core::{Secret, ServerUrl, Timestamp, secret::exposed};
+use serde::{Deserialize, Serialize};
 
-/// What is known in advance, so that the person need not be asked for it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KnownAnswers {
-    /// A registration token.
-    pub(crate) token: bool,
-    /// That whatever terms the server has are accepted.
-    pub(crate) terms: bool,
-    /// An email address, to be proved.
-    pub(crate) email: bool,
-    /// A phone number, to be proved.
-    pub(crate) phone: bool,
-    /// The account's password.
-    pub(crate) password: bool,
+use super::{
+    Backoff, KnownAnswers, UiaSession, is_threepid_stage, prompts::Question, session::StageResult,
+};
+use crate::{
+    Answer, AuthError, Progress, StagesNotSupported, machine::Core, server_address::is_web_page,
+};
+
+/// One user-interactive authentication: which stages are completed, what is known, what is awaited.
+///
+/// Its owner sends the requests. After each response it calls [`on_demand`](UiaFlow::on_demand), and
+/// does what [`UiaNext`] says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct UiaFlow {
+    server: ServerUrl,
+    /// The account that the password stage is about; without it a page has to do that stage.
+    user_id: Option<UserId>,
+    /// The stages for which the owner validates an address; otherwise a page has to.
+    pub(crate) validates: Vec<Stage>,
+    pub(super) state: State,
+    pub(crate) session: UiaSession,
+    /// Passwords to try, the next one first.
+    #[serde(skip)]
+    pub(crate) passwords: VecDeque<Secret>,
+    #[serde(with = "exposed", default)]
+    pub(crate) token: Option<Secret>,
+    pub(crate) accepts_terms: bool,
+    /// Whether the session is of an earlier run: the server may have forgotten it.
+    is_resumed: bool,
+    /// Whether a page was shown in an earlier run: poll once before it is shown again.
+    polls_first: bool,
+    backoff: Option<Backoff>,
 }
 
-/// The flow that uses the addresses given and asks least besides, with the reason; `None` where
-/// there is none.
-pub(crate) fn choose(
-    flows: &[Flow],
-    known: KnownAnswers,
-    done: &BTreeSet<Stage>,
-) -> Option<(Flow, String)> {
-    let cost = |flow: &Flow| -> u32 {
-        flow.stages
-            .iter()
-            .filter(|stage| !done.contains(stage))
-            .map(|stage| cost(stage, known))
-            .sum()
-    };
-    // Who gives an address wants it on the account.
-    let unused = |flow: &Flow| {
-        let leaves_out = |is_given: bool, stage| is_given && !flow.stages.contains(&stage);
-        u32::from(leaves_out(known.email, Stage::EmailIdentity))
-            + u32::from(leaves_out(known.phone, Stage::Msisdn))
-    };
-    let flow = flows.iter().min_by_key(|flow| (unused(flow), cost(flow)))?;
-    let choice = match flows.len() {
-        1 => "the only way that the server offers".to_owned(),
-        number => {
-            format!("of {number} ways that the server offers, the one that asks least of you")
+/// What the flow waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum State {
+    /// The owner.
+    Idle,
+    /// The person's answer.
+    Asking(Question),
+    /// The time to poll for this stage.
+    Polling(Stage),
+}
+
+/// What the owner of a flow does next.
+#[derive(Debug)]
+pub(crate) enum UiaNext {
+    /// Nothing: the flow asks the person, or waits.
+    Wait,
+    /// Send the request with the [data](UiaFlow::auth) that completes this stage.
+    Request(Stage),
+    /// Validate the address of this stage, then send the request. With a reason if the server does not
+    /// know yet that it is validated.
+    Validate(Stage, Option<String>),
+    /// The server offers no flow.
+    NoFlow,
+    /// End with this error.
+    Fail(AuthError, Resume),
+}
+
+/// Whether an authentication that failed can continue later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// It cannot.
+    No,
+    /// With more answers.
+    Continue,
+    /// After the person has completed a stage in a browser.
+    Poll,
+}
+
+impl UiaFlow {
+    /// A new authentication. `user_id` is the account that a password is asked for, if there is one.
+    pub(crate) fn new(server: ServerUrl, user_id: Option<UserId>) -> Self {
+        Self {
+            server,
+            user_id,
+            validates: Vec::new(),
+            state: State::Idle,
+            session: UiaSession::default(),
+            passwords: VecDeque::new(),
+            token: None,
+            accepts_terms: false,
+            is_resumed: false,
+            polls_first: false,
+            backoff: None,
         }
-    };
-    Some((flow.clone(), format!("{choice}: {}", demands(flow, known))))
-}
-
-/// What a stage costs the person: nothing to do, something said already, a click, a code to copy, a
-/// page to open, something to give away, something to find.
-fn cost(stage: &Stage, known: KnownAnswers) -> u32 {
-    match stage {
-        Stage::Dummy => 1,
-        Stage::RegistrationToken if known.token => 2,
-        Stage::Terms if known.terms => 2,
-        Stage::Password if known.password => 2,
-        Stage::Terms => 10,
-        Stage::EmailIdentity if known.email => 12,
-        Stage::Msisdn if known.phone => 15,
-        Stage::Password => 20,
-        Stage::Recaptcha => 30,
-        Stage::EmailIdentity => 40,
-        Stage::Msisdn => 50,
-        _ => 100,
     }
-}
 
-pub(crate) fn demands(flow: &Flow, known: KnownAnswers) -> String {
-    let demands: Vec<&str> = flow
-        .stages
-        .iter()
-        .filter_map(|stage| match stage {
-            Stage::Dummy => None,
-            Stage::RegistrationToken if known.token => Some("the registration token that you gave"),
-            Stage::RegistrationToken => Some("a registration token"),
-            Stage::Terms if known.terms => Some("its terms, which you accept"),
-            Stage::Terms => Some("accepting its terms"),
-            Stage::Password if known.password => Some("the password that is known"),
-            Stage::Password => Some("the password"),
-            Stage::EmailIdentity if known.email => Some("proving the email address that you gave"),
-            Stage::EmailIdentity => Some("an email address"),
-            Stage::Msisdn if known.phone => Some("proving the phone number that you gave"),
-            Stage::Msisdn => Some("a phone number"),
-            Stage::Recaptcha => Some("a captcha"),
-            Stage::Sso => Some("single sign-on"),
-            _ => Some("a page of its own"),
-        })
-        .collect();
-    if demands.is_empty() {
-        "nothing more".to_owned()
-    } else {
-        demands.join(" and ")
+    /// Directs the fallback pages to another address of the same server.
+    pub(crate) fn set_server(&mut self, server: ServerUrl) {
+        self.server = server;
+    }
+
+    /// Continues in the session of an earlier run. The flow is chosen, and reported, again.
+    pub(crate) fn resume(&mut self, polls_first: bool) {
+        self.is_resumed = true;
+        self.polls_first = polls_first;
+        self.session.flow = None;
+        self.stop_polling();
+        self.state = State::Idle;
+    }
+
+    /// Sends the request of a finished authentication again, in the same session.
+    pub(crate) fn restart(&mut self) {
+        self.resume(false);
+        self.is_resumed = self.session.id.is_some();
+        self.session.done.clear();
+    }
+
+    /// Asks the person again the next time that a stage is not completed elsewhere.
+    pub(crate) fn stop_polling(&mut self) {
+        self.backoff = None;
+    }
+
+    /// How an authentication that waited for the person when it was stored is resumed.
+    pub(crate) fn resume_after_restore(&self) -> Resume {
+        match &self.state {
+            State::Polling(_) => Resume::Poll,
+            State::Asking(question) => question.resume(),
+            State::Idle => Resume::Continue,
+        }
+    }
+
+    /// Whether the session is of an earlier run and this is its first response.
+    pub(crate) fn take_resumed(&mut self) -> bool {
+        std::mem::take(&mut self.is_resumed)
+    }
+
+    /// Handles the server's demand for authentication, after a request that was to complete `stage`.
+    pub(crate) fn on_demand<T>(
+        &mut self,
+        core: &mut Core<T>,
+        now: Timestamp,
+        stage: Option<Stage>,
+        info: UiaInfo,
+        known: KnownAnswers,
+    ) -> UiaNext {
+        let needs_confirmation = stage
+            .as_ref()
+            .is_some_and(|stage| self.is_done_elsewhere(stage));
+        match self.session.update(stage, info, needs_confirmation) {
+            StageResult::Unknown => {}
+            StageResult::Done(stage) => {
+                self.backoff = None;
+                core.progress(Progress::StageDone(stage));
+            }
+            StageResult::NotDone(stage, message) => {
+                return self.on_not_done(core, now, stage, message);
+            }
+        }
+        self.advance(core, known)
+    }
+
+    /// Starts the next stage. Of `known` only the addresses count; the rest is known here.
+    pub(crate) fn advance<T>(&mut self, core: &mut Core<T>, known: KnownAnswers) -> UiaNext {
+        let known = KnownAnswers {
+            token: self.token.is_some(),
+            terms: self.accepts_terms,
+            password: !self.passwords.is_empty(),
+            ..known
+        };
+        if !self
+            .session
+            .choose(known, |progress| core.progress(progress))
+        {
+            return UiaNext::NoFlow;
+        }
+        let server = self.server.clone();
+        let Some(stage) = self.session.next() else {
+            return UiaNext::Fail(AuthError::Endless { server }, Resume::No);
+        };
+        match stage {
+            stage if self.is_done_elsewhere(&stage) => self.open_page(core, stage),
+            Stage::Password if self.passwords.is_empty() => self.ask_password(core, None),
+            Stage::RegistrationToken if self.token.is_none() => {
+                self.ask(core, Question::Token { why: None })
+            }
+            Stage::Terms if !self.session.can_read_terms() => {
+                let what = "the terms that it asks to accept are not well-formed".to_owned();
+                UiaNext::Fail(AuthError::NotMatrix { server, what }, Resume::No)
+            }
+            Stage::Terms if !self.accepts_terms => self.ask(core, Question::Terms),
+            stage if self.validates.contains(&stage) => UiaNext::Validate(stage, None),
+            stage => UiaNext::Request(stage),
+        }
+    }
+
+    fn on_not_done<T>(
+        &mut self,
+        core: &mut Core<T>,
+        now: Timestamp,
+        stage: Stage,
+        message: String,
+    ) -> UiaNext {
+        match stage {
+            Stage::Password if self.user_id.is_some() => self.on_wrong_password(core, message),
+            Stage::RegistrationToken => {
+                self.token = None;
+                self.ask(core, Question::Token { why: Some(message) })
+            }
+            stage if self.is_done_elsewhere(&stage) || is_threepid_stage(&stage) => {
+                self.on_not_yet(core, now, stage, message)
+            }
+            stage => {
+                let server = self.server.clone();
+                let error = AuthError::StageFailed {
+                    server,
+                    stage,
+                    message,
+                };
+                UiaNext::Fail(error, Resume::No)
+            }
+        }
+    }
+
+    /// Tries the next known password, or asks for one.
+    pub(crate) fn on_wrong_password<T>(&mut self, core: &mut Core<T>, message: String) -> UiaNext {
+        self.passwords.pop_front();
+        if self.passwords.is_empty() {
+            self.ask_password(core, Some(message))
+        } else {
+            UiaNext::Request(Stage::Password)
+        }
+    }
+
+    /// The stage is not completed elsewhere yet: polls again later, then asks again.
+    fn on_not_yet<T>(
+        &mut self,
+        core: &mut Core<T>,
+        now: Timestamp,
+        stage: Stage,
+        message: String,
+    ) -> UiaNext {
+        let backoff = self.backoff.as_mut();
+        if let Some(time) = backoff.and_then(|backoff| backoff.next_poll(now)) {
+            self.state = State::Polling(stage);
+            core.wait(time);
+            return UiaNext::Wait;
+        }
+        self.backoff = None;
+        let why = if message.is_empty() {
+            "the server says that this is not done yet".to_owned()
+        } else {
+            message
+        };
+        if self.is_done_elsewhere(&stage) {
+            self.ask_page(core, stage, Some(why))
+        } else {
+            UiaNext::Validate(stage, Some(why))
+        }
+    }
+
+    /// Polls for a stage that the person completes elsewhere, now and then with growing waits.
+    pub(crate) fn poll(&mut self, stage: Stage) -> UiaNext {
+        self.backoff = Some(Backoff::new());
+        self.state = State::Idle;
+        UiaNext::Request(stage)
+    }
+
+    /// Handles the end of a wait.
+    pub(crate) fn on_waited<T>(&mut self, core: &mut Core<T>) -> UiaNext {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Polling(stage) => {
+                core.uncount_request();
+                UiaNext::Request(stage)
+            }
+            state => {
+                self.state = state;
+                UiaNext::Wait
+            }
+        }
+    }
+
+    /// Handles the person's answer.
+    pub(crate) fn on_answer<T>(&mut self, core: &mut Core<T>, answer: Answer) -> UiaNext {
+        let State::Asking(question) = self.state.clone() else {
+            return UiaNext::Wait;
+        };
+        // Each stage may ask once; what is asked again counts.
+        let has_tries_left = core.count_try(question.is_repeated());
+        if !has_tries_left || matches!(answer, Answer::Unavailable | Answer::No) {
+            return UiaNext::Fail(self.error_without_answer(&question), question.resume());
+        }
+        match self.accept(&question, answer) {
+            Some(next) => {
+                self.state = State::Idle;
+                next
+            }
+            // The answer is of the wrong kind: ask again.
+            None => {
+                core.count_try(true);
+                self.ask(core, question)
+            }
+        }
+    }
+
+    /// The authentication data of a request that is to complete `stage`.
+    pub(crate) fn auth(&self, stage: &Stage, creds: Option<ThreepidCreds>) -> AuthData {
+        let session = self.session.id.clone();
+        if self.is_done_elsewhere(stage)
+            && let Some(session) = session
+        {
+            return AuthData::completed_elsewhere(session);
+        }
+        let mut auth = AuthData::stage(stage.clone(), session);
+        match stage {
+            Stage::Password => {
+                auth.identifier = self
+                    .user_id
+                    .as_ref()
+                    .map(|user_id| UserIdentifier::user(user_id.as_str()));
+                auth.password = self.passwords.front().cloned();
+            }
+            Stage::RegistrationToken => auth.token = self.token.clone(),
+            _ => auth.threepid_creds = creds,
+        }
+        auth
+    }
+
+    /// Whether only a page of the server can complete the stage.
+    fn is_done_elsewhere(&self, stage: &Stage) -> bool {
+        !match stage {
+            Stage::Password => self.user_id.is_some(),
+            Stage::Dummy | Stage::RegistrationToken | Stage::Terms => true,
+            stage => self.validates.contains(stage),
+        }
+    }
+
+    fn ask_password<T>(&mut self, core: &mut Core<T>, why: Option<String>) -> UiaNext {
+        match self.user_id.clone() {
+            Some(user_id) => self.ask(core, Question::Password { user_id, why }),
+            None => self.ask_page(core, Stage::Password, why),
+        }
+    }
+
+    fn open_page<T>(&mut self, core: &mut Core<T>, stage: Stage) -> UiaNext {
+        if self.session.id.is_none() {
+            // Without a session the page cannot tell whom it is about.
+            UiaNext::Fail(self.needs_browser(&stage), Resume::Poll)
+        } else if std::mem::take(&mut self.polls_first) {
+            UiaNext::Request(stage)
+        } else {
+            self.ask_page(core, stage, None)
+        }
+    }
+
+    /// The page that completes a stage: the one that the server names for it, or its fallback page.
+    pub(crate) fn page(&self, stage: &Stage) -> String {
+        let offered = self.session.offered.as_ref();
+        match offered.and_then(UiaInfo::oauth_url) {
+            Some(url) if *stage == Stage::OAuth && is_web_page(&url) => url,
+            _ => fallback::auth_page(&self.server, stage, self.session.id.as_deref()),
+        }
+    }
+
+    /// The error when no person is there to open the page.
+    pub(super) fn needs_browser(&self, stage: &Stage) -> AuthError {
+        let is_left =
+            |stage: &&Stage| self.is_done_elsewhere(stage) && !self.session.done.contains(stage);
+        let left = |flow: &Flow| flow.stages.iter().filter(is_left).cloned().collect();
+        let offered = self.session.offered.as_ref();
+        AuthError::StagesNotSupported(Box::new(StagesNotSupported {
+            server: self.server.clone(),
+            stages: self.session.flow.as_ref().map(left).unwrap_or_default(),
+            flows: offered.map(|info| info.flows.clone()).unwrap_or_default(),
+            session: self.session.id.clone(),
+            url: self.page(stage),
+        }))
+    }
+
+    pub(super) fn server(&self) -> ServerUrl {
+        self.server.clone()
     }
 }

@@ -1,23 +1,35 @@
-//! What the conversations behind user-interactive authentication share: how far one has come, which
-//! way it takes, how it waits, how an address is proved.
+//! User-interactive authentication: one [`UiaFlow`] for registration and for every other operation that
+//! needs it.
+//!
+//! - `flow.rs`: the state of one authentication, and its next action.
+//! - `prompts.rs`: what a person is asked for a stage. To support another stage that needs only an
+//!   answer, add a variant to `Question` there.
+//! - `session.rs`: the server's session: completed stages, offered flows.
+//! - `choice.rs`: which of the offered flows is taken.
+//! - `backoff.rs`: how often the server is polled for a stage that is completed elsewhere.
+//! - `validation.rs`: the validation of one email address or phone number.
+//! - `request.rs`: [`UiaRequest`], any operation with authentication.
 //!
 //! Specification: <https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api>.
 
-mod authenticated;
-pub(crate) mod flow;
-pub(crate) mod patience;
-mod progress;
+mod backoff;
+pub(crate) mod choice;
+mod flow;
+mod prompts;
+mod request;
+mod session;
 mod validation;
 
-pub use authenticated::UiaRequest;
-pub(crate) use flow::KnownAnswers;
-pub(crate) use patience::Backoff;
-pub(crate) use progress::{UiaDecision, UiaSession};
+pub(crate) use backoff::Backoff;
+pub(crate) use choice::KnownAnswers;
+pub(crate) use flow::{Resume, UiaFlow, UiaNext};
+pub use request::UiaRequest;
+pub(crate) use session::UiaSession;
 pub(crate) use validation::{CodeRefused, Validation, submitted};
 
 use matricula_api::uia::Stage;
 
-/// Whether a stage proves an email address or a phone number.
-pub(crate) fn is_address_stage(stage: &Stage) -> bool {
+/// Whether a stage validates an email address or a phone number.
+pub(crate) fn is_threepid_stage(stage: &Stage) -> bool {
     matches!(stage, Stage::EmailIdentity | Stage::Msisdn)
 }

@@ -1,4 +1,4 @@
-//! One email address or phone number on its way to be proved.
+//! The validation of one email address or phone number.
 //!
 //! Specification: <https://spec.matrix.org/v1.19/client-server-api/#email-based-identity--homeserver>.
 
@@ -14,31 +14,31 @@ use serde_json::{Value, json};
 
 use crate::AuthError;
 
-/// Sends a code to the address that the server named for it; no token goes with it.
+/// Sends a code to the URL that the server named for it, without an access token.
 const SUBMIT: Operation = Operation::new(Api::Identity, "submitToken", Method::Post, "")
     .with_secrets(&["/client_secret", "/token"], &[])
     .with_retry_safety(RetrySafety::Idempotent);
 
-/// One address on its way to be proved.
+/// The validation of one address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Validation {
     pub(crate) stage: Stage,
-    /// As people write it.
+    /// The address, as the person wrote it.
     pub(crate) address: String,
     #[serde(with = "exposed")]
     pub(crate) client_secret: Secret,
-    /// The server sends a message for each number once.
+    /// The attempt number. The server sends one message for each number.
     pub(crate) attempt: u64,
     sid: Option<String>,
-    /// Where a code goes; without it the person follows a link.
+    /// Where to send the code. `None`: the message has a link instead.
     submit_url: Option<String>,
 }
 
-/// Why a code was not taken.
+/// Why a code was refused.
 pub(crate) enum CodeRefused {
-    /// In these words.
+    /// It is wrong, with the server's message.
     Wrong(String),
-    /// Too many were sent.
+    /// Too many codes were sent.
     TooMany,
 }
 
@@ -64,27 +64,27 @@ impl Validation {
         self.sid.is_some()
     }
 
-    /// Another message is wanted: with a new number, for the server to send one.
+    /// Prepares to ask for another message, with the next attempt number.
     pub(crate) fn again(&mut self) {
         self.attempt += 1;
         self.sid = None;
     }
 
-    /// Whether the message has a code, and not a link.
+    /// Whether the message has a code, not a link.
     pub(crate) fn has_code(&self) -> bool {
         self.submit_url.is_some()
     }
 
-    /// What proves the address, once a message is sent.
+    /// The credentials that prove the address, once a message was sent.
     pub(crate) fn creds(&self) -> Option<ThreepidCreds> {
         let sid = self.sid.clone()?;
         Some(ThreepidCreds::new(sid, self.client_secret.clone()))
     }
 
-    /// Sends the code on.
+    /// The request that submits the code.
     pub(crate) fn submission(&self, server: &ServerUrl, code: &Secret) -> Result<Job, AuthError> {
         let url = self.submit_url.clone().unwrap_or_default();
-        let Some(url) = may_take_codes(server, &url) else {
+        let Some(url) = allowed_submit_url(server, &url) else {
             let server = server.clone();
             let what = format!("the address that codes go to, {url:?}, is not a safe one");
             return Err(AuthError::NotMatrix { server, what });
@@ -98,7 +98,7 @@ impl Validation {
     }
 }
 
-/// What became of a code that was sent on.
+/// Reads the response to a submitted code.
 pub(crate) fn submitted(response: &Response) -> Result<(), CodeRefused> {
     let body: Value = serde_json::from_slice(response.body().as_bytes()).unwrap_or_default();
     if response.success() && body["success"] != json!(false) {
@@ -111,10 +111,9 @@ pub(crate) fn submitted(response: &Response) -> Result<(), CodeRefused> {
     Err(CodeRefused::Wrong(words.to_owned()))
 }
 
-/// Where a code may go. The specification lets the server name any address, such as that of an
-/// identity server; but what is not encrypted, or inside the person's own network where the server
-/// itself is not, is no place for it.
-fn may_take_codes(server: &ServerUrl, url: &str) -> Option<ServerUrl> {
+/// The URL, if a code may be sent there. The specification lets the server name any URL, such as one of
+/// an identity server. One that is not encrypted, or private while the server is public, is refused.
+fn allowed_submit_url(server: &ServerUrl, url: &str) -> Option<ServerUrl> {
     let url: ServerUrl = url.parse().ok()?;
     let is_encrypted = url.is_https() || url.is_loopback();
     let stays_outside = !url.is_private() || server.is_private();

@@ -325,7 +325,7 @@ fn a_code_that_is_known_is_sent_on_without_asking() {
         .reply(Answer::Unavailable);
     let later = AddThreepid::new(&account(Some("kept")), phone())
         .resume(stored(&first).unwrap())
-        .with_code("123456".into());
+        .code("123456".into());
     let mut talk = Talk::start(later);
     assert_eq!(talk.requests, ["POST /submit"]);
     assert_eq!(talk.body()["token"], "123456");

@@ -1,8 +1,7 @@
 //! Proving email addresses and phone numbers, and stages that a browser does.
 
 use matricula_auth::{
-    Answer, AuthError, Prompt, Registration, RegistrationOptions,
-    registration::{Phone, PhoneError},
+    Answer, AuthError, Phone, PhoneError, Prompt, Registration, RegistrationOptions,
 };
 use serde_json::{Value, json};
 
@@ -344,7 +343,7 @@ fn an_address_is_asked_for_where_none_was_given() {
     assert!(talk.is_asking(), "that is none");
     talk.reply(Answer::Unavailable);
     assert!(matches!(talk.error(), AuthError::AddressNeeded { .. }));
-    let mut talk = Talk::start(reload(&talk).with_answers(with_email()));
+    let mut talk = Talk::start(reload(&talk).answers(with_email()));
     talk.answer(200, &json!({}));
     assert_eq!(talk.body()["auth"], Value::Null);
     for (text, phone) in [
@@ -411,7 +410,7 @@ fn days_later_the_same_address_given_again_is_written_to_again() {
         email: with_email().email,
         ..RegistrationOptions::default()
     };
-    let later = Talk::start(reload(&talk).with_answers(answers));
+    let later = Talk::start(reload(&talk).answers(answers));
     assert_eq!(later.requests, [EMAIL]);
     let asked = later.body();
     assert_eq!(
@@ -419,7 +418,7 @@ fn days_later_the_same_address_given_again_is_written_to_again() {
         (&json!(2), &secret)
     );
     // Going on without it writes to nobody.
-    let later = Talk::start(reload(&talk).with_answers(RegistrationOptions::default()));
+    let later = Talk::start(reload(&talk).answers(RegistrationOptions::default()));
     assert_eq!(later.requests, ["POST /_matrix/client/v3/register"]);
 }
 
@@ -431,7 +430,7 @@ fn a_code_that_is_known_is_sent_on_without_asking_and_only_once() {
         code: Some("123456".into()),
         ..RegistrationOptions::default()
     };
-    let later = || Talk::start(reload(&talk).with_answers(answers.clone()));
+    let later = || Talk::start(reload(&talk).answers(answers.clone()));
     let mut right = later();
     assert_eq!(right.requests, ["POST /submit"]);
     assert_eq!(right.body()["token"], "123456");

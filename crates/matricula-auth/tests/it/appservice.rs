@@ -173,7 +173,7 @@ fn a_name_that_is_taken_after_a_lost_answer_is_ours() {
 #[test]
 fn without_a_session_the_services_own_name_tells_the_servers() {
     let registration = AppserviceRegistration::new(&facts(), "as-token".into(), "_bridge_alice");
-    let mut talk = Talk::start(registration.without_session());
+    let mut talk = Talk::start(registration.inhibit_login(true));
     talk.lose().answer(400, &refused("M_USER_IN_USE"));
     assert_eq!(talk.requests[2], "GET /_matrix/client/v3/account/whoami");
     assert!(carries_the_token(&talk));

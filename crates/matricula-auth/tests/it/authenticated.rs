@@ -102,8 +102,8 @@ fn a_wrong_password_is_asked_for_again_within_a_bound() {
 fn each_password_that_is_known_is_tried_once_before_the_person_is_asked() {
     let request = DeleteDevices::new(vec![]);
     let conversation = UiaRequest::new(&account(Some("first")), request)
-        .with_password("first".into())
-        .with_password("second".into());
+        .password("first".into())
+        .password("second".into());
     let mut talk = Talk::start(conversation);
     talk.answer(401, &password());
     assert_eq!(talk.body()["auth"], with_password("second"));
@@ -235,7 +235,7 @@ fn where_nobody_can_open_the_page_it_is_named_and_the_session_goes_on_later() {
 
     let again = || {
         let request = DeleteDevices::new(vec!["A".into(), "B".into()]);
-        Talk::start(UiaRequest::new(&account(None), request).with_session("s1"))
+        Talk::start(UiaRequest::new(&account(None), request).session("s1"))
     };
     let mut talk = again();
     assert_eq!(talk.body()["auth"], json!({ "session": "s1" }));

@@ -42,7 +42,7 @@ fn the_account_is_forgotten_when_the_server_says_that_it_is_gone_and_not_before(
     talk.ok();
     assert!(is_forgotten(&talk));
     assert_eq!(talk.requests, [DEACTIVATE, DEACTIVATE]);
-    let erasing = Deactivation::new(&account(None)).erase();
+    let erasing = Deactivation::new(&account(None)).erase(true);
     assert_eq!(Talk::start(erasing).body(), json!({ "erase": true }));
 }
 

@@ -187,8 +187,7 @@ fn a_server_that_delegates_is_recognised() {
 }
 
 fn registration(status: u16, body: &str) -> RegistrationOffer {
-    let mut talk =
-        Talk::start(Discovery::new("https://e.org".parse().unwrap()).with_registration());
+    let mut talk = Talk::start(Discovery::new("https://e.org".parse().unwrap()).registration(true));
     talk.answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 200, LOGIN)
         .answer_path("/auth_metadata", 404, NO_OAUTH)
@@ -225,8 +224,7 @@ fn facts_survive_being_stored() {
 #[test]
 fn nobody_registers_where_single_sign_on_is_preferred() {
     let sso = r#"{"flows":[{"type":"m.login.sso","oauth_aware_preferred":true}]}"#;
-    let mut talk =
-        Talk::start(Discovery::new("https://e.org".parse().unwrap()).with_registration());
+    let mut talk = Talk::start(Discovery::new("https://e.org".parse().unwrap()).registration(true));
     talk.answer_path("/versions", 200, VERSIONS)
         .answer_path("/login", 200, sso)
         .answer_path("/auth_metadata", 404, NO_OAUTH);
@@ -422,7 +420,7 @@ fn what_was_tried_is_told_where_it_failed_too() {
 fn a_password_policy_is_kept_as_rules_that_a_password_keeps_or_breaks() {
     let policy = |status: u16, body: &str| -> Option<PasswordPolicy> {
         let address = "https://e.org".parse().unwrap();
-        let mut talk = Talk::start(Discovery::new(address).with_password_policy());
+        let mut talk = Talk::start(Discovery::new(address).password_policy(true));
         talk.answer_path("/password_policy", status, body);
         ordinary(&mut talk).password_policy.clone()
     };
@@ -462,7 +460,7 @@ fn a_password_policy_is_kept_as_rules_that_a_password_keeps_or_breaks() {
 fn capabilities_are_asked_for_in_the_session_that_is_given() {
     let address = "https://e.org".parse().unwrap();
     let credential = CredentialRef::new("@a:e.org/D");
-    let discovery = Discovery::new(address).with_session(credential.clone());
+    let discovery = Discovery::new(address).session(credential.clone());
     let mut talk = Talk::start(discovery);
     let job = talk.job_to("/capabilities");
     assert_eq!(*job.auth(), Auth::Required(credential));
@@ -512,7 +510,7 @@ fn what_an_oauth_server_can_do_is_kept() {
 fn ways_and_warnings_follow_from_the_facts() {
     let facts = |server: &str, versions: &str, flows: &str| {
         let address = server.parse().unwrap();
-        let mut talk = Talk::start(Discovery::new(address).with_registration());
+        let mut talk = Talk::start(Discovery::new(address).registration(true));
         talk.answer_path("/versions", 200, versions)
             .answer_path("/login", 200, LOGIN)
             .answer_path("/auth_metadata", 404, NO_OAUTH)

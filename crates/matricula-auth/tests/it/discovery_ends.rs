@@ -49,8 +49,8 @@ proptest! {
         server in prop_oneof![Just("example.org"), Just("@a:example.org"), Just("https://a.example.org")],
     ) {
         let discovery = Discovery::new(server.parse().unwrap())
-            .with_registration()
-            .with_password_policy();
+            .registration(true)
+            .password_policy(true);
         let mut talk = Talk::start(discovery);
         for (status, body, luck, address) in turns.iter().cycle() {
             if talk.result.is_some() {

@@ -1,7 +1,7 @@
 //! A guest becomes a user: under the same user id, on a new device, and whatever gets lost.
 
 use matricula_auth::{
-    Account, Answer, AuthError, Registration, RegistrationOptions, registration::Guest, tables,
+    Account, Answer, AuthError, Guest, Registration, RegistrationOptions, tables,
 };
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
@@ -87,7 +87,7 @@ fn a_name_that_was_wished_besides_does_not_count() {
         ..wishes()
     });
     assert_eq!(talk.body()["username"], "17");
-    let registration = talk.conversation.with_answers(RegistrationOptions {
+    let registration = talk.conversation.answers(RegistrationOptions {
         username: Some("alice".into()),
         ..RegistrationOptions::default()
     });
@@ -239,5 +239,5 @@ fn where_nothing_was_sent_it_is_kept_for_later() {
 #[test]
 fn what_is_stored_of_it() {
     let stored = serde_json::to_value(&last_request().conversation).unwrap();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&stored["wishes"]).unwrap());
+    insta::assert_snapshot!(serde_json::to_string_pretty(&stored["options"]).unwrap());
 }

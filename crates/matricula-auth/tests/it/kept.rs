@@ -165,7 +165,7 @@ fn another_password_on_resuming_begins_a_new_session() {
         token: Some("t".into()),
         ..RegistrationOptions::default()
     };
-    let mut talk = Talk::start(reload(&talk).with_answers(answers));
+    let mut talk = Talk::start(reload(&talk).answers(answers));
     talk.answer(200, &json!({}));
     assert_eq!(
         (talk.body()["auth"].clone(), talk.body()["password"].clone()),
@@ -274,7 +274,7 @@ fn the_route_is_told_again_on_going_on() {
         token: Some("t".into()),
         ..RegistrationOptions::default()
     };
-    let talk = Talk::start(reload(&talk).with_answers(answers));
+    let talk = Talk::start(reload(&talk).answers(answers));
     assert!(
         matches!(&talk.notices[..], [Progress::Route { .. }]),
         "{:?}",

@@ -1,6 +1,6 @@
 //! Signing in with a password.
 
-use matricula_auth::{AuthError, Login, ServerInfo};
+use matricula_auth::{AuthError, DeviceOptions, Login, ServerInfo};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
@@ -15,10 +15,12 @@ fn login() -> Talk<Login> {
 
 #[test]
 fn user_password_and_device_are_sent() {
-    let login = Login::new(&facts(), "@alice:example.org", "wordpass".into())
-        .with_device_id("DEV")
-        .with_device_name("phone")
-        .with_refresh_token();
+    let login = Login::new(&facts(), "@alice:example.org", "wordpass".into()).device(
+        DeviceOptions::new()
+            .device_id("DEV")
+            .device_name("phone")
+            .refresh_token(true),
+    );
     let talk = Talk::start(login);
     assert_eq!(talk.requests, ["POST /_matrix/client/v3/login"]);
     assert_eq!(
@@ -37,8 +39,8 @@ fn user_password_and_device_are_sent() {
 #[test]
 fn it_ends_in_a_stored_account_that_keeps_a_made_password() {
     let login = Login::new(&facts(), "alice", "made".into())
-        .with_generated_password("made".into())
-        .with_data(json!({ "k": 1 }));
+        .generated_password("made".into())
+        .device(DeviceOptions::new().data(json!({ "k": 1 })));
     let mut talk = Talk::start(login);
     talk.answer(
         200,

@@ -1,6 +1,6 @@
 //! A request whose answer was lost, and a process that died, at every point of a registration.
 
-use matricula_auth::{AuthError, Registration, RegistrationOptions, registration::AccountKind};
+use matricula_auth::{AccountKind, AuthError, Registration, RegistrationOptions};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 

@@ -194,7 +194,7 @@ fn the_client_is_kept_before_the_page_is_opened_and_used_again_on_another_port()
     let client = known_client();
     assert_eq!(client.client_id, "c1");
     let other_port = OAuthLogin::browser(&facts(), about(), "http://127.0.0.1:99/back");
-    let mut talk = Talk::start(other_port.with_client(client.clone()));
+    let mut talk = Talk::start(other_port.client(client.clone()));
     talk.answer(200, &metadata());
     assert_eq!(on_page(&talk, "client_id").as_deref(), Some("c1"));
     // What was said of it must still be true.
@@ -202,26 +202,26 @@ fn the_client_is_kept_before_the_page_is_opened_and_used_again_on_another_port()
         OAuthLogin::browser(&facts(), about(), "http://127.0.0.1:99/elsewhere"),
         OAuthLogin::browser(&facts(), ClientMetadata::new("https://new.example/"), BACK),
     ] {
-        let mut talk = Talk::start(other.with_client(client.clone()));
+        let mut talk = Talk::start(other.client(client.clone()));
         talk.answer(200, &metadata());
         assert_eq!(talk.requests.last().unwrap(), "POST /clients");
     }
     // One that was let in by codes alone cannot come back from a page.
     let mut by_codes = client.clone();
     by_codes.metadata.grant_types = Some(vec![GrantType::DeviceCode, GrantType::RefreshToken]);
-    let mut talk = Talk::start(login().with_client(by_codes));
+    let mut talk = Talk::start(login().client(by_codes));
     talk.answer(200, &metadata());
     assert_eq!(talk.requests.last().unwrap(), "POST /clients");
     let mut elsewhere = metadata();
     elsewhere["issuer"] = json!("https://other.example.org/");
-    let mut talk = Talk::start(login().with_client(client));
+    let mut talk = Talk::start(login().client(client));
     talk.answer(200, &elsewhere);
     assert_eq!(talk.requests.last().unwrap(), "POST /clients");
 }
 
 #[test]
 fn a_client_that_the_server_forgot_is_introduced_anew_once() {
-    let mut talk = Talk::start(login().with_client(known_client()));
+    let mut talk = Talk::start(login().client(known_client()));
     talk.answer(200, &metadata());
     let first = page(&talk);
     come_back(&mut talk, "code=xyz");
@@ -247,7 +247,7 @@ fn a_client_that_the_server_forgot_is_introduced_anew_once() {
 
 #[test]
 fn a_forgotten_client_that_the_browser_brings_back_is_introduced_anew() {
-    let mut talk = Talk::start(login().with_client(known_client()));
+    let mut talk = Talk::start(login().client(known_client()));
     talk.answer(200, &metadata());
     come_back(&mut talk, "error=unauthorized_client");
     assert_eq!(talk.requests.last().unwrap(), "POST /clients");
@@ -487,7 +487,7 @@ fn a_secret_that_the_server_gave_unasked_goes_with_the_grant_until_it_ends() {
     let client = OAuthClient::from_stored(stored.unwrap().value.as_deref().unwrap()).unwrap();
     come_back(&mut talk, "code=xyz");
     assert_eq!(form(talk.job(), "client_secret").as_deref(), Some("shh"));
-    let mut later = Talk::start(login().with_client(client));
+    let mut later = Talk::start(login().client(client));
     later.now = 1_700_000_100_000;
     later.answer(200, &metadata());
     assert_eq!(later.requests.last().unwrap(), "POST /clients");

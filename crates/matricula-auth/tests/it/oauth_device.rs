@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(crate) fn login() -> OAuthLogin {
-    OAuthLogin::device(&facts(), about())
+    OAuthLogin::device_code(&facts(), about())
 }
 
 pub(crate) fn code() -> Value {
@@ -210,7 +210,7 @@ fn a_client_that_the_server_forgot_is_introduced_anew() {
         .iter()
         .find(|change| change.table == tables::OAUTH_CLIENTS);
     let client = OAuthClient::from_stored(client.unwrap().value.as_deref().unwrap()).unwrap();
-    let mut talk = Talk::start(login().with_client(client));
+    let mut talk = Talk::start(login().client(client));
     talk.answer(200, &metadata());
     assert_eq!(talk.requests.last().unwrap(), "POST /device");
     talk.answer(401, &refusal("invalid_client"));

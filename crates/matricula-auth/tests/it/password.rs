@@ -63,7 +63,7 @@ fn the_old_password_lets_the_new_one_in_and_devices_are_signed_out_unless_kept()
     assert_eq!(stored(&talk), Some(Some((true, None))));
     assert_eq!(talk.requests, [CHANGE, CHANGE]);
 
-    let keeping = PasswordChange::new(&account(None), "new".into()).keep_devices();
+    let keeping = PasswordChange::new(&account(None), "new".into()).keep_devices(true);
     assert_eq!(Talk::start(keeping).body()["logout_devices"], false);
 }
 
@@ -230,7 +230,7 @@ fn what_waits_for_a_browser_goes_on_with_the_same_password() {
     let kept = stored(&talk).unwrap().unwrap().1.unwrap();
     let change = PasswordChange::generated(&account(None))
         .resume(pending(&kept))
-        .with_session("s1");
+        .session("s1");
     let mut talk = Talk::start(change);
     assert_eq!(talk.body()["new_password"], new);
     assert_eq!(talk.body()["auth"], json!({ "session": "s1" }));
@@ -270,7 +270,7 @@ fn an_account_of_an_oauth_server_is_left_to_that_servers_page() {
 fn no_password_is_in_what_it_shows_of_itself() {
     let account = account(Some("canary-kept"));
     let change = PasswordChange::new(&account, "canary-new".into())
-        .with_password("canary-old".into())
+        .password("canary-old".into())
         .resume(pending("canary-pending"));
     let mut talk = Talk::start(change);
     talk.answer(401, &password());

@@ -1,8 +1,8 @@
 //! Registering: the way chosen, what is sent, what is asked, and how each refusal reads.
 
 use matricula_auth::{
-    Account, Answer, AuthError, Input, Progress, Prompt, Registration, RegistrationOptions,
-    ServerInfo, registration::AccountKind, tables,
+    Account, AccountKind, Answer, AuthError, DeviceOptions, Input, Progress, Prompt, Registration,
+    RegistrationOptions, ServerInfo, tables,
 };
 use matricula_core::{
     Machine, SeededEntropy, StepContext, Timestamp, TransportErrorKind, scheduler::Outcome,
@@ -144,7 +144,7 @@ fn a_device_id_is_made_once_and_the_wished_one_is_sent_as_it_is() {
     assert_eq!(talk.body()["device_id"], made);
 
     let mut talk = register(RegistrationOptions {
-        device_id: Some("MINE".into()),
+        device: DeviceOptions::new().device_id("MINE"),
         ..alice()
     });
     talk.answer(200, &json!({}));
@@ -154,9 +154,10 @@ fn a_device_id_is_made_once_and_the_wished_one_is_sent_as_it_is() {
 #[test]
 fn all_wishes_reach_the_server() {
     let mut talk = register(RegistrationOptions {
-        device_name: Some("phone".into()),
+        device: DeviceOptions::new()
+            .device_name("phone")
+            .refresh_token(true),
         inhibit_login: true,
-        refresh_token: true,
         ..alice()
     });
     talk.answer(200, &json!({}));
@@ -177,7 +178,7 @@ fn all_wishes_reach_the_server() {
 fn a_guest_sends_only_a_device_name() {
     let mut talk = register(RegistrationOptions {
         kind: AccountKind::Guest,
-        device_name: Some("kiosk".into()),
+        device: DeviceOptions::new().device_name("kiosk"),
         ..alice()
     });
     assert_eq!(
@@ -531,7 +532,7 @@ fn a_registration_waits_in_the_store_for_a_token_and_goes_on_in_the_same_session
         token: Some("letmein".into()),
         ..RegistrationOptions::default()
     };
-    let mut talk = Talk::start(reload(&talk).with_answers(answers));
+    let mut talk = Talk::start(reload(&talk).answers(answers));
     let expected =
         json!({ "type": "m.login.registration_token", "token": "letmein", "session": "s1" });
     assert_eq!(talk.body()["auth"], expected);
@@ -549,7 +550,7 @@ fn a_session_that_the_server_has_forgotten_meanwhile_is_begun_anew() {
         token: Some("letmein".into()),
         ..RegistrationOptions::default()
     };
-    let mut talk = Talk::start(reload(&talk).with_answers(answers));
+    let mut talk = Talk::start(reload(&talk).answers(answers));
     talk.answer(400, &refused("M_UNKNOWN"));
     assert_eq!(talk.body()["auth"], Value::Null);
     let mut second = uia(&flow);
@@ -580,7 +581,7 @@ fn made_passwords_differ_from_seed_to_seed() {
         let step = registration.step(&mut cx, Input::Start);
         let json: Value =
             serde_json::from_slice(step.writes.writes()[0].value.as_ref().unwrap()).unwrap();
-        json["wishes"]["password"].clone()
+        json["options"]["password"].clone()
     };
     assert_eq!(stored(1), stored(1));
     assert_ne!(stored(1), stored(2));

@@ -1,7 +1,8 @@
 //! Signing in and up by single sign-on.
 
 use matricula_auth::{
-    Answer, AuthError, Progress, Prompt, RegistrationOptions, ServerInfo, SignUp, SsoLogin, tables,
+    Answer, AuthError, DeviceOptions, Progress, Prompt, RegistrationOptions, ServerInfo, SignUp,
+    SsoLogin, tables,
 };
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ fn is_kept<C: matricula_auth::Conversation>(talk: &Talk<C>) -> bool {
 
 #[test]
 fn the_page_leads_back_with_a_token_that_signs_in_on_a_device_of_ours() {
-    let login = SsoLogin::new(&sso(), BACK).with_device_name("Laptop");
+    let login = SsoLogin::new(&sso(), BACK).device(DeviceOptions::new().device_name("Laptop"));
     let mut talk = Talk::start(login);
     let (url, state) = page(&talk);
     let start = "https://matrix.example.org/_matrix/client/v3/login/sso/redirect?redirectUrl=";
@@ -86,7 +87,7 @@ fn signing_up_says_so_to_the_page_and_asks_nothing_of_register() {
     ] {
         let sign_up = SignUp::new(&facts(&flows), alice());
         let about = matricula_api::oauth::ClientMetadata::new("https://app.example/");
-        let mut talk = Talk::start(sign_up.in_browser(about, BACK));
+        let mut talk = Talk::start(sign_up.browser(about, BACK));
         assert!(page(&talk).0.ends_with("&action=register"));
         assert!(
             matches!(&talk.notices[..], [Progress::Route { why, .. }] if why.contains("single sign-on"))
@@ -105,8 +106,7 @@ fn a_server_that_is_closed_to_strangers_lets_them_in_by_single_sign_on() {
         { "type": "m.login.sso", "oauth_aware_preferred": false },
     ]);
     let about = matricula_api::oauth::ClientMetadata::new("https://app.example/");
-    let sign_up =
-        SignUp::new(&facts(&flows), RegistrationOptions::default()).in_browser(about, BACK);
+    let sign_up = SignUp::new(&facts(&flows), RegistrationOptions::default()).browser(about, BACK);
     let mut talk = Talk::start(sign_up);
     talk.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "closed" }));
     assert!(page(&talk).0.contains("/login/sso/redirect?"));
@@ -186,7 +186,7 @@ fn it_goes_on_after_a_crash_at_any_point() {
     };
     let talk = Talk::start(SsoLogin::new(&sso(), BACK));
     let (_, state) = page(&talk);
-    let again = read(&talk).with_redirect_uri("http://127.0.0.1:9/");
+    let again = read(&talk).replace_redirect_uri("http://127.0.0.1:9/");
     let mut talk = Talk::start(again);
     let (url, same) = page(&talk);
     assert_eq!(same, state);

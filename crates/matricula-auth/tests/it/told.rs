@@ -72,7 +72,7 @@ fn the_only_way_is_taken_although_another_asks_less() {
         token: Some("t".into()),
         ..RegistrationOptions::default()
     };
-    let registration = Registration::new(&facts(), wishes).with_only_way(way);
+    let registration = Registration::new(&facts(), wishes).only_flow(way);
     let mut talk = Talk::start(registration.clone());
     talk.answer(401, &flows);
     assert_eq!(talk.body()["auth"]["type"], "m.login.registration_token");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use matricula::{api::MxcUri, auth::registration::Phone};
+use matricula::{api::MxcUri, auth::Phone};
 
 use super::AccountArg;
 

@@ -2,7 +2,8 @@
 
 use matricula::{
     auth::{
-        Account, AppserviceLogin, AppserviceRegistration, Discovery, ServerAddress, ServerInfo,
+        Account, AppserviceLogin, AppserviceRegistration, DeviceOptions, Discovery, ServerAddress,
+        ServerInfo,
     },
     core::Secret,
     drive,
@@ -53,14 +54,13 @@ fn registration(
 ) -> AppserviceRegistration {
     let username = options.username.as_deref().unwrap_or_default();
     let mut registration = AppserviceRegistration::new(facts, token, username);
-    if let Some(id) = &options.device_id {
-        registration = registration.with_device_id(id.as_str());
-    }
-    if let Some(name) = &options.device_name {
-        registration = registration.with_device_name(name.as_str());
-    }
+    registration = registration.device(DeviceOptions {
+        device_id: options.device_id.clone(),
+        device_name: options.device_name.clone(),
+        ..DeviceOptions::default()
+    });
     if options.inhibit_login {
-        registration = registration.without_session();
+        registration = registration.inhibit_login(true);
     }
     registration
 }
@@ -79,13 +79,12 @@ pub(crate) async fn log_in(
     let address = super::login::address(context, options, Some(user), known.as_ref())?;
     let mut terminal = Terminal::new(context.output, context.no_input);
     let facts = discover(context, address, &mut terminal).await?;
-    let mut login = AppserviceLogin::new(&facts, token, user.as_str());
-    if let Some(id) = &options.device_id {
-        login = login.with_device_id(id.as_str());
-    }
-    if let Some(name) = &options.device_name {
-        login = login.with_device_name(name.as_str());
-    }
+    let device = DeviceOptions {
+        device_id: options.device_id.clone(),
+        device_name: options.device_name.clone(),
+        ..DeviceOptions::default()
+    };
+    let mut login = AppserviceLogin::new(&facts, token, user.as_str()).device(device);
     let mut accounts = context.home.accounts();
     let account = drive(&mut login, &context.runner, &mut accounts, &mut terminal).await?;
     let device = account.device_id.as_deref().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `matricula register --upgrade-guest`: a guest becomes a user.
 
-use matricula::auth::{Discovery, PendingAuth, Registration, ServerAddress, registration::Guest};
+use matricula::auth::{Discovery, Guest, PendingAuth, Registration, ServerAddress};
 use matricula::drive;
 
 use super::{Context, dry_run, register, session};
@@ -28,7 +28,8 @@ pub(crate) async fn run(context: &Context<'_>, options: &Register) -> Result<(),
         &mut terminal,
     )
     .await?;
-    let registration = Registration::new(&facts, wishes).with_data(account.data);
+    wishes.device.data = account.data;
+    let registration = Registration::new(&facts, wishes);
     let registration = PendingAuth::Registration(Box::new(registration));
     register::half_done::finish(context, registration, terminal).await
 }

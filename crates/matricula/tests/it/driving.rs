@@ -94,7 +94,7 @@ async fn password_and_device_are_on_disk_before_they_are_sent() {
     assert_eq!(requests.len(), 2);
     for (request, stored) in requests.iter().zip(&seen) {
         let stored: Value = serde_json::from_str(stored).unwrap();
-        let stored = &stored["tables"]["registrations"][registration.id()]["wishes"];
+        let stored = &stored["tables"]["registrations"][registration.id()]["options"];
         assert_eq!(stored["password"], request.body["password"]);
         assert_eq!(stored["device_id"], request.body["device_id"]);
     }
@@ -133,7 +133,7 @@ async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
         ..RegistrationOptions::default()
     };
     let account = drive(
-        &mut stored.with_answers(answers),
+        &mut stored.answers(answers),
         &Runner::default(),
         &mut store,
         &mut nobody,

@@ -245,7 +245,7 @@ async fn refresh() {
     let (server, dir) = (Synapse::of("refresh"), TempDir::new().unwrap());
     let store = AccountStore::new(dir.path());
     let wishes = RegistrationOptions {
-        refresh_token: true,
+        device: matricula::auth::DeviceOptions::new().refresh_token(true),
         ..RegistrationOptions::default()
     };
     let session = register(server.url())

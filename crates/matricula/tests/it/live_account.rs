@@ -121,7 +121,7 @@ async fn devices_are_named_and_signed_out_one_and_many() {
 async fn a_deactivated_account_is_gone_there_and_here() {
     let (session, mut store, _dir) = account("open").await;
     let password = session.account().password.unwrap();
-    let mut deactivation = Deactivation::new(&session.account()).erase();
+    let mut deactivation = Deactivation::new(&session.account()).erase(true);
     session
         .run(&mut deactivation, &mut store, &mut nobody)
         .await

@@ -32,7 +32,7 @@ async fn refreshable(server: &Synapse) -> (TempDir, AccountStore, Session) {
     let dir = TempDir::new().unwrap();
     let store = AccountStore::new(dir.path());
     let wishes = RegistrationOptions {
-        refresh_token: true,
+        device: matricula::auth::DeviceOptions::new().refresh_token(true),
         ..RegistrationOptions::default()
     };
     let session = register(server.url()).options(wishes).store(store.clone());
@@ -103,8 +103,8 @@ async fn a_token_that_expired_is_a_soft_logout_and_the_device_is_signed_in_again
     assert_eq!(device_id, before.device_id);
     let facts = ServerInfo::of(before.server.clone());
     let password = before.password.clone().unwrap();
-    let mut login =
-        Login::new(&facts, before.user_id.to_string(), password).with_device_id(device_id.unwrap());
+    let mut login = Login::new(&facts, before.user_id.to_string(), password)
+        .device(matricula::auth::DeviceOptions::new().device_id(device_id.unwrap()));
     let account = drive(&mut login, session.runner(), &mut NoStore, &mut nobody).await;
     let session = Session::new(account.unwrap(), Runner::default());
     let me = session.call(WhoAmI::default()).await.unwrap();

@@ -178,7 +178,7 @@ async fn short_lived(lifetime: Duration, store: &AccountStore) -> (Homeserver, S
     let config = Config::default().access_token_lifetime(lifetime);
     let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
     let wishes = RegistrationOptions {
-        refresh_token: true,
+        device: matricula::auth::DeviceOptions::new().refresh_token(true),
         ..RegistrationOptions::default()
     };
     let session = register(homeserver.url().as_str())

@@ -11,9 +11,7 @@ use std::{
     thread,
 };
 
-use matricula_auth::{
-    Answer, Progress, Prompt, Registration, RegistrationOptions, registration::Phone,
-};
+use matricula_auth::{Answer, Phone, Progress, Prompt, Registration, RegistrationOptions};
 use serde_json::Value;
 use server::{Fault, Said, Server, point};
 

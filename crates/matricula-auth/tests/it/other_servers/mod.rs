@@ -81,8 +81,8 @@ impl Shape {
     fn facts(&self) -> ServerInfo {
         let address = "https://matrix.example.org".parse().unwrap();
         let discovery = Discovery::new(address)
-            .with_registration()
-            .with_password_policy();
+            .registration(true)
+            .password_policy(true);
         self.talk(discovery).ok().clone()
     }
 }

@@ -77,13 +77,13 @@ async fn add(
         addition = addition.resume(pending);
     }
     if let Some(code) = code {
-        addition = addition.with_code(code);
+        addition = addition.code(code);
     }
     if let Some(password) = authentication.password()? {
-        addition = addition.with_password(password);
+        addition = addition.password(password);
     }
     if let Some(session) = &authentication.resume {
-        addition = addition.with_session(session);
+        addition = addition.session(session);
     }
     if authentication.dry_run {
         return dry_run::conversation(context, &mut addition);

@@ -12,13 +12,13 @@ pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<()
     let (session, _opened) = session::open(context, account).await?;
     let mut deactivation = Deactivation::new(&session.account());
     if options.erase {
-        deactivation = deactivation.erase();
+        deactivation = deactivation.erase(true);
     }
     if let Some(password) = authentication.password()? {
-        deactivation = deactivation.with_password(password);
+        deactivation = deactivation.password(password);
     }
     if let Some(session) = &authentication.resume {
-        deactivation = deactivation.with_session(session);
+        deactivation = deactivation.session(session);
     }
     if authentication.dry_run {
         return dry_run::conversation(context, &mut deactivation);

@@ -79,10 +79,10 @@ async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), Com
     let request = DeleteDevices::new(ids.clone());
     let mut conversation = UiaRequest::new(&session.account(), request);
     if let Some(password) = authentication.password()? {
-        conversation = conversation.with_password(password);
+        conversation = conversation.password(password);
     }
     if let Some(session) = &authentication.resume {
-        conversation = conversation.with_session(session);
+        conversation = conversation.session(session);
     }
     if authentication.dry_run {
         return dry_run::conversation(context, &mut conversation);

@@ -31,13 +31,13 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
         change = change.resume(pending);
     }
     if options.keep_devices {
-        change = change.keep_devices();
+        change = change.keep_devices(true);
     }
     if let Some(password) = authentication.password()? {
-        change = change.with_password(password);
+        change = change.password(password);
     }
     if let Some(session) = &authentication.resume {
-        change = change.with_session(session);
+        change = change.session(session);
     }
     if authentication.dry_run {
         return dry_run::conversation(context, &mut change);

@@ -157,7 +157,7 @@ async fn discover(
     context: &Context<'_>,
     address: ServerAddress,
 ) -> Result<ServerInfo, CommandError> {
-    let mut discovery = Discovery::new(address).with_password_policy();
+    let mut discovery = Discovery::new(address).password_policy(true);
     let mut terminal = Terminal::new(context.output, true);
     let mut accounts = context.home.accounts();
     Ok(drive(

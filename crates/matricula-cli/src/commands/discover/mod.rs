@@ -20,10 +20,10 @@ pub(crate) async fn run(
     let address = context.address(&options.server)?;
     let token = read_secret(false, options.token_file.as_deref(), "registration token")?;
     let mut discovery = Discovery::new(address)
-        .with_registration()
-        .with_password_policy();
+        .registration(true)
+        .password_policy(true);
     if let Some(session) = own_session(context, &options.server)? {
-        discovery = discovery.with_session(session.account().credential());
+        discovery = discovery.session(session.account().credential());
     }
     let mut terminal = Terminal::new(context.output, context.no_input);
     let found = drive(

@@ -8,8 +8,8 @@ use matricula::{
         uia::{Flow, Stage},
     },
     auth::{
-        Account, AuthError, Deactivation, Login, Registration, RegistrationMethod,
-        RegistrationOptions, ServerInfo, registration::AccountKind, tables,
+        Account, AccountKind, AuthError, Deactivation, DeviceOptions, Login, Registration,
+        RegistrationMethod, RegistrationOptions, ServerInfo, tables,
     },
     core::{Entropy, Secret, WriteBatch},
     drive,
@@ -195,7 +195,7 @@ async fn walk_through(
         accept_terms: answers.accepts_terms,
         ..throw_away()
     };
-    let registration = Registration::new(facts, wishes).with_only_way(flow);
+    let registration = Registration::new(facts, wishes).only_flow(flow);
     let Some(account) = register(context, registration, attempts).await? else {
         return Ok(());
     };
@@ -232,7 +232,7 @@ async fn walk_through(
 
 fn throw_away() -> RegistrationOptions {
     RegistrationOptions {
-        device_name: Some("matricula discover --try".to_owned()),
+        device: DeviceOptions::new().device_name("matricula discover --try"),
         ..RegistrationOptions::default()
     }
 }
@@ -305,8 +305,8 @@ async fn out_and_in(
     attempts.note("logout", is_dead);
     let password = account.password.clone().unwrap_or_default();
     let mut login = Login::new(facts, account.user_id.as_str(), password.clone())
-        .with_generated_password(password)
-        .with_device_name("matricula discover --try");
+        .generated_password(password)
+        .device(DeviceOptions::new().device_name("matricula discover --try"));
     let account = drive(
         &mut login,
         &context.runner,

@@ -87,7 +87,7 @@ impl Entrance {
         match named {
             Some(method) => method,
             None if has_password => AuthMethod::Password,
-            None => self.facts.way_to_sign_in().0,
+            None => self.facts.login_method().0,
         }
     }
 }

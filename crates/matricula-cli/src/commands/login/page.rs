@@ -1,7 +1,7 @@
 //! Signing in on a page: at an OAuth 2.0 server, by single sign-on, or with a code for another device.
 
 use matricula::{
-    auth::{Account, AuthMethod, OAuthLogin, PendingAuth, SsoLogin},
+    auth::{Account, AuthMethod, DeviceOptions, OAuthLogin, PendingAuth, SsoLogin},
     drive,
 };
 
@@ -48,20 +48,12 @@ fn is_named(account: &Account, user: &str) -> bool {
 
 fn by_sso(entrance: &Entrance, back: String) -> SsoLogin {
     let options = &entrance.options;
-    let mut login = SsoLogin::new(&entrance.facts, back);
-    if let Some(account) = &entrance.known {
-        login = login.with_data(account.data.clone());
-    }
-    if let Some(id) = &options.device_id {
-        login = login.with_device_id(id);
-    }
-    if let Some(name) = &options.device_name {
-        login = login.with_device_name(name);
-    }
-    if options.refresh_token {
-        login = login.with_refresh_token();
-    }
-    login
+    SsoLogin::new(&entrance.facts, back).device(DeviceOptions {
+        device_id: options.device_id.clone(),
+        device_name: options.device_name.clone(),
+        refresh_token: options.refresh_token,
+        data: known_data(entrance),
+    })
 }
 
 fn by_oauth(
@@ -72,19 +64,25 @@ fn by_oauth(
 ) -> Result<OAuthLogin, CommandError> {
     let facts = &entrance.facts;
     let mut login = match method {
-        AuthMethod::DeviceCode => OAuthLogin::device(facts, browser::about()),
+        AuthMethod::DeviceCode => OAuthLogin::device_code(facts, browser::about()),
         _ => OAuthLogin::browser(facts, browser::about(), back),
     };
     if let Some(issuer) = &facts.oauth_issuer
         && let Some(client) = context.home.accounts().oauth_client(issuer)?
     {
-        login = login.with_client(client);
+        login = login.client(client);
     }
-    if let Some(account) = &entrance.known {
-        login = login.with_data(account.data.clone());
-    }
-    if let Some(id) = &entrance.options.device_id {
-        login = login.with_device_id(id);
-    }
-    Ok(login)
+    Ok(login.device(DeviceOptions {
+        device_id: entrance.options.device_id.clone(),
+        data: known_data(entrance),
+        ..DeviceOptions::default()
+    }))
+}
+
+/// The data that is stored with the known account.
+fn known_data(entrance: &Entrance) -> serde_json::Value {
+    let known = entrance.known.as_ref();
+    known
+        .map(|account| account.data.clone())
+        .unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use matricula::{
     Error, SessionStore,
-    auth::{Account, AuthError, Login, tables},
+    auth::{Account, AuthError, DeviceOptions, Login, tables},
     core::{Secret, WriteBatch},
     drive,
 };
@@ -29,21 +29,18 @@ pub(super) async fn sign_in(
         None => return Err(no_password()),
     };
     let made = made.filter(|made| *made == password);
-    let mut login = Login::new(&facts, user.unwrap_or_default(), password);
-    if let Some(account) = &known {
-        login = login.with_data(account.data.clone());
-    }
-    if let Some(id) = options.device_id {
-        login = login.with_device_id(id);
-    }
-    if let Some(name) = options.device_name {
-        login = login.with_device_name(name);
-    }
-    if options.refresh_token {
-        login = login.with_refresh_token();
-    }
+    let device = DeviceOptions {
+        device_id: options.device_id,
+        device_name: options.device_name,
+        refresh_token: options.refresh_token,
+        data: known
+            .as_ref()
+            .map(|account| account.data.clone())
+            .unwrap_or_default(),
+    };
+    let mut login = Login::new(&facts, user.unwrap_or_default(), password).device(device);
     if let Some(made) = made {
-        login = login.with_generated_password(made);
+        login = login.generated_password(made);
     }
     let mut accounts = context.home.accounts();
     match drive(&mut login, &context.runner, &mut accounts, terminal).await {
@@ -71,8 +68,8 @@ async fn after_a_change(
         return Err(error.into());
     };
     let mut login = login
-        .with_password(password.clone())
-        .with_generated_password(password);
+        .password(password.clone())
+        .generated_password(password);
     let account = drive(&mut login, &context.runner, &mut accounts, terminal).await?;
     let mut patch = WriteBatch::default();
     patch.remove(tables::PASSWORD_CHANGES, account.user_id.as_str());

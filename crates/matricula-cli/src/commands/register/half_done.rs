@@ -41,9 +41,9 @@ pub(crate) async fn resume(
     // Runs until the end of this function.
     let opened = private_server::reopen(half_done.data()).await?;
     if let PendingAuth::Registration(registration) = half_done {
-        let mut registration = registration.with_answers(answers);
+        let mut registration = registration.answers(answers);
         if let Some(opened) = &opened {
-            registration = registration.with_server(opened.url().clone());
+            registration = registration.move_to(opened.url().clone());
         }
         half_done = PendingAuth::Registration(Box::new(registration));
     }
@@ -52,7 +52,7 @@ pub(crate) async fn resume(
         let may_open = !context.no_input;
         let (pages, back) = PageOpener::open(context.output, paste, may_open, Some(&before)).await;
         terminal.pages = pages;
-        half_done = half_done.with_redirect_uri(back);
+        half_done = half_done.replace_redirect_uri(back);
     }
     finish(context, half_done, terminal).await
 }

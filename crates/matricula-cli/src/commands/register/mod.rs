@@ -5,8 +5,8 @@ pub(crate) mod options;
 
 use matricula::{
     auth::{
-        Account, AuthMethod, Discovery, RegistrationOptions, ServerAddress, ServerInfo, SignUp,
-        registration::AccountKind,
+        Account, AccountKind, AuthMethod, Discovery, RegistrationOptions, ServerAddress,
+        ServerInfo, SignUp,
     },
     core::ServerUrl,
     drive,
@@ -46,7 +46,7 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
     let (opened, facts) = open(context, options.server.as_deref(), &wishes, &mut terminal).await?;
     let method = options.method.named();
     let way = match wishes.kind {
-        AccountKind::User => method.unwrap_or_else(|| facts.way_to_register().0),
+        AccountKind::User => method.unwrap_or_else(|| facts.sign_up_method().0),
         _ => AuthMethod::Password,
     };
     if way == AuthMethod::Password {
@@ -63,15 +63,16 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
     let may_open = !context.no_input && (terminal.is_there() || way_is_named(method));
     let (pages, back) = PageOpener::open(context.output, options.paste.paste, may_open, None).await;
     terminal.pages = pages;
-    let mut sign_up = SignUp::new(&facts, wishes).with_data(data.unwrap_or_default());
+    wishes.device.data = data.unwrap_or_default();
+    let mut sign_up = SignUp::new(&facts, wishes);
     if let Some(method) = method {
-        sign_up = sign_up.with_method(method);
+        sign_up = sign_up.method(method);
     }
-    sign_up = sign_up.in_browser(browser::about(), back);
+    sign_up = sign_up.browser(browser::about(), back);
     if let Some(issuer) = &facts.oauth_issuer
         && let Some(client) = context.home.accounts().oauth_client(issuer)?
     {
-        sign_up = sign_up.with_client(client);
+        sign_up = sign_up.client(client);
     }
     let mut accounts = context.home.accounts();
     let account = drive(&mut sign_up, &context.runner, &mut accounts, &mut terminal).await;
@@ -113,7 +114,7 @@ async fn open(
     // One that is made here is good enough.
     let may_choose = terminal.is_there() && wishes.kind == AccountKind::User;
     if wishes.password.is_some() || may_choose {
-        discovery = discovery.with_password_policy();
+        discovery = discovery.password_policy(true);
     }
     let facts = drive(&mut discovery, &context.runner, &mut accounts, terminal).await?;
     Ok((opened, facts))

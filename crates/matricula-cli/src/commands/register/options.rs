@@ -1,6 +1,6 @@
 //! What the options, and then the person, say of the new account.
 
-use matricula::auth::{RegistrationOptions, registration::AccountKind};
+use matricula::auth::{AccountKind, DeviceOptions, RegistrationOptions};
 
 use super::super::{Context, read_secret};
 use crate::{args::Register, error::CommandError, terminal::Terminal};
@@ -17,10 +17,13 @@ pub(crate) fn of(options: &Register) -> Result<RegistrationOptions, CommandError
         email: options.email.clone(),
         phone: options.phone.clone(),
         accept_terms: options.accept_terms,
-        device_id: options.device_id.clone(),
-        device_name: options.device_name.clone(),
+        device: DeviceOptions {
+            device_id: options.device_id.clone(),
+            device_name: options.device_name.clone(),
+            refresh_token: options.refresh_token,
+            ..DeviceOptions::default()
+        },
         inhibit_login: options.inhibit_login,
-        refresh_token: options.refresh_token,
         ..RegistrationOptions::default()
     };
     wishes.password = read_secret(

@@ -1,0 +1,129 @@
+//! Login as a user of an application service.
+
+use matricula_api::{
+    ApiError, Endpoint, ErrorCode, MatrixError, client::login::Login as LoginRequest,
+};
+use matricula_core::{
+    Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Account, AuthError, Conversation, DeviceOptions, Effect, Event, Input, ServerInfo,
+    machine::Core,
+};
+
+/// The type with which an application service registers and logs in.
+pub(crate) const APPSERVICE_LOGIN: &str = "m.login.application_service";
+
+/// Signs in as a user of an application service; ends in an [`Account`] with a session.
+///
+/// Specification: <https://spec.matrix.org/v1.19/client-server-api/#appservice-login>.
+#[derive(Clone, Debug)]
+pub struct AppserviceLogin {
+    server: ServerUrl,
+    token: Secret,
+    user: String,
+    device: DeviceOptions,
+    core: Core<Account>,
+}
+
+impl AppserviceLogin {
+    /// Signs in as `user`, a localpart or a whole user id, with the service's `as_token`.
+    pub fn new(info: &ServerInfo, token: Secret, user: impl Into<String>) -> Self {
+        Self {
+            server: info.server.clone(),
+            token,
+            user: user.into(),
+            device: DeviceOptions::default(),
+            core: Core::default(),
+        }
+    }
+
+    /// Sets the device and the caller's data.
+    #[must_use]
+    pub fn device(mut self, device: DeviceOptions) -> Self {
+        self.device = device;
+        self
+    }
+
+    fn on_outcome(&self, now: Timestamp, outcome: Outcome) -> Result<Account, AuthError> {
+        let server = self.server.clone();
+        match outcome {
+            Outcome::Responded(response) => {
+                let data = self.device.data.clone();
+                read_appservice_login(&server, &self.user, now, &response, data)
+            }
+            // Logging in again is harmless: it makes a second token. The caller decides.
+            Outcome::Failed(error) | Outcome::InDoubt(error) => {
+                Err(AuthError::Unreachable { server, error })
+            }
+            _ => Err(AuthError::Cancelled),
+        }
+    }
+}
+
+impl Machine for AppserviceLogin {
+    type Input = Input;
+    type Effect = Effect;
+    type Event = Event<Account>;
+
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+        match self.core.accept(input) {
+            Some(Input::Start) => {
+                let job = appservice_login(&self.user, &self.device).job(&self.server);
+                self.core.send(job.with_token(self.token.clone()));
+            }
+            Some(Input::Outcome(_, outcome)) => {
+                let result = self.on_outcome(cx.now, outcome);
+                self.core.finish_account(result);
+            }
+            _ => {}
+        }
+        self.core.take_step()
+    }
+}
+
+impl Conversation for AppserviceLogin {
+    type Output = Account;
+}
+
+/// The request of a login as a user of an application service.
+pub(crate) fn appservice_login(user: &str, device: &DeviceOptions) -> LoginRequest {
+    let mut login = LoginRequest::new(APPSERVICE_LOGIN);
+    login.identifier = serde_json::from_value(json!({"type": "m.id.user", "user": user})).ok();
+    device.apply(login)
+}
+
+/// Reads its response.
+pub(crate) fn read_appservice_login(
+    server: &ServerUrl,
+    user: &str,
+    now: Timestamp,
+    response: &Response,
+    data: Value,
+) -> Result<Account, AuthError> {
+    match LoginRequest::read(response) {
+        Ok(response) => Ok(Account::from_login(server, now, response, data)),
+        Err(ApiError::Matrix(error)) => Err(appservice_refusal(server, user, error)),
+        Err(error) => Err(AuthError::from_api(server, error)),
+    }
+}
+
+/// What a refusal means to an application service.
+pub(crate) fn appservice_refusal(
+    server: &ServerUrl,
+    username: &str,
+    error: MatrixError,
+) -> AuthError {
+    let (server, username) = (server.clone(), username.to_owned());
+    match error.code {
+        ErrorCode::Exclusive => AuthError::OutsideNamespace { server, username },
+        ErrorCode::UnknownToken | ErrorCode::MissingToken => AuthError::ServiceUnknown {
+            server,
+            message: error.message,
+        },
+        ErrorCode::AppserviceLoginUnsupported => AuthError::NoServiceLogin { server },
+        _ => AuthError::Refused { server, error },
+    }
+}

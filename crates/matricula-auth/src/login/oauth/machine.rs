@@ -1,0 +1,465 @@
+//! The conversation: find the OAuth 2.0 server, register this client there, get tokens, ask whose they
+//! are.
+
+use matricula_api::{
+    ApiError, Endpoint, ErrorCode,
+    client::{oauth_server_metadata::GetAuthMetadata, whoami::WhoAmI},
+    oauth::{
+        ClientMetadata, EndpointUrlError, OAuthEndpoint, OAuthError, OAuthErrorCode,
+        OAuthErrorResponse, RegisterClient, TokenResponse,
+    },
+};
+use matricula_core::{
+    Job, Machine, Response, ServerUrl, Step, StepContext, Timestamp, TransportError,
+    scheduler::Outcome,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    client::{self, OAuthClient},
+    phase::{GrantMethod, Phase, Tokens},
+    provider::Provider,
+};
+use crate::{
+    Account, AuthError, Conversation, DeviceOptions, Effect, Event, Input, OAuthSession,
+    ServerInfo,
+    account::tables,
+    machine::{Core, persist},
+    random,
+};
+
+/// Signs in, or signs up, at the OAuth 2.0 server of a homeserver; ends in an [`Account`] with a session.
+///
+/// Every step's state is stored in [`tables::OAUTH_LOGINS`], so it continues after a crash at any point:
+/// read it back with [`OAuthLogin::from_stored`] and step it with [`Input::Start`].
+///
+/// Specification: <https://spec.matrix.org/v1.19/client-server-api/#oauth-20-api>.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OAuthLogin {
+    id: String,
+    server: ServerUrl,
+    pub(super) grant: GrantMethod,
+    metadata: ClientMetadata,
+    pub(super) device: DeviceOptions,
+    pub(super) provider: Option<Provider>,
+    pub(super) client: Option<OAuthClient>,
+    /// Whether the client was registered in this login. Then a server that does not know it is not given
+    /// another one.
+    client_is_new: bool,
+    pub(super) phase: Phase,
+    pub(super) core: Core<Account>,
+}
+
+impl OAuthLogin {
+    /// Signs in on a page in a browser, which leads back to `redirect_uri`: `http://127.0.0.1:PORT/`
+    /// where this program listens, or any page of which the person can copy the address.
+    ///
+    /// `metadata` describes the program. Redirect URIs and grants need not be in it.
+    pub fn browser(
+        info: &ServerInfo,
+        metadata: ClientMetadata,
+        redirect_uri: impl Into<String>,
+    ) -> Self {
+        let redirect_uri = redirect_uri.into();
+        let signs_up = false;
+        let grant = GrantMethod::Browser {
+            redirect_uri,
+            signs_up,
+        };
+        Self::new(info, metadata, grant)
+    }
+
+    /// Makes an account on the page, and signs in to it.
+    ///
+    /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#user-registration>.
+    pub fn sign_up(
+        info: &ServerInfo,
+        metadata: ClientMetadata,
+        redirect_uri: impl Into<String>,
+    ) -> Self {
+        let redirect_uri = redirect_uri.into();
+        let signs_up = true;
+        let grant = GrantMethod::Browser {
+            redirect_uri,
+            signs_up,
+        };
+        Self::new(info, metadata, grant)
+    }
+
+    /// Signs in with a code that the person enters on another device.
+    pub fn device_code(info: &ServerInfo, metadata: ClientMetadata) -> Self {
+        Self::new(info, metadata, GrantMethod::DeviceCode)
+    }
+
+    fn new(info: &ServerInfo, metadata: ClientMetadata, grant: GrantMethod) -> Self {
+        Self {
+            id: String::new(),
+            server: info.server.clone(),
+            grant,
+            metadata,
+            device: DeviceOptions::default(),
+            provider: None,
+            client: None,
+            client_is_new: false,
+            phase: Phase::New,
+            core: Core::default(),
+        }
+    }
+
+    /// Uses the client that [`tables::OAUTH_CLIENTS`] has for this server's issuer, if it still fits.
+    #[must_use]
+    pub fn client(mut self, client: OAuthClient) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Sets the device and the caller's data. The server chooses the device's name and the kind of tokens.
+    #[must_use]
+    pub fn device(mut self, device: DeviceOptions) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Replaces the redirect URI, unless the browser has come back already. Another process may listen
+    /// on another port.
+    #[must_use]
+    pub fn replace_redirect_uri(mut self, address: impl Into<String>) -> Self {
+        // A code is valid only with the redirect URI that it was issued for.
+        let is_bound = matches!(self.phase, Phase::Redeeming { .. });
+        if let (GrantMethod::Browser { redirect_uri, .. }, false) = (&mut self.grant, is_bound) {
+            let address = address.into();
+            let is_registered = client::is_same_redirect(redirect_uri, &address);
+            if !is_registered && matches!(self.phase, Phase::Authorizing | Phase::OnPage { .. }) {
+                self.phase = Phase::RegisteringClient;
+            }
+            *redirect_uri = address;
+        }
+        self
+    }
+
+    /// Reads back a stored login; continue it with [`Input::Start`].
+    ///
+    /// # Errors
+    /// If the text was not written by [`OAuthLogin`].
+    pub fn from_stored(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
+    /// Its key in [`tables::OAUTH_LOGINS`]; empty before the first step.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The homeserver.
+    pub fn server(&self) -> &ServerUrl {
+        &self.server
+    }
+
+    /// Where the page leads back to; `None` if a code is entered on another device.
+    pub fn redirect_uri(&self) -> Option<&str> {
+        match &self.grant {
+            GrantMethod::Browser { redirect_uri, .. } => Some(redirect_uri),
+            GrantMethod::DeviceCode => None,
+        }
+    }
+
+    /// Whether it makes an account, and does not only sign in.
+    pub fn signs_up(&self) -> bool {
+        matches!(self.grant, GrantMethod::Browser { signs_up: true, .. })
+    }
+
+    /// The caller's data.
+    pub fn data(&self) -> &Value {
+        &self.device.data
+    }
+
+    fn start(&mut self, cx: &mut StepContext<'_>) {
+        match self.phase.clone() {
+            Phase::New => {
+                self.id = random::conversation_id(cx.entropy);
+                self.device.generate_id(cx.entropy);
+                self.get_metadata();
+            }
+            Phase::GettingMetadata => self.get_metadata(),
+            Phase::RegisteringClient => self.register_client(cx),
+            Phase::Authorizing => self.authorize(cx),
+            Phase::OnPage { state, verifier } => self.open_page(state, verifier, None),
+            // It may have been sent before the program ended.
+            Phase::Redeeming { code, verifier, .. } => self.redeem(code, verifier, true),
+            Phase::GettingDeviceCode => self.get_device_code(),
+            Phase::Waiting(wait) => {
+                self.core.progress(wait.progress());
+                self.wait(cx.now, wait);
+            }
+            Phase::Polling(mut wait) => {
+                wait.is_lost = true;
+                self.core.progress(wait.progress());
+                self.poll(cx.now, wait);
+            }
+            Phase::AskingWho(tokens) => self.ask_who(tokens),
+        }
+    }
+
+    fn get_metadata(&mut self) {
+        self.phase = Phase::GettingMetadata;
+        self.core.send(GetAuthMetadata::default().job(&self.server));
+    }
+
+    fn on_metadata(&mut self, cx: &mut StepContext<'_>, response: &Response) {
+        let server = self.server.clone();
+        let metadata = match GetAuthMetadata::read(response) {
+            Ok(metadata) => metadata,
+            Err(_) if response.status_code() == 404 => {
+                return self.core.fail(AuthError::NoOAuth { server });
+            }
+            Err(error) => return self.core.fail(AuthError::from_api(&server, error)),
+        };
+        match Provider::new(&server, metadata) {
+            Ok(provider) => {
+                self.provider = Some(provider);
+                self.register_client(cx);
+            }
+            Err(error) => self.core.fail(error),
+        }
+    }
+
+    /// The client metadata that the grant needs.
+    fn wanted_metadata(&self, provider: &Provider) -> Result<ClientMetadata, AuthError> {
+        match &self.grant {
+            GrantMethod::DeviceCode => Ok(client::device(&self.metadata)),
+            GrantMethod::Browser { redirect_uri, .. } => {
+                let has_codes = provider.device_authorization_endpoint.is_some();
+                client::browser(&self.metadata, redirect_uri, has_codes)
+            }
+        }
+    }
+
+    /// Registers the client with the server, unless it is registered already.
+    fn register_client(&mut self, cx: &mut StepContext<'_>) {
+        let Some(provider) = self.provider.clone() else {
+            return self.get_metadata();
+        };
+        let wanted = match self.wanted_metadata(&provider) {
+            Ok(wanted) => wanted,
+            Err(error) => return self.core.fail(error),
+        };
+        let fits = |client: &OAuthClient| client.fits(cx.now, &provider.issuer, &wanted);
+        if self.client.as_ref().is_some_and(fits) {
+            return self.authorize(cx);
+        }
+        self.client = None;
+        self.phase = Phase::RegisteringClient;
+        self.send_to_issuer(RegisterClient::new(wanted).job(&provider.registration_endpoint));
+    }
+
+    fn on_client_registered(&mut self, cx: &mut StepContext<'_>, response: &Response) {
+        let Some(provider) = self.provider.clone() else {
+            return self.get_metadata();
+        };
+        let registered = RegisterClient::read(response).map_err(|error| self.oauth_error(error));
+        let client = registered.and_then(|registered| {
+            let wanted = self.wanted_metadata(&provider)?;
+            Ok(OAuthClient::new(&provider, wanted, registered))
+        });
+        match client {
+            Ok(client) => {
+                // Durable before it is used: another login finds it.
+                client.write_to(self.core.writes());
+                self.client = Some(client);
+                self.client_is_new = true;
+                self.authorize(cx);
+            }
+            Err(error) => self.core.fail(error),
+        }
+    }
+
+    fn authorize(&mut self, cx: &mut StepContext<'_>) {
+        match self.grant.clone() {
+            GrantMethod::Browser { signs_up, .. } => {
+                self.report_route(signs_up);
+                self.new_page(cx);
+            }
+            GrantMethod::DeviceCode => self.get_device_code(),
+        }
+    }
+
+    /// Registers the client again, once, if the server has forgotten it. Any other refusal is given back.
+    pub(super) fn register_again(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        refusal: OAuthErrorResponse,
+    ) -> Option<OAuthErrorResponse> {
+        let is_unknown = matches!(
+            refusal.code,
+            OAuthErrorCode::InvalidClient | OAuthErrorCode::UnauthorizedClient
+        );
+        if !is_unknown || self.client_is_new {
+            return Some(refusal);
+        }
+        self.client = None;
+        let issuer = self.issuer();
+        self.core
+            .settling(format!("{issuer} does not know this program any more"));
+        self.core.writes().remove(tables::OAUTH_CLIENTS, issuer);
+        self.register_client(cx);
+        None
+    }
+
+    /// Starts the authorization over: the code or the tokens are not valid any more.
+    pub(super) fn start_over(&mut self, cx: &mut StepContext<'_>, why: &str) {
+        if self.core.count_try(true) {
+            self.core.settling(why);
+            return self.authorize(cx);
+        }
+        let server = self.server.clone();
+        self.core.fail(AuthError::Endless { server });
+    }
+
+    /// Handles a token response: asks whose the tokens are.
+    pub(super) fn on_tokens(&mut self, now: Timestamp, response: TokenResponse) {
+        if response.token_type.eq_ignore_ascii_case("bearer") {
+            return self.ask_who(Tokens::new(now, response));
+        }
+        let kind = &response.token_type;
+        let what = format!("its OAuth 2.0 server gives tokens of the type {kind:?}");
+        let server = self.server.clone();
+        self.core.fail(AuthError::NotMatrix { server, what });
+    }
+
+    fn ask_who(&mut self, tokens: Tokens) {
+        let job = WhoAmI::default().job(&self.server);
+        self.core.send(job.with_token(tokens.access_token.clone()));
+        self.phase = Phase::AskingWho(tokens);
+    }
+
+    fn on_owner(&mut self, cx: &mut StepContext<'_>, tokens: Tokens, response: &Response) {
+        match WhoAmI::read(response) {
+            Ok(owner) => {
+                let data = self.data().clone();
+                let mut account =
+                    Account::without_session(owner.user_id, self.server.clone(), data);
+                account.device_id = owner.device_id.or_else(|| self.device.device_id.clone());
+                account.access_token = Some(tokens.access_token);
+                account.refresh_token = tokens.refresh_token;
+                account.expires_at = tokens.expires_at;
+                account.renew_at = tokens.renew_at;
+                account.is_guest = owner.is_guest.unwrap_or_default();
+                account.oauth = self.session();
+                self.core.finish_account(Ok(account));
+            }
+            Err(ApiError::Matrix(error)) if error.code == ErrorCode::UnknownToken => {
+                self.start_over(cx, "the tokens are not good any more");
+            }
+            // The tokens stay stored: otherwise they could never be revoked.
+            Err(error) => self.core.pause(AuthError::from_api(&self.server, error)),
+        }
+    }
+
+    fn session(&self) -> Option<OAuthSession> {
+        let (provider, client) = (self.provider.as_ref()?, self.client.as_ref()?);
+        Some(OAuthSession {
+            issuer: provider.issuer.clone(),
+            client_id: client.client_id.clone(),
+            client_secret: client.client_secret.clone(),
+            token_endpoint: provider.token_endpoint.clone(),
+            revocation_endpoint: provider.revocation_endpoint.clone(),
+            account_management_uri: provider.account_management_uri.clone(),
+        })
+    }
+
+    pub(super) fn issuer(&self) -> String {
+        let provider = self.provider.as_ref();
+        provider.map_or_else(|| self.server.to_string(), |known| known.issuer.clone())
+    }
+
+    pub(super) fn oauth_error(&self, error: OAuthError) -> AuthError {
+        AuthError::from_oauth(&self.server, self.issuer(), error)
+    }
+
+    pub(super) fn refused(&self, refusal: OAuthErrorResponse) -> AuthError {
+        AuthError::OAuthRefused {
+            issuer: self.issuer(),
+            refusal: Box::new(refusal),
+        }
+    }
+
+    pub(super) fn unreachable(&self, error: TransportError) -> AuthError {
+        let server = self.server.clone();
+        AuthError::Unreachable { server, error }
+    }
+
+    /// Sends to a URL of the metadata.
+    pub(super) fn send_to_issuer(&mut self, job: Result<Job, EndpointUrlError>) {
+        match job {
+            Ok(job) => {
+                self.core.send(job);
+            }
+            Err(error) => {
+                let (server, what) = (self.server.clone(), error.to_string());
+                self.core.fail(AuthError::NotMatrix { server, what });
+            }
+        }
+    }
+
+    fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome) {
+        match (self.phase.clone(), outcome) {
+            (Phase::GettingMetadata, Outcome::Responded(response)) => {
+                self.on_metadata(cx, &response);
+            }
+            (Phase::RegisteringClient, Outcome::Responded(response)) => {
+                self.on_client_registered(cx, &response);
+            }
+            (Phase::GettingDeviceCode, Outcome::Responded(response)) => {
+                self.on_device_code(cx, &response);
+            }
+            (
+                Phase::Redeeming {
+                    code,
+                    verifier,
+                    is_replay,
+                },
+                outcome,
+            ) => self.on_redeemed(cx, code, verifier, is_replay, outcome),
+            (Phase::Polling(wait), outcome) => self.on_polled(cx, wait, outcome),
+            (Phase::AskingWho(tokens), Outcome::Responded(response)) => {
+                self.on_owner(cx, tokens, &response);
+            }
+            (Phase::AskingWho(_), Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+                self.core.pause(self.unreachable(error));
+            }
+            (Phase::AskingWho(_), _) => self.core.pause(AuthError::Cancelled),
+            // Nothing is lost: the person has not done anything yet.
+            (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
+                self.core.fail(self.unreachable(error));
+            }
+            _ => self.core.fail(AuthError::Cancelled),
+        }
+    }
+}
+
+impl Machine for OAuthLogin {
+    type Input = Input;
+    type Effect = Effect;
+    type Event = Event<Account>;
+
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+        match (self.core.accept(input), self.phase.clone()) {
+            (Some(Input::Start), _) => self.start(cx),
+            (Some(Input::Answer(_, answer)), Phase::OnPage { state, verifier }) => {
+                self.on_page(cx, state, verifier, answer);
+            }
+            (Some(Input::Waited(_)), Phase::Waiting(wait)) => self.poll(cx.now, wait),
+            (Some(Input::Outcome(_, outcome)), phase) if phase.awaits_response() => {
+                self.on_outcome(cx, outcome);
+            }
+            _ => return Step::default(),
+        }
+        let (step, is_over) = (self.core.take_step(), self.core.is_over());
+        persist(step, is_over, (tables::OAUTH_LOGINS, &self.id), self)
+    }
+}
+
+impl Conversation for OAuthLogin {
+    type Output = Account;
+}

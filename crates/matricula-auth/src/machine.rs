@@ -1,0 +1,453 @@
+//! What all conversations share: their inputs, effects, events and prompts, and the [`Core`] that does
+//! their bookkeeping.
+//!
+//! # Adding a prompt
+//!
+//! 1. Here: a variant of [`Prompt`], with the data that a user interface shows. If the answer is
+//!    neither text nor yes or no, also a variant of [`Answer`].
+//! 2. Where it is asked: `uia/prompts.rs` if a stage of user-interactive authentication needs it,
+//!    `register/prompts.rs` if only a registration does. Both have one enum of what can be asked and
+//!    three short matches over it: the prompt that is shown, what an answer changes, and the error
+//!    without an answer. The compiler names each missing arm.
+//! 3. In the command line: an arm in `Terminal::answer`. Other user interfaces compile without it.
+
+use std::fmt;
+
+use matricula_api::{
+    UserId,
+    uia::{Policy, Stage},
+};
+use matricula_core::{
+    EffectId, Job, Machine, Secret, ServerUrl, Step, Timestamp, WriteBatch, scheduler::Outcome,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Account, AuthError, IdentityProvider};
+
+/// A machine that talks to a server, perhaps to a person, and ends in a result.
+pub trait Conversation:
+    Machine<Input = Input, Effect = Effect, Event = Event<<Self as Conversation>::Output>>
+{
+    /// The result of success.
+    type Output;
+}
+
+/// What can happen to a conversation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// Begin, or continue after the conversation was read back from a store.
+    Start,
+    /// The result of a job that was sent.
+    Outcome(EffectId, Outcome),
+    /// The person's answer to a prompt.
+    Answer(EffectId, Answer),
+    /// The time of an [`Effect::Wait`] has come.
+    Waited(EffectId),
+}
+
+/// What a conversation asks the caller to do.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Run this job to its end.
+    Send(EffectId, Box<Job>),
+    /// Ask the person.
+    Ask(EffectId, Prompt),
+    /// Wait until this time, then step with [`Input::Waited`].
+    Wait(EffectId, Timestamp),
+}
+
+/// What a conversation reports.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event<T> {
+    /// Progress, for a user interface.
+    Progress(Progress),
+    /// The result. Reported exactly once for each [`Input::Start`].
+    Finished(Result<T, AuthError>),
+}
+
+/// Progress of a conversation, for a user interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// An authentication flow was chosen.
+    Route {
+        /// The stages to complete, in order.
+        stages: Vec<Stage>,
+        /// Why this flow.
+        why: String,
+    },
+    /// The server accepted a stage.
+    StageDone(Stage),
+    /// The server's name has no well-known document, so the name itself is used as the address.
+    NoWellKnown {
+        /// The name.
+        name: String,
+        /// The address.
+        server: ServerUrl,
+    },
+    /// The server does not give a session here: the account is made without one.
+    NoSession,
+    /// A request may or may not have been processed; this says how the conversation finds out.
+    Settling(String),
+    /// The person is to enter this code on this page, in any browser. No answer is expected.
+    DeviceCode {
+        /// The page.
+        url: String,
+        /// The page with the code in its address, for a QR code.
+        url_with_code: Option<String>,
+        /// The code.
+        user_code: String,
+        /// When the code expires.
+        expires_at: Timestamp,
+    },
+}
+
+/// A question that only the person can answer.
+///
+/// `why` is set when an earlier answer was refused, and says why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prompt {
+    /// The address of the homeserver with this name, like `https://matrix.example.org`.
+    HomeserverUrl {
+        /// The name.
+        name: String,
+        /// Why it was not found.
+        why: String,
+    },
+    /// The username of the new account.
+    Username {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The password of the new account.
+    Password {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The current password of the account, to authenticate the person.
+    CurrentPassword {
+        /// The account.
+        user_id: UserId,
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The registration token that the server's administrators gave out.
+    RegistrationToken {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// Whether the person accepts these documents.
+    AcceptTerms {
+        /// The documents.
+        policies: Vec<Policy>,
+    },
+    /// The email address of the new account.
+    EmailAddress {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The phone number of the new account, like `GB:07700900001`.
+    PhoneNumber {
+        /// Why the last one was refused.
+        why: Option<String>,
+    },
+    /// The server sent a message with a link to this address. [`Answer::Yes`]: the link is opened, or
+    /// will be soon, and the conversation polls the server until it is. [`Answer::No`]: send another
+    /// message.
+    FollowLink {
+        /// Where the message went.
+        address: String,
+        /// Why it is asked again.
+        why: Option<String>,
+    },
+    /// The server sent a message with a code to this address; the answer is the code. [`Answer::No`]:
+    /// send another message.
+    Code {
+        /// Where the message went.
+        address: String,
+        /// Why the last code was refused.
+        why: Option<String>,
+    },
+    /// A stage to complete on a page of the server, in any browser. [`Answer::Yes`]: it is complete,
+    /// or will be soon, and the conversation polls the server until it is.
+    StagePage {
+        /// The stage.
+        stage: Stage,
+        /// The page.
+        url: String,
+        /// Why it is asked again.
+        why: Option<String>,
+    },
+    /// Which identity provider to sign in with: the answer is its id. With [`Answer::Unavailable`] the
+    /// server's own page asks.
+    IdentityProvider {
+        /// The providers that the server offers.
+        providers: Vec<IdentityProvider>,
+    },
+    /// A page to open in a browser; the answer is the whole [callback address], as [`Answer::Text`].
+    ///
+    /// [callback address]: https://spec.matrix.org/v1.19/client-server-api/#callback
+    OpenPage {
+        /// The page. It contains a secret: show it to this person only.
+        url: Secret,
+        /// How the callback address begins.
+        redirect_uri: String,
+        /// The `state` that the callback address must have. Other sites can send a browser there too.
+        state: Secret,
+        /// Why the last answer was refused.
+        why: Option<String>,
+    },
+}
+
+/// The person's answer to a [`Prompt`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// This text.
+    Text(Secret),
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// There is no person to ask.
+    Unavailable,
+}
+
+/// The most requests of one registration or authenticated request, after which the server is said to
+/// ask without end. Polls have a limit of their own.
+pub(crate) const MAX_REQUESTS: u32 = 40;
+/// How often a person may answer a question again in one conversation.
+const MAX_TRIES: u32 = 5;
+
+/// The bookkeeping of one conversation: effect ids, the number of requests, and the step under way.
+///
+/// A conversation calls [`send`](Core::send), [`ask`](Core::ask), [`wait`](Core::wait) and
+/// [`finish`](Core::finish) while it handles an input, and returns [`take_step`](Core::take_step) at
+/// the end. Between two steps the step under way is empty, so a clone and a stored copy leave it out.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Core<T> {
+    last_effect: u64,
+    requests: u32,
+    tries: u32,
+    #[serde(skip)]
+    is_over: bool,
+    #[serde(skip)]
+    step: Step<Effect, Event<T>>,
+}
+
+impl<T> Core<T> {
+    /// The input, if the conversation waits for it: [`Input::Start`], or what answers the last effect.
+    /// `None` once the conversation is over.
+    pub fn accept(&self, input: Input) -> Option<Input> {
+        let is_awaited = match &input {
+            Input::Start => true,
+            Input::Outcome(id, _) | Input::Answer(id, _) | Input::Waited(id) => {
+                id.0 == self.last_effect
+            }
+        };
+        (is_awaited && !self.is_over).then_some(input)
+    }
+
+    /// Sends a job.
+    pub fn send(&mut self, job: Job) -> EffectId {
+        self.requests += 1;
+        self.effect(|id| Effect::Send(id, Box::new(job)))
+    }
+
+    /// Asks the person.
+    pub fn ask(&mut self, prompt: Prompt) -> EffectId {
+        self.effect(|id| Effect::Ask(id, prompt))
+    }
+
+    /// Waits until this time.
+    pub fn wait(&mut self, until: Timestamp) -> EffectId {
+        self.effect(|id| Effect::Wait(id, until))
+    }
+
+    fn effect(&mut self, effect: impl FnOnce(EffectId) -> Effect) -> EffectId {
+        self.last_effect += 1;
+        let id = EffectId(self.last_effect);
+        self.step.effects.push(effect(id));
+        id
+    }
+
+    /// How many jobs were sent.
+    pub fn requests(&self) -> u32 {
+        self.requests
+    }
+
+    /// Does not count the last request: polling has a limit of its own.
+    pub fn uncount_request(&mut self) {
+        self.requests = self.requests.saturating_sub(1);
+    }
+
+    /// Counts a repeated question, if this is one. Returns whether the person may still try.
+    pub fn count_try(&mut self, is_repeated: bool) -> bool {
+        self.tries += u32::from(is_repeated);
+        self.tries <= MAX_TRIES
+    }
+
+    /// Reports progress.
+    pub fn progress(&mut self, progress: Progress) {
+        self.step.events.push(Event::Progress(progress));
+    }
+
+    /// Reports how the conversation finds out whether a request was processed.
+    pub fn settling(&mut self, how: impl Into<String>) {
+        self.progress(Progress::Settling(how.into()));
+    }
+
+    /// What this step stores.
+    pub fn writes(&mut self) -> &mut WriteBatch {
+        &mut self.step.writes
+    }
+
+    /// Ends the conversation: its stored state is removed, and it accepts no more inputs.
+    pub fn finish(&mut self, result: Result<T, AuthError>) {
+        self.is_over = true;
+        self.stop(result);
+    }
+
+    /// Ends the conversation for now: its stored state stays, and [`Input::Start`] continues it.
+    pub fn pause(&mut self, error: AuthError) {
+        self.stop(Err(error));
+    }
+
+    /// [Ends](Core::finish) the conversation with an error.
+    pub fn fail(&mut self, error: AuthError) {
+        self.finish(Err(error));
+    }
+
+    /// Makes a conversation that is over accept inputs again.
+    pub(crate) fn restart(&mut self) {
+        self.is_over = false;
+        self.requests = 0;
+    }
+
+    fn stop(&mut self, result: Result<T, AuthError>) {
+        self.step.effects.clear();
+        self.step.events.push(Event::Finished(result));
+    }
+
+    /// Whether the conversation has ended for good.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The step that the calls since the last one add up to.
+    pub fn take_step(&mut self) -> Step<Effect, Event<T>> {
+        std::mem::take(&mut self.step)
+    }
+
+    /// Numbers effects from the last one of `other`: both are parts of one conversation.
+    pub(crate) fn continue_after<U>(&mut self, other: &Core<U>) {
+        self.last_effect = other.last_effect;
+    }
+
+    /// Takes over the step of a part of this conversation. The part's result is returned if it ended.
+    pub(crate) fn take_over<U>(
+        &mut self,
+        step: Step<Effect, Event<U>>,
+    ) -> Option<Result<U, AuthError>> {
+        self.step.writes.append(step.writes);
+        self.step.effects.extend(step.effects);
+        let mut result = None;
+        for event in step.events {
+            match event {
+                Event::Progress(progress) => self.progress(progress),
+                Event::Finished(finished) => result = Some(finished),
+            }
+        }
+        result
+    }
+}
+
+impl Core<Account> {
+    /// [Ends](Core::finish) the conversation and stores its account.
+    pub fn finish_account(&mut self, result: Result<Account, AuthError>) {
+        if let Ok(account) = &result {
+            account.write_to(&mut self.step.writes);
+        }
+        self.finish(result);
+    }
+}
+
+/// Adds the state of a conversation to its step: stored while it continues, removed when it is over.
+pub(crate) fn persist<T>(
+    mut step: Step<Effect, Event<T>>,
+    is_over: bool,
+    (table, key): (&'static str, &str),
+    state: &impl Serialize,
+) -> Step<Effect, Event<T>> {
+    if is_over {
+        step.writes.remove(table, key);
+    } else {
+        step.writes.put(table, key, to_json(state));
+    }
+    step
+}
+
+/// The JSON of a value that is stored.
+///
+/// # Panics
+/// If the value has no JSON form. That is a programming error: what conversations store is made of
+/// texts, numbers, flags, lists and maps with text keys, which always have one.
+pub fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("stored values have a JSON form")
+}
+
+impl<T> Default for Core<T> {
+    fn default() -> Self {
+        Self {
+            last_effect: 0,
+            requests: 0,
+            tries: 0,
+            is_over: false,
+            step: Step::default(),
+        }
+    }
+}
+
+impl<T> Clone for Core<T> {
+    fn clone(&self) -> Self {
+        Self {
+            last_effect: self.last_effect,
+            requests: self.requests,
+            tries: self.tries,
+            is_over: self.is_over,
+            step: Step::default(),
+        }
+    }
+}
+
+impl<T> PartialEq for Core<T> {
+    fn eq(&self, other: &Self) -> bool {
+        let state = |core: &Self| {
+            let Self {
+                last_effect,
+                requests,
+                tries,
+                is_over,
+                step: _,
+            } = core;
+            (*last_effect, *requests, *tries, *is_over)
+        };
+        state(self) == state(other)
+    }
+}
+
+impl<T> fmt::Debug for Core<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("last_effect", &self.last_effect)
+            .field("requests", &self.requests)
+            .field("tries", &self.tries)
+            .field("is_over", &self.is_over)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! What only a registration asks a person: a username, a password, an address and its validation. What
+//! a stage of authentication asks is in `uia/prompts.rs`.
+
+use matricula_api::{ErrorCode, uia::Stage};
+use serde::{Deserialize, Serialize};
+
+use super::{Phase, Registration};
+use crate::{Answer, AuthError, Prompt};
+
+/// A question, and why it is asked again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Question {
+    /// Another username.
+    Username { refused: Refusal },
+    /// Another password.
+    Password { refused: Refusal },
+    /// An email address or a phone number.
+    Address {
+        stage: Stage,
+        /// The refused address, with the server's code and message.
+        refused: Option<(String, ErrorCode, String)>,
+    },
+    /// To open the link of a message.
+    Link { stage: Stage, why: Option<String> },
+    /// The code of a message.
+    Code { stage: Stage, why: Option<String> },
+}
+
+impl Question {
+    /// Whether an earlier answer was refused.
+    fn is_repeated(&self) -> bool {
+        match self {
+            Self::Username { .. } | Self::Password { .. } => true,
+            Self::Address { refused, .. } => refused.is_some(),
+            Self::Link { why, .. } | Self::Code { why, .. } => why.is_some(),
+        }
+    }
+
+    /// Whether the registration can continue later if there is no answer now.
+    pub(super) fn can_resume(&self) -> bool {
+        match self {
+            Self::Username { .. } | Self::Password { .. } => false,
+            Self::Address { .. } | Self::Link { .. } | Self::Code { .. } => true,
+        }
+    }
+}
+
+/// A refusal that another username or password may avoid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn error(&self, registration: &Registration) -> AuthError {
+        let server = registration.server.clone();
+        let username = registration.username().to_owned();
+        let message = self.message.clone();
+        match &self.code {
+            ErrorCode::UserInUse => AuthError::NameTaken { server, username },
+            ErrorCode::InvalidUsername => AuthError::NameInvalid {
+                server,
+                username,
+                message,
+            },
+            ErrorCode::Exclusive => AuthError::NameReserved { server, username },
+            code => AuthError::WeakPassword {
+                server,
+                code: code.clone(),
+                message,
+            },
+        }
+    }
+}
+
+impl Registration {
+    /// Asks the person.
+    pub(super) fn ask(&mut self, question: Question) {
+        self.core.ask(self.prompt(&question));
+        self.phase = Phase::Asking(question);
+    }
+
+    /// What a user interface shows.
+    fn prompt(&self, question: &Question) -> Prompt {
+        let address = |stage: &Stage| self.threepids.address(stage).unwrap_or_default();
+        match question.clone() {
+            Question::Username { refused } => Prompt::Username {
+                why: Some(refused.error(self).to_string()),
+            },
+            Question::Password { refused } => Prompt::Password {
+                why: Some(refused.error(self).to_string()),
+            },
+            Question::Address { stage, refused } => {
+                let why = refused.map(|_| self.error_without_answer(question).to_string());
+                match stage {
+                    Stage::Msisdn => Prompt::PhoneNumber { why },
+                    _ => Prompt::EmailAddress { why },
+                }
+            }
+            Question::Link { stage, why } => Prompt::FollowLink {
+                address: address(&stage),
+                why,
+            },
+            Question::Code { stage, why } => Prompt::Code {
+                address: address(&stage),
+                why,
+            },
+        }
+    }
+
+    /// Handles the person's answer.
+    pub(super) fn on_answer(&mut self, question: Question, answer: Answer) {
+        // Each question is free once; a repeated one counts.
+        let has_tries_left = self.core.count_try(question.is_repeated());
+        let asks_for_message = answer == Answer::No
+            && matches!(question, Question::Link { .. } | Question::Code { .. });
+        let is_unanswered = match answer {
+            Answer::Unavailable => true,
+            Answer::No => !asks_for_message,
+            _ => false,
+        };
+        if is_unanswered || !has_tries_left {
+            let error = self.error_without_answer(&question);
+            return if question.can_resume() {
+                self.pause(Phase::Paused { polls_first: false }, error);
+            } else {
+                self.core.fail(error);
+            };
+        }
+        match (question, answer) {
+            (Question::Username { .. }, Answer::Text(name)) => {
+                self.options.username = Some(name.expose().to_owned());
+                // Completed stages may be bound to the old name.
+                self.flow.session.forget();
+                self.begin_with_name();
+            }
+            (Question::Password { .. }, Answer::Text(password)) => {
+                self.options.password = Some(password);
+                self.password_is_generated = false;
+                // A server keeps the first password of a session.
+                self.flow.session.forget();
+                self.advance();
+            }
+            (Question::Address { stage, .. }, answer) if self.threepids.accept(&stage, &answer) => {
+                self.advance();
+            }
+            (Question::Link { stage, .. } | Question::Code { stage, .. }, Answer::No) => {
+                self.core.count_try(true);
+                if let Some(one) = self.threepids.validation(&stage) {
+                    one.again();
+                }
+                self.validate(stage);
+            }
+            (Question::Link { stage, .. }, Answer::Yes) => {
+                let next = self.flow.poll(stage);
+                self.apply(next);
+            }
+            (Question::Code { stage, .. }, Answer::Text(code)) => self.submit(stage, &code),
+            // The answer is of the wrong kind: ask again.
+            (question, _) => {
+                self.core.count_try(true);
+                self.ask(question);
+            }
+        }
+    }
+
+    /// The error if the person has no answer.
+    fn error_without_answer(&self, question: &Question) -> AuthError {
+        let server = self.server.clone();
+        match question.clone() {
+            Question::Username { refused } | Question::Password { refused } => refused.error(self),
+            Question::Address {
+                refused: Some((address, code, message)),
+                ..
+            } => AuthError::AddressRefused {
+                server,
+                address,
+                code,
+                message,
+            },
+            Question::Address { stage, .. } => AuthError::AddressNeeded { server, stage },
+            Question::Link { stage, .. } | Question::Code { stage, .. } => {
+                AuthError::AddressNotProved {
+                    server,
+                    address: self.threepids.address(&stage).unwrap_or_default(),
+                    stage,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The session of an OAuth 2.0 server, and its end.
+
+use matricula_api::oauth::{
+    AccountPage, EndpointUrlError, OAuthEndpoint, OAuthErrorCode, RevokeToken, TokenType,
+};
+use matricula_core::{
+    Machine, Response, Secret, Step, StepContext, scheduler::Outcome, secret::exposed,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Account, AuthError, Conversation, Effect, Event, Input, machine::Core};
+
+/// Where an account's tokens are renewed and revoked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OAuthSession {
+    /// The OAuth 2.0 server.
+    pub issuer: String,
+    /// The client id that the tokens were issued to.
+    pub client_id: String,
+    /// The client secret, if there is one.
+    #[serde(with = "exposed", default)]
+    pub client_secret: Option<Secret>,
+    /// Where tokens are renewed.
+    pub token_endpoint: String,
+    /// Where tokens are revoked.
+    pub revocation_endpoint: String,
+    /// The page on which the person manages the account.
+    #[serde(default)]
+    pub account_management_uri: Option<String>,
+}
+
+impl OAuthSession {
+    /// The address of a page of [account management]; `None` if the server has no such page.
+    ///
+    /// [account management]: https://spec.matrix.org/v1.19/client-server-api/#oauth-20-account-management
+    pub fn account_page(&self, page: &AccountPage) -> Option<String> {
+        page.url(self.account_management_uri.as_deref()?).ok()
+    }
+}
+
+/// Revokes an account's tokens, which ends its session; ends in the [`Account`] without a session.
+///
+/// Specification: <https://spec.matrix.org/v1.19/client-server-api/#token-revocation>.
+#[derive(Clone, Debug)]
+pub struct OAuthLogout {
+    account: Account,
+    /// The kind of the token that was sent.
+    sent: TokenType,
+    core: Core<Account>,
+}
+
+impl OAuthLogout {
+    /// Ends the session of this account.
+    pub fn new(account: Account) -> Self {
+        let sent = match account.refresh_token {
+            Some(_) => TokenType::RefreshToken,
+            None => TokenType::AccessToken,
+        };
+        Self {
+            account,
+            sent,
+            core: Core::default(),
+        }
+    }
+
+    fn send(&mut self) {
+        let token = match self.sent {
+            TokenType::RefreshToken => &self.account.refresh_token,
+            _ => &self.account.access_token,
+        };
+        let (Some(oauth), Some(token)) = (&self.account.oauth, token) else {
+            let user_id = self.account.user_id.clone();
+            return self.core.fail(AuthError::NoOAuthSession { user_id });
+        };
+        let request = RevokeToken::new(token.clone())
+            .token_type_hint(self.sent.clone())
+            .client_id(oauth.client_id.clone());
+        match request.job(&oauth.revocation_endpoint) {
+            Ok(job) => {
+                self.core.send(job);
+            }
+            Err(error) => self.core.fail(self.unusable(&error)),
+        }
+    }
+
+    fn unusable(&self, error: &EndpointUrlError) -> AuthError {
+        AuthError::NotMatrix {
+            server: self.account.server.clone(),
+            what: error.to_string(),
+        }
+    }
+
+    fn on_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Responded(response) => self.on_response(&response),
+            Outcome::Failed(error) | Outcome::InDoubt(error) => {
+                let server = self.account.server.clone();
+                self.core.fail(AuthError::Unreachable { server, error });
+            }
+            _ => self.core.fail(AuthError::Cancelled),
+        }
+    }
+
+    fn on_response(&mut self, response: &Response) {
+        let error = match RevokeToken::read(response) {
+            Ok(()) => {
+                self.account.end_session();
+                return self.core.finish_account(Ok(self.account.clone()));
+            }
+            Err(error) => error,
+        };
+        let is_unsupported = error.code() == Some(&OAuthErrorCode::UnsupportedTokenType);
+        if is_unsupported && self.sent == TokenType::RefreshToken {
+            self.sent = TokenType::AccessToken;
+            return self.send();
+        }
+        let oauth = self.account.oauth.as_ref();
+        let issuer = oauth.map(|oauth| oauth.issuer.clone()).unwrap_or_default();
+        self.core
+            .fail(AuthError::from_oauth(&self.account.server, issuer, error));
+    }
+}
+
+impl Machine for OAuthLogout {
+    type Input = Input;
+    type Effect = Effect;
+    type Event = Event<Account>;
+
+    fn step(&mut self, _: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+        match self.core.accept(input) {
+            Some(Input::Start) => self.send(),
+            Some(Input::Outcome(_, outcome)) => self.on_outcome(outcome),
+            _ => {}
+        }
+        self.core.take_step()
+    }
+}
+
+impl Conversation for OAuthLogout {
+    type Output = Account;
+}

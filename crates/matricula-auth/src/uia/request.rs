@@ -1,0 +1,272 @@
+//! Any operation that needs user-interactive authentication.
+
+use matricula_api::{
+    ApiError, ErrorCode, MatrixError,
+    uia::{AuthData, Interactive, Stage, ThreepidCreds},
+};
+use matricula_core::{
+    Auth, Machine, OperationAuth, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
+    scheduler::Outcome,
+};
+
+use super::{KnownAnswers, UiaFlow, UiaNext};
+use crate::{
+    Account, AuthError, Conversation, Effect, Event, Input,
+    machine::{Core, MAX_REQUESTS},
+};
+
+/// Sends a request to an operation that may need authentication, and does what the server asks for.
+///
+/// Of the flows that the server offers it takes the one that asks least of the person. A known password
+/// is tried before the person is asked. A stage that only a page of the server can complete is left to
+/// a browser, and the server is polled until it is complete. No stage is completed twice in one session.
+///
+/// A request whose response is lost is not sent again, unless that is harmless: it ends with
+/// [`AuthError::MayBeDone`].
+///
+/// Specification: <https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api>.
+#[derive(Clone, Debug)]
+pub struct UiaRequest<E: Interactive> {
+    server: ServerUrl,
+    auth: Auth,
+    request: E,
+    proof: Option<(Stage, ThreepidCreds)>,
+    flow: UiaFlow,
+    phase: Phase,
+    core: Core<E::Response>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    /// A request was sent, to complete this stage.
+    Sent(Option<Stage>),
+    /// The flow asks the person, or waits.
+    Authenticating,
+}
+
+impl<E: Interactive + Clone> UiaRequest<E> {
+    /// Sends the request in the session of this account. The password that is stored with the account
+    /// is tried first.
+    pub fn new(account: &Account, request: E) -> Self {
+        let credential = account.credential();
+        let server = account.server.clone();
+        let mut flow = UiaFlow::new(server.clone(), Some(account.user_id.clone()));
+        flow.passwords = account.password.iter().cloned().collect();
+        Self {
+            auth: match E::OPERATION.auth {
+                OperationAuth::Required => Auth::Required(credential),
+                OperationAuth::Optional => Auth::Optional(credential),
+                _ => Auth::None,
+            },
+            flow,
+            ..Self::without_session(server, request)
+        }
+    }
+
+    /// Sends the request without a session, if the operation allows that.
+    pub fn without_session(server: ServerUrl, request: E) -> Self {
+        Self {
+            flow: UiaFlow::new(server.clone(), None),
+            server,
+            auth: Auth::None,
+            request,
+            proof: None,
+            phase: Phase::New,
+            core: Core::default(),
+        }
+    }
+
+    /// Tries this password before the person is asked for it. May be called several times: the last one
+    /// is tried first.
+    #[must_use]
+    pub fn password(mut self, password: Secret) -> Self {
+        if !self.flow.passwords.contains(&password) {
+            self.flow.passwords.push_front(password);
+        }
+        self
+    }
+
+    /// Completes this stage with a validated address.
+    #[must_use]
+    pub fn proof(mut self, stage: Stage, creds: ThreepidCreds) -> Self {
+        self.flow.validates = vec![stage.clone()];
+        self.proof = Some((stage, creds));
+        self
+    }
+
+    /// Continues in a session that the server named to an earlier conversation with the same request, in
+    /// which the person has completed a stage on a page. If the server no longer knows the session, a new
+    /// one begins.
+    #[must_use]
+    pub fn session(mut self, session: impl Into<String>) -> Self {
+        self.flow.session.id = Some(session.into());
+        self.flow.resume(false);
+        self
+    }
+
+    /// Sends the request again, after it has ended: in the same session, if the server still knows it.
+    pub(crate) fn restart(&mut self) {
+        self.flow.restart();
+        self.core.restart();
+        self.phase = Phase::New;
+    }
+
+    /// The password that was accepted last, or the next one to try.
+    pub(crate) fn last_password(&self) -> Option<&Secret> {
+        self.flow.passwords.front()
+    }
+
+    /// Steps this request as a part of another conversation. Returns its result if it has ended.
+    pub(crate) fn step_within<T>(
+        &mut self,
+        core: &mut Core<T>,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Option<Result<E::Response, AuthError>> {
+        self.core.continue_after(core);
+        let step = self.step(cx, input);
+        core.continue_after(&self.core);
+        core.take_over(step)
+    }
+
+    fn start(&mut self) {
+        let session = self.flow.session.id.clone();
+        self.send(None, session.map(AuthData::completed_elsewhere));
+    }
+
+    fn send(&mut self, stage: Option<Stage>, auth: Option<AuthData>) {
+        if self.core.requests() >= MAX_REQUESTS {
+            let server = self.server.clone();
+            return self.core.fail(AuthError::Endless { server });
+        }
+        let request = self.request.clone();
+        let request = match auth {
+            Some(auth) => request.with_auth(auth),
+            None => request,
+        };
+        self.phase = Phase::Sent(stage);
+        self.core
+            .send(request.job(&self.server).with_auth(self.auth.clone()));
+    }
+
+    fn proof_of(&self, stage: &Stage) -> Option<ThreepidCreds> {
+        let proof = self.proof.as_ref().filter(|(proved, _)| proved == stage);
+        proof.map(|(_, creds)| creds.clone())
+    }
+
+    fn known(&self) -> KnownAnswers {
+        KnownAnswers {
+            email: self.proof_of(&Stage::EmailIdentity).is_some(),
+            phone: self.proof_of(&Stage::Msisdn).is_some(),
+            ..KnownAnswers::default()
+        }
+    }
+
+    fn apply(&mut self, next: UiaNext) {
+        match next {
+            UiaNext::Wait => self.phase = Phase::Authenticating,
+            UiaNext::Request(stage) | UiaNext::Validate(stage, None) => {
+                let auth = self.flow.auth(&stage, self.proof_of(&stage));
+                self.send(Some(stage), Some(auth));
+            }
+            UiaNext::Validate(stage, why) => {
+                let next = self.flow.ask_page(&mut self.core, stage, why);
+                self.apply(next);
+            }
+            UiaNext::NoFlow => self.core.fail(AuthError::NotMatrix {
+                server: self.server.clone(),
+                what: "it asks who is there, and offers no way to say it".to_owned(),
+            }),
+            UiaNext::Fail(error, _) => self.core.fail(error),
+        }
+    }
+
+    fn on_outcome(&mut self, now: Timestamp, stage: Option<Stage>, outcome: Outcome) {
+        let server = self.server.clone();
+        match outcome {
+            Outcome::Responded(response) => self.on_response(now, stage, &response),
+            Outcome::Failed(error) => self.core.fail(AuthError::Unreachable { server, error }),
+            Outcome::InDoubt(error) => {
+                let what = error.to_string();
+                self.core.fail(AuthError::MayBeDone { server, what });
+            }
+            _ => self.core.fail(AuthError::Cancelled),
+        }
+    }
+
+    fn on_response(&mut self, now: Timestamp, stage: Option<Stage>, response: &Response) {
+        let is_resumed = self.flow.take_resumed();
+        let was_authenticated = stage.is_some() || self.flow.session.id.is_some();
+        let server = self.server.clone();
+        match E::read(response) {
+            Ok(result) => self.core.finish(Ok(result)),
+            Err(ApiError::Uia(info)) => {
+                let known = self.known();
+                let core = &mut self.core;
+                let next = self.flow.on_demand(core, now, stage, *info, known);
+                self.apply(next);
+            }
+            // Not every server repeats its flows when a password is wrong.
+            Err(ApiError::Matrix(error))
+                if stage == Some(Stage::Password)
+                    && error.status == 401
+                    && error.code == ErrorCode::Forbidden =>
+            {
+                let core = &mut self.core;
+                let next = self.flow.on_wrong_password(core, error.message);
+                self.apply(next);
+            }
+            Err(ApiError::Matrix(error)) if is_resumed && is_about_the_session(&error) => {
+                self.flow.session.forget();
+                self.send(None, None);
+            }
+            // The server may have processed it in part.
+            Err(error) if was_authenticated && response.status_code() >= 500 => {
+                let what = error.to_string();
+                self.core.fail(AuthError::MayBeDone { server, what });
+            }
+            // A success that cannot be read.
+            Err(ApiError::Malformed { message, .. }) if response.success() => {
+                let what = message;
+                self.core.fail(AuthError::MayBeDone { server, what });
+            }
+            Err(error) => self.core.fail(AuthError::from_api(&server, error)),
+        }
+    }
+}
+
+/// Whether a refusal says that the server does not know the session. Synapse's code for that is
+/// `M_UNKNOWN`.
+fn is_about_the_session(error: &MatrixError) -> bool {
+    matches!(error.code, ErrorCode::Unknown | ErrorCode::NotFound) || error.code.as_str().is_empty()
+}
+
+impl<E: Interactive + Clone> Machine for UiaRequest<E> {
+    type Input = Input;
+    type Effect = Effect;
+    type Event = Event<E::Response>;
+
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<E::Response>> {
+        match (self.core.accept(input), self.phase.clone()) {
+            (Some(Input::Start), Phase::New) => self.start(),
+            (Some(Input::Outcome(_, outcome)), Phase::Sent(stage)) => {
+                self.on_outcome(cx.now, stage, outcome);
+            }
+            (Some(Input::Answer(_, answer)), Phase::Authenticating) => {
+                let next = self.flow.on_answer(&mut self.core, answer);
+                self.apply(next);
+            }
+            (Some(Input::Waited(_)), Phase::Authenticating) => {
+                let next = self.flow.on_waited(&mut self.core);
+                self.apply(next);
+            }
+            _ => {}
+        }
+        self.core.take_step()
+    }
+}
+
+impl<E: Interactive + Clone> Conversation for UiaRequest<E> {
+    type Output = E::Response;
+}
