@@ -1,14 +1,12 @@
-//! Sends what it reads to a room, and loses nothing, whenever it is killed.
+//! Sends the lines of its standard input to a room, and loses none of them when it is killed.
 //!
-//! `cargo run --example durable_sender DIR QUEUE ROOM`: it is the account in `DIR`, which
-//! `matricula --home DIR register ...` has made; `QUEUE` is a file. Each line that it reads is a name of
-//! the message and its text. `kept NAME` says that the message is on disk, `sent NAME EVENT` that the
-//! server has it. A line may be given again, under its name, when no `kept` was seen: the server takes
-//! a name once. After a crash, start it again: it goes on with what is kept.
-#![allow(
-    clippy::print_stdout,
-    reason = "a program that people start and look at"
-)]
+//! `cargo run --example durable_sender DIR QUEUE ROOM` uses the account in `DIR`, which
+//! `matricula --home DIR register ...` created. `QUEUE` is a file. Each input line is the name of a
+//! message and its text. `stored NAME` means that the message is on disk, `sent NAME EVENT_ID` that the
+//! server has it. The name is the transaction id: if `stored` did not appear, repeat the line, and the
+//! server still accepts the message only once. After a crash, start the program again: it sends the
+//! messages that are stored.
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::{env, error::Error, path::Path};
 
@@ -29,23 +27,23 @@ use tokio::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let [dir, queue, room] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
-        return Err("name the account's directory, the queue's file and the room".into());
+        return Err("usage: durable_sender DIR QUEUE ROOM".into());
     };
     let session = Session::from_store(AccountStore::new(dir), None)?;
     let store = SqliteStore::open(Path::new(queue), IfLocked::Refuse)?;
     let runner = session.durable(store)?;
 
-    // What earlier processes did not live to tell, or to send.
+    // Results that earlier processes did not print, and messages that they did not send.
     let mut sending = JoinSet::new();
-    let before = runner.scheduler();
-    for job_id in before.ended() {
+    let stored = runner.scheduler();
+    for job_id in stored.ended() {
         if let Some(outcome) = runner.outcome(job_id).await? {
-            tell(&runner, job_id, &outcome);
+            print_result(&runner, job_id, &outcome);
         }
     }
-    for (job_id, _) in before.pending() {
+    for (job_id, _) in stored.pending() {
         if let Some(handle) = runner.handle(job_id) {
-            sending.spawn(see_to_its_end(runner.clone(), handle));
+            sending.spawn(print_when_finished(runner.clone(), handle));
         }
     }
 
@@ -58,21 +56,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .with_data(json!({ "name": name }))
             .with_queue(room, QueuePolicy::Hold);
         let handle = runner.submit(job).await?;
-        println!("kept {name}");
-        sending.spawn(see_to_its_end(runner.clone(), handle));
-        // Those that have ended are not to be held for ever.
+        println!("stored {name}");
+        sending.spawn(print_when_finished(runner.clone(), handle));
+        // Drops the tasks that have finished.
         while sending.try_join_next().is_some() {}
     }
     while sending.join_next().await.is_some() {}
     Ok(())
 }
 
-async fn see_to_its_end(runner: Runner, handle: Handle) {
+async fn print_when_finished(runner: Runner, handle: Handle) {
     let job_id = handle.job_id();
-    tell(&runner, job_id, &handle.await);
+    print_result(&runner, job_id, &handle.await);
 }
 
-fn tell(runner: &Runner, job_id: JobId, outcome: &Outcome) {
+fn print_result(runner: &Runner, job_id: JobId, outcome: &Outcome) {
     match outcome {
         Outcome::Responded(response) => match SendMessage::read(response) {
             Ok(sent) => {
@@ -83,6 +81,6 @@ fn tell(runner: &Runner, job_id: JobId, outcome: &Outcome) {
         },
         other => println!("not sent: {other:?}"),
     }
-    // Killed before this, it tells once more.
+    // If the process is killed before this line, the next one prints the result again.
     runner.drop_outcome(job_id);
 }

@@ -1,11 +1,8 @@
-//! Shows what a queue does when one of its jobs fails, by each of its policies.
+//! Shows what a queue does when one of its jobs fails, for each queue policy.
 //!
-//! `cargo run --example queues [SERVER]`: it makes two accounts on `SERVER`, without one on a homeserver
-//! that it brings along. Bob sends three messages in a queue, the second to a room that he is not in.
-#![allow(
-    clippy::print_stdout,
-    reason = "a program that people start and look at"
-)]
+//! `cargo run --example queues [SERVER]` registers two accounts on `SERVER`, by default an embedded
+//! homeserver. Bob sends three messages in one queue, the second to a room that he has not joined.
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::{env, error::Error};
 
@@ -27,41 +24,41 @@ use matricula_homeserver::{Config, Server, ServerOptions};
 
 const WORDS: [&str; 3] = ["one", "two", "three"];
 
-/// What Bob does about a queue that is held.
+/// What Bob does with a held queue.
 #[derive(Clone, Copy, Debug)]
-enum Then {
+enum OnHold {
     Retry,
     Skip,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let own = Server::start(ServerOptions::new(Config::default())).await?;
-    let server = env::args().nth(1).unwrap_or(own.url().to_string());
+    let embedded = Server::start(ServerOptions::new(Config::default())).await?;
+    let server = env::args().nth(1).unwrap_or(embedded.url().to_string());
     let (alice, bob) = (register(&server).await?, register(&server).await?);
-    // Only a queue that holds asks what then.
-    for (policy, then) in [
-        (QueuePolicy::AlwaysContinue, Then::Skip),
-        (QueuePolicy::CancelFutureIfFailed, Then::Skip),
-        (QueuePolicy::Hold, Then::Retry),
-        (QueuePolicy::Hold, Then::Skip),
+    // `OnHold` matters only for the policy `Hold`.
+    for (policy, on_hold) in [
+        (QueuePolicy::AlwaysContinue, OnHold::Skip),
+        (QueuePolicy::CancelFutureIfFailed, OnHold::Skip),
+        (QueuePolicy::Hold, OnHold::Retry),
+        (QueuePolicy::Hold, OnHold::Skip),
     ] {
         println!("{policy:?}");
         let room = CreateRoom::default().preset(CreateRoomPreset::PublicChat);
         let lobby = alice.call(room.clone()).await?.room_id;
         let attic = alice.call(room).await?.room_id;
         bob.call(JoinRoom::new(lobby.clone().into())).await?;
-        send(&bob, [&lobby, &attic, &lobby], policy, then).await?;
+        send(&bob, [&lobby, &attic, &lobby], policy, on_hold).await?;
     }
     Ok(())
 }
 
-/// Sends each word to its room, all in one queue, and prints what happens.
+/// Sends each word to its room, in one queue, and prints the results.
 async fn send(
     bob: &Session,
     rooms: [&RoomId; 3],
     policy: QueuePolicy,
-    then: Then,
+    on_hold: OnHold,
 ) -> Result<(), Box<dyn Error>> {
     let runner = bob.runner();
     let mut events = runner.events();
@@ -71,29 +68,29 @@ async fn send(
         let job = bob.job(&message).with_queue("talk", policy);
         job_ids.push(runner.submit(job).await?.job_id());
     }
-    let mut left = job_ids.len();
-    while left > 0 {
+    let mut unfinished = job_ids.len();
+    while unfinished > 0 {
         let event = events.recv().await?;
-        let at = event
+        let index = event
             .job_id()
-            .and_then(|it| job_ids.iter().position(|at| *at == it));
-        let Some(word) = at.map(|at| WORDS[at]) else {
+            .and_then(|job_id| job_ids.iter().position(|id| *id == job_id));
+        let Some(word) = index.map(|index| WORDS[index]) else {
             continue;
         };
         match event {
             Event::Finished(_, outcome) => {
-                println!("  {word}: {}", in_words(&outcome));
-                left -= 1;
+                println!("  {word}: {}", describe(&outcome));
+                unfinished -= 1;
             }
             Event::Held { queue, outcome, .. } => {
-                println!("  {word}: held, {}; {then:?}", in_words(&outcome));
-                match then {
-                    Then::Retry => {
-                        // Now it can succeed.
+                println!("  {word}: held, {}; {on_hold:?}", describe(&outcome));
+                match on_hold {
+                    OnHold::Retry => {
+                        // After joining, the message can be sent.
                         bob.call(JoinRoom::new(rooms[1].clone().into())).await?;
                         runner.retry(&queue);
                     }
-                    Then::Skip => runner.skip(&queue),
+                    OnHold::Skip => runner.skip(&queue),
                 }
             }
             _ => {}
@@ -102,7 +99,7 @@ async fn send(
     Ok(())
 }
 
-fn in_words(outcome: &Outcome) -> String {
+fn describe(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Responded(response) => match ApiError::of(response) {
             None => "sent".to_owned(),

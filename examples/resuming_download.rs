@@ -1,13 +1,13 @@
-//! Fetches a file, and goes on where it was when it is started again.
+//! Downloads a file, and resumes the download when it is started again.
 //!
-//! `cargo run --example resuming_download DIR MXC FILE`: it is the account in `DIR`, which
-//! `matricula --home DIR register ...` has made; `MXC` is a file's address, like
-//! `mxc://example.org/AbCdEf`. While `FILE` is not whole, what has come of it is in `FILE.part`. Kill it
-//! and start it again: the server is asked for the rest alone.
+//! `cargo run --example resuming_download DIR MXC_URI FILE` uses the account in `DIR`, which
+//! `matricula --home DIR register ...` created. `MXC_URI` names the media, like
+//! `mxc://example.org/AbCdEf`. Until the download is complete, the data is in `FILE.part`. Kill the
+//! program and start it again: it requests only the rest.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program that people start and look at"
+    reason = "an example prints its results"
 )]
 
 use std::{
@@ -23,32 +23,33 @@ use matricula::{AccountStore, Session};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let [dir, address, file] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
-        return Err("name the account's directory, the file's address and where it goes".into());
+    let [dir, mxc_uri, file] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
+        return Err("usage: resuming_download DIR MXC_URI FILE".into());
     };
-    let told = AtomicU64::new(u64::MAX);
-    let runner = Runner::default().with_progress(move |_, progress| tell(&told, progress));
+    let last_percent = AtomicU64::new(u64::MAX);
+    let runner =
+        Runner::default().with_progress(move |_, progress| print_percent(&last_percent, progress));
     let store = AccountStore::new(dir);
-    let account = store.account(None)?.ok_or("no account is kept there")?;
+    let account = store.account(None)?.ok_or("the directory has no account")?;
     let session = Session::new(account, runner).store(store);
 
-    let address: MxcUri = address.parse()?;
-    let wanted = DownloadContent::new(address.server_name().parse()?, address.media_id());
-    // An answer that goes to a file is in memory one piece at a time.
-    let job = session.job(&wanted);
+    let mxc_uri: MxcUri = mxc_uri.parse()?;
+    let request = DownloadContent::new(mxc_uri.server_name().parse()?, mxc_uri.media_id());
+    // A response that goes to a file is never in memory as a whole.
+    let job = session.job(&request);
     let job = job.with_response_format(ResponseFormat::File(FileRef::new(file)));
     let response = session.send(job, |_| {}).await?;
     let content = DownloadContent::read(&response)?;
-    let content_type = content.content_type.as_deref().unwrap_or("of unknown type");
-    println!("{file} is here, {content_type}");
+    let content_type = content.content_type.as_deref().unwrap_or("unknown type");
+    println!("downloaded {file}, {content_type}");
     Ok(())
 }
 
-/// Tells each whole per cent once.
-fn tell(told: &AtomicU64, progress: TransferProgress) {
+/// Prints each percent once.
+fn print_percent(last: &AtomicU64, progress: TransferProgress) {
     let Some(total) = progress.total else { return };
-    let share = progress.done.saturating_mul(100) / total.max(1);
-    if told.swap(share, Ordering::Relaxed) != share {
-        eprintln!("{share} %");
+    let percent = progress.done.saturating_mul(100) / total.max(1);
+    if last.swap(percent, Ordering::Relaxed) != percent {
+        eprintln!("{percent} %");
     }
 }

@@ -1,12 +1,8 @@
-//! Registers an account without a runtime, and asks who it is.
+//! Registers an account without an async runtime, and calls `whoami`.
 //!
-//! `cargo run -p matricula-example-blocking SERVER NAME`: the password is read from the standard input.
-//! The server must ask for nothing but that somebody registers; `matricula`'s sessions know what else
-//! servers ask for.
-#![allow(
-    clippy::print_stdout,
-    reason = "a program that people start and look at"
-)]
+//! `cargo run -p matricula-example-blocking SERVER USERNAME` reads the password from standard input. It
+//! completes only the dummy stage; `matricula::register` handles everything that servers require.
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::{env, error::Error, io};
 
@@ -22,55 +18,55 @@ use matricula_core::{
 use matricula_http::{HttpOptions, blocking::Runner};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let [server, name] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
-        return Err("name the server and the account".into());
+    let [server, username] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
+        return Err("usage: matricula-example-blocking SERVER USERNAME".into());
     };
     let server: ServerUrl = server.parse()?;
     let password = Secret::from(io::read_to_string(io::stdin())?.trim_end());
     let runner = Runner::new(HttpOptions::default());
 
-    let wish = Register::default().username(name).password(password);
-    let made = match call::<Register>(&runner, wish.job(&server)) {
-        Err(Failure::Api(ApiError::Uia(asked))) => {
-            let nothing_more = AuthData::stage(Stage::Dummy, asked.session.clone());
-            call::<Register>(&runner, wish.auth(nothing_more).job(&server))?
+    let request = Register::default().username(username).password(password);
+    let account = match call::<Register>(&runner, request.job(&server)) {
+        Err(CallError::Api(ApiError::Uia(uia))) => {
+            let dummy = AuthData::stage(Stage::Dummy, uia.session.clone());
+            call::<Register>(&runner, request.auth(dummy).job(&server))?
         }
-        answered => answered?,
+        result => result?,
     };
-    println!("{} is there", made.user_id);
+    println!("registered {}", account.user_id);
 
-    let me = CredentialRef::new(made.user_id.as_str());
-    let token = made.access_token.ok_or("the server gave no token")?;
+    let credential = CredentialRef::new(account.user_id.as_str());
+    let token = account.access_token.ok_or("the server gave no token")?;
     runner
         .credentials()
-        .insert(me.clone(), server.clone(), token);
-    let question = WhoAmI::default().job(&server);
-    let owner = call::<WhoAmI>(&runner, question.with_auth(Auth::Required(me)))?;
-    println!("the server knows us as {}", owner.user_id);
+        .insert(credential.clone(), server.clone(), token);
+    let job = WhoAmI::default().job(&server);
+    let response = call::<WhoAmI>(&runner, job.with_auth(Auth::Required(credential)))?;
+    println!("logged in as {}", response.user_id);
     Ok(())
 }
 
-/// Runs a job of this operation to its end, on this thread.
-fn call<E: Endpoint>(runner: &Runner, job: Job) -> Result<E::Response, Failure> {
+/// Runs a job of this operation on this thread.
+fn call<E: Endpoint>(runner: &Runner, job: Job) -> Result<E::Response, CallError> {
     let outcome = runner.run(job, |event| {
-        if let Event::Waiting { reason: why, .. } = event {
-            println!("waits: {why:?}");
+        if let Event::Waiting { reason, .. } = event {
+            println!("waiting: {reason:?}");
         }
     });
     match outcome {
-        Outcome::Responded(response) => E::read(&response).map_err(Failure::Api),
-        other => Err(Failure::Ended(Box::new(other))),
+        Outcome::Responded(response) => E::read(&response).map_err(CallError::Api),
+        other => Err(CallError::Ended(Box::new(other))),
     }
 }
 
-/// Why there is no answer that is hoped for.
+/// Why a call has no successful response.
 #[derive(Debug)]
-enum Failure {
+enum CallError {
     Api(ApiError),
     Ended(Box<Outcome>),
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Api(error) => error.fmt(f),
@@ -82,4 +78,4 @@ impl std::fmt::Display for Failure {
     }
 }
 
-impl Error for Failure {}
+impl Error for CallError {}

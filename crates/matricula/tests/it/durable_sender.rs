@@ -81,7 +81,7 @@ impl Sender {
                 let mut told = told.lock().unwrap();
                 let words: Vec<_> = line.split(' ').collect();
                 match words[..] {
-                    ["kept", name] => told.kept = told.kept.max(name.parse().unwrap()),
+                    ["stored", name] => told.kept = told.kept.max(name.parse().unwrap()),
                     ["sent", name, _] => drop(told.sent.insert(name.parse().unwrap())),
                     // The last line of one that was killed may be cut.
                     _ if line.starts_with("not sent") || line.starts_with("refused") => {

@@ -115,7 +115,7 @@ fn killed_in_the_middle_it_goes_on_there() {
     assert!(
         String::from_utf8(said)
             .unwrap()
-            .ends_with("cat.png is here, image/png\n")
+            .ends_with("cat.png, image/png\n")
     );
     assert!(fs::read(home.path().join("cat.png")).unwrap() == content());
     assert!(!part.exists());
