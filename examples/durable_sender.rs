@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Results that earlier processes did not print, and messages that they did not send.
     let mut sending = JoinSet::new();
-    let stored = runner.scheduler();
+    let stored = runner.queues().scheduler();
     for job_id in stored.ended() {
         if let Some(outcome) = runner.outcome(job_id).await? {
             print_result(&runner, job_id, &outcome);
@@ -82,5 +82,5 @@ fn print_result(runner: &Runner, job_id: JobId, outcome: &Outcome) {
         other => println!("not sent: {other:?}"),
     }
     // If the process is killed before this line, the next one prints the result again.
-    runner.drop_outcome(job_id);
+    runner.queues().drop_outcome(job_id);
 }

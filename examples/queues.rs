@@ -88,9 +88,9 @@ async fn send(
                     OnHold::Retry => {
                         // After joining, the message can be sent.
                         bob.call(JoinRoom::new(rooms[1].clone().into())).await?;
-                        runner.retry(&queue);
+                        runner.queues().retry(&queue);
                     }
-                    OnHold::Skip => runner.skip(&queue),
+                    OnHold::Skip => runner.queues().skip(&queue),
                 }
             }
             _ => {}

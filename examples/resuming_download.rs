@@ -27,8 +27,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: resuming_download DIR MXC_URI FILE".into());
     };
     let last_percent = AtomicU64::new(u64::MAX);
-    let runner =
-        Runner::default().with_progress(move |_, progress| print_percent(&last_percent, progress));
+    let runner = Runner::builder()
+        .progress(move |_, progress| print_percent(&last_percent, progress))
+        .build()?;
     let store = AccountStore::new(dir);
     let account = store.account(None)?.ok_or("the directory has no account")?;
     let session = Session::new(account, runner).store(store);

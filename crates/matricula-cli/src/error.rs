@@ -1,5 +1,6 @@
 //! How a command fails: an exit code, a sentence, and the same as JSON.
 
+use matricula::runner::BuildError;
 use matricula::{
     AccountStoreError, Error,
     auth::{AuthError, ServerAddressError},
@@ -255,6 +256,12 @@ impl From<ServerAddressError> for CommandError {
 impl From<AccountStoreError> for CommandError {
     fn from(error: AccountStoreError) -> Self {
         Self::Library(error.into())
+    }
+}
+
+impl From<BuildError> for CommandError {
+    fn from(error: BuildError) -> Self {
+        Self::Other(error.to_string())
     }
 }
 

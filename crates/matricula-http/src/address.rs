@@ -1,4 +1,4 @@
-//! The address that a job asks for: what it may be, and how much of it people are shown.
+//! Checks the address of a job, and decides how much of it is logged.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use url::{Position, Url};
 
 use crate::{
     HttpOptions,
-    error::{host_of, unsendable},
+    error::{host_of, invalid_request},
 };
 
-/// The address with its query. Another reader of the address than ours must not see another server
-/// or path in it, so one that can be written more simply is refused.
+/// The address of a job with its query. An address that can be written in a simpler way is refused:
+/// another parser could see another server or path in it.
 pub(crate) fn url_of(job: &Job) -> Result<Url, TransportError> {
     let mut url = match Url::parse(job.url()) {
-        // Nearly always: written as it would be read, which nobody can read otherwise.
+        // The usual case: the address is already in its normal form.
         Ok(url) if url.as_str() == job.url() && is_plain(&url) => url,
-        _ => read_with_care(job)?,
+        _ => parse_carefully(job)?,
     };
     let pairs = job.request_query();
     if !pairs.is_empty() {
@@ -25,7 +25,7 @@ pub(crate) fn url_of(job: &Job) -> Result<Url, TransportError> {
     Ok(url)
 }
 
-/// Whether it names a server and a path, and nothing else.
+/// Whether it has a server and a path, and nothing else.
 fn is_plain(url: &Url) -> bool {
     let is_host = |host: &str| !host.is_empty() && !host.ends_with('.');
     matches!(url.scheme(), "http" | "https")
@@ -36,49 +36,51 @@ fn is_plain(url: &Url) -> bool {
         && url.fragment().is_none()
 }
 
-fn read_with_care(job: &Job) -> Result<Url, TransportError> {
+fn parse_carefully(job: &Job) -> Result<Url, TransportError> {
     if let Some((address, _)) = job.url().split_once(['?', '#']) {
-        // What follows is not repeated: it may hold a secret.
-        return Err(unsendable(format!(
+        // The query is not repeated: it may hold a secret.
+        return Err(invalid_request(format!(
             "{address} is followed by a query or fragment: a query belongs into the job's pairs"
         )));
     }
     let server: ServerUrl = job
         .url()
         .parse()
-        .map_err(|error: ServerUrlError| unsendable(error.to_string()))?;
+        .map_err(|error: ServerUrlError| invalid_request(error.to_string()))?;
     let url = Url::parse(job.url())
-        .map_err(|error| unsendable(format!("{server} is no address: {error}")))?;
+        .map_err(|error| invalid_request(format!("{server} is not a valid address: {error}")))?;
     if url.as_str().trim_end_matches('/') != server.as_str() {
-        return Err(unsendable(format!("{server} stands for {url}: use that")));
+        return Err(invalid_request(format!("{server} means {url}: use that")));
     }
     Ok(url)
 }
 
-/// Asked where every request passes: whoever named the address, and wherever a redirection led.
+/// Refuses an unencrypted request to another machine, unless that is allowed. Checked for every
+/// request, those after a redirect included.
 pub(crate) fn check_encryption(url: &Url, options: &HttpOptions) -> Result<(), TransportError> {
-    let stays_here = || server_of(url).is_some_and(|server| server.is_this_machine());
-    if url.scheme() == "https" || options.allow_plain_http || stays_here() {
+    let is_local = || server_of(url).is_some_and(|server| server.is_this_machine());
+    if url.scheme() == "https" || options.allow_plain_http || is_local() {
         return Ok(());
     }
-    Err(unsendable(format!(
+    Err(invalid_request(format!(
         "{} is not encrypted: everyone on the way could read what is sent there, and it was not \
          allowed",
         host_of(url)
     )))
 }
 
-/// Whether a request goes to this machine itself, where neither a proxy nor a certificate is needed.
-pub(crate) fn is_near(url: &Url) -> bool {
+/// Whether a request stays on this machine, where it needs neither a proxy nor a certificate.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     url.scheme() == "http" && server_of(url).is_some_and(|server| server.is_loopback())
 }
 
-/// The server that the address leads to, where it is one that a job may name, too.
+/// The server of an address, if a job may be sent to it.
 pub(crate) fn server_of(url: &Url) -> Option<ServerUrl> {
     url[..Position::BeforePath].parse().ok()
 }
 
-/// The path for people to read. Where a redirection led, nobody knows what is secret in it.
+/// The path for logs, with the job's secrets masked. After a redirect it is unknown what is secret in
+/// the path: that is why the job's own path is used where it has secrets.
 pub(crate) fn path_of<'a>(job: &'a Job, url: &'a Url) -> Cow<'a, str> {
     match job.masked_url() {
         Cow::Owned(masked) => Cow::Owned(masked),

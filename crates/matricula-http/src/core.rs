@@ -1,168 +1,231 @@
-//! What a runner keeps under its lock: the scheduler, what is written before it acts, who watches.
+//! The state that a driver keeps under its lock: the machine and the work that its steps led to.
 
-use std::{collections::HashMap, fmt};
-
-use matricula_core::{
-    Job, Machine, Ready, Scheduler, StepContext, StoreError, Timestamp, WriteAhead, WriteBatch,
-    scheduler::{Effect, Event, Input, JobId, Rejection},
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
 };
 
-use crate::{SubmitError, SystemClock, SystemEntropy};
+use matricula_core::{
+    CredentialRef, EffectId, Job, Ready, Scheduler, Step, StepContext, StoreError, Timestamp,
+    TransportResult, WriteAhead, WriteBatch,
+    scheduler::{Event, Input, JobId},
+};
 
-/// Hears what happens to one job. It must not block.
-pub(crate) type Watcher = Box<dyn Fn(Event) + Send>;
-/// Hears what happens to all jobs, until it says that nobody listens any more. It must not block.
-pub(crate) type Listener = Box<dyn Fn(&Event) -> bool + Send>;
+use crate::{
+    Carry, DrivenMachine, DriverInput, Host, Load, SubmitError, SystemClock, SystemEntropy,
+    job_events::{self, JobWatchers},
+};
 
-/// Steps the scheduler, and lets what follows out once what it commits is durable. Whoever owns it
-/// writes what [`next_write`](Core::next_write) gives and says so with [`written`](Core::written).
-pub(crate) struct Core {
-    scheduler: Scheduler,
-    write_ahead: WriteAhead<Effect, Event>,
-    /// Why nothing goes on any more.
-    broken: Option<StoreError>,
-    watchers: HashMap<JobId, Vec<Watcher>>,
-    listeners: Vec<Listener>,
+/// Steps the machine and queues the work that follows, once what a step writes is durable.
+///
+/// A driver applies inputs with [`apply`](Self::apply) and then takes the work:
+/// [`next_write`](Self::next_write), [`next_request`](Self::next_request),
+/// [`next_renewal`](Self::next_renewal), [`next_load`](Self::next_load), and the time to
+/// [wake it](Self::wake_at). `A` is dropped when its request is aborted.
+pub(crate) struct RunnerCore<M: DrivenMachine, H, A> {
+    machine: M,
+    host: H,
+    write_ahead: WriteAhead<M::Effect, M::Event>,
+    /// Why the store could not be written. Nothing is stepped after that.
+    store_error: Option<StoreError>,
     wake_at: Option<Timestamp>,
+    unsent: VecDeque<(EffectId, Arc<Job>)>,
+    in_flight: HashMap<EffectId, A>,
+    /// Aborted requests whose task or thread has not ended yet.
+    abandoned: HashSet<EffectId>,
+    renewals: VecDeque<CredentialRef>,
+    loads: VecDeque<Load>,
 }
 
-impl fmt::Debug for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core")
-            .field("jobs", &self.scheduler.len())
-            .field("broken", &self.broken)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Core {
-    pub(crate) fn new(scheduler: Scheduler) -> Self {
+impl<M: DrivenMachine, H: Host<M>, A> RunnerCore<M, H, A> {
+    pub(crate) fn new(machine: M, host: H) -> Self {
         Self {
-            scheduler,
+            machine,
+            host,
             write_ahead: WriteAhead::default(),
-            broken: None,
-            watchers: HashMap::new(),
-            listeners: Vec::new(),
+            store_error: None,
             wake_at: None,
+            unsent: VecDeque::new(),
+            in_flight: HashMap::new(),
+            abandoned: HashSet::new(),
+            renewals: VecDeque::new(),
+            loads: VecDeque::new(),
         }
     }
 
-    pub(crate) fn scheduler(&self) -> &Scheduler {
-        &self.scheduler
+    pub(crate) fn machine(&self) -> &M {
+        &self.machine
     }
 
-    /// When to step it again if nothing happens before.
+    pub(crate) fn store_error(&self) -> Option<&StoreError> {
+        self.store_error.as_ref()
+    }
+
+    /// When to apply [`DriverInput::Wake`] if nothing happens before.
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
         self.wake_at
     }
 
-    /// Why the store could not be written, after which nothing goes on.
-    pub(crate) fn broken(&self) -> Option<&StoreError> {
-        self.broken.as_ref()
-    }
-
-    /// Whether everything that it said so far is durable and told.
+    /// Whether everything that was applied is durable.
     pub(crate) fn is_written(&self) -> bool {
-        self.write_ahead.is_empty() || self.broken.is_some()
+        self.write_ahead.is_empty() || self.store_error.is_some()
     }
 
-    pub(crate) fn listen(&mut self, listener: Listener) {
-        self.listeners.push(listener);
+    /// Whether no request is in flight and everything is durable.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.unsent.is_empty() && self.in_flight.is_empty() && self.is_written()
     }
 
-    /// Lets a watcher hear what happens to a job; none where it has ended.
-    pub(crate) fn watch(&mut self, job_id: JobId, watcher: Watcher) -> Option<()> {
-        self.scheduler.job(job_id)?;
-        // Where nothing goes on, there is nothing to hear.
-        if self.broken.is_none() {
-            self.watchers.entry(job_id).or_default().push(watcher);
+    pub(crate) fn apply(&mut self, input: M::Input) {
+        if self.store_error.is_none() {
+            let step = self.step(input);
+            self.push(step);
         }
-        Some(())
     }
 
-    /// Takes a job. Its watcher hears [`Event::Accepted`] once the job is durable, or is dropped.
-    pub(crate) fn submit(
-        &mut self,
-        job: Job,
-        watcher: Watcher,
-    ) -> Result<(JobId, Vec<Effect>), SubmitError> {
-        if let Some(error) = &self.broken {
-            return Err(SubmitError::Store(error.clone()));
+    pub(crate) fn report(&mut self, report: DriverInput) {
+        if let Some(input) = M::input(report) {
+            self.apply(input);
         }
-        let input = Input::Submit(job.into());
-        let step = self.scheduler.step(
-            &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
-            input,
-        );
-        self.wake_at = step.wake_at;
-        let taken = step.events.iter().find_map(|event| match event {
-            Event::Accepted(job_id) => Some(Ok(*job_id)),
-            Event::Rejected(refusal) => Some(Err(*refusal)),
-            _ => None,
-        });
-        // A submitted job is accepted or refused.
-        let job_id = taken.unwrap_or(Err(Rejection::Full { most: 0 }))?;
-        self.watchers.insert(job_id, vec![watcher]);
-        let released = self.write_ahead.push(step);
-        Ok((job_id, self.let_out(released)))
     }
 
-    /// Takes an input, and gives what is to be carried out now.
-    pub(crate) fn step(&mut self, input: Input) -> Vec<Effect> {
-        if self.broken.is_some() {
-            return Vec::new();
+    /// A request has ended, with its result or because it was aborted.
+    pub(crate) fn completed(&mut self, id: EffectId, result: Option<TransportResult>) {
+        if self.in_flight.remove(&id).is_none() {
+            self.abandoned.remove(&id);
+        } else if let Some(result) = result {
+            self.report(DriverInput::Completed(id, result));
         }
-        let step = self.scheduler.step(
-            &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
-            input,
-        );
-        self.wake_at = step.wake_at;
-        let released = self.write_ahead.push(step);
-        self.let_out(released)
     }
 
-    /// What is to be written durably now, if anything.
+    /// The batch to write now, if any. [`written`](Self::written) takes the result.
     pub(crate) fn next_write(&mut self) -> Option<WriteBatch> {
         self.write_ahead.next_write()
     }
 
-    /// What was to be written is, or cannot be; gives what is to be carried out now.
-    pub(crate) fn written(&mut self, result: Result<(), StoreError>) -> Vec<Effect> {
+    pub(crate) fn written(&mut self, result: Result<(), StoreError>) {
         match result {
             Ok(()) => {
-                let released = self.write_ahead.written();
-                self.let_out(released)
+                let ready = self.write_ahead.written();
+                self.release(ready);
             }
             Err(error) => {
-                tracing::error!(%error, "nothing more is sent: what is on the way cannot be kept");
-                self.broken = Some(error);
+                tracing::error!(%error, "the store cannot be written: nothing more is sent");
+                self.host.store_failed(&error);
+                self.store_error = Some(error);
                 self.wake_at = None;
-                self.watchers.clear();
-                self.listeners.clear();
-                Vec::new()
             }
         }
     }
 
-    fn let_out(&mut self, released: Ready<Effect, Event>) -> Vec<Effect> {
-        for event in released.events {
-            self.listeners.retain(|listener| listener(&event));
-            let Some(job_id) = event.job_id() else {
-                continue;
-            };
-            let is_over = matches!(event, Event::Finished(..));
-            // Nearly always there is one, who gets the event itself.
-            let watchers = self.watchers.get(&job_id).map(Vec::as_slice);
-            if let Some((last, others)) = watchers.unwrap_or_default().split_last() {
-                for watcher in others {
-                    watcher(event.clone());
-                }
-                last(event);
-            }
-            if is_over {
-                self.watchers.remove(&job_id);
+    /// The next request to send. It counts as in flight from now on. `token` makes what is dropped to
+    /// abort it, and what its sender holds.
+    pub(crate) fn next_request<S>(
+        &mut self,
+        token: impl FnOnce() -> (A, S),
+    ) -> Option<(EffectId, Arc<Job>, S)> {
+        let (id, job) = self.unsent.pop_front()?;
+        let (abort, sender) = token();
+        self.in_flight.insert(id, abort);
+        Some((id, job, sender))
+    }
+
+    pub(crate) fn next_renewal(&mut self) -> Option<CredentialRef> {
+        self.renewals.pop_front()
+    }
+
+    /// Puts a renewal back that could not be started.
+    pub(crate) fn retry_renewal(&mut self, credential: CredentialRef) {
+        self.renewals.push_back(credential);
+    }
+
+    pub(crate) fn next_load(&mut self) -> Option<Load> {
+        self.loads.pop_front()
+    }
+
+    fn step(&mut self, input: M::Input) -> Step<M::Effect, M::Event> {
+        let mut entropy = SystemEntropy;
+        let mut cx = StepContext::new(SystemClock::now(), &mut entropy);
+        let step = self.machine.step(&mut cx, input);
+        self.wake_at = step.wake_at;
+        step
+    }
+
+    fn push(&mut self, step: Step<M::Effect, M::Event>) {
+        let ready = self.write_ahead.push(step);
+        self.release(ready);
+    }
+
+    /// Queues effects in the same locked section that released them, so that an abort cannot come
+    /// before its request.
+    fn release(&mut self, ready: Ready<M::Effect, M::Event>) {
+        for event in ready.events {
+            self.host.event(event);
+        }
+        for effect in ready.effects {
+            match M::carry(effect) {
+                Carry::Send(id, job) => self.unsent.push_back((id, job)),
+                Carry::Abort(id) => self.abort(id),
+                Carry::NeedCredential(credential) => self.renewals.push_back(credential),
+                Carry::Load(load) => self.loads.push_back(load),
+                Carry::Host(effect) => self.host.effect(effect),
             }
         }
-        Effect::left_of(released.effects)
+    }
+
+    fn abort(&mut self, id: EffectId) {
+        self.unsent.retain(|(unsent, _)| *unsent != id);
+        if self.in_flight.remove(&id).is_some() {
+            self.abandoned.insert(id);
+        }
+    }
+
+    /// Whether the request was sent, has not ended and was not aborted.
+    pub(crate) fn is_in_flight(&self, id: EffectId) -> bool {
+        self.in_flight.contains_key(&id)
+    }
+
+    /// How many aborted requests have not ended yet.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned.len()
+    }
+}
+
+impl<A> RunnerCore<Scheduler, JobWatchers, A> {
+    /// Submits a job. Its first event is [`Event::Accepted`], once the job is durable; if the store
+    /// fails before, there is none.
+    #[allow(clippy::expect_used, reason = "the scheduler's contract")]
+    pub(crate) fn submit(
+        &mut self,
+        job: Job,
+    ) -> Result<(JobId, job_events::Receiver), SubmitError> {
+        if let Some(error) = &self.store_error {
+            return Err(SubmitError::Store(error.clone()));
+        }
+        let step = self.step(Input::Submit(job.into()));
+        let taken = step.events.iter().find_map(|event| match event {
+            Event::Accepted(job_id) => Some(Ok(*job_id)),
+            Event::Rejected(rejection) => Some(Err(*rejection)),
+            _ => None,
+        });
+        let job_id = taken.expect("a submitted job is accepted or rejected")?;
+        let receiver = self.host.watch(job_id);
+        self.push(step);
+        Ok((job_id, receiver))
+    }
+
+    /// The events of a job from now on; `None` if it has ended.
+    pub(crate) fn watch(&mut self, job_id: JobId) -> Option<job_events::Receiver> {
+        self.machine.job(job_id)?;
+        match self.store_error {
+            None => Some(self.host.watch(job_id)),
+            // There are no more events.
+            Some(_) => Some(job_events::channel().1),
+        }
+    }
+
+    /// Adds a listener for the events of all jobs. It must not block; it returns whether it stays.
+    pub(crate) fn listen(&mut self, listener: job_events::Listener) {
+        self.host.listen(listener);
     }
 }

@@ -1,4 +1,4 @@
-//! The tokens that jobs only name, each bound to one origin.
+//! Tokens by name, each bound to one origin.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +15,13 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Keeps a token, to be sent to the origin of `server` and nowhere else.
+    /// Stores a token. It is sent to the origin of `server` only.
     pub fn insert(&self, credential: CredentialRef, server: ServerUrl, token: Secret) {
         let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
         tokens.insert(credential, (server, token));
     }
 
-    /// Forgets a token.
+    /// Removes a token.
     pub fn remove(&self, credential: &CredentialRef) {
         self.tokens
             .write()
@@ -29,17 +29,17 @@ impl Credentials {
             .remove(credential);
     }
 
-    /// The token for a request to `url`, if there is one and it belongs there.
+    /// The token for a request to `url`, if there is one for that origin.
     pub fn token_for(&self, credential: &CredentialRef, url: &str) -> Option<Secret> {
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
         let (server, token) = tokens.get(credential)?;
         server.is_origin_of(url).then(|| token.clone())
     }
 
-    /// The token that a job goes with, if it goes with one.
+    /// The token of a job, if it has one.
     ///
     /// # Errors
-    /// Where it needs one that is not there or belongs elsewhere.
+    /// If the job requires one that is missing or belongs to another origin.
     pub(crate) fn token_of(&self, job: &Job) -> Result<Option<Secret>, TransportError> {
         Ok(match job.auth() {
             Auth::Token(token) => Some(token.clone()),

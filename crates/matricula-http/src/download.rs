@@ -1,4 +1,4 @@
-//! An answer that is being written to a file, begun anew or gone on with.
+//! Writes a response to a file, and continues a partial one.
 
 use std::{
     fs::File,
@@ -16,193 +16,197 @@ use matricula_core::{
 use url::Url;
 
 use crate::{
-    FileStore, HttpOptions, PartialFile,
-    error::{host_of, too_long, unwritten},
-    progress::Listener,
+    FileStore, PartialFile,
+    builder::TransportConfig,
+    error::{host_of, not_writable, too_large},
 };
 
-/// What came of the same request before, and how the server knows its own state of then.
+/// The bytes that an earlier attempt at the same request saved, and the ETag that they belong to.
 #[derive(Debug)]
-pub(crate) struct Before {
+pub(crate) struct PartialDownload {
     file: File,
     length: u64,
-    tag: HeaderValue,
+    etag: HeaderValue,
 }
 
-impl Before {
-    /// What an earlier attempt left of this job's file, if it can be gone on with.
+impl PartialDownload {
+    /// Finds the partial file of an earlier attempt at this job, if it can be continued.
     ///
     /// # Errors
-    /// Where another is being written there.
-    pub(crate) fn of(job: &Job, files: &dyn FileStore) -> Result<Option<Self>, TransportError> {
+    /// If another download is writing it.
+    pub(crate) fn find(job: &Job, files: &dyn FileStore) -> Result<Option<Self>, TransportError> {
         let ResponseFormat::File(file) = job.response_format() else {
             return Ok(None);
         };
         match files.open_partial(file) {
-            Ok(begun) => Ok(begun.and_then(|begun| Self::of_the_same(job, begun))),
+            Ok(partial) => Ok(partial.and_then(|partial| Self::of_same_request(job, partial))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(TransportError {
                 processed: Processed::No,
                 ..busy(file, &error)
             }),
-            // What cannot be read is begun anew.
+            // A partial file that cannot be read is downloaded again.
             Err(_) => Ok(None),
         }
     }
 
-    fn of_the_same(
-        job: &Job,
-        PartialFile {
-            file,
-            length,
-            resume_token: note,
-        }: PartialFile,
-    ) -> Option<Self> {
-        let tag = note.strip_prefix(&name_of(job))?;
-        let tag = HeaderValue::from_str(tag).ok()?;
-        (length > 0 && job.request_method() == Method::Get).then_some(Self { file, length, tag })
+    fn of_same_request(job: &Job, partial: PartialFile) -> Option<Self> {
+        let etag = partial.resume_token.strip_prefix(&fingerprint(job))?;
+        let etag = HeaderValue::from_str(etag).ok()?;
+        (partial.length > 0 && job.request_method() == Method::Get).then_some(Self {
+            file: partial.file,
+            length: partial.length,
+            etag,
+        })
     }
 
-    /// Asks for the rest alone, and for all of it where the server has another state of it now.
-    pub(crate) fn ask(&self, headers: &mut HeaderMap) {
+    /// Asks for the missing rest, or for the whole file if it has changed on the server.
+    pub(crate) fn add_range(&self, headers: &mut HeaderMap) {
         if let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.length)) {
             headers.insert(RANGE, range);
-            headers.insert(IF_RANGE, self.tag.clone());
+            headers.insert(IF_RANGE, self.etag.clone());
         }
     }
 
-    /// How long the whole is, where the answer is the rest that was asked for, or the next part of it.
-    fn goes_on_with(&self, headers: &HeaderMap) -> Option<u64> {
+    /// The length of the whole file, if the response is the rest that was asked for, or a part of it
+    /// that starts in the right place.
+    fn total_if_continued_by(&self, headers: &HeaderMap) -> Option<u64> {
         let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
         let (part, total) = range.strip_prefix("bytes ")?.split_once('/')?;
         let (start, end) = part.split_once('-')?;
         let end = end.parse::<u64>().ok()?.checked_add(1)?;
-        // One that is compressed on the way is not counted in the file's bytes, and has no length here.
-        let length = length_of(headers)?;
+        // A response that was compressed on the way has no length here: it counts other bytes.
+        let length = content_length(headers)?;
         let total = total.parse().ok().filter(|total| end <= *total)?;
         let is_next =
             start.parse() == Ok(self.length) && self.length.checked_add(length) == Some(end);
-        (is_next && headers.get(ETAG) == Some(&self.tag)).then_some(total)
+        (is_next && headers.get(ETAG) == Some(&self.etag)).then_some(total)
     }
 }
 
-fn length_of(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Tells requests apart, so that one is not gone on with another's file. It holds no secret.
-fn name_of(job: &Job) -> String {
+/// Distinguishes requests, so that none continues the file of another. It holds no secret.
+fn fingerprint(job: &Job) -> String {
     let mut hasher = DefaultHasher::new();
     (job.url(), job.request_query()).hash(&mut hasher);
     format!("{:016x} ", hasher.finish())
 }
 
-/// An answer that is being written to a file. Old or new, never half: whatever ends this before it is
-/// [kept](Self::keep) leaves the file as it was.
+/// A response that is being written to a file. The file is replaced as a whole: until
+/// [`commit`](Self::commit), its old content stays.
 pub(crate) struct Download<'a> {
-    files: &'a dyn FileStore,
+    config: &'a TransportConfig,
     file: &'a FileRef,
-    listener: &'a Listener,
+    url: Url,
     done: u64,
     total: Option<u64>,
-    /// What came stays, to be gone on with.
-    stays: bool,
-    /// Open for as long as nobody else is to write there; none where nothing is written yet.
+    /// Whether the partial file stays if the download fails.
+    keep_partial: bool,
+    /// Holds the lock on the partial file; `None` while nothing is written yet.
     open: Option<File>,
 }
 
 impl<'a> Download<'a> {
-    /// Begins it, or goes on with what came before. Gives what is to be written to.
-    pub(crate) fn begin(
-        (files, listener): (&'a dyn FileStore, &'a Listener),
+    /// Starts a file, or continues a partial one. Also returns the file to write to.
+    pub(crate) fn start(
+        config: &'a TransportConfig,
         (job, file): (&Job, &'a FileRef),
         url: &Url,
         (status, headers): (StatusCode, &HeaderMap),
-        before: Option<Before>,
+        partial: Option<PartialDownload>,
     ) -> Result<(Self, File), TransportError> {
         let mut download = Self {
-            files,
+            config,
             file,
-            listener,
+            url: url.clone(),
             done: 0,
-            total: length_of(headers),
-            stays: false,
+            total: content_length(headers),
+            keep_partial: false,
             open: None,
         };
         if status == StatusCode::PARTIAL_CONTENT {
-            let total = before
+            let total = partial
                 .as_ref()
-                .and_then(|before| before.goes_on_with(headers));
-            let (Some(before), Some(total)) = (before, total) else {
-                return Err(not_the_rest(url));
+                .and_then(|partial| partial.total_if_continued_by(headers));
+            let (Some(partial), Some(total)) = (partial, total) else {
+                return Err(wrong_range(url));
             };
-            download.done = before.length;
+            download.done = partial.length;
             download.total = Some(total);
-            download.stays = true;
-            download.hold(&before.file)?;
-            return Ok((download, before.file));
+            download.keep_partial = true;
+            download.lock(&partial.file)?;
+            return Ok((download, partial.file));
         }
-        drop(before);
-        let created = files.create(file).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => {
-                // What is there is another's.
-                download.stays = true;
-                busy(file, &error)
-            }
-            _ => unwritten(file, &error),
-        })?;
-        download.hold(&created)?;
-        if let Some(note) = note_of(job, headers) {
-            let noted = files.save_resume_token(file, &note);
-            download.stays = noted.map_err(|error| unwritten(file, &error))?;
+        // Its lock must be released before the file is created.
+        drop(partial);
+        let created = config
+            .files
+            .create(file)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    // The partial file belongs to another download.
+                    download.keep_partial = true;
+                    busy(file, &error)
+                }
+                _ => not_writable(file, &error),
+            })?;
+        download.lock(&created)?;
+        if let Some(token) = resume_token(job, headers) {
+            let saved = config.files.save_resume_token(file, &token);
+            download.keep_partial = saved.map_err(|error| not_writable(file, &error))?;
         }
         Ok((download, created))
     }
 
-    fn hold(&mut self, file: &File) -> Result<(), TransportError> {
+    fn lock(&mut self, file: &File) -> Result<(), TransportError> {
         let open = file.try_clone();
-        self.open = Some(open.map_err(|error| self.unwritten(&error))?);
+        self.open = Some(open.map_err(|error| self.write_failed(&error))?);
         Ok(())
     }
 
-    /// So many bytes more have come.
-    pub(crate) fn came(
-        &mut self,
-        bytes: usize,
-        url: &Url,
-        options: &HttpOptions,
-    ) -> Result<(), TransportError> {
+    /// Counts a piece that has been received.
+    pub(crate) fn received(&mut self, bytes: usize) -> Result<(), TransportError> {
         self.done += bytes as u64;
-        if self.done > options.max_file_size {
-            self.stays = false;
-            return Err(too_long(url, options.max_file_size));
+        let max = self.config.options.max_file_size;
+        if self.done > max {
+            self.keep_partial = false;
+            return Err(too_large(&self.url, max));
         }
-        self.listener.tell(self.file, self.done, self.total);
+        self.config
+            .progress
+            .report(self.file, self.done, self.total);
         Ok(())
     }
 
-    /// They could not be written.
-    pub(crate) fn unwritten(&mut self, error: &io::Error) -> TransportError {
-        self.stays = false;
-        unwritten(self.file, error)
+    /// A piece could not be written.
+    pub(crate) fn write_failed(&mut self, error: &io::Error) -> TransportError {
+        self.keep_partial = false;
+        not_writable(self.file, error)
     }
 
-    /// The answer has come whole.
-    pub(crate) fn keep(mut self, url: &Url) -> Result<(), TransportError> {
+    /// The response has ended: moves the file into place.
+    pub(crate) fn commit(mut self) -> Result<FileRef, TransportError> {
         if self.total.is_some_and(|total| self.done < total) {
-            // The next attempt asks for what is left.
-            return Err(cut(format!("{} sent the file in parts", host_of(url))));
+            // The next attempt asks for the rest.
+            return Err(interrupted(format!(
+                "{} sent the file in parts",
+                host_of(&self.url)
+            )));
         }
-        if self.is_mixed_up() {
+        if self.has_other_length() {
             let other = io::Error::other("something else was written into it meanwhile");
-            return Err(self.unwritten(&other));
+            return Err(self.write_failed(&other));
         }
-        let kept = self.files.commit(self.file);
-        self.stays = kept.is_ok();
-        kept.map_err(|error| unwritten(self.file, &error))
+        let committed = self.config.files.commit(self.file);
+        self.keep_partial = committed.is_ok();
+        committed.map_err(|error| not_writable(self.file, &error))?;
+        Ok(self.file.clone())
     }
 
-    /// Whether there is more or less in the file than came.
-    fn is_mixed_up(&self) -> bool {
+    /// Whether the file does not have as many bytes as were received.
+    fn has_other_length(&self) -> bool {
         let found = self.open.as_ref().map(File::metadata);
         let Some(Ok(found)) = found else {
             return false;
@@ -213,33 +217,33 @@ impl<'a> Download<'a> {
 
 impl Drop for Download<'_> {
     fn drop(&mut self) {
-        if !self.stays {
-            self.files.abort(self.file);
+        if !self.keep_partial {
+            self.config.files.abort(self.file);
         }
     }
 }
 
-/// How the server can go on with it: where it says in which state the file is, byte by byte, and how
-/// long, which it does not where it compresses.
-fn note_of(job: &Job, headers: &HeaderMap) -> Option<String> {
-    length_of(headers).filter(|_| job.request_method() == Method::Get)?;
-    let tag = headers.get(ETAG)?.to_str().ok()?;
-    tag.starts_with('"').then(|| name_of(job) + tag)
+/// What a later attempt needs to continue this one: the request's fingerprint and the file's strong
+/// ETag. `None` if the response has no length, as when it is compressed.
+fn resume_token(job: &Job, headers: &HeaderMap) -> Option<String> {
+    content_length(headers).filter(|_| job.request_method() == Method::Get)?;
+    let etag = headers.get(ETAG)?.to_str().ok()?;
+    etag.starts_with('"').then(|| fingerprint(job) + etag)
 }
 
-fn not_the_rest(url: &Url) -> TransportError {
-    cut(format!(
+fn wrong_range(url: &Url) -> TransportError {
+    interrupted(format!(
         "{} sent another part of the file than was asked for",
         host_of(url)
     ))
 }
 
 fn busy(file: &FileRef, error: &io::Error) -> TransportError {
-    cut(unwritten(file, error).message)
+    interrupted(not_writable(file, error).message)
 }
 
-/// What may go better the next time.
-fn cut(message: String) -> TransportError {
+/// A failure that the next attempt may not have.
+fn interrupted(message: String) -> TransportError {
     TransportError {
         kind: TransportErrorKind::ConnectionLost,
         processed: Processed::Maybe,

@@ -1,4 +1,4 @@
-//! Failures that are the same whatever library is on the wire.
+//! Transport errors that do not depend on the HTTP library.
 
 use std::{error::Error, io};
 
@@ -11,12 +11,12 @@ pub(crate) fn host_of(url: &Url) -> String {
 }
 
 /// The request cannot be sent as it is.
-pub(crate) fn unsendable(message: impl Into<String>) -> TransportError {
-    refused(TransportErrorKind::InvalidRequest, message.into())
+pub(crate) fn invalid_request(message: impl Into<String>) -> TransportError {
+    not_sent(TransportErrorKind::InvalidRequest, message.into())
 }
 
 /// Nothing was sent.
-pub(crate) fn refused(kind: TransportErrorKind, message: String) -> TransportError {
+pub(crate) fn not_sent(kind: TransportErrorKind, message: String) -> TransportError {
     TransportError {
         kind,
         processed: Processed::No,
@@ -24,34 +24,38 @@ pub(crate) fn refused(kind: TransportErrorKind, message: String) -> TransportErr
     }
 }
 
-pub(crate) fn too_long(url: &Url, most: u64) -> TransportError {
+/// The response is larger than allowed.
+pub(crate) fn too_large(url: &Url, max_bytes: u64) -> TransportError {
     TransportError {
         kind: TransportErrorKind::TooLarge,
         processed: Processed::Maybe,
-        message: format!("{}: its answer is longer than {most} bytes", host_of(url)),
+        message: format!(
+            "{}: its answer is longer than {max_bytes} bytes",
+            host_of(url)
+        ),
     }
 }
 
-/// The request's file cannot be opened.
-pub(crate) fn unreadable(file: &FileRef, error: &io::Error) -> TransportError {
-    unsendable(in_file(file, "read", error))
+/// The request's file cannot be read.
+pub(crate) fn not_readable(file: &FileRef, error: &io::Error) -> TransportError {
+    invalid_request(file_message(file, "read", error))
 }
 
-/// The server has done what was asked; its answer could not be kept.
-pub(crate) fn unwritten(file: &FileRef, error: &io::Error) -> TransportError {
+/// The server has answered, and the answer's file cannot be written.
+pub(crate) fn not_writable(file: &FileRef, error: &io::Error) -> TransportError {
     TransportError {
         kind: TransportErrorKind::InvalidRequest,
         processed: Processed::Maybe,
-        message: in_file(file, "written", error),
+        message: file_message(file, "written", error),
     }
 }
 
-fn in_file(file: &FileRef, what: &str, error: &io::Error) -> String {
+fn file_message(file: &FileRef, what: &str, error: &io::Error) -> String {
     format!("{} cannot be {what}: {error}", file.path.display())
 }
 
-/// Connectors hide a TLS error inside I/O errors, even several deep, which do not name it as their
-/// source.
+/// Finds a TLS error inside I/O errors. Connectors nest several of them, and they do not report it as
+/// their source.
 pub(crate) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     error.downcast_ref().or_else(|| {
         let inner = error.downcast_ref::<io::Error>()?.get_ref()?;

@@ -1,4 +1,4 @@
-//! Files that jobs only name: opened here, and carried piece by piece.
+//! Opens the files that jobs name.
 
 use std::{
     fmt,
@@ -11,101 +11,100 @@ use matricula_core::FileRef;
 
 /// Opens the files that jobs name.
 ///
-/// A program whose files are not on a disk, or not where jobs say, brings its own.
+/// Implement it if the files are not on a disk, or not at the paths that jobs name.
 pub trait FileStore: fmt::Debug + Send + Sync {
     /// Opens a file to be sent.
     ///
     /// # Errors
-    /// Where it cannot be read; the request is then not sent.
+    /// If it cannot be read. The request is then not sent.
     fn open(&self, file: &FileRef) -> io::Result<File>;
 
-    /// Begins a file that an answer is written to. What was there before stays until [`keep`].
+    /// Creates a file that a response is written to. The old content stays until
+    /// [`commit`](FileStore::commit).
     ///
     /// # Errors
-    /// Where it cannot be written. [`WouldBlock`](io::ErrorKind::WouldBlock) says that another is being
-    /// written there: it is tried again.
-    ///
-    /// [`keep`]: FileStore::commit
+    /// If it cannot be written. [`WouldBlock`](io::ErrorKind::WouldBlock) means that another download is
+    /// writing it: the job is retried.
     fn create(&self, file: &FileRef) -> io::Result<File>;
 
-    /// The answer has come whole: the file takes its place.
+    /// The response is complete: replaces the old content.
     ///
     /// # Errors
-    /// Where it cannot.
+    /// If it cannot be replaced.
     fn commit(&self, file: &FileRef) -> io::Result<()>;
 
-    /// The answer has not come whole: what came of it is thrown away.
+    /// The response is incomplete: discards what was received.
     fn abort(&self, file: &FileRef);
 
-    /// Notes beside what [`create`](FileStore::create) began how the server can go on with it, and says
-    /// whether it did: then what came stays where the answer is cut off, also if the program ends there.
-    /// Without this, each attempt begins anew.
+    /// Saves a token beside the file of [`create`](FileStore::create) with which the download can be
+    /// continued, and returns whether it did. Then a partial file stays if the response is interrupted
+    /// or the program ends. Otherwise each attempt starts from the beginning, which is the default.
     ///
     /// # Errors
-    /// Where it cannot be written.
-    fn save_resume_token(&self, file: &FileRef, note: &str) -> io::Result<bool> {
-        let _ = (file, note);
+    /// If it cannot be written.
+    fn save_resume_token(&self, file: &FileRef, token: &str) -> io::Result<bool> {
+        let _ = (file, token);
         Ok(false)
     }
 
-    /// What came before the answer was cut off, if it stayed, to be written on at its end.
+    /// Opens the partial file of an interrupted response, if there is one, to append to it.
     ///
     /// # Errors
-    /// Where it cannot be read or written.
+    /// If it cannot be read or written.
     fn open_partial(&self, file: &FileRef) -> io::Result<Option<PartialFile>> {
         let _ = file;
         Ok(None)
     }
 }
 
-/// The beginning of a file.
+/// A partly downloaded file.
 #[derive(Debug)]
 pub struct PartialFile {
     /// Open for writing, at its end.
     pub file: File,
-    /// How long it is, in bytes.
+    /// Its length in bytes.
     pub length: u64,
-    /// What was [noted](FileStore::save_resume_token) beside it.
+    /// The token that was [saved](FileStore::save_resume_token) with it.
     pub resume_token: String,
 }
 
-/// Files on this machine's disk, at the paths that jobs name. An answer is written beside its file,
-/// under the same name with `.part` behind it, and renamed into place. While it is not whole, a file
-/// with `.part.note` behind its name says how to go on with it.
+/// Files on disk, at the paths that jobs name. A response is written to a file with the suffix `.part`,
+/// and renamed when it is complete. Until then, a file with the suffix `.part.note` holds the token to
+/// continue it.
 ///
-/// What came before the power was cut is trusted as far as the file system is.
+/// After a power cut, a partial file is as reliable as the file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
 impl Disk {
-    fn part(file: &FileRef) -> PathBuf {
-        beside(&file.path, ".part")
+    fn part_path(file: &FileRef) -> PathBuf {
+        with_suffix(&file.path, ".part")
     }
 
-    fn part_note(file: &FileRef) -> PathBuf {
-        beside(&file.path, ".part.note")
+    fn token_path(file: &FileRef) -> PathBuf {
+        with_suffix(&file.path, ".part.note")
     }
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
-    path.push(end);
+    path.push(suffix);
     path.into()
 }
 
-/// Keeps others away from what is being written, for as long as it is open.
+/// Locks a partial file for as long as it is open.
 fn lock(part: &File) -> io::Result<()> {
     match part.try_lock() {
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
             io::ErrorKind::WouldBlock,
             "another download is being written there",
         )),
-        // Where the file system knows no locks, there is nobody to keep away.
+        // A file system without locks is used without them.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
-/// A name in a directory is durable once the directory is.
+/// Makes a rename durable: that needs a sync of the directory.
 fn sync_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
@@ -129,15 +128,15 @@ impl FileStore for Disk {
     fn create(&self, file: &FileRef) -> io::Result<File> {
         let mut part = File::options();
         let part = part.write(true).create(true).truncate(false);
-        let part = part.open(Self::part(file))?;
+        let part = part.open(Self::part_path(file))?;
         lock(&part)?;
-        // First: a note must not stand beside what it was not written for.
-        remove(&Self::part_note(file))?;
-        // What is no file has no length to be set.
+        // First: a token must not be found beside a file that it does not belong to.
+        remove(&Self::token_path(file))?;
+        // Pipes and devices have no length.
         if part.metadata()?.len() > 0 {
             part.set_len(0)?;
         }
-        // Whoever may not read the old file may not read the new one.
+        // The new file must not be readable for more users than the old one.
         if let Ok(old) = fs::metadata(&file.path)
             && old.is_file()
             && !old.permissions().readonly()
@@ -148,47 +147,47 @@ impl FileStore for Disk {
     }
 
     fn commit(&self, file: &FileRef) -> io::Result<()> {
-        let part = Self::part(file);
+        let part = Self::part_path(file);
         File::options().append(true).open(&part)?.sync_all()?;
         fs::rename(part, &file.path)?;
-        remove(&Self::part_note(file))?;
+        remove(&Self::token_path(file))?;
         sync_directory_of(&file.path)
     }
 
     fn abort(&self, file: &FileRef) {
-        // One that cannot be removed is overwritten by the next attempt.
-        let _ = remove(&Self::part_note(file));
-        let _ = remove(&Self::part(file));
+        // A file that cannot be removed is overwritten by the next attempt.
+        let _ = remove(&Self::token_path(file));
+        let _ = remove(&Self::part_path(file));
     }
 
-    fn save_resume_token(&self, file: &FileRef, note: &str) -> io::Result<bool> {
-        fs::write(Self::part_note(file), note)?;
+    fn save_resume_token(&self, file: &FileRef, token: &str) -> io::Result<bool> {
+        fs::write(Self::token_path(file), token)?;
         Ok(true)
     }
 
     fn open_partial(&self, file: &FileRef) -> io::Result<Option<PartialFile>> {
-        let part = match File::options().append(true).open(Self::part(file)) {
+        let part = match File::options().append(true).open(Self::part_path(file)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             part => part?,
         };
         lock(&part)?;
-        let note = match fs::read_to_string(Self::part_note(file)) {
+        let resume_token = match fs::read_to_string(Self::token_path(file)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            note => note?,
+            token => token?,
         };
         let length = part.metadata()?.len();
         Ok(Some(PartialFile {
             file: part,
             length,
-            resume_token: note,
+            resume_token,
         }))
     }
 }
 
-/// How much of a file is in memory at once.
-pub(crate) const PIECE: usize = 64 << 10;
+/// How many bytes of a file are read at once.
+pub(crate) const PIECE_SIZE: usize = 64 << 10;
 
-/// A file that is sent must have the length that was announced.
-pub(crate) fn has_become_shorter() -> io::Error {
+/// A file that is sent must have the announced length.
+pub(crate) fn file_shrank() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter")
 }

@@ -1,4 +1,4 @@
-//! What requests and answers say before their bodies.
+//! Headers of requests and responses.
 
 use std::borrow::Cow;
 
@@ -8,19 +8,19 @@ use http::{
 };
 use matricula_core::{Body, Headers, Job, Method, Secret, TransportError};
 
-use crate::{download::Before, error::unsendable};
+use crate::{download::PartialDownload, error::invalid_request};
 
-/// What a request carries to the server that it is for, and to no other.
+/// Headers that only the job's own server receives: after a redirect they are left out.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct OriginHeaders<'a> {
-    header: &'a [(Cow<'static, str>, String)],
+    headers: &'a [(Cow<'static, str>, String)],
     token: Option<&'a Secret>,
 }
 
 impl<'a> OriginHeaders<'a> {
-    pub(crate) fn of(job: &'a Job, token: Option<&'a Secret>) -> Self {
+    pub(crate) fn new(job: &'a Job, token: Option<&'a Secret>) -> Self {
         Self {
-            header: job.request_headers(),
+            headers: job.request_headers(),
             token,
         }
     }
@@ -29,32 +29,32 @@ impl<'a> OriginHeaders<'a> {
 /// The headers of a request, without those that every request of a program has.
 pub(crate) fn request_headers(
     job: &Job,
-    own: OriginHeaders<'_>,
-    before: Option<&Before>,
+    origin: OriginHeaders<'_>,
+    partial: Option<&PartialDownload>,
 ) -> Result<HeaderMap, TransportError> {
     let mut headers = HeaderMap::new();
     if job.response_file().is_some() {
-        // Its bytes are counted, to go on with them.
+        // A range counts uncompressed bytes.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
-    if let Some(before) = before {
-        before.ask(&mut headers);
+    if let Some(partial) = partial {
+        partial.add_range(&mut headers);
     }
-    for (name, value) in own.header {
+    for (name, value) in origin.headers {
         let name: HeaderName = name.parse().map_err(unwritable)?;
         let value = HeaderValue::from_str(value).map_err(unwritable)?;
         headers.append(name, value);
     }
-    if let Some(token) = own.token {
+    if let Some(token) = origin.token {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-            .map_err(|_| unsendable("the token has characters that no header can carry"))?;
+            .map_err(|_| invalid_request("the token has characters that no header can carry"))?;
         value.set_sensitive(true);
         headers.append(AUTHORIZATION, value);
     }
-    if says_it_is_empty(job) {
+    if needs_zero_length(job) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
     } else if let Some(content_type) = job.request_body().content_type()
-        && !has_type(job)
+        && !has_content_type(job)
     {
         let value = HeaderValue::from_str(content_type).map_err(unwritable)?;
         headers.insert(CONTENT_TYPE, value);
@@ -62,23 +62,23 @@ pub(crate) fn request_headers(
     Ok(headers)
 }
 
-/// Servers and proxies may wait for the body of a method that usually has one.
-fn says_it_is_empty(job: &Job) -> bool {
+/// Without `content-length: 0`, servers and proxies may wait for the body of a POST or PUT.
+fn needs_zero_length(job: &Job) -> bool {
     let takes_body = matches!(job.request_method(), Method::Post | Method::Put);
     takes_body && is_empty(job.request_body())
 }
 
-/// Whether nothing is sent behind the head.
+/// Whether a request has no body.
 pub(crate) fn is_empty(body: &Body) -> bool {
     !matches!(body, Body::File(_)) && body.as_bytes().is_empty()
 }
 
-fn has_type(job: &Job) -> bool {
+fn has_content_type(job: &Job) -> bool {
     let mut names = job.request_headers().iter().map(|(name, _)| name);
     names.any(|name| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()))
 }
 
-/// The headers of an answer.
+/// The headers of a response.
 pub(crate) fn response_headers(headers: &HeaderMap) -> Headers {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = headers.iter();
@@ -87,7 +87,7 @@ pub(crate) fn response_headers(headers: &HeaderMap) -> Headers {
         .collect()
 }
 
-/// The body of an answer that is to be a text.
+/// The body of a response that should be text.
 pub(crate) fn text_or_bytes(bytes: Vec<u8>) -> Body {
     match String::from_utf8(bytes) {
         Ok(text) => Body::Json(text),
@@ -96,5 +96,5 @@ pub(crate) fn text_or_bytes(bytes: Vec<u8>) -> Body {
 }
 
 fn unwritable(error: impl std::fmt::Display) -> TransportError {
-    unsendable(error.to_string())
+    invalid_request(error.to_string())
 }

@@ -1,44 +1,59 @@
 //! Carries Matrix jobs over HTTP.
 //!
-//! A runner drives a [`Scheduler`](matricula_core::Scheduler): it hands in the time and the system's
-//! randomness, sends what the scheduler says, and sleeps until it says so. There are two, with the
-//! same words for the same things: `Runner`, on tokio (feature `tokio`, the default), and
-//! `blocking::Runner`, for programs without a runtime (feature `blocking`). Neither needs what the other
-//! is built of.
+//! A runner drives a [`Scheduler`](matricula_core::Scheduler): it passes in the time and random bytes,
+//! sends the requests that the scheduler emits, and wakes it when it asks for that. There are two, with
+//! the same methods: `Runner`, on tokio (feature `tokio`, the default), and `blocking::Runner`, on
+//! threads (feature `blocking`). Neither needs the dependencies of the other. `Runner::builder()` sets
+//! everything that can be configured; `Driver` drives other machines than a scheduler.
 //!
-//! Bounds, all in [`HttpOptions`]: how long a request may take, how large an answer may be after
-//! decompression, how many redirections are followed. The head of an answer is bounded by the HTTP
-//! library: on tokio 100 headers and about 400 KiB over HTTP/1, 16 KiB over HTTP/2; without it, where
-//! only HTTP/1 is spoken, 128 headers and 64 KiB.
+//! [`HttpOptions`] has the bounds: timeouts, the size of a response after decompression, the number of
+//! redirects. The HTTP library bounds the head of a response: on tokio 100 headers and about 400 KiB
+//! over HTTP/1, 16 KiB over HTTP/2; on threads, where only HTTP/1 is spoken, 128 headers and 64 KiB.
 #![cfg_attr(
-    not(any(feature = "tokio", feature = "blocking")),
-    allow(dead_code, reason = "the shared modules serve the runners")
+    not(all(feature = "tokio", feature = "blocking")),
+    allow(dead_code, reason = "a shared function may serve one runner only")
 )]
 
 mod address;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod builder;
 mod clock;
 mod core;
 mod credentials;
 mod download;
+mod driven;
 mod error;
+mod exchange;
 mod files;
 mod headers;
+mod job_events;
 mod options;
 mod persistence;
 mod progress;
+mod queues;
 mod redirect;
 mod tls;
 #[cfg(feature = "tokio")]
 mod tokio;
 
+use std::time::Duration;
+
+pub use builder::{Backend, RunnerBuilder};
 pub use clock::{SystemClock, SystemEntropy};
 pub use credentials::Credentials;
+pub use driven::{Carry, DrivenMachine, DriverInput, Host, Load};
 pub use files::{Disk, FileStore, PartialFile};
 pub use options::HttpOptions;
-pub use persistence::{DurableError, SubmitError};
+pub use persistence::{BuildError, SubmitError};
 pub use progress::TransferProgress;
+pub use queues::QueueControl;
 
 #[cfg(feature = "tokio")]
-pub use self::tokio::{Handle, Runner};
+pub use self::tokio::{Driver, Handle, Runner};
+
+/// How many events a listener may be behind before it loses some.
+const EVENT_BUFFER: usize = 256;
+
+/// How long stopping waits for requests that are in flight.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);

@@ -8,26 +8,26 @@ use matricula_core::{Body, Job};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HttpOptions {
-    /// How long a request may take, from opening a connection to its answer's last byte. A
-    /// redirection that is followed is a request of its own. 30 s, and longer by what the request
-    /// itself asks the server to wait for news (`timeout` in the query, as of `/sync`).
+    /// Timeout of a request, from opening a connection to the last byte of the response. Each request
+    /// that follows a redirect has its own. A long poll (`timeout` in the query, as of `/sync`) adds
+    /// its own wait. 30 s.
     pub timeout: Duration,
-    /// How long opening a connection may take, the TLS handshake included. 10 s, and at most nine
-    /// tenths of `timeout`.
+    /// Timeout of opening a connection, including the TLS handshake. At most nine tenths of `timeout`.
+    /// 10 s.
     pub connect_timeout: Duration,
-    /// The largest answer, in bytes after decompression. 64 MiB.
+    /// Largest response in bytes, after decompression. 64 MiB.
     pub max_body_size: usize,
-    /// How long a request that carries or fetches a file may take, or waits for news. 1 h.
+    /// Timeout of a request that sends or fetches a file, and the limit for long polls. 1 h.
     pub file_timeout: Duration,
-    /// The largest answer that is written to a file, in bytes. 4 GiB.
+    /// Largest response that is written to a file, in bytes. 4 GiB.
     pub max_file_size: u64,
-    /// How many redirections in a row are followed. Where a request carries a token, a body or
-    /// headers of its own, none is, but by one that fetches a file: it goes on without them. 5.
+    /// How many redirects in a row are followed. A request with a token, a body or headers of its own
+    /// follows none, unless it fetches a file: then it continues without them. 5.
     pub max_redirects: usize,
-    /// Whether requests may go unencrypted to other machines than this one. `false`: then one to an
-    /// `http://` address that is not this machine's own is refused before a connection is opened.
+    /// Whether requests to other machines may go unencrypted. If `false`, a request to an `http://`
+    /// address that is not this machine's is refused before a connection is opened. `false`.
     pub allow_plain_http: bool,
-    /// How the program names itself to servers.
+    /// The value of the header `User-Agent`.
     pub user_agent: String,
 }
 
@@ -47,14 +47,14 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// Always less than the whole: a connection that never opens carried no request, and must not
-    /// look like an answer that never came.
-    pub(crate) fn time_to_connect(&self) -> Duration {
+    /// Always shorter than the whole timeout: a connection that never opens carried no request, and
+    /// must not look like a missing response.
+    pub(crate) fn effective_connect_timeout(&self) -> Duration {
         self.connect_timeout.min(self.timeout - self.timeout / 10)
     }
 
-    /// How long a request may take.
-    pub(crate) fn time_for(&self, job: &Job) -> Duration {
+    /// The timeout of this job's requests.
+    pub(crate) fn timeout_of(&self, job: &Job) -> Duration {
         if job.response_file().is_some() || matches!(job.request_body(), Body::File(_)) {
             return self.file_timeout;
         }

@@ -1,4 +1,4 @@
-//! How far a file has come.
+//! Reports how much of a file has been transferred.
 
 use std::{fmt, sync::Arc};
 
@@ -8,17 +8,17 @@ use matricula_core::FileRef;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransferProgress {
-    /// Bytes so far; what an earlier attempt brought counts too.
+    /// Bytes so far, those of earlier attempts included.
     pub done: u64,
-    /// Bytes in all, where that is known.
+    /// Bytes in total, if known.
     pub total: Option<u64>,
 }
 
-/// Hears of files how far they have come.
+/// The function that a program wants to be called.
 #[derive(Clone, Default)]
-pub(crate) struct Listener(Option<Arc<Listen>>);
+pub(crate) struct Listener(Option<Arc<Callback>>);
 
-type Listen = dyn Fn(&FileRef, TransferProgress) + Send + Sync;
+type Callback = dyn Fn(&FileRef, TransferProgress) + Send + Sync;
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,18 +27,20 @@ impl fmt::Debug for Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(listen: impl Fn(&FileRef, TransferProgress) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(listen)))
+    pub(crate) fn new(
+        callback: impl Fn(&FileRef, TransferProgress) + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(callback)))
     }
 
-    pub(crate) fn tell(&self, file: &FileRef, done: u64, total: Option<u64>) {
-        if let Some(listen) = &self.0 {
-            listen(file, TransferProgress { done, total });
+    pub(crate) fn report(&self, file: &FileRef, done: u64, total: Option<u64>) {
+        if let Some(callback) = &self.0 {
+            callback(file, TransferProgress { done, total });
         }
     }
 }
 
-/// An open file on its way to a server.
+/// Counts the bytes of a file that is being sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Upload {
     file: FileRef,
@@ -57,10 +59,10 @@ impl Upload {
         }
     }
 
-    /// So many bytes more have been taken to be sent.
-    pub(crate) fn took(&mut self, bytes: usize) {
+    /// Counts bytes that the HTTP library has taken.
+    pub(crate) fn sent(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes as u64);
         let done = self.length - self.left;
-        self.listener.tell(&self.file, done, Some(self.length));
+        self.listener.report(&self.file, done, Some(self.length));
     }
 }

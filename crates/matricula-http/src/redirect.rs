@@ -1,4 +1,4 @@
-//! Whether and where to follow an answer that leads elsewhere.
+//! Decides whether a redirect may be followed.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION};
 use matricula_core::{
@@ -8,11 +8,11 @@ use url::Url;
 
 use crate::{address::server_of, error::host_of};
 
-/// Where to go on, without the token and the job's headers; `None` where the answer is no
-/// redirection but the answer.
+/// Where to send the next request, without the token and the job's headers; `None` if the response is
+/// not a redirect.
 ///
 /// # Errors
-/// Where it is one that must not be followed.
+/// If the redirect must not be followed.
 pub(crate) fn follow(
     job: &Job,
     token: Option<&Secret>,
@@ -23,27 +23,28 @@ pub(crate) fn follow(
         return Ok(None);
     }
     let status = status.as_u16();
-    let is_redirection = matches!(status, 301 | 302 | 303 | 307 | 308);
-    let Some(location) = headers.get(LOCATION).filter(|_| is_redirection) else {
+    let is_redirect = matches!(status, 301 | 302 | 303 | 307 | 308);
+    let Some(location) = headers.get(LOCATION).filter(|_| is_redirect) else {
         return Ok(None);
     };
     let next = target(url, location).and_then(|next| {
-        // A password or token must not travel to wherever an answer points.
-        let is_question = job.request_method() == Method::Get && *job.request_body() == Body::Empty;
+        // A server must not be able to send a password or token elsewhere.
+        let has_no_body = job.request_method() == Method::Get && *job.request_body() == Body::Empty;
         let is_plain = token.is_none() && job.request_headers().is_empty();
-        // Servers keep files elsewhere, where neither is asked for.
+        // Media servers redirect to storage that needs neither.
         let is_download = matches!(
             job.response_format(),
             ResponseFormat::Bytes | ResponseFormat::File(_)
         );
-        match is_question && (is_plain || is_download) {
-            true => Ok(next),
-            false => Err(format!("to {}: use that address instead", host_of(&next))),
+        if has_no_body && (is_plain || is_download) {
+            Ok(next)
+        } else {
+            Err(format!("to {}: use that address instead", host_of(&next)))
         }
     });
     next.map(Some).map_err(|what| TransportError {
         kind: TransportErrorKind::Redirect,
-        // 302 and 303 are also how a server that has done something points to what came of it.
+        // With 302 and 303 a server may also point to the result of what it has done.
         processed: match status {
             302 | 303 => Processed::Maybe,
             _ => Processed::No,
@@ -52,7 +53,7 @@ pub(crate) fn follow(
     })
 }
 
-/// The failure of a request that was led on and on.
+/// The error of a request that was redirected too often.
 pub(crate) fn too_many(url: &Url, redirects: usize) -> TransportError {
     TransportError {
         kind: TransportErrorKind::Redirect,
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirection_leads_to_where_its_location_points() {
+    fn redirect_resolves_its_location() {
         for (url, location, next) in [
             ("http://a.example/b?c=d", "/e", "http://a.example/e"),
             ("http://a.example/b/c", "d", "http://a.example/b/d"),
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirection_leads_to_servers_alone() {
+    fn redirect_target_must_be_server() {
         for location in [
             "file:///etc/passwd",
             "javascript:alert(1)",
@@ -133,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn a_redirection_keeps_the_encryption() {
+    fn redirect_keeps_encryption() {
         let error = target_from("https://a.example", "http://a.example/").unwrap_err();
         assert_eq!(error, "from https to http://a.example, without encryption");
     }
 
     #[test]
-    fn a_redirection_does_not_lead_a_stranger_into_the_own_network() {
+    fn redirect_never_enters_private_network() {
         for host in [
             "localhost",
             "matrix.localhost",

@@ -1,4 +1,4 @@
-//! Whom to trust.
+//! TLS configuration: which certificates to trust.
 
 use std::sync::Arc;
 
@@ -6,31 +6,31 @@ use matricula_core::{TransportError, TransportErrorKind};
 use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use crate::error::refused;
+use crate::error::not_sent;
 
-/// The provider is handed over here and never installed for the whole process, where it could
-/// clash with that of the program around us.
+/// A builder with *ring* as its provider. The provider is passed explicitly and not installed for the
+/// process, where it could conflict with the program's own.
 pub(crate) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TransportError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| {
-            refused(
+            not_sent(
                 TransportErrorKind::Tls,
                 format!("TLS cannot be set up: {error}"),
             )
         })
 }
 
-/// Trusts whom the system trusts. Its roots are read here, which takes some 10 ms.
-pub(crate) fn trusting_the_system() -> Result<ClientConfig, TransportError> {
-    let trusting = builder()?.with_platform_verifier().map_err(|error| {
-        // rustls calls every error without a code of its own unexpected.
+/// Trusts the system's root certificates. Reading them takes about 10 ms.
+pub(crate) fn with_system_roots() -> Result<ClientConfig, TransportError> {
+    let config = builder()?.with_platform_verifier().map_err(|error| {
+        // rustls calls every error without a code of its own "unexpected".
         let reason = match error {
             rustls::Error::General(reason) => reason,
             other => other.to_string(),
         };
-        refused(
+        not_sent(
             TransportErrorKind::Tls,
             format!(
                 "without root certificates no server can prove who it is: {reason}; \
@@ -38,5 +38,5 @@ pub(crate) fn trusting_the_system() -> Result<ClientConfig, TransportError> {
             ),
         )
     })?;
-    Ok(trusting.with_no_client_auth())
+    Ok(config.with_no_client_auth())
 }

@@ -42,7 +42,7 @@
 //! let mut guest = register::v3::Request::new();
 //! guest.kind = register::RegistrationKind::Guest;
 //! let job = request::to_job(guest, &server)?;
-//! let Outcome::Responded(answer) = runner.run(job, |_| {}).await else {
+//! let Outcome::Responded(answer) = runner.run(job).await else {
 //!     return Err("no answer".into());
 //! };
 //! let guest: register::v3::Response = response::read(&answer)?;
@@ -52,7 +52,7 @@
 //! runner.credentials().insert(credential.clone(), server.clone(), token);
 //!
 //! let job = request::to_job_as(whoami::v3::Request::new(), &server, &credential)?;
-//! let Outcome::Responded(answer) = runner.run(job, |_| {}).await else {
+//! let Outcome::Responded(answer) = runner.run(job).await else {
 //!     return Err("no answer".into());
 //! };
 //! let owner: whoami::v3::Response = response::read(&answer)?;

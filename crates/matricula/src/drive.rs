@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use matricula_auth::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
 use matricula_core::{
-    StepContext, Timestamp,
-    scheduler::{self, WaitReason},
+    Job, StepContext, Timestamp,
+    scheduler::{self, Outcome, WaitReason},
 };
 use matricula_http::{Runner, SystemClock, SystemEntropy};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -80,7 +80,7 @@ pub async fn drive<C: Conversation>(
                                 // Nobody listens any more only when the conversation is over.
                                 let _ = tell.send(event.clone());
                             };
-                            Input::Outcome(id, runner.run(*job, watch).await)
+                            Input::Outcome(id, run_watched(&runner, *job, watch).await)
                         });
                     }
                     Effect::Ask(id, question) => match person.answer_later(&question) {
@@ -112,4 +112,20 @@ pub async fn drive<C: Conversation>(
             },
         }
     }
+}
+
+/// Runs a job to its end and passes its events to `watch`. Dropping the future cancels the job.
+pub(crate) async fn run_watched(
+    runner: &Runner,
+    job: Job,
+    mut watch: impl FnMut(&scheduler::Event),
+) -> Outcome {
+    let mut handle = match runner.submit(job).await {
+        Ok(handle) => handle.cancel_on_drop(),
+        Err(error) => return error.into_outcome(),
+    };
+    while let Some(event) = handle.next().await {
+        watch(&event);
+    }
+    handle.await
 }

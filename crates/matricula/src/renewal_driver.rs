@@ -79,7 +79,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
                 Err(error) => RenewalInput::StoreFailed(error.to_string()),
             },
             Some(RenewalEffect::Send(job)) => {
-                RenewalInput::Outcome(session.runner().run(*job, |_| {}).await)
+                RenewalInput::Outcome(session.runner().run(*job).await)
             }
             Some(RenewalEffect::Wait(until)) => {
                 tokio::time::sleep(until.since(SystemClock::now()).min(LONGEST_WAIT)).await;

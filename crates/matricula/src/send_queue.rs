@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use matricula_auth::{AuthError, session::RenewalReason};
 use matricula_core::{Store, scheduler::SchedulerConfig};
-use matricula_http::{DurableError, Runner};
+use matricula_http::{BuildError, Runner};
 
 use crate::{Session, renewal_driver};
 
@@ -16,23 +16,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 impl Session {
     /// A runner for [jobs](Session::job) of this account that must not be lost: those of queues are
     /// kept in the store before they are taken, tried for about two days, and go on after a crash.
-    /// See [`Runner::durable`]. Where the server does not take the token any more, it is renewed as
+    /// See [`RunnerBuilder::store`](matricula_http::RunnerBuilder::store). Where the server does not take the token any more, it is renewed as
     /// for calls, and jobs wait for that.
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub fn durable(&self, store: impl Store + 'static) -> Result<Runner, DurableError> {
+    pub fn durable(&self, store: impl Store + 'static) -> Result<Runner, BuildError> {
         let session = self.clone();
-        let runner = self
-            .runner()
-            .clone()
-            .with_limits(SchedulerConfig::patient());
-        runner
-            .with_renewal(move |_| {
+        self.runner()
+            .to_builder()
+            .scheduler(SchedulerConfig::patient())
+            .renewal(move |_| {
                 let session = session.clone();
                 async move { renewed(&session).await }
             })
-            .durable(store)
+            .store(store)
+            .build()
     }
 }
 

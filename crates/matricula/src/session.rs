@@ -13,14 +13,16 @@ use matricula_core::{
 };
 use matricula_http::{Runner, SystemClock, SystemEntropy};
 
-use crate::{AccountStore, DataDirs, Error, NoStore, SessionStore, drive, renewal_driver};
+use crate::{
+    AccountStore, DataDirs, Error, NoStore, SessionStore, drive, drive::run_watched, renewal_driver,
+};
 
 /// Sends a job and waits for the answer, whatever it says; `watch` is told what happens meanwhile.
 ///
 /// # Errors
 /// Where no answer came.
 pub async fn send(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Result<Response, Error> {
-    answer(runner.run(job, watch).await)
+    answer(run_watched(runner, job, watch).await)
 }
 
 fn answer(outcome: Outcome) -> Result<Response, Error> {
@@ -200,7 +202,7 @@ impl Session {
                     CallInput::Renewed(Box::new(standing), result)
                 }
                 Some(CallEffect::Send(job)) => {
-                    CallInput::Outcome(self.runner.run(*job, &mut watch).await)
+                    CallInput::Outcome(run_watched(&self.runner, *job, &mut watch).await)
                 }
                 _ => return Err(AuthError::Cancelled.into()),
             };

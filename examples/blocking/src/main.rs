@@ -48,12 +48,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Runs a job of this operation on this thread.
 fn call<E: Endpoint>(runner: &Runner, job: Job) -> Result<E::Response, CallError> {
-    let outcome = runner.run(job, |event| {
+    let mut handle = runner
+        .submit(job)
+        .map_err(|error| CallError::Ended(Box::new(error.into_outcome())))?;
+    for event in handle.by_ref() {
         if let Event::Waiting { reason, .. } = event {
             println!("waiting: {reason:?}");
         }
-    });
-    match outcome {
+    }
+    match handle.wait() {
         Outcome::Responded(response) => E::read(&response).map_err(CallError::Api),
         other => Err(CallError::Ended(Box::new(other))),
     }

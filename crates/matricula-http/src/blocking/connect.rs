@@ -1,4 +1,4 @@
-//! Opens connections, and says of what went wrong meanwhile that nothing was sent.
+//! Opens connections, and marks errors from before the request was sent.
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
@@ -15,53 +15,54 @@ use ureq::{
     },
 };
 
-use super::{timeout::time_left, tls::TlsConnector, write_error::BreakingConnector};
+use super::{timeout::time_left, tls::TlsConnector, write_error::WriteErrorConnector};
 
 /// An error from before anything of the request was sent.
 #[derive(Debug)]
-pub(crate) enum NeverSent {
-    /// The name of the server, or of the proxy, has no address.
-    Unknown(String),
-    /// Whatever else.
-    Unconnected(Error),
+pub(crate) enum NotSent {
+    /// The name of the server or of the proxy cannot be resolved.
+    Lookup(String),
+    /// Any other error.
+    Connect(Error),
 }
 
-impl fmt::Display for NeverSent {
+impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(reason) => f.write_str(reason),
-            Self::Unconnected(error) => error.fmt(f),
+            Self::Lookup(reason) => f.write_str(reason),
+            Self::Connect(error) => error.fmt(f),
         }
     }
 }
 
-impl StdError for NeverSent {}
+impl StdError for NotSent {}
 
-/// Opens connections: through a proxy where there is one, encrypted where the address says so.
+/// The connectors of an agent: a proxy if there is one, and TLS for `https`.
 pub(crate) fn chain(tls: ClientConfig) -> impl Connector {
     let chain =
         ().chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
-            .chain(BreakingConnector)
+            .chain(WriteErrorConnector)
             .chain(TlsConnector::new(Arc::new(tls)));
-    Connecting(chain)
+    MarkErrors(chain)
 }
 
-/// Looks nothing up: that is left until a connection is opened, for one that is open needs no address.
+/// Resolves nothing: [`ResolveOnConnect`] does that when a connection is opened. An open connection
+/// needs no address.
 #[derive(Debug)]
-pub(crate) struct Later;
+pub(crate) struct DeferResolve;
 
-impl Resolver for Later {
+impl Resolver for DeferResolve {
     fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         Ok(self.empty())
     }
 }
 
-/// Looks addresses up when a connection is opened; for a proxy's, its connector asks for them.
+/// Resolves addresses when a connection is opened. The proxy's connector uses it for the proxy.
 #[derive(Debug, Default)]
-struct Now(DefaultResolver);
+struct ResolveOnConnect(DefaultResolver);
 
-impl Resolver for Now {
+impl Resolver for ResolveOnConnect {
     fn resolve(
         &self,
         uri: &Uri,
@@ -72,18 +73,18 @@ impl Resolver for Now {
             .resolve(uri, config, timeout)
             .map_err(|error| match error {
                 Error::HostNotFound | Error::Io(_) => {
-                    Error::Other(Box::new(NeverSent::Unknown(error.to_string())))
+                    Error::Other(Box::new(NotSent::Lookup(error.to_string())))
                 }
                 other => other,
             })
     }
 }
 
-/// Marks every error of opening a connection as [`NeverSent`].
+/// Marks every error of opening a connection as [`NotSent`].
 #[derive(Debug)]
-struct Connecting<C>(C);
+struct MarkErrors<C>(C);
 
-impl<C: Connector> Connector for Connecting<C> {
+impl<C: Connector> Connector for MarkErrors<C> {
     type Out = C::Out;
 
     fn connect(
@@ -92,13 +93,13 @@ impl<C: Connector> Connector for Connecting<C> {
         chained: Option<()>,
     ) -> Result<Option<C::Out>, Error> {
         self.open(details, chained).map_err(|error| match error {
-            Error::Other(marked) if marked.is::<NeverSent>() => Error::Other(marked),
-            unmarked => Error::Other(Box::new(NeverSent::Unconnected(unmarked))),
+            Error::Other(marked) if marked.is::<NotSent>() => Error::Other(marked),
+            unmarked => Error::Other(Box::new(NotSent::Connect(unmarked))),
         })
     }
 }
 
-impl<C: Connector> Connecting<C> {
+impl<C: Connector> MarkErrors<C> {
     fn open(
         &self,
         details: &ConnectionDetails<'_>,
@@ -106,7 +107,7 @@ impl<C: Connector> Connecting<C> {
     ) -> Result<Option<C::Out>, Error> {
         let proxy = details.config.proxy();
         let is_direct = proxy.is_none_or(|proxy| proxy.is_no_proxy(details.uri));
-        let resolver = Now::default();
+        let resolver = ResolveOnConnect::default();
         let addrs = if is_direct && details.addrs.is_empty() {
             resolver.resolve(details.uri, details.config, details.timeout)?
         } else {

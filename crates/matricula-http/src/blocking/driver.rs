@@ -1,415 +1,353 @@
-//! Carries out what the scheduler of a runner says: sends it, writes it, wakes it when it says so.
+//! Drives a machine on threads: sends its requests, writes its store, wakes it.
 
 use std::{
-    collections::{HashSet, VecDeque},
     fmt,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
-    time::{Duration, Instant},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use matricula_core::{
-    CredentialRef, EffectId, Job, Processed, Scheduler, Store, StoreError, TransportError,
-    TransportErrorKind, TransportResult, WriteBatch,
-    scheduler::{Effect, Event, Input, JobId},
+    CredentialRef, EffectId, Job, Processed, Scheduler, StoreError, TransportError,
+    TransportErrorKind, TransportResult, scheduler::Input,
 };
 
-use super::{events::Events, threads::Threads, timer::Timer, transport::Transport};
+use super::{runner::Runner, threads::Threads, timer::Timer, transport::Transport};
 use crate::{
-    Credentials, SubmitError,
-    core::{Core, Watcher},
-    error::refused,
+    DrivenMachine, DriverInput, Host, Load, RunnerBuilder, STOP_TIMEOUT, core::RunnerCore,
+    error::not_sent, job_events::JobWatchers, persistence::SharedStore, queues::SchedulerDriver,
 };
 
-/// What all clones of a runner share.
-#[derive(Debug)]
-pub(crate) struct Driver {
-    transport: Transport,
-    credentials: Credentials,
-    state: Mutex<State>,
-    /// Where jobs are kept, if they are.
-    store: Option<Mutex<Kept>>,
-    /// Gets another token where the server does not take one.
-    renewal: Option<Renewal>,
-    /// Told whenever an answer has come or something was written.
-    moved: Condvar,
-    threads: Arc<Threads>,
-    timer: Arc<Timer>,
-}
+/// Drives a machine on threads. Clones drive the same machine.
+///
+/// A [`Runner`] is a driver of a scheduler. Other machines are started with
+/// [`RunnerBuilder::drive`](crate::RunnerBuilder).
+pub struct Driver<M: DrivenMachine, H>(pub(super) Arc<Shared<M, H>>);
 
-/// Gets another token for a credential, and says whether there is one.
-#[derive(Clone)]
-pub(crate) struct Renewal(pub(crate) Arc<dyn Fn(CredentialRef) -> bool + Send + Sync>);
-
-impl fmt::Debug for Renewal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Renewal")
+impl<M: DrivenMachine, H> Clone for Driver<M, H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
-#[derive(Debug)]
-struct State {
-    core: Core,
-    on_the_wire: HashSet<EffectId>,
-    /// Requests that were called back, whose threads wait for answers that nobody wants.
-    lost: HashSet<EffectId>,
-    /// What no thread has taken yet.
-    unsent: VecDeque<Request>,
-    /// Credentials that are not good any more, and that nobody has begun to renew.
-    refused: Vec<CredentialRef>,
+impl<M: DrivenMachine, H> fmt::Debug for Driver<M, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+impl<M: DrivenMachine, H: Host<M>> Driver<M, H> {
+    /// Applies an input now. If it leads to a write, this returns when that is durable.
+    pub fn input(&self, input: M::Input) {
+        self.0.input(input);
+    }
+
+    /// Calls `look` with the machine, while the driver's state is locked. It must not block.
+    pub fn with_machine<T>(&self, look: impl FnOnce(&M) -> T) -> T {
+        look(self.0.lock().core.machine())
+    }
+
+    /// Why the store could not be written. After that no input is applied any more.
+    pub fn store_error(&self) -> Option<StoreError> {
+        self.0.lock().core.store_error().cloned()
+    }
+
+    /// Waits until no request is in flight, everything is durable, and the threads that did it have
+    /// released the store, for a minute at most.
+    pub fn wait_idle(&self) {
+        let end = Instant::now() + STOP_TIMEOUT;
+        let is_busy = |state: &mut State<M, H>| !state.core.is_idle();
+        let shared = &self.0;
+        let waited = shared
+            .changed
+            .wait_timeout_while(shared.lock(), STOP_TIMEOUT, is_busy);
+        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let abandoned = state.core.abandoned();
+        drop(state);
+        let left = end.saturating_duration_since(Instant::now());
+        shared.threads.wait_for(abandoned, left);
+    }
+}
+
+impl RunnerBuilder<Runner> {
+    /// Sets a function that renews a credential when the server refuses it, and stores it in the
+    /// [`credentials`](Self::credentials). It returns whether the credential is valid now. Meanwhile
+    /// the jobs of the credential wait; if it is not valid, they end with the server's response. There
+    /// is one call at a time for each credential, on a thread of its own.
+    pub fn renewal(
+        mut self,
+        renew: impl Fn(CredentialRef) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.parts.renewal = Some(Arc::new(renew));
+        self
+    }
+
+    /// Drives another machine than a scheduler. The builder's scheduler configuration is not used. The
+    /// machine must have been restored from the [`store`](Self::store), if there is one.
+    pub fn drive<M: DrivenMachine, H: Host<M>>(self, machine: M, host: H) -> Driver<M, H> {
+        Driver(Arc::new(Shared {
+            transport: Transport::new(self.parts.config, self.parts.clients),
+            store: SharedStore::new(self.store),
+            renewal: self.parts.renewal,
+            state: Mutex::new(State {
+                core: RunnerCore::new(machine, host),
+            }),
+            changed: Condvar::new(),
+            threads: Arc::default(),
+            timer: TimerHandle::default(),
+        }))
+    }
+}
+
+/// Renews a credential, and returns whether it is valid.
+pub(super) type Renewal = Arc<dyn Fn(CredentialRef) -> bool + Send + Sync>;
+
+/// What all clones of a driver share.
+pub(super) struct Shared<M: DrivenMachine, H> {
+    transport: Transport,
+    store: SharedStore,
+    renewal: Option<Renewal>,
+    state: Mutex<State<M, H>>,
+    /// Notified when a request has ended or a write is done.
+    changed: Condvar,
+    threads: Arc<Threads>,
+    timer: TimerHandle,
+}
+
+pub(super) struct State<M: DrivenMachine, H> {
+    /// A blocking request cannot be aborted: nothing is dropped for it.
+    pub(super) core: RunnerCore<M, H, ()>,
+}
+
+/// Ends the timer's thread with its driver.
+#[derive(Default)]
+struct TimerHandle(Arc<Timer>);
+
+impl Drop for TimerHandle {
+    fn drop(&mut self) {
+        // Clearing it starts no thread, so it cannot fail.
+        let _ = self.0.set(None, || {});
+    }
 }
 
 type Request = (EffectId, Arc<Job>);
 
-struct Kept(Box<dyn Store>);
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
-    }
-}
-
-impl Driver {
-    pub(crate) fn new(
-        transport: Transport,
-        credentials: Credentials,
-        scheduler: Scheduler,
-    ) -> Self {
-        Self {
-            transport,
-            credentials,
-            state: Mutex::new(State {
-                core: Core::new(scheduler),
-                on_the_wire: HashSet::new(),
-                lost: HashSet::new(),
-                unsent: VecDeque::new(),
-                refused: Vec::new(),
-            }),
-            store: None,
-            renewal: None,
-            moved: Condvar::new(),
-            threads: Arc::default(),
-            timer: Arc::default(),
-        }
-    }
-
-    pub(crate) fn keeping_in(mut self, store: Box<dyn Store>) -> Self {
-        self.store = Some(Mutex::new(Kept(store)));
-        self
-    }
-
-    pub(crate) fn renewing(mut self, renewal: Option<Renewal>) -> Self {
-        self.renewal = renewal;
-        self
-    }
-
-    pub(crate) fn renewal(&self) -> Option<&Renewal> {
-        self.renewal.as_ref()
-    }
-
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.transport
-    }
-
-    pub(crate) fn credentials(&self) -> &Credentials {
-        &self.credentials
-    }
-
-    pub(crate) fn snapshot(&self) -> Scheduler {
-        self.lock().core.scheduler().clone()
-    }
-
-    /// Why the store could not be written, after which nothing goes on.
-    pub(crate) fn broken(&self) -> Option<StoreError> {
-        self.lock().core.broken().cloned()
-    }
-
-    pub(crate) fn listen(&self) -> Events {
-        let (events, listener) = Events::new();
-        self.lock().core.listen(listener);
-        events
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<M: DrivenMachine, H: Host<M>> Shared<M, H> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<M, H>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands in a job; what happens to it comes through the channel, its end last.
-    pub(crate) fn submit(
-        self: &Arc<Self>,
-        job: Job,
-    ) -> Result<(JobId, mpsc::Receiver<Event>), SubmitError> {
-        let (tell, told) = mpsc::channel();
-        let mut state = self.lock();
-        let (job_id, effects) = state.core.submit(job, to(tell))?;
-        state.note(effects);
-        drop(state);
-        self.carry_on();
-        Ok((job_id, told))
+    pub(super) fn input(self: &Arc<Self>, input: M::Input) {
+        self.lock().core.apply(input);
+        self.pump();
     }
 
-    /// What happens to a job from now on; none where it has ended.
-    pub(crate) fn watch(&self, job_id: JobId) -> Option<mpsc::Receiver<Event>> {
-        let (tell, told) = mpsc::channel();
-        self.lock().core.watch(job_id, to(tell)).map(|()| told)
+    fn report(self: &Arc<Self>, report: DriverInput) {
+        self.lock().core.report(report);
+        self.pump();
     }
 
-    /// Takes an input, and carries out what follows from it.
-    pub(crate) fn input(self: &Arc<Self>, input: Input) {
-        self.lock().step(input);
-        self.carry_on();
-    }
-
-    fn carry_on(self: &Arc<Self>) {
+    /// Does the next write, and starts the work that is waiting.
+    pub(super) fn pump(self: &Arc<Self>) {
         self.write();
-        self.go_on();
+        self.start_work();
     }
 
-    /// Lets threads begin with what is there to be done.
-    fn go_on(self: &Arc<Self>) {
-        self.send();
-        self.renew();
+    fn start_work(self: &Arc<Self>) {
+        self.start_requests();
+        self.start_renewals();
+        self.start_loads();
         self.set_timer();
     }
 
-    /// Writes what is to be written, on this thread. What came in meanwhile is the next one's: whoever
-    /// hands in a job must not be kept writing for others.
+    /// Writes one batch on this thread. Later batches are written on another thread, so that the
+    /// caller does not wait for the writes of others.
     fn write(self: &Arc<Self>) {
         if !self.write_one() || self.lock().core.is_written() {
             return;
         }
         let driver = Arc::clone(self);
-        let rest = self.threads.spawn(move || driver.write_on());
+        let rest = self.threads.spawn(move || driver.write_all());
         if rest.is_err() {
-            self.write_on();
+            self.write_all();
         }
     }
 
-    fn write_on(self: &Arc<Self>) {
+    fn write_all(self: &Arc<Self>) {
         while self.write_one() {
-            self.go_on();
+            self.start_work();
         }
     }
 
-    /// Whether there was something to write that nobody else was writing.
+    /// Returns whether there was a batch to write that no other thread was writing.
     fn write_one(&self) -> bool {
-        let Some(patch) = self.lock().core.next_write() else {
+        let Some(batch) = self.next_write() else {
             return false;
         };
-        let result = self.commit(&patch);
-        let mut state = self.lock();
-        let effects = state.core.written(result);
-        state.note(effects);
-        drop(state);
-        self.moved.notify_all();
+        let result = self.store.commit(&batch);
+        self.lock().core.written(result);
+        self.changed.notify_all();
         true
     }
 
-    fn commit(&self, patch: &WriteBatch) -> Result<(), StoreError> {
-        let Some(store) = &self.store else {
-            return Ok(());
-        };
-        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-        store.0.commit(patch)
+    fn next_write(&self) -> Option<matricula_core::WriteBatch> {
+        self.lock().core.next_write()
     }
 
-    /// One key of the store, as it is when everything that was said so far is durable.
-    pub(crate) fn read(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let is_unwritten = |state: &mut State| !state.core.is_written();
-        let waited = self.moved.wait_while(self.lock(), is_unwritten);
+    /// Reads one row, after everything that was applied before is durable.
+    pub(super) fn read(&self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let is_unwritten = |state: &mut State<M, H>| !state.core.is_written();
+        let waited = self.changed.wait_while(self.lock(), is_unwritten);
         let state = waited.unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = state.core.broken() {
+        if let Some(error) = state.core.store_error() {
             return Err(error.clone());
         }
         drop(state);
-        let Some(store) = &self.store else {
-            return Ok(None);
-        };
-        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-        store.0.get(table, key)
+        self.store.get(table, key)
     }
 
-    fn send(self: &Arc<Self>) {
-        while let Some((id, job)) = self.take() {
+    fn start_requests(self: &Arc<Self>) {
+        while let Some((id, job)) = self.next_request() {
             let driver = Arc::clone(self);
             if let Err(error) = self.threads.spawn(move || driver.work((id, job))) {
                 let message = format!("the system starts no thread for a request: {error}");
-                self.answered(
-                    id,
-                    TransportResult::Failed(refused(TransportErrorKind::Connect, message)),
-                );
+                let error = not_sent(TransportErrorKind::Connect, message);
+                self.completed(id, TransportResult::Failed(error));
                 self.write();
             }
         }
     }
 
-    /// The next request that no thread has, which is on the wire from now on.
-    fn take(&self) -> Option<Request> {
-        let mut state = self.lock();
-        let (id, job) = state.unsent.pop_front()?;
-        state.on_the_wire.insert(id);
+    fn next_request(&self) -> Option<Request> {
+        let (id, job, ()) = self.lock().core.next_request(|| ((), ()))?;
         Some((id, job))
     }
 
-    /// Sends one request after the other, while there are any.
+    /// Sends one request after the other, as long as there are any.
     fn work(self: Arc<Self>, first: Request) {
         let mut next = Some(first);
         while let Some((id, job)) = next {
-            let sending = Sending { driver: &self, id };
-            let answer = self.ask(id, &job);
-            std::mem::forget(sending);
-            self.answered(id, answer);
+            let in_flight = InFlight { driver: &self, id };
+            let result = self.send(id, &job);
+            std::mem::forget(in_flight);
+            self.completed(id, result);
             self.write();
-            next = self.take();
-            self.go_on();
+            next = self.next_request();
+            self.start_work();
         }
     }
 
-    /// Whether nobody has called it back.
-    fn is_wanted(&self, id: EffectId) -> bool {
-        self.lock().on_the_wire.contains(&id)
+    fn send(&self, id: EffectId, job: &Job) -> TransportResult {
+        let is_wanted = || self.lock().core.is_in_flight(id);
+        if is_wanted() {
+            return self.transport.send(job, &is_wanted);
+        }
+        let message = "cancelled before it was sent".to_owned();
+        TransportResult::Failed(not_sent(TransportErrorKind::InvalidRequest, message))
     }
 
-    fn ask(&self, id: EffectId, job: &Job) -> TransportResult {
-        if !self.is_wanted(id) {
-            let message = "called back before it was sent".to_owned();
-            return TransportResult::Failed(refused(TransportErrorKind::InvalidRequest, message));
-        }
-        match self.credentials.token_of(job) {
-            Ok(token) => self.transport.send(job, token, &|| self.is_wanted(id)),
-            Err(error) => TransportResult::Failed(error),
-        }
+    fn completed(&self, id: EffectId, result: TransportResult) {
+        self.lock().core.completed(id, Some(result));
+        self.changed.notify_all();
     }
 
-    /// Hands an answer to the scheduler, unless the request was called back: then nobody wants it.
-    fn answered(&self, id: EffectId, answer: TransportResult) {
-        let mut state = self.lock();
-        if state.on_the_wire.remove(&id) {
-            state.step(Input::Completed(id, answer));
-        } else {
-            state.lost.remove(&id);
-        }
-        drop(state);
-        self.moved.notify_all();
-    }
-
-    fn renew(self: &Arc<Self>) {
-        let Some(Renewal(renew)) = &self.renewal else {
-            return;
-        };
-        let refused = std::mem::take(&mut self.lock().refused);
-        for credential in refused {
-            let (driver, renew, asked) = (Arc::clone(self), Arc::clone(renew), credential.clone());
+    fn start_renewals(self: &Arc<Self>) {
+        while let Some(credential) = self.next_renewal() {
+            let Some(renew) = self.renewal.clone() else {
+                continue;
+            };
+            let (driver, renewing) = (Arc::clone(self), credential.clone());
             let started = self.threads.spawn(move || {
-                let answer = Asked(&driver, &asked);
-                let is_there = renew(asked.clone());
-                std::mem::forget(answer);
-                driver.input(match is_there {
-                    true => Input::CredentialReady(asked),
-                    false => Input::CredentialRefused(asked),
+                let pending = PendingRenewal(&driver, &renewing);
+                let is_valid = renew(renewing.clone());
+                std::mem::forget(pending);
+                driver.report(if is_valid {
+                    DriverInput::CredentialReady(renewing)
+                } else {
+                    DriverInput::CredentialRefused(renewing)
                 });
             });
             if let Err(error) = started {
                 tracing::error!(%error, "the system starts no thread to renew a token");
-                self.lock().refused.push(credential);
+                self.lock().core.retry_renewal(credential);
+                return;
             }
         }
     }
 
+    fn next_renewal(&self) -> Option<CredentialRef> {
+        self.lock().core.next_renewal()
+    }
+
+    fn start_loads(self: &Arc<Self>) {
+        while let Some(load) = self.next_load() {
+            let driver = Arc::clone(self);
+            let load = Arc::new(load);
+            let loading = Arc::clone(&load);
+            if self.threads.spawn(move || driver.load(&loading)).is_err() {
+                self.load(&load);
+            }
+        }
+    }
+
+    fn next_load(&self) -> Option<Load> {
+        self.lock().core.next_load()
+    }
+
+    fn load(self: &Arc<Self>, load: &Load) {
+        let rows = self.store.load(&load.keys);
+        self.report(DriverInput::Loaded(load.id, rows));
+    }
+
     fn set_timer(self: &Arc<Self>) {
-        // It does not keep a runner alive that nobody has any more.
+        // A weak reference: the timer does not keep the driver alive.
         let driver = Arc::downgrade(self);
-        // With the lock held: another thread must not set an older time after this one.
+        // With the state locked, so that no other thread sets an older time after this one.
         let state = self.lock();
-        let set = self.timer.set(state.core.wake_at(), move || {
+        let set = self.timer.0.set(state.core.wake_at(), move || {
             if let Some(driver) = driver.upgrade() {
-                driver.input(Input::Wake);
+                driver.report(DriverInput::Wake);
             }
         });
         if let Err(error) = set {
             tracing::error!(%error, "the system starts no thread to wait on");
         }
     }
+}
 
-    /// Waits until nothing is on the wire any more, all that was said is durable, and the threads
-    /// that did it have let go of the store.
-    pub(crate) fn quiet(&self, time: Duration) {
-        let end = Instant::now() + time;
-        let is_busy = |state: &mut State| {
-            !(state.unsent.is_empty() && state.on_the_wire.is_empty() && state.core.is_written())
-        };
-        let waited = self.moved.wait_timeout_while(self.lock(), time, is_busy);
-        let lost = waited.unwrap_or_else(PoisonError::into_inner).0.lost.len();
-        let left = end.saturating_duration_since(Instant::now());
-        self.threads.wait_for(lost, left);
+impl SchedulerDriver for Shared<Scheduler, JobWatchers> {
+    fn input(self: Arc<Self>, input: Input) {
+        Shared::input(&self, input);
+    }
+
+    fn snapshot(&self) -> Scheduler {
+        self.lock().core.machine().clone()
     }
 }
 
-impl Drop for Driver {
+/// A renewal that is running. Dropped by a panic, it counts as refused.
+struct PendingRenewal<'a, M: DrivenMachine, H: Host<M>>(&'a Arc<Shared<M, H>>, &'a CredentialRef);
+
+impl<M: DrivenMachine, H: Host<M>> Drop for PendingRenewal<'_, M, H> {
     fn drop(&mut self) {
-        // Its thread ends.
-        let _ = self.timer.set(None, || {});
+        self.0
+            .report(DriverInput::CredentialRefused(self.1.clone()));
     }
 }
 
-fn to(tell: mpsc::Sender<Event>) -> Watcher {
-    Box::new(move |event| {
-        // Nobody listens any more: the job goes on all the same.
-        let _ = tell.send(event);
-    })
-}
-
-impl State {
-    fn step(&mut self, input: Input) {
-        let effects = self.core.step(input);
-        self.note(effects);
-    }
-
-    /// Before the lock is given up that they were found under: what calls a request back must not
-    /// come before the request.
-    fn note(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Send(id, job) => self.unsent.push_back((id, job)),
-                Effect::Abort(id) => {
-                    self.unsent.retain(|(unsent, _)| *unsent != id);
-                    if self.on_the_wire.remove(&id) {
-                        self.lost.insert(id);
-                    }
-                }
-                Effect::NeedCredential(credential) => self.refused.push(credential),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// A token that is asked for: where the asking panics, there is none.
-struct Asked<'a>(&'a Arc<Driver>, &'a CredentialRef);
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        self.0.input(Input::CredentialRefused(self.1.clone()));
-    }
-}
-
-/// A request on its way. Whatever becomes of its thread, it is answered.
-struct Sending<'a> {
-    driver: &'a Arc<Driver>,
+/// A request in flight. Dropped by a panic, it is completed.
+struct InFlight<'a, M: DrivenMachine, H: Host<M>> {
+    driver: &'a Arc<Shared<M, H>>,
     id: EffectId,
 }
 
-impl Drop for Sending<'_> {
-    /// The thread panics in the middle of it.
+impl<M: DrivenMachine, H: Host<M>> Drop for InFlight<'_, M, H> {
     fn drop(&mut self) {
-        let answer = TransportResult::Failed(TransportError {
+        let result = TransportResult::Failed(TransportError {
             kind: TransportErrorKind::ConnectionLost,
             processed: Processed::Maybe,
-            message: "the request's thread broke down before the answer came".to_owned(),
+            message: "the request's thread panicked before the answer came".to_owned(),
         });
-        self.driver.answered(self.id, answer);
-        self.driver.carry_on();
+        self.driver.completed(self.id, result);
+        self.driver.pump();
     }
 }
-
-/// How long is waited for what is on the wire when a runner is told to stop.
-pub(crate) const LONGEST_QUIET: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Says what went wrong on the way of ureq, and whether the server may have acted on the request.
+//! Converts errors of ureq, and says whether the server may have processed the request.
 
 use std::{io, time::Duration};
 
@@ -6,34 +6,34 @@ use matricula_core::{Processed, TransportError, TransportErrorKind};
 use ureq::Error;
 use url::Url;
 
-use super::connect::NeverSent;
+use super::connect::NotSent;
 use crate::{
     HttpOptions,
     error::{host_of, tls_error, tls_reason},
 };
 
-/// The failure of a request to `url` that had this `time`, in which nothing of the request but its
-/// origin is repeated.
-pub(crate) fn failure(
+/// The error of a request to `url` with this `timeout`. It repeats nothing of the request but its
+/// origin.
+pub(super) fn transport_error(
     url: &Url,
     options: &HttpOptions,
-    time: Duration,
+    timeout: Duration,
     error: Error,
 ) -> TransportError {
     let (processed, (kind, what)) = match &error {
         Error::Other(marked) => match marked.downcast_ref() {
-            Some(never_sent) => (Processed::No, unconnected(options, never_sent)),
+            Some(not_sent) => (Processed::No, not_connected(options, not_sent)),
             None => (
                 Processed::Maybe,
                 (TransportErrorKind::ConnectionLost, error.to_string()),
             ),
         },
-        // What is wrong with the request itself shows before a connection is opened.
+        // An invalid request is found before a connection is opened.
         Error::Http(_) | Error::BadUri(_) | Error::InvalidProxyUrl => (
             Processed::No,
             (TransportErrorKind::InvalidRequest, error.to_string()),
         ),
-        _ => (Processed::Maybe, cut(time, &error)),
+        _ => (Processed::Maybe, interrupted(timeout, &error)),
     };
     TransportError {
         kind,
@@ -42,19 +42,19 @@ pub(crate) fn failure(
     }
 }
 
-fn unconnected(options: &HttpOptions, error: &NeverSent) -> (TransportErrorKind, String) {
+fn not_connected(options: &HttpOptions, error: &NotSent) -> (TransportErrorKind, String) {
     use TransportErrorKind::{Connect, Timeout, Tls};
     let error = match error {
-        NeverSent::Unknown(reason) => {
+        NotSent::Lookup(reason) => {
             let what = format!("its name cannot be looked up: {reason}");
             return (Connect, what);
         }
-        NeverSent::Unconnected(error) => error,
+        NotSent::Connect(error) => error,
     };
     match error {
         Error::Timeout(_) => {
-            let time = options.time_to_connect();
-            (Timeout, format!("no connection within {time:?}"))
+            let timeout = options.effective_connect_timeout();
+            (Timeout, format!("no connection within {timeout:?}"))
         }
         Error::Io(io) => match tls_error(io) {
             Some(tls) => (Tls, tls_reason(tls)),
@@ -64,14 +64,14 @@ fn unconnected(options: &HttpOptions, error: &NeverSent) -> (TransportErrorKind,
     }
 }
 
-fn cut(time: Duration, error: &Error) -> (TransportErrorKind, String) {
+fn interrupted(timeout: Duration, error: &Error) -> (TransportErrorKind, String) {
     use TransportErrorKind::{ConnectionLost, Timeout, TooLarge};
     match error {
-        Error::Timeout(_) => (Timeout, format!("no complete answer within {time:?}")),
-        Error::LargeResponseHeader(..) => (TooLarge, LONG_HEAD.to_owned()),
-        // It has no other name outside its library.
+        Error::Timeout(_) => (Timeout, format!("no complete answer within {timeout:?}")),
+        Error::LargeResponseHeader(..) => (TooLarge, HEAD_TOO_LARGE.to_owned()),
+        // ureq does not export a name for this error.
         Error::Protocol(reason) if reason.to_string().contains("too many headers") => {
-            (TooLarge, LONG_HEAD.to_owned())
+            (TooLarge, HEAD_TOO_LARGE.to_owned())
         }
         Error::Protocol(reason) => (
             ConnectionLost,
@@ -82,9 +82,9 @@ fn cut(time: Duration, error: &Error) -> (TransportErrorKind, String) {
     }
 }
 
-const LONG_HEAD: &str = "its headers are too large or too many";
+const HEAD_TOO_LARGE: &str = "its headers are too large or too many";
 
-/// Why there is nothing more to read or to write.
+/// The message of an I/O error.
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => {

@@ -1,4 +1,4 @@
-//! What happens to all jobs, for whoever listens.
+//! The events of all jobs, for listeners.
 
 use std::{
     collections::VecDeque,
@@ -8,105 +8,102 @@ use std::{
 
 use matricula_core::scheduler::Event;
 
-use crate::core::Listener;
+use crate::{EVENT_BUFFER, job_events::Listener};
 
-/// Events that a slow listener may be behind before it misses some, and is told so.
-const MOST_BEHIND: usize = 256;
-
-/// What a listener hears.
+/// What a listener receives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventOrLag {
     /// Something happened to a job.
     Event(Event),
-    /// It was too far behind, and has missed so many.
+    /// The listener was too slow, and has lost this many events.
     Lagged(u64),
 }
 
-/// What happens to all jobs, in order. As an iterator it waits for the next, and ends with the runner.
+/// The events of all jobs, in order. As an iterator it waits for the next one, and ends with the
+/// runner.
 #[derive(Debug)]
 pub struct Events {
-    line: Arc<Line>,
+    channel: Arc<Channel>,
 }
 
 #[derive(Debug, Default)]
-struct Line {
-    waiting: Mutex<Waiting>,
-    moved: Condvar,
+struct Channel {
+    buffer: Mutex<Buffer>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Buffer {
     events: VecDeque<Event>,
-    missed: u64,
+    lagged: u64,
     is_closed: bool,
 }
 
-impl Waiting {
+impl Buffer {
     fn take(&mut self) -> Option<EventOrLag> {
-        match std::mem::take(&mut self.missed) {
+        match std::mem::take(&mut self.lagged) {
             0 => self.events.pop_front().map(EventOrLag::Event),
-            missed => Some(EventOrLag::Lagged(missed)),
+            lagged => Some(EventOrLag::Lagged(lagged)),
         }
     }
 
-    fn is_quiet(&mut self) -> bool {
-        self.events.is_empty() && self.missed == 0 && !self.is_closed
+    fn must_wait(&mut self) -> bool {
+        self.events.is_empty() && self.lagged == 0 && !self.is_closed
     }
 }
 
-impl Line {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+impl Channel {
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where the runner tells. Dropped, there is nothing more to hear.
-struct Teller(Arc<Line>);
+/// The runner's half. Dropping it ends the events.
+struct Sender(Arc<Channel>);
 
-impl Teller {
-    /// Whether anybody listens.
-    fn tell(&self, event: &Event) -> bool {
+impl Sender {
+    /// Returns whether there is still a listener.
+    fn send(&self, event: &Event) -> bool {
         if Arc::strong_count(&self.0) == 1 {
             return false;
         }
-        let mut waiting = self.0.lock();
-        if waiting.events.len() == MOST_BEHIND {
-            waiting.events.pop_front();
-            waiting.missed += 1;
+        let mut buffer = self.0.lock();
+        if buffer.events.len() == EVENT_BUFFER {
+            buffer.events.pop_front();
+            buffer.lagged += 1;
         }
-        waiting.events.push_back(event.clone());
-        self.0.moved.notify_one();
+        buffer.events.push_back(event.clone());
+        self.0.changed.notify_one();
         true
     }
 }
 
-impl Drop for Teller {
+impl Drop for Sender {
     fn drop(&mut self) {
         self.0.lock().is_closed = true;
-        self.0.moved.notify_one();
+        self.0.changed.notify_one();
     }
 }
 
 impl Events {
-    /// A listener, and what tells it.
-    pub(crate) fn new() -> (Self, Listener) {
-        let line = Arc::new(Line::default());
-        let teller = Teller(Arc::clone(&line));
-        (Self { line }, Box::new(move |event| teller.tell(event)))
+    /// The events, and what the runner sends them with.
+    pub(super) fn new() -> (Self, Listener) {
+        let channel = Arc::new(Channel::default());
+        let sender = Sender(Arc::clone(&channel));
+        (Self { channel }, Box::new(move |event| sender.send(event)))
     }
 
-    /// The next, if it is there already.
+    /// The next event, if it is already there.
     pub fn try_next(&mut self) -> Option<EventOrLag> {
-        self.line.lock().take()
+        self.channel.lock().take()
     }
 
-    /// The next, if it comes within this time.
+    /// The next event, if it comes within this time.
     pub fn next_within(&mut self, time: Duration) -> Option<EventOrLag> {
-        let waiting = self.line.lock();
-        let waited = self
-            .line
-            .moved
-            .wait_timeout_while(waiting, time, |waiting| waiting.is_quiet());
+        let waited =
+            self.channel
+                .changed
+                .wait_timeout_while(self.channel.lock(), time, Buffer::must_wait);
         waited.unwrap_or_else(PoisonError::into_inner).0.take()
     }
 }
@@ -115,11 +112,10 @@ impl Iterator for Events {
     type Item = EventOrLag;
 
     fn next(&mut self) -> Option<EventOrLag> {
-        let waiting = self.line.lock();
         let waited = self
-            .line
-            .moved
-            .wait_while(waiting, |waiting| waiting.is_quiet());
+            .channel
+            .changed
+            .wait_while(self.channel.lock(), Buffer::must_wait);
         waited.unwrap_or_else(PoisonError::into_inner).take()
     }
 }

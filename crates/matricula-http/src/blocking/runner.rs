@@ -1,32 +1,37 @@
-//! The runner, and the handles of its jobs.
+//! The blocking runner, and the handles of its jobs.
 
-use std::sync::{Arc, mpsc};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
 
 use matricula_core::{
-    CredentialRef, FileRef, Job, Processed, Scheduler, Store, StoreError, TransportError,
-    TransportErrorKind,
-    scheduler::{Event, Input, JobId, JobStatus, Outcome, SchedulerConfig, tables},
+    Job, Scheduler, StoreError,
+    scheduler::{Event, Input, JobId, JobStatus, Outcome, tables},
 };
 
 use super::{
-    driver::{Driver, LONGEST_QUIET, Renewal},
+    clients::Clients,
+    driver::{Driver, Renewal},
     events::Events,
-    transport::Transport,
 };
 use crate::{
-    Credentials, DurableError, FileStore, HttpOptions, SubmitError, TransferProgress, persistence,
-    progress::Listener,
+    Credentials, HttpOptions, QueueControl, RunnerBuilder, SubmitError,
+    builder::{Backend, RunnerParts},
+    job_events::{JobWatchers, Receiver},
+    persistence,
 };
 
-/// Runs jobs over HTTP, on threads. Clones share connections, credentials, queues, and what was learnt
-/// of each server's pace.
+/// Runs jobs over HTTP, on threads. Clones share connections, credentials, queues and rate limits.
 ///
-/// While nothing is to be sent or waited for, nothing runs: no timer, no thread. When the last clone
-/// and the last handle are gone, what can be sent still is, and what waits for its time is left; in a
-/// durable runner it is there for the next.
+/// An idle runner has no timer and no thread. When the last clone and the last handle are dropped,
+/// jobs that can be sent at once are still sent; those that wait for a time are not. With a store they
+/// wait for the next process.
 #[derive(Clone, Debug)]
 pub struct Runner {
-    driver: Arc<Driver>,
+    driver: Driver<Scheduler, JobWatchers>,
+    parts: RunnerParts<Self>,
 }
 
 impl Default for Runner {
@@ -36,292 +41,185 @@ impl Default for Runner {
 }
 
 impl Runner {
-    /// A runner with these bounds and no credentials.
+    /// A runner with these options, without credentials, renewal or store. For more, see
+    /// [`builder`](Self::builder).
     pub fn new(options: HttpOptions) -> Self {
-        let scheduler = Scheduler::default().without_credential_waiting();
-        Self::of(Driver::new(
-            Transport::new(options),
-            Credentials::default(),
-            scheduler,
-        ))
+        let builder = Self::builder().options(options);
+        let scheduler = builder.volatile();
+        Self::start(builder, scheduler)
     }
 
-    /// A runner with the same bounds and credentials, trying jobs within these limits. It begins
-    /// without jobs.
-    #[must_use]
-    pub fn with_limits(self, limits: SchedulerConfig) -> Self {
-        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
-        let scheduler = Scheduler::new(limits).without_credential_waiting();
-        Self::of(Driver::new(
-            transport.clone(),
-            credentials.clone(),
-            scheduler,
-        ))
+    /// Builds a runner.
+    pub fn builder() -> RunnerBuilder<Self> {
+        RunnerBuilder::default()
     }
 
-    /// A runner with the same bounds and credentials, finding there the files that jobs name;
-    /// without this, on the [`Disk`]. It begins without jobs.
-    ///
-    /// [`Disk`]: crate::Disk
-    #[must_use]
-    pub fn with_files(self, files: Arc<dyn FileStore>) -> Self {
-        self.over(self.driver.transport().clone().with_files(files))
-    }
-
-    /// A runner with the same bounds and credentials that tells how far each file that it sends or
-    /// fetches has come, piece by piece. `listen` must not block. It begins without jobs.
-    #[must_use]
-    pub fn with_progress(
-        self,
-        listen: impl Fn(&FileRef, TransferProgress) + Send + Sync + 'static,
-    ) -> Self {
-        let transport = self.driver.transport().clone();
-        self.over(transport.telling(Listener::new(listen)))
-    }
-
-    fn over(&self, transport: Transport) -> Self {
-        let limits = self.scheduler().config().clone();
-        let scheduler = Scheduler::new(limits).without_credential_waiting();
-        Self::of(Driver::new(
-            transport,
-            self.credentials().clone(),
-            scheduler,
-        ))
-    }
-
-    /// A runner with the same bounds, limits and credentials whose jobs wait for another token where
-    /// the server does not take theirs. `renew` gets it, puts it into
-    /// [`credentials`](Self::credentials), and says whether there is one; without one, the jobs end
-    /// with the server's answer. It is asked once for all jobs of a credential, on
-    /// a thread of its own. It begins without jobs.
-    #[must_use]
-    pub fn with_renewal(
-        self,
-        renew: impl Fn(CredentialRef) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
-        let scheduler = Scheduler::new(self.scheduler().config().clone());
-        let driver = Driver::new(transport.clone(), credentials.clone(), scheduler);
-        Self::of(driver.renewing(Some(Renewal(Arc::new(renew)))))
-    }
-
-    /// A runner with the same bounds, limits and credentials that keeps the jobs of queues in this
-    /// store, and goes on with those that are there. Jobs of no queue are not kept.
-    ///
-    /// - A job is durable before [`submit`](Self::submit) has a handle for it, and its outcome before
-    ///   anybody hears of it. One that holds a secret or asks for one is refused.
-    /// - After a crash, requests that may go twice (they are idempotent, or have a transaction id that
-    ///   is the same again) are sent again; others that may have been processed end in doubt.
-    /// - Outcomes are kept until [`forget`](Self::drop_outcome), so that a program that was killed can ask
-    ///   for them by [`outcome`](Self::outcome). [`SchedulerConfig::max_kept_outcomes`] bounds them.
-    /// - A job whose credential the server does not take, or that is not there, waits for another:
-    ///   [`with_renewal`](Self::with_renewal) says how to get it, or whoever hears [`Event::AwaitingCredential`]
-    ///   calls [`credential_ready`](Self::credential_ready) or
-    ///   [`credential_refused`](Self::credential_refused).
-    /// - [`SchedulerConfig::patient`] are limits for queues that outlast a server's absence.
-    ///
-    /// Put the credentials in first: the jobs go at once. The store is read before this returns.
-    ///
-    /// # Errors
-    /// Where the store cannot be read.
-    pub fn durable(self, mut store: impl Store + 'static) -> Result<Self, DurableError> {
-        let limits = self.scheduler().config().clone();
-        let scheduler = persistence::restore(&mut store, limits)?;
-        let (transport, credentials) = (self.driver.transport(), self.driver.credentials());
-        let driver = Driver::new(transport.clone(), credentials.clone(), scheduler)
-            .renewing(self.driver.renewal().cloned())
-            .keeping_in(Box::new(store));
-        let runner = Self::of(driver);
-        runner.driver.input(Input::Resume);
-        Ok(runner)
-    }
-
-    fn of(driver: Driver) -> Self {
-        Self {
-            driver: Arc::new(driver),
-        }
+    /// A builder for another runner with the same configuration, connections and credentials, and
+    /// without a store.
+    pub fn to_builder(&self) -> RunnerBuilder<Self> {
+        RunnerBuilder::from_parts(self.parts.clone())
     }
 
     /// The tokens that jobs may name.
     pub fn credentials(&self) -> &Credentials {
-        self.driver.credentials()
+        &self.parts.config.credentials
     }
 
-    /// Hands in a job, and gives a handle to wait for it, to hear how it goes or to call it back. The
-    /// job runs whether or not the handle is kept.
+    /// Controls the queues.
+    pub fn queues(&self) -> QueueControl {
+        QueueControl::new(Arc::clone(&self.driver.0) as _)
+    }
+
+    /// Submits a job, and returns its handle when it is accepted. The job runs whether or not the
+    /// handle is kept.
     ///
-    /// In a [`durable`](Self::durable) runner, the job is on disk when this returns. Jobs that several
-    /// threads hand in share writes.
+    /// With a store, an accepted job is durable. Jobs that several threads submit share writes.
     ///
     /// # Errors
-    /// Where it is not taken.
+    /// If the job is rejected, or cannot be stored.
     pub fn submit(&self, job: Job) -> Result<Handle, SubmitError> {
-        let (job_id, told) = self.driver.submit(job)?;
-        let driver = Arc::clone(&self.driver);
-        // Its acceptance is told when it is durable; a broken store tells nothing any more.
-        if told.recv().is_err() {
-            return Err(SubmitError::Store(persistence::broken(driver.broken())));
+        let (job_id, events) = self.driver.0.lock().core.submit(job)?;
+        self.driver.0.pump();
+        let mut handle = Handle::new(self.driver.clone(), job_id, events);
+        // The first event is `Accepted`; if the store fails, there is none.
+        match handle.next() {
+            Some(_) => Ok(handle),
+            None => Err(persistence::not_accepted(handle.driver.store_error())),
         }
-        Ok(Handle {
-            driver,
-            job_id,
-            told,
-        })
     }
 
-    /// A handle of a job that was handed in before, such as by an earlier process; none where it has
+    /// A handle of a job that was submitted before, such as by an earlier process; `None` if it has
     /// ended.
     pub fn handle(&self, job_id: JobId) -> Option<Handle> {
-        let told = self.driver.watch(job_id)?;
-        Some(Handle {
-            driver: Arc::clone(&self.driver),
-            job_id,
-            told,
-        })
+        let events = self.driver.0.lock().core.watch(job_id)?;
+        Some(Handle::new(self.driver.clone(), job_id, events))
     }
 
-    /// How a job of a durable queue has ended; none where it has not, or it was forgotten.
-    /// [`Scheduler::ended`] names those that are kept.
+    /// The stored outcome of a job of a durable queue; `None` if the job has not ended, or the outcome
+    /// was dropped. [`Scheduler::ended`] lists the jobs that have one.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// If the store cannot be read.
     pub fn outcome(&self, job_id: JobId) -> Result<Option<Outcome>, StoreError> {
-        let kept = self.driver.read(tables::OUTCOMES, &job_id.key())?;
-        let outcome = kept.map(|json| Outcome::from_stored(&json)).transpose();
-        outcome.map_err(|error| {
-            let message = format!("the outcome of job {} is unreadable: {error}", job_id.0);
-            StoreError::with_source(message, error)
-        })
+        let row = self.driver.0.read(tables::OUTCOMES, &job_id.key())?;
+        persistence::read_outcome(job_id, row)
     }
 
-    /// Lets go of the outcome of a job of a durable queue: whoever wanted it has it.
-    pub fn drop_outcome(&self, job_id: JobId) {
-        self.driver.input(Input::DropOutcome(job_id));
-    }
-
-    /// Runs one job to its end, and tells `watch` what happens meanwhile, on this thread.
-    pub fn run(&self, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
+    /// Runs one job to its end. To hear of its progress, [`submit`](Self::submit) it.
+    pub fn run(&self, job: Job) -> Outcome {
         match self.submit(job) {
-            Ok(mut handle) => handle.watch(&mut watch),
-            Err(SubmitError::Store(error)) => persistence::in_doubt(error),
-            Err(refusal) => Outcome::Failed(TransportError {
-                kind: TransportErrorKind::InvalidRequest,
-                processed: Processed::No,
-                message: refusal.to_string(),
-            }),
+            Ok(handle) => handle.wait(),
+            Err(error) => error.into_outcome(),
         }
     }
 
-    /// What happens to all jobs, from now on. A listener that is far behind misses the oldest, and
-    /// is told how many.
+    /// The events of all jobs, from now on. A listener that is 256 events behind loses the oldest, and
+    /// learns how many.
     pub fn events(&self) -> Events {
-        self.driver.listen()
+        let (events, listener) = Events::new();
+        self.driver.0.lock().core.listen(listener);
+        events
     }
 
-    /// Where everything stands at this moment: positions, why jobs wait, until when.
-    pub fn scheduler(&self) -> Scheduler {
-        self.driver.snapshot()
-    }
-
-    /// Calls a job back. It ends as cancelled, or in doubt if it is on the wire.
-    pub fn cancel(&self, job_id: JobId) {
-        self.driver.input(Input::Cancel(job_id));
-    }
-
-    /// Lets a queue send nothing more until it is resumed.
-    pub fn pause(&self, queue: &str) {
-        self.driver.input(Input::PauseQueue(queue.to_owned()));
-    }
-
-    /// Lets a paused queue go on.
-    pub fn resume(&self, queue: &str) {
-        self.driver.input(Input::ResumeQueue(queue.to_owned()));
-    }
-
-    /// Lets a held queue try its head again.
-    pub fn retry(&self, queue: &str) {
-        self.driver.input(Input::RetryHead(queue.to_owned()));
-    }
-
-    /// Lets the head of a held queue end as it stands, and the queue go on.
-    pub fn skip(&self, queue: &str) {
-        self.driver.input(Input::SkipHead(queue.to_owned()));
-    }
-
-    /// Lets the jobs go on that wait for this credential: it is good again.
-    pub fn credential_ready(&self, credential: CredentialRef) {
-        self.driver.input(Input::CredentialReady(credential));
-    }
-
-    /// Ends the jobs that wait for this credential: it will not be good again.
-    pub fn credential_refused(&self, credential: CredentialRef) {
-        self.driver.input(Input::CredentialRefused(credential));
-    }
-
-    /// Says whether there is a network. Without one nothing is sent, and no failure counts.
-    pub fn set_online(&self, online: bool) {
-        self.driver.input(Input::SetOnline(online));
-    }
-
-    /// Sends nothing more, and waits until what is on the wire has come back and is kept, a minute at
-    /// most. Jobs that were not sent stay where they are, in a durable runner for the next process.
+    /// Goes offline, and waits until no request is in flight and everything is durable, for a minute
+    /// at most. Jobs that were not sent stay in their queues, and with a store wait for the next
+    /// process.
     pub fn stop(&self) {
-        self.set_online(false);
-        // What is not back by then is as if the program had ended.
-        self.driver.quiet(LONGEST_QUIET);
+        self.queues().set_online(false);
+        self.driver.wait_idle();
     }
 }
 
-/// A job that was handed in: [wait](Self::wait) for its outcome, or hear all that happens to it, by
-/// its iterator.
+impl Backend for Runner {
+    type Clients = Clients;
+    type Renewal = Renewal;
+
+    fn start(builder: RunnerBuilder<Self>, scheduler: Scheduler) -> Self {
+        let (is_durable, parts) = (builder.store.is_some(), builder.parts.clone());
+        let driver = builder.drive(scheduler, JobWatchers::default());
+        if is_durable {
+            driver.input(Input::Resume);
+        }
+        Self { driver, parts }
+    }
+}
+
+/// A submitted job. [Wait](Self::wait) for its outcome, or iterate over its events.
 #[derive(Debug)]
 pub struct Handle {
-    driver: Arc<Driver>,
+    driver: Driver<Scheduler, JobWatchers>,
     job_id: JobId,
-    told: mpsc::Receiver<Event>,
+    events: Receiver,
+    /// Set once the last event was returned by the iterator.
+    outcome: Option<Outcome>,
 }
 
 impl Handle {
-    /// The job's job id.
+    fn new(driver: Driver<Scheduler, JobWatchers>, job_id: JobId, events: Receiver) -> Self {
+        Self {
+            driver,
+            job_id,
+            events,
+            outcome: None,
+        }
+    }
+
+    /// Identifies the job within its runner.
     pub fn job_id(&self) -> JobId {
         self.job_id
     }
 
-    /// Why it waits, and until when if that is known; none where it has ended.
+    /// Why the job waits, and until when if that is known; `None` if it has ended.
     pub fn status(&self) -> Option<JobStatus> {
-        self.driver.snapshot().status(self.job_id)
+        self.driver
+            .with_machine(|scheduler| scheduler.status(self.job_id))
     }
 
-    /// Calls the job back. It ends as cancelled, or in doubt if it is on the wire.
+    /// Cancels the job. It ends as cancelled, or in doubt if it is in flight.
     pub fn cancel(&self) {
         self.driver.input(Input::Cancel(self.job_id));
     }
 
     /// Waits for the job's end.
     pub fn wait(mut self) -> Outcome {
-        self.watch(&mut |_| {})
-    }
-
-    fn watch(&mut self, watch: &mut impl FnMut(&Event)) -> Outcome {
-        for event in self.by_ref() {
-            watch(&event);
+        while let Some(event) = receive(&mut self.events) {
             if let Event::Finished(_, outcome) = event {
                 return outcome;
             }
         }
-        match self.driver.broken() {
-            Some(error) => persistence::in_doubt(error),
-            // Its end was heard already.
-            None => Outcome::Cancelled,
-        }
+        let outcome = self.outcome.take();
+        outcome.unwrap_or_else(|| persistence::without_outcome(self.driver.store_error()))
     }
 }
 
 impl Iterator for Handle {
     type Item = Event;
 
-    /// Waits for the next thing that happens to the job; none after its end.
+    /// Waits for the job's next event; `None` after its end.
     fn next(&mut self) -> Option<Event> {
-        self.told.recv().ok()
+        let event = receive(&mut self.events);
+        if let Some(Event::Finished(_, outcome)) = &event {
+            self.outcome = Some(outcome.clone());
+        }
+        event
+    }
+}
+
+fn receive(events: &mut Receiver) -> Option<Event> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        match events.poll_next(&mut cx) {
+            Poll::Ready(event) => return event,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

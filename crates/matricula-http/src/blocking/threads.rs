@@ -1,4 +1,4 @@
-//! Threads that end by themselves, counted.
+//! Counts threads that end by themselves.
 
 use std::{
     io,
@@ -8,29 +8,30 @@ use std::{
 };
 
 #[derive(Debug, Default)]
-pub(crate) struct Threads {
+pub(super) struct Threads {
     count: Mutex<usize>,
     ended: Condvar,
 }
 
 impl Threads {
-    /// Does this on a thread of its own. What it holds is dropped before the thread counts as ended.
-    pub(crate) fn spawn(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    /// Does `work` on a new thread. Everything that `work` owns is dropped before the thread counts as
+    /// ended.
+    pub(super) fn spawn(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         *self.lock() += 1;
-        let one = One(Arc::clone(self));
+        let counted = Counted(Arc::clone(self));
         let thread = thread::Builder::new().name("matricula-http".to_owned());
         let started = thread.spawn(move || {
-            let _one = one;
+            let _counted = counted;
             work();
         });
         started.map(drop)
     }
 
-    /// Waits until no more than so many are left.
-    pub(crate) fn wait_for(&self, most: usize, time: Duration) {
+    /// Waits until at most `max` threads are left, or the time is over.
+    pub(super) fn wait_for(&self, max: usize, time: Duration) {
         let waited = self
             .ended
-            .wait_timeout_while(self.lock(), time, |count| *count > most);
+            .wait_timeout_while(self.lock(), time, |count| *count > max);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -39,9 +40,9 @@ impl Threads {
     }
 }
 
-struct One(Arc<Threads>);
+struct Counted(Arc<Threads>);
 
-impl Drop for One {
+impl Drop for Counted {
     fn drop(&mut self) {
         *self.0.lock() -= 1;
         self.0.ended.notify_all();

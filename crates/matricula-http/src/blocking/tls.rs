@@ -1,4 +1,4 @@
-//! TLS over a connection, with a configuration that is handed in.
+//! TLS connections with the configuration of `crate::tls`.
 
 use std::{
     fmt,
@@ -49,7 +49,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
             return Ok(Some(Either::A(transport)));
         }
         let host = details.uri.host().unwrap_or_default();
-        // An IPv6 address stands in brackets in an address, and in nothing else.
+        // Only URLs put an IPv6 address into brackets.
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned())
             .map_err(|error| Error::BadUri(format!("{host}: {error}")))?;
@@ -95,7 +95,7 @@ impl Transport for Tls {
         self.stream.get_mut().set_timeout(timeout);
         let amount = match self.stream.read(self.buffers.input_append_buf()) {
             Ok(amount) => amount,
-            // Where an answer ends with its connection, this must not pass for its end.
+            // Another kind of error: ureq takes this one for the end of a body without a length.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(Error::Io(io::Error::other("connection closed within TLS")));
             }

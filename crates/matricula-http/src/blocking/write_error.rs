@@ -1,4 +1,4 @@
-//! A connection that breaks off: what the server said before is heard, and its breaking is no end.
+//! Reads the response of a server that closes the connection while the request is being written.
 
 use std::io;
 
@@ -7,46 +7,46 @@ use ureq::{
     unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport},
 };
 
-/// Wraps connections as they are opened, below TLS.
+/// Wraps connections, below TLS.
 #[derive(Debug)]
-pub(crate) struct BreakingConnector;
+pub(crate) struct WriteErrorConnector;
 
-impl<In: Transport> Connector<In> for BreakingConnector {
-    type Out = Breaking<In>;
+impl<In: Transport> Connector<In> for WriteErrorConnector {
+    type Out = WriteErrorTransport<In>;
 
     fn connect(
         &self,
         _: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
-        Ok(chained.map(|transport| Breaking {
+        Ok(chained.map(|transport| WriteErrorTransport {
             transport,
-            unwritten: None,
+            write_error: None,
         }))
     }
 }
 
-/// A connection that is read on where the server takes no more of a request: it may have said why
-/// before it hung up.
+/// A connection that stays readable after a write error: the server may have sent a response before it
+/// closed the connection.
 #[derive(Debug)]
-pub(crate) struct Breaking<T> {
+pub(crate) struct WriteErrorTransport<T> {
     transport: T,
-    /// Why something could not be written; what came after it goes nowhere.
-    unwritten: Option<io::Error>,
+    /// The first write error. Everything that is written after it is discarded.
+    write_error: Option<io::Error>,
 }
 
-impl<T: Transport> Transport for Breaking<T> {
+impl<T: Transport> Transport for WriteErrorTransport<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.transport.buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if self.unwritten.is_some() {
+        if self.write_error.is_some() {
             return Ok(());
         }
         match self.transport.transmit_output(amount, timeout) {
-            Err(Error::Io(error)) if is_broken(&error) => {
-                self.unwritten = Some(error);
+            Err(Error::Io(error)) if is_disconnect(&error) => {
+                self.write_error = Some(error);
                 Ok(())
             }
             other => other,
@@ -55,25 +55,25 @@ impl<T: Transport> Transport for Breaking<T> {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let read = self.transport.await_input(timeout);
-        let is_over = match &read {
-            Ok(came) => !came,
-            Err(Error::Io(error)) => is_broken(error),
+        let has_ended = match &read {
+            Ok(has_input) => !has_input,
+            Err(Error::Io(error)) => is_disconnect(error),
             Err(_) => false,
         };
-        let error = match (&self.unwritten, read) {
-            // A system that told of a reset when it was written to tells of an end afterwards.
-            (Some(error), _) if is_over => io::Error::other(format!(
+        let error = match (&self.write_error, read) {
+            // After a reset was reported by a write, reading reports the end of the stream.
+            (Some(error), _) if has_ended => io::Error::other(format!(
                 "connection closed while the request was sent: {error}"
             )),
-            // Of another kind: where an answer ends with its connection, ureq takes this one for its end.
-            (None, Err(Error::Io(error))) if is_over => io::Error::other(error),
+            // Another kind of error: ureq takes a reset for the end of a body without a length.
+            (None, Err(Error::Io(error))) if has_ended => io::Error::other(error),
             (_, read) => return read,
         };
         Err(Error::Io(error))
     }
 
     fn is_open(&mut self) -> bool {
-        self.unwritten.is_none() && self.transport.is_open()
+        self.write_error.is_none() && self.transport.is_open()
     }
 
     fn is_tls(&self) -> bool {
@@ -81,8 +81,8 @@ impl<T: Transport> Transport for Breaking<T> {
     }
 }
 
-/// Whether the connection is gone, and not its time.
-fn is_broken(error: &io::Error) -> bool {
+/// Whether the error says that the connection is closed.
+fn is_disconnect(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(
         error.kind(),

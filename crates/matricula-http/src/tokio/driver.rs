@@ -1,271 +1,208 @@
-//! Carries out what the scheduler of a runner says: sends it, writes it, wakes it when it says so.
+//! Drives a machine on tokio: sends its requests, writes its store, wakes it.
 
 use std::{
-    collections::HashMap,
     fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use matricula_core::{
-    CredentialRef, EffectId, Job, Processed, Scheduler, Store, StoreError, Timestamp,
-    TransportError, TransportErrorKind, TransportResult, WriteBatch,
-    scheduler::{Effect, Event, Input, JobId},
+    CredentialRef, EffectId, Job, Processed, Scheduler, StoreError, Timestamp, TransportError,
+    TransportErrorKind, TransportResult, WriteBatch, scheduler::Input,
 };
 use tokio::{
     runtime,
-    sync::{Notify, broadcast, oneshot},
+    sync::{Notify, oneshot},
     task::AbortHandle,
 };
 
+use super::{runner::Runner, transport::Transport};
 use crate::{
-    Credentials, SubmitError, SystemClock,
-    core::{Core, Watcher},
-    tokio::job_events::{self, Teller, Told},
-    tokio::transport::Transport,
+    DrivenMachine, DriverInput, Host, RunnerBuilder, STOP_TIMEOUT, SystemClock, core::RunnerCore,
+    job_events::JobWatchers, persistence::SharedStore, queues::SchedulerDriver,
 };
 
-/// Events that a slow listener may be behind before it misses some, and is told so.
-const MOST_BEHIND: usize = 256;
+/// Drives a machine on tokio. Clones drive the same machine.
+///
+/// A [`Runner`] is a driver of a scheduler. Other machines are started with
+/// [`RunnerBuilder::drive`](crate::RunnerBuilder). Inputs are accepted anywhere; what follows from them
+/// is carried out on the runtime of the caller, and outside of a runtime with the next input on one.
+pub struct Driver<M: DrivenMachine, H>(pub(super) Arc<Shared<M, H>>);
 
-/// What all clones of a runner share.
-#[derive(Debug)]
-pub(crate) struct Driver {
-    transport: Transport,
-    credentials: Credentials,
-    state: Mutex<State>,
-    /// Where jobs are kept, if they are.
-    store: Option<Mutex<Kept>>,
-    /// Gets another token where the server does not take one.
-    renewal: Option<Renewal>,
-    /// Told whenever an answer has come or something was written.
-    moved: Notify,
-}
-
-/// Gets another token for a credential, and says whether there is one.
-pub(crate) type Renewing = Pin<Box<dyn Future<Output = bool> + Send>>;
-
-#[derive(Clone)]
-pub(crate) struct Renewal(pub(crate) Arc<dyn Fn(CredentialRef) -> Renewing + Send + Sync>);
-
-impl fmt::Debug for Renewal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Renewal")
+impl<M: DrivenMachine, H> Clone for Driver<M, H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
-#[derive(Debug)]
-struct State {
-    core: Core,
-    listeners: Option<broadcast::Sender<Event>>,
-    /// Dropped, the request is given up.
-    on_the_wire: HashMap<EffectId, oneshot::Sender<()>>,
-    /// What could not be sent, since no runtime was there to send it on.
-    unsent: Vec<(EffectId, Arc<Job>)>,
-    /// Credentials that are not good any more, and that nobody has begun to renew.
-    refused: Vec<CredentialRef>,
+impl<M: DrivenMachine, H> fmt::Debug for Driver<M, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+impl<M: DrivenMachine, H: Host<M>> Driver<M, H> {
+    /// Applies an input now.
+    pub fn input(&self, input: M::Input) {
+        self.0.input(input);
+    }
+
+    /// Calls `look` with the machine, while the driver's state is locked. It must not block.
+    pub fn with_machine<T>(&self, look: impl FnOnce(&M) -> T) -> T {
+        look(self.0.lock().core.machine())
+    }
+
+    /// Why the store could not be written. After that no input is applied any more.
+    pub fn store_error(&self) -> Option<StoreError> {
+        self.0.lock().core.store_error().cloned()
+    }
+
+    /// Waits until no request is in flight and everything is durable, for a minute at most.
+    pub async fn wait_idle(&self) {
+        let idle = self.0.until(|state| state.core.is_idle());
+        // A request that takes longer is treated like one that a crash interrupted.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, idle).await;
+    }
+}
+
+impl RunnerBuilder<Runner> {
+    /// Sets a function that renews a credential when the server refuses it, and stores it in the
+    /// [`credentials`](Self::credentials). It returns whether the credential is valid now. Meanwhile
+    /// the jobs of the credential wait; if it is not valid, they end with the server's response. There
+    /// is one call at a time for each credential.
+    pub fn renewal<F>(mut self, renew: impl Fn(CredentialRef) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let renewal: Renewal = Arc::new(move |credential| Box::pin(renew(credential)));
+        self.parts.renewal = Some(renewal);
+        self
+    }
+
+    /// Drives another machine than a scheduler. The builder's scheduler configuration is not used. The
+    /// machine must have been restored from the [`store`](Self::store), if there is one.
+    pub fn drive<M: DrivenMachine, H: Host<M>>(self, machine: M, host: H) -> Driver<M, H> {
+        Driver(Arc::new(Shared {
+            transport: Transport::new(self.parts.config, self.parts.clients),
+            store: SharedStore::new(self.store),
+            renewal: self.parts.renewal,
+            state: Mutex::new(State {
+                core: RunnerCore::new(machine, host),
+                timer: None,
+            }),
+            changed: Notify::new(),
+        }))
+    }
+}
+
+/// Renews a credential, and returns whether it is valid.
+pub(super) type Renewal =
+    Arc<dyn Fn(CredentialRef) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// What all clones of a driver share.
+pub(super) struct Shared<M: DrivenMachine, H> {
+    transport: Transport,
+    store: SharedStore,
+    renewal: Option<Renewal>,
+    state: Mutex<State<M, H>>,
+    /// Notified when a request has ended or a write is done.
+    changed: Notify,
+}
+
+pub(super) struct State<M: DrivenMachine, H> {
+    /// Dropping a request's `Sender` aborts it.
+    pub(super) core: RunnerCore<M, H, oneshot::Sender<()>>,
     timer: Option<(Timestamp, AbortHandle)>,
 }
 
-struct Kept(Box<dyn Store>);
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kept")
-    }
-}
-
-impl Driver {
-    pub(crate) fn new(
-        transport: Transport,
-        credentials: Credentials,
-        scheduler: Scheduler,
-    ) -> Self {
-        Self {
-            transport,
-            credentials,
-            state: Mutex::new(State {
-                core: Core::new(scheduler),
-                listeners: None,
-                on_the_wire: HashMap::new(),
-                unsent: Vec::new(),
-                refused: Vec::new(),
-                timer: None,
-            }),
-            store: None,
-            renewal: None,
-            moved: Notify::new(),
-        }
-    }
-
-    pub(crate) fn keeping_in(self, store: Box<dyn Store>) -> Self {
-        Self {
-            store: Some(Mutex::new(Kept(store))),
-            ..self
-        }
-    }
-
-    pub(crate) fn renewing(self, renewal: Option<Renewal>) -> Self {
-        Self { renewal, ..self }
-    }
-
-    pub(crate) fn renewal(&self) -> Option<&Renewal> {
-        self.renewal.as_ref()
-    }
-
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.transport
-    }
-
-    pub(crate) fn credentials(&self) -> &Credentials {
-        &self.credentials
-    }
-
-    pub(crate) fn snapshot(&self) -> Scheduler {
-        self.lock().core.scheduler().clone()
-    }
-
-    /// Why the store could not be written, after which nothing goes on.
-    pub(crate) fn broken(&self) -> Option<StoreError> {
-        self.lock().core.broken().cloned()
-    }
-
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
-        let mut state = self.lock();
-        if let Some(listeners) = &state.listeners {
-            return listeners.subscribe();
-        }
-        let (sender, receiver) = broadcast::channel(MOST_BEHIND);
-        state.listeners = Some(sender.clone());
-        state.core.listen(Box::new(move |event| {
-            let _ = sender.send(event.clone());
-            true
-        }));
-        receiver
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<M: DrivenMachine, H: Host<M>> Shared<M, H> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<M, H>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands in a job; what happens to it comes through the channel, its end last.
-    pub(crate) fn submit(self: &Arc<Self>, job: Job) -> Result<(JobId, Told), SubmitError> {
-        let (teller, told) = job_events::channel();
-        let mut state = self.lock();
-        let (job_id, effects) = state.core.submit(job, to(teller))?;
-        state.note(effects);
-        drop(state);
-        self.go_on();
-        Ok((job_id, told))
+    pub(super) fn input(self: &Arc<Self>, input: M::Input) {
+        self.lock().core.apply(input);
+        self.pump();
     }
 
-    /// What happens to a job from now on; none where it has ended.
-    pub(crate) fn watch(&self, job_id: JobId) -> Option<Told> {
-        let (teller, told) = job_events::channel();
-        self.lock().core.watch(job_id, to(teller)).map(|()| told)
+    fn report(self: &Arc<Self>, report: DriverInput) {
+        self.lock().core.report(report);
+        self.pump();
     }
 
-    /// Takes an input, and carries out what follows from it.
-    pub(crate) fn input(self: &Arc<Self>, input: Input) {
-        self.lock().step(input);
-        self.go_on();
-    }
-
-    fn go_on(self: &Arc<Self>) {
-        // Without a runtime it waits for the next one that comes along.
+    /// Starts the work that is waiting, if this is called on a runtime.
+    pub(super) fn pump(self: &Arc<Self>) {
         if let Ok(runtime) = runtime::Handle::try_current() {
-            self.write_on(&runtime);
-            self.send_on(&runtime);
-            self.renew_on(&runtime);
+            self.start_write(&runtime);
+            self.start_requests(&runtime);
+            self.start_renewals(&runtime);
+            self.start_loads(&runtime);
             self.set_timer(&runtime);
         }
     }
 
-    fn write_on(self: &Arc<Self>, runtime: &runtime::Handle) {
-        let Some(patch) = self.lock().core.next_write() else {
+    fn start_write(self: &Arc<Self>, runtime: &runtime::Handle) {
+        let Some(batch) = self.lock().core.next_write() else {
             return;
         };
-        let writing = Writing {
+        let write = PendingWrite {
             driver: Arc::clone(self),
-            patch: Some(patch),
+            batch,
         };
-        // It writes when it is dropped: also where the runtime ends before its turn comes.
-        drop(runtime.spawn_blocking(move || drop(writing)));
+        drop(runtime.spawn_blocking(move || drop(write)));
     }
 
-    fn write(self: &Arc<Self>, patch: &WriteBatch) {
-        let result = match &self.store {
-            Some(store) => {
-                let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-                store.0.commit(patch)
-            }
-            None => Ok(()),
-        };
-        let mut state = self.lock();
-        let effects = state.core.written(result);
-        state.note(effects);
-        drop(state);
-        self.go_on();
-        self.moved.notify_waiters();
-    }
-
-    /// One key of the store, as it is when everything that was said so far is durable.
-    pub(crate) async fn read(
-        self: &Arc<Self>,
-        table: &'static str,
-        key: String,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        self.until(|state| state.core.is_written()).await;
-        if let Some(error) = self.broken() {
-            return Err(error);
-        }
-        let driver = Arc::clone(self);
-        let reading = tokio::task::spawn_blocking(move || match &driver.store {
-            Some(store) => {
-                let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-                store.0.get(table, &key)
-            }
-            None => Ok(None),
-        });
-        reading.await.unwrap_or_else(|_| {
-            Err(StoreError::new(
-                "the runtime ended before the store was read",
-            ))
-        })
-    }
-
-    fn send_on(self: &Arc<Self>, runtime: &runtime::Handle) {
-        let unsent = self.lock().take_unsent();
-        for (id, job, given_up) in unsent {
-            let sending = Sending {
+    fn start_requests(self: &Arc<Self>, runtime: &runtime::Handle) {
+        // Not with the state locked: a runtime that is shutting down drops the task at once.
+        while let Some((id, job, aborted)) = self.next_request() {
+            let request = InFlight {
                 driver: Arc::clone(self),
                 id,
-                is_over: false,
+                has_ended: false,
             };
-            // Not with the lock held: a runtime that ends drops what it is given.
-            runtime.spawn(sending.run(job, given_up));
+            runtime.spawn(request.run(job, aborted));
         }
     }
 
-    fn renew_on(self: &Arc<Self>, runtime: &runtime::Handle) {
-        let Some(Renewal(renew)) = &self.renewal else {
-            return;
-        };
-        let refused = std::mem::take(&mut self.lock().refused);
-        for credential in refused {
-            let (driver, renewing) = (Arc::clone(self), renew(credential.clone()));
+    fn next_request(&self) -> Option<(EffectId, Arc<Job>, oneshot::Receiver<()>)> {
+        self.lock().core.next_request(oneshot::channel)
+    }
+
+    fn start_renewals(self: &Arc<Self>, runtime: &runtime::Handle) {
+        while let Some(credential) = self.next_renewal() {
+            let Some(renew) = &self.renewal else { continue };
+            let renewing = renew(credential.clone());
+            let driver = Arc::clone(self);
             runtime.spawn(async move {
-                let asked = Asked { driver, credential };
-                asked.answer(renewing.await);
+                let pending = PendingRenewal { driver, credential };
+                let is_valid = renewing.await;
+                pending.finish(is_valid);
             });
         }
     }
 
+    fn next_renewal(&self) -> Option<CredentialRef> {
+        self.lock().core.next_renewal()
+    }
+
+    fn start_loads(self: &Arc<Self>, runtime: &runtime::Handle) {
+        while let Some(load) = self.next_load() {
+            let driver = Arc::clone(self);
+            runtime.spawn_blocking(move || {
+                let rows = driver.store.load(&load.keys);
+                driver.report(DriverInput::Loaded(load.id, rows));
+            });
+        }
+    }
+
+    fn next_load(&self) -> Option<crate::Load> {
+        self.lock().core.next_load()
+    }
+
     fn set_timer(self: &Arc<Self>, runtime: &runtime::Handle) {
         let mut state = self.lock();
-        let wanted = state.core.wake_at();
-        if state.timer.as_ref().map(|(at, _)| *at) == wanted {
+        let wake_at = state.core.wake_at();
+        if state.timer.as_ref().map(|(at, _)| *at) == wake_at {
             return;
         }
         let old = state.timer.take();
@@ -273,171 +210,138 @@ impl Driver {
         if let Some((_, old)) = old {
             old.abort();
         }
-        let Some(at) = wanted else { return };
+        let Some(at) = wake_at else { return };
         let driver = Arc::clone(self);
         let task = runtime.spawn(async move {
             tokio::time::sleep(at.since(SystemClock::now())).await;
             driver.lock().timer = None;
-            driver.input(Input::Wake);
+            driver.report(DriverInput::Wake);
         });
         self.lock().timer = Some((at, task.abort_handle()));
     }
 
-    /// Waits until nothing is on the wire any more, and all that was said is durable.
-    pub(crate) async fn quiet(&self) {
-        self.until(|state| {
-            state.unsent.is_empty() && state.on_the_wire.is_empty() && state.core.is_written()
+    /// Reads one row, after everything that was applied before is durable.
+    pub(super) async fn read(
+        self: &Arc<Self>,
+        table: &'static str,
+        key: String,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.until(|state| state.core.is_written()).await;
+        if let Some(error) = self.lock().core.store_error() {
+            return Err(error.clone());
+        }
+        let driver = Arc::clone(self);
+        let reading = tokio::task::spawn_blocking(move || driver.store.get(table, &key));
+        reading.await.unwrap_or_else(|_| {
+            Err(StoreError::new(
+                "the runtime ended before the store was read",
+            ))
         })
-        .await;
     }
 
-    async fn until(&self, is_so: impl Fn(&State) -> bool) {
+    async fn until(&self, condition: impl Fn(&State<M, H>) -> bool) {
         loop {
-            let moved = self.moved.notified();
-            tokio::pin!(moved);
-            // What moves after the look at it must not be missed.
-            moved.as_mut().enable();
-            if is_so(&self.lock()) {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the check, so that no change after it is missed.
+            changed.as_mut().enable();
+            if condition(&self.lock()) {
                 return;
             }
-            moved.await;
-        }
-    }
-
-    async fn send(&self, job: &Job) -> TransportResult {
-        match self.credentials.token_of(job) {
-            Ok(token) => self.transport.send(job, token).await,
-            Err(error) => TransportResult::Failed(error),
+            changed.await;
         }
     }
 }
 
-fn to(teller: Teller) -> Watcher {
-    Box::new(move |event| teller.tell(event))
-}
-
-impl State {
-    fn step(&mut self, input: Input) {
-        let effects = self.core.step(input);
-        self.note(effects);
+impl SchedulerDriver for Shared<Scheduler, JobWatchers> {
+    fn input(self: Arc<Self>, input: Input) {
+        Shared::input(&self, input);
     }
 
-    /// Before the lock is given up that they were found under: what calls a request back must not
-    /// come before the request.
-    fn note(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Send(id, job) => self.unsent.push((id, job)),
-                Effect::Abort(id) => {
-                    self.unsent.retain(|(unsent, _)| *unsent != id);
-                    self.on_the_wire.remove(&id);
-                }
-                Effect::NeedCredential(credential) => self.refused.push(credential),
-                _ => {}
-            }
-        }
-    }
-
-    /// What is to be sent, which counts as on the wire from now on; each with what tells that it is
-    /// called back.
-    fn take_unsent(&mut self) -> Vec<(EffectId, Arc<Job>, oneshot::Receiver<()>)> {
-        let unsent = std::mem::take(&mut self.unsent);
-        let on_its_way = |(id, job)| {
-            let (give_up, given_up) = oneshot::channel();
-            self.on_the_wire.insert(id, give_up);
-            (id, job, given_up)
-        };
-        unsent.into_iter().map(on_its_way).collect()
+    fn snapshot(&self) -> Scheduler {
+        self.lock().core.machine().clone()
     }
 }
 
-/// A token that was asked for. Where the asking panics, there is none.
-struct Asked {
-    driver: Arc<Driver>,
+/// A batch that is written when this is dropped: also when the runtime shuts down before the task
+/// starts.
+struct PendingWrite<M: DrivenMachine, H: Host<M>> {
+    driver: Arc<Shared<M, H>>,
+    batch: WriteBatch,
+}
+
+impl<M: DrivenMachine, H: Host<M>> Drop for PendingWrite<M, H> {
+    fn drop(&mut self) {
+        let result = self.driver.store.commit(&self.batch);
+        self.driver.lock().core.written(result);
+        self.driver.pump();
+        self.driver.changed.notify_waiters();
+    }
+}
+
+/// A renewal that is running. If it panics, the credential counts as refused.
+struct PendingRenewal<M: DrivenMachine, H: Host<M>> {
+    driver: Arc<Shared<M, H>>,
     credential: CredentialRef,
 }
 
-impl Asked {
-    fn answer(self, is_there: bool) {
-        self.driver.input(match is_there {
-            true => Input::CredentialReady(self.credential.clone()),
-            false => Input::CredentialRefused(self.credential.clone()),
+impl<M: DrivenMachine, H: Host<M>> PendingRenewal<M, H> {
+    fn finish(self, is_valid: bool) {
+        let credential = self.credential.clone();
+        self.driver.report(if is_valid {
+            DriverInput::CredentialReady(credential)
+        } else {
+            DriverInput::CredentialRefused(credential)
         });
     }
 }
 
-impl Drop for Asked {
+impl<M: DrivenMachine, H: Host<M>> Drop for PendingRenewal<M, H> {
     fn drop(&mut self) {
-        // Where the runtime ends instead, another program may get it.
+        // A runtime that shuts down is different: the next process can renew the credential.
         if std::thread::panicking() {
-            let refused = Input::CredentialRefused(self.credential.clone());
-            self.driver.input(refused);
+            let refused = DriverInput::CredentialRefused(self.credential.clone());
+            self.driver.report(refused);
         }
     }
 }
 
-/// A patch that is written when this is dropped.
-struct Writing {
-    driver: Arc<Driver>,
-    patch: Option<WriteBatch>,
-}
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if let Some(patch) = self.patch.take() {
-            self.driver.write(&patch);
-        }
-    }
-}
-
-/// One request on its way. Whatever becomes of it, it is answered once.
-struct Sending {
-    driver: Arc<Driver>,
+/// A request in flight. It is completed exactly once, also if its task is dropped.
+struct InFlight<M: DrivenMachine, H: Host<M>> {
+    driver: Arc<Shared<M, H>>,
     id: EffectId,
-    is_over: bool,
+    has_ended: bool,
 }
 
-impl Sending {
-    async fn run(mut self, job: Arc<Job>, given_up: oneshot::Receiver<()>) {
-        let answer = tokio::select! {
-            answer = self.driver.send(&job) => answer,
-            // Called back: it needs no answer.
-            _ = given_up => {
-                self.is_over = true;
-                self.driver.moved.notify_waiters();
-                return;
-            }
+impl<M: DrivenMachine, H: Host<M>> InFlight<M, H> {
+    async fn run(mut self, job: Arc<Job>, aborted: oneshot::Receiver<()>) {
+        let result = tokio::select! {
+            result = self.driver.transport.send(&job) => Some(result),
+            _ = aborted => None,
         };
-        self.is_over = true;
-        let mut state = self.driver.lock();
-        state.on_the_wire.remove(&self.id);
-        state.step(Input::Completed(self.id, answer));
-        drop(state);
-        self.driver.go_on();
-        self.driver.moved.notify_waiters();
+        self.has_ended = true;
+        self.driver.lock().core.completed(self.id, result);
+        self.driver.pump();
+        self.driver.changed.notify_waiters();
     }
 }
 
-impl Drop for Sending {
-    /// The runtime ended in the middle of it.
+impl<M: DrivenMachine, H: Host<M>> Drop for InFlight<M, H> {
+    /// The runtime shut down while the request was in flight.
     fn drop(&mut self) {
-        if self.is_over {
+        if self.has_ended {
             return;
         }
-        let answer = TransportResult::Failed(TransportError {
+        let lost = TransportResult::Failed(TransportError {
             kind: TransportErrorKind::ConnectionLost,
             processed: Processed::Maybe,
             message: "the runtime ended before the answer came".to_owned(),
         });
         let mut state = self.driver.lock();
-        state.on_the_wire.remove(&self.id);
-        // Nothing more is sent or written on a runtime that ends.
-        state.step(Input::Completed(self.id, answer));
+        state.core.completed(self.id, Some(lost));
+        // The timer's task ends with the runtime, too.
         state.timer = None;
         drop(state);
-        self.driver.moved.notify_waiters();
+        self.driver.changed.notify_waiters();
     }
 }
-
-/// How long is waited for what is on the wire when a runner is told to stop.
-pub(crate) const LONGEST_QUIET: Duration = Duration::from_secs(60);

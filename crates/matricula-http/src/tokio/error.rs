@@ -1,4 +1,4 @@
-//! Says what went wrong on the way of reqwest, and whether the server may have acted on the request.
+//! Converts errors of reqwest, and says whether the server may have processed the request.
 
 use std::{error::Error, iter, time::Duration};
 
@@ -10,12 +10,12 @@ use crate::{
     error::{host_of, tls_error, tls_reason},
 };
 
-/// The failure of a request to `url` that had this `time`, in which nothing of the request but its
-/// origin is repeated.
-pub(crate) fn failure(
+/// The error of a request to `url` with this `timeout`. It repeats nothing of the request but its
+/// origin.
+pub(super) fn transport_error(
     url: &Url,
     options: &HttpOptions,
-    time: Duration,
+    timeout: Duration,
     error: reqwest::Error,
 ) -> TransportError {
     // The address may hold a secret in its query.
@@ -25,10 +25,10 @@ pub(crate) fn failure(
     let http = causes
         .iter()
         .find_map(|cause| cause.downcast_ref::<hyper::Error>());
-    // What HTTP calls cancelled was still waiting for its connection.
+    // hyper calls a request canceled that was still waiting for a connection.
     let never_sent =
         error.is_builder() || error.is_connect() || http.is_some_and(hyper::Error::is_canceled);
-    let (kind, what) = judge(options, time, &error, &causes, http);
+    let (kind, what) = classify(options, timeout, &error, &causes, http);
     TransportError {
         kind,
         processed: if never_sent {
@@ -40,25 +40,25 @@ pub(crate) fn failure(
     }
 }
 
-fn judge(
+fn classify(
     options: &HttpOptions,
-    time: Duration,
+    timeout: Duration,
     error: &reqwest::Error,
     causes: &[&(dyn Error + 'static)],
     http: Option<&hyper::Error>,
 ) -> (TransportErrorKind, String) {
     use TransportErrorKind::{Connect, ConnectionLost, InvalidRequest, Timeout, Tls, TooLarge};
-    // The first of the causes is the last in the row.
+    // The innermost cause says most.
     let reason = causes
         .last()
         .map_or_else(|| error.to_string(), ToString::to_string);
     if error.is_builder() {
         (InvalidRequest, reason)
     } else if error.is_timeout() && error.is_connect() {
-        let time = options.time_to_connect();
-        (Timeout, format!("no connection within {time:?}"))
+        let timeout = options.effective_connect_timeout();
+        (Timeout, format!("no connection within {timeout:?}"))
     } else if error.is_timeout() {
-        (Timeout, format!("no complete answer within {time:?}"))
+        (Timeout, format!("no complete answer within {timeout:?}"))
     } else if let Some(tls) = causes.iter().find_map(|cause| tls_error(*cause)) {
         (Tls, tls_reason(tls))
     } else if error.is_dns() {

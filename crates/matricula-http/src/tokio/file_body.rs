@@ -1,4 +1,4 @@
-//! An open file as the body of an asynchronous request.
+//! Streams an open file as the body of a request.
 
 use std::{
     fs::File,
@@ -12,21 +12,21 @@ use matricula_core::FileRef;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::{
-    files::{PIECE, has_become_shorter},
+    files::{PIECE_SIZE, file_shrank},
     progress::{Listener, Upload},
 };
 
-/// The bytes of an open file, as the body of a request: as many as it had when it was opened.
-pub(crate) struct FileBody {
+/// A request body with the bytes of an open file: as many as the file had when it was opened.
+pub(super) struct FileBody {
     file: tokio::fs::File,
     upload: Upload,
     piece: Box<[u8]>,
 }
 
 impl FileBody {
-    pub(crate) fn new(file: File, desc: &FileRef, listener: &Listener) -> io::Result<Self> {
+    pub(super) fn new(file: File, desc: &FileRef, listener: &Listener) -> io::Result<Self> {
         let upload = Upload::new(desc, file.metadata()?.len(), listener);
-        let piece = vec![0; PIECE].into_boxed_slice();
+        let piece = vec![0; PIECE_SIZE].into_boxed_slice();
         Ok(Self {
             file: tokio::fs::File::from_std(file),
             upload,
@@ -47,18 +47,18 @@ impl Body for FileBody {
         if this.upload.left == 0 {
             return Poll::Ready(None);
         }
-        let most = usize::try_from(this.upload.left)
-            .unwrap_or(PIECE)
-            .min(PIECE);
-        let mut piece = ReadBuf::new(&mut this.piece[..most]);
+        let size = usize::try_from(this.upload.left)
+            .unwrap_or(PIECE_SIZE)
+            .min(PIECE_SIZE);
+        let mut piece = ReadBuf::new(&mut this.piece[..size]);
         if let Err(error) = ready!(Pin::new(&mut this.file).poll_read(cx, &mut piece)) {
             return Poll::Ready(Some(Err(error)));
         }
         let piece = piece.filled();
         if piece.is_empty() {
-            return Poll::Ready(Some(Err(has_become_shorter())));
+            return Poll::Ready(Some(Err(file_shrank())));
         }
-        this.upload.took(piece.len());
+        this.upload.sent(piece.len());
         Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(piece)))))
     }
 

@@ -19,7 +19,7 @@ use matricula_http::{Runner, SystemClock, SystemEntropy};
 use tokio::task::JoinSet;
 
 use super::{BulkError, Run};
-use crate::Session;
+use crate::{Session, drive::run_watched};
 
 /// The states in the result file are at most this old. It has all passwords from the start.
 const MAX_RESULT_AGE: Duration = Duration::from_secs(1);
@@ -199,7 +199,7 @@ impl Requests {
                     _ => 0,
                 };
             };
-            BulkInput::Outcome(id, runner.run(job, count).await)
+            BulkInput::Outcome(id, run_watched(&runner, job, count).await)
         });
     }
 

@@ -40,10 +40,10 @@ impl OpenServer {
     }
 
     /// The runner of a run: it waits longer for rate limits than that of other commands.
-    pub(super) fn runner(&self, context: &Context<'_>) -> Runner {
+    pub(super) fn runner(&self, context: &Context<'_>) -> Result<Runner, CommandError> {
         let mut config = SchedulerConfig::default();
         config.max_rate_limit_wait = SchedulerConfig::patient().max_rate_limit_wait;
-        context.runner.clone().with_limits(config)
+        Ok(context.runner.to_builder().scheduler(config).build()?)
     }
 }
 

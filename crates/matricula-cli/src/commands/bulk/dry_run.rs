@@ -58,7 +58,7 @@ async fn check_names(
     rows: &[NewRow],
     errors: &mut Vec<RowError>,
 ) -> Result<(Existing, usize), CommandError> {
-    let runner = server.runner(context);
+    let runner = server.runner(context)?;
     let (mut existing, mut unknown) = (Vec::new(), 0);
     for row in rows {
         if errors.iter().any(|error| error.line == row.line) {

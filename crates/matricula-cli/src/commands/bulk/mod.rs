@@ -168,7 +168,7 @@ async fn drive(
         let _ = tokio::signal::ctrl_c().await;
     };
     let mut progress = Progress::start(context.output, machine.run_log().counts(), verb);
-    let runner = server.runner(context);
+    let runner = server.runner(context)?;
     let driven = run.drive(
         machine,
         &runner,

@@ -63,7 +63,7 @@ impl<'a> Transfer<'a> {
     async fn new(context: &'a Context<'a>, account: Account) -> Result<Self, CommandError> {
         let (account, opened) = session::reach(account).await?;
         let display = ProgressDisplay::new(context.output);
-        let runner = display.watch(context.runner.clone());
+        let runner = display.watch(&context.runner)?;
         let session = Session::new(account, runner).store(context.home.accounts());
         Ok(Self {
             context,

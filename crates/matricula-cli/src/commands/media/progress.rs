@@ -8,6 +8,7 @@ use std::{
 };
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use matricula::runner::BuildError;
 use matricula::{
     core::FileRef,
     runner::{Disk, FileStore, PartialFile, Runner, TransferProgress},
@@ -52,15 +53,17 @@ impl ProgressDisplay {
     }
 
     /// The runner, telling this how far its file has come.
-    pub(super) fn watch(&self, runner: Runner) -> Runner {
+    pub(super) fn watch(&self, runner: &Runner) -> Result<Runner, BuildError> {
         let files = Watched {
             disk: Disk,
             display: self.clone(),
         };
         let display = self.clone();
         runner
-            .with_files(Arc::new(files))
-            .with_progress(move |_, progress| display.state().tell(progress))
+            .to_builder()
+            .files(files)
+            .progress(move |_, progress| display.state().tell(progress))
+            .build()
     }
 
     /// Says something else meanwhile.

@@ -4,14 +4,13 @@ use std::{
     fs::{self, File},
     io::{self, Seek, SeekFrom},
     path::PathBuf,
-    sync::Arc,
 };
 
 use matricula_core::{Body, FileRef, Job, Method, Processed, ResponseFormat, TransportErrorKind};
 use matricula_http::{Disk, FileStore};
 use tempfile::TempDir;
 
-use super::{run, runner, runner_with};
+use super::{builder, run, runner, runner_with};
 use crate::{
     error, get, options, response,
     server::{Server, answer, bytes, ok},
@@ -102,7 +101,7 @@ fn a_file_that_has_become_shorter_is_said_to_be_so() {
     let path = dir.path().join("cat.png");
     fs::write(&path, content()).unwrap();
     let server = Server::start([ok()]);
-    let runner = runner().with_files(Arc::new(Shrinking(Disk)));
+    let runner = builder().files(Shrinking(Disk)).build().unwrap();
     let error = error(run(&runner, upload(&server, FileRef::new(&path))));
     assert_eq!(
         (error.kind, error.processed),

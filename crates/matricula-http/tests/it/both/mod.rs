@@ -16,11 +16,10 @@ mod waiting;
 
 use std::time::Duration;
 
-use matricula_core::scheduler::Outcome;
-use matricula_core::{Job, scheduler::SchedulerConfig};
-use matricula_http::HttpOptions;
+use matricula_core::scheduler::SchedulerConfig;
+use matricula_http::{HttpOptions, RunnerBuilder};
 
-use super::{MOST_HEADERS, PROTOCOLS, PROXIED, Runner, run_watched};
+use super::{MOST_HEADERS, PROTOCOLS, PROXIED, Runner, run, run_watched};
 use crate::options;
 
 /// Tries each job once.
@@ -32,9 +31,14 @@ pub(super) fn runner_with(options: HttpOptions, attempts: u32) -> Runner {
     let mut limits = SchedulerConfig::default();
     limits.max_attempts = attempts;
     limits.initial_backoff = Duration::from_millis(5);
-    Runner::new(options).with_limits(limits)
+    Runner::builder()
+        .options(options)
+        .scheduler(limits)
+        .build()
+        .unwrap()
 }
 
-fn run(runner: &Runner, job: Job) -> Outcome {
-    run_watched(runner, job, |_| {})
+/// Of a runner that tries each job once.
+pub(super) fn builder() -> RunnerBuilder<Runner> {
+    runner().to_builder()
 }

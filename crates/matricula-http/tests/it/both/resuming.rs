@@ -294,7 +294,10 @@ fn telling(attempts: u32) -> (Runner, Arc<Mutex<Vec<TransferProgress>>>) {
     let told: Arc<Mutex<Vec<TransferProgress>>> = Arc::default();
     let list = Arc::clone(&told);
     let runner = runner_with(options(), attempts)
-        .with_progress(move |_, progress| list.lock().unwrap().push(progress));
+        .to_builder()
+        .progress(move |_, progress| list.lock().unwrap().push(progress))
+        .build()
+        .unwrap();
     (runner, told)
 }
 

@@ -18,13 +18,13 @@ fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
     });
     let server = Server::start([kept_alive, ok()]);
     let runner = runner();
-    response(runner.run(post(&server.url), |_| {}));
+    response(runner.run(post(&server.url)));
     // As while a person types a password: nothing runs here, and the server hangs up.
     drop(hang_up);
     while server.closed() < 1 {
         std::thread::yield_now();
     }
-    response(runner.run(post(&server.url), |_| {}));
+    response(runner.run(post(&server.url)));
     assert_eq!(server.requests().len(), 2);
 }
 
@@ -42,6 +42,6 @@ fn a_connection_that_is_open_carries_the_next_request() {
     });
     let runner = runner();
     for _ in 0..3 {
-        response(runner.run(get(&server.url), |_| {}));
+        response(runner.run(get(&server.url)));
     }
 }

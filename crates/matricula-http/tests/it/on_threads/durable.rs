@@ -10,12 +10,12 @@ use matricula_core::{
     scheduler::{Event, JobId, JobStatus, Outcome, Rejection, tables},
 };
 use matricula_http::{
-    SubmitError,
+    Credentials, SubmitError,
     blocking::{Handle, Runner},
 };
 use matricula_store::{IfLocked, SqliteStore};
 
-use super::both::runner;
+use super::both::builder;
 use crate::{
     disk::{Disk, full},
     get, make, options, send,
@@ -23,7 +23,11 @@ use crate::{
 };
 
 fn durable(disk: &Disk) -> Runner {
-    Runner::new(options()).durable(disk.clone()).unwrap()
+    Runner::builder()
+        .options(options())
+        .store(disk.clone())
+        .build()
+        .unwrap()
 }
 
 fn wait_until_started(handle: &mut Handle) {
@@ -66,7 +70,10 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
     disk.set(|gate| gate.is_shut = true);
     tell.send(()).unwrap();
     disk.wait_for_a_commit();
-    assert!(runner.scheduler().is_empty(), "the answer has come");
+    assert!(
+        runner.queues().scheduler().is_empty(),
+        "the answer has come"
+    );
     while let Some(heard) = events.try_next() {
         assert!(!format!("{heard:?}").contains("Finished"), "{heard:?}");
     }
@@ -75,10 +82,10 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
     assert_eq!(disk.keys(tables::OUTCOMES), 1);
 
     // It is there for who asks, until it is forgotten.
-    let kept: Vec<_> = runner.scheduler().ended().collect();
+    let kept: Vec<_> = runner.queues().scheduler().ended().collect();
     assert_eq!(kept, [job_id]);
     assert!(runner.outcome(job_id).unwrap().unwrap().success());
-    runner.drop_outcome(job_id);
+    runner.queues().drop_outcome(job_id);
     assert_eq!(runner.outcome(job_id).unwrap(), None);
     assert_eq!(runner.outcome(JobId(7)).unwrap(), None);
 }
@@ -99,7 +106,7 @@ fn many_that_are_handed_in_at_once_share_writes() {
     let mut submitting = vec![submit(0)];
     disk.wait_for_a_commit();
     submitting.extend((1..50).map(submit));
-    while runner.scheduler().len() < 50 {
+    while runner.queues().scheduler().len() < 50 {
         thread::yield_now();
     }
     disk.set(|gate| gate.is_shut = false);
@@ -129,7 +136,7 @@ fn whoever_hands_a_job_in_is_not_kept_writing_for_others() {
     let first = submit("a");
     disk.wait_for_a_commit();
     let second = submit("b");
-    while runner.scheduler().len() < 2 {
+    while runner.queues().scheduler().len() < 2 {
         thread::yield_now();
     }
     disk.let_one_through();
@@ -171,7 +178,7 @@ fn a_second_runner_goes_on_where_the_first_ended() {
     let path = dir.path().join("queue.db");
     let open = || SqliteStore::open(&path, IfLocked::Refuse).unwrap();
     let server = Server::start([ok(), ok()]);
-    let before = runner().durable(open()).unwrap();
+    let before = builder().store(open()).build().unwrap();
     let first = before.submit(send(&server.url, "a", "q")).unwrap();
     assert!(first.wait().success());
     before.stop();
@@ -180,13 +187,13 @@ fn a_second_runner_goes_on_where_the_first_ended() {
     let job_id = second.job_id();
     drop((before, second));
 
-    let runner = runner().durable(open()).unwrap();
+    let runner = builder().store(open()).build().unwrap();
     let outcome = match runner.handle(job_id) {
         Some(handle) => handle.wait(),
         None => runner.outcome(job_id).unwrap().unwrap(),
     };
     assert!(outcome.success(), "{outcome:?}");
-    assert_eq!(runner.scheduler().ended().count(), 2);
+    assert_eq!(runner.queues().scheduler().ended().count(), 2);
     assert_eq!(targets(&server), ["a", "b"]);
 }
 
@@ -197,7 +204,7 @@ fn a_runner_that_stopped_and_is_gone_has_let_go_of_its_store() {
     let server = Server::start((0..20).map(|_| ok()).collect::<Vec<_>>());
     for txn in 0..20 {
         let store = SqliteStore::open(&path, IfLocked::Refuse).unwrap();
-        let runner = runner().durable(store).unwrap();
+        let runner = builder().store(store).build().unwrap();
         let job = runner.submit(send(&server.url, &txn.to_string(), "q"));
         assert!(job.unwrap().wait().success());
         runner.stop();
@@ -212,7 +219,7 @@ fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
     let job = send(&server.url, "a", "q").with_token(Secret::from("syt_secret"));
     let refused = runner.submit(job).unwrap_err();
     assert_eq!(refused, SubmitError::Refused(Rejection::Secret));
-    assert!(runner.run(get(&server.url), |_| {}).success());
+    assert!(runner.run(get(&server.url)).success());
     // That job ids are given is all that was written.
     assert_eq!((disk.commits(), targets(&server).len()), (1, 1));
     assert_eq!(disk.keys(tables::JOBS) + disk.keys(tables::OUTCOMES), 0);
@@ -259,14 +266,14 @@ fn jobs_wait_for_a_token_that_is_not_there_yet() {
     let token = Secret::from("syt_token");
     let credentials = runner.credentials();
     credentials.insert(alice.clone(), server.url.clone(), token);
-    runner.credential_ready(alice.clone());
+    runner.queues().credential_ready(alice.clone());
     assert!(first.wait().success());
     assert!(second.wait().success());
 
     credentials.remove(&alice);
     let mut third = runner.submit(job("c")).unwrap();
     wait_until_parked(&mut third);
-    runner.credential_refused(alice.clone());
+    runner.queues().credential_refused(alice.clone());
     let Outcome::Failed(error) = third.wait() else {
         panic!("not failed")
     };
@@ -282,16 +289,18 @@ fn one_renewal_serves_all_jobs_that_wait_for_it() {
     let server = Server::start([refused(), ok(), ok(), refused()]);
     let alice = CredentialRef::new("alice");
     let renewals = Arc::new(Mutex::new(0));
-    let runner = Runner::new(options());
-    let credentials = runner.credentials().clone();
+    let credentials = Credentials::default();
+    let runner = Runner::builder()
+        .options(options())
+        .credentials(credentials.clone());
     let (url, count) = (server.url.clone(), Arc::clone(&renewals));
     credentials.insert(alice.clone(), url.clone(), Secret::from("old"));
-    let runner = runner.with_renewal(move |credential| {
+    let runner = runner.renewal(move |credential| {
         *count.lock().unwrap() += 1;
         credentials.insert(credential, url.clone(), Secret::from("new"));
         *count.lock().unwrap() < 2
     });
-    let runner = runner.durable(Disk::default()).unwrap();
+    let runner = runner.store(Disk::default()).build().unwrap();
     let job = |txn| send(&server.url, txn, "q").with_auth(Auth::Required(alice.clone()));
     let first = runner.submit(job("a")).unwrap();
     let second = runner.submit(job("b")).unwrap();

@@ -60,6 +60,6 @@ fn a_connection_that_took_half_a_request_carries_no_other() {
     });
     let runner = runner();
     assert_refused(upload(&runner, &server));
-    let outcome = runner.run(get(&server.url), |_| {});
+    let outcome = runner.run(get(&server.url));
     assert_eq!(response(outcome).status_code(), 204);
 }

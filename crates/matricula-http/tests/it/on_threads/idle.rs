@@ -74,11 +74,11 @@ fn an_idle_runner_has_no_threads() {
         post(&server.url),
         send(&server.url, "a", "q"),
     ] {
-        response(runner.run(job, |_| {}));
+        response(runner.run(job));
     }
     wait_for_threads(0);
     // It goes on as if nothing had been.
-    response(runner.run(get(&server.url), |_| {}));
+    response(runner.run(get(&server.url)));
     wait_for_threads(0);
 }
 

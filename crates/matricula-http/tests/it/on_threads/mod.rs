@@ -21,6 +21,14 @@ const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
 /// What a proxy hears that is to get `http://matrix.example.org/a`.
 const PROXIED: &str = "CONNECT matrix.example.org:80 HTTP/1.1";
 
-fn run_watched(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Outcome {
-    runner.run(job, watch)
+fn run(runner: &Runner, job: Job) -> Outcome {
+    runner.run(job)
+}
+
+fn run_watched(runner: &Runner, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
+    let mut handle = runner.submit(job).unwrap();
+    for event in handle.by_ref() {
+        watch(&event);
+    }
+    handle.wait()
 }

@@ -15,7 +15,7 @@ use matricula_http::{
     blocking::{EventOrLag, Events},
 };
 
-use super::both::runner;
+use super::both::{builder, runner};
 use crate::{
     PATIENCE, get, post, response, send,
     server::{Server, answer, ok, targets, when_told},
@@ -46,7 +46,7 @@ fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
     }
     let expected: Vec<_> = (0..20).map(|txn| txn.to_string()).collect();
     assert_eq!(targets(&server), expected);
-    assert!(runner.scheduler().is_empty());
+    assert!(runner.queues().scheduler().is_empty());
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_held_queue_says_so_and_goes_on_when_told() {
     assert_eq!(event.job_id(), Some(first.job_id()));
     assert_eq!(first.status(), Some(JobStatus::Held));
     assert_eq!(second.status(), Some(JobStatus::Queued { ahead: 1 }));
-    runner.retry("q");
+    runner.queues().retry("q");
     assert!(first.wait().success());
     assert!(second.wait().success());
     assert_eq!(targets(&server), ["a", "a", "b"]);
@@ -97,7 +97,7 @@ fn a_held_job_that_is_skipped_ends_as_it_stands() {
         .unwrap();
     wait_for(&mut events, |event| matches!(event, Event::Held { .. }));
     let second = runner.submit(send(&server.url, "b", "q")).unwrap();
-    runner.skip("q");
+    runner.queues().skip("q");
     assert_eq!(response(first.wait()).error_code(), "M_FORBIDDEN");
     assert!(second.wait().success());
 }
@@ -106,11 +106,11 @@ fn a_held_job_that_is_skipped_ends_as_it_stands() {
 fn a_paused_queue_sends_nothing_until_it_is_resumed() {
     let server = Server::start([ok()]);
     let runner = runner();
-    runner.pause("q");
+    runner.queues().pause("q");
     let job = runner.submit(send(&server.url, "a", "q")).unwrap();
     assert_eq!(job.status(), Some(JobStatus::Paused));
     assert!(server.requests().is_empty());
-    runner.resume("q");
+    runner.queues().resume("q");
     assert!(job.wait().success());
 }
 
@@ -130,7 +130,7 @@ fn a_job_that_is_called_back_on_the_wire_ends_before_its_answer() {
     // Its answer comes after all, and nobody hears it; others go on.
     let mut events = runner.events();
     tell.send(()).unwrap();
-    assert!(runner.run(get(&server.url), |_| {}).success());
+    assert!(runner.run(get(&server.url)).success());
     while let Some(heard) = events.try_next() {
         let EventOrLag::Event(event) = heard else {
             panic!("{heard:?}")
@@ -161,11 +161,11 @@ fn no_more_is_taken_than_may_wait() {
     limits.max_jobs = 1;
     let (tell, told) = mpsc::channel();
     let server = Server::start([when_told(told)]);
-    let runner = runner().with_limits(limits);
+    let runner = builder().scheduler(limits).build().unwrap();
     let first = runner.submit(send(&server.url, "a", "q")).unwrap();
     let refusal = runner.submit(get(&server.url)).unwrap_err();
     assert_eq!(refusal, SubmitError::Refused(Rejection::Full { most: 1 }));
-    let outcome = runner.run(get(&server.url), |_| {});
+    let outcome = runner.run(get(&server.url));
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     tell.send(()).unwrap();
     assert!(first.wait().success());
@@ -175,10 +175,10 @@ fn no_more_is_taken_than_may_wait() {
 fn a_runner_without_network_sends_nothing() {
     let server = Server::start([ok()]);
     let runner = runner();
-    runner.set_online(false);
+    runner.queues().set_online(false);
     let job = runner.submit(get(&server.url)).unwrap();
     assert_eq!(job.status(), Some(JobStatus::Offline));
-    runner.set_online(true);
+    runner.queues().set_online(true);
     assert!(job.wait().success());
 }
 
@@ -193,7 +193,7 @@ fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
         thread::yield_now();
     }
     // Said before, lest the answer be faster than the thread that stops.
-    runner.set_online(false);
+    runner.queues().set_online(false);
     let (stopped, is_stopped) = mpsc::channel();
     let stopping = thread::spawn({
         let runner = runner.clone();
@@ -218,7 +218,7 @@ fn a_listener_that_is_far_behind_is_told_how_much_it_missed() {
     let runner = runner();
     let mut events = runner.events();
     for _ in 0..100 {
-        assert!(runner.run(get(&server.url), |_| {}).success());
+        assert!(runner.run(get(&server.url)).success());
     }
     runner.stop();
     drop(runner);

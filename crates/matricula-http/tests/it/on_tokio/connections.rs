@@ -17,7 +17,7 @@ fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
     let server = Server::start([kept_alive, ok()]);
     let (runtime, runner) = (runtime(), runner());
     response(runtime.block_on(async {
-        let outcome = runner.run(post(&server.url), |_| {}).await;
+        let outcome = runner.run(post(&server.url)).await;
         // Until the connection has come to rest.
         for _ in 0..10 {
             tokio::task::yield_now().await;
@@ -29,6 +29,6 @@ fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
     while server.closed() < 1 {
         std::thread::yield_now();
     }
-    response(runtime.block_on(runner.run(post(&server.url), |_| {})));
+    response(runtime.block_on(runner.run(post(&server.url))));
     assert_eq!(server.requests().len(), 2);
 }

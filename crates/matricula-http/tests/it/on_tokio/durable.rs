@@ -11,10 +11,10 @@ use matricula_core::{
     Auth, CredentialRef, Secret, Store, WriteBatch,
     scheduler::{Event, JobId, JobStatus, Outcome, Rejection, tables},
 };
-use matricula_http::{DurableError, Handle, Runner, SubmitError};
+use matricula_http::{BuildError, Credentials, Handle, Runner, SubmitError};
 use matricula_store::{IfLocked, SqliteStore};
 
-use super::{both::runner, runtime};
+use super::{both::builder, runtime};
 use crate::{
     disk::{Disk, full},
     make, options, send,
@@ -22,7 +22,11 @@ use crate::{
 };
 
 fn durable(disk: &Disk) -> Runner {
-    Runner::new(options()).durable(disk.clone()).unwrap()
+    Runner::builder()
+        .options(options())
+        .store(disk.clone())
+        .build()
+        .unwrap()
 }
 
 fn is_ready<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
@@ -75,7 +79,10 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
             move || disk.wait_for_a_commit()
         });
         at_the_gate.await.unwrap();
-        assert!(runner.scheduler().is_empty(), "the answer has come");
+        assert!(
+            runner.queues().scheduler().is_empty(),
+            "the answer has come"
+        );
         assert!(!is_ready(ended.as_mut()));
         while let Ok(event) = events.try_recv() {
             assert!(!matches!(event, Event::Finished(..)), "{event:?}");
@@ -85,10 +92,10 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
         assert_eq!(disk.keys(tables::OUTCOMES), 1);
 
         // It is there for who asks, until it is forgotten.
-        let kept: Vec<_> = runner.scheduler().ended().collect();
+        let kept: Vec<_> = runner.queues().scheduler().ended().collect();
         assert_eq!(kept, [job_id]);
         assert!(runner.outcome(job_id).await.unwrap().unwrap().success());
-        runner.drop_outcome(job_id);
+        runner.queues().drop_outcome(job_id);
         assert_eq!(runner.outcome(job_id).await.unwrap(), None);
         assert_eq!(runner.outcome(JobId(7)).await.unwrap(), None);
     });
@@ -155,7 +162,7 @@ fn a_second_runner_goes_on_where_the_first_ended() {
     let open = || SqliteStore::open(&path, IfLocked::Refuse).unwrap();
     let server = Server::start([ok(), ok()]);
     let second = runtime().block_on(async {
-        let runner = runner().durable(open()).unwrap();
+        let runner = builder().store(open()).build().unwrap();
         let first = runner.submit(send(&server.url, "a", "q")).await.unwrap();
         assert!(first.await.success());
         runner.stop().await;
@@ -164,13 +171,13 @@ fn a_second_runner_goes_on_where_the_first_ended() {
         second.job_id()
     });
     runtime().block_on(async {
-        let runner = runner().durable(open()).unwrap();
+        let runner = builder().store(open()).build().unwrap();
         let outcome = match runner.handle(second) {
             Some(handle) => handle.await,
             None => runner.outcome(second).await.unwrap().unwrap(),
         };
         assert!(outcome.success(), "{outcome:?}");
-        assert_eq!(runner.scheduler().ended().count(), 2);
+        assert_eq!(runner.queues().scheduler().ended().count(), 2);
     });
     assert_eq!(targets(&server), ["a", "b"]);
 }
@@ -184,7 +191,7 @@ fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
         let job = send(&server.url, "a", "q").with_token(Secret::from("syt_secret"));
         let refused = runner.submit(job).await.unwrap_err();
         assert_eq!(refused, SubmitError::Refused(Rejection::Secret));
-        let outcome = runner.run(crate::get(&server.url), |_| {}).await;
+        let outcome = runner.run(crate::get(&server.url)).await;
         assert!(outcome.success());
     });
     // That job ids are given is all that was written.
@@ -230,8 +237,12 @@ fn what_a_runner_cannot_read_is_named() {
     let mut patch = WriteBatch::default();
     patch.put(tables::JOBS, "7", "not a job");
     disk.commit(&patch).unwrap();
-    let error = Runner::new(options()).durable(disk).unwrap_err();
-    assert!(matches!(error, DurableError::Entry(_)), "{error}");
+    let error = Runner::builder()
+        .options(options())
+        .store(disk)
+        .build()
+        .unwrap_err();
+    assert!(matches!(error, BuildError::Entry(_)), "{error}");
     assert!(error.to_string().contains("\"7\" of \"jobs\""), "{error}");
 }
 
@@ -266,14 +277,14 @@ fn jobs_wait_for_a_token_that_is_not_there_yet() {
         runner
             .credentials()
             .insert(alice.clone(), server.url.clone(), token);
-        runner.credential_ready(alice.clone());
+        runner.queues().credential_ready(alice.clone());
         assert!(first.await.success());
         assert!(second.await.success());
 
         runner.credentials().remove(&alice);
         let mut third = runner.submit(job("c")).await.unwrap();
         while !matches!(third.next().await, Some(Event::AwaitingCredential { .. })) {}
-        runner.credential_refused(alice.clone());
+        runner.queues().credential_refused(alice.clone());
         let Outcome::Failed(error) = third.await else {
             panic!("not failed")
         };
@@ -291,11 +302,13 @@ fn one_renewal_serves_all_jobs_that_wait_for_it() {
     let alice = CredentialRef::new("alice");
     let renewals = Arc::new(Mutex::new(0));
     runtime().block_on(async {
-        let runner = Runner::new(options());
-        let credentials = runner.credentials().clone();
+        let credentials = Credentials::default();
+        let runner = Runner::builder()
+            .options(options())
+            .credentials(credentials.clone());
         let (url, count) = (server.url.clone(), Arc::clone(&renewals));
         credentials.insert(alice.clone(), url.clone(), Secret::from("old"));
-        let runner = runner.with_renewal(move |credential| {
+        let runner = runner.renewal(move |credential| {
             let (credentials, url, count) = (credentials.clone(), url.clone(), Arc::clone(&count));
             async move {
                 *count.lock().unwrap() += 1;
@@ -303,7 +316,7 @@ fn one_renewal_serves_all_jobs_that_wait_for_it() {
                 *count.lock().unwrap() < 2
             }
         });
-        let runner = runner.durable(Disk::default()).unwrap();
+        let runner = runner.store(Disk::default()).build().unwrap();
         let job = |txn| send(&server.url, txn, "q").with_auth(Auth::Required(alice.clone()));
         let first = runner.submit(job("a"));
         let second = runner.submit(job("b"));

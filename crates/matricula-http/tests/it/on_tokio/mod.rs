@@ -25,6 +25,16 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-fn run_watched(runner: &Runner, job: Job, watch: impl FnMut(&Event)) -> Outcome {
-    runtime().block_on(runner.run(job, watch))
+fn run(runner: &Runner, job: Job) -> Outcome {
+    runtime().block_on(runner.run(job))
+}
+
+fn run_watched(runner: &Runner, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
+    runtime().block_on(async {
+        let mut handle = runner.submit(job).await.unwrap();
+        while let Some(event) = handle.next().await {
+            watch(&event);
+        }
+        handle.await
+    })
 }

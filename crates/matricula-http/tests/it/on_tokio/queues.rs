@@ -8,7 +8,10 @@ use matricula_core::{
 };
 use matricula_http::{Runner, SubmitError};
 
-use super::{both::runner, runtime};
+use super::{
+    both::{builder, runner},
+    runtime,
+};
 use crate::{
     PATIENCE, get, options, post,
     server::{Server, answer, ok, targets},
@@ -39,7 +42,7 @@ fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
     });
     let expected: Vec<_> = (0..20).map(|txn| txn.to_string()).collect();
     assert_eq!(targets(&server), expected);
-    assert!(runner.scheduler().is_empty());
+    assert!(runner.queues().scheduler().is_empty());
 }
 
 #[test]
@@ -61,10 +64,10 @@ fn a_held_queue_says_so_and_goes_on_when_told() {
         };
         let held = tokio::time::timeout(PATIENCE, held).await.unwrap();
         assert_eq!(held, ("q".to_owned(), first.job_id()));
-        let standing = |job_id| runner.scheduler().status(job_id).unwrap();
+        let standing = |job_id| runner.queues().scheduler().status(job_id).unwrap();
         assert_eq!(standing(first.job_id()), JobStatus::Held);
         assert_eq!(standing(second.job_id()), JobStatus::Queued { ahead: 1 });
-        runner.retry("q");
+        runner.queues().retry("q");
         assert!(first.await.success());
         assert!(second.await.success());
     });
@@ -107,7 +110,7 @@ fn a_refusal_holds_back_what_comes_after_it_too() {
             .submit(send(&server.url, "b", "r", CONTINUE))
             .await
             .unwrap();
-        let standing = runner.scheduler().status(second.job_id());
+        let standing = runner.queues().scheduler().status(second.job_id());
         assert!(
             matches!(standing, Some(JobStatus::RateLimited { .. })),
             "{standing:?}"
@@ -139,18 +142,18 @@ fn what_was_on_the_wire_when_a_runtime_ended_is_tried_on_the_next() {
         );
     });
     drop(first);
-    assert_eq!(runner.scheduler().len(), 2);
+    assert_eq!(runner.queues().scheduler().len(), 2);
     runtime().block_on(async {
         let last = runner.submit(send(&server.url, "c", "r", CONTINUE));
         let _ = tokio::time::timeout(PATIENCE, async {
-            while !runner.scheduler().is_empty() {
+            while !runner.queues().scheduler().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
         .await;
         drop(last);
     });
-    assert_eq!(runner.scheduler().queue("q").count(), 0);
+    assert_eq!(runner.queues().scheduler().queue("q").count(), 0);
 }
 
 #[test]
@@ -158,7 +161,7 @@ fn no_more_is_taken_than_may_wait() {
     let mut limits = SchedulerConfig::default();
     limits.max_jobs = 1;
     let server = Server::start([ok()]);
-    let runner = runner().with_limits(limits);
+    let runner = builder().scheduler(limits).build().unwrap();
     runtime().block_on(async {
         let first = runner
             .submit(send(&server.url, "a", "q", CONTINUE))
@@ -166,7 +169,7 @@ fn no_more_is_taken_than_may_wait() {
             .unwrap();
         let refusal = runner.submit(get(&server.url)).await.unwrap_err();
         assert_eq!(refusal, SubmitError::Refused(Rejection::Full { most: 1 }));
-        let outcome = runner.run(get(&server.url), |_| {}).await;
+        let outcome = runner.run(get(&server.url)).await;
         assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
         assert!(first.await.success());
     });
@@ -188,7 +191,7 @@ fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
         runner.stop().await;
         assert!(first.await.success());
         assert_eq!(
-            runner.scheduler().status(second.job_id()),
+            runner.queues().scheduler().status(second.job_id()),
             Some(JobStatus::Offline)
         );
     });
@@ -201,7 +204,7 @@ fn a_job_that_waits_lets_others_run_and_can_be_given_up() {
     let server = Server::start([answer("429 Too Many Requests", &[], limited), ok()]);
     let start = Instant::now();
     let runner = runner();
-    let run = runner.run(post(&server.url), |_| {});
+    let run = runner.run(post(&server.url));
     let given_up =
         runtime().block_on(async { tokio::time::timeout(Duration::from_millis(200), run).await });
     assert!(given_up.is_err(), "{given_up:?}");

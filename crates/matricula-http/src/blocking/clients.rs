@@ -1,70 +1,62 @@
 //! HTTP clients, each set up when it is first needed.
 
-use std::{env, fmt, sync::OnceLock};
+use std::{env, sync::OnceLock};
 
 use matricula_core::TransportError;
 use rustls::RootCertStore;
 use ureq::{Agent, Proxy, ProxyProtocol, config::Config};
 use url::Url;
 
-use super::connect::{self, Later};
-use crate::{HttpOptions, address::is_near, error::unsendable, tls};
+use super::connect::{self, DeferResolve};
+use crate::{HttpOptions, address::is_loopback, error::invalid_request, tls};
 
 type Cell = OnceLock<Result<Agent, TransportError>>;
 
-/// One for this machine, and one for each scheme, for each may have a proxy of its own.
+/// The clients of a runner, with their connections. Each scheme has its own: it may have its own proxy.
 #[derive(Default)]
-pub(crate) struct Agents {
-    near: Cell,
+pub struct Clients {
+    loopback: Cell,
     plain: Cell,
     encrypted: Cell,
 }
 
-impl Agents {
+impl Clients {
     /// The client for requests to `url`.
-    pub(crate) fn towards(
+    pub(super) fn for_url(
         &self,
         url: &Url,
         options: &HttpOptions,
     ) -> Result<&Agent, TransportError> {
-        let agent = if is_near(url) {
-            self.near.get_or_init(|| near(options))
+        let agent = if is_loopback(url) {
+            self.loopback.get_or_init(|| loopback(options))
         } else if url.scheme() == "https" {
-            self.encrypted.get_or_init(|| far("https", options))
+            self.encrypted.get_or_init(|| remote("https", options))
         } else {
-            self.plain.get_or_init(|| far("http", options))
+            self.plain.get_or_init(|| remote("http", options))
         };
         agent.as_ref().map_err(Clone::clone)
     }
 }
 
-impl fmt::Debug for Agents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Agents").finish_non_exhaustive()
-    }
-}
-
-/// For this machine itself: no proxy could reach it, and without TLS there is no need to read the
-/// system's root certificates.
-fn near(options: &HttpOptions) -> Result<Agent, TransportError> {
+/// For this machine: without a proxy, which could not reach it, and without root certificates.
+fn loopback(options: &HttpOptions) -> Result<Agent, TransportError> {
     let tls = tls::builder()?
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
     Ok(build(config(options, None)?, tls))
 }
 
-/// For every other machine: over TLS where the address says so, through the proxy that the
-/// environment names, if any.
-fn far(scheme: &str, options: &HttpOptions) -> Result<Agent, TransportError> {
-    let mut tls = tls::trusting_the_system()?;
+/// For other machines: with TLS for `https`, and through the proxy that the environment names.
+fn remote(scheme: &str, options: &HttpOptions) -> Result<Agent, TransportError> {
+    let mut tls = tls::with_system_roots()?;
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(build(config(options, proxy(scheme)?)?, tls))
 }
 
 fn config(options: &HttpOptions, proxy: Option<Proxy>) -> Result<Config, TransportError> {
-    // It panics at a name that no header can carry.
+    // ureq panics if the name is not a valid header value.
     if http::HeaderValue::from_str(&options.user_agent).is_err() {
-        return Err(unsendable(format!(
+        return Err(invalid_request(format!(
             "the program's name {:?} has characters that no header can carry",
             options.user_agent
         )));
@@ -73,20 +65,20 @@ fn config(options: &HttpOptions, proxy: Option<Proxy>) -> Result<Config, Transpo
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(proxy)
-        .timeout_connect(Some(options.time_to_connect()))
+        .timeout_connect(Some(options.effective_connect_timeout()))
         .user_agent(&options.user_agent)
         .build())
 }
 
 fn build(config: Config, tls: rustls::ClientConfig) -> Agent {
-    Agent::with_parts(config, connect::chain(tls), Later)
+    Agent::with_parts(config, connect::chain(tls), DeferResolve)
 }
 
-/// The proxy that the environment names for addresses of this scheme, as most programs read it.
+/// The proxy that the environment names for this scheme, by the usual variables.
 fn proxy(scheme: &str) -> Result<Option<Proxy>, TransportError> {
     let lower = format!("{scheme}_proxy");
     let upper = lower.to_uppercase();
-    // A web server hands a request's header `Proxy` to its CGI programs under this name.
+    // A CGI program gets a request's header `Proxy` in the variable of this name.
     let is_cgi = scheme == "http" && env::var_os("REQUEST_METHOD").is_some();
     let names = [&*lower, &*upper, "all_proxy", "ALL_PROXY"];
     let mut named = names
@@ -98,7 +90,7 @@ fn proxy(scheme: &str) -> Result<Option<Proxy>, TransportError> {
     };
     // The address is not repeated: it may hold a password.
     let unusable = |what: &str| {
-        unsendable(format!(
+        invalid_request(format!(
             "the proxy in {name} {what}: name one for http, or none"
         ))
     };
@@ -107,13 +99,13 @@ fn proxy(scheme: &str) -> Result<Option<Proxy>, TransportError> {
         return Err(unusable("is of a kind that is not spoken here"));
     }
     let exceptions = env::var("no_proxy").or_else(|_| env::var("NO_PROXY"));
-    except(&proxy, &exceptions.unwrap_or_default())
+    with_exceptions(&proxy, &exceptions.unwrap_or_default())
         .map(Some)
         .map_err(|_| unusable("is no address"))
 }
 
-/// The same proxy, and not for these servers and what is below their names.
-fn except(proxy: &Proxy, exceptions: &str) -> Result<Proxy, ureq::Error> {
+/// Adds the exceptions of `no_proxy`: these servers and their subdomains.
+fn with_exceptions(proxy: &Proxy, exceptions: &str) -> Result<Proxy, ureq::Error> {
     let mut builder = Proxy::builder(proxy.protocol())
         .host(proxy.host())
         .port(proxy.port());
@@ -140,7 +132,7 @@ mod tests {
 
     fn is_excepted(exceptions: &str, host: &str) -> bool {
         let proxy = Proxy::new("http://alice:wordpass@proxy.example:3128").unwrap();
-        let proxy = except(&proxy, exceptions).unwrap();
+        let proxy = with_exceptions(&proxy, exceptions).unwrap();
         assert_eq!((proxy.host(), proxy.port()), ("proxy.example", 3128));
         assert_eq!(proxy.username(), Some("alice"));
         assert_eq!(proxy.password(), Some("wordpass"));
@@ -148,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_not_for_what_the_environment_excepts() {
+    fn no_proxy_excludes_hosts_and_subdomains() {
         for (exceptions, host) in [
             ("a.example", "a.example"),
             ("a.example", "matrix.a.example"),
