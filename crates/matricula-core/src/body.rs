@@ -1,4 +1,4 @@
-//! What a request or response carries.
+//! The body of a request or response.
 
 use std::{fmt, path::PathBuf};
 
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 /// The body of a request or response.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-#[doc(alias("EmptyBody", "JsonBody", "BytesBody", "FileDesc"))]
+#[doc(alias("EmptyBody", "JsonBody", "BytesBody", "isBodyJson"))]
 pub enum Body {
-    /// Nothing.
+    /// No body.
     #[default]
     Empty,
     /// JSON text.
     Json(String),
-    /// The text of a form: `name=value&name=value`, percent-encoded.
+    /// An HTML form: `name=value&name=value`, percent-encoded.
     Form(String),
     /// Raw bytes.
     Bytes(Vec<u8>),
-    /// A file that whoever sends the job opens.
+    /// A file, opened by the runner.
     File(FileRef),
 }
 
@@ -26,12 +26,12 @@ impl Body {
     /// The JSON text of `value`.
     ///
     /// # Errors
-    /// Where `value` has no JSON form, such as a map whose keys are not texts.
+    /// If `value` has no JSON form, such as a map whose keys are not strings.
     pub fn json(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(Self::Json)
     }
 
-    /// The form of these pairs.
+    /// A form of these pairs.
     ///
     /// ```
     /// # use matricula_core::Body;
@@ -43,7 +43,7 @@ impl Body {
         Self::Form(text.extend_pairs(pairs).finish())
     }
 
-    /// The media type that goes without saying, where it does.
+    /// The media type, if the kind of body implies one.
     pub fn content_type(&self) -> Option<&str> {
         match self {
             Self::Empty | Self::Bytes(_) => None,
@@ -53,7 +53,7 @@ impl Body {
         }
     }
 
-    /// The bytes held here, without a copy; none for [`Body::Empty`] and for a file.
+    /// The bytes, without a copy; empty for [`Body::Empty`] and for a file.
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
             Self::Empty | Self::File(_) => Vec::new(),
@@ -62,7 +62,7 @@ impl Body {
         }
     }
 
-    /// The bytes held here; empty for [`Body::Empty`] and for a file, which only its opener can read.
+    /// The bytes; empty for [`Body::Empty`] and for a file.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Empty | Self::File(_) => &[],
@@ -73,7 +73,7 @@ impl Body {
 }
 
 impl fmt::Debug for Body {
-    // A body may hold secrets, and what holds them depends on the operation: only lengths here.
+    // A body may hold secrets, and which parts do depends on the operation. So only lengths are shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Empty"),
@@ -85,10 +85,11 @@ impl fmt::Debug for Body {
     }
 }
 
-/// Names a file to be sent or to be written, without opening it.
+/// Names a file to send or to write, without opening it.
+#[doc(alias = "FileDesc")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileRef {
-    /// Where it is, in the terms of whoever opens it.
+    /// The path, as the runner resolves it.
     pub path: PathBuf,
     /// Its media type, such as `image/png`.
     pub content_type: Option<String>,

@@ -1,13 +1,13 @@
-//! Where random bytes come from: outside.
+//! Sources of random bytes, handed in from outside.
 
-/// A source of random bytes, handed to machines so that a recorded run can be replayed.
+/// A source of random bytes. Machines get it with each step, so that a recorded run can be replayed.
 ///
-/// In production this is the operating system's generator.
+/// In production it is the operating system's generator.
 pub trait Entropy {
     /// Fills `out` with random bytes.
     fn fill(&mut self, out: &mut [u8]);
 
-    /// A uniformly random number below `bound`, or 0 where `bound` is 0.
+    /// A uniformly random number below `bound`, or 0 if `bound` is 0.
     fn below(&mut self, bound: u64) -> u64 {
         let mut bytes = [0; 8];
         self.fill(&mut bytes);
@@ -24,12 +24,12 @@ pub trait Entropy {
     }
 }
 
-/// Entropy that a seed determines: for tests and simulations, never for secrets.
+/// Entropy from a seed, for tests and simulations. Never use it for secrets.
 #[derive(Clone, Debug)]
 pub struct SeededEntropy(u64);
 
 impl SeededEntropy {
-    /// The same seed gives the same bytes, on every machine and in every version.
+    /// A source whose bytes depend on the seed alone, on every platform and in every version.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }

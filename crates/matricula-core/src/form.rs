@@ -1,10 +1,10 @@
-//! Hides the secrets of a form before a person sees it.
+//! Masking of secrets in a form.
 
 use std::borrow::Cow;
 
 use crate::MASK;
 
-/// The text of a form with the values of these fields replaced by [`MASK`].
+/// The form with the values of secret fields replaced by [`MASK`].
 pub(crate) fn mask_form(text: &str, is_secret: impl Fn(&str) -> bool) -> String {
     let masked: Vec<Cow<'_, str>> = text
         .split('&')
@@ -16,7 +16,7 @@ pub(crate) fn mask_form(text: &str, is_secret: impl Fn(&str) -> bool) -> String 
     masked.join("&")
 }
 
-/// A name without its escapes: `c%6Fde` is `code` too.
+/// Decodes the percent-encoding of a name, so that `c%6Fde` counts as `code`.
 fn decode(name: &str) -> Cow<'_, str> {
     let mut fields = form_urlencoded::parse(name.as_bytes());
     fields.next().map_or(Cow::Borrowed(""), |(name, _)| name)

@@ -1,4 +1,4 @@
-//! A job as a request of the `http` crate, for HTTP clients of other makes.
+//! Conversion of a job into a request of the `http` crate.
 
 use http::{
     HeaderName, HeaderValue, Request, Uri,
@@ -8,39 +8,37 @@ use http::{
 use crate::{Body, Job, Method, Secret};
 
 impl Job {
-    /// The request as it goes over the wire, with this token. A body that is a file is left for
-    /// whoever sends it to open.
+    /// The HTTP request, with this token. The caller opens the file of a body that is a file.
     ///
-    /// It trusts the address to be what it seems: a job that strangers may have made wants its
-    /// address parsed by the HTTP client's own parser too, and compared.
+    /// The URL is not checked further. If a job comes from an untrusted source, parse its URL with the
+    /// parser of the HTTP client too, and compare.
     ///
     /// # Errors
-    /// Where the address is none, or a header or the token has characters that no header can carry.
+    /// If the URL is not valid, or a header or the token has characters that a header must not have.
     pub fn into_http(self, token: Option<&Secret>) -> Result<Request<Body>, http::Error> {
-        let (url, query, header, method, body) = self.into_parts();
+        let (url, query, job_headers, method, body) = self.into_parts();
         let mut request = Request::new(body);
         *request.method_mut() = method.into();
-        *request.uri_mut() = Uri::try_from(match query.is_empty() {
-            true => url,
-            false => {
-                let start = url.len() + 1;
-                let mut pairs = form_urlencoded::Serializer::for_suffix(url + "?", start);
-                pairs.extend_pairs(query).finish()
-            }
+        *request.uri_mut() = Uri::try_from(if query.is_empty() {
+            url
+        } else {
+            let start = url.len() + 1;
+            let mut pairs = form_urlencoded::Serializer::for_suffix(url + "?", start);
+            pairs.extend_pairs(query).finish()
         })?;
-        let content = request.body().content_type();
-        let content = content.map(HeaderValue::try_from).transpose()?;
-        // Servers and proxies may wait for the body of a method that usually has one.
-        let is_bare =
+        let content_type = request.body().content_type();
+        let content_type = content_type.map(HeaderValue::try_from).transpose()?;
+        // Without a length, servers and proxies may wait for the body of a POST or PUT.
+        let needs_length =
             *request.body() == Body::Empty && matches!(method, Method::Post | Method::Put);
         let headers = request.headers_mut();
-        if let Some(content) = content {
-            headers.insert(CONTENT_TYPE, content);
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, content_type);
         }
-        if is_bare {
+        if needs_length {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        for (name, value) in header {
+        for (name, value) in job_headers {
             headers.insert(HeaderName::try_from(&*name)?, HeaderValue::try_from(value)?);
         }
         if let Some(token) = token {

@@ -1,4 +1,4 @@
-//! A request as a value: what to ask, with whose credential, what to remember, and its place in line.
+//! A request as a value: what to send, with which credential, in which queue, and what to carry along.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use crate::{
     Body, FileRef, Headers, MASK, Operation, Response, RetrySafety, Secret, ServerUrl,
-    form::mask_form, mask::Names, mask_json,
+    form::mask_form, mask::SecretNames, mask_json,
 };
 
-/// The query of a request: pairs, not yet encoded.
+/// The query of a request: pairs, not encoded.
 pub type Query = Vec<(Cow<'static, str>, String)>;
 
 /// A request to a Matrix server as a value: clone it, compare it, store it, send it later.
 ///
-/// It is made of plain texts and small enums, and becomes an HTTP request only at the wire.
-/// A job that holds a secret refuses to be serialised: see [`Job::holds_secret`].
+/// It consists of strings and small enums, and becomes an HTTP request only when it is sent.
+/// Serialising a job that holds a secret fails: see [`Job::holds_secret`].
 #[derive(Clone, PartialEq, Deserialize)]
 #[doc(alias = "BaseJob")]
 #[must_use = "a job is only a value: hand it to a runner"]
@@ -27,34 +27,34 @@ pub struct Job {
     auth: Auth,
     response_format: ResponseFormat,
     query: Query,
-    header: Headers,
+    headers: Headers,
     body: Body,
     data: Value,
     queue: Option<String>,
     queue_policy: QueuePolicy,
     retry_safety: RetrySafety,
-    request_secrets: Names,
-    query_secrets: Names,
+    request_secrets: SecretNames,
+    query_secrets: SecretNames,
     /// Whether the last segment of the path is a secret.
     #[serde(skip)]
-    secret_path: bool,
-    /// Whether the answer to the operation holds secrets.
+    has_secret_path: bool,
+    /// Whether the response to the operation holds secrets.
     #[serde(skip)]
-    answers_secrets: bool,
+    response_is_secret: bool,
 }
 
 impl Job {
-    /// A request to `request_url`, a path whose segments are percent-encoded already, on `server`.
+    /// A request to `path` on `server`. The segments of the path are percent-encoded already.
     ///
     /// `operation_id` names the operation; it is not unique.
     #[inline]
     pub fn new(
         server: &ServerUrl,
-        request_url: &str,
+        path: &str,
         method: Method,
         operation_id: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::at(join(server, request_url), method, operation_id.into())
+        Self::at(join(server, path), method, operation_id.into())
     }
 
     fn at(url: String, method: Method, operation_id: Cow<'static, str>) -> Self {
@@ -65,47 +65,46 @@ impl Job {
             auth: Auth::None,
             response_format: ResponseFormat::Json,
             query: Query::new(),
-            header: Headers::new(),
+            headers: Headers::new(),
             body: Body::Empty,
             data: Value::Null,
             queue: None,
             queue_policy: QueuePolicy::default(),
             retry_safety: RetrySafety::by_method(method),
-            request_secrets: Names::default(),
-            query_secrets: Names::default(),
-            secret_path: false,
-            answers_secrets: false,
+            request_secrets: SecretNames::default(),
+            query_secrets: SecretNames::default(),
+            has_secret_path: false,
+            response_is_secret: false,
         }
     }
 
-    /// A request to `operation` at `request_url`: its path with the parameters filled in.
+    /// A request to `operation`. `path` is its path with the parameters filled in.
     #[inline]
-    pub fn for_operation(server: &ServerUrl, request_url: &str, operation: &Operation) -> Self {
-        Self::for_operation_at(join(server, request_url), operation)
+    pub fn for_operation(server: &ServerUrl, path: &str, operation: &Operation) -> Self {
+        Self::for_operation_at(join(server, path), operation)
     }
 
-    /// A request to `operation` at the whole address `url`, whose segments are percent-encoded
-    /// already.
+    /// A request to `operation` at `url`, a full URL whose segments are percent-encoded already.
     #[inline]
     pub fn for_operation_at(url: String, operation: &Operation) -> Self {
         let mut job = Self::at(url, operation.method, Cow::Borrowed(operation.id));
         job.retry_safety = operation.retry_safety;
-        job.request_secrets = Names::Fixed(operation.request_secrets);
-        job.query_secrets = Names::Fixed(operation.query_secrets);
-        job.answers_secrets = !operation.response_secrets.is_empty();
+        job.request_secrets = SecretNames::Static(operation.request_secrets);
+        job.query_secrets = SecretNames::Static(operation.query_secrets);
+        job.response_is_secret = !operation.response_secrets.is_empty();
         job
     }
 
-    /// The full address without the query.
+    /// The full URL without the query.
     #[doc(alias("serverUrl", "requestUrl"))]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The address for people to read: without the query, and masked where its end is a secret.
+    /// The URL for people to read: without the query, its last segment masked if that is a secret.
     pub fn masked_url(&self) -> Cow<'_, str> {
         match self.url.rsplit_once('/') {
-            Some((address, _)) if self.secret_path => Cow::Owned(format!("{address}/{MASK}")),
+            Some((address, _)) if self.has_secret_path => Cow::Owned(format!("{address}/{MASK}")),
             _ => Cow::Borrowed(&self.url),
         }
     }
@@ -116,16 +115,16 @@ impl Job {
         self.method
     }
 
-    /// The query's pairs in order, not encoded.
+    /// The pairs of the query in order, not encoded.
     #[doc(alias = "requestQuery")]
     pub fn request_query(&self) -> &[(Cow<'static, str>, String)] {
         &self.query
     }
 
-    /// The headers besides those that the wire adds.
+    /// The headers, without those that are added when the job is sent.
     #[doc(alias = "requestHeader")]
     pub fn request_headers(&self) -> &[(Cow<'static, str>, String)] {
-        &self.header
+        &self.headers
     }
 
     /// The body.
@@ -134,7 +133,7 @@ impl Job {
         &self.body
     }
 
-    /// The body for people to read: JSON or a form with its secrets masked, of others only the size.
+    /// The body for people to read: JSON or a form with secrets masked; of others only the size.
     pub fn masked_body(&self) -> String {
         match &self.body {
             Body::Json(text) => {
@@ -146,13 +145,13 @@ impl Job {
         }
     }
 
-    /// The query for people to read: its pairs, not encoded, with the secrets among them masked.
+    /// The query for people to read: the pairs, not encoded, with secrets masked.
     pub fn masked_query(&self) -> Vec<(&str, &str)> {
         let pairs = self.query.iter();
         pairs
-            .map(|(name, value)| match self.is_query_secret(name) {
-                true => (name.as_ref(), MASK),
-                false => (name.as_ref(), value.as_str()),
+            .map(|(name, value)| {
+                let is_secret = self.is_query_secret(name);
+                (name.as_ref(), if is_secret { MASK } else { value })
             })
             .collect()
     }
@@ -161,25 +160,25 @@ impl Job {
         self.query_secrets.iter().any(|secret| secret == name)
     }
 
-    /// Fields of a form are named as those of a JSON object are: `/password`.
+    /// A field of a form has the pointer that it would have in a JSON object: `/password`.
     fn is_form_secret(&self, name: &str) -> bool {
         let mut pointers = self.request_secrets.iter();
         pointers.any(|pointer| pointer.strip_prefix('/') == Some(name))
     }
 
-    /// What the answer is to be kept as.
+    /// How the response is read.
     #[doc(alias = "returnType")]
     pub fn response_format(&self) -> &ResponseFormat {
         &self.response_format
     }
 
-    /// Whether the answer is to be JSON.
+    /// Whether the response is read as JSON.
     #[doc(alias = "shouldReturnJson")]
     pub fn should_return_json(&self) -> bool {
         self.response_format == ResponseFormat::Json
     }
 
-    /// The file that the answer is to be written to, if any.
+    /// The file that the response is written to, if any.
     #[doc(alias = "responseFile")]
     pub fn response_file(&self) -> Option<&FileRef> {
         match &self.response_format {
@@ -188,24 +187,24 @@ impl Job {
         }
     }
 
-    /// The operation's name. Not unique: what is unique is a scheduler's
+    /// The `operationId` of the specification. A unique id of a submitted job is a
     /// [`JobId`](crate::scheduler::JobId).
     #[doc(alias = "jobId")]
     pub fn operation_id(&self) -> &str {
         &self.operation_id
     }
 
-    /// Whose credential goes with the request.
+    /// The credential that is sent with the request.
     pub fn auth(&self) -> &Auth {
         &self.auth
     }
 
-    /// When the request may be sent again.
+    /// When the request may be retried.
     pub fn retry_safety(&self) -> RetrySafety {
         self.retry_safety
     }
 
-    /// All that was attached with [`Job::with_data`]; null where nothing was.
+    /// The data attached with [`Job::with_data`], or null.
     pub fn data(&self) -> &Value {
         &self.data
     }
@@ -216,37 +215,37 @@ impl Job {
         self.data.get(key)
     }
 
-    /// One key of the attached data, where it is a text.
+    /// One key of the attached data, if it is a string.
     #[doc(alias = "dataStr")]
     pub fn data_str(&self, key: &str) -> Option<&str> {
         self.data_json(key)?.as_str()
     }
 
-    /// The queue it waits in; jobs of no queue run at once.
+    /// Its queue. A job without a queue does not wait for others.
     #[doc(alias = "queueId")]
     pub fn queue_id(&self) -> Option<&str> {
         self.queue.as_deref()
     }
 
-    /// What happens to the jobs behind it if it fails.
+    /// What happens to the jobs behind it in its queue if it fails.
     #[doc(alias = "queuePolicy")]
     pub fn queue_policy(&self) -> QueuePolicy {
         self.queue_policy
     }
 
-    /// Whether it carries a token, or a secret in its path, query or body, and so must not be stored
+    /// Whether it holds a token, or a secret in its path, query or body. Such a job must not be stored
     /// outside a secret store.
     pub fn holds_secret(&self) -> bool {
         let in_query = self
             .query
             .iter()
             .any(|(name, _)| self.is_query_secret(name));
-        if in_query || self.secret_path || matches!(self.auth, Auth::Token(_)) {
+        if in_query || self.has_secret_path || matches!(self.auth, Auth::Token(_)) {
             return true;
         }
         match &self.body {
             Body::Json(text) if !self.request_secrets.is_empty() => {
-                // Masking changes the text just where a secret is, up to the spelling of the JSON.
+                // Compare with the re-serialised text: only secrets may differ then.
                 mask_json::<&str>(text, &[]) != self.masked_body()
             }
             Body::Form(text) => *text != self.masked_body(),
@@ -254,28 +253,29 @@ impl Job {
         }
     }
 
-    /// Whether the answer to its operation holds secrets, such as a token: then neither must be
-    /// stored outside a secret store.
+    /// Whether the response to its operation holds secrets, such as a token. Then neither must be stored
+    /// outside a secret store.
     pub fn response_is_secret(&self) -> bool {
-        self.answers_secrets
+        self.response_is_secret
     }
 
-    /// How long it asks the server to wait for news before it answers, as `/sync` does: the query's
-    /// `timeout`, in milliseconds.
+    /// How long it asks the server to wait before it responds, as `/sync` does: the `timeout` of the query,
+    /// in milliseconds.
     pub fn long_poll_timeout(&self) -> Option<Duration> {
         let mut query = self.query.iter();
         let (_, millis) = query.find(|(name, _)| name == "timeout")?;
         millis.parse().ok().map(Duration::from_millis)
     }
 
-    /// The response as this job's: it carries the job's id and data on.
+    /// Attaches the operation id and data of this job to a response.
     #[doc(alias = "genResponse")]
     pub fn respond(&self, response: Response) -> Response {
         response.of_job(self.operation_id.clone(), self.data.clone())
     }
 
-    /// What libkazv answers for the server to a job that its queue cancelled
-    /// ([`Outcome::Cancelled`](crate::scheduler::Outcome::Cancelled)), for code that knows answers only.
+    /// The response that libkazv makes for a job cancelled by its queue
+    /// ([`Outcome::Cancelled`](crate::scheduler::Outcome::Cancelled)), for code that handles responses only.
+    #[doc(alias = "genCancelledResponse")]
     pub fn respond_cancelled(&self) -> Response {
         let body = serde_json::json!({
             "errcode": "MOE_KAZV_MXC_HEAD_FAILURE_CANCELLED",
@@ -289,30 +289,30 @@ impl Job {
     }
 }
 
-fn join(server: &ServerUrl, request_url: &str) -> String {
-    let mut url = String::with_capacity(server.as_str().len() + request_url.len());
+fn join(server: &ServerUrl, path: &str) -> String {
+    let mut url = String::with_capacity(server.as_str().len() + path.len());
     url.push_str(server.as_str());
-    url.push_str(request_url);
+    url.push_str(path);
     url
 }
 
 impl Job {
-    /// Address, query, headers, method and body.
+    /// The URL, query, headers, method and body.
     pub(crate) fn into_parts(self) -> (String, Query, Headers, Method, Body) {
-        (self.url, self.query, self.header, self.method, self.body)
+        (self.url, self.query, self.headers, self.method, self.body)
     }
 }
 
-/// Setting one part; each takes the job and returns it.
+/// Builder methods.
 impl Job {
-    /// Names the credential that goes with the request.
+    /// Names the credential that is sent with the request.
     #[inline]
     pub fn with_auth(mut self, auth: Auth) -> Self {
         self.auth = auth;
         self
     }
 
-    /// Carries this token, for one-off use. Prefer [`Auth::Required`], which only names one.
+    /// Carries a token itself, for one-off use. Prefer [`Auth::Required`], which only names a credential.
     #[doc(alias = "token")]
     #[inline]
     pub fn with_token(self, token: Secret) -> Self {
@@ -320,7 +320,7 @@ impl Job {
     }
 
     /// Adds a pair to the query.
-    #[doc(alias = "addToQuery")]
+    #[doc(alias("addToQuery", "addToQueryIfNeeded"))]
     #[inline]
     pub fn with_query(
         mut self,
@@ -338,7 +338,7 @@ impl Job {
         name: impl Into<Cow<'static, str>>,
         value: impl Into<String>,
     ) -> Self {
-        self.header.push((name.into(), value.into()));
+        self.headers.push((name.into(), value.into()));
         self
     }
 
@@ -349,22 +349,22 @@ impl Job {
         self
     }
 
-    /// Sets what the answer is to be kept as.
+    /// Sets how the response is read.
     #[inline]
-    pub fn with_response_format(mut self, return_type: ResponseFormat) -> Self {
-        self.response_format = return_type;
+    pub fn with_response_format(mut self, format: ResponseFormat) -> Self {
+        self.response_format = format;
         self
     }
 
-    /// Replaces the data that the response will carry on.
-    #[doc(alias = "withData")]
+    /// Replaces the data that the response will carry.
+    #[doc(alias("withData", "attachData"))]
     #[inline]
     pub fn with_data(mut self, data: Value) -> Self {
         self.data = data;
         self
     }
 
-    /// Puts it in line in a queue.
+    /// Puts it into a queue.
     #[doc(alias = "withQueue")]
     #[inline]
     pub fn with_queue(mut self, id: impl Into<String>, policy: QueuePolicy) -> Self {
@@ -373,32 +373,32 @@ impl Job {
         self
     }
 
-    /// Sets when the request may be sent again.
+    /// Sets when the request may be retried.
     #[inline]
     pub fn with_retry_safety(mut self, retry: RetrySafety) -> Self {
         self.retry_safety = retry;
         self
     }
 
-    /// Says where the body's secrets are: JSON pointers, in which `*` matches any key. Of a form,
-    /// `/name` is the field of that name.
+    /// Sets the JSON pointers to the secrets of the body, in which `*` matches any key. In a form, `/name` is
+    /// the field of that name.
     #[inline]
     pub fn with_request_secrets(mut self, pointers: Vec<Cow<'static, str>>) -> Self {
-        self.request_secrets = Names::Own(pointers);
+        self.request_secrets = SecretNames::Owned(pointers);
         self
     }
 
-    /// Says that the last segment of the path is a secret.
+    /// Marks the last segment of the path as a secret.
     #[inline]
     pub fn with_secret_path(mut self) -> Self {
-        self.secret_path = true;
+        self.has_secret_path = true;
         self
     }
 
-    /// Says which of the query's pairs are secrets, by name.
+    /// Sets the names of query parameters that are secrets.
     #[inline]
     pub fn with_query_secrets(mut self, names: Vec<Cow<'static, str>>) -> Self {
-        self.query_secrets = Names::Own(names);
+        self.query_secrets = SecretNames::Owned(names);
         self
     }
 }
@@ -432,7 +432,7 @@ impl Serialize for Job {
         fields.serialize_field("auth", &self.auth)?;
         fields.serialize_field("response_format", &self.response_format)?;
         fields.serialize_field("query", &self.query)?;
-        fields.serialize_field("header", &self.header)?;
+        fields.serialize_field("headers", &self.headers)?;
         fields.serialize_field("body", &self.body)?;
         fields.serialize_field("data", &self.data)?;
         fields.serialize_field("queue", &self.queue)?;
@@ -448,18 +448,18 @@ impl Serialize for Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
-    /// Reads.
+    /// `GET`.
     Get,
-    /// Does, or makes something with a name of the server's choice.
+    /// `POST`.
     Post,
-    /// Makes or replaces what the address names.
+    /// `PUT`.
     Put,
-    /// Removes what the address names.
+    /// `DELETE`.
     Delete,
 }
 
 impl Method {
-    /// The method as it is written on the wire.
+    /// The method in capital letters.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -487,32 +487,32 @@ impl fmt::Display for Method {
     }
 }
 
-/// Whose credential goes with a request.
+/// The credential that is sent with a request.
 ///
-/// A credential is named here; whoever sends the request attaches the token, and only towards the
-/// origin that the credential belongs to.
+/// A job only names it. The runner attaches the token when it sends the job, and only if the request goes
+/// to the origin of the credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Auth {
-    /// Nobody's.
+    /// No credential.
     #[default]
     None,
-    /// This one if it is at hand.
+    /// This credential, if the runner has it.
     Optional(CredentialRef),
-    /// This one; without it the request is not sent.
+    /// This credential; without it the request is not sent.
     Required(CredentialRef),
-    /// The token itself, for one-off use. It makes the job hold a secret.
+    /// The token itself, for one-off use. Then the job holds a secret.
     #[serde(skip)]
     Token(Secret),
 }
 
-/// The name of a credential, such as a user id with its device.
+/// The name of a credential, such as a user id and device id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CredentialRef(String);
 
 impl CredentialRef {
-    /// The credential of this name.
+    /// A reference to the credential of this name.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
@@ -523,23 +523,24 @@ impl CredentialRef {
     }
 }
 
-/// What an answer is to be kept as.
+/// How a response is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[doc(alias = "ReturnType")]
 pub enum ResponseFormat {
     /// JSON text.
     #[default]
     Json,
-    /// Raw bytes.
+    /// Bytes.
     #[doc(alias = "Byte")]
     Bytes,
     /// Written to this file.
     File(FileRef),
-    /// The address that the server leads to: a redirection is the answer, and not followed.
+    /// A redirect is not followed: it is the response.
     Location,
 }
 
-/// What happens to the jobs behind one that failed.
+/// What happens to the jobs of a queue behind one that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 #[doc(alias = "JobQueuePolicy")]
@@ -547,8 +548,8 @@ pub enum QueuePolicy {
     /// The next one runs.
     #[default]
     AlwaysContinue,
-    /// They end as cancelled.
+    /// They are cancelled.
     CancelFutureIfFailed,
-    /// The queue stops, says so, and waits to be told to retry or skip.
+    /// The queue is held until the failed job is retried or skipped.
     Hold,
 }

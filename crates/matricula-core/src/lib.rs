@@ -1,14 +1,14 @@
-//! A Matrix request as a value, its response, the step shape, and the scheduler that decides which
-//! job runs next.
+//! Requests as values, the machine contract, and the [scheduler] that decides which job runs next.
 //!
-//! Nothing here opens a socket, reads a clock or draws a random number. Whoever runs a [`Machine`]
-//! keeps this contract:
+//! Nothing here opens a socket, reads a clock or draws a random number. A [`Machine`] is driven by this
+//! contract:
 //!
-//! 1. Call [`Machine::step`] with the time and entropy of this moment in a [`StepContext`].
-//! 2. Store [`Step::writes`] durably, in a [`Store`]. Only then ([`WriteAhead`] keeps count)
-//! 3. carry out each of [`Step::effects`], in any order, and report [`Step::events`] to whoever watches.
-//! 4. Answer every effect exactly once, by its [`EffectId`], through the machine's input.
-//! 5. If [`Step::wake_at`] is set and nothing else happens before, step again at that time.
+//! 1. Call [`Machine::step`] with the current time and a source of entropy in a [`StepContext`].
+//! 2. Make [`Step::writes`] durable, in a [`Store`]. [`WriteAhead`] holds back the rest of the step until
+//!    then.
+//! 3. Carry out each of [`Step::effects`], in any order, and report [`Step::events`] to watchers.
+//! 4. Answer every effect exactly once, by its [`EffectId`], with an input of the machine.
+//! 5. If [`Step::wake_at`] is set and no other input comes first, step again at that time.
 //!
 //! ```
 //! use matricula_core::{Auth, Job, Method, ServerUrl};
@@ -16,9 +16,9 @@
 //! let server: ServerUrl = "https://matrix.example.org".parse()?;
 //! let job = Job::new(&server, "/_matrix/client/versions", Method::Get, "getVersions")
 //!     .with_queue("start-up", Default::default())
-//!     .with_data(serde_json::json!({ "asked by": "the login screen" }));
+//!     .with_data(serde_json::json!({ "source": "login screen" }));
 //! assert_eq!(job.url(), "https://matrix.example.org/_matrix/client/versions");
-//! assert_eq!(job.data_str("asked by"), Some("the login screen"));
+//! assert_eq!(job.data_str("source"), Some("login screen"));
 //! # Ok::<(), matricula_core::ServerUrlError>(())
 //! ```
 
@@ -56,5 +56,5 @@ pub use transport::{Processed, TransportError, TransportErrorKind, TransportResu
 pub use write_ahead::{Ready, WriteAhead};
 pub use write_batch::{Write, WriteBatch};
 
-/// Header names and values in the order they are sent; names are compared without case.
+/// Header names and values, in the order in which they are sent. Names are case-insensitive.
 pub type Headers = Vec<(std::borrow::Cow<'static, str>, String)>;

@@ -1,10 +1,10 @@
-//! The one shape that everything with a life of its own has here.
+//! The machine contract: a value that turns inputs into steps.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Entropy, Timestamp, WriteBatch};
 
-/// The outside world at the moment of a step: both halves are recorded for a replay.
+/// The time and entropy of one step; both are recorded for a replay.
 pub struct StepContext<'a> {
     /// The time now. It may jump or run backwards; machines clamp their waits.
     pub now: Timestamp,
@@ -13,23 +13,24 @@ pub struct StepContext<'a> {
 }
 
 impl<'a> StepContext<'a> {
-    /// A moment: the time, and where random bytes come from.
+    /// A context with this time and entropy.
     pub fn new(now: Timestamp, entropy: &'a mut dyn Entropy) -> Self {
         Self { now, entropy }
     }
 }
 
-/// What one step asks of the outside: see the [crate documentation](crate) for the order.
+/// What one input leads to; see the [crate documentation](crate) for the order.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "store `commit`, then run `effects`"]
+#[must_use = "make `writes` durable, then carry out `effects`"]
 pub struct Step<Effect, Event> {
-    /// Store this durably, first.
+    /// To be made durable first.
     pub writes: WriteBatch,
-    /// Then carry these out; each is answered by its id.
+    /// To be carried out then; each is answered by its id.
     pub effects: Vec<Effect>,
-    /// What happened, for whoever watches.
+    /// What happened, for watchers.
     pub events: Vec<Event>,
-    /// When to step again if nothing happens before.
+    /// When to step again if no other input comes first.
+    #[doc(alias("setTimeout", "setInterval"))]
     pub wake_at: Option<Timestamp>,
 }
 
@@ -44,18 +45,18 @@ impl<Effect, Event> Default for Step<Effect, Event> {
     }
 }
 
-/// A value with a life of its own: inputs in, steps out, no I/O.
+/// A value that turns inputs into steps, without I/O.
 ///
-/// A step is total: it never blocks and never panics, whatever comes in.
+/// A step is total: it never blocks, and never panics on an input.
 pub trait Machine {
-    /// What can happen to it.
+    /// What happens outside.
     type Input;
-    /// What it wants done.
+    /// What the outside must do.
     type Effect;
-    /// What it tells.
+    /// What is reported to watchers.
     type Event;
 
-    /// Takes one input and says what to store, do and tell.
+    /// Processes one input.
     fn step(
         &mut self,
         cx: &mut StepContext<'_>,
@@ -63,7 +64,7 @@ pub trait Machine {
     ) -> Step<Self::Effect, Self::Event>;
 }
 
-/// Names one effect of one machine; its answer carries the same id.
+/// Identifies an effect of one machine; its answer carries the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EffectId(pub u64);

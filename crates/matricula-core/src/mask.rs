@@ -1,17 +1,17 @@
-//! Hides the secrets of a JSON body before a person sees it.
+//! Masking of secrets in JSON.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// What stands where a secret stood.
+/// Replaces a secret in text for people to read.
 pub const MASK: &str = "***";
 
-/// The JSON text with everything that `pointers` (RFC 6901; `*` matches any key or index) name
-/// replaced by [`MASK`].
+/// The JSON with the values at `pointers` replaced by [`MASK`]. Pointers are those of RFC 6901, and `*`
+/// matches any key or index.
 ///
-/// A text that is not JSON is replaced whole: nobody can say what it holds.
+/// Text that is not JSON is replaced whole, as its secrets cannot be found.
 pub fn mask_json<P: AsRef<str>>(text: &str, pointers: &[P]) -> String {
     let Ok(mut value) = serde_json::from_str::<Value>(text) else {
         return MASK.to_owned();
@@ -54,20 +54,20 @@ fn mask_at(value: &mut Value, path: &[&str]) {
     }
 }
 
-/// Which parts are secret. An operation's are fixed, and cost a job nothing to carry.
+/// The names or pointers of secrets. Those of an operation are static, so that a job copies nothing.
 #[derive(Clone)]
-pub(crate) enum Names {
-    Fixed(&'static [&'static str]),
-    Own(Vec<Cow<'static, str>>),
+pub(crate) enum SecretNames {
+    Static(&'static [&'static str]),
+    Owned(Vec<Cow<'static, str>>),
 }
 
-impl Names {
+impl SecretNames {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        let (fixed, own) = match self {
-            Self::Fixed(names) => (*names, &[][..]),
-            Self::Own(names) => (&[][..], names.as_slice()),
+        let (fixed, owned) = match self {
+            Self::Static(names) => (*names, &[][..]),
+            Self::Owned(names) => (&[][..], names.as_slice()),
         };
-        fixed.iter().copied().chain(own.iter().map(AsRef::as_ref))
+        fixed.iter().copied().chain(owned.iter().map(AsRef::as_ref))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -75,26 +75,26 @@ impl Names {
     }
 }
 
-impl Default for Names {
+impl Default for SecretNames {
     fn default() -> Self {
-        Self::Fixed(&[])
+        Self::Static(&[])
     }
 }
 
-impl PartialEq for Names {
+impl PartialEq for SecretNames {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
     }
 }
 
-impl Serialize for Names {
+impl Serialize for SecretNames {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())
     }
 }
 
-impl<'de> Deserialize<'de> for Names {
+impl<'de> Deserialize<'de> for SecretNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::deserialize(deserializer).map(Self::Own)
+        Vec::deserialize(deserializer).map(Self::Owned)
     }
 }

@@ -1,4 +1,4 @@
-//! Facts about an operation of the specification that hold for every request to it.
+//! Metadata of the operations of the Matrix specification.
 
 use crate::Method;
 
@@ -6,38 +6,38 @@ use crate::Method;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Operation {
-    /// The specification's `operationId`; unique within its API.
+    /// The `operationId`, unique within its API.
     pub id: &'static str,
     /// The API it belongs to.
     pub api: Api,
     /// The HTTP method.
     pub method: Method,
-    /// The full path, `{parameters}` in braces.
+    /// The full path, with `{parameters}` in braces.
     pub path: &'static str,
-    /// Who may call it.
+    /// Which token it takes.
     pub auth: OperationAuth,
-    /// Whether the specification declares a 429 answer.
+    /// Whether the specification declares a 429 response.
     pub rate_limited: bool,
-    /// Whether it may ask for user-interactive authentication.
+    /// Whether it may require user-interactive authentication.
     pub uia: bool,
-    /// Whether an account made for a guest may use it.
+    /// Whether guest accounts may use it.
     pub guests: bool,
-    /// The version of the specification that added it, where the data says so.
+    /// The version of the specification that added it, if the data says so.
     pub since: Option<&'static str>,
-    /// Whether the specification discourages its use.
+    /// Whether the specification deprecates it.
     pub deprecated: bool,
-    /// The names of the query's secrets.
+    /// Names of query parameters that are secrets.
     pub query_secrets: &'static [&'static str],
     /// JSON pointers to the request body's secrets.
     pub request_secrets: &'static [&'static str],
     /// JSON pointers to the response body's secrets.
     pub response_secrets: &'static [&'static str],
-    /// When a request may be sent again.
+    /// When a request may be retried.
     pub retry_safety: RetrySafety,
 }
 
 impl Operation {
-    /// An operation with the quietest facts; a generated constant sets what differs with `with_*`.
+    /// An operation without a token, rate limit, UIA, guests or secrets; `with_*` sets what differs.
     pub const fn new(api: Api, id: &'static str, method: Method, path: &'static str) -> Self {
         Self {
             id,
@@ -57,7 +57,7 @@ impl Operation {
         }
     }
 
-    /// Sets who may call it.
+    /// Sets which token it takes.
     #[must_use]
     pub const fn with_auth(mut self, auth: OperationAuth) -> Self {
         self.auth = auth;
@@ -71,7 +71,7 @@ impl Operation {
         self
     }
 
-    /// Marks it as subject to user-interactive authentication.
+    /// Marks it as requiring user-interactive authentication.
     #[must_use]
     pub const fn with_uia(mut self) -> Self {
         self.uia = true;
@@ -111,14 +111,14 @@ impl Operation {
         self
     }
 
-    /// Sets the names of the query's secrets.
+    /// Sets the names of query parameters that are secrets.
     #[must_use]
     pub const fn with_query_secrets(mut self, names: &'static [&'static str]) -> Self {
         self.query_secrets = names;
         self
     }
 
-    /// Sets when a request may be sent again.
+    /// Sets when a request may be retried.
     #[must_use]
     pub const fn with_retry_safety(mut self, retry: RetrySafety) -> Self {
         self.retry_safety = retry;
@@ -126,7 +126,7 @@ impl Operation {
     }
 }
 
-/// A part of the Matrix specification with a base path of its own.
+/// One of the APIs of the Matrix specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Api {
@@ -152,21 +152,21 @@ impl Api {
     }
 }
 
-/// Whose token an operation takes.
+/// Which token an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OperationAuth {
     /// No token.
     None,
-    /// An access token if there is one.
+    /// An access token, if there is one.
     Optional,
     /// An access token.
     Required,
-    /// An application service's token if there is one.
+    /// An application service's token, if there is one.
     AppserviceOptional,
     /// An application service's token.
     Appservice,
-    /// The homeserver's token towards an application service.
+    /// The homeserver's token for an application service.
     Homeserver,
 }
 
@@ -184,24 +184,23 @@ impl OperationAuth {
     }
 }
 
-/// When a request may be sent again without risking a second effect.
+/// When a request may be retried without a second effect.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[non_exhaustive]
 pub enum RetrySafety {
-    /// Always: doing it twice is doing it once.
+    /// Always: the operation is idempotent.
     Idempotent,
-    /// Always: a transaction id lets the server recognise the second one.
+    /// Always: the server recognises a retry by its transaction id.
     TxnId,
-    /// Only where the first one was certainly not processed.
+    /// Only if the first request was certainly not processed.
     #[default]
     OnlyIfNotProcessed,
 }
 
 impl RetrySafety {
-    /// What holds where nobody knows better: everything but a `POST` names what it acts on, so that
-    /// doing it twice is doing it once.
+    /// The default for a method: all but `POST` are idempotent.
     pub const fn by_method(method: Method) -> Self {
         match method {
             Method::Post => Self::OnlyIfNotProcessed,

@@ -1,4 +1,4 @@
-//! What a server answered, together with what its job wanted remembered.
+//! A response, with the data of its job.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -7,23 +7,23 @@ use serde_json::Value;
 
 use crate::{Body, Headers};
 
-/// A server's answer.
+/// The response to a job.
 #[derive(Clone, PartialEq)]
 pub struct Response {
     status_code: u16,
-    header: Headers,
+    headers: Headers,
     body: Body,
     operation_id: Cow<'static, str>,
     data: Value,
 }
 
 impl Response {
-    /// An answer as it came from the wire; [`Job::respond`](crate::Job::respond) makes it
-    /// a job's.
-    pub fn new(status_code: u16, header: Headers, body: Body) -> Self {
+    /// A response as it was received; [`Job::respond`](crate::Job::respond) attaches the operation and
+    /// data of the job.
+    pub fn new(status_code: u16, headers: Headers, body: Body) -> Self {
         Self {
             status_code,
-            header,
+            headers,
             body,
             operation_id: Cow::Borrowed(""),
             data: Value::Null,
@@ -46,13 +46,13 @@ impl Response {
 
     /// All headers.
     pub fn headers(&self) -> &[(Cow<'static, str>, String)] {
-        &self.header
+        &self.headers
     }
 
-    /// The first header of this name, whatever its case.
+    /// The first header of this name, case-insensitively.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self
-            .header
+            .headers
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         Some(&found.1)
@@ -63,7 +63,7 @@ impl Response {
         &self.body
     }
 
-    /// The body as JSON; `None` where it is not JSON.
+    /// The body as JSON; `None` if it is not JSON.
     #[doc(alias = "jsonBody")]
     pub fn json_body(&self) -> Option<Value> {
         serde_json::from_slice(self.body.as_bytes()).ok()
@@ -74,13 +74,13 @@ impl Response {
         self.status_code < 400
     }
 
-    /// The `errcode` of a Matrix error; empty where there is none.
+    /// The `errcode` of a Matrix error, or an empty string.
     #[doc(alias = "errorCode")]
     pub fn error_code(&self) -> String {
         self.error_text("errcode")
     }
 
-    /// The `error` of a Matrix error, in the server's words; empty where there is none.
+    /// The `error` text of a Matrix error, or an empty string.
     #[doc(alias = "errorMessage")]
     pub fn error_message(&self) -> String {
         self.error_text("error")
@@ -95,27 +95,27 @@ impl Response {
             .unwrap_or_default()
     }
 
-    /// The name of the operation that was asked.
+    /// The `operationId` of the request.
     #[doc(alias = "jobId")]
     pub fn operation_id(&self) -> &str {
         &self.operation_id
     }
 
     /// One key of the data that the job carried.
-    #[doc(alias = "dataJson")]
+    #[doc(alias("dataJson", "extraData"))]
     pub fn data_json(&self, key: &str) -> Option<&Value> {
         self.data.get(key)
     }
 
-    /// One key of the data that the job carried, where it is a text.
+    /// One key of the data that the job carried, if it is a string.
     #[doc(alias = "dataStr")]
     pub fn data_str(&self, key: &str) -> Option<&str> {
         self.data_json(key)?.as_str()
     }
 
-    /// How long the server asks to wait: its `Retry-After` in seconds, else `retry_after_ms`.
+    /// How long the server asks to wait: `Retry-After` in seconds, else the body's `retry_after_ms`.
     ///
-    /// The form of `Retry-After` that is a date is left aside: it would take a clock to read.
+    /// A `Retry-After` with a date is ignored, as it takes a clock to read.
     pub fn retry_after(&self) -> Option<Duration> {
         let seconds = self.header("retry-after");
         if let Some(seconds) = seconds.and_then(|value| value.trim().parse().ok()) {
@@ -124,9 +124,9 @@ impl Response {
         self.retry_after_ms()
     }
 
-    /// What the body alone says of it: to the millisecond, where the header has whole seconds.
+    /// The `retry_after_ms` of the body, which is more precise than the whole seconds of the header.
     pub(crate) fn retry_after_ms(&self) -> Option<Duration> {
-        /// What of the body matters here.
+        /// The body of a 429.
         #[derive(Deserialize)]
         struct Limited {
             retry_after_ms: Option<u64>,
@@ -136,7 +136,7 @@ impl Response {
         limited.retry_after_ms.map(Duration::from_millis)
     }
 
-    /// All that the job carried.
+    /// The data that the job carried.
     pub(crate) fn data(&self) -> &Value {
         &self.data
     }

@@ -1,4 +1,4 @@
-//! A text that must not be seen: its `Debug` is masked, and it yields only on explicit request.
+//! Secret text: masked in `Debug`, wiped on drop, exposed on request only.
 
 use std::fmt;
 
@@ -6,9 +6,8 @@ use zeroize::Zeroizing;
 
 /// A password, token or other secret text.
 ///
-/// It is wiped from memory when dropped, compared in constant time, and has neither `Display` nor
-/// `Serialize`: to put it on the wire or into a secret store, say so with [`Secret::expose`] or
-/// [`exposed`].
+/// It is wiped from memory when dropped, and compared in constant time. It has neither `Display` nor
+/// `Serialize`: code that sends it or stores it in a secret store uses [`Secret::expose`] or [`exposed`].
 ///
 /// ```
 /// # use matricula_core::Secret;
@@ -19,12 +18,12 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The secret itself. Only for the wire and for a secret store.
+    /// The secret itself, for a request or a secret store only.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is no text at all.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -45,7 +44,7 @@ impl From<&str> for Secret {
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
-        // The length may leak; where the texts differ may not.
+        // The length may leak; the position of a difference must not.
         a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (x, y)| differ | (x ^ y)) == 0
     }
 }
@@ -59,17 +58,17 @@ impl fmt::Debug for Secret {
 }
 
 /// Serialises secrets in the clear: `#[serde(with = "matricula_core::secret::exposed")]` on a field
-/// that goes to the wire or into a secret store.
+/// that is sent or goes into a secret store.
 pub mod exposed {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::Secret;
 
-    /// A secret, or perhaps one.
+    /// A secret or an optional secret.
     pub trait Expose: Sized {
-        /// The text, if there is one.
+        /// The text, if any.
         fn exposed(&self) -> Option<&str>;
-        /// The value made of an optional text; `None` where a text is required and missing.
+        /// The value for an optional text; `None` if the text is required and missing.
         fn from_text(text: Option<String>) -> Option<Self>;
     }
 
@@ -93,7 +92,7 @@ pub mod exposed {
         }
     }
 
-    /// Writes the secret's text.
+    /// Serialises the text of the secret.
     pub fn serialize<T: Expose, S: Serializer>(
         secret: &T,
         serializer: S,
@@ -101,7 +100,7 @@ pub mod exposed {
         secret.exposed().serialize(serializer)
     }
 
-    /// Reads a secret from a text.
+    /// Deserialises a secret from text.
     pub fn deserialize<'de, T: Expose, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<T, D::Error> {

@@ -1,4 +1,4 @@
-//! The address of a server, checked once.
+//! The base URL of a server, validated once.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// An `http` or `https` address without user information, query or trailing slash.
+/// An `http` or `https` URL without user information, query or trailing slash.
 ///
 /// ```
 /// # use matricula_core::ServerUrl;
@@ -21,22 +21,22 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct ServerUrl {
     text: Arc<str>,
-    /// Where scheme, host and port end and a path may begin.
+    /// The length of scheme, host and port.
     origin_len: usize,
 }
 
 impl ServerUrl {
-    /// The address as text, without a trailing slash.
+    /// The URL as text, without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Scheme, host and port: what a credential is bound to.
+    /// Scheme, host and port. A credential belongs to one origin.
     pub fn origin(&self) -> &str {
         &self.text[..self.origin_len]
     }
 
-    /// The host name or address, without brackets or port.
+    /// The host name or IP address, without brackets or port.
     pub fn host(&self) -> &str {
         let authority = self
             .origin()
@@ -48,12 +48,12 @@ impl ServerUrl {
         authority.split(':').next().unwrap_or(authority)
     }
 
-    /// Whether requests travel encrypted.
+    /// Whether requests are encrypted.
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https:")
     }
 
-    /// Whether the host is this machine: `localhost`, a name below it, or a loopback address.
+    /// Whether the host is `localhost`, a subdomain of it, or a loopback address.
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
         host == "localhost"
@@ -63,15 +63,15 @@ impl ServerUrl {
                 .is_ok_and(|address| address.is_loopback())
     }
 
-    /// Whether requests stay on this machine: its loopback, or the address `0.0.0.0` or `::` at which a
-    /// server that listens everywhere is named.
+    /// Whether requests stay on this machine: a loopback host, or the unspecified address (`0.0.0.0`, `::`)
+    /// of a server that listens on all interfaces.
     pub fn is_this_machine(&self) -> bool {
         let is_unspecified = |address: IpAddr| address.is_unspecified();
         self.is_loopback() || self.host().parse().is_ok_and(is_unspecified)
     }
 
-    /// Whether only this machine or its own network can mean the host: a loopback, private,
-    /// link-local or unspecified address. Names are not resolved, so only literal addresses are seen.
+    /// Whether the host is a loopback, private, link-local or unspecified address. Names are not resolved:
+    /// only literal addresses are detected.
     pub fn is_private(&self) -> bool {
         if self.is_loopback() {
             return true;
@@ -88,7 +88,7 @@ impl ServerUrl {
         }
     }
 
-    /// Whether `url` leads to the same origin.
+    /// Whether `url` has the same origin.
     pub fn is_origin_of(&self, url: &str) -> bool {
         let end = url.find(['?', '#']).unwrap_or(url.len());
         url[..end]
@@ -101,46 +101,46 @@ impl FromStr for ServerUrl {
     type Err = ServerUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |reason| ServerUrlError {
+        let error = |reason| ServerUrlError {
             url: text.to_owned(),
             reason,
         };
         let (scheme, rest) = text
             .split_once("://")
-            .ok_or_else(|| refuse("it does not begin with https://"))?;
+            .ok_or_else(|| error("it does not begin with https://"))?;
         let scheme = scheme.to_ascii_lowercase();
         let default_port = match scheme.as_str() {
             "https" => ":443",
             "http" => ":80",
-            _ => return Err(refuse("only https:// and http:// lead to a Matrix server")),
+            _ => return Err(error("the scheme must be https:// or http://")),
         };
         if rest.contains(['?', '#', '\\']) {
-            return Err(refuse("a server's address has no query or fragment"));
+            return Err(error("it must not have a query or fragment"));
         }
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         if let Some((_, host)) = authority.rsplit_once('@') {
-            // What stands before the @ may be a password: it is not repeated.
+            // The part before the @ may be a password, so that the message leaves it out.
             let url = format!("{scheme}://…@{host}{path}");
             return Err(ServerUrlError {
                 url,
-                reason: "a server's address has no user name in it",
+                reason: "it must not have a user name",
             });
         }
         let parsed = authority
             .parse::<http::uri::Authority>()
-            .map_err(|_| refuse("its host or port is not well-formed"))?;
+            .map_err(|_| error("its host or port is not well-formed"))?;
         if parsed.host().is_empty() {
-            return Err(refuse("it has no host"));
+            return Err(error("it has no host"));
         }
         if authority.len() > parsed.host().len() && parsed.port_u16().is_none() {
-            return Err(refuse("its port is not a number from 0 to 65535"));
+            return Err(error("its port is not a number from 0 to 65535"));
         }
         if is_disguised(parsed.host()) {
-            return Err(refuse("its host is not a plain name or address"));
+            return Err(error("its host is not a plain name or address"));
         }
         let path = path.trim_end_matches('/');
         if !path.is_empty() && path.parse::<http::uri::PathAndQuery>().is_err() {
-            return Err(refuse("its path is not well-formed"));
+            return Err(error("its path is not well-formed"));
         }
         let authority = authority.to_ascii_lowercase();
         let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
@@ -153,8 +153,8 @@ impl FromStr for ServerUrl {
     }
 }
 
-/// Whether URL libraries would read another host here than is written: `127.1`, `0x7f000001` and
-/// `%31%32%37.0.0.1` all lead to 127.0.0.1.
+/// Whether URL libraries would normalise the host to another one: `127.1`, `0x7f000001` and
+/// `%31%32%37.0.0.1` all become 127.0.0.1.
 fn is_disguised(host: &str) -> bool {
     if host.starts_with('[') {
         return host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_err();
@@ -192,7 +192,7 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
-/// Why a text is no server's address.
+/// Text is not the base URL of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{url:?} is not the address of a server: {reason}; give one like https://matrix.example.org"

@@ -1,4 +1,4 @@
-//! A moment as Matrix writes it: milliseconds since the Unix epoch.
+//! Timestamps in milliseconds since the Unix epoch, as Matrix writes them.
 
 use std::{fmt, time::Duration};
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The moment this many milliseconds after the Unix epoch.
+    /// The time this many milliseconds after the Unix epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
@@ -22,21 +22,21 @@ impl Timestamp {
         self.0
     }
 
-    /// This moment, later by `by`; the last representable moment if that is too far.
+    /// This time plus `by`, saturating.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
-    /// This moment, earlier by `by`; the first representable moment if that is too far.
+    /// This time minus `by`, saturating.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_sub(millis))
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead, as it may when a clock was set back.
+    /// The time since `earlier`; zero if that is later, as after a clock was set back.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -1,4 +1,4 @@
-//! What can come back from the network instead of, or as, an answer.
+//! The result of sending a request: a response, or why there is none.
 
 use std::fmt;
 
@@ -6,63 +6,65 @@ use serde::{Deserialize, Serialize};
 
 use crate::Response;
 
-/// What became of one request on the wire.
+/// The result of one request.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum TransportResult {
-    /// The server answered, with whatever status.
+    /// The server responded, with any status.
     Response(Response),
-    /// No usable answer came.
+    /// There is no usable response.
     Failed(TransportError),
-    /// The request was called back before an answer came.
+    /// The request was aborted before a response arrived.
     Cancelled,
 }
 
-/// Why no usable answer came.
+/// Why there is no usable response.
+///
+/// It is stored with the job, so that it has a message instead of a source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{kind}: {message}")]
 pub struct TransportError {
     /// What went wrong.
     pub kind: TransportErrorKind,
-    /// Whether the server may have acted on the request all the same.
+    /// Whether the server may have processed the request all the same.
     pub processed: Processed,
-    /// For people: what happened, to what. Never holds a secret.
+    /// What happened, to what, for people to read. Never holds a secret.
     pub message: String,
 }
 
-/// Whether a server acted on a request that got no usable answer.
+/// Whether a server processed a request without a usable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Processed {
-    /// Certainly not: it never arrived whole.
+    /// Certainly not: the request did not arrive whole.
     No,
-    /// Perhaps: nobody here can know.
+    /// It may have: the client cannot know.
     Maybe,
 }
 
-/// A kind of failure on the way.
+/// The kind of a transport error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
     /// The name could not be resolved or the connection was not accepted.
     Connect,
-    /// The server's certificate or the TLS handshake was refused.
+    /// The TLS handshake failed, or the server's certificate is not valid.
     Tls,
-    /// No answer within the time allowed.
+    /// The response did not arrive in time.
     Timeout,
-    /// The connection ended, or what came was not HTTP.
+    /// The connection ended early, or what arrived was not HTTP.
     ConnectionLost,
-    /// The answer was larger than the bound.
+    /// The response was larger than the limit.
     TooLarge,
-    /// A redirection that is not followed, or too many of them.
+    /// A redirect that is not followed, or too many redirects.
     Redirect,
     /// The request itself cannot be sent, such as a header with a line break.
     InvalidRequest,
-    /// There is no token to send it with, where it needs one.
+    /// The request needs a token, and there is none.
     MissingToken,
 }
 
 impl TransportErrorKind {
-    /// Whether trying again later may help.
+    /// Whether a retry may succeed.
     pub const fn is_transient(self) -> bool {
         matches!(self, Self::Connect | Self::Timeout | Self::ConnectionLost)
     }
@@ -72,13 +74,13 @@ impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "no connection",
-            Self::Tls => "no secure connection",
-            Self::Timeout => "no answer in time",
-            Self::ConnectionLost => "the answer was cut off",
-            Self::TooLarge => "the answer is too large",
+            Self::Tls => "no TLS connection",
+            Self::Timeout => "timeout",
+            Self::ConnectionLost => "the connection was lost",
+            Self::TooLarge => "the response is too large",
             Self::Redirect => "the server redirects elsewhere",
             Self::InvalidRequest => "the request cannot be sent",
-            Self::MissingToken => "there is no token to send it with",
+            Self::MissingToken => "there is no token for it",
         })
     }
 }

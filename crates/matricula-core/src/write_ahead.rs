@@ -1,14 +1,14 @@
-//! Holds back what follows from a machine's steps until what they commit is durable.
+//! Holds back the effects and events of a machine's steps until their writes are durable.
 
 use crate::{Step, WriteBatch};
 
-/// What may be carried out and told now.
+/// Effects and events whose writes are durable.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "carry the effects out and tell the events"]
+#[must_use = "carry out the effects and report the events"]
 pub struct Ready<Effect, Event> {
-    /// To carry out, in order.
+    /// To be carried out, in order.
     pub effects: Vec<Effect>,
-    /// To tell, in order.
+    /// To be reported, in order.
     pub events: Vec<Event>,
 }
 
@@ -21,78 +21,79 @@ impl<Effect, Event> Default for Ready<Effect, Event> {
     }
 }
 
-/// Keeps the order of the [crate's contract](crate): first what a step commits is durable, then its
-/// effects are carried out and its events told. While one patch is being written, what comes in
-/// meanwhile becomes the next one, so that many steps share one write.
+/// Keeps the order of the [crate's contract](crate): writes are made durable before effects are carried
+/// out and events reported. Steps that arrive during a write are combined into the next batch, so that many
+/// steps share one transaction.
 ///
 /// ```
-/// use matricula_core::{WriteBatch, Step, WriteAhead};
+/// use matricula_core::{Step, WriteAhead};
 ///
 /// let mut write_ahead = WriteAhead::default();
 /// let mut step = Step { effects: vec!["send"], events: vec!["started"], ..Step::default() };
 /// step.writes.put("jobs", "1", "…");
 /// assert_eq!(write_ahead.push(step).effects.len(), 0); // Not yet.
 ///
-/// let patch = write_ahead.next_write().unwrap(); // Write this durably; then
-/// assert_eq!(patch.writes().len(), 1);
+/// let batch = write_ahead.next_write().unwrap(); // Commit it to the store; then
+/// assert_eq!(batch.writes().len(), 1);
 /// assert_eq!(write_ahead.written().effects, ["send"]);
 /// ```
 #[derive(Clone, Debug)]
 pub struct WriteAhead<Effect, Event> {
-    /// What is being written at this moment, and what follows from it.
+    /// What depends on the batch that is being written, if one is.
     writing: Option<Ready<Effect, Event>>,
-    /// What is written after that.
-    patch: WriteBatch,
-    behind: Ready<Effect, Event>,
+    /// The next batch.
+    next: WriteBatch,
+    /// What depends on the next batch.
+    waiting: Ready<Effect, Event>,
 }
 
 impl<Effect, Event> Default for WriteAhead<Effect, Event> {
     fn default() -> Self {
         Self {
             writing: None,
-            patch: WriteBatch::default(),
-            behind: Ready::default(),
+            next: WriteBatch::default(),
+            waiting: Ready::default(),
         }
     }
 }
 
 impl<Effect, Event> WriteAhead<Effect, Event> {
-    /// Takes a step in. What follows from it is released at once where nothing has to be written
-    /// before it.
+    /// Adds a step. Its effects and events are ready at once if nothing has to be written before them.
     pub fn push(&mut self, step: Step<Effect, Event>) -> Ready<Effect, Event> {
-        self.patch.append(step.writes);
-        self.behind.effects.extend(step.effects);
-        self.behind.events.extend(step.events);
-        if self.writing.is_none() && self.patch.is_empty() {
-            return std::mem::take(&mut self.behind);
+        self.next.append(step.writes);
+        self.waiting.effects.extend(step.effects);
+        self.waiting.events.extend(step.events);
+        if self.writing.is_none() && self.next.is_empty() {
+            return std::mem::take(&mut self.waiting);
         }
         Ready::default()
     }
 
-    /// The patch to write now; none while another is being written, or where there is nothing to
-    /// write. Whoever takes it calls [`written`](Self::written) once it is durable.
-    #[must_use = "what waits for it is held back until it is written"]
+    /// Takes the batch to write now; `None` during a write, or if there is nothing to write. Call
+    /// [`written`](Self::written) once it is durable.
+    #[must_use = "effects and events wait until the batch is written"]
     pub fn next_write(&mut self) -> Option<WriteBatch> {
-        if self.writing.is_some() || self.patch.is_empty() {
+        if self.writing.is_some() || self.next.is_empty() {
             return None;
         }
-        self.writing = Some(std::mem::take(&mut self.behind));
-        Some(std::mem::take(&mut self.patch))
+        self.writing = Some(std::mem::take(&mut self.waiting));
+        Some(std::mem::take(&mut self.next))
     }
 
-    /// The patch that was taken last is durable: what waited for it is released.
+    /// The batch that was taken last is durable. Returns what depended on it.
     pub fn written(&mut self) -> Ready<Effect, Event> {
-        let mut released = self.writing.take().unwrap_or_default();
-        // Steps that commit nothing were held back only for the sake of order.
-        if self.patch.is_empty() {
-            released.effects.append(&mut self.behind.effects);
-            released.events.append(&mut self.behind.events);
+        debug_assert!(self.writing.is_some(), "no batch was taken");
+        let mut ready = self.writing.take().unwrap_or_default();
+        // Steps without writes waited only to keep the order.
+        if self.next.is_empty() {
+            ready.effects.append(&mut self.waiting.effects);
+            ready.events.append(&mut self.waiting.events);
         }
-        released
+        ready
     }
 
-    /// Whether everything that was taken in has been released.
+    /// Whether nothing waits for a write.
     pub fn is_empty(&self) -> bool {
-        self.writing.is_none() && self.patch.is_empty()
+        self.writing.is_none() && self.next.is_empty()
     }
 }

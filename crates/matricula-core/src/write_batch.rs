@@ -1,26 +1,26 @@
-//! What must be durable before effects run: ordered changes to tables of keys.
+//! Ordered writes to tables of keys, applied in one transaction.
 
 use std::{borrow::Cow, fmt};
 
-/// An ordered list of [`Write`]s to be stored in one transaction.
+/// An ordered list of [`Write`]s, applied whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteBatch {
     writes: Vec<Write>,
 }
 
-/// One key's new value, or its removal.
+/// Sets or removes one key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Write {
-    /// The table that the key belongs to.
+    /// The table of the key.
     pub table: Cow<'static, str>,
     /// The key, unique in its table.
     pub key: String,
-    /// The value from now on; `None` removes the key.
+    /// The new value; `None` removes the key.
     pub value: Option<Vec<u8>>,
 }
 
 impl WriteBatch {
-    /// Adds "from now on, `key` of `table` has `value`".
+    /// Sets `key` of `table` to `value`.
     pub fn put(
         &mut self,
         table: impl Into<Cow<'static, str>>,
@@ -34,7 +34,7 @@ impl WriteBatch {
         });
     }
 
-    /// Adds "from now on, `table` has no `key`".
+    /// Removes `key` of `table`.
     pub fn remove(&mut self, table: impl Into<Cow<'static, str>>, key: impl Into<String>) {
         self.writes.push(Write {
             table: table.into(),
@@ -43,24 +43,24 @@ impl WriteBatch {
         });
     }
 
-    /// Adds the changes of another patch after these.
+    /// Appends the writes of another batch.
     pub fn append(&mut self, mut other: Self) {
         self.writes.append(&mut other.writes);
     }
 
-    /// The changes, in the order they are to be applied.
+    /// The writes, in order.
     pub fn writes(&self) -> &[Write] {
         &self.writes
     }
 
-    /// Whether there is nothing to store.
+    /// Whether there are no writes.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
 }
 
 impl fmt::Debug for Write {
-    // A value may hold secrets: its length must do.
+    // A value may hold secrets, so that only its length is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}: ", self.table, self.key)?;
         match &self.value {

@@ -81,7 +81,7 @@ fn an_error_of_matrix_to_the_first_question() {
 fn a_truncated_body() {
     let answers =
         register(|_| bytes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"versions\": ["));
-    not_matrix(answers, "the answer was cut off");
+    not_matrix(answers, "the connection was lost");
 }
 
 #[test]

@@ -174,6 +174,7 @@ pub enum Outcome {
 /// Cloning takes a snapshot: jobs are shared with the clone, so that it costs microseconds, and the step
 /// after it some tens of them with a hundred thousand jobs.
 #[derive(Clone, Debug)]
+#[doc(alias = "JobInterface")]
 pub struct Scheduler {
     config: Arc<SchedulerConfig>,
     /// Whether jobs wait for another credential if the server does not accept theirs.

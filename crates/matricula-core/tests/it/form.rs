@@ -1,11 +1,11 @@
-//! Forms are written as web servers read them, and show their secrets to nobody.
+//! Encoding of forms, and masking of their secrets.
 
 use matricula_core::{Body, Job};
 
 use crate::job;
 
 #[test]
-fn a_form_is_encoded_as_web_pages_do_it() {
+fn form_is_percent_encoded() {
     let form = Body::form([
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
         ("scope", "a b  c"),
@@ -19,7 +19,7 @@ fn a_form_is_encoded_as_web_pages_do_it() {
 }
 
 #[test]
-fn the_secrets_of_a_form_are_masked_by_name_however_they_are_written() {
+fn form_secrets_are_masked_by_name() {
     let text = "client_id=c&code=canary&c%6Fde=canary&code2=x&code";
     let open = job().with_body(Body::Form(text.to_owned()));
     assert!(!open.holds_secret());
@@ -34,7 +34,7 @@ fn the_secrets_of_a_form_are_masked_by_name_however_they_are_written() {
 }
 
 #[test]
-fn a_form_without_secrets_can_be_stored() {
+fn form_without_secrets_serialises() {
     let open = job()
         .with_body(Body::form([("client_id", "c")]))
         .with_request_secrets(vec!["/code".into()]);

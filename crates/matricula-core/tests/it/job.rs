@@ -1,4 +1,4 @@
-//! Every row of the table that maps libkazv's `BaseJob` to `Job`.
+//! Each row of the table in `docs/libkazv.md` that maps `BaseJob` to `Job`.
 
 use matricula_core::{
     Auth, Body, CredentialRef, FileRef, Job, Method, QueuePolicy, Response, ResponseFormat,
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{job, server};
 
 #[test]
-fn the_url_joins_server_and_request_url() {
+fn url_joins_server_and_path() {
     assert_eq!(
         job().url(),
         "https://matrix.example.org/_matrix/client/v3/register"
@@ -28,7 +28,7 @@ fn the_url_joins_server_and_request_url() {
 }
 
 #[test]
-fn method_query_header_and_body_come_back_as_given() {
+fn getters_return_what_was_set() {
     let job = job()
         .with_query("kind", "user & guest")
         .with_query("kind", "again")
@@ -48,13 +48,13 @@ fn method_query_header_and_body_come_back_as_given() {
 }
 
 #[test]
-fn the_four_methods_are_spelt_as_on_the_wire() {
+fn method_names() {
     let spelt = [Method::Get, Method::Post, Method::Put, Method::Delete].map(Method::as_str);
     assert_eq!(spelt, ["GET", "POST", "PUT", "DELETE"]);
 }
 
 #[test]
-fn the_four_bodies_yield_their_bytes() {
+fn bodies_as_bytes() {
     assert_eq!(Body::Empty.as_bytes(), b"");
     assert_eq!(
         Body::json(&json!({"a": 1})).unwrap().as_bytes(),
@@ -67,7 +67,7 @@ fn the_four_bodies_yield_their_bytes() {
 }
 
 #[test]
-fn the_return_type_is_json_unless_said_otherwise() {
+fn response_format_defaults_to_json() {
     assert_eq!(job().response_format(), &ResponseFormat::Json);
     assert!(job().should_return_json());
     assert_eq!(job().response_file(), None);
@@ -84,20 +84,20 @@ fn the_return_type_is_json_unless_said_otherwise() {
 }
 
 #[test]
-fn with_data_replaces_what_was_there() {
+fn with_data_replaces_data() {
     let job = job()
         .with_data(json!({"old": 1}))
         .with_data(json!({"room": "!a:b", "n": 2}));
     assert_eq!(job.data_json("old"), None);
     assert_eq!(job.data_json("n"), Some(&json!(2)));
     assert_eq!(job.data_str("room"), Some("!a:b"));
-    assert_eq!(job.data_str("n"), None, "a number is not a text");
+    assert_eq!(job.data_str("n"), None, "a number is not a string");
     assert_eq!(job.data_str("missing"), None);
     assert_eq!(crate::job().data_str("anything"), None);
 }
 
 #[test]
-fn a_job_is_in_no_queue_unless_put_there() {
+fn job_has_no_queue_by_default() {
     assert_eq!(job().queue_id(), None);
     assert_eq!(job().queue_policy(), QueuePolicy::AlwaysContinue);
     let queued = job().with_queue("!room:b", QueuePolicy::CancelFutureIfFailed);
@@ -106,17 +106,13 @@ fn a_job_is_in_no_queue_unless_put_there() {
 }
 
 #[test]
-fn the_job_id_is_the_operations_name() {
+fn operation_id_is_not_unique() {
     assert_eq!(job().operation_id(), "register");
-    assert_eq!(
-        job(),
-        job(),
-        "two jobs of one name are equal: the id is not unique"
-    );
+    assert_eq!(job(), job(), "two jobs of one operation are equal");
 }
 
 #[test]
-fn the_response_carries_job_id_and_data_on() {
+fn response_carries_operation_and_data() {
     let raw = Response::new(200, vec![], Body::Json(r#"{"user_id":"@a:b"}"#.into()));
     let response = job().with_data(json!({"for": "alice"})).respond(raw);
     assert_eq!(response.operation_id(), "register");
@@ -128,7 +124,7 @@ fn the_response_carries_job_id_and_data_on() {
 }
 
 #[test]
-fn a_cancelled_job_can_be_answered_as_libkazv_does() {
+fn cancelled_response_matches_libkazv() {
     let response = job().with_data(json!({"for": "alice"})).respond_cancelled();
     assert!(!response.success());
     assert_eq!(response.status_code(), 490);
@@ -139,24 +135,24 @@ fn a_cancelled_job_can_be_answered_as_libkazv_does() {
 }
 
 #[test]
-fn a_response_tells_success_and_the_servers_error() {
-    let answer = |status, body: &str| Response::new(status, vec![], Body::Json(body.into()));
-    let error = answer(400, r#"{"errcode":"M_USER_IN_USE","error":"taken"}"#);
+fn response_success_and_error() {
+    let response = |status, body: &str| Response::new(status, vec![], Body::Json(body.into()));
+    let error = response(400, r#"{"errcode":"M_USER_IN_USE","error":"taken"}"#);
     assert!(!error.success());
     assert_eq!(error.error_code(), "M_USER_IN_USE");
     assert_eq!(error.error_message(), "taken");
-    assert!(answer(399, "{}").success());
-    assert!(!answer(400, "{}").success());
+    assert!(response(399, "{}").success());
+    assert!(!response(400, "{}").success());
     assert_eq!(
-        answer(200, r#"{"errcode":"X","error":"y"}"#).error_code(),
+        response(200, r#"{"errcode":"X","error":"y"}"#).error_code(),
         ""
     );
-    assert_eq!(answer(500, "<html>").error_code(), "");
-    assert_eq!(answer(500, r#"{"error": 5}"#).error_message(), "");
+    assert_eq!(response(500, "<html>").error_code(), "");
+    assert_eq!(response(500, r#"{"error": 5}"#).error_message(), "");
 }
 
 #[test]
-fn headers_of_a_response_are_found_whatever_their_case() {
+fn header_names_are_case_insensitive() {
     let response = Response::new(
         200,
         vec![("Content-Type".into(), "a/b".into())],
@@ -168,18 +164,18 @@ fn headers_of_a_response_are_found_whatever_their_case() {
 }
 
 #[test]
-fn retry_after_is_read_from_the_header_first_then_from_the_body() {
+fn retry_after_prefers_the_header() {
     let body = || Body::Json(r#"{"retry_after_ms": 1500}"#.into());
-    let answer = |header| {
+    let response = |header| {
         Response::new(429, header, body())
             .retry_after()
             .unwrap()
             .as_millis()
     };
-    assert_eq!(answer(vec![("Retry-After".into(), "3".into())]), 3000);
-    assert_eq!(answer(vec![]), 1500);
+    assert_eq!(response(vec![("Retry-After".into(), "3".into())]), 3000);
+    assert_eq!(response(vec![]), 1500);
     assert_eq!(
-        answer(vec![(
+        response(vec![(
             "Retry-After".into(),
             "Wed, 21 Oct 2026 07:28:00 GMT".into()
         )]),
@@ -189,7 +185,7 @@ fn retry_after_is_read_from_the_header_first_then_from_the_body() {
 }
 
 #[test]
-fn a_job_survives_being_stored() {
+fn job_serialises_and_deserialises() {
     let job = job()
         .with_auth(Auth::Required(CredentialRef::new("@a:b/DEVICE")))
         .with_query("kind", "user")
@@ -202,7 +198,7 @@ fn a_job_survives_being_stored() {
 }
 
 #[test]
-fn a_job_with_a_secret_refuses_to_be_stored() {
+fn job_with_secret_does_not_serialise() {
     let with_token = job().with_token(Secret::from("syt_token"));
     assert!(with_token.holds_secret());
     let error = serde_json::to_string(&with_token).unwrap_err().to_string();
@@ -225,7 +221,7 @@ fn a_job_with_a_secret_refuses_to_be_stored() {
 }
 
 #[test]
-fn a_secret_in_the_query_is_masked_and_not_stored() {
+fn query_secret_is_masked() {
     let open = job()
         .with_query("via", "a.example")
         .with_query_secrets(vec!["token".into()]);
@@ -243,7 +239,7 @@ fn a_secret_in_the_query_is_masked_and_not_stored() {
 }
 
 #[test]
-fn a_named_credential_is_not_a_secret() {
+fn credential_name_is_no_secret() {
     let credential = CredentialRef::new("@a:b");
     let named =
         Job::new(&server(), "/x", Method::Get, "x").with_auth(Auth::Optional(credential.clone()));
@@ -252,7 +248,7 @@ fn a_named_credential_is_not_a_secret() {
 }
 
 #[test]
-fn only_a_post_is_not_resent_when_it_may_have_been_processed() {
+fn only_post_is_not_idempotent() {
     let retry = |method| Job::new(&server(), "/x", method, "x").retry_safety();
     assert_eq!(retry(Method::Post), RetrySafety::OnlyIfNotProcessed);
     for method in [Method::Get, Method::Put, Method::Delete] {

@@ -1,18 +1,18 @@
-//! What `matricula-core` promises, one module a behaviour.
+//! Tests of `matricula-core`, one module per behaviour.
 #![allow(clippy::unwrap_used)]
 
+mod credentials;
 mod form;
+mod harness;
+mod http_request;
 mod job;
-mod pace;
-mod parked;
+mod persistence;
 mod queues;
+mod rate_limit;
 mod scheduler;
 mod secrets;
 mod server_url;
-mod stored;
 mod values;
-mod wire;
-mod world;
 mod write_ahead;
 
 use matricula_core::{Job, Method, ServerUrl};

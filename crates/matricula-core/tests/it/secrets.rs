@@ -1,4 +1,4 @@
-//! Nothing secret shows in `Debug`, and masking finds what it is told to hide.
+//! Secrets are masked in `Debug` output and in text for people.
 
 use matricula_core::{Body, Response, Secret, WriteBatch, mask_json};
 
@@ -9,10 +9,10 @@ use crate::{job, server};
 const CANARY: &str = "canary-5b1f";
 
 #[test]
-fn debug_of_everything_that_may_hold_a_secret_is_masked() {
+fn debug_masks_secrets() {
     let body = || Body::Json(format!(r#"{{"password":"{CANARY}"}}"#));
-    let mut patch = WriteBatch::default();
-    patch.put("table", "key", CANARY);
+    let mut batch = WriteBatch::default();
+    batch.put("table", "key", CANARY);
     let shown = [
         format!("{:?}", Secret::from(CANARY)),
         format!("{:?}", job().with_token(CANARY.into()).with_body(body())),
@@ -30,7 +30,7 @@ fn debug_of_everything_that_may_hold_a_secret_is_masked() {
             "{:?}",
             Response::new(200, vec![("Set-Cookie".into(), CANARY.into())], body())
         ),
-        format!("{patch:?}"),
+        format!("{batch:?}"),
     ];
     for text in shown {
         assert!(!text.contains(CANARY), "{text}");
@@ -38,7 +38,7 @@ fn debug_of_everything_that_may_hold_a_secret_is_masked() {
 }
 
 #[test]
-fn secrets_compare_by_their_whole_text() {
+fn secrets_compare_whole_text() {
     assert_eq!(Secret::from("abc"), Secret::from("abc"));
     for other in ["abd", "xbc", "ab", "abcd", ""] {
         assert_ne!(Secret::from("abc"), Secret::from(other));
@@ -46,7 +46,7 @@ fn secrets_compare_by_their_whole_text() {
 }
 
 #[test]
-fn masking_follows_pointers_through_objects_arrays_and_stars() {
+fn mask_follows_pointers_and_wildcards() {
     let text = r#"{"a":{"b":"x","c":1},"list":[{"t":"x"},{"t":"y"}],"s~/l":"x","n":null}"#;
     let masked = mask_json(
         text,
@@ -69,12 +69,12 @@ fn masking_follows_pointers_through_objects_arrays_and_stars() {
     assert_eq!(
         mask_json("{\"password\": \"x", &["/password"]),
         "***",
-        "what is not JSON is hidden whole"
+        "text that is not JSON is masked whole"
     );
 }
 
 #[test]
-fn a_secret_at_the_end_of_the_path_is_shown_nowhere() {
+fn secret_path_is_masked() {
     let job = Job::new(
         &server(),
         "/_synapse/tokens/wordpass",

@@ -1,4 +1,4 @@
-//! What is and is not the address of a server.
+//! Parsing and classification of server URLs.
 
 use matricula_core::ServerUrl;
 
@@ -8,8 +8,8 @@ fn parse(text: &str) -> Result<ServerUrl, String> {
 }
 
 #[test]
-fn addresses_are_brought_to_one_form() {
-    for (given, kept) in [
+fn urls_are_normalised() {
+    for (given, normalised) in [
         ("https://matrix.org", "https://matrix.org"),
         ("HTTPS://Matrix.ORG/", "https://matrix.org"),
         ("https://matrix.org:443", "https://matrix.org"),
@@ -17,15 +17,15 @@ fn addresses_are_brought_to_one_form() {
         ("http://127.0.0.1:8008", "http://127.0.0.1:8008"),
         ("https://[::1]:8448/base/", "https://[::1]:8448/base"),
     ] {
-        assert_eq!(parse(given).unwrap().as_str(), kept);
+        assert_eq!(parse(given).unwrap().as_str(), normalised);
     }
 }
 
 #[test]
-fn what_is_no_address_is_refused_with_a_reason() {
+fn invalid_urls_are_refused_with_reason() {
     for (given, reason) in [
         ("matrix.org", "does not begin with https://"),
-        ("ftp://matrix.org", "only https"),
+        ("ftp://matrix.org", "must be https://"),
         ("https://", "host"),
         ("https://a b", "well-formed"),
         ("https://matrix.org:99999", "port"),
@@ -47,7 +47,7 @@ fn what_is_no_address_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_password_in_an_address_is_refused_and_not_repeated() {
+fn password_is_refused_and_not_repeated() {
     let error = parse("https://alice:hunter2@matrix.org").unwrap_err();
     assert!(
         error.contains("user name") && !error.contains("hunter2"),
@@ -56,7 +56,7 @@ fn a_password_in_an_address_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn loopback_is_recognised_and_nothing_else_taken_for_it() {
+fn loopback_is_recognised() {
     for yes in [
         "http://localhost",
         "http://a.localhost:1",
@@ -76,7 +76,7 @@ fn loopback_is_recognised_and_nothing_else_taken_for_it() {
 }
 
 #[test]
-fn requests_to_the_loopback_and_to_the_address_of_everywhere_stay_on_this_machine() {
+fn unspecified_address_is_this_machine() {
     for yes in [
         "http://localhost:1",
         "http://127.0.0.1",
@@ -95,7 +95,7 @@ fn requests_to_the_loopback_and_to_the_address_of_everywhere_stay_on_this_machin
 }
 
 #[test]
-fn an_origin_is_scheme_host_and_port() {
+fn origin_is_scheme_host_port() {
     let server = parse("https://matrix.org/base").unwrap();
     assert_eq!(server.origin(), "https://matrix.org");
     assert!(server.is_origin_of("https://matrix.org:443/elsewhere?x#y"));
@@ -111,7 +111,7 @@ fn an_origin_is_scheme_host_and_port() {
 }
 
 #[test]
-fn addresses_of_the_own_network_are_recognised() {
+fn private_addresses_are_recognised() {
     for yes in [
         "https://localhost",
         "https://127.0.0.1",

@@ -1,4 +1,4 @@
-//! The small values: time, entropy, patches.
+//! Timestamps, entropy, write batches, store errors.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use matricula_core::{Entropy, SeededEntropy, ServerUrlError, StoreError, Timesta
 use proptest::prelude::*;
 
 #[test]
-fn time_saturates_instead_of_wrapping() {
+fn timestamps_saturate() {
     let now = Timestamp::from_millis(1_000);
     assert_eq!(now.plus(Duration::from_secs(2)).as_millis(), 3_000);
     assert_eq!(now.plus(Duration::MAX).as_millis(), u64::MAX);
@@ -18,7 +18,7 @@ fn time_saturates_instead_of_wrapping() {
 }
 
 #[test]
-fn seeded_entropy_is_the_same_every_time_and_differs_by_seed() {
+fn seeded_entropy_is_reproducible() {
     let draw = |seed| SeededEntropy::new(seed).text(b"abcdefgh", 24);
     assert_eq!(draw(7), draw(7));
     assert_ne!(draw(7), draw(8));
@@ -31,19 +31,19 @@ fn seeded_entropy_is_the_same_every_time_and_differs_by_seed() {
 
 proptest! {
     #[test]
-    fn numbers_below_a_bound_are_below_it(seed: u64, bound: u64) {
+    fn below_respects_its_bound(seed: u64, bound: u64) {
         let drawn = SeededEntropy::new(seed).below(bound);
         prop_assert!(drawn < bound || (bound == 0 && drawn == 0));
     }
 }
 
 #[test]
-fn a_patch_keeps_its_changes_in_order() {
-    let mut patch = WriteBatch::default();
-    assert!(patch.is_empty());
-    patch.put("jobs", "1", "a");
-    patch.remove("jobs", "1");
-    let changes: Vec<_> = patch
+fn batch_keeps_write_order() {
+    let mut batch = WriteBatch::default();
+    assert!(batch.is_empty());
+    batch.put("jobs", "1", "a");
+    batch.remove("jobs", "1");
+    let changes: Vec<_> = batch
         .writes()
         .iter()
         .map(|c| (c.key.as_str(), c.value.as_deref()))

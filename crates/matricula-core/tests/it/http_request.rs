@@ -8,7 +8,7 @@ fn job(method: Method) -> Job {
 }
 
 #[test]
-fn every_part_goes_where_it_belongs() {
+fn every_part_is_converted() {
     let job = job(Method::Put)
         .with_query("a b", "c&d")
         .with_query("e", "é")
@@ -32,7 +32,7 @@ fn every_part_goes_where_it_belongs() {
 }
 
 #[test]
-fn a_header_of_the_job_goes_before_the_bodys_own() {
+fn job_header_overrides_content_type() {
     let job = job(Method::Post)
         .with_header("Content-Type", "image/png")
         .with_body(Body::Json("{}".to_owned()));
@@ -42,7 +42,7 @@ fn a_header_of_the_job_goes_before_the_bodys_own() {
 }
 
 #[test]
-fn an_empty_body_says_that_it_is_empty_where_there_usually_is_one() {
+fn empty_post_has_content_length() {
     let length = |method| {
         let request = job(method).into_http(None).unwrap();
         request.headers().get("content-length").cloned()
@@ -52,7 +52,7 @@ fn an_empty_body_says_that_it_is_empty_where_there_usually_is_one() {
 }
 
 #[test]
-fn a_file_is_left_to_be_opened() {
+fn file_body_stays_a_file() {
     let file = FileRef::new("cat.png").with_content_type("image/png");
     let job = job(Method::Post).with_body(Body::File(file.clone()));
     let request = job.into_http(None).unwrap();
@@ -61,7 +61,7 @@ fn a_file_is_left_to_be_opened() {
 }
 
 #[test]
-fn what_no_header_can_carry_is_refused() {
+fn invalid_headers_are_refused() {
     assert!(
         job(Method::Get)
             .into_http(Some(&Secret::from("a\nb")))

@@ -1,4 +1,4 @@
-//! A scheduler on a virtual clock, for tests.
+//! A scheduler on a virtual clock with a scripted network.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,20 +9,20 @@ use matricula_core::{
     scheduler::{Effect, Event, Input, JobId, Outcome, SchedulerConfig},
 };
 
-/// A scheduler with a clock and entropy of its own.
-pub(crate) struct World {
+/// A scheduler with a virtual clock and seeded entropy.
+pub(crate) struct Harness {
     pub(crate) now: u64,
     entropy: SeededEntropy,
     pub(crate) scheduler: Scheduler,
 }
 
-impl World {
+impl Harness {
     pub(crate) fn new() -> Self {
         Self::with(SchedulerConfig::default())
     }
 
-    pub(crate) fn with(limits: SchedulerConfig) -> Self {
-        Self::of(Scheduler::new(limits))
+    pub(crate) fn with(config: SchedulerConfig) -> Self {
+        Self::of(Scheduler::new(config))
     }
 
     pub(crate) fn of(scheduler: Scheduler) -> Self {
@@ -43,9 +43,9 @@ impl World {
         sent(&step)
     }
 
-    /// Wakes when asked to, and expects the job to be sent again.
+    /// Advances the clock to `wake_at`, and expects the job to be sent again.
     pub(crate) fn wake(&mut self, step: &Step<Effect, Event>) -> EffectId {
-        self.now = step.wake_at.expect("something waits").as_millis();
+        self.now = step.wake_at.expect("a timer is set").as_millis();
         let step = self.step(Input::Wake);
         sent(&step)
     }
@@ -61,7 +61,7 @@ pub(crate) fn sent(step: &Step<Effect, Event>) -> EffectId {
 pub(crate) fn outcome(step: &Step<Effect, Event>) -> &Outcome {
     match &step.events[..] {
         [Event::Finished(_, outcome), ..] => outcome,
-        other => panic!("expected an end, got {other:?}"),
+        other => panic!("expected an outcome, got {other:?}"),
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn limited(millis: u64) -> TransportResult {
     TransportResult::Response(Response::new(429, vec![], Body::Json(body)))
 }
 
-pub(crate) fn refused() -> TransportResult {
+pub(crate) fn forbidden() -> TransportResult {
     let body = r#"{"errcode":"M_FORBIDDEN","error":"no"}"#.to_owned();
     TransportResult::Response(Response::new(403, vec![], Body::Json(body)))
 }
@@ -105,9 +105,9 @@ pub(crate) fn unknown_token() -> TransportResult {
     TransportResult::Response(Response::new(401, vec![], Body::Json(body)))
 }
 
-/// What stands on the wire, by the names of the jobs, and what has ended.
+/// The requests in flight, by the names of their jobs, and the jobs that have ended.
 #[derive(Default)]
-pub(crate) struct Wire {
+pub(crate) struct Network {
     pub(crate) sent: VecDeque<(EffectId, String)>,
     pub(crate) ended: Vec<(JobId, Outcome)>,
     pub(crate) held: Vec<String>,
@@ -115,8 +115,8 @@ pub(crate) struct Wire {
     pub(crate) steps: usize,
 }
 
-impl Wire {
-    pub(crate) fn take(&mut self, step: Step<Effect, Event>) {
+impl Network {
+    pub(crate) fn apply(&mut self, step: Step<Effect, Event>) {
         self.steps += 1;
         self.wake_at = step.wake_at;
         for effect in step.effects {
@@ -135,36 +135,38 @@ impl Wire {
         }
     }
 
-    pub(crate) fn names(&self) -> Vec<&str> {
+    /// The names of the jobs in flight, in the order in which they were sent.
+    pub(crate) fn in_flight(&self) -> Vec<&str> {
         self.sent.iter().map(|(_, name)| name.as_str()).collect()
     }
 
-    /// Answers what went on the wire first.
-    pub(crate) fn answer(&mut self, world: &mut World, answer: TransportResult) -> String {
-        let (id, name) = self.sent.pop_front().expect("something is on the wire");
-        let step = world.step(Input::Completed(id, answer));
-        self.take(step);
+    /// Completes the request that was sent first.
+    pub(crate) fn respond(&mut self, harness: &mut Harness, result: TransportResult) -> String {
+        let (id, name) = self.sent.pop_front().expect("a request is in flight");
+        let step = harness.step(Input::Completed(id, result));
+        self.apply(step);
         name
     }
 
-    pub(crate) fn give(&mut self, world: &mut World, job: Job) {
-        let step = world.step(Input::Submit(Arc::new(job)));
-        self.take(step);
+    pub(crate) fn submit(&mut self, harness: &mut Harness, job: Job) {
+        let step = harness.step(Input::Submit(Arc::new(job)));
+        self.apply(step);
     }
 
-    pub(crate) fn say(&mut self, world: &mut World, input: Input) {
-        let step = world.step(input);
-        self.take(step);
+    pub(crate) fn input(&mut self, harness: &mut Harness, input: Input) {
+        let step = harness.step(input);
+        self.apply(step);
     }
 
-    /// Lets time pass until the scheduler wants to be woken.
-    pub(crate) fn wait(&mut self, world: &mut World) {
-        world.now = self.wake_at.expect("something waits").as_millis();
-        self.say(world, Input::Wake);
+    /// Advances the clock to `wake_at`.
+    pub(crate) fn wait(&mut self, harness: &mut Harness) {
+        harness.now = self.wake_at.expect("a timer is set").as_millis();
+        self.input(harness, Input::Wake);
     }
 
-    /// How each job ended, by job id: `+` done, `-` refused or failed, `?` in doubt, `x` cancelled.
-    pub(crate) fn ends(&self) -> String {
+    /// One character per outcome, by job id: `+` success, `-` error response or failed, `?` in doubt,
+    /// `x` cancelled.
+    pub(crate) fn outcomes(&self) -> String {
         let mut ended: Vec<_> = self.ended.iter().collect();
         ended.sort_by_key(|(job_id, _)| *job_id);
         ended
