@@ -6,11 +6,10 @@ use matricula_api::{
     synapse::{FindUserByAddress, GetUser, PutUser, User, UserAddress, UserChange},
 };
 use matricula_auth::{
-    Account, AuthError, Conversation, Effect, Event, Input, Progress, password_login_request,
+    Account, AuthError, Conversation, Effect, Event, Input, machine::Core, password_login_request,
 };
 use matricula_core::{
-    Auth, EffectId, Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
-    scheduler::Outcome,
+    Auth, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
 };
 use serde_json::Value;
 
@@ -52,7 +51,7 @@ pub struct CreateUser {
     phase: Phase,
     /// Whether the response to a request that may have created the user is lost, here or earlier.
     is_lost: bool,
-    last_effect: u64,
+    core: Core<CreateUserResult>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,10 +63,7 @@ enum Phase {
     Creating,
     /// The user exists: is it the one whose response was lost?
     LoggingIn(Box<User>),
-    Over,
 }
-
-type UserStep = Step<Effect, Event<CreateUserResult>>;
 
 impl CreateUser {
     /// Creates this user, with the session of an administrator of its server. The password is
@@ -86,7 +82,7 @@ impl CreateUser {
             pending: None,
             phase: Phase::New,
             is_lost: false,
-            last_effect: 0,
+            core: Core::default(),
         }
     }
 
@@ -131,22 +127,22 @@ impl CreateUser {
         PendingUser::key(&self.server, self.user_id.as_str())
     }
 
-    fn look_up(&mut self, step: &mut UserStep) {
+    fn look_up(&mut self) {
         self.phase = Phase::LookingUp;
         let request = GetUser {
             user_id: self.user_id.clone(),
         };
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.send(job, step);
+        self.core.send(job);
     }
 
-    fn create(&mut self, cx: &mut StepContext<'_>, step: &mut UserStep) {
+    fn create(&mut self, cx: &mut StepContext<'_>) {
         let pending = match (&self.given, self.pending.take()) {
             (Some(given), _) => PendingUser::given(given.clone()),
             (None, Some(pending)) => pending,
             (None, None) => PendingUser::generate(cx.entropy),
         };
-        pending.write_to(self.key(), &mut step.writes);
+        pending.write_to(self.key(), self.core.writes());
         let mut user = UserChange::default()
             .password(pending.password.clone())
             .admin(self.is_admin);
@@ -160,69 +156,63 @@ impl CreateUser {
             user,
         };
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.send(job, step);
+        self.core.send(job);
     }
 
-    fn send(&mut self, job: Job, step: &mut UserStep) {
-        self.last_effect += 1;
-        step.effects
-            .push(Effect::Send(EffectId(self.last_effect), Box::new(job)));
-    }
-
-    fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome, step: &mut UserStep) {
+    fn on_outcome(&mut self, cx: &mut StepContext<'_>, outcome: Outcome) {
         let server = self.server.clone();
         match (self.phase.clone(), outcome) {
-            (Phase::LookingUp, Outcome::Responded(response)) => self.on_user(cx, &response, step),
+            (Phase::LookingUp, Outcome::Responded(response)) => self.on_user(cx, &response),
             (Phase::LookingUpAddress, Outcome::Responded(response)) => {
-                self.on_address(cx, &response, step);
+                self.on_address(cx, &response);
             }
-            (Phase::Creating, Outcome::Responded(response)) => self.on_created(&response, step),
+            (Phase::Creating, Outcome::Responded(response)) => self.on_created(&response),
             (Phase::LoggingIn(user), Outcome::Responded(response)) => {
-                self.on_login(cx.now, *user, &response, step);
+                self.on_login(cx.now, *user, &response);
             }
-            (Phase::Creating, Outcome::InDoubt(error)) => self.settle(error.to_string(), step),
+            (Phase::Creating, Outcome::InDoubt(error)) => self.settle(error.to_string()),
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) if self.is_lost => {
-                self.in_doubt(error.to_string(), step);
+                self.in_doubt(error.to_string());
             }
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.end(Err(AuthError::Unreachable { server, error }), step);
+                self.end(Err(AuthError::Unreachable { server, error }));
             }
-            _ => self.over(Err(AuthError::Cancelled), step),
+            _ => self.core.fail(AuthError::Cancelled),
         }
     }
 
-    fn on_user(&mut self, cx: &mut StepContext<'_>, response: &Response, step: &mut UserStep) {
+    fn on_user(&mut self, cx: &mut StepContext<'_>, response: &Response) {
         match GetUser::read(response) {
             Ok(user) => match (self.is_lost, &self.pending) {
                 (true, Some(pending)) => {
                     let request = password_login_request(self.user_id.as_str(), &pending.password);
                     self.phase = Phase::LoggingIn(Box::new(user));
-                    self.send(request.job(&self.server), step);
+                    self.core.send(request.job(&self.server));
                 }
-                _ => self.end(Ok(CreateUserResult::Exists(Box::new(user))), step),
+                _ => self.end(Ok(CreateUserResult::Exists(Box::new(user)))),
             },
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::NotFound => {
                 // Earlier requests were not processed.
                 match &self.email {
-                    Some(email) => self.look_up_address(email.to_lowercase(), step),
-                    None => self.create(cx, step),
+                    Some(email) => self.look_up_address(email.to_lowercase()),
+                    None => self.create(cx),
                 }
             }
-            Err(error) => self.fail(error, step),
+            Err(error) => self.fail(error),
         }
     }
 
-    fn look_up_address(&mut self, address: String, step: &mut UserStep) {
+    fn look_up_address(&mut self, address: String) {
         self.phase = Phase::LookingUpAddress;
         let request = FindUserByAddress {
             medium: "email".to_owned(),
             address,
         };
         let job = request.job(&self.server).with_auth(self.auth.clone());
-        self.send(job, step);
+        self.core.send(job);
     }
 
-    fn on_address(&mut self, cx: &mut StepContext<'_>, response: &Response, step: &mut UserStep) {
+    fn on_address(&mut self, cx: &mut StepContext<'_>, response: &Response) {
         match FindUserByAddress::read(response) {
             Ok(found) => {
                 let error = AuthError::AddressRefused {
@@ -231,58 +221,57 @@ impl CreateUser {
                     code: ErrorCode::ThreepidInUse,
                     message: format!("{} has it", found.user_id),
                 };
-                self.end(Err(error), step);
+                self.end(Err(error));
             }
             // No user has it; or the server has no such request, and then it does not move addresses.
             Err(ApiError::Matrix(error))
                 if [ErrorCode::NotFound, ErrorCode::Unrecognized].contains(&error.code) =>
             {
-                self.create(cx, step);
+                self.create(cx);
             }
-            Err(error) => self.fail(error, step),
+            Err(error) => self.fail(error),
         }
     }
 
-    fn on_created(&mut self, response: &Response, step: &mut UserStep) {
+    fn on_created(&mut self, response: &Response) {
         match PutUser::read(response) {
             Ok(_) => {
                 let user_id = self.user_id.clone();
                 let account =
                     Account::without_session(user_id, self.server.clone(), self.data.clone());
-                self.finish(account, step);
+                self.finish(account);
             }
             // The status says success, but the body is malformed: the user was created.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
-                self.settle(message, step);
+                self.settle(message);
             }
             Err(error) => {
                 let error = self.refusal(error);
-                self.end(Err(error), step);
+                self.end(Err(error));
             }
         }
     }
 
-    fn settle(&mut self, what: String, step: &mut UserStep) {
+    fn settle(&mut self, what: String) {
         if self.is_lost {
-            return self.in_doubt(what, step);
+            return self.in_doubt(what);
         }
-        let how = format!("{what}; looking for the user");
-        step.events.push(Event::Progress(Progress::Settling(how)));
+        self.core.settling(format!("{what}; looking for the user"));
         self.is_lost = true;
-        self.look_up(step);
+        self.look_up();
     }
 
-    fn on_login(&mut self, now: Timestamp, user: User, response: &Response, step: &mut UserStep) {
+    fn on_login(&mut self, now: Timestamp, user: User, response: &Response) {
         match Login::read(response) {
-            Ok(answer) => {
-                let account = Account::from_login(&self.server, now, answer, self.data.clone());
-                self.finish(account, step);
+            Ok(response) => {
+                let (server, data) = (&self.server, self.data.clone());
+                self.finish(Account::from_login(server, now, response, data));
             }
             // Another password: the user was created by someone else.
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::Forbidden => {
-                self.end(Ok(CreateUserResult::Exists(Box::new(user))), step);
+                self.end(Ok(CreateUserResult::Exists(Box::new(user))));
             }
-            Err(error) => self.in_doubt(format!("the login to find out failed: {error}"), step),
+            Err(error) => self.in_doubt(format!("the login to find out failed: {error}")),
         }
     }
 
@@ -314,38 +303,34 @@ impl CreateUser {
         }
     }
 
-    fn finish(&mut self, mut account: Account, step: &mut UserStep) {
+    fn finish(&mut self, mut account: Account) {
         if let Some(pending) = &self.pending {
             account.password = pending.unknown_password(self.given.as_ref());
         }
-        account.write_to(&mut step.writes);
-        self.end(Ok(CreateUserResult::Created(Box::new(account))), step);
+        account.write_to(self.core.writes());
+        self.end(Ok(CreateUserResult::Created(Box::new(account))));
     }
 
     /// Fails; whether an earlier request was processed stays unknown.
-    fn fail(&mut self, error: ApiError, step: &mut UserStep) {
+    fn fail(&mut self, error: ApiError) {
         let error = self.refusal(error);
         if self.is_lost {
-            self.over(Err(error), step);
+            self.core.fail(error);
         } else {
-            self.end(Err(error), step);
+            self.end(Err(error));
         }
     }
 
-    fn in_doubt(&mut self, what: String, step: &mut UserStep) {
+    fn in_doubt(&mut self, what: String) {
         let server = self.server.clone();
-        self.over(Err(AuthError::InDoubt { server, what }), step);
+        self.core.fail(AuthError::InDoubt { server, what });
     }
 
     /// Ends with certainty about the user: nothing is pending any more.
-    fn end(&mut self, result: Result<CreateUserResult, AuthError>, step: &mut UserStep) {
-        step.writes.remove(tables::PENDING_USERS, self.key());
-        self.over(result, step);
-    }
-
-    fn over(&mut self, result: Result<CreateUserResult, AuthError>, step: &mut UserStep) {
-        self.phase = Phase::Over;
-        step.events.push(Event::Finished(result));
+    fn end(&mut self, result: Result<CreateUserResult, AuthError>) {
+        let key = self.key();
+        self.core.writes().remove(tables::PENDING_USERS, key);
+        self.core.finish(result);
     }
 }
 
@@ -354,18 +339,17 @@ impl Machine for CreateUser {
     type Effect = Effect;
     type Event = Event<CreateUserResult>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> UserStep {
-        let mut step = Step::default();
-        match input {
-            Input::Start if self.phase == Phase::New => self.look_up(&mut step),
-            Input::Outcome(id, outcome)
-                if id.0 == self.last_effect && self.phase != Phase::Over =>
-            {
-                self.on_outcome(cx, outcome, &mut step);
-            }
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<CreateUserResult>> {
+        match self.core.accept(input) {
+            Some(Input::Start) if self.phase == Phase::New => self.look_up(),
+            Some(Input::Outcome(_, outcome)) => self.on_outcome(cx, outcome),
             _ => {}
         }
-        step
+        self.core.take_step()
     }
 }
 

@@ -22,12 +22,3 @@ pub mod tables {
     /// [`PendingUser`](crate::PendingUser)s by their [key](crate::PendingUser::key), as JSON.
     pub const PENDING_USERS: &str = "pending_users";
 }
-
-/// The JSON of a value that is stored.
-///
-/// # Panics
-/// If the value has no JSON form, which is a programming error: everything that this crate stores
-/// consists of texts, numbers and flags.
-fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("stored values have a JSON form")
-}

@@ -1,10 +1,10 @@
 //! The password of a user that the server may or may not have created yet.
 
-use matricula_auth::generate_password;
+use matricula_auth::{generate_password, machine::to_json};
 use matricula_core::{Entropy, Secret, ServerUrl, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 
-use crate::{tables, to_json};
+use crate::tables;
 
 /// The password of a user that was to be created and may exist by now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,16 +3,15 @@
 use hmac::{Hmac, KeyInit, Mac};
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, MatrixError,
-    client::{login::Login, registration::RegisterResponse},
+    client::login::Login,
     synapse::{GetNonce, RegisterBySecret},
 };
 use matricula_auth::{
-    Account, AuthError, Conversation, Effect, Event, Input, Progress, ServerInfo,
+    Account, AuthError, Conversation, Effect, Event, Input, ServerInfo, machine::Core,
     password_login_request,
 };
 use matricula_core::{
-    EffectId, Job, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
-    scheduler::Outcome,
+    Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
 };
 use serde_json::Value;
 use sha1::Sha1;
@@ -48,7 +47,7 @@ pub struct SharedSecretRegistration {
     /// Whether the server refused to log in with this username and password.
     is_not_ours: bool,
     nonces: u32,
-    last_effect: u64,
+    core: Core<Account>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +56,7 @@ enum Phase {
     GettingNonce,
     Registering,
     LoggingIn,
-    Over,
 }
-
-type AccountStep = Step<Effect, Event<Account>>;
 
 impl SharedSecretRegistration {
     /// Registers `username`. The password is generated and stored with the account, unless
@@ -79,7 +75,7 @@ impl SharedSecretRegistration {
             lost: None,
             is_not_ours: false,
             nonces: 0,
-            last_effect: 0,
+            core: Core::default(),
         }
     }
 
@@ -123,26 +119,26 @@ impl SharedSecretRegistration {
         PendingUser::key(&self.server, &self.username)
     }
 
-    fn start(&mut self, cx: &mut StepContext<'_>, step: &mut AccountStep) {
+    fn start(&mut self, cx: &mut StepContext<'_>) {
         if self.pending.is_some() {
-            return self.settle("an earlier try was interrupted".to_owned(), step);
+            return self.settle("an earlier try was interrupted".to_owned());
         }
         let pending = match &self.given {
             Some(given) => PendingUser::given(given.clone()),
             None => PendingUser::generate(cx.entropy),
         };
-        pending.write_to(self.key(), &mut step.writes);
+        pending.write_to(self.key(), self.core.writes());
         self.pending = Some(pending);
-        self.get_nonce(step);
+        self.get_nonce();
     }
 
-    fn get_nonce(&mut self, step: &mut AccountStep) {
+    fn get_nonce(&mut self) {
         self.phase = Phase::GettingNonce;
         self.nonces += 1;
-        self.send(GetNonce.job(&self.server), step);
+        self.core.send(GetNonce.job(&self.server));
     }
 
-    fn register(&mut self, nonce: &str, step: &mut AccountStep) {
+    fn register(&mut self, nonce: &str) {
         self.phase = Phase::Registering;
         let password = self.pending_password();
         let signed = mac(
@@ -155,7 +151,7 @@ impl SharedSecretRegistration {
         let mut request = RegisterBySecret::new(nonce, self.username.clone(), password, signed)
             .admin(self.is_admin);
         request.displayname = self.display_name.clone();
-        self.send(request.job(&self.server), step);
+        self.core.send(request.job(&self.server));
     }
 
     fn pending_password(&self) -> Secret {
@@ -163,83 +159,79 @@ impl SharedSecretRegistration {
         pending.map_or_else(Secret::default, |pending| pending.password.clone())
     }
 
-    fn send(&mut self, job: Job, step: &mut AccountStep) {
-        self.last_effect += 1;
-        step.effects
-            .push(Effect::Send(EffectId(self.last_effect), Box::new(job)));
-    }
-
     /// Finds out by a login whether a request was processed.
-    fn settle(&mut self, what: String, step: &mut AccountStep) {
-        let how = format!("{what}; trying to log in");
-        step.events.push(Event::Progress(Progress::Settling(how)));
+    fn settle(&mut self, what: String) {
+        self.core.settling(format!("{what}; trying to log in"));
         self.lost = Some(what);
         self.phase = Phase::LoggingIn;
         let request = password_login_request(&self.username, &self.pending_password());
-        self.send(request.job(&self.server), step);
+        self.core.send(request.job(&self.server));
     }
 
-    fn on_outcome(&mut self, now: Timestamp, outcome: Outcome, step: &mut AccountStep) {
+    fn on_outcome(&mut self, now: Timestamp, outcome: Outcome) {
         let server = self.server.clone();
         match (self.phase, outcome) {
-            (Phase::GettingNonce, Outcome::Responded(response)) => self.on_nonce(&response, step),
+            (Phase::GettingNonce, Outcome::Responded(response)) => self.on_nonce(&response),
             (Phase::Registering, Outcome::Responded(response)) => {
-                self.on_registration(now, &response, step);
+                self.on_registration(now, &response);
             }
-            (Phase::LoggingIn, Outcome::Responded(response)) => self.on_login(now, &response, step),
+            (Phase::LoggingIn, Outcome::Responded(response)) => self.on_login(now, &response),
             (Phase::Registering, Outcome::InDoubt(error)) if self.lost.is_none() => {
-                self.settle(error.to_string(), step);
+                self.settle(error.to_string());
             }
             (Phase::Registering, Outcome::InDoubt(error)) => {
-                self.in_doubt(error.to_string(), step);
+                self.in_doubt(error.to_string());
             }
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => match &self.lost {
-                Some(_) => self.in_doubt(error.to_string(), step),
-                None => self.end(Err(AuthError::Unreachable { server, error }), step),
+                Some(_) => self.in_doubt(error.to_string()),
+                None => self.end(Err(AuthError::Unreachable { server, error })),
             },
             (_, _) if self.lost.is_some() || self.phase == Phase::Registering => {
-                self.over(Err(AuthError::Cancelled), step);
+                self.core.fail(AuthError::Cancelled);
             }
-            _ => self.end(Err(AuthError::Cancelled), step),
+            _ => self.end(Err(AuthError::Cancelled)),
         }
     }
 
-    fn on_nonce(&mut self, response: &Response, step: &mut AccountStep) {
+    fn on_nonce(&mut self, response: &Response) {
         let server = self.server.clone();
         match GetNonce::read(response) {
-            Ok(answer) => self.register(&answer.nonce, step),
+            Ok(response) => self.register(&response.nonce),
             Err(ApiError::Matrix(error)) if error.status < 500 => {
                 let message = error.message;
-                self.fail(AuthError::NoSharedSecret { server, message }, step);
+                self.fail(AuthError::NoSharedSecret { server, message });
             }
-            Err(error) => self.fail(AuthError::from_api(&server, error), step),
+            Err(error) => self.fail(AuthError::from_api(&server, error)),
         }
     }
 
-    fn on_registration(&mut self, now: Timestamp, response: &Response, step: &mut AccountStep) {
+    fn on_registration(&mut self, now: Timestamp, response: &Response) {
         let error = match RegisterBySecret::read(response) {
-            Ok(answer) => return self.finish(self.account(now, answer), step),
+            Ok(response) => {
+                let (server, data) = (&self.server, self.data.clone());
+                return self.finish(Account::from_registration(server, now, response, data));
+            }
             // The status says success, but the body is malformed: the account was created.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 return match self.lost {
-                    None => self.settle(message, step),
-                    Some(_) => self.in_doubt(message, step),
+                    None => self.settle(message),
+                    Some(_) => self.in_doubt(message),
                 };
             }
             Err(ApiError::Matrix(error)) => error,
-            Err(error) => return self.fail(AuthError::from_api(&self.server, error), step),
+            Err(error) => return self.fail(AuthError::from_api(&self.server, error)),
         };
         match error.code {
             // A nonce expires after a minute; that has no error code of its own.
             ErrorCode::Unknown if error.status == 400 && self.nonces < MAX_NONCES => {
-                self.get_nonce(step);
+                self.get_nonce();
             }
             ErrorCode::UserInUse if self.lost.is_some() && !self.is_not_ours => {
-                self.in_doubt(error.to_string(), step);
+                self.in_doubt(error.to_string());
             }
             _ => {
                 let error = self.refusal(error);
-                self.end(Err(error), step);
+                self.end(Err(error));
             }
         }
     }
@@ -267,14 +259,14 @@ impl SharedSecretRegistration {
         }
     }
 
-    fn on_login(&mut self, now: Timestamp, response: &Response, step: &mut AccountStep) {
+    fn on_login(&mut self, now: Timestamp, response: &Response) {
         match Login::read(response) {
-            Ok(answer) => {
-                let account = Account::from_login(&self.server, now, answer, self.data.clone());
-                self.finish(account, step);
+            Ok(response) => {
+                let (server, data) = (&self.server, self.data.clone());
+                self.finish(Account::from_login(server, now, response, data));
             }
             Err(ApiError::RateLimited { .. }) => {
-                self.in_doubt("the login to find out was rate limited".to_owned(), step);
+                self.in_doubt("the login to find out was rate limited".to_owned());
             }
             // The account does not exist or is someone else's; or the server has no password login.
             Err(error) => {
@@ -284,57 +276,43 @@ impl SharedSecretRegistration {
                 );
                 if let Some(given) = self.given.clone() {
                     let pending = PendingUser::given(given);
-                    pending.write_to(self.key(), &mut step.writes);
+                    pending.write_to(self.key(), self.core.writes());
                     self.pending = Some(pending);
                 }
-                self.get_nonce(step);
+                self.get_nonce();
             }
         }
     }
 
-    fn account(&self, now: Timestamp, answer: RegisterResponse) -> Account {
-        let (server, data) = (self.server.clone(), self.data.clone());
-        let mut account = Account::without_session(answer.user_id, server, data);
-        account.device_id = answer.device_id;
-        if let Some(access) = answer.access_token {
-            account.set_tokens(now, access, answer.refresh_token, answer.expires_in_ms);
-        }
-        account
-    }
-
-    fn finish(&mut self, mut account: Account, step: &mut AccountStep) {
+    fn finish(&mut self, mut account: Account) {
         if let Some(pending) = &self.pending {
             account.password = pending.unknown_password(self.given.as_ref());
         }
-        self.end(Ok(account), step);
+        self.end(Ok(account));
     }
 
     /// Fails; whether an earlier request was processed stays unknown.
-    fn fail(&mut self, error: AuthError, step: &mut AccountStep) {
+    fn fail(&mut self, error: AuthError) {
         if self.lost.is_some() && !self.is_not_ours {
-            self.in_doubt(error.to_string(), step);
+            self.in_doubt(error.to_string());
         } else {
-            self.end(Err(error), step);
+            self.end(Err(error));
         }
     }
 
-    fn in_doubt(&mut self, what: String, step: &mut AccountStep) {
+    fn in_doubt(&mut self, what: String) {
         let server = self.server.clone();
-        self.over(Err(AuthError::InDoubt { server, what }), step);
+        self.core.fail(AuthError::InDoubt { server, what });
     }
 
     /// Ends with certainty about the account: nothing is pending any more.
-    fn end(&mut self, result: Result<Account, AuthError>, step: &mut AccountStep) {
+    fn end(&mut self, result: Result<Account, AuthError>) {
         if let Ok(account) = &result {
-            account.write_to(&mut step.writes);
+            account.write_to(self.core.writes());
         }
-        step.writes.remove(tables::PENDING_USERS, self.key());
-        self.over(result, step);
-    }
-
-    fn over(&mut self, result: Result<Account, AuthError>, step: &mut AccountStep) {
-        self.phase = Phase::Over;
-        step.events.push(Event::Finished(result));
+        let key = self.key();
+        self.core.writes().remove(tables::PENDING_USERS, key);
+        self.core.finish(result);
     }
 }
 
@@ -343,18 +321,13 @@ impl Machine for SharedSecretRegistration {
     type Effect = Effect;
     type Event = Event<Account>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> AccountStep {
-        let mut step = Step::default();
-        match input {
-            Input::Start if self.phase == Phase::New => self.start(cx, &mut step),
-            Input::Outcome(id, outcome)
-                if id.0 == self.last_effect && self.phase != Phase::Over =>
-            {
-                self.on_outcome(cx.now, outcome, &mut step);
-            }
+    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+        match self.core.accept(input) {
+            Some(Input::Start) if self.phase == Phase::New => self.start(cx),
+            Some(Input::Outcome(_, outcome)) => self.on_outcome(cx.now, outcome),
             _ => {}
         }
-        step
+        self.core.take_step()
     }
 }
 

@@ -1,11 +1,11 @@
 //! The stored state of a run: its rows, and the state of each.
 
 use matricula_api::UserId;
+use matricula_auth::machine::to_json;
 use matricula_core::{Secret, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::NewRow;
-use crate::to_json;
 
 /// The tables that a run writes to. They hold passwords.
 pub mod tables {
