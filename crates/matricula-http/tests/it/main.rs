@@ -5,11 +5,11 @@
     reason = "what both runners promise is shown of both"
 )]
 
+mod blocking;
 mod disk;
 mod log;
-mod on_threads;
-mod on_tokio;
 mod server;
+mod tokio;
 
 use std::time::Duration;
 

@@ -1,18 +1,18 @@
 //! What both runners promise, one module a behaviour. Both have these tests.
 
-mod answers;
 mod credentials;
-mod encryption;
-mod failures;
-mod files;
-pub(super) mod hanging_up;
-mod hostile;
-pub(super) mod processes;
+pub(super) mod early_close;
+pub(super) mod environment;
+mod file_transfer;
+mod hostile_servers;
+mod plain_http;
+mod rate_limit;
 mod redirects;
 mod requests;
-mod resuming;
+mod responses;
+mod resume;
 mod secrets;
-mod waiting;
+mod transport_errors;
 
 use std::time::Duration;
 

@@ -9,8 +9,8 @@ use matricula_core::{
 use matricula_http::{Runner, SubmitError};
 
 use super::{
-    both::{builder, runner},
     runtime,
+    shared::{builder, runner},
 };
 use crate::{
     PATIENCE, get, options, post,
@@ -25,7 +25,7 @@ fn send(server: &ServerUrl, txn: &str, queue: &str, policy: QueuePolicy) -> Job 
 const CONTINUE: QueuePolicy = QueuePolicy::AlwaysContinue;
 
 #[test]
-fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
+fn queue_keeps_submission_order() {
     let replies: Vec<_> = (0..20).map(|_| ok()).collect();
     let server = Server::start(replies);
     let runner = runner();
@@ -46,7 +46,7 @@ fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
 }
 
 #[test]
-fn a_held_queue_says_so_and_goes_on_when_told() {
+fn held_queue_continues_after_retry() {
     let refusal = answer("403 Forbidden", &[], r#"{"errcode":"M_FORBIDDEN"}"#);
     let server = Server::start([refusal, ok(), ok()]);
     let runner = runner();
@@ -75,7 +75,7 @@ fn a_held_queue_says_so_and_goes_on_when_told() {
 }
 
 #[test]
-fn a_job_goes_on_without_its_handle_and_ends_when_called_back() {
+fn job_runs_without_its_handle() {
     let server = Server::start([ok(), ok()]);
     let runner = runner();
     runtime().block_on(async {
@@ -96,7 +96,7 @@ fn a_job_goes_on_without_its_handle_and_ends_when_called_back() {
 }
 
 #[test]
-fn a_refusal_holds_back_what_comes_after_it_too() {
+fn rate_limit_delays_later_jobs() {
     let limited = answer("429 Too Many Requests", &[], r#"{"retry_after_ms":300}"#);
     let server = Server::start([limited, ok(), ok()]);
     let runner = runner();
@@ -122,7 +122,7 @@ fn a_refusal_holds_back_what_comes_after_it_too() {
 }
 
 #[test]
-fn what_was_on_the_wire_when_a_runtime_ended_is_tried_on_the_next() {
+fn next_runtime_retries_interrupted_jobs() {
     let server = Server::start([ok(), ok()]);
     let runner = Runner::new(options());
     let first = runtime();
@@ -157,7 +157,7 @@ fn what_was_on_the_wire_when_a_runtime_ended_is_tried_on_the_next() {
 }
 
 #[test]
-fn no_more_is_taken_than_may_wait() {
+fn full_scheduler_rejects_jobs() {
     let mut limits = SchedulerConfig::default();
     limits.max_jobs = 1;
     let server = Server::start([ok()]);
@@ -176,7 +176,7 @@ fn no_more_is_taken_than_may_wait() {
 }
 
 #[test]
-fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
+fn stop_waits_for_requests_in_flight() {
     let server = Server::start([ok()]);
     let runner = runner();
     runtime().block_on(async {
@@ -199,7 +199,7 @@ fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
 }
 
 #[test]
-fn a_job_that_waits_lets_others_run_and_can_be_given_up() {
+fn dropped_run_cancels_waiting_job() {
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5000}"#;
     let server = Server::start([answer("429 Too Many Requests", &[], limited), ok()]);
     let start = Instant::now();

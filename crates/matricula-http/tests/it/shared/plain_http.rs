@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn what_would_leave_this_machine_unencrypted_is_refused_before_a_connection_is_opened() {
+fn unencrypted_remote_request_is_refused() {
     for url in [
         "http://matrix.example.org",
         "http://192.168.1.5:8008",
@@ -33,7 +33,7 @@ fn what_would_leave_this_machine_unencrypted_is_refused_before_a_connection_is_o
 }
 
 #[test]
-fn this_machine_is_reached_unencrypted() {
+fn loopback_may_be_unencrypted() {
     let server = Server::start([ok(), ok()]);
     assert_eq!(
         response(run(&runner(), get(&server.url))).status_code(),
@@ -45,7 +45,7 @@ fn this_machine_is_reached_unencrypted() {
 }
 
 #[test]
-fn a_redirection_does_not_lead_out_of_this_machine_unencrypted() {
+fn redirect_to_unencrypted_remote_is_refused() {
     let to = "HTTP/1.1 307 -\r\nlocation: http://matrix.example.org/\r\ncontent-length: 0\r\n\r\n";
     let server = Server::start([bytes(to)]);
     let error = error(run(&runner(), get(&server.url)));

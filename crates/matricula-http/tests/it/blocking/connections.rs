@@ -2,14 +2,14 @@
 
 use std::io::{Read, Write};
 
-use super::both::runner;
+use super::shared::runner;
 use crate::{
     get, post, response,
     server::{Reply, Server, ok},
 };
 
 #[test]
-fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
+fn closed_connection_is_not_reused() {
     let (hang_up, hung_up) = std::sync::mpsc::channel::<()>();
     let kept_alive: Reply = Box::new(move |to| {
         to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
@@ -29,7 +29,7 @@ fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
 }
 
 #[test]
-fn a_connection_that_is_open_carries_the_next_request() {
+fn open_connection_is_reused() {
     let server = Server::raw("http", |mut stream| {
         for _ in 0..3 {
             let mut request = [0; 4096];

@@ -1,9 +1,9 @@
 //! A proxy that cannot be used is not passed by: whoever names one may rely on it.
 
-use super::both::processes::ask;
+use super::shared::environment::ask;
 
 #[test]
-fn a_proxy_of_another_kind_or_none_at_all_is_refused() {
+fn unsupported_proxy_is_refused() {
     for proxy in [
         "socks5://127.0.0.1:1",
         "socks5h://127.0.0.1:1",

@@ -1,13 +1,13 @@
 //! What the runner for programs without a runtime promises.
 
-#[path = "../both/mod.rs"]
-mod both;
 mod connections;
 mod durable;
-mod hanging_up;
+mod early_close;
 mod idle;
 mod proxies;
 mod queues;
+#[path = "../shared/mod.rs"]
+mod shared;
 
 use matricula_core::{
     Job,

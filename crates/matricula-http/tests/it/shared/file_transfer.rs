@@ -53,7 +53,7 @@ fn names(dir: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn a_file_is_sent_whole_with_its_length_and_type() {
+fn upload_has_length_and_type() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("cat.png");
     for content in [content(), b"x".to_vec(), Vec::new()] {
@@ -96,7 +96,7 @@ impl FileStore for Shrinking {
 }
 
 #[test]
-fn a_file_that_has_become_shorter_is_said_to_be_so() {
+fn shrunken_upload_is_reported() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("cat.png");
     fs::write(&path, content()).unwrap();
@@ -112,7 +112,7 @@ fn a_file_that_has_become_shorter_is_said_to_be_so() {
 }
 
 #[test]
-fn an_answer_takes_the_place_of_the_file_that_the_job_names() {
+fn download_replaces_the_file() {
     let (dir, path) = old_file();
     let server = Server::start([answer("200 OK", &["Content-Type: image/png"], content())]);
     let response = response(run(&runner_with(big(), 1), download(&server, &path)));
@@ -129,7 +129,7 @@ fn big() -> matricula_http::HttpOptions {
 }
 
 #[test]
-fn a_refusal_is_told_and_leaves_the_file_as_it_was() {
+fn failed_download_leaves_old_file() {
     let (dir, path) = old_file();
     let refusal = r#"{"errcode":"M_NOT_FOUND","error":"no"}"#;
     let server = Server::start([answer("404 Not Found", &[], refusal)]);
@@ -140,7 +140,7 @@ fn a_refusal_is_told_and_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn half_an_answer_or_too_long_a_one_leaves_the_file_as_it_was() {
+fn truncated_download_leaves_old_file() {
     let mut small = options();
     small.max_file_size = 1_000;
     let half = bytes("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nhalf");
@@ -162,7 +162,7 @@ fn half_an_answer_or_too_long_a_one_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_is_not_said_to_be_no_answer() {
+fn unwritable_download_leaves_doubt() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("missing").join("cat.png");
     let server = Server::start([answer("200 OK", &[], "x")]);

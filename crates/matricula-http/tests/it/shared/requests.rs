@@ -17,7 +17,7 @@ fn sent(job: impl FnOnce(&ServerUrl) -> Job) -> Request {
 }
 
 #[test]
-fn each_method_asks_for_the_path_as_the_job_writes_it() {
+fn request_path_is_sent_unchanged() {
     for method in [Method::Get, Method::Post, Method::Put, Method::Delete] {
         let path = "/_matrix/client/v3/rooms/%21a%3Ab.example/state/m.room.name/a%2Fb";
         let request = sent(|server| Job::new(server, path, method, "test"));
@@ -26,7 +26,7 @@ fn each_method_asks_for_the_path_as_the_job_writes_it() {
 }
 
 #[test]
-fn a_trailing_slash_and_the_servers_own_path_stay() {
+fn base_path_and_trailing_slash_stay() {
     let server = Server::start([ok()]);
     let below: ServerUrl = format!("{}/below", server.url).parse().unwrap();
     response(run(&runner(), Job::new(&below, "/a/", Method::Get, "test")));
@@ -34,7 +34,7 @@ fn a_trailing_slash_and_the_servers_own_path_stay() {
 }
 
 #[test]
-fn a_json_body_is_sent_as_it_is_and_called_json() {
+fn json_body_has_json_content_type() {
     let text = r#"{"b":1, "a":"ö"}"#;
     let request = sent(|server| {
         Job::new(server, "/a", Method::Post, "test").with_body(Body::Json(text.to_owned()))
@@ -44,7 +44,7 @@ fn a_json_body_is_sent_as_it_is_and_called_json() {
 }
 
 #[test]
-fn a_form_is_sent_as_it_is_and_called_a_form() {
+fn form_body_has_form_content_type() {
     let text = "grant_type=refresh_token&refresh_token=a+b%26";
     let request = sent(|server| {
         Job::new(server, "/a", Method::Post, "test").with_body(Body::Form(text.to_owned()))
@@ -57,7 +57,7 @@ fn a_form_is_sent_as_it_is_and_called_a_form() {
 }
 
 #[test]
-fn a_jobs_own_content_type_is_the_only_one() {
+fn own_content_type_replaces_default() {
     let form = Body::Form("a=b".to_owned());
     let json = Body::Json("{}".to_owned());
     for body in [json, form, Body::Bytes(b"{}".to_vec())] {
@@ -71,7 +71,7 @@ fn a_jobs_own_content_type_is_the_only_one() {
 }
 
 #[test]
-fn bytes_are_sent_as_they_are_and_called_nothing() {
+fn bytes_body_has_no_content_type() {
     let bytes: Vec<u8> = (0..=255).collect();
     let request = sent(|server| {
         Job::new(server, "/a", Method::Post, "test").with_body(Body::Bytes(bytes.clone()))
@@ -81,7 +81,7 @@ fn bytes_are_sent_as_they_are_and_called_nothing() {
 }
 
 #[test]
-fn an_empty_body_sends_nothing_and_says_so_where_a_body_is_usual() {
+fn empty_post_sends_zero_length() {
     for method in [Method::Post, Method::Put] {
         for body in [
             Body::Empty,
@@ -99,7 +99,7 @@ fn an_empty_body_sends_nothing_and_says_so_where_a_body_is_usual() {
 }
 
 #[test]
-fn headers_and_the_programs_name_go_along() {
+fn headers_and_user_agent_are_sent() {
     let request = sent(|server| {
         get(server)
             .with_header("X-Test", "a b")
@@ -120,7 +120,7 @@ fn cases(cases: u32) -> TestRunner {
 }
 
 #[test]
-fn any_query_arrives_as_it_was_given() {
+fn any_query_arrives_unchanged() {
     let server = Server::start(std::iter::repeat_with(ok));
     let runner = runner();
     let pairs = proptest::collection::vec((any::<String>(), any::<String>()), 0..4);
@@ -143,7 +143,7 @@ fn any_query_arrives_as_it_was_given() {
 }
 
 #[test]
-fn any_header_value_arrives_alone_or_is_refused_unsent() {
+fn header_values_cannot_inject_headers() {
     let server = Server::start(std::iter::repeat_with(ok));
     let runner = runner();
     let value = "[ -~\t\r\n\0ö]{0,12}";
@@ -168,7 +168,7 @@ fn any_header_value_arrives_alone_or_is_refused_unsent() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_and_nothing_is() {
+fn invalid_requests_send_nothing() {
     let server = Untouched::new();
     let job = || get(&server.url);
     let at = |path: &str| Job::new(&server.url, path, Method::Get, "test");
@@ -210,7 +210,7 @@ fn what_cannot_be_sent_is_refused_and_nothing_is() {
 }
 
 #[test]
-fn an_address_that_can_be_written_more_simply_is_to_be_written_so() {
+fn address_must_be_normalised() {
     for (url, simply) in [
         ("http://[0:0:0:0:0:0:0:1]:1", "http://[::1]:1/"),
         ("http://127.0.0.1:01", "http://127.0.0.1:1/"),
@@ -223,7 +223,7 @@ fn an_address_that_can_be_written_more_simply_is_to_be_written_so() {
 }
 
 #[test]
-fn a_name_for_the_program_that_no_header_can_carry_is_refused() {
+fn invalid_user_agent_is_refused() {
     let server = Untouched::new();
     let mut options = options();
     options.user_agent = "a\nb".to_owned();
@@ -236,7 +236,7 @@ fn a_name_for_the_program_that_no_header_can_carry_is_refused() {
 }
 
 #[test]
-fn the_default_runner_asks_too() {
+fn default_runner_sends_requests() {
     let server = Server::start([ok()]);
     response(run(&Runner::default(), get(&server.url)));
     assert_eq!(server.requests().len(), 1);

@@ -4,8 +4,8 @@ use std::{io::Write, net::Shutdown};
 
 use matricula_core::{Processed, TransportErrorKind, scheduler::Outcome};
 
-use super::both::{
-    hanging_up::{REFUSAL, resetting, upload},
+use super::shared::{
+    early_close::{REFUSAL, resetting, upload},
     runner,
 };
 use crate::{
@@ -20,7 +20,7 @@ fn assert_refused(outcome: Outcome) {
 }
 
 #[test]
-fn a_refusal_of_an_upload_is_heard_though_the_server_hangs_up() {
+fn refusal_before_early_close_is_read() {
     assert_refused(upload(&runner(), &resetting(REFUSAL)));
     let half_closing = Server::raw("http", |mut stream| {
         look_at_head(&stream);
@@ -32,7 +32,7 @@ fn a_refusal_of_an_upload_is_heard_though_the_server_hangs_up() {
 }
 
 #[test]
-fn a_server_that_hangs_up_on_an_upload_and_says_no_more_leaves_doubt() {
+fn early_close_without_response_leaves_doubt() {
     for answer in ["", "HTTP/1.1 413 -\r\n", "HTTP/1.1 413 -\r\n\r\n{\"errc"] {
         let error = error(upload(&runner(), &resetting(answer)));
         assert_eq!(
@@ -50,7 +50,7 @@ fn a_server_that_hangs_up_on_an_upload_and_says_no_more_leaves_doubt() {
 }
 
 #[test]
-fn a_connection_that_took_half_a_request_carries_no_other() {
+fn half_written_connection_is_not_reused() {
     let mut replies = [REFUSAL, "HTTP/1.1 204 -\r\n\r\n"].into_iter();
     let server = Server::raw("http", move |mut stream| {
         look_at_head(&stream);

@@ -14,7 +14,7 @@ use matricula_core::{
 use matricula_http::{BuildError, Credentials, Handle, Runner, SubmitError};
 use matricula_store::{IfLocked, SqliteStore};
 
-use super::{both::builder, runtime};
+use super::{runtime, shared::builder};
 use crate::{
     disk::{Disk, full},
     make, options, send,
@@ -41,7 +41,7 @@ async fn started(handle: &mut Handle) {
 }
 
 #[test]
-fn a_job_is_on_disk_before_there_is_a_handle_or_a_request() {
+fn job_is_durable_before_handle_and_request() {
     let server = Untouched::new();
     let disk = Disk::default();
     runtime().block_on(async {
@@ -61,7 +61,7 @@ fn a_job_is_on_disk_before_there_is_a_handle_or_a_request() {
 }
 
 #[test]
-fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
+fn outcome_is_durable_before_event() {
     let (tell, told) = mpsc::channel();
     let server = Server::start([when_told(told)]);
     let disk = Disk::default();
@@ -102,7 +102,7 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
 }
 
 #[test]
-fn many_that_are_handed_in_at_once_share_a_write() {
+fn unawaited_submissions_share_one_write() {
     let server = Server::start((0..100).map(|_| ok()).collect::<Vec<_>>());
     let disk = Disk::default();
     runtime().block_on(async {
@@ -127,7 +127,7 @@ fn many_that_are_handed_in_at_once_share_a_write() {
 }
 
 #[test]
-fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
+fn restart_resends_only_safe_jobs() {
     // It takes connections, and never answers.
     let server = Untouched::new();
     let disk = Disk::default();
@@ -156,7 +156,7 @@ fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
 }
 
 #[test]
-fn a_second_runner_goes_on_where_the_first_ended() {
+fn second_runner_continues_stored_jobs() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     let open = || SqliteStore::open(&path, IfLocked::Refuse).unwrap();
@@ -183,7 +183,7 @@ fn a_second_runner_goes_on_where_the_first_ended() {
 }
 
 #[test]
-fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
+fn secrets_are_never_stored() {
     let server = Server::start([ok()]);
     let disk = Disk::default();
     runtime().block_on(async {
@@ -200,7 +200,7 @@ fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
 }
 
 #[test]
-fn a_disk_that_cannot_be_written_stops_everything_aloud() {
+fn full_store_stops_the_runner() {
     let (tell, told) = mpsc::channel();
     let server = Server::start([when_told(told)]);
     let disk = Disk::default();
@@ -232,7 +232,7 @@ fn a_disk_that_cannot_be_written_stops_everything_aloud() {
 }
 
 #[test]
-fn what_a_runner_cannot_read_is_named() {
+fn unreadable_entry_is_named() {
     let mut disk = Disk::default();
     let mut patch = WriteBatch::default();
     patch.put(tables::JOBS, "7", "not a job");
@@ -247,7 +247,7 @@ fn what_a_runner_cannot_read_is_named() {
 }
 
 #[test]
-fn a_write_that_waits_is_made_though_the_runtime_ends() {
+fn pending_write_survives_runtime_end() {
     let server = Untouched::new();
     let disk = Disk::default();
     runtime().block_on(async {
@@ -258,7 +258,7 @@ fn a_write_that_waits_is_made_though_the_runtime_ends() {
 }
 
 #[test]
-fn jobs_wait_for_a_token_that_is_not_there_yet() {
+fn jobs_wait_for_missing_token() {
     let server = Server::start([ok(), ok()]);
     let alice = CredentialRef::new("alice");
     let disk = Disk::default();
@@ -293,7 +293,7 @@ fn jobs_wait_for_a_token_that_is_not_there_yet() {
 }
 
 #[test]
-fn one_renewal_serves_all_jobs_that_wait_for_it() {
+fn one_renewal_serves_all_waiting_jobs() {
     let refused = || {
         let body = r#"{"errcode":"M_UNKNOWN_TOKEN"}"#;
         answer("401 Unauthorized", &[], body)

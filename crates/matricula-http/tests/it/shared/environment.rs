@@ -36,11 +36,11 @@ pub(crate) fn ask(url: &ServerUrl, environment: &[(&str, &str)]) -> String {
 /// The name of the test that asks.
 fn asking() -> String {
     let (_crate, module) = module_path!().split_once("::").unwrap();
-    format!("{module}::a_process_of_its_own_asks")
+    format!("{module}::child_process_sends_request")
 }
 
 #[test]
-fn a_process_of_its_own_asks() {
+fn child_process_sends_request() {
     let Ok(url) = env::var(URL) else {
         let server = Server::start([ok()]);
         assert_eq!(ask(&server.url, &[]), "200");
@@ -110,7 +110,7 @@ impl Certificate {
 }
 
 #[test]
-fn a_server_that_the_systems_roots_vouch_for_gets_the_request_over_tls() {
+fn trusted_certificate_is_accepted() {
     let certificate = Certificate::of("127.0.0.1");
     let (server, protocols) = Server::start_tls(certificate.server(), [ok()]);
     assert_eq!(ask(&server.url, &certificate.trusted()), "200");
@@ -122,7 +122,7 @@ fn a_server_that_the_systems_roots_vouch_for_gets_the_request_over_tls() {
 }
 
 #[test]
-fn a_server_that_nobody_vouches_for_gets_nothing() {
+fn untrusted_certificate_is_refused() {
     let (certificate, other) = (Certificate::of("127.0.0.1"), Certificate::of("127.0.0.1"));
     let (server, _) = Server::start_tls(certificate.server(), [ok()]);
     let said = ask(&server.url, &other.trusted());
@@ -135,7 +135,7 @@ fn a_server_that_nobody_vouches_for_gets_nothing() {
 }
 
 #[test]
-fn a_server_with_anothers_certificate_gets_nothing() {
+fn certificate_of_other_host_is_refused() {
     let certificate = Certificate::of("elsewhere.example");
     let (server, _) = Server::start_tls(certificate.server(), [ok()]);
     let said = ask(&server.url, &certificate.trusted());
@@ -147,7 +147,7 @@ fn a_server_with_anothers_certificate_gets_nothing() {
 }
 
 #[test]
-fn a_system_without_roots_is_told_what_to_install() {
+fn missing_roots_name_the_package() {
     let empty = tempfile::NamedTempFile::new().unwrap();
     let server = Untouched::new();
     let https = server
@@ -165,7 +165,7 @@ fn a_system_without_roots_is_told_what_to_install() {
 }
 
 #[test]
-fn a_redirection_away_from_tls_is_refused() {
+fn redirect_from_tls_to_plain_is_refused() {
     let certificate = Certificate::of("127.0.0.1");
     let there = Untouched::new();
     let location = format!("location: {}", there.url);
@@ -186,7 +186,7 @@ fn a_redirection_away_from_tls_is_refused() {
 }
 
 #[test]
-fn a_port_that_does_not_speak_tls_is_called_so() {
+fn port_without_tls_is_reported() {
     use std::io::{Read, Write};
     let certificate = Certificate::of("127.0.0.1");
     let server = Server::raw("https", |mut stream| {
@@ -200,7 +200,7 @@ fn a_port_that_does_not_speak_tls_is_called_so() {
 }
 
 #[test]
-fn an_answer_that_ends_with_its_connection_is_cut_unless_tls_says_that_it_ends() {
+fn tls_body_needs_close_notify() {
     use std::io::{Read, Write};
     let certificate = Certificate::of("127.0.0.1");
     let config = certificate.server();
@@ -220,7 +220,7 @@ fn an_answer_that_ends_with_its_connection_is_cut_unless_tls_says_that_it_ends()
 }
 
 #[test]
-fn an_answer_over_tls_that_ends_with_its_connection_is_cut_where_that_is_reset() {
+fn reset_inside_tls_truncates_body() {
     use std::io::{Read, Write};
     let certificate = Certificate::of("127.0.0.1");
     let config = certificate.server();
@@ -256,7 +256,7 @@ fn an_answer_over_tls_that_ends_with_its_connection_is_cut_where_that_is_reset()
 }
 
 #[test]
-fn a_port_that_hangs_up_on_tls_got_nothing() {
+fn closed_tls_handshake_was_not_processed() {
     let certificate = Certificate::of("127.0.0.1");
     let server = Server::raw("https", |_| false);
     let said = ask(&server.url, &certificate.trusted());
@@ -267,7 +267,7 @@ fn a_port_that_hangs_up_on_tls_got_nothing() {
 }
 
 #[test]
-fn a_port_that_never_answers_to_tls_got_nothing() {
+fn silent_tls_handshake_times_out() {
     let certificate = Certificate::of("127.0.0.1");
     // Connections are opened by the system here, and nobody ever takes them.
     let server = Untouched::new();
@@ -285,7 +285,7 @@ fn a_port_that_never_answers_to_tls_got_nothing() {
 }
 
 #[test]
-fn a_proxy_is_asked_for_far_servers_and_never_for_this_machine() {
+fn proxy_is_used_for_remote_servers_only() {
     let certificate = Certificate::of("127.0.0.1");
     let (server, proxy) = (Server::start([ok()]), Server::start([ok()]));
     let through = [("http_proxy", proxy.url.as_str()), certificate.trusted()[0]];
@@ -297,7 +297,7 @@ fn a_proxy_is_asked_for_far_servers_and_never_for_this_machine() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_got_nothing() {
+fn unreachable_proxy_was_not_processed() {
     let certificate = Certificate::of("127.0.0.1");
     let proxy = crate::server::nobody();
     let through = [("https_proxy", proxy.as_str()), certificate.trusted()[0]];
@@ -309,7 +309,7 @@ fn a_proxy_that_is_not_there_got_nothing() {
 }
 
 #[test]
-fn a_proxy_that_refuses_got_nothing() {
+fn refusing_proxy_was_not_processed() {
     let certificate = Certificate::of("127.0.0.1");
     let proxy = Server::start([bytes("HTTP/1.1 403 Forbidden\r\n\r\n")]);
     let through = [

@@ -34,7 +34,7 @@ fn assert_maybe(error: &TransportError, kind: TransportErrorKind, message: &str)
 }
 
 #[test]
-fn a_refused_connection_carried_nothing_and_is_tried_again() {
+fn refused_connection_is_retried() {
     let server = nobody();
     let mut waits = Vec::new();
     let runner = runner_with(options(), 3);
@@ -62,7 +62,7 @@ fn a_refused_connection_carried_nothing_and_is_tried_again() {
 }
 
 #[test]
-fn a_name_that_nobody_knows_carried_nothing() {
+fn unknown_host_was_not_processed() {
     // No label of a name is longer than 63 characters, so this one is not even looked up.
     let server: ServerUrl = format!("http://{}.localhost:1", "a".repeat(64))
         .parse()
@@ -79,7 +79,7 @@ fn a_name_that_nobody_knows_carried_nothing() {
 }
 
 #[test]
-fn a_connection_that_ends_before_the_answer_leaves_doubt() {
+fn close_before_response_leaves_doubt() {
     assert_maybe(
         &failure(bytes("")),
         TransportErrorKind::ConnectionLost,
@@ -88,7 +88,7 @@ fn a_connection_that_ends_before_the_answer_leaves_doubt() {
 }
 
 #[test]
-fn an_answer_cut_in_its_head_leaves_doubt() {
+fn truncated_head_leaves_doubt() {
     assert_maybe(
         &failure(bytes("HTTP/1.1 200 OK\r\ncont")),
         TransportErrorKind::ConnectionLost,
@@ -97,7 +97,7 @@ fn an_answer_cut_in_its_head_leaves_doubt() {
 }
 
 #[test]
-fn an_answer_cut_in_its_body_leaves_doubt() {
+fn truncated_body_leaves_doubt() {
     for reply in [
         "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
@@ -111,7 +111,7 @@ fn an_answer_cut_in_its_body_leaves_doubt() {
 }
 
 #[test]
-fn what_is_not_http_leaves_doubt_and_is_called_so() {
+fn non_http_response_leaves_doubt() {
     for reply in [
         &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
         b"\0\xff\0\xff\r\n\r\n",
@@ -127,13 +127,13 @@ fn what_is_not_http_leaves_doubt_and_is_called_so() {
 }
 
 #[test]
-fn a_body_that_does_not_unpack_leaves_doubt() {
+fn broken_compression_leaves_doubt() {
     let reply = answer("200 OK", &["content-encoding: gzip"], "{}");
     assert_maybe(&failure(reply), TransportErrorKind::ConnectionLost, "gzip");
 }
 
 #[test]
-fn an_answer_that_never_comes_leaves_doubt() {
+fn missing_response_leaves_doubt() {
     let (server, _guard) = silent();
     let mut options = options();
     options.timeout = Duration::from_millis(300);
@@ -146,7 +146,7 @@ fn an_answer_that_never_comes_leaves_doubt() {
 }
 
 #[test]
-fn a_server_that_is_asked_to_wait_for_news_has_that_time_besides() {
+fn long_poll_extends_timeout() {
     let (server, _guard) = silent();
     let mut options = options();
     options.timeout = Duration::from_millis(100);
@@ -170,7 +170,7 @@ fn silent() -> (Server, std::sync::mpsc::Sender<()>) {
 }
 
 #[test]
-fn a_question_that_may_be_asked_twice_is_asked_again() {
+fn idempotent_request_is_retried() {
     let server = Server::start([bytes(""), bytes("garbage"), ok()]);
     let outcome = run(&runner_with(options(), 3), get(&server.url));
     assert_eq!(response(outcome).status_code(), 200);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[test]
-fn an_answer_that_ends_with_its_connection_is_cut_where_that_is_reset() {
+fn reset_truncates_unframed_body() {
     for answer in [
         "HTTP/1.1 200 OK\r\n\r\nhalf",
         "HTTP/1.0 200 OK\r\n\r\nhalf",
@@ -65,7 +65,7 @@ pub(crate) fn upload(runner: &Runner, server: &Server) -> Outcome {
 }
 
 #[test]
-fn a_refusal_of_an_upload_is_heard_though_it_comes_before_the_file() {
+fn early_refusal_of_upload_is_read() {
     let server = Server::raw("http", |mut stream| {
         look_at_head(&stream);
         stream.write_all(REFUSAL.as_bytes()).unwrap();

@@ -20,7 +20,7 @@ fn answered(reply: Reply, return_type: ResponseFormat) -> Response {
 }
 
 #[test]
-fn a_text_is_kept_as_text_where_json_is_wanted() {
+fn json_format_keeps_any_text() {
     for text in [r#"{"a": "ö"}"#, "<html>", ""] {
         let response = answered(answer("200 OK", &[], text), ResponseFormat::Json);
         assert_eq!(*response.body(), Body::Json(text.to_owned()));
@@ -28,19 +28,19 @@ fn a_text_is_kept_as_text_where_json_is_wanted() {
 }
 
 #[test]
-fn what_is_no_text_is_kept_as_bytes() {
+fn non_text_body_becomes_bytes() {
     let response = answered(answer("200 OK", &[], b"\xff\x00"), ResponseFormat::Json);
     assert_eq!(*response.body(), Body::Bytes(b"\xff\x00".to_vec()));
 }
 
 #[test]
-fn bytes_are_kept_as_bytes_where_bytes_are_wanted() {
+fn bytes_format_keeps_bytes() {
     let response = answered(answer("200 OK", &[], "{}"), ResponseFormat::Bytes);
     assert_eq!(*response.body(), Body::Bytes(b"{}".to_vec()));
 }
 
 #[test]
-fn every_status_that_is_final_is_passed_on_with_its_words() {
+fn final_statuses_pass_through() {
     let body = r#"{"errcode":"M_FORBIDDEN","error":"no"}"#;
     for status in [200, 204, 300, 304, 400, 401, 403, 404, 418, 501] {
         let body = match status {
@@ -55,7 +55,7 @@ fn every_status_that_is_final_is_passed_on_with_its_words() {
 }
 
 #[test]
-fn headers_are_passed_on_and_the_job_is_named() {
+fn response_has_headers_and_operation() {
     let header = ["X-Test: a", "x-test: b", "Retry-After: 7", "x-odd: \u{f6}"];
     let response = answered(answer("400 Bad", &header, "{}"), ResponseFormat::Json);
     let found = response
@@ -72,7 +72,7 @@ fn headers_are_passed_on_and_the_job_is_named() {
 }
 
 #[test]
-fn a_compressed_answer_is_unpacked() {
+fn gzip_response_is_decompressed() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(br#"{"a":1}"#).unwrap();
     let reply = answer(
@@ -85,7 +85,7 @@ fn a_compressed_answer_is_unpacked() {
 }
 
 #[test]
-fn an_answer_may_come_in_chunks_or_end_with_the_connection() {
+fn body_may_be_chunked_or_unframed() {
     let chunked =
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n";
     for reply in [
@@ -99,7 +99,7 @@ fn an_answer_may_come_in_chunks_or_end_with_the_connection() {
 }
 
 #[test]
-fn an_answer_just_as_long_as_allowed_is_kept_whole() {
+fn body_at_size_limit_is_accepted() {
     let text = "a".repeat(64 << 10);
     let response = answered(answer("200 OK", &[], &text), ResponseFormat::Bytes);
     assert_eq!(response.body().as_bytes(), text.as_bytes());

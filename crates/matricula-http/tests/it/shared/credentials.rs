@@ -17,7 +17,7 @@ fn alice() -> CredentialRef {
 }
 
 #[test]
-fn a_named_token_goes_to_its_origin() {
+fn named_token_goes_to_its_origin() {
     for auth in [Auth::Required(alice()), Auth::Optional(alice())] {
         let server = Server::start([ok()]);
         let runner = runner();
@@ -32,7 +32,7 @@ fn a_named_token_goes_to_its_origin() {
 }
 
 #[test]
-fn clones_of_a_runner_share_its_tokens() {
+fn runner_clones_share_tokens() {
     let server = Server::start([ok()]);
     let runner = runner();
     let clone = runner.clone();
@@ -50,7 +50,7 @@ fn clones_of_a_runner_share_its_tokens() {
 }
 
 #[test]
-fn a_required_token_that_is_not_there_or_belongs_elsewhere_is_missed_before_anything_is_sent() {
+fn missing_required_token_sends_nothing() {
     let server = Untouched::new();
     let (runner, elsewhere) = (runner(), ELSEWHERE.parse::<ServerUrl>().unwrap());
     let fails = || {
@@ -78,7 +78,7 @@ fn a_required_token_that_is_not_there_or_belongs_elsewhere_is_missed_before_anyt
 }
 
 #[test]
-fn an_optional_token_that_belongs_elsewhere_stays_at_home() {
+fn optional_token_stays_with_its_origin() {
     let server = Server::start([ok()]);
     let runner = runner();
     runner
@@ -92,7 +92,7 @@ fn an_optional_token_that_belongs_elsewhere_stays_at_home() {
 }
 
 #[test]
-fn a_token_for_one_off_use_goes_along() {
+fn inline_token_is_sent() {
     let server = Server::start([ok()]);
     response(run(
         &runner(),
@@ -107,7 +107,7 @@ fn a_token_for_one_off_use_goes_along() {
 proptest! {
     /// Whatever is put behind a server's address: who gets its token is that server.
     #[test]
-    fn no_path_turns_an_address_into_one_that_gets_anothers_token(
+    fn no_path_changes_token_origin(
         path in "[@:/?#.\\\\%a-c0-9\\[\\] \t\n-]{0,10}|[@:./?#]?elsewhere\\.example[/:@]?",
         server in "https?://(a|a\\.example|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]{1,3})?",
     ) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, env, fs, process::Command, thread, time::Durati
 
 use matricula_core::scheduler::Event;
 
-use super::both::runner;
+use super::shared::runner;
 use crate::{
     PATIENCE, get, post, response, send,
     server::{Server, answer, ok},
@@ -61,8 +61,8 @@ fn wait_for_threads(count: usize) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn an_idle_runner_has_no_threads() {
-    if !is_alone("an_idle_runner_has_no_threads") {
+fn idle_runner_has_no_threads() {
+    if !is_alone("idle_runner_has_no_threads") {
         return;
     }
     let server = Server::start((0..6).map(|_| ok()).collect::<Vec<_>>());
@@ -83,8 +83,8 @@ fn an_idle_runner_has_no_threads() {
 }
 
 #[test]
-fn a_runner_that_waits_for_a_time_sleeps_until_then() {
-    if !is_alone("a_runner_that_waits_for_a_time_sleeps_until_then") {
+fn waiting_runner_is_not_woken_early() {
+    if !is_alone("waiting_runner_is_not_woken_early") {
         return;
     }
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":60000}"#;
@@ -104,8 +104,8 @@ fn a_runner_that_waits_for_a_time_sleeps_until_then() {
 }
 
 #[test]
-fn a_runner_that_nobody_has_any_more_leaves_no_thread() {
-    if !is_alone("a_runner_that_nobody_has_any_more_leaves_no_thread") {
+fn dropped_runner_leaves_no_thread() {
+    if !is_alone("dropped_runner_leaves_no_thread") {
         return;
     }
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":60000}"#;

@@ -34,7 +34,7 @@ fn refusal(job: impl FnOnce(&Server) -> Job, reply: Reply) -> TransportError {
 }
 
 #[test]
-fn a_plain_question_is_asked_where_the_redirection_leads() {
+fn plain_get_follows_redirect() {
     for status in [301, 302, 303, 307, 308] {
         let there = Server::start([answer("200 OK", &[], r#"{"there":true}"#)]);
         let here = Server::start([redirect(status, &format!("{}/there?a=b", there.url))]);
@@ -50,7 +50,7 @@ fn a_plain_question_is_asked_where_the_redirection_leads() {
 }
 
 #[test]
-fn a_job_that_wants_to_know_where_it_is_led_is_not_led_there() {
+fn location_format_does_not_follow_redirect() {
     let here = Server::start([redirect(302, "https://sso.example.org/sign-in?a=b")]);
     let job = get(&here.url).with_response_format(ResponseFormat::Location);
     let response = response(run(&runner(), job));
@@ -60,7 +60,7 @@ fn a_job_that_wants_to_know_where_it_is_led_is_not_led_there() {
 }
 
 #[test]
-fn a_file_is_fetched_where_it_is_kept_and_the_token_stays_here() {
+fn redirected_download_drops_token() {
     for status in [302, 307, 308] {
         let there = Server::start([answer("200 OK", &[], "picture")]);
         let here = Server::start([redirect(status, &format!("{}/there", there.url))]);
@@ -80,7 +80,7 @@ fn a_file_is_fetched_where_it_is_kept_and_the_token_stays_here() {
 }
 
 #[test]
-fn a_redirection_may_name_only_a_path() {
+fn redirect_location_may_be_relative() {
     let server = Server::start([redirect(302, "/b"), redirect(302, "c"), ok()]);
     response(run(&runner(), get(&server.url)));
     let asked: Vec<_> = server
@@ -92,7 +92,7 @@ fn a_redirection_may_name_only_a_path() {
 }
 
 #[test]
-fn a_token_does_not_travel_along() {
+fn redirect_never_forwards_token() {
     let alice = CredentialRef::new("alice");
     for auth in [
         Auth::Token("syt_alice".into()),
@@ -123,7 +123,7 @@ fn a_token_does_not_travel_along() {
 }
 
 #[test]
-fn a_body_or_a_header_does_not_travel_along() {
+fn redirect_never_forwards_body_or_headers() {
     let there = Untouched::new();
     let jobs: [fn(&Server) -> Job; 5] = [
         |server| post(&server.url),
@@ -142,7 +142,7 @@ fn a_body_or_a_header_does_not_travel_along() {
 }
 
 #[test]
-fn a_redirection_that_may_stand_for_success_leaves_doubt() {
+fn refused_see_other_leaves_doubt() {
     for (status, processed) in [
         (301, Processed::No),
         (302, Processed::Maybe),
@@ -156,7 +156,7 @@ fn a_redirection_that_may_stand_for_success_leaves_doubt() {
 }
 
 #[test]
-fn a_link_that_is_no_servers_address_is_not_followed() {
+fn invalid_redirect_target_is_refused() {
     for location in [
         "file:///etc/passwd",
         "javascript:alert(1)",
@@ -171,7 +171,7 @@ fn a_link_that_is_no_servers_address_is_not_followed() {
 }
 
 #[test]
-fn a_loop_ends() {
+fn redirect_loop_ends() {
     let server = Server::start(std::iter::repeat_with(|| redirect(302, "/again")));
     let error = error(run(&runner(), get(&server.url)));
     assert_eq!(error.kind, TransportErrorKind::Redirect);
@@ -181,7 +181,7 @@ fn a_loop_ends() {
 }
 
 #[test]
-fn a_redirection_to_nowhere_is_an_answer() {
+fn redirect_without_location_is_response() {
     let server = Server::start([answer("302 Found", &[], "{}")]);
     assert_eq!(
         response(run(&runner(), get(&server.url))).status_code(),

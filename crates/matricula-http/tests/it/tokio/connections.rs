@@ -1,13 +1,13 @@
 //! Connections that are kept, and those that are not any more.
 
-use super::{both::runner, runtime};
+use super::{runtime, shared::runner};
 use crate::{
     post, response,
     server::{Reply, Server, ok},
 };
 
 #[test]
-fn a_connection_that_the_server_closed_meanwhile_carries_no_second_request() {
+fn closed_connection_is_not_reused() {
     let (hang_up, hung_up) = std::sync::mpsc::channel::<()>();
     let kept_alive: Reply = Box::new(move |to| {
         to.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;

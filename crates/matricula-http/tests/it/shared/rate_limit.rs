@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn a_server_that_asks_for_a_pause_gets_it_and_then_the_same_request() {
+fn rate_limited_request_is_repeated_later() {
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":120}"#;
     let server = Server::start([answer("429 Too Many Requests", &[], limited), ok()]);
     let mut waits = Vec::new();
@@ -44,7 +44,7 @@ fn a_server_that_asks_for_a_pause_gets_it_and_then_the_same_request() {
 }
 
 #[test]
-fn whoever_watches_is_told_of_the_start_and_the_end() {
+fn handle_receives_start_and_end() {
     let server = Server::start([ok()]);
     let mut told = Vec::new();
     let outcome = run_watched(&runner(), post(&server.url), |event| {

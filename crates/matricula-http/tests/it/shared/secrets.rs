@@ -70,7 +70,7 @@ fn assert_no_secret(text: &str) {
 }
 
 #[test]
-fn no_secret_is_seen_whatever_comes_back() {
+fn responses_never_expose_secrets() {
     let replies: Vec<Reply> = vec![
         answer(
             "200 OK",
@@ -107,7 +107,7 @@ fn no_secret_is_seen_whatever_comes_back() {
 }
 
 #[test]
-fn no_secret_is_seen_where_nothing_is_sent() {
+fn unsent_requests_never_expose_secrets() {
     let server = nobody();
     for job in [
         job(&server),

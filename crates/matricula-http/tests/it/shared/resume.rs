@@ -115,7 +115,7 @@ fn ranges(server: &Server) -> Vec<(Option<String>, Option<String>)> {
 }
 
 #[test]
-fn the_next_attempt_asks_for_the_rest_alone() {
+fn next_attempt_requests_missing_range() {
     let (server, answer) = fetch([cut(TAG), rest(BEFORE)]);
     assert_eq!(answer.status_code(), 200, "in pieces or not, it is whole");
     let asked = (Some(format!("bytes={BEFORE}-")), Some("\"one\"".to_owned()));
@@ -126,13 +126,13 @@ fn the_next_attempt_asks_for_the_rest_alone() {
 }
 
 #[test]
-fn a_file_that_the_server_has_changed_is_fetched_anew() {
+fn changed_file_is_downloaded_again() {
     let (server, _) = fetch([cut(TAG), whole()]);
     assert!(ranges(&server)[1].0.is_some());
 }
 
 #[test]
-fn what_the_server_cannot_tell_apart_is_fetched_anew() {
+fn download_without_strong_etag_restarts() {
     // No tag; one that stands for files that are only much alike; one of a text that was compressed.
     for header in ["", "etag: W/\"one\"\r\n"] {
         let (server, _) = fetch([cut(header), whole()]);
@@ -141,7 +141,7 @@ fn what_the_server_cannot_tell_apart_is_fetched_anew() {
 }
 
 #[test]
-fn where_there_is_no_rest_it_is_fetched_anew_at_once() {
+fn unsatisfiable_range_restarts_at_once() {
     let place = Place::new();
     let range = ["content-range: bytes */5"];
     let replies = [
@@ -156,7 +156,7 @@ fn where_there_is_no_rest_it_is_fetched_anew_at_once() {
 }
 
 #[test]
-fn another_part_than_was_asked_for_is_not_taken() {
+fn wrong_range_is_rejected() {
     let of = |range: &str| answer("206 Partial Content", &["etag: \"one\"", range], "xyz");
     let other_tag = ["etag: \"two\"", "content-range: bytes 120001-200002/200003"];
     for wrong in [
@@ -189,7 +189,7 @@ fn another_part_than_was_asked_for_is_not_taken() {
 
 /// As many as a cache between lets through at once.
 #[test]
-fn a_server_that_sends_the_rest_in_parts_is_asked_for_the_next_one() {
+fn partial_ranges_are_requested_in_turn() {
     let content = content();
     let part = |from: usize, to: usize| {
         let range = format!("content-range: bytes {from}-{}/{}", to - 1, content.len());
@@ -212,7 +212,7 @@ fn a_server_that_sends_the_rest_in_parts_is_asked_for_the_next_one() {
 }
 
 #[test]
-fn what_is_whole_already_is_fetched_where_no_redirection_is_followed() {
+fn range_restart_counts_no_redirect() {
     let place = Place::new();
     let mut options = options();
     options.max_redirects = 0;
@@ -227,7 +227,7 @@ fn what_is_whole_already_is_fetched_where_no_redirection_is_followed() {
 }
 
 #[test]
-fn two_do_not_write_into_one_file() {
+fn concurrent_download_is_refused() {
     let place = Place::new();
     // Somebody else is at it.
     let part = place.dir.path().join("cat.png.part");
@@ -244,7 +244,7 @@ fn two_do_not_write_into_one_file() {
 
 #[cfg(unix)]
 #[test]
-fn who_could_not_read_the_old_file_cannot_read_the_new_one() {
+fn download_keeps_file_permissions() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     fs::write(&place.path, "old").unwrap();
@@ -257,7 +257,7 @@ fn who_could_not_read_the_old_file_cannot_read_the_new_one() {
 }
 
 #[test]
-fn another_program_goes_on_with_it() {
+fn other_process_resumes_download() {
     let place = Place::new();
     let server = Server::start([cut(TAG), rest(BEFORE)]);
     error(run(&runner(), place.download(&server)));
@@ -268,7 +268,7 @@ fn another_program_goes_on_with_it() {
 }
 
 #[test]
-fn what_came_of_one_address_is_not_gone_on_with_at_another() {
+fn partial_file_belongs_to_one_address() {
     let place = Place::new();
     let server = Server::start([cut(TAG), whole()]);
     error(run(&runner(), place.download(&server)));
@@ -280,7 +280,7 @@ fn what_came_of_one_address_is_not_gone_on_with_at_another() {
 }
 
 #[test]
-fn what_becomes_too_long_is_thrown_away() {
+fn oversized_download_is_discarded() {
     let place = Place::new();
     let mut options = options();
     options.max_file_size = 100_000;
@@ -302,7 +302,7 @@ fn telling(attempts: u32) -> (Runner, Arc<Mutex<Vec<TransferProgress>>>) {
 }
 
 #[test]
-fn how_far_it_has_come_is_told_across_attempts() {
+fn download_progress_spans_attempts() {
     let place = Place::new();
     let server = Server::start([cut(TAG), rest(BEFORE)]);
     let (runner, told) = telling(2);
@@ -321,7 +321,7 @@ fn how_far_it_has_come_is_told_across_attempts() {
 }
 
 #[test]
-fn how_much_of_a_file_was_sent_is_told() {
+fn upload_progress_is_reported() {
     let dir = TempDir::new().unwrap();
     let path: &Path = &dir.path().join("cat.png");
     fs::write(path, content()).unwrap();

@@ -15,7 +15,7 @@ use matricula_http::{
 };
 use matricula_store::{IfLocked, SqliteStore};
 
-use super::both::builder;
+use super::shared::builder;
 use crate::{
     disk::{Disk, full},
     get, make, options, send,
@@ -39,7 +39,7 @@ fn wait_until_parked(handle: &mut Handle) {
 }
 
 #[test]
-fn a_job_is_on_disk_before_there_is_a_handle_or_a_request() {
+fn job_is_durable_before_handle_and_request() {
     let server = Untouched::new();
     let disk = Disk::default();
     let runner = durable(&disk);
@@ -58,7 +58,7 @@ fn a_job_is_on_disk_before_there_is_a_handle_or_a_request() {
 }
 
 #[test]
-fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
+fn outcome_is_durable_before_event() {
     let (tell, told) = mpsc::channel();
     let server = Server::start([when_told(told)]);
     let disk = Disk::default();
@@ -91,7 +91,7 @@ fn an_outcome_is_on_disk_before_anybody_hears_of_it() {
 }
 
 #[test]
-fn many_that_are_handed_in_at_once_share_writes() {
+fn concurrent_submissions_share_writes() {
     // No answer is kept before it is told to come.
     let (tell, told) = mpsc::channel();
     let replies = [when_told(told)].into_iter();
@@ -124,7 +124,7 @@ fn many_that_are_handed_in_at_once_share_writes() {
 }
 
 #[test]
-fn whoever_hands_a_job_in_is_not_kept_writing_for_others() {
+fn submitter_writes_only_its_own_batch() {
     let server = Untouched::new();
     let disk = Disk::default();
     let runner = durable(&disk);
@@ -148,7 +148,7 @@ fn whoever_hands_a_job_in_is_not_kept_writing_for_others() {
 }
 
 #[test]
-fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
+fn restart_resends_only_safe_jobs() {
     // It takes connections, and never answers.
     let server = Untouched::new();
     let disk = Disk::default();
@@ -173,7 +173,7 @@ fn a_restart_sends_again_what_may_go_twice_and_calls_the_rest_in_doubt() {
 }
 
 #[test]
-fn a_second_runner_goes_on_where_the_first_ended() {
+fn second_runner_continues_stored_jobs() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     let open = || SqliteStore::open(&path, IfLocked::Refuse).unwrap();
@@ -198,7 +198,7 @@ fn a_second_runner_goes_on_where_the_first_ended() {
 }
 
 #[test]
-fn a_runner_that_stopped_and_is_gone_has_let_go_of_its_store() {
+fn stopped_runner_releases_its_store() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     let server = Server::start((0..20).map(|_| ok()).collect::<Vec<_>>());
@@ -212,7 +212,7 @@ fn a_runner_that_stopped_and_is_gone_has_let_go_of_its_store() {
 }
 
 #[test]
-fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
+fn secrets_are_never_stored() {
     let server = Server::start([ok()]);
     let disk = Disk::default();
     let runner = durable(&disk);
@@ -226,7 +226,7 @@ fn what_holds_a_secret_is_refused_and_jobs_of_no_queue_are_not_kept() {
 }
 
 #[test]
-fn a_disk_that_cannot_be_written_stops_everything_aloud() {
+fn full_store_stops_the_runner() {
     let (tell, told) = mpsc::channel();
     let server = Server::start([when_told(told)]);
     let disk = Disk::default();
@@ -255,7 +255,7 @@ fn a_disk_that_cannot_be_written_stops_everything_aloud() {
 }
 
 #[test]
-fn jobs_wait_for_a_token_that_is_not_there_yet() {
+fn jobs_wait_for_missing_token() {
     let server = Server::start([ok(), ok()]);
     let alice = CredentialRef::new("alice");
     let runner = durable(&Disk::default());
@@ -281,7 +281,7 @@ fn jobs_wait_for_a_token_that_is_not_there_yet() {
 }
 
 #[test]
-fn one_renewal_serves_all_jobs_that_wait_for_it() {
+fn one_renewal_serves_all_waiting_jobs() {
     let refused = || {
         let body = r#"{"errcode":"M_UNKNOWN_TOKEN"}"#;
         answer("401 Unauthorized", &[], body)

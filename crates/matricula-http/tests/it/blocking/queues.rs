@@ -15,7 +15,7 @@ use matricula_http::{
     blocking::{EventOrLag, Events},
 };
 
-use super::both::{builder, runner};
+use super::shared::{builder, runner};
 use crate::{
     PATIENCE, get, post, response, send,
     server::{Server, answer, ok, targets, when_told},
@@ -32,7 +32,7 @@ fn wait_for(events: &mut Events, is_it: impl Fn(&Event) -> bool) -> Event {
 }
 
 #[test]
-fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
+fn queue_keeps_submission_order() {
     let server = Server::start((0..20).map(|_| ok()).collect::<Vec<_>>());
     let runner = runner();
     let handles: Vec<_> = (0..20)
@@ -50,7 +50,7 @@ fn a_queue_goes_in_order_though_all_is_handed_in_at_once() {
 }
 
 #[test]
-fn jobs_of_no_queue_are_on_the_wire_together() {
+fn jobs_without_queue_run_concurrently() {
     // Each is answered when both have come.
     let together = Arc::new(std::sync::Barrier::new(2));
     let server = |together: Arc<std::sync::Barrier>| {
@@ -68,7 +68,7 @@ fn jobs_of_no_queue_are_on_the_wire_together() {
 }
 
 #[test]
-fn a_held_queue_says_so_and_goes_on_when_told() {
+fn held_queue_continues_after_retry() {
     let refusal = answer("403 Forbidden", &[], r#"{"errcode":"M_FORBIDDEN"}"#);
     let server = Server::start([refusal, ok(), ok()]);
     let runner = runner();
@@ -87,7 +87,7 @@ fn a_held_queue_says_so_and_goes_on_when_told() {
 }
 
 #[test]
-fn a_held_job_that_is_skipped_ends_as_it_stands() {
+fn skipped_job_keeps_its_outcome() {
     let refusal = answer("403 Forbidden", &[], r#"{"errcode":"M_FORBIDDEN"}"#);
     let server = Server::start([refusal, ok()]);
     let runner = runner();
@@ -103,7 +103,7 @@ fn a_held_job_that_is_skipped_ends_as_it_stands() {
 }
 
 #[test]
-fn a_paused_queue_sends_nothing_until_it_is_resumed() {
+fn paused_queue_sends_nothing() {
     let server = Server::start([ok()]);
     let runner = runner();
     runner.queues().pause("q");
@@ -115,7 +115,7 @@ fn a_paused_queue_sends_nothing_until_it_is_resumed() {
 }
 
 #[test]
-fn a_job_that_is_called_back_on_the_wire_ends_before_its_answer() {
+fn cancelled_request_ends_before_its_response() {
     let (tell, told) = mpsc::channel();
     let server = Server::start([when_told(told), ok()]);
     let runner = runner();
@@ -144,7 +144,7 @@ fn a_job_that_is_called_back_on_the_wire_ends_before_its_answer() {
 }
 
 #[test]
-fn a_job_that_waits_for_its_time_can_be_called_back() {
+fn waiting_job_can_be_cancelled() {
     let limited = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":60000}"#;
     let server = Server::start([answer("429 Too Many Requests", &[], limited), ok()]);
     let runner = runner();
@@ -156,7 +156,7 @@ fn a_job_that_waits_for_its_time_can_be_called_back() {
 }
 
 #[test]
-fn no_more_is_taken_than_may_wait() {
+fn full_scheduler_rejects_jobs() {
     let mut limits = SchedulerConfig::default();
     limits.max_jobs = 1;
     let (tell, told) = mpsc::channel();
@@ -172,7 +172,7 @@ fn no_more_is_taken_than_may_wait() {
 }
 
 #[test]
-fn a_runner_without_network_sends_nothing() {
+fn offline_runner_sends_nothing() {
     let server = Server::start([ok()]);
     let runner = runner();
     runner.queues().set_online(false);
@@ -183,7 +183,7 @@ fn a_runner_without_network_sends_nothing() {
 }
 
 #[test]
-fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
+fn stop_waits_for_requests_in_flight() {
     let (tell, told) = mpsc::channel();
     let server = Server::start([when_told(told)]);
     let runner = runner();
@@ -213,7 +213,7 @@ fn stopping_waits_for_what_is_on_the_wire_and_sends_nothing_more() {
 }
 
 #[test]
-fn a_listener_that_is_far_behind_is_told_how_much_it_missed() {
+fn slow_listener_learns_its_lag() {
     let server = Server::start((0..100).map(|_| ok()).collect::<Vec<_>>());
     let runner = runner();
     let mut events = runner.events();
@@ -231,7 +231,7 @@ fn a_listener_that_is_far_behind_is_told_how_much_it_missed() {
 }
 
 #[test]
-fn what_waits_is_tried_again_at_its_time() {
+fn rate_limited_job_is_retried_on_time() {
     let limited = answer("429 Too Many Requests", &[], r#"{"retry_after_ms":150}"#);
     let server = Server::start([limited, ok(), ok()]);
     let runner = runner();

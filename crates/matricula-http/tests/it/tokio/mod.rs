@@ -1,10 +1,10 @@
 //! What the runner for tokio promises.
 
-#[path = "../both/mod.rs"]
-mod both;
 mod connections;
 mod durable;
 mod queues;
+#[path = "../shared/mod.rs"]
+mod shared;
 
 use matricula_core::{
     Job,

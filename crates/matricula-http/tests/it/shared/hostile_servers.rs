@@ -52,7 +52,7 @@ fn timed_out(reply: Reply) {
 const HEADERS: &str = "its headers are too large or too many";
 
 #[test]
-fn a_huge_header() {
+fn oversized_header_value() {
     too_large(
         bytes(format!("{HEAD}a: {}\r\n\r\n", "b".repeat(1 << 20))),
         HEADERS,
@@ -60,12 +60,12 @@ fn a_huge_header() {
 }
 
 #[test]
-fn a_header_without_end() {
+fn endless_header_value() {
     too_large(endless(&format!("{HEAD}a: "), "b"), HEADERS);
 }
 
 #[test]
-fn too_many_headers() {
+fn too_many_header_lines() {
     too_large(
         bytes(format!("{HEAD}{}\r\n", "a: b\r\n".repeat(MOST_HEADERS + 1))),
         HEADERS,
@@ -73,19 +73,19 @@ fn too_many_headers() {
 }
 
 #[test]
-fn headers_without_end() {
+fn endless_headers() {
     too_large(endless(HEAD, "a: b\r\n"), HEADERS);
 }
 
 const BODY: &str = "its answer is longer than 65536 bytes";
 
 #[test]
-fn a_body_without_end() {
+fn endless_body() {
     too_large(endless(&format!("{HEAD}\r\n"), "endless "), BODY);
 }
 
 #[test]
-fn chunks_without_end() {
+fn endless_chunks() {
     too_large(
         endless(
             &format!("{HEAD}transfer-encoding: chunked\r\n\r\n"),
@@ -96,7 +96,7 @@ fn chunks_without_end() {
 }
 
 #[test]
-fn a_body_that_announces_its_excess() {
+fn body_with_excessive_content_length() {
     too_large(
         endless(&format!("{HEAD}content-length: 1099511627776\r\n\r\n"), "a"),
         BODY,
@@ -104,12 +104,12 @@ fn a_body_that_announces_its_excess() {
 }
 
 #[test]
-fn a_body_one_byte_too_long() {
+fn body_one_byte_over_limit() {
     too_large(answer("200 OK", &[], "a".repeat((64 << 10) + 1)), BODY);
 }
 
 #[test]
-fn a_decompression_bomb() {
+fn decompression_bomb_is_bounded() {
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![0; 1 << 20];
     for _ in 0..16 {
@@ -125,7 +125,7 @@ fn a_decompression_bomb() {
 }
 
 #[test]
-fn a_slow_drip() {
+fn slow_body_times_out() {
     timed_out(Box::new(|to| {
         to.write_all(format!("{HEAD}content-length: 1000000\r\n\r\n").as_bytes())?;
         loop {
@@ -136,7 +136,7 @@ fn a_slow_drip() {
 }
 
 #[test]
-fn a_slow_drip_of_headers() {
+fn slow_headers_time_out() {
     timed_out(Box::new(|to| {
         to.write_all(HEAD.as_bytes())?;
         loop {
@@ -147,7 +147,7 @@ fn a_slow_drip_of_headers() {
 }
 
 #[test]
-fn answers_that_announce_an_answer_without_end() {
+fn endless_informational_responses_time_out() {
     timed_out(Box::new(|to| {
         loop {
             to.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n")?;
