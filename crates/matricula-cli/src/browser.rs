@@ -72,7 +72,7 @@ impl PageOpener {
 
     /// Begins to answer a question to open a page, where there is a way to open one. Nothing blocks,
     /// so that Ctrl-C ends it.
-    pub(crate) fn answer_later(&self, output: Output, question: &Prompt) -> Option<AnswerFuture> {
+    pub(crate) fn answer(&self, output: Output, question: &Prompt) -> Option<AnswerFuture> {
         let Prompt::OpenPage {
             url,
             redirect_uri,

@@ -1,6 +1,6 @@
-//! The loop that brings a conversation, a server, a person and a store together.
+//! Runs a conversation: stores its writes, sends its requests, asks its prompts.
 
-use std::pin::Pin;
+use std::{future::ready, pin::Pin};
 
 use matricula_auth::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
 use matricula_core::{
@@ -8,106 +8,124 @@ use matricula_core::{
     scheduler::{self, Outcome, WaitReason},
 };
 use matricula_http::{Runner, SystemClock, SystemEntropy};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinSet,
+};
 
 use crate::{Error, SessionStore};
 
-/// An answer that takes its time.
+/// The answer to a prompt, once the person has given it.
 pub type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// Whoever can be asked, and told how it goes.
+/// Answers the prompts of a conversation, and is informed about its progress.
 ///
-/// Any `FnMut(&Question) -> Reply` is one that watches nothing.
+/// Any `FnMut(&Prompt) -> Answer` is a handler that ignores progress. It runs on the thread of the
+/// runtime: where an answer takes time, implement the trait.
 pub trait PromptHandler {
-    /// Answers a question; [`Answer::Unavailable`] where there is no one.
-    fn ask(&mut self, question: &Prompt) -> Answer;
+    /// Answers a prompt; [`Answer::Unavailable`] if no person can be asked.
+    ///
+    /// This method must not block. Code that blocks, such as reading from a terminal, belongs into
+    /// [`tokio::task::spawn_blocking`]; a window or a chat bot sends the answer through a
+    /// [`tokio::sync::oneshot`] channel.
+    fn answer(&mut self, prompt: &Prompt) -> AnswerFuture;
 
-    /// Begins to answer a question that takes its time, such as one that is answered in a browser or
-    /// a chat, without holding anything up; `None` where [`PromptHandler::ask`] answers it.
-    fn answer_later(&mut self, _: &Prompt) -> Option<AnswerFuture> {
-        None
-    }
-
-    /// Hears how the conversation goes.
+    /// Receives the progress of the conversation.
     fn progress(&mut self, _: &Progress) {}
 
-    /// Hears that a request waits, until when, and why.
+    /// Is called when a request waits: until when, and why.
     fn waiting(&mut self, _until: Timestamp, _why: &WaitReason) {}
 }
 
 impl<F: FnMut(&Prompt) -> Answer> PromptHandler for F {
-    fn ask(&mut self, question: &Prompt) -> Answer {
-        self(question)
+    fn answer(&mut self, prompt: &Prompt) -> AnswerFuture {
+        Box::pin(ready(self(prompt)))
     }
 }
 
-/// Runs a conversation to its end: stores what it commits, sends what it wants sent, asks what it
-/// wants asked.
+/// Runs a conversation to its end.
+///
+/// After each step its writes are stored, and only then are its effects carried out.
 ///
 /// # Errors
-/// Where the conversation fails, or something could not be stored.
+/// If the conversation fails, or its writes cannot be stored.
 pub async fn drive<C: Conversation>(
     conversation: &mut C,
     runner: &Runner,
-    keeper: &mut (impl SessionStore + ?Sized),
-    person: &mut (impl PromptHandler + ?Sized),
+    store: &mut (impl SessionStore + ?Sized),
+    prompts: &mut (impl PromptHandler + ?Sized),
 ) -> Result<C::Output, Error> {
-    let mut on_their_way = JoinSet::new();
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let mut inputs = vec![Input::Start];
+    let (watcher, mut job_events) = unbounded_channel();
+    let mut tasks = JoinSet::new();
+    let mut input = Input::Start;
     loop {
-        while let Some(input) = inputs.pop() {
-            let step = conversation.step(
-                &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
-                input,
-            );
-            if !step.writes.is_empty() {
-                keeper.commit(&step.writes)?;
-            }
-            for event in step.events {
-                match event {
-                    Event::Progress(notice) => person.progress(&notice),
-                    Event::Finished(result) => return Ok(result?),
-                    _ => {}
-                }
-            }
-            for effect in step.effects {
-                match effect {
-                    Effect::Send(id, job) => {
-                        let (runner, tell) = (runner.clone(), tell.clone());
-                        on_their_way.spawn(async move {
-                            let watch = |event: &scheduler::Event| {
-                                // Nobody listens any more only when the conversation is over.
-                                let _ = tell.send(event.clone());
-                            };
-                            Input::Outcome(id, run_watched(&runner, *job, watch).await)
-                        });
-                    }
-                    Effect::Ask(id, question) => match person.answer_later(&question) {
-                        Some(later) => {
-                            on_their_way.spawn(async move { Input::Answer(id, later.await) });
-                        }
-                        None => inputs.push(Input::Answer(id, person.ask(&question))),
-                    },
-                    Effect::Wait(id, until) => {
-                        on_their_way.spawn(async move {
-                            tokio::time::sleep(until.since(SystemClock::now())).await;
-                            Input::Waited(id)
-                        });
-                    }
-                    _ => {}
-                }
+        let step = conversation.step(
+            &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
+            input,
+        );
+        if !step.writes.is_empty() {
+            store.commit(&step.writes)?;
+        }
+        for event in step.events {
+            match event {
+                Event::Progress(progress) => prompts.progress(&progress),
+                Event::Finished(result) => return Ok(result?),
+                _ => {}
             }
         }
+        for effect in step.effects {
+            if let Some(task) = carry_out(effect, runner, prompts, &watcher) {
+                tasks.spawn(task);
+            }
+        }
+        input = next_input(&mut tasks, &mut job_events, prompts).await;
+    }
+}
+
+/// Starts an effect. The future ends in the input that answers it.
+fn carry_out(
+    effect: Effect,
+    runner: &Runner,
+    prompts: &mut (impl PromptHandler + ?Sized),
+    watcher: &UnboundedSender<scheduler::Event>,
+) -> Option<Pin<Box<dyn Future<Output = Input> + Send>>> {
+    match effect {
+        Effect::Send(id, job) => {
+            let (runner, watcher) = (runner.clone(), watcher.clone());
+            Some(Box::pin(async move {
+                // The receiver is gone only if the conversation is over.
+                let watch = |event: &scheduler::Event| drop(watcher.send(event.clone()));
+                Input::Outcome(id, run_watched(&runner, *job, watch).await)
+            }))
+        }
+        Effect::Ask(id, prompt) => {
+            let answer = prompts.answer(&prompt);
+            Some(Box::pin(async move { Input::Answer(id, answer.await) }))
+        }
+        Effect::Wait(id, until) => Some(Box::pin(async move {
+            tokio::time::sleep(until.since(SystemClock::now())).await;
+            Input::Waited(id)
+        })),
+        _ => None,
+    }
+}
+
+/// Waits for the first effect that ends, and reports meanwhile which requests wait.
+async fn next_input(
+    tasks: &mut JoinSet<Input>,
+    job_events: &mut UnboundedReceiver<scheduler::Event>,
+    prompts: &mut (impl PromptHandler + ?Sized),
+) -> Input {
+    loop {
         tokio::select! {
             biased;
-            Some(event) = told.recv() => {
+            Some(event) = job_events.recv() => {
                 if let scheduler::Event::Waiting { until, reason, .. } = event {
-                    person.waiting(until, &reason);
+                    prompts.waiting(until, &reason);
                 }
             }
-            Some(joined) = on_their_way.join_next() => match joined {
-                Ok(input) => inputs.push(input),
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(input) => return input,
                 Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
             },
         }

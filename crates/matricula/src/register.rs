@@ -249,7 +249,10 @@ impl<'a> Register<'a> {
         let person: &mut (dyn PromptHandler + Send) = &mut *self.person;
         let account = match &browser {
             Some(browser) => {
-                let mut person = WithBrowser { browser, person };
+                let mut person = WithBrowser {
+                    browser,
+                    prompts: person,
+                };
                 drive(&mut sign_up, &self.runner, &mut *self.keeper, &mut person).await?
             }
             None => drive(&mut sign_up, &self.runner, &mut *self.keeper, person).await?,

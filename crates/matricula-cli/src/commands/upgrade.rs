@@ -14,7 +14,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Register) -> Result<(),
         return dry_run::register(context, Some(account.server.as_str()), wishes);
     }
     let mut terminal = Terminal::new(context.output, context.no_input);
-    if terminal.is_there() && wishes.password.is_none() {
+    if terminal.has_person() && wishes.password.is_none() {
         wishes.password = terminal.choose_password()?;
     }
     // Whatever is opened here runs until the end of this function.

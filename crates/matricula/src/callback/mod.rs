@@ -219,27 +219,23 @@ fn port_of(redirect_uri: &str) -> Option<u16> {
     rest.split('/').next()?.parse().ok()
 }
 
-/// A person whose pages are opened in a browser.
+/// Opens pages in a browser, and leaves all other prompts to another handler.
 pub(crate) struct WithBrowser<'a> {
     pub(crate) browser: &'a CallbackServer,
-    pub(crate) person: &'a mut (dyn PromptHandler + Send),
+    pub(crate) prompts: &'a mut (dyn PromptHandler + Send),
 }
 
 impl PromptHandler for WithBrowser<'_> {
-    fn ask(&mut self, question: &Prompt) -> Answer {
-        self.person.ask(question)
+    fn answer(&mut self, prompt: &Prompt) -> AnswerFuture {
+        let opened = self.browser.answer(prompt);
+        opened.unwrap_or_else(|| self.prompts.answer(prompt))
     }
 
-    fn answer_later(&mut self, question: &Prompt) -> Option<AnswerFuture> {
-        let later = self.browser.answer(question);
-        later.or_else(|| self.person.answer_later(question))
-    }
-
-    fn progress(&mut self, notice: &Progress) {
-        self.person.progress(notice);
+    fn progress(&mut self, progress: &Progress) {
+        self.prompts.progress(progress);
     }
 
     fn waiting(&mut self, until: Timestamp, why: &WaitReason) {
-        self.person.waiting(until, why);
+        self.prompts.waiting(until, why);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use matricula::{
-    AccountStore, AccountStoreError, Error, SessionStore,
+    AccountStore, AccountStoreError, AnswerFuture, Error, PromptHandler, SessionStore,
     api::client::whoami::WhoAmI,
     auth::{Answer, AuthError, Prompt, Registration, RegistrationOptions, ServerInfo},
     core::WriteBatch,
@@ -201,4 +201,31 @@ async fn of_many_who_want_a_name_at_once_one_gets_it() {
         .iter()
         .filter(|result| matches!(result, Err(Error::Auth(AuthError::NameTaken { .. }))));
     assert_eq!((won, refused.count()), (1, 9));
+}
+
+/// Answers a prompt once another task of the same thread has sent the answer.
+struct Remote(tokio::sync::mpsc::UnboundedSender<tokio::sync::oneshot::Sender<Answer>>);
+
+impl PromptHandler for Remote {
+    fn answer(&mut self, _: &Prompt) -> AnswerFuture {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.0.send(reply).unwrap();
+        Box::pin(async move { answer.await.unwrap() })
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn prompts_do_not_block_the_thread() {
+    let config = Config::default()
+        .flows([["m.login.registration_token"]])
+        .registration_token(RegistrationToken::new("invited"));
+    let homeserver = Homeserver::start(ServerOptions::new(config)).await.unwrap();
+    let (prompts, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let window = tokio::spawn(async move {
+        let reply: tokio::sync::oneshot::Sender<Answer> = asked.recv().await.unwrap();
+        reply.send(Answer::Text("invited".into())).unwrap();
+    });
+    let url = homeserver.url().as_str();
+    register(url).prompts(Remote(prompts)).await.unwrap();
+    window.await.unwrap();
 }

@@ -2,12 +2,13 @@
 
 use std::{
     env, fs,
+    future::ready,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use matricula::{
-    AccountStore, Error, PromptHandler, Session,
+    AccountStore, AnswerFuture, Error, PromptHandler, Session,
     api::{ErrorCode, client::whoami::WhoAmI},
     auth::{Answer, AuthError, Prompt, RegistrationOptions},
     core::{Timestamp, scheduler::WaitReason},
@@ -285,8 +286,8 @@ async fn shortlived() {
 struct Patient(Vec<WaitReason>);
 
 impl PromptHandler for &mut Patient {
-    fn ask(&mut self, _: &Prompt) -> Answer {
-        Answer::Unavailable
+    fn answer(&mut self, _: &Prompt) -> AnswerFuture {
+        Box::pin(ready(Answer::Unavailable))
     }
 
     fn waiting(&mut self, _: Timestamp, why: &WaitReason) {

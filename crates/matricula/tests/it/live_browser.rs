@@ -1,6 +1,8 @@
 //! Ways in that lead through a browser, with the library on real servers: at an OAuth 2.0 server, and
 //! by single sign-on.
 
+use std::future::ready;
+
 use matricula::{
     AnswerFuture, CallbackServer, Error, NoStore, PromptHandler, Session,
     api::{client::whoami::WhoAmI, oauth::ClientMetadata},
@@ -48,12 +50,9 @@ async fn one_call_makes_an_account_at_an_oauth_server() {
 struct InBrowser(CallbackServer);
 
 impl PromptHandler for InBrowser {
-    fn ask(&mut self, _: &Prompt) -> Answer {
-        Answer::Unavailable
-    }
-
-    fn answer_later(&mut self, question: &Prompt) -> Option<AnswerFuture> {
-        self.0.answer(question)
+    fn answer(&mut self, prompt: &Prompt) -> AnswerFuture {
+        let opened = self.0.answer(prompt);
+        opened.unwrap_or_else(|| Box::pin(ready(Answer::Unavailable)))
     }
 }
 

@@ -71,7 +71,7 @@ fn make_sure(
     if options.yes {
         return Ok(());
     }
-    if !terminal.is_there() {
+    if !terminal.has_person() {
         return Err(CommandError::Usage(
             "say that you are sure with --yes; nothing was done".into(),
         ));

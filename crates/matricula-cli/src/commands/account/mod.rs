@@ -64,7 +64,7 @@ async fn run_conversation<C: Conversation>(
 ) -> Result<C::Output, CommandError> {
     let mut accounts = context.home.accounts();
     let result = session.run(conversation, &mut accounts, terminal).await;
-    if terminal.was_interrupted {
+    if terminal.was_interrupted() {
         return Err(CommandError::Interrupted);
     }
     result.map_err(|error| failed(context, session, error, command))

@@ -16,7 +16,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), 
     let mut terminal = Terminal::new(context.output, context.no_input);
     let is_here = session.account().oauth.is_none();
     let new = match read_secret(false, options.new_password_file.as_deref(), "new password")? {
-        None if is_here && terminal.is_there() && !authentication.dry_run => {
+        None if is_here && terminal.has_person() && !authentication.dry_run => {
             terminal.choose_password()?
         }
         given => given,

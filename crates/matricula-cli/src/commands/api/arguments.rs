@@ -243,7 +243,7 @@ impl Reader {
             return Ok(None);
         };
         match file {
-            "-" if self.terminal.is_there() => self.terminal.secret(name).map(Some),
+            "-" if self.terminal.has_person() => self.terminal.secret(name).map(Some),
             "-" => read_secret(true, None, name),
             file => read_secret(false, Some(Path::new(file)), name),
         }
@@ -370,7 +370,7 @@ impl Reader {
             if is_there || self.given.contains(parameter) {
                 continue;
             }
-            if parameter.secret && self.terminal.is_there() && !options.dry_run {
+            if parameter.secret && self.terminal.has_person() && !options.dry_run {
                 let secret = self.terminal.secret(name)?;
                 self.given.push(*parameter);
                 self.put(parameter, Given::Secret(secret));

@@ -87,7 +87,7 @@ fn confirm(context: &Context<'_>, options: &Register, log: &RunLog) -> Result<()
         return Ok(());
     }
     let terminal = Terminal::new(context.output, context.no_input);
-    if !terminal.is_there() {
+    if !terminal.has_person() {
         return Err(CommandError::Usage(
             "confirm with --yes; nothing was done".into(),
         ));

@@ -33,7 +33,7 @@ pub(crate) async fn run(
         &mut terminal,
     )
     .await;
-    if terminal.was_interrupted {
+    if terminal.was_interrupted() {
         return Err(CommandError::Interrupted);
     }
     let server_facts = found.map_err(|error| table::failure(error, discovery.server_info()))?;

@@ -46,7 +46,7 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Login) -> Result<(
     let given = given_password(&options)?;
     let is_kept = |account: &Account| account.password.is_some();
     let has_password = given.is_some() || known.as_ref().is_some_and(is_kept);
-    if !is_on_a_page && !has_password && !terminal.is_there() {
+    if !is_on_a_page && !has_password && !terminal.has_person() {
         return Err(no_password());
     }
     let address = address(context, &options, user.as_deref(), known.as_ref())?;

@@ -22,7 +22,7 @@ pub(super) async fn sign_in(
     let may_open = !context.no_input;
     let paste = entrance.options.paste.paste;
     let (pages, back) = PageOpener::open(context.output, paste, may_open, None).await;
-    terminal.pages = pages;
+    terminal.set_pages(pages);
     let mut half_done = match method {
         AuthMethod::Sso => PendingAuth::Sso(Box::new(by_sso(&entrance, back))),
         method => PendingAuth::OAuth(Box::new(by_oauth(context, &entrance, method, back)?)),

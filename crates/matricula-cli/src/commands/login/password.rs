@@ -25,7 +25,7 @@ pub(super) async fn sign_in(
     let made = known.as_ref().and_then(|account| account.password.clone());
     let password = match given.or_else(|| made.clone()) {
         Some(password) => password,
-        None if terminal.is_there() => terminal.password()?,
+        None if terminal.has_person() => terminal.password()?,
         None => return Err(no_password()),
     };
     let made = made.filter(|made| *made == password);

@@ -51,7 +51,7 @@ pub(crate) async fn resume(
         // To go on with it is to ask for its page.
         let may_open = !context.no_input;
         let (pages, back) = PageOpener::open(context.output, paste, may_open, Some(&before)).await;
-        terminal.pages = pages;
+        terminal.set_pages(pages);
         half_done = half_done.replace_redirect_uri(back);
     }
     finish(context, half_done, terminal).await
@@ -104,7 +104,7 @@ pub(crate) fn end(
     half_done: Option<&PendingAuth>,
     account: Result<Account, Error>,
 ) -> Result<Account, CommandError> {
-    if terminal.was_interrupted {
+    if terminal.was_interrupted() {
         return Err(CommandError::Interrupted);
     }
     account.map_err(|error| match half_done {

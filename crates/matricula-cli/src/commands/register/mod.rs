@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
     if options.dry_run {
         return super::dry_run::register(context, options.server.as_deref(), wishes);
     }
-    if terminal.is_there() && options.server.is_none() {
+    if terminal.has_person() && options.server.is_none() {
         options.server = terminal.choose_server()?;
     }
     // Whatever is opened here runs until the end of this function.
@@ -60,9 +60,9 @@ pub(crate) async fn run(context: &Context<'_>, mut options: Register) -> Result<
         None => private_server::data_of_running(&private, &facts.server),
     };
     // Off a terminal nobody may look, unless a way through a browser was asked for.
-    let may_open = !context.no_input && (terminal.is_there() || way_is_named(method));
+    let may_open = !context.no_input && (terminal.has_person() || way_is_named(method));
     let (pages, back) = PageOpener::open(context.output, options.paste.paste, may_open, None).await;
-    terminal.pages = pages;
+    terminal.set_pages(pages);
     wishes.device.data = data.unwrap_or_default();
     let mut sign_up = SignUp::new(&facts, wishes);
     if let Some(method) = method {
@@ -101,7 +101,7 @@ async fn open(
             let private = format!(
                 "this account is on a private homeserver in {directory}, which nobody else can reach"
             );
-            context.output.warn(&if terminal.is_there() {
+            context.output.warn(&if terminal.has_person() {
                 private
             } else {
                 format!("no server was named: {private}; to be reached, name a real one: matricula register example.org")
@@ -112,7 +112,7 @@ async fn open(
     };
     let mut discovery = Discovery::new(address);
     // One that is made here is good enough.
-    let may_choose = terminal.is_there() && wishes.kind == AccountKind::User;
+    let may_choose = terminal.has_person() && wishes.kind == AccountKind::User;
     if wishes.password.is_some() || may_choose {
         discovery = discovery.password_policy(true);
     }
@@ -144,7 +144,7 @@ fn tell(
     let mut object = describe(account, server);
     object["password_made"] = json!(account.password.is_some());
     object["kept_in"] = json!(path);
-    object["route"] = match &terminal.route {
+    object["route"] = match &terminal.route() {
         Some((stages, why)) => json!({ "stages": stages, "why": why }),
         None => json!({ "stages": [], "why": "the server asked for nothing" }),
     };

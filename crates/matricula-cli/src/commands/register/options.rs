@@ -45,7 +45,7 @@ pub(super) fn ask_for_the_rest(
     terminal: &Terminal,
     wishes: &mut RegistrationOptions,
 ) -> Result<(), CommandError> {
-    if !terminal.is_there() || wishes.kind != AccountKind::User {
+    if !terminal.has_person() || wishes.kind != AccountKind::User {
         return Ok(());
     }
     if wishes.username.is_none() {

@@ -1,0 +1,232 @@
+//! The terminal: asks questions on it where a person is there, and prints the progress.
+
+mod prompts;
+
+use std::{
+    future::ready,
+    io::IsTerminal,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use inquire::InquireError;
+use matricula::{
+    Answer, AnswerFuture, Progress, Prompt, PromptHandler, Secret,
+    core::{Timestamp, scheduler::WaitReason},
+};
+
+use crate::{
+    browser::{PageOpener, minutes},
+    error::CommandError,
+    output::{Output, link, quoted},
+};
+
+/// Asks on the terminal if a person is there. Clones share what they learnt.
+#[derive(Clone, Debug)]
+pub(crate) struct Terminal {
+    output: Output,
+    has_person: bool,
+    pages: Arc<PageOpener>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Until when requests wait, as last printed.
+    waiting_until: Timestamp,
+    /// The chosen stages and the reason, for the JSON result.
+    route: Option<(Vec<String>, String)>,
+    /// Whether the person answered a question with Ctrl-C or Escape.
+    was_interrupted: bool,
+}
+
+impl Terminal {
+    pub(crate) fn new(output: Output, no_input: bool) -> Self {
+        let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        Self {
+            output,
+            has_person: is_terminal && !no_input && !output.is_json(),
+            pages: Arc::default(),
+            state: Arc::default(),
+        }
+    }
+
+    /// Whether a person can be asked.
+    pub(crate) fn has_person(&self) -> bool {
+        self.has_person
+    }
+
+    /// Opens web pages with this.
+    pub(crate) fn set_pages(&mut self, pages: PageOpener) {
+        self.pages = Arc::new(pages);
+    }
+
+    /// The stages of the conversation, and why these.
+    pub(crate) fn route(&self) -> Option<(Vec<String>, String)> {
+        self.state().route.clone()
+    }
+
+    /// Whether the person answered a question with Ctrl-C or Escape.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.state().was_interrupted
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks which homeserver; `None` is the private one.
+    pub(crate) fn choose_server(&self) -> Result<Option<String>, CommandError> {
+        let private = "a private one on this machine";
+        let named = "one that I name";
+        let choice = inquire::Select::new("Which homeserver?", vec![private, named]);
+        if choice.prompt().map_err(prompt_error)? == private {
+            return Ok(None);
+        }
+        let name = inquire::Text::new("Its name:").with_placeholder("example.org");
+        Ok(Some(name.prompt().map_err(prompt_error)?))
+    }
+
+    /// Asks for a name; `None` leaves it to the server.
+    pub(crate) fn choose_username(&self) -> Result<Option<String>, CommandError> {
+        let name = inquire::Text::new("Your name there (empty: the server picks one):");
+        Ok(Some(name.prompt().map_err(prompt_error)?).filter(|name| !name.trim().is_empty()))
+    }
+
+    /// Asks for a new password; `None` has one generated.
+    pub(crate) fn choose_password(&self) -> Result<Option<Secret>, CommandError> {
+        loop {
+            let password = secret("A password (empty: a strong one is made and kept):")?;
+            if password.is_empty() {
+                return Ok(None);
+            }
+            if secret("The same again:")? == password {
+                return Ok(Some(password));
+            }
+            self.output.warn("these are two different passwords");
+        }
+    }
+
+    /// Asks for the password of an account.
+    pub(crate) fn password(&self) -> Result<Secret, CommandError> {
+        secret("Password:")
+    }
+
+    /// Asks for another secret, by its name.
+    pub(crate) fn secret(&self, name: &str) -> Result<Secret, CommandError> {
+        secret(&format!("{name}:"))
+    }
+
+    /// Asks for the consent to something that cannot be undone.
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool, CommandError> {
+        let confirm = inquire::Confirm::new(question).with_default(false);
+        confirm.prompt().map_err(prompt_error)
+    }
+
+    fn show_device_code(
+        &self,
+        url: &str,
+        url_with_code: Option<&str>,
+        user_code: &str,
+        expires_at: Timestamp,
+    ) {
+        let left = minutes(expires_at.since(matricula::runner::SystemClock::now()));
+        let page = link(url).unwrap_or_default();
+        self.output.say_in_full(&format!(
+            "open this page in a browser, on any device, and type in the code {}:\n  {page}",
+            quoted(user_code)
+        ));
+        if let Some(page) = url_with_code.and_then(link) {
+            self.output
+                .say_in_full(&format!("or this one, which has the code in it:\n  {page}"));
+        }
+        self.output.say(&format!("waiting; {left} left"));
+    }
+}
+
+impl PromptHandler for Terminal {
+    fn answer(&mut self, prompt: &Prompt) -> AnswerFuture {
+        if let Some(answer) = self.pages.answer(self.output, prompt) {
+            return answer;
+        }
+        if !self.has_person {
+            return Box::pin(ready(Answer::Unavailable));
+        }
+        let (output, prompt, state) = (self.output, prompt.clone(), Arc::clone(&self.state));
+        let asked = tokio::task::spawn_blocking(move || {
+            prompts::ask(output, &prompt).unwrap_or_else(|error| {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.was_interrupted |= is_interruption(&error);
+                Answer::Unavailable
+            })
+        });
+        Box::pin(async move { asked.await.unwrap_or(Answer::Unavailable) })
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Route { stages, why } => {
+                let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
+                self.output
+                    .say(&format!("route: {} ({why})", stages.join(", ")));
+                self.state().route = Some((stages, why.clone()));
+            }
+            Progress::NoWellKnown { name, server } => self.output.say(&format!(
+                "{name} has no well-known document: taking {server} as the homeserver's address"
+            )),
+            Progress::DeviceCode {
+                url,
+                url_with_code,
+                user_code,
+                expires_at,
+            } => self.show_device_code(url, url_with_code.as_deref(), user_code, *expires_at),
+            Progress::StageDone(stage) => self.output.say(&format!("done: {stage}")),
+            Progress::NoSession => self
+                .output
+                .say("the server gives this user no session; it is made without one"),
+            Progress::Settling(how) => self.output.warn(&format!("the answer was lost: {how}")),
+            _ => {}
+        }
+    }
+
+    fn waiting(&mut self, until: Timestamp, why: &WaitReason) {
+        let now = matricula::runner::SystemClock::now();
+        let mut state = self.state();
+        // Of several requests that wait at once, only the first is reported.
+        if now < state.waiting_until {
+            return;
+        }
+        state.waiting_until = until;
+        let seconds = until.since(now).as_secs_f64();
+        match why {
+            WaitReason::RateLimited => self.output.say(&format!(
+                "the server asks for fewer requests: waiting {seconds:.1} s"
+            )),
+            WaitReason::Unreachable(reason) => self
+                .output
+                .say(&format!("{reason}: trying again in {seconds:.1} s")),
+            _ => {}
+        }
+    }
+}
+
+/// Asks for a secret without showing it.
+fn secret(prompt: &str) -> Result<Secret, CommandError> {
+    let password = inquire::Password::new(prompt).without_confirmation();
+    Ok(Secret::from(password.prompt().map_err(prompt_error)?))
+}
+
+fn is_interruption(error: &InquireError) -> bool {
+    matches!(
+        error,
+        InquireError::OperationCanceled | InquireError::OperationInterrupted
+    )
+}
+
+fn prompt_error(error: InquireError) -> CommandError {
+    if is_interruption(&error) {
+        return CommandError::Interrupted;
+    }
+    CommandError::other(format!(
+        "the terminal cannot be asked ({error}); use --no-input"
+    ))
+}
