@@ -2,7 +2,7 @@
 
 use matricula::runner::BuildError;
 use matricula::{
-    AccountStoreError, Error,
+    AccountStoreError, Error, StoreError,
     auth::{AuthError, ServerAddressError},
     core::TransportError,
 };
@@ -160,7 +160,7 @@ fn add_details(error: &mut Value, library: &Error) {
 /// The exit code of the contract.
 pub(crate) fn exit_code(error: &Error) -> u8 {
     match error {
-        Error::Address(_) => 2,
+        Error::Address(_) | Error::UserId(_) | Error::NoUser => 2,
         Error::Auth(error) => auth_exit_code(error),
         Error::Api(ApiError::RateLimited { .. }) => 5,
         Error::Api(ApiError::Uia(_)) => 6,
@@ -249,6 +249,12 @@ impl From<Error> for CommandError {
 
 impl From<ServerAddressError> for CommandError {
     fn from(error: ServerAddressError) -> Self {
+        Self::Library(error.into())
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
         Self::Library(error.into())
     }
 }

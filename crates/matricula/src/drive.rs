@@ -49,7 +49,7 @@ impl<F: FnMut(&Prompt) -> Answer> PromptHandler for F {
 ///
 /// # Errors
 /// If the conversation fails, or its writes cannot be stored.
-pub async fn drive<C: Conversation>(
+pub async fn drive<C: Conversation + ?Sized>(
     conversation: &mut C,
     runner: &Runner,
     store: &mut (impl SessionStore + ?Sized),

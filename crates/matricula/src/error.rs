@@ -1,47 +1,60 @@
-//! How the facade can fail.
+//! The error of the facade.
 
 use std::path::PathBuf;
 
-use matricula_api::ApiError;
+use matricula_api::{ApiError, IdError};
 use matricula_auth::{AuthError, ServerAddressError};
-use matricula_core::TransportError;
+use matricula_core::{StoreError, TransportError};
 
 use crate::AccountStoreError;
 
-/// Why what was asked for did not come about.
+/// Why an operation of this crate failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server's name is none.
+    /// The text does not name a server.
     #[error(transparent)]
     Address(#[from] ServerAddressError),
-    /// Registering, signing in or discovery failed.
+    /// The text is not a user ID.
+    #[error(transparent)]
+    UserId(#[from] IdError),
+    /// A login has no user.
+    #[error("no user is named; log in to a user ID like @alice:example.org, or give a user name")]
+    NoUser,
+    /// Registration, login or discovery failed.
     #[error(transparent)]
     Auth(#[from] AuthError),
     /// The server refused a request.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// A request got no answer.
+    /// A request got no response.
     #[error("{0}; check the network, and try again")]
     Transport(TransportError),
-    /// A request got no answer, and the server may have acted on it.
+    /// A request got no response, and the server may have processed it.
     #[error("{0}; the server may have acted on the request")]
     InDoubt(TransportError),
-    /// Something could not be kept.
+    /// A store could not be read or written. The source of the error of an
+    /// [`AccountStore`](crate::AccountStore) is an [`AccountStoreError`].
     #[error(transparent)]
-    Store(#[from] AccountStoreError),
-    /// No browser could be led back here.
-    #[error("nobody may listen on 127.0.0.1 ({0}); a browser could not be led back here")]
+    Store(#[from] StoreError),
+    /// This program cannot receive the callback of a browser.
+    #[error("no port of 127.0.0.1 can be opened ({0}); a browser could not be led back here")]
     Browser(std::io::Error),
-    /// No such account is kept.
-    #[error("no account {}is kept in {}; register or sign in first", .user_id.as_ref().map_or_else(String::new, |user_id| format!("{user_id} ")), .path.display())]
+    /// The store has no such account.
+    #[error("no account {}is stored in {}; register or log in first", .user_id.as_ref().map_or_else(String::new, |user_id| format!("{user_id} ")), .path.display())]
     NoAccount {
-        /// Whose; none where none was named.
+        /// The user ID; `None` for the default account.
         user_id: Option<String>,
-        /// Where it was looked for.
+        /// The file of the store.
         path: PathBuf,
     },
-    /// It is not known where this user's data is.
+    /// No home directory is known.
     #[error("no home directory is known; name one with --home DIR or MATRICULA_HOME")]
     NoHome,
+}
+
+impl From<AccountStoreError> for Error {
+    fn from(error: AccountStoreError) -> Self {
+        Self::Store(error.into())
+    }
 }

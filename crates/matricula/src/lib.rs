@@ -5,10 +5,14 @@ mod account_store;
 #[cfg(feature = "admin")]
 pub mod bulk;
 mod callback;
+mod connection;
 mod dirs;
 mod drive;
 mod error;
+mod flow;
 mod keyring;
+mod login;
+mod media;
 mod register;
 mod renewal_driver;
 mod send_queue;
@@ -20,8 +24,11 @@ pub use callback::{CallbackServer, PendingCallback};
 pub use dirs::DataDirs;
 pub use drive::{AnswerFuture, PromptHandler, drive};
 pub use error::Error;
+pub use flow::{AuthFlow, ResumeBuilder, resume};
 pub use keyring::{Keyring, KeyringError, NoKeyring, system_keyring};
-pub use register::{Register, register, upgrade};
+pub use login::{LoginBuilder, login};
+pub use media::content_type;
+pub use register::{RegisterBuilder, register, upgrade};
 pub use session::{Session, send};
 pub use session_store::{NoStore, SessionStore};
 
@@ -33,7 +40,7 @@ pub use matricula_auth::{
     ServerInfo,
 };
 #[doc(no_inline)]
-pub use matricula_core::{Job, Response, Secret, ServerUrl};
+pub use matricula_core::{Job, Response, Secret, ServerUrl, Store, StoreError};
 #[doc(no_inline)]
 pub use matricula_http::{HttpOptions, Runner};
 

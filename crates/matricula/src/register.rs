@@ -1,313 +1,316 @@
-//! Registering in a few lines.
+//! Registering an account in a few lines.
 
 use std::{future::IntoFuture, pin::Pin};
 
-use matricula_api::oauth::ClientMetadata;
 use matricula_auth::{
-    Account, AccountKind, Answer, AppserviceRegistration, Discovery, Guest, OAuthClient, Prompt,
-    RegistrationOptions, ServerAddress, ServerInfo, SignUp,
+    Account, AccountKind, AppserviceRegistration, AuthMethod, Guest, RegistrationOptions,
+    ServerAddress, ServerInfo, SignUp,
 };
 use matricula_core::Secret;
-use matricula_http::Runner;
+use serde_json::Value;
 
 use crate::{
-    CallbackServer, Error, NoStore, PromptHandler, Session, SessionStore, callback::WithBrowser,
-    drive,
+    Error, Session,
+    connection::{Connection, Server, connection_setters},
+    flow::{AuthConversation, AuthFlow},
+    login,
 };
 
-/// Makes an account on `server`: a name like `example.org`, or an address like
+/// Registers an account on `server`: a name like `example.org`, or an address like
 /// `https://matrix.example.org`.
 ///
-/// Nothing is kept and nobody is asked unless you say so: [`Register::store`],
-/// [`Register::prompts`].
-pub fn register(server: &str) -> Register<'_> {
-    Register {
-        server,
-        wishes: RegistrationOptions::default(),
-        runner: Runner::default(),
-        keeper: Box::new(NoStore),
-        person: Box::new(|_: &Prompt| Answer::Unavailable),
-        page: None,
-        way: Way::Stranger,
+/// Without a [store](RegisterBuilder::store) the account is lost when the process ends; without a
+/// [prompt handler](RegisterBuilder::prompts) registration fails if the server asks for more than
+/// the builder says.
+///
+/// ```
+/// # use matricula_homeserver::{Config, Server, ServerOptions};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let homeserver = Server::start(ServerOptions::new(Config::default())).await?;
+/// # let server = homeserver.url().as_str();
+/// let session = matricula::register(server).username("alice").await?;
+/// assert_eq!(session.account().user_id.localpart(), "alice");
+/// # Ok(())
+/// # }
+/// ```
+pub fn register<'a>(server: &str) -> RegisterBuilder<'a> {
+    RegisterBuilder {
+        connection: Connection::new(Server::Named(server.to_owned())),
+        options: RegistrationOptions::default(),
+        method: None,
+        registrant: Registrant::Anyone,
     }
 }
 
-/// Makes a user of a guest: under the same user id, with a password, on a new device.
+/// Upgrades a guest to a user: the same user ID, with a password, on a new device.
 ///
-/// The guest's session is over once it is done. What is said of [`register`] holds here too.
+/// The guest's session ends with the upgrade. Everything said of [`register`] applies.
 ///
 /// # Errors
-/// [`AuthError::NotAGuest`](matricula_auth::AuthError::NotAGuest) where the account is a user's, or has no session.
-pub fn upgrade(guest: &Account) -> Result<Register<'_>, Error> {
+/// [`AuthError::NotAGuest`](matricula_auth::AuthError::NotAGuest) if the account is not a guest's, or
+/// has no session.
+pub fn upgrade<'a>(guest: &Account) -> Result<RegisterBuilder<'a>, Error> {
     let mut upgrade = register(guest.server.as_str());
-    upgrade.wishes.upgrade = Some(Guest::of(guest)?);
-    upgrade.wishes.device.data = guest.data.clone();
+    upgrade.options.upgrade = Some(Guest::of(guest)?);
+    upgrade.options.device.data = guest.data.clone();
     Ok(upgrade)
 }
 
-/// A registration about to begin: `.await` it. See [`register`].
+/// A registration to be started: `.await` it. See [`register`].
 #[must_use = "await it to register"]
-pub struct Register<'a> {
-    server: &'a str,
-    wishes: RegistrationOptions,
-    runner: Runner,
-    keeper: Box<dyn SessionStore + Send>,
-    person: Box<dyn PromptHandler + Send + 'a>,
-    page: Option<(ClientMetadata, Back<'a>)>,
-    way: Way,
+pub struct RegisterBuilder<'a> {
+    connection: Connection<'a>,
+    options: RegistrationOptions,
+    method: Option<AuthMethod>,
+    registrant: Registrant,
 }
 
 /// Who asks for the account.
-enum Way {
-    Stranger,
+enum Registrant {
+    Anyone,
     /// An application service, with its token.
-    Service(Secret),
-    /// Whoever runs the server, with the secret that it shares.
+    Appservice(Secret),
+    /// An administrator, with the secret that the server's configuration contains.
     #[cfg(feature = "admin")]
-    Runs {
+    Administrator {
         secret: Secret,
-        is_admin: bool,
+        makes_admin: bool,
     },
 }
 
-/// Where a page leads back to.
-enum Back<'a> {
-    ToThisMachine(Box<dyn FnOnce(CallbackServer) -> CallbackServer + Send + 'a>),
-    To(String),
-}
+impl<'a> RegisterBuilder<'a> {
+    connection_setters!();
 
-impl<'a> Register<'a> {
-    /// The name wished for; without one the server picks one. The server may change it: look at
+    /// The user name; without one the server picks one. The server may change it: see
     /// [`Account::user_id`](matricula_auth::Account::user_id).
     pub fn username(mut self, name: impl Into<String>) -> Self {
-        self.wishes.username = Some(name.into());
+        self.options.username = Some(name.into());
         self
     }
 
-    /// The password; without one a strong one is made, and is in
+    /// The password; without one a strong one is generated, and stored in
     /// [`Account::password`](matricula_auth::Account::password).
     pub fn password(mut self, password: impl Into<Secret>) -> Self {
-        self.wishes.password = Some(password.into());
+        self.options.password = Some(password.into());
         self
     }
 
     /// The registration token that the server's administrators hand out.
     pub fn token(mut self, token: impl Into<Secret>) -> Self {
-        self.wishes.token = Some(token.into());
+        self.options.token = Some(token.into());
         self
     }
 
-    /// The email address that the account is to have. The server writes to it; whoever is
-    /// [asked](Register::prompts) hears of it with
+    /// The email address of the account. The server sends a message to it, and the [prompt
+    /// handler](Self::prompts) is asked with
     /// [`Prompt::FollowLink`](matricula_auth::Prompt::FollowLink).
     pub fn email(mut self, address: impl Into<String>) -> Self {
-        self.wishes.email = Some(address.into());
+        self.options.email = Some(address.into());
         self
     }
 
-    /// Accepts whatever terms the server has.
+    /// Accepts all terms of the server.
     pub fn accept_terms(mut self) -> Self {
-        self.wishes.accept_terms = true;
+        self.options.accept_terms = true;
         self
     }
 
     /// Registers a guest.
     pub fn guest(mut self) -> Self {
-        self.wishes.kind = AccountKind::Guest;
+        self.options.kind = AccountKind::Guest;
         self
     }
 
-    /// All wishes at once.
-    pub fn options(mut self, wishes: RegistrationOptions) -> Self {
-        self.wishes = wishes;
+    /// Sets all options at once.
+    pub fn options(mut self, options: RegistrationOptions) -> Self {
+        self.options = options;
         self
     }
 
-    /// Registers a user of an application service, with the `as_token` of the service. The name must be
-    /// in its namespace.
+    /// Registers by this method only, instead of the one that the server prefers.
+    pub fn method(mut self, method: AuthMethod) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// Stores this with the account, in [`Account::data`](matricula_auth::Account::data).
+    pub fn data(mut self, data: Value) -> Self {
+        self.options.device.data = data;
+        self
+    }
+
+    /// Registers a user of an application service, with the service's `as_token`. The name must be in
+    /// its namespace.
     ///
     /// Some servers give such users no session: then the account has no token, and the service
-    /// [acts as](matricula_api::masquerade_as) the user with its own.
+    /// [acts as](matricula_api::masquerade_as) the user with its own token.
     pub fn as_service(mut self, token: impl Into<Secret>, username: impl Into<String>) -> Self {
-        self.way = Way::Service(token.into());
+        self.registrant = Registrant::Appservice(token.into());
         self.username(username)
     }
 
-    /// Registers with the secret that Synapse and Dendrite share with whoever runs them, on a server
-    /// that is open or closed. Of the wishes, the name and the password count.
+    /// Registers with the shared secret of the configuration of Synapse or Dendrite, even if
+    /// registration is closed. Of the other options only the name and the password are used.
     #[cfg(feature = "admin")]
     pub fn by_shared_secret(
         mut self,
         secret: impl Into<Secret>,
         username: impl Into<String>,
     ) -> Self {
-        self.way = Way::Runs {
+        self.registrant = Registrant::Administrator {
             secret: secret.into(),
-            is_admin: false,
+            makes_admin: false,
         };
         self.username(username)
     }
 
-    /// Makes the account an administrator's, where it is made [with the shared
-    /// secret](Self::by_shared_secret); nobody else can have one made.
+    /// Makes the new account a server administrator. It needs [`by_shared_secret`](Self::by_shared_secret).
     #[cfg(feature = "admin")]
     pub fn admin(mut self) -> Self {
-        if let Way::Runs { is_admin, .. } = &mut self.way {
-            *is_admin = true;
+        if let Registrant::Administrator { makes_admin, .. } = &mut self.registrant {
+            *makes_admin = true;
         }
         self
     }
 
-    /// Stores there what must not be lost, before it is sent; the session then keeps its tokens there.
-    pub fn store(mut self, keeper: impl SessionStore + Send + 'static) -> Self {
-        self.keeper = Box::new(keeper);
-        self
-    }
-
-    /// Asks there what only a person can say.
-    pub fn prompts(mut self, person: impl PromptHandler + Send + 'a) -> Self {
-        self.person = Box::new(person);
-        self
-    }
-
-    /// Where the server makes accounts on a page, opens it in this machine's browser and waits until
-    /// it leads back: see [`CallbackServer`]. Name and password are chosen on the page.
+    /// Finds the server and gets ready, without registering yet: [`AuthFlow::run`] does.
     ///
-    /// `about` is what the program says of itself to the server.
-    pub fn in_browser(self, about: ClientMetadata) -> Self {
-        self.in_browser_with(about, |browser| browser)
-    }
-
-    /// The same, with a browser that is opened in another way or waited for longer.
-    pub fn in_browser_with(
-        mut self,
-        about: ClientMetadata,
-        change: impl FnOnce(CallbackServer) -> CallbackServer + Send + 'a,
-    ) -> Self {
-        self.page = Some((about, Back::ToThisMachine(Box::new(change))));
-        self
-    }
-
-    /// Where the server makes accounts on a page, asks the person of [`Register::prompts`] to [open
-    /// it](Prompt::OpenPage), with a browser of yours, on a web page or in a chat.
-    ///
-    /// `redirect_uri` is where it leads back to, such as an address of your own.
-    pub fn redirect_uri(mut self, about: ClientMetadata, redirect_uri: impl Into<String>) -> Self {
-        self.page = Some((about, Back::To(redirect_uri.into())));
-        self
-    }
-
-    /// Sends requests through this runner.
-    pub fn runner(mut self, runner: Runner) -> Self {
-        self.runner = runner;
-        self
-    }
-
-    async fn run(mut self) -> Result<Session, Error> {
-        let address: ServerAddress = self.server.parse()?;
-        let mut discovery = Discovery::new(address);
-        let facts = drive(
-            &mut discovery,
-            &self.runner,
-            &mut *self.keeper,
-            &mut *self.person,
-        )
-        .await?;
-        let account = match &self.way {
-            Way::Stranger => return self.of_stranger(&facts).await,
-            Way::Service(token) => {
-                let mut service = service_registration(&facts, token, &self.wishes);
-                let (keeper, person) = (&mut *self.keeper, &mut *self.person);
-                drive(&mut service, &self.runner, keeper, person).await?
+    /// # Errors
+    /// If the server cannot be found.
+    pub async fn start(mut self) -> Result<AuthFlow<'a>, Error> {
+        let server = self.connection.discover().await?;
+        let conversation = match self.registrant {
+            Registrant::Anyone => {
+                let mut sign_up = SignUp::new(&server, self.options);
+                if let Some(method) = self.method {
+                    sign_up = sign_up.method(method);
+                }
+                if let Some(browser) = self.connection.browser(&server).await? {
+                    sign_up = sign_up.browser(browser.about, browser.redirect_uri);
+                    if let Some(client) = browser.client {
+                        sign_up = sign_up.client(client);
+                    }
+                }
+                AuthConversation::SignUp(Box::new(sign_up))
+            }
+            Registrant::Appservice(token) => {
+                let name = self.options.username.unwrap_or_default();
+                let registration = AppserviceRegistration::new(&server, token, name)
+                    .device(self.options.device)
+                    .inhibit_login(self.options.inhibit_login);
+                AuthConversation::Direct(Box::new(registration))
             }
             #[cfg(feature = "admin")]
-            Way::Runs { secret, is_admin } => {
-                let mut by_secret = secret_registration(&facts, secret, *is_admin, &self.wishes);
-                let (keeper, person) = (&mut *self.keeper, &mut *self.person);
-                drive(&mut by_secret, &self.runner, keeper, person).await?
+            Registrant::Administrator {
+                secret,
+                makes_admin,
+            } => {
+                let registration =
+                    shared_secret_registration(&server, secret, makes_admin, &self.options);
+                AuthConversation::Direct(Box::new(registration))
             }
         };
-        Ok(Session::kept_in(account, self.runner, self.keeper))
+        Ok(AuthFlow {
+            connection: self.connection,
+            server,
+            conversation,
+        })
     }
 
-    async fn of_stranger(mut self, facts: &ServerInfo) -> Result<Session, Error> {
-        let mut sign_up = SignUp::new(facts, self.wishes);
-        let mut browser = None;
-        if let Some((about, back)) = self.page {
-            let redirect_uri = match back {
-                Back::To(address) => address,
-                Back::ToThisMachine(change) => {
-                    let listening = CallbackServer::listen().await.map_err(Error::Browser)?;
-                    browser.insert(change(listening)).redirect_uri()
-                }
-            };
-            sign_up = sign_up.browser(about, redirect_uri);
-            if let Some(client) = kept_client(facts, &*self.keeper)? {
-                sign_up = sign_up.client(client);
+    /// Opens the stored account of this name on this server, or registers it if there is none. Without
+    /// a [name](Self::username), the first stored account on the server.
+    ///
+    /// A stored account that is signed out logs in again, with the given password or the generated one.
+    ///
+    /// ```
+    /// # use matricula_homeserver::{Config, Server, ServerOptions};
+    /// use matricula::AccountStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let homeserver = Server::start(ServerOptions::new(Config::default())).await?;
+    /// # let server = homeserver.url().as_str();
+    /// # let dir = tempfile::tempdir()?;
+    /// # let dir = dir.path();
+    /// // The first start of a bot registers its account, and all others open it.
+    /// for _ in 0..2 {
+    ///     let bot = matricula::register(server)
+    ///         .username("bot")
+    ///         .store(AccountStore::new(dir))
+    ///         .open_or_register()
+    ///         .await?;
+    ///     println!("{}", bot.account().user_id);
+    /// }
+    /// assert_eq!(AccountStore::new(dir).accounts()?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for registering and logging in.
+    pub async fn open_or_register(mut self) -> Result<Session, Error> {
+        let Some(account) = self.stored_account().await? else {
+            return self.await;
+        };
+        if account.access_token.is_some() {
+            let Connection { runner, store, .. } = self.connection;
+            return Ok(Session::kept_in(account, runner, store));
+        }
+        let mut login = login::with_connection(self.connection).account(account);
+        if let Some(password) = self.options.password {
+            login = login.password(password);
+        }
+        login.await
+    }
+
+    /// The stored account that these options mean.
+    async fn stored_account(&mut self) -> Result<Option<Account>, Error> {
+        let mut accounts = self.connection.store.load_all()?;
+        if let Some(name) = &self.options.username {
+            accounts.retain(|account| account.user_id.localpart() == name);
+        }
+        if accounts.is_empty() {
+            return Ok(None);
+        }
+        if let Server::Named(name) = &self.connection.server
+            && let ServerAddress::Name(url) = name.parse()?
+        {
+            // The name in the user ID is enough: no request is needed.
+            let of_server = |account: &Account| account.user_id.server_name() == url.host();
+            if let Some(at) = accounts.iter().position(of_server) {
+                return Ok(Some(accounts.swap_remove(at)));
             }
         }
-        let person: &mut (dyn PromptHandler + Send) = &mut *self.person;
-        let account = match &browser {
-            Some(browser) => {
-                let mut person = WithBrowser {
-                    browser,
-                    prompts: person,
-                };
-                drive(&mut sign_up, &self.runner, &mut *self.keeper, &mut person).await?
-            }
-            None => drive(&mut sign_up, &self.runner, &mut *self.keeper, person).await?,
-        };
-        Ok(Session::kept_in(account, self.runner, self.keeper))
-    }
-}
-
-fn service_registration(
-    facts: &ServerInfo,
-    token: &Secret,
-    wishes: &RegistrationOptions,
-) -> AppserviceRegistration {
-    let name = wishes.username.clone().unwrap_or_default();
-    let registration =
-        AppserviceRegistration::new(facts, token.clone(), name).device(wishes.device.clone());
-    if wishes.inhibit_login {
-        registration.inhibit_login(true)
-    } else {
-        registration
+        let info = self.connection.discover().await?;
+        let of_server = |account: &Account| account.server == info.server;
+        let found = accounts.into_iter().find(of_server);
+        self.connection.server = Server::Found(info);
+        Ok(found)
     }
 }
 
 #[cfg(feature = "admin")]
-fn secret_registration(
-    facts: &ServerInfo,
-    secret: &Secret,
-    is_admin: bool,
-    wishes: &RegistrationOptions,
+fn shared_secret_registration(
+    server: &ServerInfo,
+    secret: Secret,
+    makes_admin: bool,
+    options: &RegistrationOptions,
 ) -> matricula_admin::SharedSecretRegistration {
-    let name = wishes.username.clone().unwrap_or_default();
+    let name = options.username.clone().unwrap_or_default();
     let registration =
-        matricula_admin::SharedSecretRegistration::new(facts, secret.clone(), name).admin(is_admin);
-    match &wishes.password {
+        matricula_admin::SharedSecretRegistration::new(server, secret, name).admin(makes_admin);
+    match &options.password {
         Some(password) => registration.password(password.clone()),
         None => registration,
     }
 }
 
-/// What the server's OAuth 2.0 server named this program before.
-fn kept_client(
-    facts: &ServerInfo,
-    keeper: &dyn SessionStore,
-) -> Result<Option<OAuthClient>, Error> {
-    match &facts.oauth_issuer {
-        Some(issuer) => Ok(keeper.oauth_client(issuer)?),
-        None => Ok(None),
-    }
-}
-
-impl<'a> IntoFuture for Register<'a> {
+impl<'a> IntoFuture for RegisterBuilder<'a> {
     type Output = Result<Session, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        Box::pin(async move { self.start().await?.into_session().await })
     }
 }

@@ -7,19 +7,19 @@ use matricula_auth::{
     AuthError,
     session::{Renewal, RenewalEffect, RenewalEvent, RenewalInput, RenewalReason},
 };
-use matricula_core::{Machine, Secret, StepContext};
+use matricula_core::{Machine, Secret, StepContext, StoreError};
 use matricula_http::{SystemClock, SystemEntropy};
 
-use crate::{AccountLock, AccountStoreError, Session};
+use crate::{AccountLock, Session};
 
 /// The longest time that a renewal asks to wait: a clock that was set back must not make it longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How long another process may hold the lock: as long as a renewal may take.
 const LONGEST_LOCK: Duration = Duration::from_secs(120);
 /// How soon the lock is looked at again; doubled with each look.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// The longest time between two looks.
-const LONGEST_LOOK: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Replaces this token. It goes on when whoever waits for it gives up: a pair that the server has made
 /// is not thrown away.
@@ -47,7 +47,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
             input,
         );
         if !step.writes.is_empty()
-            && let Err(error) = session.keeper(|keeper| keeper.commit(&step.writes))
+            && let Err(error) = session.store_mut(|store| store.commit(&step.writes))
         {
             input = RenewalInput::StoreFailed(error.to_string());
             continue;
@@ -74,7 +74,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
                 }
                 Err(error) => RenewalInput::StoreFailed(error.to_string()),
             },
-            Some(RenewalEffect::Read) => match session.keeper(|keeper| keeper.load(&user_id)) {
+            Some(RenewalEffect::Read) => match session.store_mut(|store| store.load(&user_id)) {
                 Ok(stored) => RenewalInput::Stored(stored.map(Box::new)),
                 Err(error) => RenewalInput::StoreFailed(error.to_string()),
             },
@@ -90,19 +90,21 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
     }
 }
 
-/// Takes the lock of this account, looking again and again, so that no thread is blocked.
-pub(crate) async fn lock(
-    session: &Session,
-    user_id: &UserId,
-) -> Result<AccountLock, AccountStoreError> {
-    let (mut look, mut waited) = (FIRST_LOOK, Duration::ZERO);
+/// Locks the session of this account, trying again until the lock is free, so that no thread blocks.
+pub(crate) async fn lock(session: &Session, user_id: &UserId) -> Result<AccountLock, StoreError> {
+    let (mut pause, mut waited) = (FIRST_PAUSE, Duration::ZERO);
     loop {
-        match session.keeper(|keeper| keeper.try_lock(user_id)) {
-            Err(AccountStoreError::Busy { .. }) if waited < LONGEST_LOCK => {}
-            result => return result,
+        if let Some(lock) = session.store_mut(|store| store.try_lock(user_id))? {
+            return Ok(lock);
         }
-        tokio::time::sleep(look).await;
-        waited += look;
-        look = (look * 2).min(LONGEST_LOOK);
+        if waited >= LONGEST_LOCK {
+            return Err(StoreError::new(format!(
+                "another process has locked the session of {user_id} for {} s; end it, or wait for it",
+                waited.as_secs()
+            )));
+        }
+        tokio::time::sleep(pause).await;
+        waited += pause;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

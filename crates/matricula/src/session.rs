@@ -57,14 +57,14 @@ pub(crate) struct Shared {
     standing: Mutex<SessionState>,
     /// Held by whoever renews the tokens, or ends the session.
     pub(crate) turn: tokio::sync::Mutex<()>,
-    keeper: Mutex<BoxedKeeper>,
+    store: Mutex<BoxedStore>,
 }
 
-struct BoxedKeeper(Box<dyn SessionStore + Send>);
+struct BoxedStore(Box<dyn SessionStore>);
 
-impl std::fmt::Debug for BoxedKeeper {
+impl std::fmt::Debug for BoxedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keeper")
+        f.write_str("SessionStore")
     }
 }
 
@@ -95,15 +95,11 @@ impl Session {
         Ok(Self::new(account, Runner::default()).store(store))
     }
 
-    pub(crate) fn kept_in(
-        account: Account,
-        runner: Runner,
-        keeper: Box<dyn SessionStore + Send>,
-    ) -> Self {
+    pub(crate) fn kept_in(account: Account, runner: Runner, store: Box<dyn SessionStore>) -> Self {
         let shared = Shared {
             standing: Mutex::new(SessionState::new(account)),
             turn: tokio::sync::Mutex::new(()),
-            keeper: Mutex::new(BoxedKeeper(keeper)),
+            store: Mutex::new(BoxedStore(store)),
         };
         let session = Self {
             runner,
@@ -116,8 +112,8 @@ impl Session {
     /// The same account, its new tokens kept there before they are used. Clones made before are not
     /// the same session any more.
     #[must_use]
-    pub fn store(self, keeper: impl SessionStore + Send + 'static) -> Self {
-        Self::kept_in(self.account(), self.runner, Box::new(keeper))
+    pub fn store(self, store: impl SessionStore + 'static) -> Self {
+        Self::kept_in(self.account(), self.runner, Box::new(store))
     }
 
     /// The account, as it is now.
@@ -139,9 +135,9 @@ impl Session {
         work(&mut standing.unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn keeper<T>(&self, work: impl FnOnce(&mut (dyn SessionStore + Send)) -> T) -> T {
-        let keeper = self.shared.keeper.lock();
-        work(&mut *keeper.unwrap_or_else(PoisonError::into_inner).0)
+    pub(crate) fn store_mut<T>(&self, work: impl FnOnce(&mut dyn SessionStore) -> T) -> T {
+        let store = self.shared.store.lock();
+        work(&mut *store.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Makes the token known to those who run jobs of this account themselves.
@@ -249,7 +245,7 @@ impl Session {
         let user_id = self.account().user_id;
         let _lock = renewal_driver::lock(self, &user_id).await?;
         // Another process may have renewed them.
-        if let Some(mut stored) = self.keeper(|keeper| keeper.load(&user_id))? {
+        if let Some(mut stored) = self.store_mut(|store| store.load(&user_id))? {
             stored.server = self.account().server;
             self.state(|standing| standing.replace(stored));
             self.hand_over_token();
@@ -258,7 +254,7 @@ impl Session {
         let account = self.end_on_server(before.clone()).await?;
         let mut patch = WriteBatch::default();
         account.write_to(&mut patch);
-        self.keeper(|keeper| keeper.commit(&patch))?;
+        self.store_mut(|store| store.commit(&patch))?;
         self.runner.credentials().remove(&before.credential());
         self.state(|standing| standing.replace(account.clone()));
         Ok(account)

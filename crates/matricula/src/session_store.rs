@@ -1,56 +1,95 @@
-//! Stores what a step commits, before its effects run.
+//! The store of a session: what conversations and sessions write before their effects run.
 
 use matricula_api::UserId;
-use matricula_auth::{Account, OAuthClient};
-use matricula_core::WriteBatch;
+use matricula_auth::{Account, OAuthClient, tables};
+use matricula_core::{Store, StoreError, WriteBatch};
+use serde::de::DeserializeOwned;
 
-use crate::{AccountLock, AccountStoreError};
+use crate::AccountLock;
 
-/// Stores what a conversation commits.
+/// A [`Store`] for accounts and their sessions: [`AccountStore`](crate::AccountStore), [`NoStore`], or
+/// one of yours. The tables are those of [`matricula_auth::tables`].
 ///
-/// When [`SessionStore::commit`] returns, the patch must survive a crash: only then is anything sent. What
-/// it is handed holds passwords and tokens.
-pub trait SessionStore {
-    /// Stores all changes of the patch, or none.
+/// It holds passwords and tokens. When [`Store::commit`] returns, the batch must survive a crash:
+/// only then is anything sent.
+///
+/// A store that several processes share implements [`try_lock`](Self::try_lock).
+pub trait SessionStore: Store {
+    /// Reads a stored account.
     ///
     /// # Errors
-    /// Where they could not be stored; the conversation then stops before it sends anything.
-    fn commit(&mut self, patch: &WriteBatch) -> Result<(), AccountStoreError>;
-
-    /// The account as it is kept now; none where nobody else changes what is kept here.
-    ///
-    /// # Errors
-    /// Where it could not be read.
-    fn load(&self, _: &UserId) -> Result<Option<Account>, AccountStoreError> {
-        Ok(None)
+    /// If the store cannot be read.
+    fn load(&mut self, user_id: &UserId) -> Result<Option<Account>, StoreError> {
+        read(self, tables::ACCOUNTS, user_id.as_str())
     }
 
-    /// Takes the turn at renewing the tokens of this account, or at ending its session, and keeps
-    /// other processes from doing so until the turn is dropped. It must not wait. Where nobody else
-    /// changes what is kept here, there is nothing to do.
+    /// Reads all stored accounts, in any order.
     ///
     /// # Errors
-    /// [`AccountStoreError::Busy`] where another process has the turn; anything else ends the waiting.
-    fn try_lock(&self, _: &UserId) -> Result<AccountLock, AccountStoreError> {
-        Ok(AccountLock::default())
+    /// If the store cannot be read.
+    fn load_all(&mut self) -> Result<Vec<Account>, StoreError> {
+        let entries = self.entries()?.into_iter();
+        let accounts = entries.filter(|(table, _, _)| table == tables::ACCOUNTS);
+        accounts
+            .map(|(table, key, value)| parse(&table, &key, &value))
+            .collect()
     }
 
-    /// What the OAuth 2.0 server of this issuer named this program, if that was stored; a program
-    /// need not introduce itself twice.
+    /// Reads the client registration at the OAuth 2.0 server of this issuer: a program registers there
+    /// once.
     ///
     /// # Errors
-    /// Where it cannot be read.
-    fn oauth_client(&self, _issuer: &str) -> Result<Option<OAuthClient>, AccountStoreError> {
-        Ok(None)
+    /// If the store cannot be read.
+    fn load_oauth_client(&mut self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
+        read(self, tables::OAUTH_CLIENTS, issuer)
+    }
+
+    /// Locks the session of an account against renewal and logout by other processes, until the lock is
+    /// dropped. `None` if another process holds the lock. It must not wait.
+    ///
+    /// A store of a single process needs no lock: that is the default.
+    ///
+    /// # Errors
+    /// If locking fails.
+    fn try_lock(&mut self, _: &UserId) -> Result<Option<AccountLock>, StoreError> {
+        Ok(Some(AccountLock::default()))
     }
 }
 
-/// Keeps nothing: what is made here is lost with the process.
+fn read<T: DeserializeOwned>(
+    store: &mut (impl Store + ?Sized),
+    table: &str,
+    key: &str,
+) -> Result<Option<T>, StoreError> {
+    let value = store.get(table, key)?;
+    value.map(|value| parse(table, key, &value)).transpose()
+}
+
+fn parse<T: DeserializeOwned>(table: &str, key: &str, value: &[u8]) -> Result<T, StoreError> {
+    // The error of the parser could repeat a part of a secret.
+    serde_json::from_slice(value).map_err(|_| {
+        StoreError::new(format!(
+            "the entry {key} of the table {table} is not well-formed; it was written by another version"
+        ))
+    })
+}
+
+/// Stores nothing: accounts and tokens are lost when the process ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoStore;
 
-impl SessionStore for NoStore {
-    fn commit(&mut self, _: &WriteBatch) -> Result<(), AccountStoreError> {
+impl Store for NoStore {
+    fn commit(&mut self, _: &WriteBatch) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn get(&mut self, _: &str, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+        Ok(Vec::new())
+    }
 }
+
+impl SessionStore for NoStore {}

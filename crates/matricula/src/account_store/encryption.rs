@@ -49,7 +49,7 @@ impl AccountStore {
                 path: self.path(),
                 error,
             })?;
-        files::replace(&self.path(), &Form::Sealed(Box::new(key)).write(&content))?;
+        self.replace(&Form::Sealed(Box::new(key)), &content)?;
         Ok(true)
     }
 
@@ -65,7 +65,7 @@ impl AccountStore {
         let Some(Form::Sealed(key)) = form else {
             return Ok(false);
         };
-        files::replace(&self.path(), &Form::Plain.write(&content))?;
+        self.replace(&Form::Plain, &content)?;
         // A key that stays behind opens nothing any more.
         let _ = self.keyring().forget(&key.id);
         Ok(true)

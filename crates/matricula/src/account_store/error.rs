@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use matricula_core::StoreError;
+
 use crate::KeyringError;
 
 /// Why something could not be kept or read back.
@@ -17,12 +19,6 @@ pub enum AccountStoreError {
         what: &'static str,
         /// Its words.
         error: io::Error,
-    },
-    /// Another process is at it.
-    #[error("another process has held {} for too long; end it, or wait for it", path.display())]
-    Busy {
-        /// The lock.
-        path: PathBuf,
     },
     /// A server gave the name of an account that is kept for another server.
     #[error("an account {user_id} of another server, {server}, is kept in {}; sign out of it first, or name another directory", path.display())]
@@ -58,4 +54,10 @@ pub enum AccountStoreError {
         /// Why the key was not kept.
         error: KeyringError,
     },
+}
+
+impl From<AccountStoreError> for StoreError {
+    fn from(error: AccountStoreError) -> Self {
+        Self::from_source(error)
+    }
 }

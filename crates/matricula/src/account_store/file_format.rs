@@ -77,17 +77,15 @@ impl Content {
 }
 
 impl Form {
-    pub(super) fn write(&self, content: &Content) -> Vec<u8> {
-        // Texts and JSON values always have a JSON form.
+    pub(super) fn write(&self, content: &Content) -> Result<Vec<u8>, serde_json::Error> {
         match self {
-            Self::Plain => serde_json::to_vec_pretty(content).unwrap_or_default(),
+            Self::Plain => serde_json::to_vec_pretty(content),
             Self::Sealed(key) => {
-                let sealed = key.seal(serde_json::to_vec(content).unwrap_or_default());
-                let envelope = Envelope {
+                let sealed = key.seal(serde_json::to_vec(content)?);
+                serde_json::to_vec_pretty(&Envelope {
                     schema_version: SEALED,
                     sealed,
-                };
-                serde_json::to_vec_pretty(&envelope).unwrap_or_default()
+                })
             }
         }
     }

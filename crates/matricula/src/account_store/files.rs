@@ -25,13 +25,13 @@ pub(super) fn lock(dir: &Path, name: &str) -> Result<File, AccountStoreError> {
     Ok(file)
 }
 
-/// Takes the lock of this name in the directory, if nobody has it.
-pub(super) fn try_lock(dir: &Path, name: &str) -> Result<File, AccountStoreError> {
+/// Takes the lock of this name in the directory; `None` if another process holds it.
+pub(super) fn try_lock(dir: &Path, name: &str) -> Result<Option<File>, AccountStoreError> {
     let path = dir.join(name);
     let file = private_file(&path).map_err(failed(&path, "make"))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(AccountStoreError::Busy { path }),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(failed(&path, "lock")(error)),
     }
 }

@@ -18,7 +18,7 @@ use matricula_auth::{
     Account, OAuthClient, OAuthLogin, PendingAuth, PendingPassword, PendingThreepid, Registration,
     SsoLogin, Threepid, tables,
 };
-use matricula_core::WriteBatch;
+use matricula_core::{Store, StoreError, Write, WriteBatch};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -340,7 +340,37 @@ impl AccountStore {
         let (mut content, form) = self.read_form()?;
         change(&mut content)?;
         let form = form.unwrap_or_else(|| self.first_form());
-        files::replace(&self.path(), &form.write(&content))
+        self.replace(&form, &content)
+    }
+
+    /// Replaces the file.
+    fn replace(&self, form: &Form, content: &Content) -> Result<(), AccountStoreError> {
+        let path = self.path();
+        let text = form.write(content).map_err(|error| AccountStoreError::Io {
+            path: path.clone(),
+            what: "encode",
+            error: error.into(),
+        })?;
+        files::replace(&path, &text)
+    }
+
+    /// Applies one write of a batch.
+    fn apply(&self, write: &Write, content: &mut Content) -> Result<(), AccountStoreError> {
+        let table = content.tables.entry(write.table.to_string()).or_default();
+        let Some(value) = &write.value else {
+            table.remove(&write.key);
+            if write.table == tables::ACCOUNTS {
+                content.default.take_if(|default| *default == write.key);
+            }
+            return Ok(());
+        };
+        let value = serde_json::from_slice(value)
+            .map_err(|_| self.unreadable("a value to be written is not JSON"))?;
+        if write.table == tables::ACCOUNTS {
+            self.check_is_the_same(&write.key, table.get(&write.key), &value)?;
+        }
+        table.insert(write.key.clone(), value);
+        Ok(())
     }
 
     fn lock(&self) -> Result<File, AccountStoreError> {
@@ -348,45 +378,52 @@ impl AccountStore {
     }
 }
 
-impl SessionStore for AccountStore {
-    fn load(&self, user_id: &UserId) -> Result<Option<Account>, AccountStoreError> {
-        self.account(Some(user_id.as_str()))
-    }
-
-    fn try_lock(&self, user_id: &UserId) -> Result<AccountLock, AccountStoreError> {
-        files::make_dir(&self.dir)?;
-        files::try_lock(&self.dir, &lock_name(user_id)).map(|file| AccountLock(Some(file)))
-    }
-
-    fn oauth_client(&self, issuer: &str) -> Result<Option<OAuthClient>, AccountStoreError> {
-        Self::oauth_client(self, issuer)
-    }
-
-    fn commit(&mut self, patch: &WriteBatch) -> Result<(), AccountStoreError> {
-        self.change(|content| {
-            for change in patch.writes() {
-                let table = content.tables.entry(change.table.to_string()).or_default();
-                match &change.value {
-                    Some(value) => {
-                        let value = serde_json::from_slice(value).map_err(|_| {
-                            self.unreadable("a value that is not JSON was to be kept")
-                        })?;
-                        if change.table == tables::ACCOUNTS {
-                            self.check_is_the_same(&change.key, table.get(&change.key), &value)?;
-                        }
-                        table.insert(change.key.clone(), value);
-                    }
-                    None => {
-                        table.remove(&change.key);
-                        if change.table == tables::ACCOUNTS {
-                            content.default.take_if(|default| *default == change.key);
-                        }
-                    }
-                }
+impl Store for AccountStore {
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        Ok(self.change(|content| {
+            for write in batch.writes() {
+                self.apply(write, content)?;
             }
             settle_passwords(&mut content.tables);
             Ok(())
-        })
+        })?)
+    }
+
+    fn get(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let content = self.read()?;
+        let value = content.tables.get(table).and_then(|table| table.get(key));
+        Ok(value.map(|value| value.to_string().into_bytes()))
+    }
+
+    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+        let tables = self.read()?.tables.into_iter();
+        let entries = tables.flat_map(|(table, rows)| {
+            let entry = move |(key, value): (String, Value)| {
+                (table.clone(), key, value.to_string().into_bytes())
+            };
+            rows.into_iter().map(entry)
+        });
+        Ok(entries.collect())
+    }
+}
+
+impl SessionStore for AccountStore {
+    fn load(&mut self, user_id: &UserId) -> Result<Option<Account>, StoreError> {
+        Ok(self.account(Some(user_id.as_str()))?)
+    }
+
+    fn load_all(&mut self) -> Result<Vec<Account>, StoreError> {
+        Ok(self.accounts()?)
+    }
+
+    fn load_oauth_client(&mut self, issuer: &str) -> Result<Option<OAuthClient>, StoreError> {
+        Ok(self.oauth_client(issuer)?)
+    }
+
+    fn try_lock(&mut self, user_id: &UserId) -> Result<Option<AccountLock>, StoreError> {
+        files::make_dir(&self.dir)?;
+        let lock = files::try_lock(&self.dir, &lock_name(user_id))?;
+        Ok(lock.map(|file| AccountLock(Some(file))))
     }
 }
 

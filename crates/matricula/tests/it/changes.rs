@@ -1,7 +1,7 @@
 //! What the account store keeps of changes of an account that are not over.
 
 use matricula::{
-    AccountStore, SessionStore,
+    AccountStore, Store,
     auth::{Threepid, tables},
     core::WriteBatch,
 };

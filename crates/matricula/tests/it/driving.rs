@@ -8,7 +8,8 @@ use std::{
 };
 
 use matricula::{
-    AccountStore, AccountStoreError, AnswerFuture, Error, PromptHandler, SessionStore,
+    AccountStore, AccountStoreError, AnswerFuture, Error, PromptHandler, SessionStore, Store,
+    StoreError,
     api::client::whoami::WhoAmI,
     auth::{Answer, AuthError, Prompt, Registration, RegistrationOptions, ServerInfo},
     core::WriteBatch,
@@ -24,15 +25,25 @@ use crate::server::Server;
 /// A disk that is full.
 pub(crate) struct Full;
 
-impl SessionStore for Full {
-    fn commit(&mut self, _: &WriteBatch) -> Result<(), AccountStoreError> {
-        Err(AccountStoreError::Io {
+impl Store for Full {
+    fn commit(&mut self, _: &WriteBatch) -> Result<(), StoreError> {
+        Err(StoreError::from_source(AccountStoreError::Io {
             path: "/full".into(),
             what: "write",
             error: ErrorKind::StorageFull.into(),
-        })
+        }))
+    }
+
+    fn get(&mut self, _: &str, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn entries(&mut self) -> Result<Vec<(String, String, Vec<u8>)>, StoreError> {
+        Ok(Vec::new())
     }
 }
+
+impl SessionStore for Full {}
 
 fn nobody(_: &Prompt) -> Answer {
     Answer::Unavailable

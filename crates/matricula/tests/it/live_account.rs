@@ -1,7 +1,7 @@
 //! What is done with an account after it was made, on real Synapse servers.
 
 use matricula::{
-    AccountStore, Error, NoStore, Session, SessionStore,
+    AccountStore, Error, NoStore, Session, Store,
     api::{
         ApiError, ErrorCode,
         client::{definitions::Medium, whoami::WhoAmI},

@@ -16,6 +16,7 @@ mod live_browser;
 mod live_session;
 mod live_sliding_sync;
 mod live_ways_in;
+mod login;
 mod oauth;
 mod queues;
 mod resuming_download;

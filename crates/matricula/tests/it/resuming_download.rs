@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use matricula::{AccountStore, SessionStore, auth::Account, core::WriteBatch};
+use matricula::{AccountStore, Store, auth::Account, core::WriteBatch};
 use serde_json::json;
 
 use crate::examples::example;

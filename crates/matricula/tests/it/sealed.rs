@@ -172,14 +172,14 @@ fn without_its_key_it_is_refused_with_what_to_do_and_left_as_it_is() {
         *keyring.fails.lock().unwrap() = error;
         let mut store = with(&dir, &keyring);
         let errors = [
-            store.accounts().map(drop).unwrap_err(),
+            store.accounts().map(drop).unwrap_err().into(),
             put(&mut store, "@bob:example.org").unwrap_err(),
-            store.unseal().map(drop).unwrap_err(),
-            store.seal().map(drop).unwrap_err(),
+            store.unseal().map(drop).unwrap_err().into(),
+            store.seal().map(drop).unwrap_err().into(),
         ];
         for error in errors {
             assert!(
-                matches!(error, AccountStoreError::Sealed { .. }),
+                matches!(error.source_as(), Some(AccountStoreError::Sealed { .. })),
                 "{error:?}"
             );
             assert!(error.to_string().contains(words), "{error}");

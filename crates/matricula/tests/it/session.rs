@@ -1,7 +1,7 @@
 //! A signed-in account: calls, renewed tokens, signing out.
 
 use matricula::{
-    AccountStore, Error, Session, SessionStore,
+    AccountStore, Error, Session, Store,
     api::client::whoami::WhoAmI,
     auth::{Account, AuthError},
     core::{ServerUrl, WriteBatch},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use matricula::{
-    AccountStore, Error, Session, SessionStore,
+    AccountStore, Error, Session, SessionStore, Store,
     api::client::whoami::WhoAmI,
     auth::{Account, AuthError, RegistrationOptions},
     core::{ServerUrl, WriteBatch},
@@ -94,7 +94,7 @@ async fn many_calls_and_many_sessions_renew_a_refused_token_once() {
 #[tokio::test]
 async fn a_renewal_waits_for_the_lock_of_another_process_and_holds_nothing_else_up() {
     let server = rotating();
-    let (_dir, store) = store(&account(&server.url));
+    let (_dir, mut store) = store(&account(&server.url));
     let session = Session::from_store(store.clone(), None).unwrap();
     let turn = store.try_lock(&session.account().user_id).unwrap();
     let waiting = tokio::spawn({
@@ -119,7 +119,7 @@ async fn a_renewal_waits_for_the_lock_of_another_process_and_holds_nothing_else_
 #[tokio::test]
 async fn a_renewal_goes_on_when_the_call_that_needed_it_is_given_up() {
     let server = rotating();
-    let (_dir, store) = store(&account(&server.url));
+    let (_dir, mut store) = store(&account(&server.url));
     let session = Session::from_store(store.clone(), None).unwrap();
     let turn = store.try_lock(&session.account().user_id).unwrap();
     let call = session.call(WhoAmI::default());

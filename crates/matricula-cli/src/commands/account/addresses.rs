@@ -1,7 +1,7 @@
 //! `account email` and `account phone`.
 
 use matricula::{
-    SessionStore,
+    Store,
     api::client::{
         administrative_contact::{Delete3Pid, ThirdPartyIdentifier},
         definitions::Medium,

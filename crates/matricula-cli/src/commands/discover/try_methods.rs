@@ -1,7 +1,7 @@
 //! `discover --try`: walks each way with a throw-away account.
 
 use matricula::{
-    Error, Session, SessionStore,
+    Error, Session, Store,
     api::{
         Endpoint, UserId,
         client::whoami::WhoAmI,

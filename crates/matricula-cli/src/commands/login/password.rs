@@ -1,7 +1,7 @@
 //! Signing in with a password.
 
 use matricula::{
-    Error, SessionStore,
+    Error, Store,
     auth::{Account, AuthError, DeviceOptions, Login, tables},
     core::{Secret, WriteBatch},
     drive,

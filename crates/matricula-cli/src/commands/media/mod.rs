@@ -1,6 +1,5 @@
 //! `matricula media`: files, to the server and from it.
 
-mod content_type;
 mod get;
 mod progress;
 mod put;

@@ -12,7 +12,7 @@ use matricula::{
 };
 use serde_json::json;
 
-use super::{Context, ErrorTexts, Transfer, account, content_type, progress::size, would_send};
+use super::{Context, ErrorTexts, Transfer, account, progress::size, would_send};
 use crate::{args::media::Put, error::CommandError};
 
 pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), CommandError> {
@@ -20,7 +20,7 @@ pub(super) async fn run(context: &Context<'_>, options: Put) -> Result<(), Comma
     let account = account(context, options.of.account.as_deref())?;
     let content_type = match options.media_type {
         Some(media_type) => media_type,
-        None => content_type::guess(&options.file).to_owned(),
+        None => matricula::content_type(&options.file).to_owned(),
     };
     let mut upload = UploadContent::new(Body::File(FileRef::new(&options.file)))
         .content_type(content_type.as_str());

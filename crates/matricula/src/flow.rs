@@ -1,0 +1,150 @@
+//! A registration or login that is under way, and how one that was interrupted is resumed.
+
+use std::{future::IntoFuture, pin::Pin};
+
+use matricula_api::{Endpoint, client::login::Login as LoginRequest};
+use matricula_auth::{
+    Account, Conversation, Event, PendingAuth, RegistrationOptions, ServerInfo, SignUp,
+};
+use matricula_core::{ServerUrl, WriteBatch};
+use matricula_http::SystemClock;
+use serde_json::Value;
+
+use crate::{
+    Error, Session,
+    connection::{Connection, Server, connection_setters},
+    send,
+};
+
+/// A registration or login that has found its server.
+pub struct AuthFlow<'a> {
+    pub(crate) connection: Connection<'a>,
+    pub(crate) server: ServerInfo,
+    pub(crate) conversation: AuthConversation,
+}
+
+/// The conversation that ends in the account.
+pub(crate) enum AuthConversation {
+    SignUp(Box<SignUp>),
+    Pending(Box<PendingAuth>),
+    /// One whose state is not stored.
+    Direct(Box<dyn Conversation<Output = Account, Event = Event<Account>> + Send>),
+    /// A login token, and the data to store with the account.
+    LoginToken(Box<LoginRequest>, Value),
+}
+
+impl<'a> AuthFlow<'a> {
+    /// What is known about the server.
+    pub fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    /// The stored state of the conversation: with its [id](PendingAuth::id), another process can
+    /// [`resume`] it. `None` if there is no such state.
+    pub fn pending(&self) -> Option<&PendingAuth> {
+        match &self.conversation {
+            AuthConversation::SignUp(sign_up) => sign_up.current(),
+            AuthConversation::Pending(pending) => Some(pending),
+            AuthConversation::Direct(_) | AuthConversation::LoginToken(..) => None,
+        }
+    }
+
+    /// Runs the conversation to its end.
+    ///
+    /// # Errors
+    /// If the server refuses, cannot be reached, or asks for something that no prompt answered.
+    pub async fn run(&mut self) -> Result<Account, Error> {
+        let connection = &mut self.connection;
+        match &mut self.conversation {
+            AuthConversation::SignUp(sign_up) => connection.drive(&mut **sign_up).await,
+            AuthConversation::Pending(pending) => connection.drive(&mut **pending).await,
+            AuthConversation::Direct(conversation) => connection.drive(&mut **conversation).await,
+            AuthConversation::LoginToken(request, data) => {
+                let job = request.job(&self.server.server);
+                let response = send(&connection.runner, job, |_| {}).await?;
+                let answer = LoginRequest::read(&response)?;
+                let (server, now) = (&self.server.server, SystemClock::now());
+                let account = Account::from_login(server, now, answer, data.clone());
+                let mut writes = WriteBatch::default();
+                account.write_to(&mut writes);
+                connection.store.commit(&writes)?;
+                Ok(account)
+            }
+        }
+    }
+
+    pub(crate) async fn into_session(mut self) -> Result<Session, Error> {
+        let account = self.run().await?;
+        Ok(Session::kept_in(
+            account,
+            self.connection.runner,
+            self.connection.store,
+        ))
+    }
+}
+
+/// Resumes a registration or login that [a store](crate::AccountStore::half_done) has.
+pub fn resume<'a>(pending: PendingAuth) -> ResumeBuilder<'a> {
+    let server = ServerInfo::of(pending.server().clone());
+    ResumeBuilder {
+        connection: Connection::new(Server::Found(server)),
+        pending,
+    }
+}
+
+/// A registration or login to be resumed: `.await` it. See [`resume`].
+#[must_use = "await it to resume"]
+pub struct ResumeBuilder<'a> {
+    connection: Connection<'a>,
+    pending: PendingAuth,
+}
+
+impl<'a> ResumeBuilder<'a> {
+    connection_setters!();
+
+    /// Answers in advance what a registration waits for.
+    pub fn answers(mut self, answers: RegistrationOptions) -> Self {
+        if let PendingAuth::Registration(registration) = self.pending {
+            let registration = registration.answers(answers);
+            self.pending = PendingAuth::Registration(Box::new(registration));
+        }
+        self
+    }
+
+    /// The server of a registration has another address now.
+    pub fn server_url(mut self, server: ServerUrl) -> Self {
+        if let PendingAuth::Registration(registration) = self.pending {
+            let registration = registration.move_to(server);
+            self.pending = PendingAuth::Registration(Box::new(registration));
+        }
+        self
+    }
+
+    /// Gets ready without sending anything: [`AuthFlow::run`] continues.
+    ///
+    /// # Errors
+    /// If no callback of a browser can be received.
+    pub async fn start(mut self) -> Result<AuthFlow<'a>, Error> {
+        let server = ServerInfo::of(self.pending.server().clone());
+        let mut pending = self.pending;
+        if pending.redirect_uri().is_some()
+            && let Some(browser) = self.connection.browser(&server).await?
+        {
+            pending = pending.replace_redirect_uri(browser.redirect_uri);
+        }
+        Ok(AuthFlow {
+            connection: self.connection,
+            server,
+            conversation: AuthConversation::Pending(Box::new(pending)),
+        })
+    }
+}
+
+impl<'a> IntoFuture for ResumeBuilder<'a> {
+    type Output = Result<Session, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start().await?.into_session().await })
+    }
+}

@@ -1,0 +1,289 @@
+//! Logging in to an account in a few lines.
+
+use std::{future::IntoFuture, pin::Pin};
+
+use matricula_api::{UserId, client::login::Login as LoginRequest, oauth::ClientMetadata};
+use matricula_auth::{
+    Account, Answer, AppserviceLogin, AuthError, AuthMethod, DeviceOptions, Login, OAuthLogin,
+    PendingAuth, Prompt, ServerInfo, SsoLogin,
+};
+use matricula_core::Secret;
+
+use crate::{
+    Error, Session,
+    connection::{BrowserOptions, Connection, Server, connection_setters},
+    flow::{AuthConversation, AuthFlow},
+};
+
+/// Logs in on `server`: a name like `example.org`, an address like `https://matrix.example.org`, or a
+/// user ID like `@alice:example.org`, which also names the user.
+///
+/// The method is the one that the builder names ([password](LoginBuilder::password), [login
+/// token](LoginBuilder::token), [any](LoginBuilder::method)), otherwise the one that the server
+/// prefers. A password that is missing is asked for with [`Prompt::CurrentPassword`].
+///
+/// ```
+/// # use matricula_homeserver::{Config, Server, ServerOptions};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let homeserver = Server::start(ServerOptions::new(Config::default())).await?;
+/// # let server = homeserver.url().as_str();
+/// # matricula::register(server).username("alice").password("correct horse battery").await?;
+/// let session = matricula::login(server)
+///     .username("alice")
+///     .password("correct horse battery")
+///     .device_name("documentation")
+///     .await?;
+/// assert_eq!(session.account().user_id.localpart(), "alice");
+/// # Ok(())
+/// # }
+/// ```
+pub fn login<'a>(server: &str) -> LoginBuilder<'a> {
+    let mut login = with_connection(Connection::new(Server::Named(server.to_owned())));
+    if server.trim().starts_with('@') {
+        login.username = Some(server.trim().to_owned());
+    }
+    login
+}
+
+pub(crate) fn with_connection(connection: Connection<'_>) -> LoginBuilder<'_> {
+    LoginBuilder {
+        connection,
+        method: None,
+        username: None,
+        password: None,
+        token: None,
+        service: None,
+        device: DeviceOptions::default(),
+        account: None,
+        about: None,
+    }
+}
+
+/// A login to be started: `.await` it. See [`login`].
+#[must_use = "await it to log in"]
+pub struct LoginBuilder<'a> {
+    connection: Connection<'a>,
+    method: Option<AuthMethod>,
+    username: Option<String>,
+    password: Option<Secret>,
+    token: Option<Secret>,
+    /// The token of an application service.
+    service: Option<Secret>,
+    device: DeviceOptions,
+    account: Option<Account>,
+    /// What the program says of itself where it needs no browser.
+    about: Option<ClientMetadata>,
+}
+
+impl<'a> LoginBuilder<'a> {
+    connection_setters!();
+
+    /// The user: a user ID like `@alice:example.org`, or its localpart.
+    pub fn username(mut self, user: impl Into<String>) -> Self {
+        self.username = Some(user.into());
+        self
+    }
+
+    /// Logs in with this password.
+    pub fn password(mut self, password: impl Into<Secret>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Logs in with a [login token](https://spec.matrix.org/v1.19/client-server-api/#token-based-user-login),
+    /// which names the user.
+    pub fn token(mut self, token: impl Into<Secret>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Logs in as a user of an application service, with the service's `as_token`.
+    pub fn as_service(mut self, token: impl Into<Secret>, user: impl Into<String>) -> Self {
+        self.service = Some(token.into());
+        self.username(user)
+    }
+
+    /// Logs in by this method only, instead of the one that the server prefers.
+    pub fn method(mut self, method: AuthMethod) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// Logs in with a code that the person enters on a page of the OAuth 2.0 server, on any device.
+    /// The [prompt handler](Self::prompts) is told the code with
+    /// [`Progress::DeviceCode`](matricula_auth::Progress::DeviceCode).
+    pub fn device_code(mut self, about: ClientMetadata) -> Self {
+        self.about = Some(about);
+        self.method(AuthMethod::DeviceCode)
+    }
+
+    /// The ID of this device: an earlier session of the device is replaced.
+    pub fn device_id(mut self, id: impl Into<String>) -> Self {
+        self.device.device_id = Some(id.into());
+        self
+    }
+
+    /// The name of this device, for people.
+    pub fn device_name(mut self, name: impl Into<String>) -> Self {
+        self.device.device_name = Some(name.into());
+        self
+    }
+
+    /// Asks for a token that expires, with another that renews it.
+    pub fn refresh_token(mut self) -> Self {
+        self.device.refresh_token = true;
+        self
+    }
+
+    /// Logs in to this stored account again: its user, the password if it was generated, and its data.
+    /// An account of another server is ignored.
+    pub fn account(mut self, account: Account) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    /// Finds the server and gets ready, without logging in yet: [`AuthFlow::run`] does.
+    ///
+    /// # Errors
+    /// If the server cannot be found, or the user or the password is not known.
+    pub async fn start(mut self) -> Result<AuthFlow<'a>, Error> {
+        let server = self.connection.discover().await?;
+        let account = self.account.take();
+        self.account = account.filter(|account| account.server == server.server);
+        if let Some(account) = &self.account {
+            self.username
+                .get_or_insert_with(|| account.user_id.to_string());
+            self.device.data = account.data.clone();
+        }
+        let conversation = match self.chosen(&server) {
+            _ if self.service.is_some() => self.by_service(&server)?,
+            _ if self.token.is_some() => self.by_token(),
+            AuthMethod::Password => self.by_password(&server).await?,
+            method => match self.browser(&server, method).await? {
+                Some(browser) => self.on_page(&server, method, browser),
+                // The error names what the server offers.
+                None => self.by_password(&server).await?,
+            },
+        };
+        Ok(AuthFlow {
+            connection: self.connection,
+            server,
+            conversation,
+        })
+    }
+
+    /// The method that was named, else the one that a known password allows, else the server's.
+    fn chosen(&self, server: &ServerInfo) -> AuthMethod {
+        let has_password = self.password.is_some() || self.generated_password().is_some();
+        match self.method {
+            Some(method) => method,
+            None if has_password => AuthMethod::Password,
+            None => server.login_method().0,
+        }
+    }
+
+    fn generated_password(&self) -> Option<&Secret> {
+        self.account.as_ref()?.password.as_ref()
+    }
+
+    fn user(&self) -> Result<String, Error> {
+        self.username.clone().ok_or(Error::NoUser)
+    }
+
+    async fn by_password(&mut self, server: &ServerInfo) -> Result<AuthConversation, Error> {
+        let user = self.user()?;
+        let generated = self.generated_password().cloned();
+        let password = match self.password.take().or_else(|| generated.clone()) {
+            Some(password) => password,
+            None => self.ask_for_password(server, &user).await?,
+        };
+        let device = self.device.clone();
+        let mut login = Login::new(server, user, password.clone()).device(device);
+        if generated.is_some_and(|generated| generated == password) {
+            login = login.generated_password(password);
+        }
+        Ok(AuthConversation::Direct(Box::new(login)))
+    }
+
+    async fn ask_for_password(&mut self, server: &ServerInfo, user: &str) -> Result<Secret, Error> {
+        let user_id: UserId = match user.strip_prefix('@') {
+            Some(_) => user.parse()?,
+            None => format!("@{user}:{}", server.server.host()).parse()?,
+        };
+        let prompt = Prompt::CurrentPassword {
+            user_id: user_id.clone(),
+            why: None,
+        };
+        match self.connection.prompts.answer(&prompt).await {
+            Answer::Text(password) => Ok(password),
+            Answer::No => Err(AuthError::Cancelled.into()),
+            _ => {
+                let server = server.server.clone();
+                Err(AuthError::PasswordNeeded { server, user_id }.into())
+            }
+        }
+    }
+
+    fn by_token(&mut self) -> AuthConversation {
+        let mut request = LoginRequest::new("m.login.token");
+        let device = self.device.clone();
+        request.token = self.token.take();
+        request.device_id = device.device_id;
+        request.initial_device_display_name = device.device_name;
+        request.refresh_token = device.refresh_token.then_some(true);
+        AuthConversation::LoginToken(Box::new(request), device.data)
+    }
+
+    fn by_service(&mut self, server: &ServerInfo) -> Result<AuthConversation, Error> {
+        let (token, user) = (self.service.take().unwrap_or_default(), self.user()?);
+        let login = AppserviceLogin::new(server, token, user).device(self.device.clone());
+        Ok(AuthConversation::Direct(Box::new(login)))
+    }
+
+    /// What pages need, if the builder allows pages. A device code needs no callback.
+    async fn browser(
+        &mut self,
+        server: &ServerInfo,
+        method: AuthMethod,
+    ) -> Result<Option<BrowserOptions>, Error> {
+        if method == AuthMethod::DeviceCode
+            && let Some(about) = self.about.take()
+        {
+            let redirect = crate::connection::Redirect::To(String::new());
+            self.connection.pages = Some((about, redirect));
+        }
+        self.connection.browser(server).await
+    }
+
+    fn on_page(
+        &self,
+        server: &ServerInfo,
+        method: AuthMethod,
+        browser: BrowserOptions,
+    ) -> AuthConversation {
+        let (about, device) = (browser.about, self.device.clone());
+        let mut login = match method {
+            AuthMethod::Sso => {
+                let login = SsoLogin::new(server, browser.redirect_uri).device(device);
+                return AuthConversation::Pending(Box::new(PendingAuth::Sso(Box::new(login))));
+            }
+            AuthMethod::DeviceCode => OAuthLogin::device_code(server, about),
+            _ => OAuthLogin::browser(server, about, browser.redirect_uri),
+        };
+        login = login.device(device);
+        if let Some(client) = browser.client {
+            login = login.client(client);
+        }
+        AuthConversation::Pending(Box::new(PendingAuth::OAuth(Box::new(login))))
+    }
+}
+
+impl<'a> IntoFuture for LoginBuilder<'a> {
+    type Output = Result<Session, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start().await?.into_session().await })
+    }
+}
