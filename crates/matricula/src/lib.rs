@@ -57,6 +57,6 @@ pub use matricula_http as runner;
 struct Readme;
 
 // The programs in the page on registering compile.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "admin"))]
 #[doc = include_str!("../../../docs/registering.md")]
 struct Registering;

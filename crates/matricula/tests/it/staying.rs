@@ -169,7 +169,7 @@ fn an_account_that_is_not_kept_is_told_with_where_it_was_looked_for() {
     let path = store.path().display().to_string();
     assert_eq!(
         error.to_string(),
-        format!("no account @bot:example.org is kept in {path}; register or sign in first")
+        format!("no account @bot:example.org is stored in {path}; register or log in first")
     );
 }
 
