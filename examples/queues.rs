@@ -101,7 +101,7 @@ async fn send(
 
 fn describe(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Responded(response) => match ApiError::of(response) {
+        Outcome::Responded(response) => match ApiError::from_response(response) {
             None => "sent".to_owned(),
             Some(error) => format!("refused ({error})"),
         },

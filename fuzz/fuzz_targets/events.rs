@@ -22,22 +22,22 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(event) = StrippedState::from_raw(&raw) {
         keeps(&event, StrippedState::from_raw);
         if let Ok(content) = event.state() {
-            keeps(&content, |raw| AnyState::read(&event.kind, raw));
+            keeps(&content, |raw| AnyState::read(&event.event_type, raw));
         }
     }
     if let Ok(event) = ToDeviceEvent::from_raw(&raw) {
         keeps(&event, ToDeviceEvent::from_raw);
         if let Ok(content) = event.to_device() {
-            keeps(&content, |raw| AnyToDevice::read(&event.kind, raw));
+            keeps(&content, |raw| AnyToDevice::read(&event.event_type, raw));
         }
     }
     if let Ok(event) = BasicEvent::from_raw(&raw) {
         keeps(&event, BasicEvent::from_raw);
         if let Ok(content) = event.ephemeral() {
-            keeps(&content, |raw| AnyEphemeral::read(&event.kind, raw));
+            keeps(&content, |raw| AnyEphemeral::read(&event.event_type, raw));
         }
         if let Ok(content) = event.account_data() {
-            keeps(&content, |raw| AnyAccountData::read(&event.kind, raw));
+            keeps(&content, |raw| AnyAccountData::read(&event.event_type, raw));
         }
     }
 });
@@ -53,10 +53,10 @@ fn in_room(raw: &Raw) {
         return;
     }
     if let Some(Ok(content)) = state {
-        keeps(&content, |raw| AnyState::read(&event.kind, raw));
+        keeps(&content, |raw| AnyState::read(&event.event_type, raw));
     }
     if let Some(Ok(content)) = message {
-        keeps(&content, |raw| AnyMessage::read(&event.kind, raw));
+        keeps(&content, |raw| AnyMessage::read(&event.event_type, raw));
     }
 }
 

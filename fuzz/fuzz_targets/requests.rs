@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use matricula_api::server::{AnyEndpoint, Incoming, Place};
+use matricula_api::server::{AnyEndpoint, IncomingRequest, ParameterLocation};
 use matricula_fuzz::{line, operation, server};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let (path, rest) = path(endpoint, rest);
-    let Some(request) = Incoming::new(&endpoint.operation, &path) else {
+    let Some(request) = IncomingRequest::new(&endpoint.operation, &path) else {
         return;
     };
     let (query, body) = query(endpoint, rest);
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         "{id}: {} is elsewhere",
         job.url()
     );
-    let again = Incoming::of_job(&endpoint.operation, &job);
+    let again = IncomingRequest::of_job(&endpoint.operation, &job);
     let again = again.unwrap_or_else(|| panic!("{id}: {} is another operation's", job.url()));
     if let Err(error) = endpoint.job(&again, &server) {
         panic!("{id}: what was read is written unreadably: {error}");
@@ -59,7 +59,7 @@ type Pairs = Vec<(std::borrow::Cow<'static, str>, String)>;
 fn query<'a>(endpoint: &AnyEndpoint, mut rest: &'a [u8]) -> (Pairs, &'a [u8]) {
     let mut pairs = Pairs::new();
     let named = endpoint.parameters.iter();
-    for parameter in named.filter(|parameter| parameter.place == Place::Query) {
+    for parameter in named.filter(|parameter| parameter.location == ParameterLocation::Query) {
         let (value, left) = line(rest);
         if value.is_empty() {
             return (pairs, left);

@@ -7,10 +7,10 @@ use matricula_core::ServerUrl;
 pub fn operation(bytes: &[u8]) -> Option<(&'static AnyEndpoint, &[u8])> {
     let (number, rest) = number(bytes)?;
     let tables = [
-        client::SERVED,
-        identity::SERVED,
-        appservice::SERVED,
-        push::SERVED,
+        client::ENDPOINTS,
+        identity::ENDPOINTS,
+        appservice::ENDPOINTS,
+        push::ENDPOINTS,
     ];
     let count: usize = tables.iter().map(|table| table.len()).sum();
     let mut all = tables.into_iter().flatten();

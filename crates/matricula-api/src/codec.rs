@@ -234,7 +234,7 @@ pub(crate) fn list<'de, T: Default + Deserialize<'de>, A: MapAccess<'de>>(
 }
 
 /// The value of a field, if it fits; what does not fit is kept in `extra` under the field's name.
-pub(crate) fn lax<'de, T: DeserializeOwned, A: MapAccess<'de>>(
+pub(crate) fn lenient<'de, T: DeserializeOwned, A: MapAccess<'de>>(
     map: &mut A,
     name: &str,
     extra: &mut Extra,
@@ -265,35 +265,35 @@ pub(crate) fn extra<M: SerializeMap>(
 
 /// The value of a field that an empty text leaves out, as null does.
 #[cfg_attr(not(feature = "events"), allow(dead_code))]
-pub(crate) fn filled<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+pub(crate) fn non_empty<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<Option<T>, A::Error> {
-    map.next_value().map(|Filled(value)| value)
+    map.next_value().map(|NonEmpty(value)| value)
 }
 
 /// What is read of a text; nothing of an empty one.
-pub(crate) struct Filled<T>(pub(crate) Option<T>);
+pub(crate) struct NonEmpty<T>(pub(crate) Option<T>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Filled<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for NonEmpty<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Visitor<T>(PhantomData<T>);
 
         impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
-            type Value = Filled<T>;
+            type Value = NonEmpty<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_unit<E>(self) -> Result<Filled<T>, E> {
-                Ok(Filled(None))
+            fn visit_unit<E>(self) -> Result<NonEmpty<T>, E> {
+                Ok(NonEmpty(None))
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Filled<T>, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<NonEmpty<T>, E> {
                 match text {
-                    "" => Ok(Filled(None)),
+                    "" => Ok(NonEmpty(None)),
                     text => {
-                        T::deserialize(text.into_deserializer()).map(|value| Filled(Some(value)))
+                        T::deserialize(text.into_deserializer()).map(|value| NonEmpty(Some(value)))
                     }
                 }
             }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     Extra,
     codec::{self, text_enum},
-    uia::{Failure, UiaInfo},
+    uia::{ErrorBody, UiaInfo},
 };
 
 /// Why an answer is not the one hoped for.
@@ -54,7 +54,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// The failure that `response` stands for; `None` for a success.
-    pub fn of(response: &Response) -> Option<Self> {
+    pub fn from_response(response: &Response) -> Option<Self> {
         read(response)
     }
 }
@@ -98,13 +98,13 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     }
     // Proxies limit as well, and speak no Matrix: the body does not decide.
     if status == 429 {
-        return Some(limited(response));
+        return Some(rate_limited(response));
     }
     // Every error is one without flows.
-    let Failure { info, has_flows } =
+    let ErrorBody { info, has_flows } =
         match serde_json::from_str(codec::text_of(response.body()).unwrap_or_default()) {
             Ok(failure) => failure,
-            Err(error) => return Some(unreadable(response, &error)),
+            Err(error) => return Some(malformed(response, &error)),
         };
     // Some servers ask with 403, where an empty list would be no offer but a refusal.
     let asks = match status {
@@ -117,20 +117,20 @@ pub(crate) fn read(response: &Response) -> Option<ApiError> {
     }
     match info.errcode.clone() {
         None => Some(ApiError::UnexpectedStatus { status }),
-        Some(ErrorCode::LimitExceeded) => Some(limited(response)),
+        Some(ErrorCode::LimitExceeded) => Some(rate_limited(response)),
         Some(code) => Some(ApiError::Matrix(MatrixError::new(status, code, info))),
     }
 }
 
 /// The body of an answer that asks for fewer requests, read once: it comes when there is much to do.
-struct Limited {
+struct RateLimitBody {
     wait: Option<Duration>,
     code: Option<ErrorCode>,
     message: Option<String>,
     extra: Extra,
 }
 
-impl<'de> codec::Object<'de> for Limited {
+impl<'de> codec::Object<'de> for RateLimitBody {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
@@ -159,16 +159,16 @@ impl<'de> codec::Object<'de> for Limited {
     }
 }
 
-impl<'de> Deserialize<'de> for Limited {
+impl<'de> Deserialize<'de> for RateLimitBody {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
 }
 
-fn limited(response: &Response) -> ApiError {
+fn rate_limited(response: &Response) -> ApiError {
     let status = response.status_code();
     let text = codec::text_of(response.body()).unwrap_or_default();
-    let read: Result<Limited, _> = serde_json::from_str(text);
+    let read: Result<RateLimitBody, _> = serde_json::from_str(text);
     let retry_after = match (response.header("retry-after"), &read) {
         (None, Ok(read)) => read.wait,
         _ => response.retry_after(),
@@ -180,7 +180,7 @@ fn limited(response: &Response) -> ApiError {
             message: read.message.unwrap_or_default(),
             extra: read.extra,
         }),
-        Err(error) => match unreadable(response, &error) {
+        Err(error) => match malformed(response, &error) {
             ApiError::Matrix(error) => Some(error),
             _ => None,
         },
@@ -211,7 +211,7 @@ impl MatrixError {
 }
 
 /// What a failure is whose body is no error as the specification says.
-fn unreadable(response: &Response, error: &serde_json::Error) -> ApiError {
+fn malformed(response: &Response, error: &serde_json::Error) -> ApiError {
     let status = response.status_code();
     let Some(Value::Object(mut body)) = response.json_body() else {
         return ApiError::UnexpectedStatus { status };

@@ -49,7 +49,7 @@ fn offset(body: &[u8], error: &serde_json::Error) -> usize {
     before.take(lines).map(<[u8]>::len).sum::<usize>() + error.column()
 }
 
-enum Inside<'a> {
+enum Container<'a> {
     Object { key: Option<&'a [u8]> },
     Array { index: usize },
 }
@@ -57,22 +57,22 @@ enum Inside<'a> {
 /// The path, as a JSON pointer, of the value that the first `offset` bytes of `body` end in or with.
 fn path_at(body: &[u8], offset: usize) -> String {
     let read = &body[..offset.min(body.len())];
-    let mut inside: Vec<Inside<'_>> = Vec::new();
+    let mut inside: Vec<Container<'_>> = Vec::new();
     let mut at = 0;
     while let Some(&byte) = read.get(at) {
         at += 1;
         match (byte, inside.last_mut()) {
-            (b'{', _) => inside.push(Inside::Object { key: None }),
-            (b'[', _) => inside.push(Inside::Array { index: 0 }),
+            (b'{', _) => inside.push(Container::Object { key: None }),
+            (b'[', _) => inside.push(Container::Array { index: 0 }),
             (b'}' | b']', _) => drop(inside.pop()),
-            (b',', Some(Inside::Object { key })) => *key = None,
-            (b',', Some(Inside::Array { index })) => *index += 1,
+            (b',', Some(Container::Object { key })) => *key = None,
+            (b',', Some(Container::Array { index })) => *index += 1,
             (b'"', last) => {
                 let start = at;
                 while read.get(at).is_some_and(|byte| *byte != b'"') {
                     at += if read[at] == b'\\' { 2 } else { 1 };
                 }
-                if let Some(Inside::Object { key: key @ None }) = last {
+                if let Some(Container::Object { key: key @ None }) = last {
                     *key = read.get(start..at);
                 }
                 at += 1;
@@ -83,12 +83,12 @@ fn path_at(body: &[u8], offset: usize) -> String {
     let mut path = String::new();
     for step in inside {
         match step {
-            Inside::Object { key: None } => {}
-            Inside::Object { key: Some(key) } => {
+            Container::Object { key: None } => {}
+            Container::Object { key: Some(key) } => {
                 let key = String::from_utf8_lossy(key);
                 path = path + "/" + &key.replace('~', "~0").replace('/', "~1");
             }
-            Inside::Array { index } => path += &format!("/{index}"),
+            Container::Array { index } => path += &format!("/{index}"),
         }
     }
     path

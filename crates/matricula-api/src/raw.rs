@@ -123,13 +123,13 @@ impl<T: Serialize> Serialize for StringOr<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for StringOr<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrVisitor(PhantomData))
+        deserializer.deserialize_any(StringOrVisitor(PhantomData))
     }
 }
 
-struct TextOrVisitor<T>(PhantomData<T>);
+struct StringOrVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> de::Visitor<'de> for TextOrVisitor<T> {
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for StringOrVisitor<T> {
     type Value = StringOr<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,7 @@ use crate::{
 
 /// A request that a server may answer by asking who is there: it is sent again, whole, with what does
 /// a stage.
-pub trait Interactive: Endpoint {
+pub trait UiaEndpoint: Endpoint {
     /// The same request with what does a stage.
     #[must_use]
     fn with_auth(self, auth: AuthData) -> Self;
@@ -46,12 +46,12 @@ pub struct UiaInfo {
 }
 
 /// The body of any failure: what may be asked for, and whether it is.
-pub(crate) struct Failure {
+pub(crate) struct ErrorBody {
     pub(crate) info: UiaInfo,
     pub(crate) has_flows: bool,
 }
 
-impl<'de> codec::Object<'de> for Failure {
+impl<'de> codec::Object<'de> for ErrorBody {
     type Params = ();
 
     fn read<A: MapAccess<'de>>((): (), mut map: A) -> Result<Self, A::Error> {
@@ -76,7 +76,7 @@ impl<'de> codec::Object<'de> for Failure {
     }
 }
 
-impl<'de> Deserialize<'de> for Failure {
+impl<'de> Deserialize<'de> for ErrorBody {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         codec::object(from, ())
     }
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Failure {
 
 impl<'de> Deserialize<'de> for UiaInfo {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Failure::deserialize(from).map(|failure| failure.info)
+        ErrorBody::deserialize(from).map(|failure| failure.info)
     }
 }
 
@@ -361,7 +361,7 @@ impl AuthData {
     }
 
     /// Asks how far the session has come, after a stage was completed out of band.
-    pub fn completed_elsewhere(session: String) -> Self {
+    pub fn completed_out_of_band(session: String) -> Self {
         Self {
             session: Some(session),
             ..Self::default()

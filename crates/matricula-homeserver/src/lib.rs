@@ -52,5 +52,5 @@ pub use engine::{
     StoredFile, Upload, served,
 };
 pub use error::Error;
-pub use matricula_api::server::Reply;
+pub use matricula_api::server::OutgoingResponse;
 pub use shell::{Server, ServerOptions};

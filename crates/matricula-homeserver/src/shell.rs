@@ -14,7 +14,7 @@ use axum::{
     extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
 };
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, Secret, ServerUrl, Timestamp};
 use tokio::{
     net::TcpListener,
@@ -269,7 +269,7 @@ async fn serve(
 ) -> axum::response::Response {
     // A preflight request must not do what the endpoint does.
     if request.method() == axum::http::Method::OPTIONS {
-        return to_http(Reply::new(204, Vec::new(), Vec::new()));
+        return to_http(OutgoingResponse::new(204, Vec::new(), Vec::new()));
     }
     let (head, body) = request.into_parts();
     let answer = match read_head(&head, peer.ip()) {
@@ -434,7 +434,7 @@ fn peer_key(peer: IpAddr) -> String {
     }
 }
 
-fn to_http(reply: Reply) -> axum::response::Response {
+fn to_http(reply: OutgoingResponse) -> axum::response::Response {
     let mut wire = axum::response::Response::new(Body::from(reply.body));
     *wire.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderValue, Uri, header::CONTENT_TYPE};
 use matricula_api::{
     Endpoint,
-    server::{Incoming, Served},
+    server::{self, ServerEndpoint},
 };
 use matricula_core::{
     Auth, Body, CredentialRef, Headers, Job, Method, OperationAuth, Query, ServerUrl,
@@ -81,7 +81,7 @@ where
 /// Where it is a request to another operation, or one that matricula does not take.
 pub fn to_matricula<E, R>(request: R) -> Result<E, Error>
 where
-    E: Served,
+    E: ServerEndpoint,
     R: OutgoingRequest,
     R::PathBuilder: Newest,
 {
@@ -90,7 +90,7 @@ where
     if parts.method != E::OPERATION.method {
         return Err(other());
     }
-    let incoming = Incoming::new(&E::OPERATION, &parts.path).ok_or_else(other)?;
+    let incoming = server::IncomingRequest::new(&E::OPERATION, &parts.path).ok_or_else(other)?;
     let mut header = parts.header;
     if matches!(parts.body, Body::Json(_)) {
         header.push((CONTENT_TYPE.as_str().into(), "application/json".to_owned()));

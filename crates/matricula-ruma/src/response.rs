@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use matricula_api::{ApiError, Endpoint, MatrixError, client::logout::Logout, server::Served};
+use matricula_api::{
+    ApiError, Endpoint, MatrixError, client::logout::Logout, server::ServerEndpoint,
+};
 use matricula_core::{Body, Response};
 use ruma_common::api::{
     EndpointError, IncomingResponse, IncomingResponseExt, OutgoingResponse,
@@ -57,7 +59,7 @@ pub fn write(response: impl OutgoingResponse) -> Result<Response, Error> {
 ///
 /// # Errors
 /// As ruma says.
-pub fn to_ruma<E: Served, R: IncomingResponse>(
+pub fn to_ruma<E: ServerEndpoint, R: IncomingResponse>(
     response: &E::Response,
 ) -> Result<R, FromHttpResponseError<R::EndpointError>> {
     let reply = E::write_success(response);

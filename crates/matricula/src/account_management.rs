@@ -9,7 +9,7 @@ use matricula_api::{
         profile::{DeleteProfileField, GetUserProfile, GetUserProfileResponse, SetProfileField},
     },
     oauth::{AccountAction, AccountPage},
-    uia::Interactive,
+    uia::UiaEndpoint,
 };
 use matricula_auth::{AuthError, Conversation, UiaRequest};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ impl Session {
     ///
     /// # Errors
     /// Where the server refuses, no answer came, or the person has no answer.
-    pub async fn authenticated<E: Interactive + Clone>(
+    pub async fn authenticated<E: UiaEndpoint + Clone>(
         &self,
         request: E,
         person: &mut (impl PromptHandler + ?Sized),

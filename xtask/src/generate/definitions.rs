@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::OVERRIDES;
 use super::lower::{DEFINITIONS, Lower};
 use super::model::Item;
+use super::node_ref::Owner;
 use super::overrides::Overrides;
-use super::reach::Owner;
 use super::spec::{Node, Spec, flag, text};
 use crate::Result;
 
@@ -26,7 +26,7 @@ pub(crate) fn load(spec: &mut Spec, overrides: &Overrides, sources: &str) -> Res
     for (file, node) in &own {
         spec.load_references([node].into_iter(), file)?;
     }
-    spec.load_references(overrides.added(), OVERRIDES)?;
+    spec.load_references(overrides.field_schemas(), OVERRIDES)?;
     Ok(sources)
 }
 
@@ -35,10 +35,10 @@ pub(crate) fn file(name: &str) -> String {
     format!("{DIR}/{name}.yaml")
 }
 
-/// Lowers the definitions with `x-whole`: a type each, even if no schema refers to it.
+/// Lowers the definitions with `x-always`: a type each, even if no schema refers to it.
 pub(crate) fn lower_whole(lower: &mut Lower<'_>) -> Result<()> {
     for (name, node) in lower.overrides.all("definitions") {
-        if flag(node, "x-whole") {
+        if flag(node, "x-always") {
             let at = lower.file(&file(name))?;
             lower.lower(&at, &Owner::operation(DEFINITIONS, name))?;
         }
@@ -49,15 +49,15 @@ pub(crate) fn lower_whole(lower: &mut Lower<'_>) -> Result<()> {
 /// Documents the structs of the definitions with their descriptions.
 pub(crate) fn document(lower: &mut Lower<'_>) {
     let definitions = lower.overrides.all("definitions");
-    let words: BTreeMap<&str, &str> = definitions
+    let docs: BTreeMap<&str, &str> = definitions
         .filter_map(|(name, node)| Some((name, text(node, "description")?)))
         .collect();
     let modules = lower.modules.values_mut();
     for item in modules.flat_map(|module| &mut module.items) {
         if let Item::Struct(found) = item
-            && let Some(words) = words.get(found.name.as_str())
+            && let Some(text) = docs.get(found.name.as_str())
         {
-            (*words).clone_into(&mut found.doc);
+            (*text).clone_into(&mut found.doc);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Writes the documentation of operations: of each in Rust, and of all in tables.
+//! Writes the documentation of operations: doc comments, and `docs/operations.md`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,20 +9,22 @@ use super::model::{Item, Module, Operation};
 use super::{APIS, Api};
 use crate::spec::TAG;
 
-/// What a person wants to know of an operation before using it.
+/// The doc comment of an operation.
 pub(crate) fn documentation(code: &mut String, found: &Operation) {
     let api = api_of(&found.path);
-    let request = request(found);
-    doc(code, "", &format!("`{request}`: {}", found.doc));
-    let mut facts = vec![format!("Token: {}.", token_in_words(&found.auth, api))];
+    doc(code, "", &capitalised(&found.doc));
+    let mut facts = vec![
+        format!("`{}`.", request(found)),
+        format!("Access token: {}.", token_in_words(&found.auth, api)),
+    ];
     if found.rate_limited {
-        facts.push("Rate-limited.".to_owned());
+        facts.push("Rate limited.".to_owned());
     }
     if found.uia {
-        facts.push("May ask for user-interactive authentication.".to_owned());
+        facts.push("Uses user-interactive authentication.".to_owned());
     }
     if found.guests {
-        facts.push("Guests may use it.".to_owned());
+        facts.push("Available to guests.".to_owned());
     }
     if let Some(since) = &found.since {
         facts.push(format!("Since {since}."));
@@ -46,13 +48,13 @@ pub(crate) fn page(apis: &[Api], lowered: &[Lowered]) -> String {
          # Operations\n\n\
          The {count} operations of the Matrix specification {TAG}, as `matricula api list` shows them. \
          A request is a struct of `matricula_api`, behind the feature of its API.\n\n\
-         - **token**: whose the request takes. `optional`: it may go without. `appservice`: an \
-         application service's `as_token`. `homeserver`: the `hs_token` that a homeserver shows to an \
-         application service.\n\
-         - **limited**: the server may ask to be left alone for a while.\n\
-         - **UIA**: the server may ask who is there (user-interactive authentication).\n\
-         - **guests**: an account made for a guest may use it.\n\
-         - **since**: the version that added it, where the data says so.\n"
+         - **token**: the access token that the request needs. `optional`: it also works without one. \
+         `appservice`: the `as_token` of an application service. `homeserver`: the `hs_token` with which a \
+         homeserver authenticates to an application service.\n\
+         - **limited**: the server may apply a rate limit.\n\
+         - **UIA**: the server may require user-interactive authentication.\n\
+         - **guests**: guest accounts may use it.\n\
+         - **since**: the version of the specification that added it, where the data says so.\n"
     );
     for (api, found) in apis.iter().zip(lowered) {
         table(&mut text, api, &operations(&found.modules));
@@ -62,13 +64,12 @@ pub(crate) fn page(apis: &[Api], lowered: &[Lowered]) -> String {
 
 fn table(text: &mut String, api: &Api, operations: &[(&Module, &Operation)]) {
     let (title, name) = (api.title, api.name);
-    let (first, rest) = title.split_at(1);
     let _ = write!(
         text,
-        "\n## {}{rest}\n\n{} operations of the [{title}]({}), feature `{name}`.\n\n\
+        "\n## {}\n\n{} operations of the [{title}]({}), feature `{name}`.\n\n\
          | operation | request | token | limited | UIA | guests | since | deprecated | `matricula_api::{name}` |\n\
          |---|---|---|---|---|---|---|---|---|\n",
-        first.to_ascii_uppercase(),
+        capitalised(title),
         operations.len(),
         page_of(api),
     );
@@ -106,7 +107,13 @@ fn operations(modules: &BTreeMap<String, Module>) -> Vec<(&Module, &Operation)> 
     operations
 }
 
-/// The API that a path belongs to.
+/// A sentence that begins with a capital.
+fn capitalised(text: &str) -> String {
+    let (first, rest) = text.split_at(1);
+    first.to_ascii_uppercase() + rest
+}
+
+/// The API of a path.
 fn api_of(path: &str) -> &'static Api {
     let [client, others @ ..] = &APIS;
     let found = others.iter().find(|api| path.starts_with(api.base));
@@ -117,12 +124,12 @@ fn request(found: &Operation) -> String {
     format!("{} {}", found.method.to_ascii_uppercase(), found.path)
 }
 
-/// The page of an API on the specification's site.
+/// The URL of an API's page.
 pub(crate) fn page_of(api: &Api) -> String {
     format!("https://spec.matrix.org/{TAG}/{}/", api.page)
 }
 
-/// The section about an operation.
+/// The URL of the section about an operation.
 fn link(found: &Operation, api: &Api) -> String {
     let anchor: String = format!("{}{}", found.method, found.path)
         .chars()
@@ -131,7 +138,7 @@ fn link(found: &Operation, api: &Api) -> String {
     format!("{}#{}", page_of(api), anchor.to_ascii_lowercase())
 }
 
-/// Whose token an operation takes, as `matricula api list` says it.
+/// The token that an operation takes, as `matricula api list` prints it.
 fn token(auth: &str) -> &'static str {
     match auth {
         "None" => "none",
@@ -146,13 +153,13 @@ fn token(auth: &str) -> &'static str {
 fn token_in_words(auth: &str, api: &Api) -> &'static str {
     match auth {
         "None" => "none",
-        "Optional" => "if there is one",
+        "Optional" => "optional",
         "Required" if api.name == "identity" => {
-            "required, one of the identity server's own and not the homeserver's"
+            "required, issued by the identity server (not the homeserver)"
         }
         "Required" => "required",
-        "AppserviceOptional" => "an application service's, if there is one",
-        "Homeserver" => "the `hs_token`, by which an application service knows its homeserver",
-        _ => "an application service's",
+        "AppserviceOptional" => "that of an application service, optional",
+        "Homeserver" => "the `hs_token` of the homeserver",
+        _ => "that of an application service",
     }
 }

@@ -1,7 +1,7 @@
-//! Writes how JSON objects are read and written.
+//! Writes the (de)serialisation of JSON objects.
 //!
-//! Serde could derive most of it. Written out it compiles in a fraction of the time, keeps what the
-//! specification does not name without a second copy, and takes JSON kept as text.
+//! Serde could derive most of it. The explicit code compiles in a fraction of the time, stores unknown
+//! fields without a second copy, and supports raw JSON.
 
 use std::fmt::Write;
 
@@ -11,18 +11,18 @@ use super::model::{Field, Type};
 /// A struct that is a JSON object, or whose body is one.
 pub(crate) struct Object<'a> {
     pub(crate) name: &'a str,
-    /// Fields that the object does not hold: known before it is read.
+    /// Fields that come from the path, query or headers: known before the object is read.
     pub(crate) params: &'a [&'a Field],
     pub(crate) fields: &'a [Field],
     pub(crate) extra: Option<&'a Type>,
-    /// Whether only servers read it.
+    /// Whether it is a request, which only servers read.
     pub(crate) is_request: bool,
 }
 
-/// What only servers need.
+/// The attribute of code that only servers need.
 pub(crate) const SERVER: &str = "#[cfg(feature = \"server\")]\n";
 
-/// How the fields are read.
+/// The implementation that reads the fields.
 pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
     let params: String = object
         .params
@@ -53,9 +53,9 @@ pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
             reader(field, object.is_request)
         );
         let _ = match (&field.ty, field.required) {
-            // Absent and null are the same.
+            // Absent and null mean the same.
             (Type::Nullable(_), true) | (_, false) => writeln!(values, "{name},"),
-            _ if field.may_lack && !object.is_request => {
+            _ if field.missing_as_empty && !object.is_request => {
                 writeln!(values, "{name}: {name}.unwrap_or_default(),")
             }
             _ => writeln!(values, "{name}: codec::required({name}, \"{wire}\")?,"),
@@ -92,7 +92,7 @@ pub(crate) fn read(code: &mut String, object: &Object<'_>, module: &str) {
     );
 }
 
-/// That it can be read from anything.
+/// The implementation of `Deserialize`.
 pub(crate) fn deserialize(code: &mut String, name: &str) {
     let _ = write!(
         code,
@@ -102,7 +102,7 @@ pub(crate) fn deserialize(code: &mut String, name: &str) {
     );
 }
 
-/// How the object is written.
+/// The implementation of `Serialize`.
 pub(crate) fn write(code: &mut String, object: &Object<'_>) {
     let mut fields = String::new();
     for field in object.fields {
@@ -146,7 +146,7 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
         };
     }
     let rest = match object.extra {
-        None | Some(Type::Value) => match lax(object.fields) {
+        None | Some(Type::Value) => match lenient(object.fields) {
             set if set.is_empty() => "self.extra.write(&mut map)?;",
             set => &format!("codec::extra(&mut map, &self.extra, &[{set}])?;"),
         },
@@ -161,9 +161,9 @@ pub(crate) fn write(code: &mut String, object: &Object<'_>) {
     );
 }
 
-/// Of each field whose place may be taken by what did not fit, whether it is set.
-fn lax(fields: &[Field]) -> String {
-    let fields = fields.iter().filter(|field| field.lax);
+/// The name of each lenient field, and whether it is set: then its invalid value is not written.
+fn lenient(fields: &[Field]) -> String {
+    let fields = fields.iter().filter(|field| field.lenient);
     fields
         .map(|field| format!("(\"{}\", self.{}.is_some()),", field.wire, field.name))
         .collect()
@@ -171,23 +171,23 @@ fn lax(fields: &[Field]) -> String {
 
 /// The call that reads a field.
 fn reader(field: &Field, is_request: bool) -> String {
-    if field.lax {
-        let read = format!("lax(&mut entries, \"{}\", &mut extra)?", field.wire);
+    if field.lenient {
+        let read = format!("lenient(&mut entries, \"{}\", &mut extra)?", field.wire);
         return match &field.ty {
             Type::Millis => format!("{read}.map(|codec::Millis(time)| time)"),
             Type::Seconds => format!("{read}.map(|codec::Seconds(time)| time)"),
             Type::Decimal => format!("{read}.map(|codec::Decimal(number)| number)"),
-            Type::Filled(_) => format!("{read}.and_then(|codec::Filled(value)| value)"),
+            Type::NonEmpty(_) => format!("{read}.and_then(|codec::NonEmpty(value)| value)"),
             _ => read,
         };
     }
     let function = match &field.ty {
-        // In requests null is the mistake of whoever asks, and to be told.
+        // In a request, null is an error of the client.
         Type::List(_) | Type::LenientList(_) if field.required && !is_request => "list",
         Type::Decimal => "decimal",
         Type::Secret => "secret",
         Type::Millis => "millis",
-        Type::Filled(_) => "filled",
+        Type::NonEmpty(_) => "non_empty",
         Type::Seconds => "seconds",
         Type::Value if field.null_matters || field.required => "present",
         _ => "value",
@@ -195,7 +195,7 @@ fn reader(field: &Field, is_request: bool) -> String {
     format!("{function}(&mut entries)?")
 }
 
-/// What a time is written with.
+/// The wrapper that a duration is serialised with.
 fn wrapper(ty: &Type) -> &'static str {
     match ty {
         Type::Seconds => "codec::Seconds",

@@ -1,22 +1,24 @@
-//! Writes operations as Rust.
+//! Writes operations.
 
 use std::fmt::Write;
 
 use super::emit_doc::documentation;
 use super::emit_object::{self, Object};
 use super::emit_server;
-use super::emit_type::{extra, field, making, rust};
-use super::model::{Field, Module, Operation, Parameter, Place, Reply, RequestBody, Type};
+use super::emit_type::{constructors, extra, field, rust};
+use super::model::{
+    Field, Module, Operation, Parameter, ParameterLocation, RequestBody, ResponseBody, Type,
+};
 use super::names::{pascal, snake};
 
-/// The request of an operation and what it can do.
+/// The request type of an operation and its implementations.
 pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, api: &str) {
     let module = module.name.as_str();
     documentation(code, found);
     let parts = parts(found);
     request(code, found, &parts, module);
     let fields: Vec<&Field> = parts.iter().map(|(_, field)| field).collect();
-    making(code, &found.name, &fields, is_object(found), module);
+    constructors(code, &found.name, &fields, is_object(found), module);
     endpoint(code, found, module, api);
     if let RequestBody::Fields(fields) = &found.body {
         if found.uia && fields.iter().any(|field| field.name == "auth") {
@@ -33,7 +35,7 @@ pub(crate) fn operation(code: &mut String, found: &Operation, module: &Module, a
         emit_object::write(code, &object);
         emit_object::read(code, &object, module);
     }
-    emit_server::served(code, found, module);
+    emit_server::server_endpoint(code, found, module);
 }
 
 /// Whether the body is an object of fields of the request.
@@ -41,54 +43,63 @@ fn is_object(found: &Operation) -> bool {
     matches!(found.body, RequestBody::Fields(_))
 }
 
-/// Every field of the request, and whether it is part of a JSON object in the body.
+/// Every field of the request, and whether it is a field of the JSON object in the body.
 fn parts(found: &Operation) -> Vec<(bool, Field)> {
-    let parameters = found.parameters.iter().map(|Parameter { place, field }| {
-        let place = match place {
-            Place::Path => "Path",
-            Place::Query => "Query",
-            Place::Header => "Header",
-        };
-        let words = field.words.as_deref().unwrap_or_default();
-        let words = format!("{place} `{}`. {words}", field.wire);
-        let words = Some(words.trim().to_owned());
-        (
-            false,
-            Field {
-                words,
-                ..field.clone()
-            },
-        )
-    });
+    let parameters = found
+        .parameters
+        .iter()
+        .map(|Parameter { location, field }| {
+            let location = match location {
+                ParameterLocation::Path => "Path",
+                ParameterLocation::Query => "Query",
+                ParameterLocation::Header => "Header",
+            };
+            let docs = field.docs.as_deref().unwrap_or_default();
+            let docs = format!("{location} `{}`. {docs}", field.wire);
+            let docs = Some(docs.trim().to_owned());
+            (
+                false,
+                Field {
+                    docs,
+                    ..field.clone()
+                },
+            )
+        });
     let mut parts: Vec<(bool, Field)> = parameters.collect();
     match &found.body {
         RequestBody::Fields(fields) => {
             parts.extend(fields.iter().map(|field| (true, field.clone())));
         }
-        RequestBody::Whole(ty) => parts.push((false, whole("body", ty.clone(), "The whole body."))),
+        RequestBody::Whole(ty) => {
+            parts.push((false, whole("body", ty.clone(), "The request body.")))
+        }
         RequestBody::Keyed(key) => {
-            let words = format!("The body's only field, which the path's `{key}` names.");
-            parts.push((false, whole("value", Type::Value, &words)));
+            let docs =
+                format!("The only field of the body; its name is the path parameter `{key}`.");
+            parts.push((false, whole("value", Type::Value, &docs)));
         }
         RequestBody::Bytes => {
-            let ty = Type::Hand("Body".to_owned(), Vec::new());
-            parts.push((false, whole("body", ty, "The whole body: bytes or a file.")));
+            let ty = Type::HandWritten("Body".to_owned(), Vec::new());
+            parts.push((
+                false,
+                whole("body", ty, "The request body: bytes or a file."),
+            ));
         }
         RequestBody::None | RequestBody::Empty => {}
     }
     parts
 }
 
-fn whole(name: &str, ty: Type, words: &str) -> Field {
+fn whole(name: &str, ty: Type, docs: &str) -> Field {
     Field {
         wire: name.to_owned(),
         name: name.to_owned(),
         ty,
         required: true,
         null_matters: false,
-        lax: false,
-        may_lack: false,
-        words: Some(words.to_owned()),
+        lenient: false,
+        missing_as_empty: false,
+        docs: Some(docs.to_owned()),
         facts: String::new(),
     }
 }
@@ -122,10 +133,10 @@ fn request(code: &mut String, found: &Operation, parts: &[(bool, Field)], module
 }
 
 fn endpoint(code: &mut String, found: &Operation, module: &str, api: &str) {
-    let (response, read) = match &found.reply {
-        Reply::Json(ty) => (rust(ty, module), "codec::read(response)"),
-        Reply::Content => ("Content".to_owned(), "Content::read(response)"),
-        Reply::Redirect => ("Redirect".to_owned(), "Redirect::read(response)"),
+    let (response, read) = match &found.response {
+        ResponseBody::Json(ty) => (rust(ty, module), "codec::read(response)"),
+        ResponseBody::Content => ("Content".to_owned(), "Content::read(response)"),
+        ResponseBody::Redirect => ("Redirect".to_owned(), "Redirect::read(response)"),
     };
     let name = &found.name;
     let _ = write!(
@@ -140,11 +151,11 @@ fn endpoint(code: &mut String, found: &Operation, module: &str, api: &str) {
     );
 }
 
-/// How a stage of user-interactive authentication goes into the request.
+/// The implementation for user-interactive authentication.
 fn interactive(code: &mut String, name: &str) {
     let _ = write!(
         code,
-        "impl Interactive for {name} {{\n    fn with_auth(self, auth: AuthData) -> Self {{\n        \
+        "impl UiaEndpoint for {name} {{\n    fn with_auth(self, auth: AuthData) -> Self {{\n        \
          self.auth(auth)\n    }}\n}}\n\n"
     );
 }
@@ -181,7 +192,9 @@ fn constant(found: &Operation, api: &str) -> String {
     let in_query: Vec<String> = found
         .parameters
         .iter()
-        .filter(|parameter| parameter.place == Place::Query && parameter.field.ty == Type::Secret)
+        .filter(|parameter| {
+            parameter.location == ParameterLocation::Query && parameter.field.ty == Type::Secret
+        })
         .map(|parameter| parameter.field.wire.clone())
         .collect();
     if !in_query.is_empty() {
@@ -203,7 +216,7 @@ fn job(found: &Operation) -> String {
     let segments: Vec<String> = found
         .parameters
         .iter()
-        .filter(|parameter| parameter.place == Place::Path)
+        .filter(|parameter| parameter.location == ParameterLocation::Path)
         .map(|parameter| {
             as_text(
                 &parameter.field.ty,
@@ -234,17 +247,21 @@ fn job(found: &Operation) -> String {
         RequestBody::Bytes => ".with_body(self.body.clone())",
     };
     job += body;
-    match found.reply {
-        Reply::Json(_) => {}
-        Reply::Content => job += ".with_response_format(ResponseFormat::Bytes)",
-        Reply::Redirect => job += ".with_response_format(ResponseFormat::Location)",
+    match found.response {
+        ResponseBody::Json(_) => {}
+        ResponseBody::Content => job += ".with_response_format(ResponseFormat::Bytes)",
+        ResponseBody::Redirect => job += ".with_response_format(ResponseFormat::Location)",
     }
     let mut changes = String::new();
     for parameter in &found.parameters {
-        match parameter.place {
-            Place::Path => {}
-            Place::Query => pair(&mut job, &mut changes, "with_query", &parameter.field),
-            Place::Header => pair(&mut job, &mut changes, "with_header", &parameter.field),
+        match parameter.location {
+            ParameterLocation::Path => {}
+            ParameterLocation::Query => {
+                pair(&mut job, &mut changes, "with_query", &parameter.field)
+            }
+            ParameterLocation::Header => {
+                pair(&mut job, &mut changes, "with_header", &parameter.field)
+            }
         }
     }
     if changes.is_empty() {
@@ -256,7 +273,7 @@ fn job(found: &Operation) -> String {
     code
 }
 
-/// Adds a pair to query or header: to the chain where it is always there, else afterwards.
+/// Adds a pair to the query or the headers: a required one in the chain, an optional one after it.
 fn pair(job: &mut String, changes: &mut String, with: &str, field: &Field) {
     let (wire, name) = (&field.wire, &field.name);
     let own = format!("self.{name}");
@@ -288,7 +305,7 @@ fn pair(job: &mut String, changes: &mut String, with: &str, field: &Field) {
         }
         ty => {
             let value = format!("job = job.{with}(\"{wire}\", {});", owned(ty, name));
-            let by = if matches!(
+            let borrow = if matches!(
                 ty,
                 Type::Bool
                     | Type::Unsigned
@@ -301,14 +318,14 @@ fn pair(job: &mut String, changes: &mut String, with: &str, field: &Field) {
             } else {
                 "&"
             };
-            let _ = writeln!(changes, "if let Some({name}) = {by}{own} {{ {value} }}");
+            let _ = writeln!(changes, "if let Some({name}) = {borrow}{own} {{ {value} }}");
             return;
         }
     };
     let _ = writeln!(changes, "for value in {source} {{ {one} }}");
 }
 
-/// An expression for the `&str` that a value is in a path.
+/// The expression for a value in a path, a `&str`.
 fn as_text(ty: &Type, value: &str) -> String {
     match ty {
         Type::Text => format!("&{value}"),
@@ -317,7 +334,7 @@ fn as_text(ty: &Type, value: &str) -> String {
     }
 }
 
-/// An expression for what a value is in a query or header.
+/// The expression for a value in a query or a header.
 fn owned(ty: &Type, value: &str) -> String {
     match ty {
         Type::Text => format!("{value}.clone()"),

@@ -1,30 +1,30 @@
-//! Writes the other side of operations: how a server reads requests and writes answers.
+//! Writes the server side of operations: reading requests and writing responses.
 
 use std::fmt::Write;
 
 use super::emit_object::SERVER;
 use super::emit_type::{field_type, rust};
-use super::model::{Field, Operation, Place, Reply, RequestBody, Type};
+use super::model::{Field, Operation, ParameterLocation, RequestBody, ResponseBody, Type};
 use super::names::snake;
 
-/// What a server does with an operation.
-pub(crate) fn served(code: &mut String, found: &Operation, module: &str) {
+/// The server side of an operation.
+pub(crate) fn server_endpoint(code: &mut String, found: &Operation, module: &str) {
     let name = &found.name;
-    let (response, write) = match &found.reply {
-        Reply::Json(ty) => (rust(ty, module), "Reply::json(response)"),
-        Reply::Content => ("Content".to_owned(), "Reply::content(response)"),
-        Reply::Redirect => ("Redirect".to_owned(), "Reply::redirect(response)"),
+    let (response, write) = match &found.response {
+        ResponseBody::Json(ty) => (rust(ty, module), "OutgoingResponse::json(response)"),
+        ResponseBody::Content => ("Content".to_owned(), "OutgoingResponse::content(response)"),
+        ResponseBody::Redirect => (
+            "Redirect".to_owned(),
+            "OutgoingResponse::redirect(response)",
+        ),
     };
-    let takes = match reads_nothing(found) {
-        true => "_",
-        false => "request",
-    };
+    let argument = if reads_nothing(found) { "_" } else { "request" };
     let _ = write!(
         code,
-        "{SERVER}impl Served for {name} {{\n\
+        "{SERVER}impl ServerEndpoint for {name} {{\n\
          const PARAMETERS: &'static [Parameter] = &[{}];\n\n\
-         fn read_request({takes}: &Incoming<'_>) -> Result<Self, RequestError> {{\n{}\n}}\n\n\
-         fn write_success(response: &{response}) -> Reply {{\n{write}\n}}\n}}\n\n",
+         fn read_request({argument}: &IncomingRequest<'_>) -> Result<Self, RequestError> {{\n{}\n}}\n\n\
+         fn write_success(response: &{response}) -> OutgoingResponse {{\n{write}\n}}\n}}\n\n",
         parameters(found),
         read(found, module),
     );
@@ -34,16 +34,16 @@ fn reads_nothing(found: &Operation) -> bool {
     found.parameters.is_empty() && matches!(found.body, RequestBody::None | RequestBody::Empty)
 }
 
-/// What a request is made of, as constants.
+/// The constants that describe the parts of a request.
 fn parameters(found: &Operation) -> String {
     let mut code = String::new();
     for parameter in &found.parameters {
-        let place = match parameter.place {
-            Place::Path => "path",
-            Place::Query => "query",
-            Place::Header => "header",
+        let location = match parameter.location {
+            ParameterLocation::Path => "path",
+            ParameterLocation::Query => "query",
+            ParameterLocation::Header => "header",
         };
-        code += &self::parameter(place, &parameter.field);
+        code += &self::parameter(location, &parameter.field);
     }
     match &found.body {
         RequestBody::Fields(fields) => {
@@ -56,25 +56,22 @@ fn parameters(found: &Operation) -> String {
     code
 }
 
-fn parameter(place: &str, field: &Field) -> String {
-    let shape = match &field.ty {
+fn parameter(location: &str, field: &Field) -> String {
+    let kind = match &field.ty {
         Type::Text | Type::Secret | Type::Id(_) | Type::Enum(_) => "Text",
         Type::Unsigned | Type::Signed | Type::Timestamp | Type::Millis | Type::Seconds => "Integer",
         Type::Bool => "Boolean",
         Type::List(of) if matches!(**of, Type::Text | Type::Id(_) | Type::Enum(_)) => "Texts",
-        Type::Map(..) if place == "query" => "Pairs",
+        Type::Map(..) if location == "query" => "Pairs",
         _ => "Json",
     };
-    let required = match field.required {
-        true => ".required()",
-        false => "",
-    };
+    let required = if field.required { ".required()" } else { "" };
     let secret = match field.ty {
         Type::Secret => ".secret()",
         _ => "",
     };
     format!(
-        "Parameter::{place}(\"{}\", Shape::{shape}){required}{secret},",
+        "Parameter::{location}(\"{}\", ParameterType::{kind}){required}{secret},",
         field.wire
     )
 }
@@ -86,31 +83,31 @@ fn read(found: &Operation, module: &str) -> String {
     for parameter in &found.parameters {
         let field = &parameter.field;
         let (name, wire) = (&field.name, &field.wire);
-        let place = match parameter.place {
-            Place::Path => "path",
-            Place::Query => "query",
-            Place::Header => "header",
+        let location = match parameter.location {
+            ParameterLocation::Path => "path",
+            ParameterLocation::Query => "query",
+            ParameterLocation::Header => "header",
         };
         let value = match (&field.ty, field.required) {
-            (Type::List(_), true) => format!("request.all(\"{wire}\")?"),
-            (Type::List(_), false) => format!("request.any(\"{wire}\")?"),
+            (Type::List(_), true) => format!("request.list(\"{wire}\")?"),
+            (Type::List(_), false) => format!("request.optional_list(\"{wire}\")?"),
             (Type::Map(..), _) => {
                 let named = found
                     .parameters
                     .iter()
-                    .filter(|other| other.place == Place::Query);
+                    .filter(|other| other.location == ParameterLocation::Query);
                 let named: Vec<&str> = named
                     .map(|other| other.field.wire.as_str())
                     .filter(|other| other != wire)
                     .collect();
                 format!("request.other_pairs(&{named:?}).into()")
             }
-            (Type::Millis, true) => format!("request.{place}::<Millis>(\"{wire}\")?.0"),
+            (Type::Millis, true) => format!("request.{location}::<Millis>(\"{wire}\")?.0"),
             (Type::Millis, false) => {
-                format!("request.{place}_if::<Millis>(\"{wire}\")?.map(|time| time.0)")
+                format!("request.{location}_optional::<Millis>(\"{wire}\")?.map(|time| time.0)")
             }
-            (_, true) => format!("request.{place}(\"{wire}\")?"),
-            (_, false) => format!("request.{place}_if(\"{wire}\")?"),
+            (_, true) => format!("request.{location}(\"{wire}\")?"),
+            (_, false) => format!("request.{location}_optional(\"{wire}\")?"),
         };
         let ty = field_type(field, module);
         let _ = writeln!(locals, "let {name}: {ty} = {value};");

@@ -1,4 +1,4 @@
-//! Writes the types that only events have: one of several structs, maps, and all of a kind.
+//! Writes tagged enums, map wrappers, and the enums of all contents of a kind of event.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::emit_type::{doc, rust};
 use super::events::{EventType, Kind};
 use super::model::{Field, Module, Tagged, Variant, Wrapper};
 
-/// An enum whose variants are structs.
+/// An enum whose variants hold structs.
 pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
     let Tagged { name, tag, .. } = found;
     doc(code, "", found.doc.trim());
@@ -18,7 +18,11 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
     let (mut read, mut write, mut from) = (String::new(), String::new(), String::new());
     let mut keys = String::new();
     let is_other = |one: &&Variant| one.value.is_none() && one.key.is_none();
-    let other = found.variants.iter().find(is_other).filter(|_| found.lax);
+    let other = found
+        .variants
+        .iter()
+        .find(is_other)
+        .filter(|_| found.lenient);
     let other = other.map(|variant| &variant.name);
     for found in &found.variants {
         let (variant, content) = (&found.name, &found.content);
@@ -34,11 +38,11 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
         };
         let other = match &other {
             Some(other) if *other != variant => {
-                format!(".or_else(|_| found.read().map(Self::{other}))")
+                format!(".or_else(|_| fields.read().map(Self::{other}))")
             }
             _ => String::new(),
         };
-        let _ = writeln!(read, "{arm} => found.read().map(Self::{variant}){other},");
+        let _ = writeln!(read, "{arm} => fields.read().map(Self::{variant}){other},");
         let _ = writeln!(
             write,
             "Self::{variant}(content) => content.serialize(serializer),"
@@ -61,14 +65,14 @@ pub(crate) fn tagged(code: &mut String, found: &Tagged, module: &str) {
         "}}\n\n{methods}{from}\
          impl<'de> Deserialize<'de> for {name} {{\n\
          fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {{\n\
-         codec::tagged(from, \"{tag}\", &[{keys}], |tag, found| match tag {{\n{read}}})\n}}\n}}\n\n\
+         codec::tagged(from, \"{tag}\", &[{keys}], |tag, fields| match tag {{\n{read}}})\n}}\n}}\n\n\
          impl Serialize for {name} {{\n\
          fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {{\n\
          match self {{\n{write}}}\n}}\n}}\n\n"
     );
 }
 
-/// Access to a field that all variants have.
+/// The accessors of a field that all variants have.
 fn shared(code: &mut String, field: &Field, variants: &[Variant], module: &str) {
     let ty = rust(&field.ty, module);
     let (wire, name) = (&field.wire, &field.name);
@@ -80,9 +84,9 @@ fn shared(code: &mut String, field: &Field, variants: &[Variant], module: &str) 
     }
     let _ = write!(
         code,
-        "/// `{wire}`, whichever it is.\npub fn {name}(&self) -> Option<&{ty}> {{\n\
+        "/// The `{wire}` of any variant.\npub fn {name}(&self) -> Option<&{ty}> {{\n\
          match self {{\n{read}}}\n}}\n\n\
-         /// `{wire}`, to be changed.\npub fn {name}_mut(&mut self) -> &mut Option<{ty}> {{\n\
+         /// The `{wire}` of any variant, mutable.\npub fn {name}_mut(&mut self) -> &mut Option<{ty}> {{\n\
          match self {{\n{change}}}\n}}\n\n"
     );
 }
@@ -104,18 +108,18 @@ pub(crate) fn wrapper(code: &mut String, found: &Wrapper, module: &str) {
     );
 }
 
-/// The file that lists the types of events.
+/// The `mod.rs` of the contents of events.
 pub(crate) fn index(modules: &[&Module], types: &[EventType]) -> String {
     let mut code = format!(
         "{MARK}\n//! The contents of [events](https://spec.matrix.org/{version}/#events).\n\n\
-         #![allow(clippy::large_enum_variant, reason = \"boxes would be in the way of patterns\")]\n\n",
+         #![allow(clippy::large_enum_variant, reason = \"boxes would get in the way of pattern matching\")]\n\n",
         version = crate::spec::TAG
     );
     for module in modules {
         let _ = writeln!(code, "pub mod {};", module.name);
     }
     code += "\nuse std::borrow::Cow;\n\nuse serde::{Serialize, Serializer};\n\n\
-             use crate::{Raw, events::{EventContent, EventError, EventKind, Unknown, content}};\n\n";
+             use crate::{Raw, events::{EventContent, EventError, EventKind, UnknownContent, content}};\n\n";
     for module in modules {
         let names: Vec<&str> = types
             .iter()
@@ -154,16 +158,16 @@ fn any(code: &mut String, kind: Kind, types: &[&EventType]) {
     let name = format!("Any{kind:?}");
     let what = match kind {
         Kind::State => "a state event",
-        Kind::Message => "an event of a room that is no state",
+        Kind::Message => "a message event (a room event without state key)",
         Kind::Ephemeral => "an ephemeral event",
         Kind::AccountData => "account data",
-        Kind::ToDevice => "a message to a device",
+        Kind::ToDevice => "a to-device message",
     };
     let (mut read, mut write, mut named) = (String::new(), String::new(), String::new());
     let mut suffixed = String::new();
     let _ = writeln!(
         code,
-        "/// The content of {what}, by its type.\n#[derive(Clone, Debug, PartialEq)]\n\
+        "/// The content of {what}, by event type.\n#[derive(Clone, Debug, PartialEq)]\n\
          #[non_exhaustive]\npub enum {name} {{"
     );
     for ty in types {
@@ -172,7 +176,7 @@ fn any(code: &mut String, kind: Kind, types: &[&EventType]) {
         if wire.ends_with('.') {
             let _ = writeln!(
                 code,
-                "/// `{wire}` and what follows it.\n{variant}(String, {variant}),"
+                "/// `{wire}` with any suffix, which the first field holds.\n{variant}(String, {variant}),"
             );
             let _ = write!(
                 suffixed,
@@ -203,13 +207,13 @@ fn any(code: &mut String, kind: Kind, types: &[&EventType]) {
     }
     let _ = write!(
         code,
-        "/// A type that is not known here, and its content as it came.\nUnknown(Unknown),\n}}\n\n\
+        "/// The content of an unknown event type, unchanged.\nUnknown(UnknownContent),\n}}\n\n\
          impl {name} {{\n\
-         /// Reads a content by the type of its event.\n///\n/// # Errors\n\
-         /// Where the content is not what the type wants.\n\
+         /// Reads a content by its event type.\n///\n/// # Errors\n\
+         /// If the content does not match the type.\n\
          pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {{\n{suffixed}\
-         match kind {{\n{read}_ => Ok(Self::Unknown(Unknown::new(kind, content.clone()))),\n}}\n}}\n\n\
-         /// The type of the event.\n\
+         match kind {{\n{read}_ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),\n}}\n}}\n\n\
+         /// The event type.\n\
          pub fn event_type(&self) -> Cow<'_, str> {{\n\
          match self {{\n{named}Self::Unknown(unknown) => Cow::Borrowed(&unknown.event_type),\n}}\n}}\n}}\n\n\
          impl Serialize for {name} {{\n\

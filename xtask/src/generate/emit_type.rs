@@ -1,11 +1,11 @@
-//! Writes types and their fields as Rust.
+//! Writes structs, enums and their fields.
 
 use std::fmt::Write;
 
 use super::emit_object::{self, Object};
 use super::model::{Enum, Field, Struct, Type};
 
-/// An enumeration of texts.
+/// An enum of strings.
 pub(crate) fn enumeration(code: &mut String, found: &Enum) {
     *code += "text_enum! {\n";
     doc(code, "    ", &found.doc);
@@ -16,9 +16,9 @@ pub(crate) fn enumeration(code: &mut String, found: &Enum) {
     *code += "    }\n}\n\n";
 }
 
-/// A struct: its fields, how it is made, and how it is read and written.
+/// A struct: its fields, constructors and serialisation.
 pub(crate) fn structure(code: &mut String, found: &Struct, module: &str) {
-    // What has one value only is no field in Rust.
+    // A constant is not a field in Rust.
     let is_field = |field: &&Field| !matches!(field.ty, Type::Constant(_));
     let fields: Vec<&Field> = found.fields.iter().filter(is_field).collect();
     let has_default = fields.iter().all(|field| !field.required);
@@ -37,7 +37,7 @@ pub(crate) fn structure(code: &mut String, found: &Struct, module: &str) {
     }
     extra(code, found.extra.as_ref(), module);
     *code += "}\n\n";
-    making(code, name, &fields, true, module);
+    constructors(code, name, &fields, true, module);
     let object = Object {
         name,
         params: &[],
@@ -53,26 +53,32 @@ pub(crate) fn structure(code: &mut String, found: &Struct, module: &str) {
 /// A field of a struct.
 pub(crate) fn field(code: &mut String, field: &Field, module: &str) {
     let name = format!("`{}`.", field.wire);
-    let words = field.words.as_deref().unwrap_or(&name);
-    doc(code, "    ", format!("{words} {}", field.facts).trim());
+    let docs = field.docs.as_deref().unwrap_or(&name);
+    doc(code, "    ", format!("{docs} {}", field.facts).trim());
     let ty = field_type(field, module);
     let _ = writeln!(code, "    pub {}: {ty},", field.name);
 }
 
-/// The field for all that has none.
+/// The field for the fields that the struct does not have.
 pub(crate) fn extra(code: &mut String, extra: Option<&Type>, module: &str) {
-    let (words, ty) = match extra {
-        None | Some(Type::Value) => ("What the specification does not name.", "Extra".to_owned()),
+    let (docs, ty) = match extra {
+        None | Some(Type::Value) => (
+            "Fields that the specification does not name.",
+            "Extra".to_owned(),
+        ),
         Some(ty) => {
             let ty = rust(ty, module);
-            ("All else, by name.", format!("SortedMap<String, {ty}>"))
+            (
+                "All other fields, by name.",
+                format!("SortedMap<String, {ty}>"),
+            )
         }
     };
-    let _ = writeln!(code, "    /// {words}\n    pub extra: {ty},");
+    let _ = writeln!(code, "    /// {docs}\n    pub extra: {ty},");
 }
 
-/// How a struct is made: `new`, with what is required, and a method for each field that is not.
-pub(crate) fn making(
+/// The constructor, which takes the required fields, and a setter for each optional field.
+pub(crate) fn constructors(
     code: &mut String,
     name: &str,
     fields: &[&Field],
@@ -87,7 +93,7 @@ pub(crate) fn making(
             ty => ty,
         };
         let (name, argument) = (&field.name, argument(ty, module));
-        let value = given(ty, name);
+        let value = converted(ty, name);
         let _ = write!(
             methods,
             "\n    /// Sets `{}`.\n    #[must_use]\n    \
@@ -105,7 +111,7 @@ pub(crate) fn making(
     }
 }
 
-/// `new`, where there is something to be given, and not too much to keep in order.
+/// `new`, unless nothing is required or too many arguments would be easy to mix up.
 fn constructor(code: &mut String, fields: &[&Field], has_extra: bool, module: &str) {
     let required = fields.iter().filter(|field| field.required);
     let parameters: Vec<String> = required
@@ -117,7 +123,7 @@ fn constructor(code: &mut String, fields: &[&Field], has_extra: bool, module: &s
     let mut values = String::new();
     for field in fields {
         let name = &field.name;
-        let value = match given(&field.ty, name) {
+        let value = match converted(&field.ty, name) {
             _ if !field.required => format!("{name}: None"),
             value if value == *name => value,
             value => format!("{name}: {value}"),
@@ -129,7 +135,7 @@ fn constructor(code: &mut String, fields: &[&Field], has_extra: bool, module: &s
     }
     let _ = write!(
         code,
-        "    /// With what is required, and nothing else.\n    \
+        "    /// Creates a value from the required fields.\n    \
          pub fn new({}) -> Self {{\n Self {{ {values} }} }}\n",
         parameters.join(", ")
     );
@@ -145,15 +151,15 @@ fn argument(ty: &Type, module: &str) -> String {
     }
 }
 
-/// The field's value, made of such an argument.
-fn given(ty: &Type, name: &str) -> String {
+/// The expression that converts such an argument to the field's value.
+fn converted(ty: &Type, name: &str) -> String {
     match ty {
         Type::Text | Type::Secret | Type::Nullable(_) => format!("{name}.into()"),
         _ => name.to_owned(),
     }
 }
 
-/// A type as it is written in `module`.
+/// The Rust type, as `module` refers to it.
 pub(crate) fn rust(ty: &Type, module: &str) -> String {
     let inner = |ty: &Type| rust(ty, module);
     match ty {
@@ -177,13 +183,13 @@ pub(crate) fn rust(ty: &Type, module: &str) -> String {
         Type::StringOr(of) => format!("StringOr<{}>", inner(of)),
         Type::Struct(path) | Type::Enum(path) if path.module == module => path.name.clone(),
         Type::Struct(path) | Type::Enum(path) => format!("{}::{}", path.module, path.name),
-        Type::Hand(name, _) => name.clone(),
+        Type::HandWritten(name, _) => name.clone(),
         Type::Constant(_) => "String".to_owned(),
-        Type::Filled(of) => inner(of),
+        Type::NonEmpty(of) => inner(of),
     }
 }
 
-/// Documentation, broken into lines.
+/// A doc comment, wrapped at 100 columns.
 pub(crate) fn doc(code: &mut String, indent: &str, text: &str) {
     for paragraph in text.split('\n') {
         let mut line = String::new();
@@ -204,7 +210,7 @@ pub(crate) fn doc(code: &mut String, indent: &str, text: &str) {
 /// The type of a field: optional unless it is required.
 pub(crate) fn field_type(field: &Field, module: &str) -> String {
     let ty = match &field.ty {
-        // An absent one and null are the same.
+        // Absent and null mean the same.
         Type::Nullable(inner) if !field.required => inner,
         other => other,
     };

@@ -1,4 +1,4 @@
-//! Lowers the schemas of events: a type for the content of each, and what all of a kind share.
+//! Lowers the schemas of events: a type for the content of each event type.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use super::definitions;
 use super::lower::Lower;
 use super::model::Path;
 use super::names::{pascal, variant};
-use super::reach::{At, entries_at};
+use super::node_ref::{NodeRef, entries_at};
 use super::spec::{Node, items, text};
-use super::tagged::{self, Shape, definition_variants, last_word, object, tagged_type};
+use super::tagged::{self, VariantSource, definition_variants, last_word, object, tagged_type};
 use super::type_names::stem;
 use crate::Result;
 
-/// Where the schemas are, below `data`.
+/// The directory of the schemas, below `data`.
 pub(crate) const DIR: &str = "event-schemas/schema";
 
-/// What an event is: how it travels, and what it may be.
+/// The kind of an event: how it is sent and stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     State,
@@ -57,26 +57,26 @@ impl Kind {
     }
 }
 
-/// A type of event, and the type of its content.
+/// An event type, and the Rust type of its content.
 pub(crate) struct EventType {
-    /// Such as `m.room.member`; where it ends in a dot, anything may follow.
+    /// Such as `m.room.member`. If it ends in a dot, a suffix follows.
     pub(crate) name: String,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) content: Path,
 }
 
-/// A schema of a content, before it is lowered.
+/// The schema of a content, before it is lowered.
 struct Content<'a> {
     /// The type of the event.
     name: String,
     kinds: Vec<Kind>,
     module: String,
-    at: At<'a>,
-    /// Other contents of the same type, by the value that tells them apart.
-    variants: Vec<(String, At<'a>)>,
+    at: NodeRef<'a>,
+    /// The schemas of its variants, by the value of the tag.
+    variants: Vec<(String, NodeRef<'a>)>,
 }
 
-/// Lowers every type of event.
+/// Lowers every event type.
 pub(crate) fn lower<'a>(lower: &mut Lower<'a>, sources: &[String]) -> Result<Vec<EventType>> {
     let contents = contents(lower, sources)?;
     for content in &contents {
@@ -85,7 +85,6 @@ pub(crate) fn lower<'a>(lower: &mut Lower<'a>, sources: &[String]) -> Result<Vec
             lower.homes.insert(file.clone(), content.module.clone());
         }
         let path = content_path(content);
-        // Nothing else may have its name.
         lower.reserve(&path);
     }
     let is_content = |site: &str| contents.iter().any(|content| content.name == site);
@@ -109,7 +108,7 @@ pub(crate) fn lower<'a>(lower: &mut Lower<'a>, sources: &[String]) -> Result<Vec
     Ok(types)
 }
 
-/// The contents that the schemas describe, and those that we add.
+/// The contents that the schemas and the section `event_types` describe.
 fn contents<'a>(lower: &Lower<'a>, sources: &[String]) -> Result<Vec<Content<'a>>> {
     let mut found: BTreeMap<String, Content<'a>> = BTreeMap::new();
     let mut variants = Vec::new();
@@ -125,13 +124,13 @@ fn contents<'a>(lower: &Lower<'a>, sources: &[String]) -> Result<Vec<Content<'a>
         let kinds = kinds(lower, file, stem)?;
         found.insert(stem.to_owned(), content(stem, kinds, at));
     }
-    for (name, node) in lower.overrides.all("added") {
+    for (name, node) in lower.overrides.all("event_types") {
         let kinds = kinds_in(name, text(node, "kind").unwrap_or_default())?;
         let schema = node.get("content");
-        let at = At {
+        let at = NodeRef {
             file: OVERRIDES.to_owned(),
             pointer: format!("/{name}"),
-            node: schema.ok_or_else(|| format!("{name} was added without a content"))?,
+            node: schema.ok_or_else(|| format!("{name} in `event_types` has no content"))?,
             site: name.to_owned(),
         };
         found.insert(name.to_owned(), content(name, kinds, at));
@@ -144,7 +143,7 @@ fn contents<'a>(lower: &Lower<'a>, sources: &[String]) -> Result<Vec<Content<'a>
     Ok(found.into_values().collect())
 }
 
-fn content<'a>(name: &str, kinds: Vec<Kind>, at: At<'a>) -> Content<'a> {
+fn content<'a>(name: &str, kinds: Vec<Kind>, at: NodeRef<'a>) -> Content<'a> {
     Content {
         name: name.to_owned(),
         module: module(name, &kinds),
@@ -154,10 +153,10 @@ fn content<'a>(name: &str, kinds: Vec<Kind>, at: At<'a>) -> Content<'a> {
     }
 }
 
-/// Where the schema of an event says what its content is; none if it is not of an event.
-fn content_of<'a>(lower: &Lower<'a>, file: &str, site: &str) -> Result<Option<At<'a>>> {
+/// The schema of the content. `None` if the file does not describe an event.
+fn content_of<'a>(lower: &Lower<'a>, file: &str, site: &str) -> Result<Option<NodeRef<'a>>> {
     let top = lower.file(file)?;
-    // Of the parts of the event, the last one that has a content says the most.
+    // The last part that has a content is the most specific.
     let parts = lower.parts(&[top])?;
     let found = parts.iter().rev().find_map(|part| {
         let node = entries_at(part.node, "properties")
@@ -168,9 +167,9 @@ fn content_of<'a>(lower: &Lower<'a>, file: &str, site: &str) -> Result<Option<At
     Ok(found)
 }
 
-/// The kinds of a type: what its schema says it is, or what only prose says.
+/// The kinds of an event type: from its schema, or from the section `event_kinds`.
 fn kinds(lower: &Lower<'_>, file: &str, name: &str) -> Result<Vec<Kind>> {
-    if let Some(kinds) = lower.overrides.text("kinds", name) {
+    if let Some(kinds) = lower.overrides.text("event_kinds", name) {
         return kinds_in(name, kinds);
     }
     let root = lower.spec.root(file)?;
@@ -186,7 +185,7 @@ fn kinds(lower: &Lower<'_>, file: &str, name: &str) -> Result<Vec<Kind>> {
         }
     }
     Err(format!(
-        "the kind of {name} is in no schema; add it to `kinds`"
+        "the schema of {name} does not say its kind; add an entry to `event_kinds`"
     ))
 }
 
@@ -194,10 +193,10 @@ fn kinds_in(name: &str, words: &str) -> Result<Vec<Kind>> {
     let kinds: Option<Vec<Kind>> = words.split_whitespace().map(Kind::of).collect();
     kinds
         .filter(|kinds| !kinds.is_empty())
-        .ok_or_else(|| format!("{name} is of no known kind: {words:?}"))
+        .ok_or_else(|| format!("{name} has an unknown kind: {words:?}"))
 }
 
-/// The module of a type: its first word where many share it, else its kind.
+/// The module of an event type: its first word if many types share it, otherwise its kind.
 fn module(name: &str, kinds: &[Kind]) -> String {
     let mut words = name.trim_start_matches("m.").split('.');
     match words.next() {
@@ -210,19 +209,19 @@ fn module(name: &str, kinds: &[Kind]) -> String {
 fn about(module: &str) -> String {
     let what = match module {
         "call" => "calls",
-        "policy" => "rules of moderation policies",
+        "policy" => "moderation policy rules",
         "space" => "spaces",
-        "verification" => "verifying devices and users",
+        "verification" => "verification of devices and users",
         "room" => "the state of a room",
-        "message" => "what people send to rooms",
-        "ephemeral" => "what passes",
-        "account_data" => "what a user keeps on the server",
-        _ => "what goes to single devices",
+        "message" => "messages in rooms",
+        "ephemeral" => "ephemeral events",
+        "account_data" => "account data",
+        _ => "to-device messages",
     };
-    format!("Contents of events: {what}.")
+    format!("Event contents: {what}.")
 }
 
-/// A content is named after its type, all of it but the prefix.
+/// A content is named after its event type without the prefix.
 fn content_path(content: &Content<'_>) -> Path {
     Path {
         module: content.module.clone(),
@@ -231,9 +230,9 @@ fn content_path(content: &Content<'_>) -> Path {
 }
 
 fn content_type<'a>(lower: &mut Lower<'a>, content: &Content<'a>, path: &Path) -> Result<()> {
-    let doc = format!("The content of `{}`.", content.name);
-    let doc = match lower.overrides.text("words", &content.name) {
-        Some(words) => format!("{doc} {words}"),
+    let doc = format!("Content of `{}`.", content.name);
+    let doc = match lower.overrides.text("docs", &content.name) {
+        Some(docs) => format!("{doc} {docs}"),
         None => doc,
     };
     let Some(node) = lower.overrides.get("tagged", &content.name) else {
@@ -241,14 +240,15 @@ fn content_type<'a>(lower: &mut Lower<'a>, content: &Content<'a>, path: &Path) -
         let reference = section(&content.name);
         return object(lower, &parts, path, format!("{doc}\n\n{reference}"), None);
     };
-    let found = match content.variants.is_empty() {
-        true => definition_variants(lower, node)?,
-        false => file_variants(lower, content, node)?,
+    let found = if content.variants.is_empty() {
+        definition_variants(lower, node)?
+    } else {
+        file_variants(lower, content, node)?
     };
     tagged_type(lower, path, node, found)
 }
 
-/// The section of the specification about a type of event.
+/// A link to the section about an event type.
 fn section(name: &str) -> String {
     let anchor: String = name
         .chars()
@@ -258,15 +258,15 @@ fn section(name: &str) -> String {
     format!("[Specification](https://spec.matrix.org/{version}/client-server-api/#{anchor})")
 }
 
-/// The shapes that the data has a file for each.
+/// The variants that have a file each.
 fn file_variants<'a>(
     lower: &mut Lower<'a>,
     content: &Content<'a>,
     node: &'a Node,
-) -> Result<Vec<Shape<'a>>> {
+) -> Result<Vec<VariantSource<'a>>> {
     let path = content_path(content);
     let short = last_word(&path.name);
-    let mut shapes = Vec::new();
+    let mut found = Vec::new();
     let bases = content.variants.iter().map(|(value, at)| (Some(value), at));
     for (value, at) in bases.chain([(None, &content.at)]) {
         let mut parts = lower.parts(std::slice::from_ref(at))?;
@@ -276,14 +276,14 @@ fn file_variants<'a>(
         }
         let word = value.map_or_else(|| "Other".to_owned(), |value| variant(value));
         let (value, key) = (value.cloned(), None);
-        shapes.push(Shape {
+        found.push(VariantSource {
             value,
             key,
             name: format!("{word}{short}"),
             parts,
         });
     }
-    Ok(shapes)
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! What is known while the schemas of one API are lowered.
+//! The state of lowering one API.
 
 use std::collections::BTreeMap;
 
 use super::common::Lowered;
 use super::model::{Module, Path, Struct, Type};
+use super::node_ref::NodeRef;
 use super::overrides::Overrides;
-use super::reach::At;
 use super::spec::Spec;
 use crate::Result;
 
@@ -13,19 +13,19 @@ use crate::Result;
 pub(crate) struct Lower<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) overrides: &'a Overrides,
-    /// Where the API's files are.
+    /// The directory of the API's files.
     pub(crate) dir: &'a str,
     /// By name.
     pub(crate) modules: BTreeMap<String, Module>,
-    /// Types that exist already, by the place in the data that they stem from.
+    /// The type of each schema that was lowered, by its location in the data.
     pub(crate) known: BTreeMap<String, Type>,
     /// The generated structs, by module and name.
     pub(crate) structs: BTreeMap<(String, String), Struct>,
-    /// The modules of files that do not have one of their own.
+    /// The modules of files that have no module of their own.
     pub(crate) homes: BTreeMap<String, String>,
 }
 
-/// The module of what several files share.
+/// The module of types that several files share.
 pub(crate) const DEFINITIONS: &str = "definitions";
 
 impl<'a> Lower<'a> {
@@ -54,7 +54,7 @@ impl<'a> Lower<'a> {
         let module = self.modules.entry(name.to_owned());
         module.or_insert_with(|| Module {
             name: name.to_owned(),
-            about: "Definitions that several operations share.".to_owned(),
+            about: "Types that several operations share.".to_owned(),
             items: Vec::new(),
         })
     }
@@ -64,11 +64,11 @@ impl<'a> Lower<'a> {
     }
 
     /// A whole file as a schema.
-    pub(crate) fn file(&self, file: &str) -> Result<At<'a>> {
+    pub(crate) fn file(&self, file: &str) -> Result<NodeRef<'a>> {
         let node = self.spec.root(file)?;
         let site = file.strip_prefix("api/").unwrap_or(file).to_owned();
         let (file, pointer) = (file.to_owned(), String::new());
-        Ok(At {
+        Ok(NodeRef {
             file,
             pointer,
             node,

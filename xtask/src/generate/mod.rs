@@ -1,4 +1,4 @@
-//! Writes the API crate's generated code from the specification's data.
+//! Generates the code of the API crate from the specification's OpenAPI data.
 
 mod common;
 mod definitions;
@@ -13,10 +13,10 @@ mod events;
 mod lower;
 mod model;
 mod names;
+mod node_ref;
 mod object;
 mod operation;
 mod overrides;
-mod reach;
 mod schema;
 mod spec;
 mod tagged;
@@ -44,13 +44,13 @@ struct Api {
     name: &'static str,
     /// The variant of `matricula_core::Api`.
     variant: &'static str,
-    /// Where its files are, below `data`.
+    /// The directory of its files, below `data`.
     dir: &'static str,
-    /// What its paths begin with; no two have the same. The first stands for what is left.
+    /// The prefix of its paths. The first API has all other paths.
     base: &'static str,
     /// Its page on spec.matrix.org.
     page: &'static str,
-    /// What people call it.
+    /// Its title in the specification.
     title: &'static str,
 }
 
@@ -90,37 +90,41 @@ const APIS: [Api; 4] = [
     },
 ];
 
-/// Schemas that the data lacks are written down here.
+/// The file of overrides.
 const OVERRIDES: &str = "overrides.yaml";
 
-/// The feature and module of the contents of events.
+/// The feature and module of event contents.
 const EVENTS: &str = "events";
 
-/// Where the generated code is.
+/// The directory of the generated code.
 const GENERATED: &str = "crates/matricula-api/src/generated";
 
 /// The page that lists all operations.
 const PAGE: &str = "docs/operations.md";
 
-/// Generates all, and writes it or compares it with what is checked in.
+/// Generates all files, and writes them, or compares them with the checked-in files.
 pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
     let spec = match spec {
         Some(dir) => dir,
         None => crate::spec::find()?.ok_or(
-            "where is the Matrix specification? Give `--spec DIR` or set MATRIX_SPEC; \
-             `cargo xtask spec` fetches one and prints its path",
+            "the Matrix specification was not found: pass `--spec DIR` or set MATRIX_SPEC; \
+             `cargo xtask spec` downloads it and prints its path",
         )?,
     };
     let files = generate(&spec)?;
-    let mut there = BTreeMap::new();
-    existing(GENERATED, &mut there);
+    let mut existing_files = BTreeMap::new();
+    existing(GENERATED, &mut existing_files);
     let page = fs::read_to_string(root().join(PAGE));
-    there.extend(page.ok().map(|page| (PAGE.to_owned(), page)));
+    existing_files.extend(page.ok().map(|page| (PAGE.to_owned(), page)));
     let stale: Vec<&String> = files
         .iter()
-        .filter(|(name, text)| there.get(*name) != Some(text))
+        .filter(|(name, text)| existing_files.get(*name) != Some(text))
         .map(|(name, _)| name)
-        .chain(there.keys().filter(|name| !files.contains_key(*name)))
+        .chain(
+            existing_files
+                .keys()
+                .filter(|name| !files.contains_key(*name)),
+        )
         .collect();
     if !check {
         return write(&files, &stale);
@@ -130,7 +134,7 @@ pub(crate) fn run(spec: Option<PathBuf>, check: bool) -> Result<()> {
     }
     let list: String = stale.iter().map(|name| format!("  {name}\n")).collect();
     Err(format!(
-        "generated files are not what the generator writes:\n{list}\
+        "these generated files are out of date:\n{list}\
          Run `cargo xtask generate --spec {}` and commit the result",
         spec.display()
     ))
@@ -187,7 +191,7 @@ fn generate(dir: &Path) -> Result<BTreeMap<String, String>> {
     Ok(files)
 }
 
-/// Lowers an API. The keys are those of the overrides for all APIs that it had no use for.
+/// Lowers an API. The keys are the overrides of all APIs that this one did not use.
 fn lower(api: &Api, dir: &Path) -> Result<(Lowered, BTreeSet<Key>)> {
     let (spec, overrides, sources) = load(dir, api.name, api.dir)?;
     let mut lower = Lower::new(&spec, &overrides, api.dir);
@@ -223,8 +227,9 @@ fn load(dir: &Path, api: &str, sources: &str) -> Result<(Spec, Overrides, Vec<St
 }
 
 fn format_code(code: &str) -> Result<String> {
-    let failed =
-        |error| format!("rustfmt could not be run: {error}; `rustup component add rustfmt`");
+    let failed = |error| {
+        format!("rustfmt cannot be run: {error}; install it with `rustup component add rustfmt`")
+    };
     let mut rustfmt = Command::new("rustfmt")
         .args(["--edition", "2024", "--config-path"])
         .arg(root())
@@ -237,9 +242,7 @@ fn format_code(code: &str) -> Result<String> {
     }
     let output = rustfmt.wait_with_output().map_err(failed)?;
     if !output.status.success() {
-        return Err(format!(
-            "rustfmt does not understand the generated code:\n{code}"
-        ));
+        return Err(format!("rustfmt rejects the generated code:\n{code}"));
     }
     String::from_utf8(output.stdout).map_err(|error| error.to_string())
 }

@@ -1,12 +1,12 @@
-//! What is generated, before it becomes Rust: modules of types and operations.
+//! The intermediate representation: modules of types and operations, before they are written as Rust.
 
-/// A Rust module: all that comes from one file of the specification, or what several share.
+/// A Rust module: the types and operations of one file of the specification, or those that several files share.
 pub(crate) struct Module {
     /// The module's name.
     pub(crate) name: String,
-    /// What it stems from, for its documentation.
+    /// The first line of its documentation.
     pub(crate) about: String,
-    /// In the order in which they are needed.
+    /// In the order in which they are written.
     pub(crate) items: Vec<Item>,
 }
 
@@ -44,7 +44,7 @@ impl Item {
                     RequestBody::Whole(ty) => ty.paths_mut(&mut paths),
                     _ => {}
                 }
-                if let Reply::Json(ty) = &mut found.reply {
+                if let ResponseBody::Json(ty) = &mut found.response {
                     ty.paths_mut(&mut paths);
                 }
             }
@@ -73,7 +73,7 @@ pub(crate) struct Struct {
     pub(crate) name: String,
     pub(crate) doc: String,
     pub(crate) fields: Vec<Field>,
-    /// The type of the values beside the fields, where the specification allows any.
+    /// The type of additional fields, where the specification allows them.
     pub(crate) extra: Option<Type>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Struct {
 pub(crate) struct Enum {
     pub(crate) name: String,
     pub(crate) doc: String,
-    /// Variant and text.
+    /// Variant and string.
     pub(crate) values: Vec<(String, String)>,
 }
 
@@ -93,15 +93,15 @@ pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) ty: Type,
     pub(crate) required: bool,
-    /// Whether null says something else than absence.
+    /// Whether null and absence differ.
     pub(crate) null_matters: bool,
-    /// Whether what does not fit counts as absent, and stays beside the fields.
-    pub(crate) lax: bool,
-    /// Whether it is an empty list where it is absent, though it is required.
-    pub(crate) may_lack: bool,
-    /// What it is, in our own words, if the name alone does not tell.
-    pub(crate) words: Option<String>,
-    /// Units, versions and the like.
+    /// Whether an invalid value is read as absent, and stored in `extra`.
+    pub(crate) lenient: bool,
+    /// Whether a required list is read as empty if it is missing.
+    pub(crate) missing_as_empty: bool,
+    /// Our own documentation, where the name says too little.
+    pub(crate) docs: Option<String>,
+    /// Unit, version and deprecation.
     pub(crate) facts: String,
 }
 
@@ -114,23 +114,23 @@ pub(crate) enum Type {
     Text,
     Secret,
     Timestamp,
-    /// A number that may be written as a text.
+    /// A number that may be sent as a string.
     Decimal,
     /// A time in milliseconds.
     Millis,
     /// A time in seconds.
     Seconds,
-    /// An identifier of the crate's own.
+    /// An identifier type of the API crate.
     Id(&'static str),
     /// Any JSON.
     Value,
     /// Any JSON object.
     Object,
-    /// JSON kept as text, of this type if it has one.
+    /// Raw JSON, of this type if it has one.
     Raw(Option<Box<Type>>),
     Nullable(Box<Type>),
     List(Box<Type>),
-    /// A list that may hold what does not fit.
+    /// A list that may hold invalid items.
     LenientList(Box<Type>),
     /// Key and value.
     Map(Box<Type>, Box<Type>),
@@ -139,12 +139,12 @@ pub(crate) enum Type {
     Struct(Path),
     /// A generated enum.
     Enum(Path),
-    /// Written by hand: its path, and where its secrets are.
-    Hand(String, Vec<String>),
-    /// This text alone, and so no field in Rust.
+    /// A hand-written type: its path, and the JSON pointers of its secrets.
+    HandWritten(String, Vec<String>),
+    /// A constant string, which is not a field in Rust.
     Constant(String),
-    /// An empty text says the same as absence.
-    Filled(Box<Type>),
+    /// An empty string is read as absent.
+    NonEmpty(Box<Type>),
 }
 
 impl Type {
@@ -155,7 +155,7 @@ impl Type {
             | Self::List(inner)
             | Self::LenientList(inner)
             | Self::StringOr(inner)
-            | Self::Filled(inner)
+            | Self::NonEmpty(inner)
             | Self::Raw(Some(inner)) => inner.paths_mut(paths),
             Self::Map(key, value) => {
                 key.paths_mut(paths);
@@ -184,11 +184,11 @@ pub(crate) struct Operation {
     pub(crate) doc: String,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: RequestBody,
-    pub(crate) reply: Reply,
+    pub(crate) response: ResponseBody,
     pub(crate) auth: String,
     pub(crate) rate_limited: bool,
     pub(crate) uia: bool,
-    /// Whether guests may use it.
+    /// Whether guest accounts may use it.
     pub(crate) guests: bool,
     pub(crate) since: Option<String>,
     pub(crate) deprecated: bool,
@@ -199,12 +199,12 @@ pub(crate) struct Operation {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parameter {
-    pub(crate) place: Place,
+    pub(crate) location: ParameterLocation,
     pub(crate) field: Field,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub(crate) enum ParameterLocation {
     Path,
     Query,
     Header,
@@ -218,34 +218,34 @@ pub(crate) enum RequestBody {
     Empty,
     /// An object of these fields.
     Fields(Vec<Field>),
-    /// JSON that is one value.
+    /// A JSON value of this type.
     Whole(Type),
-    /// An object of one field, which has the name that this parameter holds.
+    /// An object of one field, whose name is the value of this path parameter.
     Keyed(String),
     /// Not JSON.
     Bytes,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Reply {
+pub(crate) enum ResponseBody {
     /// JSON of this type.
     Json(Type),
     /// Not JSON.
     Content,
-    /// No body, but a way elsewhere.
+    /// A redirect without a body.
     Redirect,
 }
 
-/// One of several structs: which one, a field of all of them tells.
+/// An enum of several structs, where a field says which one it is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tagged {
     pub(crate) name: String,
     pub(crate) doc: String,
-    /// The field that tells.
+    /// The field that selects the variant.
     pub(crate) tag: String,
-    /// Whether what does not fit its shape is of the one for all others.
-    pub(crate) lax: bool,
-    /// Optional fields that all have.
+    /// Whether an object that does not match its variant is read as the catch-all variant.
+    pub(crate) lenient: bool,
+    /// Optional fields that all variants have.
     pub(crate) shared: Vec<Field>,
     pub(crate) variants: Vec<Variant>,
 }
@@ -254,9 +254,9 @@ pub(crate) struct Tagged {
 pub(crate) struct Variant {
     pub(crate) name: String,
     pub(crate) doc: String,
-    /// What the tag holds.
+    /// The value of the tag.
     pub(crate) value: Option<String>,
-    /// The field that tells where there is no tag; without both it is the variant for all others.
+    /// The field that selects this variant if there is no tag. Without both, it is the catch-all variant.
     pub(crate) key: Option<String>,
     /// The struct, in the same module.
     pub(crate) content: String,

@@ -1,6 +1,6 @@
-//! Names in Rust for the names of the specification.
+//! Converts names of the specification to Rust names.
 
-/// The words of a name in whatever style: `getAccount3PIDs`, `m.fully_read`, `Joined Rooms`.
+/// The words of a name in any style: `getAccount3PIDs`, `m.fully_read`, `Joined Rooms`.
 fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut previous = ' ';
@@ -13,7 +13,7 @@ fn words(name: &str) -> Vec<String> {
         let next_is_lower = characters
             .get(index + 1)
             .is_some_and(char::is_ascii_lowercase);
-        // `HTTPServer` is two words, and so is `3PIDs`' end and `RoomId`.
+        // `HTTPServer` and `RoomId` are two words each; the plural `IDs` is one.
         let begins = !previous.is_ascii_alphanumeric()
             || character.is_ascii_uppercase()
                 && (!previous.is_ascii_uppercase()
@@ -27,7 +27,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// Whether the capital at `index` is the last of an abbreviation in the plural, such as `IDs`.
+/// Whether the capital at `index` ends a plural abbreviation, such as `IDs`.
 fn ends_plural(characters: &[char], index: usize) -> bool {
     characters.get(index + 1) == Some(&'s')
         && !characters
@@ -46,11 +46,11 @@ pub(crate) fn pascal(name: &str) -> String {
 
 /// The name of a field or module.
 pub(crate) fn snake(name: &str) -> String {
-    // What is the specification's own needs no prefix to say so.
+    // The prefix of the specification's own names adds nothing.
     let name = name.strip_prefix("m.").unwrap_or(name);
     let name = words(name).join("_");
     match name.as_str() {
-        // What the specification calls a type is some kind of thing; `type` is taken in Rust.
+        // `type` and `override` are keywords in Rust.
         "type" => "kind".to_owned(),
         "override" => "overrides".to_owned(),
         _ => name,
@@ -61,7 +61,7 @@ pub(crate) fn snake(name: &str) -> String {
 pub(crate) fn variant(value: &str) -> String {
     let short = value.strip_prefix("m.").unwrap_or(value);
     let short = short.strip_prefix("org.matrix.").unwrap_or(short);
-    // What it is of, the enumeration says.
+    // The name of the enum says that it is a role.
     let short = short.strip_prefix("role.").unwrap_or(short);
     pascal(short)
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_named_in_pascal_case_with_abbreviations_as_words() {
+    fn types_are_named_in_pascal_case() {
         for (name, expected) in [
             ("getAccount3PIDs", "GetAccount3Pids"),
             ("add3PID", "Add3Pid"),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_do_not_repeat_what_the_type_says() {
+    fn variants_drop_common_prefixes() {
         for (value, expected) in [
             ("m.role.admin", "Admin"),
             ("org.matrix.msc1_a", "Msc1A"),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_named_in_snake_case_without_the_prefix_of_the_specification() {
+    fn fields_are_named_in_snake_case() {
         for (name, expected) in [
             ("roomIdOrAlias", "room_id_or_alias"),
             ("m.fully_read", "fully_read"),

@@ -1,19 +1,23 @@
-//! Lowers objects: to structs, to maps, or to any object.
+//! Lowers objects to structs, maps, or untyped objects.
 
 use super::OVERRIDES;
 use super::lower::{DEFINITIONS, Lower};
 use super::model::{Field, Item, Path, Struct, Type};
 use super::names::snake;
-use super::reach::{At, Owner, entries_at};
+use super::node_ref::{NodeRef, Owner, entries_at};
 use super::schema::identifier;
 use super::spec::{entries, flag, text, texts};
 use super::type_names::stem;
 use crate::Result;
 
 impl<'a> Lower<'a> {
-    /// A struct, a map, or any object, of one schema or several.
-    pub(crate) fn lower_object(&mut self, sources: &[At<'a>], owner: &Owner) -> Result<Type> {
-        let key = sources.iter().map(At::key).collect::<Vec<_>>().join("+");
+    /// The struct, map or untyped object that one or several schemas describe together.
+    pub(crate) fn lower_object(&mut self, sources: &[NodeRef<'a>], owner: &Owner) -> Result<Type> {
+        let key = sources
+            .iter()
+            .map(NodeRef::key)
+            .collect::<Vec<_>>()
+            .join("+");
         if let Some(ty) = self.known.get(&key) {
             return Ok(ty.clone());
         }
@@ -31,11 +35,11 @@ impl<'a> Lower<'a> {
         let mut doc = format!("`{}` of [`{}`].", owner.field, owner.name);
         if module == DEFINITIONS && at.pointer.is_empty() {
             let stem = stem(&at.file);
-            doc = format!("The shared definition `{stem}`.");
+            doc = format!("Shared definition `{stem}`.");
         } else if owner.field.is_empty() {
-            doc = format!("The answer to [`{}`].", owner.name);
+            doc = format!("Response to [`{}`].", owner.name);
         } else if module != owner.module {
-            doc = format!("A part of the shared definition `{}`.", stem(&at.file));
+            doc = format!("Part of the shared definition `{}`.", stem(&at.file));
         }
         let path = Path {
             module: module.clone(),
@@ -56,13 +60,13 @@ impl<'a> Lower<'a> {
         Ok(ty)
     }
 
-    /// The fields of an object of these parts, and the type of what may stand beside them.
+    /// The fields of an object of these parts, and the type of its additional fields.
     pub(crate) fn fields(
         &mut self,
-        parts: &[At<'a>],
+        parts: &[NodeRef<'a>],
         owner: &Owner,
     ) -> Result<(Vec<Field>, Option<Type>)> {
-        let mut properties: Vec<(String, Vec<At<'a>>)> = Vec::new();
+        let mut properties: Vec<(String, Vec<NodeRef<'a>>)> = Vec::new();
         let mut required = Vec::new();
         let mut extra = None;
         for part in parts {
@@ -70,7 +74,7 @@ impl<'a> Lower<'a> {
             let has = |key| entries_at(part.node, key).next().is_some();
             if has("properties") && has("patternProperties") {
                 return Err(format!(
-                    "{}: patternProperties beside properties are new",
+                    "{}: patternProperties together with properties are not supported",
                     part.site
                 ));
             }
@@ -90,7 +94,7 @@ impl<'a> Lower<'a> {
                 .flat_map(entries)
             {
                 let site = format!("{}/{name}", part.site);
-                let added = At {
+                let added = NodeRef {
                     file: OVERRIDES.to_owned(),
                     pointer: format!("/{site}"),
                     node,
@@ -127,7 +131,7 @@ impl<'a> Lower<'a> {
         &mut self,
         wire: String,
         required: bool,
-        sources: &[At<'a>],
+        sources: &[NodeRef<'a>],
         owner: &Owner,
     ) -> Result<Field> {
         let owner = Owner {
@@ -141,10 +145,10 @@ impl<'a> Lower<'a> {
                 .iter()
                 .any(|at| self.overrides.has(section, &at.site))
         };
-        if listed("blank") {
-            ty = Type::Filled(Box::new(ty));
+        if listed("empty_as_absent") {
+            ty = Type::NonEmpty(Box::new(ty));
         }
-        let (lax, may_lack) = (listed("lax"), listed("lists"));
+        let (lenient, missing_as_empty) = (listed("lenient"), listed("missing_as_empty"));
         let site = &sources[0].site;
         let name = self.overrides.text("names", site);
         let name = name.map_or_else(|| snake(&wire), str::to_owned);
@@ -152,18 +156,20 @@ impl<'a> Lower<'a> {
             && sources
                 .iter()
                 .any(|at| texts(at.node.get("type")).contains(&"null"));
-        let words = sources
+        let docs = sources
             .iter()
-            .find_map(|at| self.overrides.text("words", &at.site))
+            .find_map(|at| self.overrides.text("docs", &at.site))
             .map(str::to_owned);
         let facts = facts(&wire, sources);
-        if lax && (required || ty == Type::Secret) {
+        if lenient && (required || ty == Type::Secret) {
             return Err(format!(
-                "{site} is required or secret, and so cannot be lax"
+                "{site} is required or secret, so it cannot be `lenient`"
             ));
         }
-        if may_lack && !(required && matches!(ty, Type::List(_))) {
-            return Err(format!("{site} is no list that is required"));
+        if missing_as_empty && !(required && matches!(ty, Type::List(_))) {
+            return Err(format!(
+                "{site} is not a required list, so `missing_as_empty` does not apply"
+            ));
         }
         Ok(Field {
             wire,
@@ -171,30 +177,36 @@ impl<'a> Lower<'a> {
             ty,
             required,
             null_matters,
-            lax,
-            may_lack,
-            words,
+            lenient,
+            missing_as_empty,
+            docs,
             facts,
         })
     }
 
-    /// An object without fields of its own.
-    pub(crate) fn lower_map(&mut self, parts: &[At<'a>], owner: &Owner) -> Result<Type> {
+    /// The type of an object without named fields.
+    pub(crate) fn lower_map(&mut self, parts: &[NodeRef<'a>], owner: &Owner) -> Result<Type> {
         for part in parts {
             let site = part.site.clone() + "/*";
             let patterns = part.node.get("patternProperties");
             let mut patterns = patterns.into_iter().flat_map(entries);
             if let Some((pattern, value)) = patterns.next() {
                 if patterns.next().is_some() {
-                    return Err(format!("{}: several patternProperties are new", part.site));
+                    return Err(format!(
+                        "{}: several patternProperties are not supported",
+                        part.site
+                    ));
                 }
                 let keys = self.overrides.text("types", &format!("{}/keys", part.site));
                 let below = part.below(&["patternProperties", pattern], value, site);
                 let key = match text(value, "x-pattern-format") {
                     _ if keys == Some("text") => Type::Text,
-                    Some(format) => identifier(format)
-                        .map(Type::Id)
-                        .ok_or_else(|| format!("{}: the format {format} is new", part.site))?,
+                    Some(format) => identifier(format).map(Type::Id).ok_or_else(|| {
+                        format!(
+                            "{}: the generator does not know the format {format}",
+                            part.site
+                        )
+                    })?,
                     None => Type::Text,
                 };
                 let value = self.lower(&below, &owner.item())?;
@@ -212,8 +224,8 @@ impl<'a> Lower<'a> {
     }
 }
 
-/// The facts about a field.
-fn facts(wire: &str, sources: &[At<'_>]) -> String {
+/// Unit, version and deprecation of a field.
+fn facts(wire: &str, sources: &[NodeRef<'_>]) -> String {
     let mut facts = Vec::new();
     if wire == "age" {
         facts.push("In milliseconds.".to_owned());

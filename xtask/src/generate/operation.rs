@@ -1,12 +1,13 @@
-//! Lowers the operations of the data.
+//! Lowers operations.
 
 use super::OVERRIDES;
 use super::lower::Lower;
 use super::model::{
-    Field, Item, Operation, Parameter, Path, Place, Reply, RequestBody, Struct, Type,
+    Field, Item, Operation, Parameter, ParameterLocation, Path, RequestBody, ResponseBody, Struct,
+    Type,
 };
 use super::names::{pascal, snake};
-use super::reach::{At, Owner};
+use super::node_ref::{NodeRef, Owner};
 use super::spec::{Node, entries, flag, items, step, text};
 use super::type_names::stem;
 use crate::Result;
@@ -32,21 +33,21 @@ impl<'a> Lower<'a> {
                 let Some(node) = methods.get(method) else {
                     continue;
                 };
-                // Two paths end in a space, so that two operations can share a path.
+                // The data adds a space to two paths, so that two operations can share a path.
                 let full = format!("{base}{}", path.trim_end());
-                let at = At {
+                let at = NodeRef {
                     file: file.to_owned(),
                     pointer: step(&step("/paths", path), method),
                     node,
                     site: text(node, "operationId").unwrap_or_default().to_owned(),
                 };
-                // Its own types follow an operation.
-                let place = self.module(&module).items.len();
+                // The types of an operation follow it.
+                let index = self.module(&module).items.len();
                 let operation = self
                     .operation(&at, &module, method, full)
                     .map_err(|error| format!("{file}: {error}"))?;
                 let item = Item::Operation(Box::new(operation));
-                self.module(&module).items.insert(place, item);
+                self.module(&module).items.insert(index, item);
             }
         }
         Ok(())
@@ -54,7 +55,7 @@ impl<'a> Lower<'a> {
 
     fn operation(
         &mut self,
-        at: &At<'a>,
+        at: &NodeRef<'a>,
         module: &str,
         method: &str,
         path: String,
@@ -65,7 +66,7 @@ impl<'a> Lower<'a> {
         let owner = Owner::operation(module, &name);
         let parameters = self.parameters(at, &path, &owner)?;
         let body = self.request_body(at, method, &owner)?;
-        let reply = self.reply(at, &owner)?;
+        let response = self.response_body(at, &owner)?;
         check_names(&id, &parameters, &body)?;
         let responses = at.node.get("responses");
         let has_response =
@@ -73,7 +74,7 @@ impl<'a> Lower<'a> {
         let overridden = |section| self.overrides.text(section, &id);
         let since = overridden("since").or_else(|| text(at.node, "x-addedInMatrixVersion"));
         Ok(Operation {
-            doc: overridden("words").map_or_else(|| in_words(&id), str::to_owned),
+            doc: overridden("docs").map_or_else(|| in_words(&id), str::to_owned),
             auth: overridden("auth").map_or_else(|| auth(at.node), |auth| Ok(auth.to_owned()))?,
             rate_limited: has_response("429"),
             uia: has_response("401") && asks_for_stages(responses)
@@ -83,9 +84,9 @@ impl<'a> Lower<'a> {
             deprecated: flag(at.node, "deprecated"),
             retry: self.retry(&id, &path)?,
             request_secrets: self.request_secrets(&body),
-            response_secrets: match &reply {
-                Reply::Json(ty) => self.secrets_of(ty, ""),
-                Reply::Content | Reply::Redirect => Vec::new(),
+            response_secrets: match &response {
+                ResponseBody::Json(ty) => self.secrets_of(ty, ""),
+                ResponseBody::Content | ResponseBody::Redirect => Vec::new(),
             },
             id,
             name,
@@ -93,60 +94,74 @@ impl<'a> Lower<'a> {
             path,
             parameters,
             body,
-            reply,
+            response,
         })
     }
 
-    fn parameters(&mut self, at: &At<'a>, path: &str, owner: &Owner) -> Result<Vec<Parameter>> {
+    fn parameters(
+        &mut self,
+        at: &NodeRef<'a>,
+        path: &str,
+        owner: &Owner,
+    ) -> Result<Vec<Parameter>> {
         let mut parameters = Vec::new();
         let list = items(at.node.get("parameters"));
         for (index, node) in list.iter().enumerate() {
             let here = at.below(&["parameters", &index.to_string()], node, at.site.clone());
             let found = self.anchor(&here)?;
             let name = text(found.node, "name").ok_or("a parameter has no name")?;
-            let place = match text(found.node, "in") {
-                Some("path") => Place::Path,
-                Some("query") => Place::Query,
-                Some("header") => Place::Header,
-                _ => return Err(format!("the parameter {name} is in no known place")),
+            let location = match text(found.node, "in") {
+                Some("path") => ParameterLocation::Path,
+                Some("query") => ParameterLocation::Query,
+                Some("header") => ParameterLocation::Header,
+                _ => {
+                    return Err(format!(
+                        "the parameter {name} is not in the path, the query or a header"
+                    ));
+                }
             };
             let kind = text(found.node, "in").unwrap_or_default();
             let site = format!("{}.{kind}/{name}", at.site);
             let schema = found.node.get("schema");
             let schema = schema.ok_or_else(|| format!("the parameter {name} has no schema"))?;
             let schema = found.below(&["schema"], schema, site.clone());
-            // Version and deprecation stand on the parameter, its shape on the schema.
-            let facts = At {
+            // The parameter has the version and the deprecation, its schema the type.
+            let facts = NodeRef {
                 site,
                 ..found.clone()
             };
             let required = flag(found.node, "required");
             let field = self.field(name.to_owned(), required, &[schema, facts], owner)?;
-            parameters.push(Parameter { place, field });
+            parameters.push(Parameter { location, field });
         }
         let site = format!("{}.query", at.site);
         let added = self.overrides.get("fields", &site);
         for (name, node) in added.into_iter().flat_map(entries) {
             let site = format!("{site}/{name}");
-            let here = At {
+            let here = NodeRef {
                 file: OVERRIDES.to_owned(),
                 pointer: format!("/{site}"),
                 node,
                 site,
             };
             let field = self.field(name.to_owned(), false, &[here], owner)?;
-            let place = Place::Query;
-            parameters.push(Parameter { place, field });
+            let location = ParameterLocation::Query;
+            parameters.push(Parameter { location, field });
         }
-        let position = |parameter: &Parameter| match parameter.place {
-            Place::Path => path.find(&format!("{{{}}}", parameter.field.wire)),
+        let position = |parameter: &Parameter| match parameter.location {
+            ParameterLocation::Path => path.find(&format!("{{{}}}", parameter.field.wire)),
             _ => None,
         };
-        parameters.sort_by_key(|parameter| (parameter.place, position(parameter)));
+        parameters.sort_by_key(|parameter| (parameter.location, position(parameter)));
         Ok(parameters)
     }
 
-    fn request_body(&mut self, at: &At<'a>, method: &str, owner: &Owner) -> Result<RequestBody> {
+    fn request_body(
+        &mut self,
+        at: &NodeRef<'a>,
+        method: &str,
+        owner: &Owner,
+    ) -> Result<RequestBody> {
         let site = format!("{}.request", at.site);
         let Some(node) = at.node.get("requestBody") else {
             let sends =
@@ -164,10 +179,10 @@ impl<'a> Lower<'a> {
         };
         let steps = ["content", "application/json", "schema"];
         let here = body.below(&steps, schema, site.clone());
-        if self.overrides.has("empty", &site) {
+        if self.overrides.has("empty_body", &site) {
             return Ok(RequestBody::Empty);
         }
-        if let Some(parameter) = self.overrides.text("keyed", &site) {
+        if let Some(parameter) = self.overrides.text("keyed_body", &site) {
             return Ok(RequestBody::Keyed(parameter.to_owned()));
         }
         let parts = self.parts(std::slice::from_ref(&here))?;
@@ -181,37 +196,35 @@ impl<'a> Lower<'a> {
         }))
     }
 
-    fn reply(&mut self, at: &At<'a>, owner: &Owner) -> Result<Reply> {
+    fn response_body(&mut self, at: &NodeRef<'a>, owner: &Owner) -> Result<ResponseBody> {
         let responses = at.node.get("responses");
         let response = |status| responses?.get(status).map(|node| (status, node));
         let found = response("200").or_else(|| response("302"));
-        let (status, node) = found.ok_or_else(|| format!("{} has no success", at.site))?;
+        let (status, node) =
+            found.ok_or_else(|| format!("{} describes no successful response", at.site))?;
         let site = format!("{}.response", at.site);
         let response = self.anchor(&at.below(&["responses", status], node, site.clone()))?;
         if status == "302" {
-            return Ok(Reply::Redirect);
+            return Ok(ResponseBody::Redirect);
         }
         let Some(schema) = json_schema(response.node.get("content")) else {
-            return Ok(Reply::Content);
+            return Ok(ResponseBody::Content);
         };
         let steps = ["content", "application/json", "schema"];
         let here = response.below(&steps, schema, site.clone());
         let open = schema.get("additionalProperties").is_some();
-        Ok(Reply::Json(match self.lower(&here, owner)? {
-            Type::Object if !open => self.empty_reply(owner),
+        Ok(ResponseBody::Json(match self.lower(&here, owner)? {
+            Type::Object if !open => self.empty_response(owner),
             other => other,
         }))
     }
 
-    /// The answer that says no more than that all is well.
-    fn empty_reply(&mut self, owner: &Owner) -> Type {
+    /// The type of a response without fields.
+    fn empty_response(&mut self, owner: &Owner) -> Type {
         let name = format!("{}Response", owner.name);
         let empty = Struct {
             name: name.clone(),
-            doc: format!(
-                "The answer to [`{}`]: no more than that all is well.",
-                owner.name
-            ),
+            doc: format!("Response to [`{}`]; it has no fields.", owner.name),
             fields: Vec::new(),
             extra: None,
         };
@@ -230,7 +243,7 @@ impl<'a> Lower<'a> {
             Some("idempotent") => Ok(Some("Idempotent".to_owned())),
             Some("txn_id") => Ok(Some("TxnId".to_owned())),
             Some("only_if_not_processed") => Ok(Some("OnlyIfNotProcessed".to_owned())),
-            Some(other) => Err(format!("{id}: {other} is no class of retry")),
+            Some(other) => Err(format!("{id}: `{other}` is not a value for `retry`")),
         }
     }
 
@@ -246,7 +259,7 @@ impl<'a> Lower<'a> {
     fn secrets_of(&self, ty: &Type, pointer: &str) -> Vec<String> {
         match ty {
             Type::Secret => vec![pointer.to_owned()],
-            Type::Hand(_, secrets) => {
+            Type::HandWritten(_, secrets) => {
                 let below = |secret| format!("{pointer}{secret}");
                 secrets.iter().map(below).collect()
             }
@@ -269,11 +282,13 @@ impl<'a> Lower<'a> {
     }
 }
 
-/// Refuses what stands beside operations of the known methods: it is not to be passed over.
+/// Rejects anything beside operations of the known methods, so that it is not ignored.
 fn check_path(path: &str, node: &Node) -> Result<()> {
     let unknown = |(key, _): &(&str, &Node)| !METHODS.contains(key) && !key.starts_with("x-");
     match entries(node).find(unknown) {
-        Some((key, _)) => Err(format!("{path}: the generator knows no `{key}` of a path")),
+        Some((key, _)) => Err(format!(
+            "{path}: the generator does not support `{key}` beside the operations of a path"
+        )),
         None => Ok(()),
     }
 }
@@ -282,7 +297,7 @@ fn json_schema(content: Option<&Node>) -> Option<&Node> {
     content?.get("application/json")?.get("schema")
 }
 
-/// Whether the 401 is that of user-interactive authentication.
+/// Whether the 401 response is that of user-interactive authentication.
 fn asks_for_stages(responses: Option<&Node>) -> bool {
     let schema = || json_schema(responses?.get("401")?.get("content"));
     schema()
@@ -290,7 +305,7 @@ fn asks_for_stages(responses: Option<&Node>) -> bool {
         .is_some_and(|reference| reference.ends_with("auth_response.yaml"))
 }
 
-/// Whose token an operation takes, by its `security`.
+/// The token that an operation takes, by its `security`.
 fn auth(node: &Node) -> Result<String> {
     let schemes = items(node.get("security"));
     let name = |scheme: &Node| entries(scheme).next().map(|(name, _)| name.to_owned());
@@ -305,7 +320,11 @@ fn auth(node: &Node) -> Result<String> {
             Some("appserviceAccessTokenBearer"),
         ] => "Appservice",
         [Some("homeserverAccessToken")] => "Homeserver",
-        other => return Err(format!("the security {other:?} is new; override it")),
+        other => {
+            return Err(format!(
+                "the generator does not know the security {other:?}; add an entry to `auth`"
+            ));
+        }
     }
     .to_owned())
 }
@@ -328,7 +347,7 @@ fn check_names(id: &str, parameters: &[Parameter], body: &RequestBody) -> Result
     }
 }
 
-/// The operation's name as words.
+/// The operation id as words.
 fn in_words(id: &str) -> String {
     format!("{}.", snake(id).replace('_', " "))
 }

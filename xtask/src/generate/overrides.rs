@@ -1,4 +1,4 @@
-//! What the data does not say, or says wrongly: read from `overrides.yaml`, each with its reason.
+//! Corrections and additions to the data, from `overrides.yaml`. Each has a reason.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,19 +21,19 @@ pub(crate) struct Overrides {
 
 /// The sections of the file.
 const SECTIONS: &[&str] = &[
-    "added",
+    "event_types",
     "auth",
-    "blank",
+    "empty_as_absent",
     "definitions",
-    "empty",
+    "empty_body",
     "enums",
     "fields",
     "formats",
     "guests",
-    "keyed",
-    "kinds",
-    "lax",
-    "lists",
+    "keyed_body",
+    "event_kinds",
+    "lenient",
+    "missing_as_empty",
     "names",
     "no_body",
     "optional",
@@ -45,7 +45,7 @@ const SECTIONS: &[&str] = &[
     "type_names",
     "types",
     "uia",
-    "words",
+    "docs",
 ];
 
 impl Overrides {
@@ -64,7 +64,7 @@ impl Overrides {
         })
     }
 
-    /// What is overridden at `site`, if anything.
+    /// The override for `site`.
     pub(crate) fn get(&self, section: &'static str, site: &str) -> Option<&Node> {
         let key = (section, site.to_owned());
         let value = self.values.get(&key)?;
@@ -72,8 +72,8 @@ impl Overrides {
         Some(value)
     }
 
-    /// The schemas that are added to the data.
-    pub(crate) fn added(&self) -> impl Iterator<Item = &Node> {
+    /// The schemas of the section `fields`.
+    pub(crate) fn field_schemas(&self) -> impl Iterator<Item = &Node> {
         let fields = self
             .values
             .iter()
@@ -81,7 +81,7 @@ impl Overrides {
         fields.map(|(_, node)| node)
     }
 
-    /// All of a section, by site.
+    /// All entries of a section, by site.
     pub(crate) fn all(&self, section: &'static str) -> impl Iterator<Item = (&str, &Node)> {
         let found = self.values.iter().filter(move |(key, _)| key.0 == section);
         found.map(|(key, node)| {
@@ -90,12 +90,12 @@ impl Overrides {
         })
     }
 
-    /// Whether `site` is listed.
+    /// Whether `section` has an entry for `site`.
     pub(crate) fn has(&self, section: &'static str, site: &str) -> bool {
         self.get(section, site).is_some()
     }
 
-    /// The text given for `site`.
+    /// The string that `section` has for `site`.
     pub(crate) fn text(&self, section: &'static str, site: &str) -> Option<&str> {
         self.get(section, site)?.as_str()
     }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_override_needs_a_reason_and_a_place() {
+    fn overrides_need_a_reason_and_a_place() {
         let read = |yaml: &str| Overrides::read(yaml, "client");
         assert!(read("client:\n  secrets:\n    - { at: [a.request/x] }").is_err());
         assert!(read("client:\n  nonsense:\n    - { why: w, at: [a] }").is_err());

@@ -1,20 +1,20 @@
-//! Lowers the schemas of the data to types.
+//! Lowers schemas to types.
 
 use super::lower::{DEFINITIONS, Lower};
 use super::model::{Enum, Item, Path, Type};
 use super::names::variant;
-use super::reach::{At, Owner, is_scalar, says_nothing};
+use super::node_ref::{NodeRef, Owner, has_no_schema, is_scalar};
 use super::spec::{items, text, texts};
 use crate::Result;
 
 impl<'a> Lower<'a> {
-    /// The type of what a schema describes.
-    pub(crate) fn lower(&mut self, at: &At<'a>, owner: &Owner) -> Result<Type> {
+    /// The type that a schema describes.
+    pub(crate) fn lower(&mut self, at: &NodeRef<'a>, owner: &Owner) -> Result<Type> {
         self.lower_all(std::slice::from_ref(at), owner)
     }
 
-    /// The type of what all these schemas describe together.
-    pub(crate) fn lower_all(&mut self, sources: &[At<'a>], owner: &Owner) -> Result<Type> {
+    /// The type that several schemas describe together.
+    pub(crate) fn lower_all(&mut self, sources: &[NodeRef<'a>], owner: &Owner) -> Result<Type> {
         for at in sources {
             if let Some(ty) = self.overridden(&at.site)? {
                 return Ok(ty);
@@ -26,7 +26,7 @@ impl<'a> Lower<'a> {
             if let Some(ty) = self.overridden(&anchor.site)? {
                 return Ok(ty);
             }
-            if !says_nothing(anchor.node) {
+            if !has_no_schema(anchor.node) {
                 anchors.push(anchor);
             }
         }
@@ -37,18 +37,18 @@ impl<'a> Lower<'a> {
             [] => Type::Value,
             [anchor] if anchor.node.get("allOf").is_some() => self.lower_object(&anchors, owner)?,
             [anchor] => self.lower_one(anchor, owner)?,
-            // Of two that are no objects, the later one says more about the same.
+            // Of two schemas that are not objects, the later one is more specific.
             [.., last] if is_scalar(last.node) => self.lower_one(last, owner)?,
             _ => self.lower_object(&anchors, owner)?,
         };
-        Ok(match raw || self.is_raw(&anchors)? {
-            true => Type::Raw(Some(Box::new(ty))),
-            false => ty,
-        })
+        if raw || self.is_raw(&anchors)? {
+            return Ok(Type::Raw(Some(Box::new(ty))));
+        }
+        Ok(ty)
     }
 
-    /// Whether any part of the schemas is kept as text.
-    fn is_raw(&self, anchors: &[At<'a>]) -> Result<bool> {
+    /// Whether any part of the schemas is read as raw JSON.
+    fn is_raw(&self, anchors: &[NodeRef<'a>]) -> Result<bool> {
         for part in self.parts(anchors)? {
             if self.overrides.has("raw", &part.site) {
                 return Ok(true);
@@ -76,14 +76,14 @@ impl<'a> Lower<'a> {
             Some("raw") => Type::Raw(None),
             Some(path) => {
                 let secrets = secrets.into_iter().map(str::to_owned).collect();
-                Type::Hand(path.to_owned(), secrets)
+                Type::HandWritten(path.to_owned(), secrets)
             }
-            None => return Err(format!("the type for {site} names no type")),
+            None => return Err(format!("the entry for {site} in `types` names no type")),
         }))
     }
 
-    /// A schema that is made of no others.
-    fn lower_one(&mut self, at: &At<'a>, owner: &Owner) -> Result<Type> {
+    /// The type of a schema without references and `allOf`.
+    fn lower_one(&mut self, at: &NodeRef<'a>, owner: &Owner) -> Result<Type> {
         if at.node.get("enum").is_some() {
             return self.lower_enum(at, owner);
         }
@@ -103,32 +103,33 @@ impl<'a> Lower<'a> {
                     return Ok(Type::List(Box::new(Type::Value)));
                 };
                 let below = at.below(&["items"], item, at.site.clone() + "/*");
-                let is_lax = self.overrides.has("lax", &below.site);
+                let is_lenient = self.overrides.has("lenient", &below.site);
                 let item = Box::new(self.lower(&below, &owner.item())?);
-                match is_lax {
-                    true => Type::LenientList(item),
-                    false => Type::List(item),
+                if is_lenient {
+                    Type::LenientList(item)
+                } else {
+                    Type::List(item)
                 }
             }
-            ["string"] => self.lower_text(at)?,
+            ["string"] => self.lower_string(at)?,
             ["integer"] if is_timestamp(&owner.field) => Type::Timestamp,
             ["integer"] if is_millis(&owner.field) => Type::Millis,
             ["integer"] => Type::Unsigned,
             ["number"] => Type::Float,
             ["boolean"] => Type::Bool,
-            ["string", "null"] => Type::Nullable(Box::new(self.lower_text(at)?)),
+            ["string", "null"] => Type::Nullable(Box::new(self.lower_string(at)?)),
             ["string", "object"] | ["object", "string"] => Type::StringOr(Box::new(Type::Object)),
             _ => Type::Value,
         })
     }
 
-    fn lower_text(&self, at: &At<'a>) -> Result<Type> {
+    fn lower_string(&self, at: &NodeRef<'a>) -> Result<Type> {
         if self.overrides.has("secrets", &at.site) {
             return Ok(Type::Secret);
         }
         let format = self.overrides.text("formats", &at.site);
         let format = format.or_else(|| {
-            // `*.path/userId` stands for the parameter of every operation.
+            // `*.path/userId` applies to the parameter of every operation.
             let (_, rest) = at.site.split_once('.')?;
             self.overrides.text("formats", &format!("*.{rest}"))
         });
@@ -136,13 +137,16 @@ impl<'a> Lower<'a> {
             None | Some("uri" | "email" | "mx-unpadded-base64" | "mx-urlsafe-unpadded-base64") => {
                 Ok(Type::Text)
             }
-            Some(format) => identifier(format)
-                .map(Type::Id)
-                .ok_or_else(|| format!("{}: the format {format} is new", at.site)),
+            Some(format) => identifier(format).map(Type::Id).ok_or_else(|| {
+                format!(
+                    "{}: the generator does not know the format {format}; add an entry to `types`",
+                    at.site
+                )
+            }),
         }
     }
 
-    fn lower_one_of(&mut self, at: &At<'a>, owner: &Owner) -> Result<Type> {
+    fn lower_one_of(&mut self, at: &NodeRef<'a>, owner: &Owner) -> Result<Type> {
         let branches = items(at.node.get("oneOf"));
         let kinds: Vec<_> = branches.iter().map(|branch| text(branch, "type")).collect();
         if kinds == [Some("string"), Some("object")] {
@@ -156,10 +160,13 @@ impl<'a> Lower<'a> {
         if formats == [Some("mx-room-id"), Some("mx-room-alias")] {
             return Ok(Type::Id("RoomIdOrAlias"));
         }
-        Err(format!("{}: this oneOf is new; override its type", at.site))
+        Err(format!(
+            "{}: the generator does not support this oneOf; add an entry to `types`",
+            at.site
+        ))
     }
 
-    fn lower_enum(&mut self, at: &At<'a>, owner: &Owner) -> Result<Type> {
+    fn lower_enum(&mut self, at: &NodeRef<'a>, owner: &Owner) -> Result<Type> {
         if let Some(ty) = self.known.get(&at.key()) {
             return Ok(ty.clone());
         }
@@ -172,15 +179,16 @@ impl<'a> Lower<'a> {
                 let name = name.to_owned();
                 (
                     Path { module, name },
-                    "A value that several operations share.".to_owned(),
+                    "Values that several operations share.".to_owned(),
                 )
             }
             None => {
                 let name = self.name(at, &[], owner);
                 let module = self.module_of(at, owner);
-                let doc = match module == owner.module {
-                    true => format!("A value of `{}` in [`{}`].", owner.field, owner.name),
-                    false => format!("A value of `{}`.", owner.field),
+                let doc = if module == owner.module {
+                    format!("Values of `{}` in [`{}`].", owner.field, owner.name)
+                } else {
+                    format!("Values of `{}`.", owner.field)
                 };
                 (Path { module, name }, doc)
             }

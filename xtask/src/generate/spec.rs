@@ -1,4 +1,4 @@
-//! The specification's data: YAML files that refer to each other.
+//! The specification's data: YAML files with references between them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::Result;
 /// A node of a YAML file.
 pub(crate) type Node = yaml_serde::Value;
 
-/// The files of the specification that one API reaches, by their path below `data`.
+/// The files that one API needs, by their path below `data`.
 pub(crate) struct Spec {
     data: PathBuf,
     files: BTreeMap<String, Node>,
@@ -32,7 +32,7 @@ impl Spec {
         Ok(Self { data, files })
     }
 
-    /// Reads every file of a directory below `data`, and all that they refer to.
+    /// Reads every file of a directory below `data`, and all files that they refer to.
     pub(crate) fn load_dir(&mut self, dir: &str) -> Result<Vec<String>> {
         let path = self.data.join(dir);
         let entries = fs::read_dir(&path)
@@ -61,7 +61,7 @@ impl Spec {
         Self { data, files }
     }
 
-    /// Adds a file that the specification does not have.
+    /// Adds a file that the data lacks.
     pub(crate) fn insert(&mut self, file: &str, node: Node) {
         self.files.insert(file.to_owned(), node);
     }
@@ -82,7 +82,7 @@ impl Spec {
             .try_for_each(|reference| self.load(&resolve(file, reference).0))
     }
 
-    /// Reads what nodes of a file outside the specification refer to.
+    /// Reads the files that nodes of a file outside the data refer to.
     pub(crate) fn load_references<'a>(
         &mut self,
         nodes: impl Iterator<Item = &'a Node>,
@@ -106,15 +106,15 @@ impl Spec {
         found.ok_or_else(|| format!("the specification's {file} was not read"))
     }
 
-    /// The file, pointer and node that `reference`, found in `file`, leads to.
+    /// The file, pointer and node that `reference`, used in `file`, points to.
     pub(crate) fn follow(&self, file: &str, reference: &str) -> Result<(String, String, &Node)> {
         let (target, pointer) = resolve(file, reference);
         let mut node = self.root(&target)?;
         for step in pointer.split('/').skip(1) {
             let step = step.replace("~1", "/").replace("~0", "~");
             let inner = node.get(&step);
-            node =
-                inner.ok_or_else(|| format!("{file} refers to {reference}, which is nowhere"))?;
+            node = inner
+                .ok_or_else(|| format!("{file} refers to {reference}, which does not exist"))?;
         }
         Ok((target, pointer, node))
     }
@@ -125,23 +125,23 @@ pub(crate) fn parse(text: &str) -> Result<Node> {
     yaml_serde::from_str(text).map_err(|error| error.to_string())
 }
 
-/// The pairs of a mapping, in order; none for anything else.
+/// The pairs of a mapping, in order. Empty for other nodes.
 pub(crate) fn entries(node: &Node) -> impl Iterator<Item = (&str, &Node)> {
     let pairs = node.as_mapping().into_iter().flatten();
     pairs.filter_map(|(key, value)| Some((key.as_str()?, value)))
 }
 
-/// The items of a sequence; none for anything else.
+/// The items of a sequence. Empty for other nodes.
 pub(crate) fn items(node: Option<&Node>) -> &[Node] {
     node.and_then(Node::as_sequence).map_or(&[], Vec::as_slice)
 }
 
-/// The texts of a sequence.
+/// The strings of a sequence.
 pub(crate) fn texts(node: Option<&Node>) -> Vec<&str> {
     items(node).iter().filter_map(Node::as_str).collect()
 }
 
-/// The text at a key.
+/// The string at a key.
 pub(crate) fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
     node.get(key)?.as_str()
 }
@@ -151,7 +151,7 @@ pub(crate) fn flag(node: &Node, key: &str) -> bool {
     node.get(key).and_then(Node::as_bool) == Some(true)
 }
 
-/// One step further in a JSON pointer.
+/// Appends a step to a JSON pointer.
 pub(crate) fn step(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
@@ -161,7 +161,7 @@ fn collect_references(node: &Node, found: &mut Vec<String>) {
         found.push(reference.to_owned());
     }
     for (key, value) in entries(node) {
-        // Examples are no schemas, and lie elsewhere.
+        // Examples are not schemas.
         if !matches!(key, "example" | "examples") {
             collect_references(value, found);
         }
@@ -171,7 +171,7 @@ fn collect_references(node: &Node, found: &mut Vec<String>) {
     }
 }
 
-/// The file and pointer that `reference`, found in `file`, names.
+/// The file and pointer of `reference`, used in `file`.
 fn resolve(file: &str, reference: &str) -> (String, String) {
     let (target, pointer) = reference.split_once('#').unwrap_or((reference, ""));
     if target.is_empty() {
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_resolved_against_the_file_they_are_in() {
+    fn references_are_relative_to_their_file() {
         let file = "api/client-server/definitions/wellknown/full.yaml";
         let to = |reference| resolve(file, reference).0;
         assert_eq!(

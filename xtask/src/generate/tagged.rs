@@ -4,18 +4,18 @@ use super::definitions;
 use super::lower::{DEFINITIONS, Lower};
 use super::model::{Field, Item, Path, Struct, Tagged, Type, Variant, Wrapper};
 use super::names::pascal;
-use super::reach::{At, Owner, entries_at};
+use super::node_ref::{NodeRef, Owner, entries_at};
 use super::spec::{Node, flag, text};
 use super::type_names::stem;
 use crate::Result;
 
-/// One of the shapes of a tagged type: the value of the tag, if it has one, and what it is made of.
-pub(crate) struct Shape<'a> {
+/// One variant of a tagged type: the value of its tag, if it has one, and its schemas.
+pub(crate) struct VariantSource<'a> {
     pub(crate) value: Option<String>,
-    /// A key that only this shape has, where there is no tag.
+    /// The key that only this variant has, if it has no tag.
     pub(crate) key: Option<String>,
     pub(crate) name: String,
-    pub(crate) parts: Vec<At<'a>>,
+    pub(crate) parts: Vec<NodeRef<'a>>,
 }
 
 /// Lowers the tagged types that take the place of a schema, except those that `is_content` names.
@@ -31,66 +31,66 @@ pub(crate) fn lower_definitions<'a>(
         }
     }
     for (path, node) in found {
-        let shapes = definition_variants(lower, node)?;
-        tagged_type(lower, &path, node, shapes)?;
+        let variants_found = definition_variants(lower, node)?;
+        tagged_type(lower, &path, node, variants_found)?;
     }
     Ok(())
 }
 
-/// The shapes that are definitions of our own.
+/// The variants that `definitions` describes.
 pub(crate) fn definition_variants<'a>(
     lower: &mut Lower<'a>,
     node: &'a Node,
-) -> Result<Vec<Shape<'a>>> {
-    let mut shapes = Vec::new();
+) -> Result<Vec<VariantSource<'a>>> {
+    let mut variants_found = Vec::new();
     let of = entries_at(node, "of").map(|(value, name)| (Some(value), None, name.as_str()));
     let has = entries_at(node, "has").map(|(key, name)| (None, Some(key), name.as_str()));
     let other = [(None, None, text(node, "other"))];
     for (value, key, name) in of.chain(has).chain(other) {
-        let name = name.ok_or("a tagged type does not name its shapes")?;
+        let name = name.ok_or("a tagged type does not name its variants")?;
         let at = lower.file(&definitions::file(name))?;
         let parts = lower.parts(&[at])?;
         let (value, key) = (value.map(str::to_owned), key.map(str::to_owned));
-        shapes.push(Shape {
+        variants_found.push(VariantSource {
             value,
             key,
             name: name.to_owned(),
             parts,
         });
     }
-    Ok(shapes)
+    Ok(variants_found)
 }
 
-/// A type that is one of several structs.
+/// Lowers a tagged type and its variants.
 pub(crate) fn tagged_type<'a>(
     lower: &mut Lower<'a>,
     path: &Path,
     node: &'a Node,
-    shapes: Vec<Shape<'a>>,
+    variants_found: Vec<VariantSource<'a>>,
 ) -> Result<()> {
     let owner = &path.name;
     let tag = text(node, "tag").ok_or_else(|| format!("{owner} has no tag"))?;
     let place = lower.module(&path.module).items.len();
-    let path_of = |shape: &Shape<'_>| Path {
+    let path_of = |shape: &VariantSource<'_>| Path {
         module: path.module.clone(),
         name: shape.name.clone(),
     };
-    for shape in &shapes {
+    for shape in &variants_found {
         lower.reserve(&path_of(shape));
     }
     let mut variants = Vec::new();
-    for shape in shapes {
+    for shape in variants_found {
         let path = path_of(&shape);
         if let [only] = shape.parts.as_slice() {
             lower.known.insert(only.key(), Type::Struct(path.clone()));
         }
         let doc = match (&shape.value, &shape.key) {
             (Some(value), _) => format!("`{value}`."),
-            (None, Some(key)) => format!("What has no `{tag}`, but `{key}`."),
-            (None, None) => format!("Any other `{tag}`, kept whole."),
+            (None, Some(key)) => format!("No `{tag}`, but a field `{key}`."),
+            (None, None) => format!("Any other `{tag}`."),
         };
         let single = shape.value.as_deref().map(|value| (tag, value));
-        let words = format!("A shape of [`{owner}`]: {}", lower_first(&doc));
+        let words = format!("Variant of [`{owner}`]: {}", lower_first(&doc));
         object(lower, &shape.parts, &path, words, single)?;
         let content = path.name;
         variants.push(Variant {
@@ -104,7 +104,7 @@ pub(crate) fn tagged_type<'a>(
             doc,
         });
     }
-    let words = text(node, "doc").unwrap_or_default();
+    let docs = text(node, "doc").unwrap_or_default();
     let shared = match text(node, "all") {
         Some(file) => {
             let at = lower.file(&definitions::file(file))?;
@@ -116,9 +116,9 @@ pub(crate) fn tagged_type<'a>(
     };
     let item = Item::Tagged(Tagged {
         name: owner.clone(),
-        doc: format!("{words} Which one is said by `{tag}`."),
+        doc: format!("{docs} The field `{tag}` selects the variant."),
         tag: tag.to_owned(),
-        lax: flag(node, "lax"),
+        lenient: flag(node, "lenient"),
         shared,
         variants,
     });
@@ -158,11 +158,11 @@ fn reserve_tagged<'a>(lower: &mut Lower<'a>, site: &str) -> Result<Option<Path>>
     Ok(Some(path))
 }
 
-/// A struct of the fields of `parts`, or a wrapper where they are a map. With a tag the field of
-/// that name has one value only, and so is no field.
+/// A struct of the fields of `parts`, or a wrapper if they are a map. `tag` names the field that is
+/// constant in this variant, and its value.
 pub(crate) fn object<'a>(
     lower: &mut Lower<'a>,
-    parts: &[At<'a>],
+    parts: &[NodeRef<'a>],
     path: &Path,
     doc: String,
     tag: Option<(&str, &str)>,
@@ -178,7 +178,7 @@ pub(crate) fn object<'a>(
         true => {
             let (mut fields, extra) = lower.fields(parts, &owner)?;
             for field in &mut fields {
-                finish(lower, field, tag);
+                set_tag(lower, field, tag);
             }
             let new = Struct {
                 name,
@@ -207,8 +207,8 @@ pub(crate) fn object<'a>(
     Ok(())
 }
 
-/// What only contents have: fields of one value.
-fn finish(lower: &mut Lower<'_>, field: &mut Field, tag: Option<(&str, &str)>) {
+/// Makes the tag a constant.
+fn set_tag(lower: &mut Lower<'_>, field: &mut Field, tag: Option<(&str, &str)>) {
     if let Some((_, value)) = tag.filter(|(key, _)| field.wire == *key) {
         let old = std::mem::replace(&mut field.ty, Type::Constant(value.to_owned()));
         field.required = true;

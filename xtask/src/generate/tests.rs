@@ -1,4 +1,4 @@
-//! What the generator makes of each shape that it meets in the data.
+//! Tests of the generator: from OpenAPI data to code.
 
 use serde_json::{Value, json};
 
@@ -24,14 +24,14 @@ fn json_content(schema: Value) -> Value {
     json!({"content": {"application/json": {"schema": schema}}})
 }
 
-/// An operation that answers `schema`.
-fn answering(schema: Value) -> Value {
+/// An operation with the response `schema`.
+fn responding(schema: Value) -> Value {
     let responses = json!({"200": json_content(schema)});
     let operation = json!({"operationId": "getThings", "responses": responses});
     file("/things", "get", operation)
 }
 
-/// An operation that is sent `schema`, at a path with two parameters.
+/// An operation with the request body `schema` and two path parameters.
 fn sending(schema: Value) -> Value {
     let text = json!({"type": "string"});
     let operation = json!({
@@ -74,15 +74,15 @@ fn assert_has(code: &str, expected: &[&str]) {
     }
 }
 
-fn answer(schema: Value, expected: &[&str]) {
+fn assert_response(schema: Value, expected: &[&str]) {
     assert_has(
-        &generate(answering(schema), &[], "client:").unwrap(),
+        &generate(responding(schema), &[], "client:").unwrap(),
         expected,
     );
 }
 
 #[test]
-fn fields_are_optional_unless_they_are_required() {
+fn fields_are_optional_unless_required() {
     let schema = json!({
         "type": "object",
         "required": ["size"],
@@ -93,10 +93,10 @@ fn fields_are_optional_unless_they_are_required() {
             "owner": {"type": "string", "format": "mx-user-id"},
         },
     });
-    answer(
+    assert_response(
         schema,
         &[
-            "/// The answer to [`GetThings`].",
+            "/// Response to [`GetThings`].",
             "pub struct GetThingsResponse {",
             "pub size: u64,",
             "/// `m.name`. Since 1.3.
@@ -113,12 +113,13 @@ fn fields_are_optional_unless_they_are_required() {
 }
 
 #[test]
-fn an_answer_without_fields_is_an_empty_struct() {
-    answer(
+fn response_without_fields_says_so() {
+    assert_response(
         json!({"type": "object", "properties": {}}),
         &[
+            "/// Response to [`GetThings`]; it has no fields.",
             "pub struct GetThingsResponse {
-             /// What the specification does not name.
+             /// Fields that the specification does not name.
              pub extra: Extra, }",
             "type Response = GetThingsResponse;",
         ],
@@ -126,7 +127,7 @@ fn an_answer_without_fields_is_an_empty_struct() {
 }
 
 #[test]
-fn maps_lists_and_free_objects_keep_their_shape() {
+fn maps_lists_and_objects_are_typed() {
     let by_user = json!({"type": "object", "patternProperties": {
         "^@": {"x-pattern-format": "mx-user-id", "type": "array", "items": {"type": "boolean"}},
     }});
@@ -138,7 +139,7 @@ fn maps_lists_and_free_objects_keep_their_shape() {
         "maybe": {"type": ["string", "null"]},
         "actions": {"type": "array", "items": {"type": ["object", "string"]}},
     }});
-    answer(
+    assert_response(
         schema,
         &[
             "pub by_user: Option<SortedMap<UserId, Vec<bool>>>,",
@@ -149,14 +150,14 @@ fn maps_lists_and_free_objects_keep_their_shape() {
             "pub actions: Option<Vec<StringOr<Map<String, Value>>>>,",
         ],
     );
-    answer(
+    assert_response(
         json!({"type": "array", "items": {"type": "string"}}),
         &["type Response = Vec<String>;"],
     );
 }
 
 #[test]
-fn a_wrapper_of_one_schema_is_that_schema_and_two_are_merged() {
+fn all_of_merges_its_schemas() {
     let base = json!({
         "type": "object",
         "required": ["id"],
@@ -167,7 +168,7 @@ fn a_wrapper_of_one_schema_is_that_schema_and_two_are_merged() {
         "type": "object",
         "title": "Bigger base",
         "required": ["kind"],
-        // The second says nothing of its own, and must not take the type away.
+        // The second `kind` has no type, and must not replace the first.
         "properties": {"size": {"type": "number"}, "kind": {"description": "say more"}},
     });
     let schema = json!({"type": "object", "properties": {
@@ -175,12 +176,12 @@ fn a_wrapper_of_one_schema_is_that_schema_and_two_are_merged() {
         "merged": {"allOf": [part, more]},
     }});
     let beside = [("api/client-server/definitions/a_base.yaml", base)];
-    let code = generate(answering(schema), &beside, "client:").unwrap();
+    let code = generate(responding(schema), &beside, "client:").unwrap();
     assert_has(
         &code,
         &[
             "pub plain: Option<definitions::ABase>,",
-            "/// The shared definition `a_base`.",
+            "/// Shared definition `a_base`.",
             "pub struct ABase { /// `id`. pub id: String, /// `kind`. pub kind: Option<String>,",
             "pub merged: Option<BiggerBase>,",
             "pub struct BiggerBase { /// `id`. pub id: String, /// `kind`. pub kind: String,",
@@ -189,7 +190,7 @@ fn a_wrapper_of_one_schema_is_that_schema_and_two_are_merged() {
 }
 
 #[test]
-fn what_stands_beside_the_fields_is_kept() {
+fn additional_properties_become_extra() {
     let schema = |beside: Value| {
         json!({
             "type": "object",
@@ -203,11 +204,11 @@ fn what_stands_beside_the_fields_is_kept() {
         "_ => extra.read(entry_key, &mut entries)?,",
         "self.extra.write(&mut map)?;",
     ];
-    answer(schema(json!({"description": "anything"})), &code);
+    assert_response(schema(json!({"description": "anything"})), &code);
     let size = json!({"title": "Size of it", "type": "object", "properties": {
         "height": {"type": "integer"},
     }});
-    answer(
+    assert_response(
         schema(size),
         &[
             "pub extra: SortedMap<String, SizeOfIt>,",
@@ -217,13 +218,13 @@ fn what_stands_beside_the_fields_is_kept() {
 }
 
 #[test]
-fn texts_of_the_same_values_share_a_type_if_told_to() {
+fn equal_enums_share_a_named_type() {
     let schema = json!({"type": "object", "properties": {
         "colour": {"type": "string", "enum": ["m.light_red", "green"]},
         "dir": {"type": "string", "enum": ["f", "b"]},
     }});
     let overrides = "client: { enums: [ { why: w, at: { 'b,f': Direction } } ] }";
-    let code = generate(answering(schema), &[], overrides).unwrap();
+    let code = generate(responding(schema), &[], overrides).unwrap();
     assert_has(
         &code,
         &[
@@ -235,14 +236,14 @@ fn texts_of_the_same_values_share_a_type_if_told_to() {
 }
 
 #[test]
-fn a_title_that_is_taken_gives_way_to_the_name_of_the_field() {
+fn taken_title_gives_way_to_field_name() {
     let thing = |field: &str| json!({"type": "object", "title": "Thing", "properties": {field: {"type": "string"}}});
     let schema = json!({"type": "object", "properties": {
         "first": thing("a"), "second": thing("b"), "result": {
             "type": "object", "title": "Result", "properties": {"c": {"type": "string"}},
         },
     }});
-    answer(
+    assert_response(
         schema,
         &[
             "pub first: Option<Thing>,",
@@ -253,7 +254,7 @@ fn a_title_that_is_taken_gives_way_to_the_name_of_the_field() {
 }
 
 #[test]
-fn a_request_has_its_parameters_first_and_a_body_of_the_rest() {
+fn request_fields_begin_with_parameters() {
     let schema = json!({
         "type": "object",
         "required": ["type"],
@@ -264,8 +265,8 @@ fn a_request_has_its_parameters_first_and_a_body_of_the_rest() {
     assert_has(
         &code,
         &[
-            "/// `PUT /_matrix/client/v3/rooms/{roomId}/things/{thingId}`: set thing.",
-            "/// Token: required. Rate-limited.",
+            "/// Set thing.",
+            "/// `PUT /_matrix/client/v3/rooms/{roomId}/things/{thingId}`. Access token: required. Rate limited.",
             "#put_matrixclientv3roomsroomidthingsthingid)",
             "#[doc(alias = \"SetThingJob\")]",
             "/// Path `roomId`. pub room_id: RoomId,
@@ -278,22 +279,22 @@ fn a_request_has_its_parameters_first_and_a_body_of_the_rest() {
             "if let Some(txn) = &self.txn { job = job.with_query(\"txn\", txn.clone()); }",
         ],
     );
-    // What has parameters that must be given cannot be read from a body alone.
+    // A request with required parameters cannot be read from a body alone.
     let reads_itself = "impl<'de> Deserialize<'de> for SetThing {";
     assert!(!code.contains(reads_itself), "{code}");
 }
 
 #[test]
-fn an_operation_says_whose_token_it_takes_and_whether_guests_may_use_it() {
+fn operation_documents_token_and_guests() {
     let overrides = "client: { guests: [ { why: w, at: [getThings] } ] }";
-    let mut main = answering(json!({"type": "object"}));
+    let mut main = responding(json!({"type": "object"}));
     main["paths"]["/things"]["get"]["security"] = json!([{"homeserverAccessToken": []}]);
     let code = generate(main, &[], overrides).unwrap();
     assert_has(
         &code,
         &[
-            "/// Token: the `hs_token`, by which an application service knows its homeserver.
-             Guests may use it.",
+            "/// `GET /_matrix/client/v3/things`. Access token: the `hs_token` of the homeserver. Available to
+             /// guests.",
             ".with_auth(OperationAuth::Homeserver).with_guests()",
         ],
     );
@@ -302,7 +303,7 @@ fn an_operation_says_whose_token_it_takes_and_whether_guests_may_use_it() {
 #[test]
 fn renamed_operation_keeps_its_id_as_alias() {
     let overrides = "client: { type_names: [ { why: w, at: { getThings: Things } } ] }";
-    let code = generate(answering(json!({"type": "object"})), &[], overrides).unwrap();
+    let code = generate(responding(json!({"type": "object"})), &[], overrides).unwrap();
     assert_has(
         &code,
         &[
@@ -314,7 +315,7 @@ fn renamed_operation_keeps_its_id_as_alias() {
 }
 
 #[test]
-fn an_operation_leads_to_the_page_of_its_api() {
+fn operation_links_to_its_section() {
     for (base, page) in [
         (
             "/_matrix/media/v3",
@@ -334,7 +335,7 @@ fn an_operation_leads_to_the_page_of_its_api() {
             "push-gateway-api/#get_matrixpushv1things",
         ),
     ] {
-        let mut main = answering(json!({"type": "object"}));
+        let mut main = responding(json!({"type": "object"}));
         main["servers"][0]["variables"]["basePath"]["default"] = json!(base);
         let code = generate(main, &[], "client:").unwrap();
         let link = format!("https://spec.matrix.org/{TAG}/{page})");
@@ -343,7 +344,7 @@ fn an_operation_leads_to_the_page_of_its_api() {
 }
 
 #[test]
-fn the_page_lists_the_operations_of_each_api() {
+fn page_lists_operations_by_api() {
     let overrides = "client: { guests: [ { why: w, at: [setThing] } ] }";
     let overrides = Overrides::read(overrides, "client").unwrap();
     let text = sending(json!({"type": "object"})).to_string();
@@ -371,7 +372,7 @@ fn the_page_lists_the_operations_of_each_api() {
 }
 
 #[test]
-fn a_parameter_that_the_data_lacks_is_added() {
+fn missing_query_parameter_is_added() {
     let overrides = "client: { fields: [ { why: w, at: { setThing.query: { sent_ts: { type: integer } } } } ] }";
     let code = generate(sending(json!({"type": "object"})), &[], overrides).unwrap();
     assert_has(
@@ -384,7 +385,7 @@ fn a_parameter_that_the_data_lacks_is_added() {
 }
 
 #[test]
-fn secrets_are_found_in_lists_maps_and_shared_definitions() {
+fn secrets_are_found_in_nested_types() {
     let base = json!({"type": "object", "properties": {"to/ken": {"type": "string"}}});
     let schema = json!({"type": "object", "properties": {
         "list": {"type": "array", "items": {"type": "object", "additionalProperties": {
@@ -409,7 +410,7 @@ fn secrets_are_found_in_lists_maps_and_shared_definitions() {
 }
 
 #[test]
-fn what_is_new_in_the_data_is_an_error_and_not_a_guess() {
+fn unsupported_data_is_an_error() {
     let fails = |main: Value, overrides: &str, expected: &str| {
         let error = generate(main, &[], overrides).unwrap_err();
         assert!(error.contains(expected), "{error}");
@@ -418,14 +419,18 @@ fn what_is_new_in_the_data_is_an_error_and_not_a_guess() {
         "x": {"oneOf": [{"type": "integer"}, {"type": "boolean"}]},
     }});
     fails(
-        answering(one_of),
+        responding(one_of),
         "client:",
-        "getThings.response/x: this oneOf is new",
+        "getThings.response/x: the generator does not support this oneOf",
     );
     let format = json!({"type": "object", "properties": {
         "x": {"type": "string", "format": "mx-new"},
     }});
-    fails(answering(format), "client:", "the format mx-new is new");
+    fails(
+        responding(format),
+        "client:",
+        "does not know the format mx-new",
+    );
     let collision = json!({"type": "object", "properties": {"thingId": {"type": "string"}}});
     fails(
         sending(collision),
@@ -434,7 +439,7 @@ fn what_is_new_in_the_data_is_an_error_and_not_a_guess() {
     );
     let unused = "client: { secrets: [ { why: w, at: [getThings.response/gone] } ] }";
     fails(
-        answering(json!({"type": "object"})),
+        responding(json!({"type": "object"})),
         unused,
         "getThings.response/gone",
     );
@@ -446,7 +451,7 @@ fn what_is_new_in_the_data_is_an_error_and_not_a_guess() {
         ("patch", json!({"operationId": "changeThings"})),
         ("parameters", json!([{"in": "query", "name": "all"}])),
     ] {
-        let mut main = answering(json!({"type": "object"}));
+        let mut main = responding(json!({"type": "object"}));
         main["paths"]["/things"][key] = node;
         fails(main, "client:", key);
     }
@@ -454,17 +459,17 @@ fn what_is_new_in_the_data_is_an_error_and_not_a_guess() {
         "^@": {"type": "string"}, "^!": {"type": "integer"},
     }});
     fails(
-        answering(map.clone()),
+        responding(map.clone()),
         "client:",
         "several patternProperties",
     );
     let mut both = map;
     both["properties"] = json!({"a": {"type": "string"}});
-    fails(answering(both), "client:", "beside properties");
+    fails(responding(both), "client:", "together with properties");
 }
 
 #[test]
-fn what_may_not_fit_is_read_on_its_own() {
+fn lenient_fields_are_read_separately() {
     let schema = json!({"type": "object", "required": ["chunk", "sure"], "properties": {
         "size": {"type": "integer"},
         "timeout": {"type": "integer"},
@@ -476,27 +481,27 @@ fn what_may_not_fit_is_read_on_its_own() {
             "^@": {"x-pattern-format": "mx-user-id", "type": "boolean"},
         }},
     }});
-    let lax = |sites: &str| {
+    let lenient = |sites: &str| {
         let overrides = format!(
             "client:
-  lax: [{{ why: w, at: [{sites}] }}]
-  lists: [{{ why: w, at: [getThings.response/chunk] }}]
-  blank: [{{ why: w, at: [getThings.response/alias] }}]
+  lenient: [{{ why: w, at: [{sites}] }}]
+  missing_as_empty: [{{ why: w, at: [getThings.response/chunk] }}]
+  empty_as_absent: [{{ why: w, at: [getThings.response/alias] }}]
   types: [{{ why: w, at: {{ getThings.response/by_user/keys: text }} }}]
 "
         );
-        generate(answering(schema.clone()), &[], &overrides)
+        generate(responding(schema.clone()), &[], &overrides)
     };
     let sites = ["size", "timeout", "heroes/*"].map(|site| format!("getThings.response/{site}"));
     assert_has(
-        &lax(&sites.join(", ")).unwrap(),
+        &lenient(&sites.join(", ")).unwrap(),
         &[
-            "\"size\" => size = codec::lax(&mut entries, \"size\", &mut extra)?,",
-            "codec::lax(&mut entries, \"timeout\", &mut extra)?.map(|codec::Millis(time)| time)",
+            "\"size\" => size = codec::lenient(&mut entries, \"size\", &mut extra)?,",
+            "codec::lenient(&mut entries, \"timeout\", &mut extra)?.map(|codec::Millis(time)| time)",
             "codec::extra(&mut map, &self.extra,",
             "(\"timeout\", self.timeout.is_some()),",
             "(\"size\", self.size.is_some()),",
-            "\"alias\" => alias = codec::filled(&mut entries)?,",
+            "\"alias\" => alias = codec::non_empty(&mut entries)?,",
             "\"chunk\" => chunk = codec::list(&mut entries)?,",
             "chunk: chunk.unwrap_or_default(),",
             "sure: codec::required(sure, \"sure\")?,",
@@ -504,8 +509,8 @@ fn what_may_not_fit_is_read_on_its_own() {
             "pub by_user: Option<SortedMap<String, bool>>,",
         ],
     );
-    let error = lax("getThings.response/sure").unwrap_err();
-    assert!(error.contains("cannot be lax"), "{error}");
+    let error = lenient("getThings.response/sure").unwrap_err();
+    assert!(error.contains("cannot be `lenient`"), "{error}");
 }
 
 /// The shared types of two APIs that both respond with the definition `a_base`, or the error.
@@ -514,7 +519,7 @@ fn share(client: &str, push: &str) -> Result<(String, String)> {
         "type": "object",
         "properties": {"id": {"type": "string"}, "dir": {"type": "string", "enum": ["f", "b"]}},
     });
-    let main = answering(json!({"$ref": "../client-server/definitions/a_base.yaml"}));
+    let main = responding(json!({"$ref": "../client-server/definitions/a_base.yaml"}));
     let other = "api/push-gateway/some_things.yaml";
     let spec = Spec::of(&[
         (FILE, main.to_string()),

@@ -1,14 +1,14 @@
-//! Names for types, and the modules that they go to.
+//! The names and modules of types.
 
 use super::OVERRIDES;
 use super::lower::{DEFINITIONS, Lower};
 use super::model::Item;
 use super::names::{pascal, snake};
-use super::reach::{At, Owner};
+use super::node_ref::{NodeRef, Owner};
 use super::spec::text;
 
 impl<'a> Lower<'a> {
-    pub(crate) fn module_of(&self, at: &At<'a>, owner: &Owner) -> String {
+    pub(crate) fn module_of(&self, at: &NodeRef<'a>, owner: &Owner) -> String {
         if let Some(home) = self.homes.get(&at.file) {
             return home.clone();
         }
@@ -20,18 +20,19 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// A name for a type, free in its module.
-    pub(crate) fn name(&self, at: &At<'a>, parts: &[At<'a>], owner: &Owner) -> String {
+    /// A name for a type, unused in its module.
+    pub(crate) fn name(&self, at: &NodeRef<'a>, parts: &[NodeRef<'a>], owner: &Owner) -> String {
         if let Some(name) = self.overrides.text("type_names", &at.site) {
             return name.to_owned();
         }
         let whole_file = at.pointer.is_empty();
         let component = at.pointer.strip_prefix("/components/schemas/");
         let module = self.module_of(at, owner);
-        let prefix = match module == owner.module {
-            true => owner.name.clone(),
-            // Whoever needs it first is not whom it belongs to.
-            false => pascal(stem(&at.file)),
+        // A shared type must not be named after its first user.
+        let prefix = if module == owner.module {
+            owner.name.clone()
+        } else {
+            pascal(stem(&at.file))
         };
         let long = owner.type_name(&prefix);
         let candidates = match component.filter(|name| !name.contains('/')) {
@@ -49,11 +50,12 @@ impl<'a> Lower<'a> {
                     .collect()
             }
         };
-        let free = |name: &String| !RESERVED.contains(&name.as_str()) && !self.taken(&module, name);
+        let free =
+            |name: &String| !RESERVED.contains(&name.as_str()) && !self.is_taken(&module, name);
         candidates.into_iter().find(free).unwrap_or(long)
     }
 
-    pub(crate) fn taken(&self, module: &str, name: &str) -> bool {
+    pub(crate) fn is_taken(&self, module: &str, name: &str) -> bool {
         let items = self
             .modules
             .get(module)
@@ -66,7 +68,7 @@ impl<'a> Lower<'a> {
     }
 }
 
-/// Names that the generated code uses for other things.
+/// Names that the generated code uses for something else.
 const RESERVED: [&str; 18] = [
     "Body",
     "Content",

@@ -13,7 +13,7 @@ use crate::json_path::explain;
 
 /// The fields of an object, kept as text until its shape is known: the field that says it may be
 /// the last one.
-pub(crate) struct Found<'de> {
+pub(crate) struct RawFields<'de> {
     fields: Vec<(Key<'de>, Box<RawValue>)>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) enum Tag<'a> {
     None,
 }
 
-impl Found<'_> {
+impl RawFields<'_> {
     /// Reads the fields as those of a `T`.
     pub(crate) fn read<T>(&self) -> Result<T, serde_json::Error>
     where
@@ -45,7 +45,7 @@ impl Found<'_> {
 }
 
 /// How a shape is read, once it is known.
-type Pick<T> = fn(Tag<'_>, &Found<'_>) -> Result<T, serde_json::Error>;
+type ReadVariant<T> = fn(Tag<'_>, &RawFields<'_>) -> Result<T, serde_json::Error>;
 
 /// Reads an object whose shape is picked by what the field `tag` holds or, where there is none, by
 /// which of `keys` there is.
@@ -53,7 +53,7 @@ pub(crate) fn tagged<'de, T, D: Deserializer<'de>>(
     from: D,
     tag: &'static str,
     keys: &'static [&'static str],
-    pick: Pick<T>,
+    pick: ReadVariant<T>,
 ) -> Result<T, D::Error> {
     from.deserialize_map(Visitor { tag, keys, pick })
 }
@@ -61,7 +61,7 @@ pub(crate) fn tagged<'de, T, D: Deserializer<'de>>(
 struct Visitor<T> {
     tag: &'static str,
     keys: &'static [&'static str],
-    pick: Pick<T>,
+    pick: ReadVariant<T>,
 }
 
 impl<'de, T> de::Visitor<'de> for Visitor<T> {
@@ -76,12 +76,12 @@ impl<'de, T> de::Visitor<'de> for Visitor<T> {
         while let Some(key) = key(&mut map)? {
             fields.push((key, map.next_value()?));
         }
-        self.read(&Found { fields }).map_err(de::Error::custom)
+        self.read(&RawFields { fields }).map_err(de::Error::custom)
     }
 }
 
 impl<T> Visitor<T> {
-    fn read(&self, found: &Found<'_>) -> Result<T, serde_json::Error> {
+    fn read(&self, found: &RawFields<'_>) -> Result<T, serde_json::Error> {
         let text: Option<String> = match found.field(self.tag) {
             Some(json) => {
                 serde_json::from_str(json.get()).map_err(|error| within(self.tag, json, &error))?

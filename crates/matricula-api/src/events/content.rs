@@ -66,14 +66,14 @@ impl EventError {
 /// The content of an event whose type is not known here.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Unknown {
+pub struct UnknownContent {
     /// The type.
     pub event_type: String,
     /// The content as it came.
     pub content: Raw,
 }
 
-impl Unknown {
+impl UnknownContent {
     /// A content of a type that may be of anybody's making.
     pub fn new(event_type: impl Into<String>, content: Raw) -> Self {
         let event_type = event_type.into();

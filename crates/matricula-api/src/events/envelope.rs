@@ -4,7 +4,7 @@ use super::content::read_json;
 use super::definitions::BasicEvent;
 use super::{
     AnyAccountData, AnyEphemeral, AnyMessage, AnyState, AnyToDevice, EventContent, EventError,
-    RoomEvent, StrippedState, ToDeviceEvent, Unknown,
+    RoomEvent, StrippedState, ToDeviceEvent, UnknownContent,
 };
 use crate::Raw;
 
@@ -52,9 +52,9 @@ impl RoomEvent {
         is_one.then(|| C::from_raw(&self.content))
     }
 
-    fn rest(&self, error: EventError) -> Result<Unknown, EventError> {
+    fn rest(&self, error: EventError) -> Result<UnknownContent, EventError> {
         match self.is_redacted() {
-            true => Ok(Unknown::new(&*self.event_type, self.content.clone())),
+            true => Ok(UnknownContent::new(&*self.event_type, self.content.clone())),
             false => Err(error),
         }
     }

@@ -46,6 +46,6 @@ mod sending;
 
 pub use crate::common::{Membership, StrippedState, ToDeviceEvent};
 pub use crate::generated::events::*;
-pub use content::{EventContent, EventError, EventKind, Unknown};
+pub use content::{EventContent, EventError, EventKind, UnknownContent};
 pub use definitions::{BasicEvent, EncryptedFile, JoinRule, Mentions, Relation, RoomEvent};
 pub use lenient::{CallVersion, PowerLevel};

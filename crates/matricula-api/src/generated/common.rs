@@ -10,7 +10,7 @@ use crate::{
     codec::text_enum,
 };
 
-/// What an event must be for a rule to apply. Which one is said by `kind`.
+/// What an event must be for a rule to apply. The field `kind` selects the variant.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PushCondition {
@@ -26,7 +26,7 @@ pub enum PushCondition {
     RoomMemberCount(RoomMemberCountCondition),
     /// `sender_notification_permission`.
     SenderNotificationPermission(SenderNotificationPermissionCondition),
-    /// Any other `kind`, kept whole.
+    /// Any other `kind`.
     Other(OtherCondition),
 }
 
@@ -74,32 +74,32 @@ impl From<OtherCondition> for PushCondition {
 
 impl<'de> Deserialize<'de> for PushCondition {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        codec::tagged(from, "kind", &[], |tag, found| match tag {
-            codec::Tag::Is("event_match") => found
+        codec::tagged(from, "kind", &[], |tag, fields| match tag {
+            codec::Tag::Is("event_match") => fields
                 .read()
                 .map(Self::EventMatch)
-                .or_else(|_| found.read().map(Self::Other)),
-            codec::Tag::Is("event_property_is") => found
+                .or_else(|_| fields.read().map(Self::Other)),
+            codec::Tag::Is("event_property_is") => fields
                 .read()
                 .map(Self::EventPropertyIs)
-                .or_else(|_| found.read().map(Self::Other)),
-            codec::Tag::Is("event_property_contains") => found
+                .or_else(|_| fields.read().map(Self::Other)),
+            codec::Tag::Is("event_property_contains") => fields
                 .read()
                 .map(Self::EventPropertyContains)
-                .or_else(|_| found.read().map(Self::Other)),
-            codec::Tag::Is("contains_display_name") => found
+                .or_else(|_| fields.read().map(Self::Other)),
+            codec::Tag::Is("contains_display_name") => fields
                 .read()
                 .map(Self::ContainsDisplayName)
-                .or_else(|_| found.read().map(Self::Other)),
-            codec::Tag::Is("room_member_count") => found
+                .or_else(|_| fields.read().map(Self::Other)),
+            codec::Tag::Is("room_member_count") => fields
                 .read()
                 .map(Self::RoomMemberCount)
-                .or_else(|_| found.read().map(Self::Other)),
-            codec::Tag::Is("sender_notification_permission") => found
+                .or_else(|_| fields.read().map(Self::Other)),
+            codec::Tag::Is("sender_notification_permission") => fields
                 .read()
                 .map(Self::SenderNotificationPermission)
-                .or_else(|_| found.read().map(Self::Other)),
-            _ => found.read().map(Self::Other),
+                .or_else(|_| fields.read().map(Self::Other)),
+            _ => fields.read().map(Self::Other),
         })
     }
 }
@@ -125,12 +125,12 @@ pub struct EventMatchCondition {
     pub key: String,
     /// `pattern`.
     pub pattern: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl EventMatchCondition {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(key: impl Into<String>, pattern: impl Into<String>) -> Self {
         Self {
             key: key.into(),
@@ -187,12 +187,12 @@ pub struct EventPropertyIsCondition {
     pub key: String,
     /// `value`.
     pub value: Value,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl EventPropertyIsCondition {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(key: impl Into<String>, value: Value) -> Self {
         Self {
             key: key.into(),
@@ -249,12 +249,12 @@ pub struct EventPropertyContainsCondition {
     pub key: String,
     /// `value`.
     pub value: Value,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl EventPropertyContainsCondition {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(key: impl Into<String>, value: Value) -> Self {
         Self {
             key: key.into(),
@@ -307,7 +307,7 @@ impl Serialize for EventPropertyContainsCondition {
 /// That the text names the user.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainsDisplayNameCondition {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -346,12 +346,12 @@ impl Serialize for ContainsDisplayNameCondition {
 pub struct RoomMemberCountCondition {
     /// `is`.
     pub count: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RoomMemberCountCondition {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(count: impl Into<String>) -> Self {
         Self {
             count: count.into(),
@@ -401,12 +401,12 @@ impl Serialize for RoomMemberCountCondition {
 pub struct SenderNotificationPermissionCondition {
     /// `key`.
     pub key: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SenderNotificationPermissionCondition {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(key: impl Into<String>) -> Self {
         Self {
             key: key.into(),
@@ -456,7 +456,7 @@ impl Serialize for SenderNotificationPermissionCondition {
 pub struct OtherCondition {
     /// `kind`.
     pub kind: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -515,7 +515,7 @@ pub struct UnsignedData {
     pub replaces_state: Option<EventId>,
     /// `membership`. Since 1.11.
     pub membership: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -617,7 +617,7 @@ impl Serialize for UnsignedData {
     }
 }
 
-/// The shared definition `client_event`.
+/// Shared definition `client_event`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientEvent {
     /// `event_id`.
@@ -636,12 +636,12 @@ pub struct ClientEvent {
     pub unsigned: Option<UnsignedData>,
     /// `room_id`.
     pub room_id: RoomId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ClientEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         event_id: EventId,
         event_type: impl Into<String>,
@@ -740,19 +740,19 @@ impl Serialize for ClientEvent {
     }
 }
 
-/// The shared definition `event`.
+/// Shared definition `event`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// `content`.
     pub content: Raw,
     /// `type`.
     pub event_type: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Event {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(content: Raw, event_type: impl Into<String>) -> Self {
         Self {
             content,
@@ -801,7 +801,7 @@ impl Serialize for Event {
 }
 
 text_enum! {
-    /// A value that several operations share.
+    /// Values that several operations share.
     pub enum PresenceState {
         Online = "online",
         Offline = "offline",
@@ -816,12 +816,12 @@ pub struct Tweak {
     pub set_tweak: String,
     /// `value`.
     pub value: Option<Value>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Tweak {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(set_tweak: impl Into<String>) -> Self {
         Self {
             set_tweak: set_tweak.into(),
@@ -876,7 +876,7 @@ impl Serialize for Tweak {
     }
 }
 
-/// The shared definition `push_rule`.
+/// Shared definition `push_rule`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PushRule {
     /// `actions`.
@@ -891,12 +891,12 @@ pub struct PushRule {
     pub conditions: Option<Vec<PushCondition>>,
     /// `pattern`.
     pub pattern: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl PushRule {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         actions: LenientList<StringOr<Tweak>>,
         default: bool,
@@ -983,7 +983,7 @@ impl Serialize for PushRule {
     }
 }
 
-/// The shared definition `push_ruleset`.
+/// Shared definition `push_ruleset`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PushRuleset {
     /// `content`.
@@ -996,7 +996,7 @@ pub struct PushRuleset {
     pub sender: Option<Vec<PushRule>>,
     /// `underride`.
     pub underride: Option<Vec<PushRule>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -1088,7 +1088,7 @@ impl Serialize for PushRuleset {
 }
 
 text_enum! {
-    /// A value that several operations share.
+    /// Values that several operations share.
     pub enum Membership {
         Invite = "invite",
         Join = "join",
@@ -1098,7 +1098,7 @@ text_enum! {
     }
 }
 
-/// The shared definition `stripped_state`.
+/// Shared definition `stripped_state`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrippedState {
     /// `content`.
@@ -1109,12 +1109,12 @@ pub struct StrippedState {
     pub event_type: String,
     /// `sender`.
     pub sender: UserId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl StrippedState {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         content: Raw,
         state_key: impl Into<String>,
@@ -1186,12 +1186,12 @@ pub struct ToDeviceEvent {
     pub content: Raw,
     /// `sender`.
     pub sender: UserId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ToDeviceEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(event_type: impl Into<String>, content: Raw, sender: UserId) -> Self {
         Self {
             event_type: event_type.into(),
@@ -1244,12 +1244,12 @@ impl Serialize for ToDeviceEvent {
     }
 }
 
-/// The shared definition `tag`.
+/// Shared definition `tag`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagInfo {
     /// `order`.
     pub order: Option<f64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -1300,12 +1300,12 @@ pub struct FieldType {
     pub regexp: String,
     /// `placeholder`.
     pub placeholder: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl FieldType {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(regexp: impl Into<String>, placeholder: impl Into<String>) -> Self {
         Self {
             regexp: regexp.into(),
@@ -1353,7 +1353,7 @@ impl Serialize for FieldType {
     }
 }
 
-/// The shared definition `protocol_instance`.
+/// Shared definition `protocol_instance`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProtocolInstance {
     /// `desc`.
@@ -1366,12 +1366,12 @@ pub struct ProtocolInstance {
     pub network_id: String,
     /// `instance_id`.
     pub instance_id: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ProtocolInstance {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         desc: impl Into<String>,
         fields: Map<String, Value>,
@@ -1452,7 +1452,7 @@ impl Serialize for ProtocolInstance {
     }
 }
 
-/// The shared definition `protocol`.
+/// Shared definition `protocol`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Protocol {
     /// `user_fields`.
@@ -1465,12 +1465,12 @@ pub struct Protocol {
     pub field_types: SortedMap<String, FieldType>,
     /// `instances`.
     pub instances: Vec<ProtocolInstance>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Protocol {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         user_fields: Vec<String>,
         location_fields: Vec<String>,
@@ -1545,7 +1545,7 @@ impl Serialize for Protocol {
     }
 }
 
-/// The shared definition `location`.
+/// Shared definition `location`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThirdPartyLocation {
     /// `alias`.
@@ -1554,12 +1554,12 @@ pub struct ThirdPartyLocation {
     pub protocol: String,
     /// `fields`.
     pub fields: Map<String, Value>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ThirdPartyLocation {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         alias: RoomAliasId,
         protocol: impl Into<String>,
@@ -1616,7 +1616,7 @@ impl Serialize for ThirdPartyLocation {
     }
 }
 
-/// The shared definition `user`.
+/// Shared definition `user`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThirdPartyUser {
     /// `userid`.
@@ -1625,12 +1625,12 @@ pub struct ThirdPartyUser {
     pub protocol: String,
     /// `fields`.
     pub fields: Map<String, Value>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ThirdPartyUser {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, protocol: impl Into<String>, fields: Map<String, Value>) -> Self {
         Self {
             user_id,

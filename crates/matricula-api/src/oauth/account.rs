@@ -2,7 +2,7 @@
 
 use matricula_core::{Api, Method, Operation};
 
-use super::{EndpointUrlError, authorization, endpoint_url::Address};
+use super::{EndpointUrlError, authorization, endpoint_url::EndpointUrl};
 use crate::UserId;
 pub use crate::client::oauth_server_metadata::AccountManagementAction as AccountAction;
 
@@ -64,6 +64,6 @@ impl AccountPage {
         ];
         let pairs = pairs.into_iter();
         let given = pairs.filter_map(|(name, value)| Some((name, value?)));
-        Ok(Address::parse(account_management_uri)?.with(given))
+        Ok(EndpointUrl::parse(account_management_uri)?.with_query(given))
     }
 }

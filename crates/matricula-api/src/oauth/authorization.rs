@@ -2,7 +2,9 @@
 
 use matricula_core::{Api, Method, Operation, Secret};
 
-use super::{CodeChallenge, EndpointUrlError, OAuthErrorResponse, Scope, endpoint_url::Address};
+use super::{
+    CodeChallenge, EndpointUrlError, OAuthErrorResponse, Scope, endpoint_url::EndpointUrl,
+};
 use crate::{UserId, codec::text_enum};
 
 /// The page on which a person signs in, or registers, and [allows a client in]: to be opened in a
@@ -110,7 +112,7 @@ impl AuthorizationRequest {
         ];
         let pairs = pairs.into_iter();
         let given = pairs.filter_map(|(name, value)| Some((name, value?)));
-        Ok(Address::parse(authorization_endpoint)?.with(given))
+        Ok(EndpointUrl::parse(authorization_endpoint)?.with_query(given))
     }
 }
 

@@ -26,13 +26,13 @@ pub enum EndpointUrlError {
 }
 
 /// An address, checked, in the parts of which a job is made.
-pub(super) struct Address<'a> {
+pub(super) struct EndpointUrl<'a> {
     origin: ServerUrl,
     path: &'a str,
     query: &'a str,
 }
 
-impl<'a> Address<'a> {
+impl<'a> EndpointUrl<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, EndpointUrlError> {
         let (address, has_fragment) = match text.split_once('#') {
             Some((address, _)) => (address, true),
@@ -67,7 +67,10 @@ impl<'a> Address<'a> {
     }
 
     /// The address with these parameters, for a browser.
-    pub(super) fn with<'p>(&self, pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
+    pub(super) fn with_query<'p>(
+        &self,
+        pairs: impl IntoIterator<Item = (&'p str, &'p str)>,
+    ) -> String {
         let mut url = format!("{}{}", self.origin, self.path);
         let mut query = form_urlencoded::Serializer::new(self.query.to_owned());
         let query = query.extend_pairs(pairs).finish();
@@ -87,6 +90,6 @@ pub(super) fn form_job<const N: usize>(
 ) -> Result<Job, EndpointUrlError> {
     let fields = fields.into_iter();
     let given = fields.filter_map(|(name, value)| Some((name, value?)));
-    let job = Address::parse(address)?.job(operation);
+    let job = EndpointUrl::parse(address)?.job(operation);
     Ok(job.with_body(Body::form(given)))
 }

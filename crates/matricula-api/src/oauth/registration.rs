@@ -2,7 +2,7 @@
 
 use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret};
 
-use super::{EndpointUrlError, OAuthEndpoint, OAuthError, endpoint_url::Address};
+use super::{EndpointUrlError, OAuthEndpoint, OAuthError, endpoint_url::EndpointUrl};
 use crate::{
     codec::{self, text_enum},
     object::object,
@@ -39,7 +39,7 @@ impl OAuthEndpoint for RegisterClient {
     type Response = ClientRegistration;
 
     fn job(&self, address: &str) -> Result<Job, EndpointUrlError> {
-        let job = Address::parse(address)?.job(&Self::OPERATION);
+        let job = EndpointUrl::parse(address)?.job(&Self::OPERATION);
         Ok(job.with_body(codec::body(&self.metadata)))
     }
 

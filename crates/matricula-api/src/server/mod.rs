@@ -1,17 +1,17 @@
-//! The other side of every operation: how a server reads a request and writes its answer.
+//! The server side of every operation: reads requests and writes responses.
 //!
 //! A server finds the operation by method and path, reads the request as its type, and writes the
-//! answer from its type:
+//! response from its type:
 //!
 //! ```
-//! use matricula_api::client::{SERVED, logout::Logout, room_send::SendMessage};
-//! use matricula_api::server::{Incoming, Served, find};
+//! use matricula_api::client::{ENDPOINTS, logout::Logout, room_send::SendMessage};
+//! use matricula_api::server::{IncomingRequest, ServerEndpoint, find};
 //!
 //! let path = "/_matrix/client/v3/rooms/!a:example.org/send/m.room.message/1";
-//! let found = find(SERVED, "PUT", path);
+//! let found = find(ENDPOINTS, "PUT", path);
 //! assert_eq!(found[0].operation.id, "sendMessage");
 //!
-//! let request = Incoming::new(&found[0].operation, path)
+//! let request = IncomingRequest::new(&found[0].operation, path)
 //!     .ok_or("another path")?
 //!     .with_body(br#"{"msgtype": "m.text", "body": "hello"}"#);
 //! let message = SendMessage::read_request(&request)?;
@@ -21,24 +21,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod any;
+mod any_endpoint;
 mod from_text;
-mod incoming;
+mod incoming_request;
+mod outgoing_response;
 mod parameter;
-mod reply;
 mod request_error;
 
-pub use any::{AnyEndpoint, find};
+pub use any_endpoint::{AnyEndpoint, find};
 pub use from_text::{FromText, Millis};
-pub use incoming::Incoming;
-pub use parameter::{Parameter, Place, Shape};
-pub use reply::Reply;
+pub use incoming_request::IncomingRequest;
+pub use outgoing_response::OutgoingResponse;
+pub use parameter::{Parameter, ParameterLocation, ParameterType};
 pub use request_error::RequestError;
 
 use crate::Endpoint;
 
 /// An operation as a server meets it.
-pub trait Served: Endpoint + Sized {
+pub trait ServerEndpoint: Endpoint + Sized {
     /// What its request is made of.
     const PARAMETERS: &'static [Parameter];
 
@@ -46,8 +46,8 @@ pub trait Served: Endpoint + Sized {
     ///
     /// # Errors
     /// What is missing or wrong, and where; [`RequestError::reply`] says so to the client.
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError>;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError>;
 
     /// Writes what the client hoped for.
-    fn write_success(response: &Self::Response) -> Reply;
+    fn write_success(response: &Self::Response) -> OutgoingResponse;
 }

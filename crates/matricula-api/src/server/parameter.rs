@@ -7,9 +7,9 @@ pub struct Parameter {
     /// Its name on the wire; `body` where it is the whole body.
     pub name: &'static str,
     /// Where it goes.
-    pub place: Place,
+    pub location: ParameterLocation,
     /// What it looks like.
-    pub shape: Shape,
+    pub kind: ParameterType,
     /// Whether a request needs it.
     pub required: bool,
     /// Whether it must not be seen.
@@ -18,39 +18,41 @@ pub struct Parameter {
 
 impl Parameter {
     /// A body that is one JSON value.
-    pub const WHOLE_BODY: Self = Self::of("body", Place::Body, Shape::Json).required();
+    pub const WHOLE_BODY: Self =
+        Self::of("body", ParameterLocation::Body, ParameterType::Json).required();
 
     /// A body that is no JSON.
-    pub const BYTES: Self = Self::of("body", Place::Body, Shape::Bytes).required();
+    pub const BYTES: Self =
+        Self::of("body", ParameterLocation::Body, ParameterType::Bytes).required();
 
-    const fn of(name: &'static str, place: Place, shape: Shape) -> Self {
+    const fn of(name: &'static str, location: ParameterLocation, kind: ParameterType) -> Self {
         Self {
             name,
-            place,
-            shape,
+            location,
+            kind,
             required: false,
             secret: false,
         }
     }
 
     /// A segment of the path.
-    pub const fn path(name: &'static str, shape: Shape) -> Self {
-        Self::of(name, Place::Path, shape)
+    pub const fn path(name: &'static str, shape: ParameterType) -> Self {
+        Self::of(name, ParameterLocation::Path, shape)
     }
 
     /// A pair of the query.
-    pub const fn query(name: &'static str, shape: Shape) -> Self {
-        Self::of(name, Place::Query, shape)
+    pub const fn query(name: &'static str, shape: ParameterType) -> Self {
+        Self::of(name, ParameterLocation::Query, shape)
     }
 
     /// A header.
-    pub const fn header(name: &'static str, shape: Shape) -> Self {
-        Self::of(name, Place::Header, shape)
+    pub const fn header(name: &'static str, shape: ParameterType) -> Self {
+        Self::of(name, ParameterLocation::Header, shape)
     }
 
     /// A field of the JSON object in the body.
-    pub const fn body(name: &'static str, shape: Shape) -> Self {
-        Self::of(name, Place::Body, shape)
+    pub const fn body(name: &'static str, shape: ParameterType) -> Self {
+        Self::of(name, ParameterLocation::Body, shape)
     }
 
     /// The same, needed.
@@ -71,7 +73,7 @@ impl Parameter {
 /// Where a part of a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum ParameterLocation {
     /// A segment of the path.
     Path,
     /// A pair of the query.
@@ -85,7 +87,7 @@ pub enum Place {
 /// What a part of a request looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Shape {
+pub enum ParameterType {
     /// A text.
     Text,
     /// A whole number.

@@ -3,9 +3,9 @@
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
-use crate::{ErrorCode, json_path, server::Reply};
+use crate::{ErrorCode, json_path, server::OutgoingResponse};
 
-use super::Place;
+use super::ParameterLocation;
 
 /// Why a request cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum RequestError {
     #[error("the {} `{name}` is missing", place_name(.place))]
     Missing {
         /// Where it should be.
-        place: Place,
+        place: ParameterLocation,
         /// What is missing.
         name: String,
     },
@@ -24,7 +24,7 @@ pub enum RequestError {
     #[error("the {} `{name}` is not valid: {reason}", place_name(.place))]
     Invalid {
         /// Where it is.
-        place: Place,
+        place: ParameterLocation,
         /// What it is called.
         name: String,
         /// What is wrong with it.
@@ -38,12 +38,12 @@ pub enum RequestError {
     BadJson(String),
 }
 
-fn place_name(place: &Place) -> &'static str {
+fn place_name(place: &ParameterLocation) -> &'static str {
     match place {
-        Place::Path => "part of the path",
-        Place::Query => "query parameter",
-        Place::Header => "header",
-        Place::Body => "field of the body",
+        ParameterLocation::Path => "part of the path",
+        ParameterLocation::Query => "query parameter",
+        ParameterLocation::Header => "header",
+        ParameterLocation::Body => "field of the body",
     }
 }
 
@@ -61,7 +61,7 @@ impl RequestError {
         let missing = message.strip_prefix("missing field `");
         match missing.and_then(|missing| missing.split_once('`')) {
             Some((name, rest)) => Self::Missing {
-                place: Place::Body,
+                place: ParameterLocation::Body,
                 name: match rest.strip_prefix(", at /") {
                     Some(path) => format!("{path}/{name}"),
                     None => name.to_owned(),
@@ -88,7 +88,7 @@ impl RequestError {
     }
 
     /// What a server answers.
-    pub fn reply(&self) -> Reply {
-        Reply::refusal(400, &self.code(), &self.to_string())
+    pub fn response(&self) -> OutgoingResponse {
+        OutgoingResponse::error(400, &self.code(), &self.to_string())
     }
 }

@@ -5,10 +5,10 @@ use matricula_core::Api;
 
 /// Each API with its operations.
 pub(crate) const APIS: [(Api, &[AnyEndpoint]); 4] = [
-    (Api::Client, client::SERVED),
-    (Api::Identity, identity::SERVED),
-    (Api::Appservice, appservice::SERVED),
-    (Api::Push, push::SERVED),
+    (Api::Client, client::ENDPOINTS),
+    (Api::Identity, identity::ENDPOINTS),
+    (Api::Appservice, appservice::ENDPOINTS),
+    (Api::Push, push::ENDPOINTS),
 ];
 
 /// Every operation.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use matricula_api::server::{AnyEndpoint, Incoming, Parameter, Place};
+use matricula_api::server::{AnyEndpoint, IncomingRequest, Parameter, ParameterLocation};
 use matricula_core::{Body, Job};
 use serde_json::Value;
 
@@ -26,8 +26,8 @@ fn request(endpoint: &AnyEndpoint, amount: Amount) -> Job {
     };
     // No field may be missing from the sample.
     for one in endpoint.parameters {
-        let is_field =
-            one.place == Place::Body && ![Parameter::WHOLE_BODY, Parameter::BYTES].contains(one);
+        let is_field = one.location == ParameterLocation::Body
+            && ![Parameter::WHOLE_BODY, Parameter::BYTES].contains(one);
         if is_field && (one.required || amount == Amount::Everything) {
             assert!(
                 planned.get(one.name).is_some(),
@@ -93,7 +93,7 @@ fn every_request_is_read_as_what_was_sent() {
     for endpoint in all() {
         for amount in [Amount::Required, Amount::Everything] {
             let job = request(endpoint, amount);
-            let incoming = Incoming::of_job(&endpoint.operation, &job).unwrap();
+            let incoming = IncomingRequest::of_job(&endpoint.operation, &job).unwrap();
             let again = endpoint.job(&incoming, &server()).unwrap();
             assert!(again == job, "{}", name(endpoint));
             // What says nothing but an unknown name would be read as well.

@@ -30,7 +30,7 @@ use matricula_api::{
         self, Direct, EventContent, PushRules, Reaction, RoomAvatar, RoomCreate, RoomEncrypted,
         RoomMember, RoomMessage, RoomTopic, SpaceChild,
     },
-    server::{AnyEndpoint, Incoming, Served},
+    server::{AnyEndpoint, IncomingRequest, ServerEndpoint},
     uia::{Stage, UiaInfo},
 };
 use matricula_core::{Body, Response};
@@ -112,7 +112,7 @@ fn nothing_is_an_empty_object() {
 
 #[test]
 fn an_empty_request_is_an_empty_object() {
-    let request = Incoming::new(&Register::OPERATION, Register::OPERATION.path).unwrap();
+    let request = IncomingRequest::new(&Register::OPERATION, Register::OPERATION.path).unwrap();
     assert!(Register::read_request(&request.with_body(b"")).is_ok());
 }
 
@@ -161,7 +161,7 @@ fn unknown_fields_are_kept_and_written_again() {
 #[test]
 fn unknown_values_of_an_enumeration_are_kept() {
     let path = CreateFilter::OPERATION.path.replace("{userId}", "@a:b");
-    let request = Incoming::new(&CreateFilter::OPERATION, &path).unwrap();
+    let request = IncomingRequest::new(&CreateFilter::OPERATION, &path).unwrap();
     let request = request.with_body(br#"{"event_format": "org.example.short"}"#);
     let filter = CreateFilter::read_request(&request).unwrap();
     let expected = SyncFilterEventFormat::Other("org.example.short".to_owned());

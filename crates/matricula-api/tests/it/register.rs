@@ -5,7 +5,7 @@ use std::time::Duration;
 use matricula_api::{
     Endpoint, Extra,
     client::registration::{Register, RegisterKind, RegisterResponse},
-    server::{Incoming, Served},
+    server::{IncomingRequest, ServerEndpoint},
     uia::{AuthData, Stage},
 };
 use matricula_core::{Body, Method, OperationAuth, RetrySafety};
@@ -87,7 +87,7 @@ fn the_facts_of_the_operation_are_known() {
 #[test]
 fn a_server_reads_what_a_client_sends() {
     let job = full().job(&server());
-    let request = Incoming::of_job(&Register::OPERATION, &job).unwrap();
+    let request = IncomingRequest::of_job(&Register::OPERATION, &job).unwrap();
     assert_eq!(Register::read_request(&request).unwrap(), full());
 }
 

@@ -6,16 +6,16 @@ use matricula_api::events::{
 };
 use matricula_api::identity::v2_store_invite::StoreInvite;
 use matricula_api::push::push_notifier::Notify;
-use matricula_api::server::{Incoming, RequestError, Served};
+use matricula_api::server::{IncomingRequest, RequestError, ServerEndpoint};
 use matricula_api::{ApiError, Endpoint, ErrorCode};
 use matricula_core::OperationAuth;
 use serde_json::{Value, json};
 
 use crate::{read, sent};
 
-fn asked<E: Served>(body: &Value) -> Result<E, RequestError> {
+fn asked<E: ServerEndpoint>(body: &Value) -> Result<E, RequestError> {
     let body = body.to_string();
-    let request = Incoming::new(&E::OPERATION, E::OPERATION.path).unwrap();
+    let request = IncomingRequest::new(&E::OPERATION, E::OPERATION.path).unwrap();
     E::read_request(&request.with_body(body.as_bytes()))
 }
 

@@ -30,7 +30,7 @@ use matricula_api::{
         third_party_membership::InviteBy3Pid,
         voip::GetTurnServer,
     },
-    server::{Incoming, Served},
+    server::{IncomingRequest, ServerEndpoint},
 };
 use matricula_core::mask_json;
 use serde_json::{Value, json};
@@ -59,9 +59,9 @@ fn plant(mut body: Value, pointers: &[&str]) -> Value {
 }
 
 /// Checks a request whose body is `body` and all the operation's secrets; returns its id.
-fn masked<E: Served + Debug>(body: Value) -> &'static str {
+fn masked<E: ServerEndpoint + Debug>(body: Value) -> &'static str {
     let body = plant(body, E::OPERATION.request_secrets).to_string();
-    let request = Incoming::new(&E::OPERATION, E::OPERATION.path).unwrap();
+    let request = IncomingRequest::new(&E::OPERATION, E::OPERATION.path).unwrap();
     let request = request.with_body(body.as_bytes());
     masked_request(&E::read_request(&request).unwrap())
 }

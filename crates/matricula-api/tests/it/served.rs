@@ -1,12 +1,12 @@
 //! How a server finds the operation that a request is for.
 
 use matricula_api::{
-    client::{SERVED, rooms::GetStateEvent},
-    server::{Incoming, Served, find},
+    client::{ENDPOINTS, rooms::GetStateEvent},
+    server::{IncomingRequest, ServerEndpoint, find},
 };
 
 fn found(method: &str, path: &str) -> Vec<&'static str> {
-    let found = find(SERVED, method, path);
+    let found = find(ENDPOINTS, method, path);
     found.iter().map(|one| one.operation.id).collect()
 }
 
@@ -31,8 +31,8 @@ fn the_slash_before_an_empty_state_key_may_be_left_out() {
         ("/_matrix/client/v3/rooms/!a:b/state/m.room.name/k", "k"),
     ] {
         assert_eq!(found("GET", path), ["getRoomStateWithKey"], "{path}");
-        let operation = &find(SERVED, "GET", path)[0].operation;
-        let request = Incoming::new(operation, path).unwrap();
+        let operation = &find(ENDPOINTS, "GET", path)[0].operation;
+        let request = IncomingRequest::new(operation, path).unwrap();
         let request = GetStateEvent::read_request(&request).unwrap();
         assert_eq!(request.event_type, "m.room.name");
         assert_eq!(request.state_key, key);

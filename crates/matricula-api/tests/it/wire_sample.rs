@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use matricula_api::server::{AnyEndpoint, Incoming, Parameter, Place, Shape};
+use matricula_api::server::{
+    AnyEndpoint, IncomingRequest, Parameter, ParameterLocation, ParameterType,
+};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
@@ -52,17 +54,17 @@ pub(crate) fn incoming<'a>(
     amount: Amount,
     sample: &Value,
     body: &[u8],
-) -> Incoming<'a> {
+) -> IncomingRequest<'a> {
     let wanted = |one: &&Parameter| one.required || amount == Amount::Everything;
     let in_place = |place| {
         let parameters = endpoint.parameters.iter().filter(wanted);
-        let parameters = parameters.filter(move |one| one.place == place);
+        let parameters = parameters.filter(move |one| one.location == place);
         parameters.flat_map(pairs).collect()
     };
-    Incoming::new(&endpoint.operation, &path_of(endpoint, sample))
+    IncomingRequest::new(&endpoint.operation, &path_of(endpoint, sample))
         .unwrap()
-        .with_query(in_place(Place::Query))
-        .with_headers(in_place(Place::Header))
+        .with_query(in_place(ParameterLocation::Query))
+        .with_headers(in_place(ParameterLocation::Header))
         .with_body(body)
 }
 
@@ -70,11 +72,11 @@ pub(crate) fn incoming<'a>(
 fn pairs(parameter: &Parameter) -> Vec<(Cow<'static, str>, String)> {
     let value = of_name(parameter.name);
     let name = Cow::Borrowed(parameter.name);
-    match parameter.shape {
-        Shape::Integer => vec![(name, "1000".to_owned())],
-        Shape::Boolean => vec![(name, "true".to_owned())],
-        Shape::Texts => vec![(name.clone(), value.clone()), (name, value)],
-        Shape::Pairs => vec![(Cow::Borrowed("some"), value)],
+    match parameter.kind {
+        ParameterType::Integer => vec![(name, "1000".to_owned())],
+        ParameterType::Boolean => vec![(name, "true".to_owned())],
+        ParameterType::Texts => vec![(name.clone(), value.clone()), (name, value)],
+        ParameterType::Pairs => vec![(Cow::Borrowed("some"), value)],
         _ => vec![(name, value)],
     }
 }
@@ -86,7 +88,7 @@ fn path_of(endpoint: &AnyEndpoint, body: &Value) -> String {
     let named = endpoint
         .parameters
         .iter()
-        .filter(|one| one.place == Place::Path);
+        .filter(|one| one.location == ParameterLocation::Path);
     for parameter in named {
         let value = match (
             parameter.name,

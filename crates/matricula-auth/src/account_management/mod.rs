@@ -12,7 +12,7 @@ pub use threepid::{AddThreepid, PendingThreepid, Threepid};
 
 use matricula_api::{
     oauth::{AccountAction, AccountPage},
-    uia::Interactive,
+    uia::UiaEndpoint,
 };
 use matricula_core::Secret;
 
@@ -28,7 +28,7 @@ struct Credentials {
 
 impl Credentials {
     /// The request with these. The session is used once.
-    fn apply<E: Interactive + Clone>(&mut self, mut request: UiaRequest<E>) -> UiaRequest<E> {
+    fn apply<E: UiaEndpoint + Clone>(&mut self, mut request: UiaRequest<E>) -> UiaRequest<E> {
         for password in &self.passwords {
             request = request.password(password.clone());
         }

@@ -189,7 +189,7 @@ impl Call {
 
 /// What a server says in Matrix's form, where it refuses.
 fn refusal(response: &Response) -> Option<MatrixError> {
-    match ApiError::of(response)? {
+    match ApiError::from_response(response)? {
         ApiError::Matrix(error) => Some(error),
         _ => None,
     }

@@ -312,7 +312,7 @@ impl UiaFlow {
         if self.is_done_elsewhere(stage)
             && let Some(session) = session
         {
-            return AuthData::completed_elsewhere(session);
+            return AuthData::completed_out_of_band(session);
         }
         let mut auth = AuthData::stage(stage.clone(), session);
         match stage {

@@ -2,7 +2,7 @@
 
 use matricula_api::{
     ApiError, ErrorCode, MatrixError,
-    uia::{AuthData, Interactive, Stage, ThreepidCreds},
+    uia::{AuthData, Stage, ThreepidCreds, UiaEndpoint},
 };
 use matricula_core::{
     Auth, Machine, OperationAuth, Response, Secret, ServerUrl, Step, StepContext, Timestamp,
@@ -26,7 +26,7 @@ use crate::{
 ///
 /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api>.
 #[derive(Clone, Debug)]
-pub struct UiaRequest<E: Interactive> {
+pub struct UiaRequest<E: UiaEndpoint> {
     server: ServerUrl,
     auth: Auth,
     request: E,
@@ -45,7 +45,7 @@ enum Phase {
     Authenticating,
 }
 
-impl<E: Interactive + Clone> UiaRequest<E> {
+impl<E: UiaEndpoint + Clone> UiaRequest<E> {
     /// Sends the request in the session of this account. The password that is stored with the account
     /// is tried first.
     pub fn new(account: &Account, request: E) -> Self {
@@ -132,7 +132,7 @@ impl<E: Interactive + Clone> UiaRequest<E> {
 
     fn start(&mut self) {
         let session = self.flow.session.id.clone();
-        self.send(None, session.map(AuthData::completed_elsewhere));
+        self.send(None, session.map(AuthData::completed_out_of_band));
     }
 
     fn send(&mut self, stage: Option<Stage>, auth: Option<AuthData>) {
@@ -242,7 +242,7 @@ fn is_about_the_session(error: &MatrixError) -> bool {
     matches!(error.code, ErrorCode::Unknown | ErrorCode::NotFound) || error.code.as_str().is_empty()
 }
 
-impl<E: Interactive + Clone> Machine for UiaRequest<E> {
+impl<E: UiaEndpoint + Clone> Machine for UiaRequest<E> {
     type Input = Input;
     type Effect = Effect;
     type Event = Event<E::Response>;
@@ -267,6 +267,6 @@ impl<E: Interactive + Clone> Machine for UiaRequest<E> {
     }
 }
 
-impl<E: Interactive + Clone> Conversation for UiaRequest<E> {
+impl<E: UiaEndpoint + Clone> Conversation for UiaRequest<E> {
     type Output = E::Response;
 }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use matricula_api::server::Reply;
+use matricula_api::server::OutgoingResponse;
 
 /// An answer. Where bytes do not go through the engine, it comes with an [`FileAction`].
 #[derive(Debug)]
 #[must_use = "an errand is not run by itself"]
 pub struct HandlerResponse {
     /// The status, the headers and, if there is no errand, the body.
-    pub reply: Reply,
+    pub reply: OutgoingResponse,
     /// What is left to whoever keeps the files.
     pub file_action: Option<FileAction>,
 }
@@ -71,8 +71,8 @@ pub struct StoredFile {
     pub length: u64,
 }
 
-impl From<Reply> for HandlerResponse {
-    fn from(reply: Reply) -> Self {
+impl From<OutgoingResponse> for HandlerResponse {
+    fn from(reply: OutgoingResponse) -> Self {
         Self {
             reply,
             file_action: None,
@@ -84,13 +84,13 @@ impl HandlerResponse {
     /// The request's body may come.
     pub(super) fn receive(upload: Upload) -> Self {
         Self {
-            reply: Reply::new(100, Vec::new(), Vec::new()),
+            reply: OutgoingResponse::new(100, Vec::new(), Vec::new()),
             file_action: Some(FileAction::Receive(upload)),
         }
     }
 
     /// This file, with the headers of `reply`.
-    pub(super) fn send(reply: Reply, file: StoredFile) -> Self {
+    pub(super) fn send(reply: OutgoingResponse, file: StoredFile) -> Self {
         Self {
             reply,
             file_action: Some(FileAction::Send(file)),

@@ -1,6 +1,6 @@
 //! The pages on which a person signs in or up before deciding something.
 
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, StepContext};
 
 use super::{
@@ -41,7 +41,7 @@ pub(super) struct LoginPage<'a> {
 /// How far a person has come.
 pub(super) enum LoginStep {
     /// Not in yet: this page asks.
-    ShowPage(Reply),
+    ShowPage(OutgoingResponse),
     /// Just come in.
     SignedIn(i64),
     /// In, and this button was pressed.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use matricula_api::server::Reply;
+use matricula_api::server::OutgoingResponse;
 
 use super::refusal::ApiError;
 
@@ -18,7 +18,7 @@ pub(super) struct CspSources<'a> {
 }
 
 /// The page that says why there is no other.
-pub(super) fn error_page(refusal: ApiError) -> Reply {
+pub(super) fn error_page(refusal: ApiError) -> OutgoingResponse {
     let body = format!("<p role=\"alert\">{}.</p>", escape(&refusal.error));
     let plain = refusal.into_reply();
     let mut page = simple_page(plain.status, "en", "This does not work", &body);
@@ -28,7 +28,12 @@ pub(super) fn error_page(refusal: ApiError) -> Reply {
 }
 
 /// A page without scripts that leads nowhere else.
-pub(super) fn simple_page(status: u16, language: &str, title: &str, body: &str) -> Reply {
+pub(super) fn simple_page(
+    status: u16,
+    language: &str,
+    title: &str,
+    body: &str,
+) -> OutgoingResponse {
     page(status, language, title, body, &CspSources::default())
 }
 
@@ -39,7 +44,7 @@ pub(super) fn page(
     title: &str,
     body: &str,
     sources: &CspSources<'_>,
-) -> Reply {
+) -> OutgoingResponse {
     let (language, title) = (escape(language), escape(title));
     let text = format!(
         "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -65,17 +70,17 @@ pub(super) fn page(
         ("cache-control", "no-store"),
     ];
     let headers = headers.map(|(name, value)| (Cow::Borrowed(name), value.to_owned()));
-    Reply::new(status, headers.to_vec(), text.into_bytes())
+    OutgoingResponse::new(status, headers.to_vec(), text.into_bytes())
 }
 
 /// The way on after a form, by a GET. What `leads_to` said must have allowed it.
-pub(super) fn redirect(address: String) -> Reply {
+pub(super) fn redirect(address: String) -> OutgoingResponse {
     let headers = vec![
         (Cow::Borrowed("location"), address),
         (Cow::Borrowed("referrer-policy"), "no-referrer".to_owned()),
         (Cow::Borrowed("cache-control"), "no-store".to_owned()),
     ];
-    Reply::new(303, headers, Vec::new())
+    OutgoingResponse::new(303, headers, Vec::new())
 }
 
 /// Text as it stands in HTML, in quotation marks too.

@@ -32,7 +32,7 @@ mod visits;
 
 use std::{fmt, time::Duration};
 
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, Secret, StepContext, Timestamp};
 use percent_encoding::percent_decode_str;
 use rusqlite::Transaction;
@@ -107,8 +107,8 @@ impl Homeserver {
         answer.unwrap_or_else(|fault| {
             let reply = match fault {
                 HandlerError::Api(refusal) => refusal.into_reply(),
-                HandlerError::InvalidRequest(error) => error.reply(),
-                HandlerError::Uia(info) => Reply::uia(&info),
+                HandlerError::InvalidRequest(error) => error.response(),
+                HandlerError::Uia(info) => OutgoingResponse::uia(&info),
                 HandlerError::Internal(error) => {
                     tracing::error!(%error, path = request.path, "a request could not be answered");
                     let error = "something broke in the server";
@@ -127,7 +127,7 @@ pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
 }
 
 /// Whether this answer to a request with [`long_poll_timeout`] says no more than that nothing has happened.
-pub(crate) fn has_no_changes(request: &Request, reply: &Reply) -> bool {
+pub(crate) fn has_no_changes(request: &Request, reply: &OutgoingResponse) -> bool {
     rooms::has_no_changes(request, reply) || media::is_pending(reply)
 }
 

@@ -2,7 +2,7 @@
 //! [fallback](https://spec.matrix.org/v1.19/client-server-api/#fallback) of each stage, and the
 //! documents that policies link to.
 
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, StepContext};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -35,7 +35,7 @@ pub(super) fn document_path(policy: &str, language: &str) -> String {
 
 impl RequestContext<'_> {
     /// What is no operation: a page, if anything.
-    pub(super) fn page(&self, cx: &mut StepContext<'_>) -> Result<Reply, HandlerError> {
+    pub(super) fn page(&self, cx: &mut StepContext<'_>) -> Result<OutgoingResponse, HandlerError> {
         if let Some(reply) = self.oauth(cx)? {
             return Ok(reply);
         }
@@ -62,7 +62,7 @@ impl RequestContext<'_> {
                 Ok(method_not_allowed(&[Method::Get, Method::Post]))
             }
             (["_matrix", "client", "r0", "password_policy"], Method::Get) => {
-                Ok(Reply::json(&self.homeserver.password_policy()))
+                Ok(OutgoingResponse::json(&self.homeserver.password_policy()))
             }
             (["_matricula", "terms", policy, language], Method::Get) => {
                 self.homeserver.document(policy, language)
@@ -71,7 +71,11 @@ impl RequestContext<'_> {
         }
     }
 
-    fn fallback(&self, cx: &mut StepContext<'_>, stage: &str) -> Result<Reply, HandlerError> {
+    fn fallback(
+        &self,
+        cx: &mut StepContext<'_>,
+        stage: &str,
+    ) -> Result<OutgoingResponse, HandlerError> {
         let RequestContext {
             homeserver: home,
             tx,
@@ -138,7 +142,7 @@ impl RequestContext<'_> {
 }
 
 impl Homeserver {
-    fn document(&self, policy: &str, language: &str) -> Result<Reply, HandlerError> {
+    fn document(&self, policy: &str, language: &str) -> Result<OutgoingResponse, HandlerError> {
         let found = self.config.policies.get(policy);
         let document = found.and_then(|it| Some((it, it.translations.get(language)?)));
         let Some((policy, document)) = document else {
@@ -153,7 +157,7 @@ impl Homeserver {
         Ok(simple_page(200, language, &document.name, &body))
     }
 
-    fn form(&self, stage: &str, failure: Option<ApiError>) -> Reply {
+    fn form(&self, stage: &str, failure: Option<ApiError>) -> OutgoingResponse {
         let (title, fields, button) = match stage {
             TERMS => (
                 "Accept the terms",
@@ -220,7 +224,7 @@ impl Homeserver {
     }
 }
 
-fn done(cx: &mut StepContext<'_>) -> Reply {
+fn done(cx: &mut StepContext<'_>) -> OutgoingResponse {
     let nonce = cx.entropy.text(ALPHANUMERIC, 24);
     let body = format!(
         "<p>This step is done. You can close this page and go back to your client.</p>\n\

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, time::Duration};
 
 use matricula_api::{
     ErrorCode, Extra, IdError,
-    server::{Reply, RequestError},
+    server::{OutgoingResponse, RequestError},
     uia::UiaInfo,
 };
 
@@ -66,10 +66,10 @@ impl ApiError {
         refusal
     }
 
-    pub(crate) fn into_reply(self) -> Reply {
+    pub(crate) fn into_reply(self) -> OutgoingResponse {
         match self.retry_after {
-            Some(wait) => Reply::limited(&self.error, wait),
-            None => Reply::refusal_with(self.status, &self.code, &self.error, self.extra),
+            Some(wait) => OutgoingResponse::rate_limited(&self.error, wait),
+            None => OutgoingResponse::error_with(self.status, &self.code, &self.error, self.extra),
         }
     }
 }

@@ -41,7 +41,10 @@ use matricula_api::{
         wellknown::GetWellknown,
         whoami::WhoAmI,
     },
-    server::{Incoming, Place, Reply, RequestError, Served, Shape, find},
+    server::{
+        IncomingRequest, OutgoingResponse, ParameterLocation, ParameterType, RequestError,
+        ServerEndpoint, find,
+    },
 };
 use matricula_core::{Method, Operation, StepContext, Timestamp};
 use rusqlite::Transaction;
@@ -135,7 +138,7 @@ pub(super) struct RequestContext<'a> {
 }
 
 /// An operation that this server serves.
-pub(super) trait Handler: Served {
+pub(super) trait Handler: ServerEndpoint {
     /// What must hold before the request is looked at: limits, for instance, are not got round by
     /// requests that cannot be read.
     fn precheck(_: &RequestContext<'_>, _: Timestamp) -> Result<(), HandlerError> {
@@ -156,7 +159,7 @@ pub(super) trait Handler: Served {
 }
 
 /// An operation that this server serves, and whose request or answer is a file.
-pub(super) trait FileHandler: Served {
+pub(super) trait FileHandler: ServerEndpoint {
     /// Does what is asked, as far as that is possible without touching files.
     fn handle(
         self,
@@ -211,9 +214,10 @@ fn answer_with_file<E: FileHandler>(
     request.handle(call, cx)
 }
 
-fn read<E: Served>(request: &Request, body: &[u8]) -> Result<E, HandlerError> {
+fn read<E: ServerEndpoint>(request: &Request, body: &[u8]) -> Result<E, HandlerError> {
     let mut parameters = E::PARAMETERS.iter();
-    let takes_json = parameters.any(|it| it.place == Place::Body && it.shape != Shape::Bytes);
+    let takes_json = parameters
+        .any(|it| it.location == ParameterLocation::Body && it.kind != ParameterType::Bytes);
     // https://spec.matrix.org/v1.19/client-server-api/#api-standards: at least an empty object.
     if takes_json && body.is_empty() {
         return Err(RequestError::NotJson("it is empty".to_owned()).into());
@@ -222,7 +226,7 @@ fn read<E: Served>(request: &Request, body: &[u8]) -> Result<E, HandlerError> {
     let query = pairs.map(|(name, value)| (Cow::Borrowed(name.as_str()), value.clone()));
     let content_type = request.content_type.iter();
     let headers = content_type.map(|value| (Cow::Borrowed("Content-Type"), value.clone()));
-    let incoming = Incoming::new(&E::OPERATION, &request.path)
+    let incoming = IncomingRequest::new(&E::OPERATION, &request.path)
         .ok_or_else(ApiError::unrecognized)?
         .with_query(query.collect())
         .with_headers(headers.collect())
@@ -242,13 +246,13 @@ pub(super) fn route(
         }
         return (route.answer)(call, cx).map(Some);
     }
-    let of_path = served().filter(|operation| Incoming::new(operation, path).is_some());
+    let of_path = served().filter(|operation| IncomingRequest::new(operation, path).is_some());
     let others: Vec<_> = of_path.map(|operation| operation.method).collect();
     Ok((!others.is_empty()).then(|| method_not_allowed(&others).into()))
 }
 
 /// What is said of a known path with a method that it does not take.
-pub(super) fn method_not_allowed(allowed: &[Method]) -> Reply {
+pub(super) fn method_not_allowed(allowed: &[Method]) -> OutgoingResponse {
     let names: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
     let mut reply = ApiError::method_not_allowed("this endpoint takes other methods").into_reply();
     reply

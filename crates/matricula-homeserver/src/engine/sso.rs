@@ -9,7 +9,7 @@ use matricula_api::{
         login::LoginFlow,
         sso_login_redirect::{RedirectToIdP, RedirectToSso},
     },
-    server::Reply,
+    server::OutgoingResponse,
 };
 use matricula_core::{Method, StepContext};
 
@@ -103,7 +103,10 @@ fn target(redirect_url: &str) -> Result<RedirectTarget, ApiError> {
 
 impl RequestContext<'_> {
     /// Answers at the page's address, if there is single sign-on and this is it.
-    pub(super) fn sso(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, HandlerError> {
+    pub(super) fn sso(
+        &self,
+        cx: &mut StepContext<'_>,
+    ) -> Result<Option<OutgoingResponse>, HandlerError> {
         if self.homeserver.config.sso.is_none() || self.request.path != PAGE {
             return Ok(None);
         }
@@ -116,7 +119,7 @@ impl RequestContext<'_> {
         }
     }
 
-    fn sso_login(&self, cx: &mut StepContext<'_>) -> Result<Reply, HandlerError> {
+    fn sso_login(&self, cx: &mut StepContext<'_>) -> Result<OutgoingResponse, HandlerError> {
         let target = target(self.request.query("redirectUrl").unwrap_or_default())?;
         let leads = escape(&target.name());
         let sso = self.homeserver.config.sso.as_ref();

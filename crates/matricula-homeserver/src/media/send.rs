@@ -14,7 +14,7 @@ use axum::{
     response::Response,
 };
 use hyper::body::{Frame, SizeHint};
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use tokio::{
     fs::File,
     io::{AsyncRead, AsyncSeekExt, ReadBuf},
@@ -37,7 +37,7 @@ pub(crate) async fn send(
     request: &HeaderMap,
     shelf: &Arc<MediaDir>,
     file: StoredFile,
-) -> Result<Response, Reply> {
+) -> Result<Response, OutgoingResponse> {
     let StoredFile { name, length } = file;
     let mut status = StatusCode::OK;
     let headers = response.headers_mut();
@@ -77,7 +77,7 @@ pub(crate) async fn send(
     Ok(response)
 }
 
-fn range_not_satisfiable(length: u64) -> Reply {
+fn range_not_satisfiable(length: u64) -> OutgoingResponse {
     let error = format!("the range lies beyond the file, which has {length} bytes");
     let mut reply = ApiError::new(416, ErrorCode::InvalidParam, error).into_reply();
     let range = (Cow::Borrowed("content-range"), format!("bytes */{length}"));
@@ -85,7 +85,7 @@ fn range_not_satisfiable(length: u64) -> Reply {
     reply
 }
 
-fn read_failed(error: io::Error) -> Reply {
+fn read_failed(error: io::Error) -> OutgoingResponse {
     tracing::error!(%error, "an uploaded file could not be read");
     let error = "the server has lost this file";
     ApiError::new(500, ErrorCode::Unknown, error).into_reply()

@@ -223,7 +223,7 @@ fn post(address: &str, body: Value) -> Request {
 }
 
 /// An answer, and ways to look at it.
-struct Reply(matricula_homeserver::Reply);
+struct Reply(matricula_homeserver::OutgoingResponse);
 
 impl Reply {
     fn json(&self) -> Value {

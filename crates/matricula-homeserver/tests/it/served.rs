@@ -215,7 +215,7 @@ fn what_is_served_answers_as_its_type() {
         }
         assert_eq!(reply.0.status, 200, "{}: {}", operation.id, reply.text());
         let typed = |it: &&AnyEndpoint| it.operation == *operation;
-        let typed = client::SERVED.iter().find(typed).unwrap();
+        let typed = client::ENDPOINTS.iter().find(typed).unwrap();
         let again = typed.read(&of_the_wire(&reply)).unwrap();
         if operation.path.contains("/download/") {
             assert_eq!(again.body, reply.0.body, "{}", operation.id);

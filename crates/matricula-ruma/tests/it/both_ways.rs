@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt::Debug};
 
 use matricula_api::{
     operations,
-    server::{Incoming, Served},
+    server::{self, ServerEndpoint},
 };
 use matricula_core::{Body, Job, Method, Response, RetrySafety, ServerUrl};
 use matricula_ruma::{Newest, request, response};
@@ -19,7 +19,7 @@ pub(crate) fn server() -> ServerUrl {
 /// back, and so does this answer.
 pub(crate) fn hold<E, R, A>(address: &str, body: &Value, answer: &Value)
 where
-    E: Served + Debug + PartialEq,
+    E: ServerEndpoint + Debug + PartialEq,
     E::Response: Debug + PartialEq,
     R: OutgoingRequest<IncomingResponse = A> + IncomingRequest<OutgoingResponse = A>,
     R::PathBuilder: Newest,
@@ -38,7 +38,7 @@ fn json_body(body: &Value) -> Body {
 
 pub(crate) fn hold_request<E, R>(address: &str, headers: &[(&'static str, &str)], body: Body)
 where
-    E: Served + Debug + PartialEq,
+    E: ServerEndpoint + Debug + PartialEq,
     R: OutgoingRequest + IncomingRequest,
     R::PathBuilder: Newest,
 {
@@ -71,7 +71,7 @@ fn facts(job: &Job) -> (&str, Method, RetrySafety) {
 
 pub(crate) fn hold_answer<E, A>(answer: &Response)
 where
-    E: Served,
+    E: ServerEndpoint,
     E::Response: Debug + PartialEq,
     A: IncomingResponse + OutgoingResponse + Clone,
 {
@@ -103,11 +103,15 @@ fn read_theirs<A, X: std::error::Error>(read: Result<A, X>) -> A {
 }
 
 /// The request of matricula's that this is on the wire.
-pub(crate) fn parsed<E: Served>(address: &str, headers: &[(&'static str, &str)], body: Body) -> E {
+pub(crate) fn parsed<E: ServerEndpoint>(
+    address: &str,
+    headers: &[(&'static str, &str)],
+    body: Body,
+) -> E {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let pairs = form_urlencoded::parse(query.as_bytes());
     let headers = headers.iter();
-    let incoming = Incoming::new(&E::OPERATION, path)
+    let incoming = server::IncomingRequest::new(&E::OPERATION, path)
         .unwrap()
         .with_query(
             pairs

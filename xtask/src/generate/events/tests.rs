@@ -1,4 +1,4 @@
-//! What the generator makes of the schemas of events.
+//! Tests of the generator: from event schemas to code.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::generate::emit;
 use crate::generate::overrides::Overrides;
 use crate::generate::spec::Spec;
 
-/// A schema of an event with this content, which is of a kind by what it refers to.
+/// The schema of an event with this content. What it refers to determines its kind.
 fn schema(kind: &str, content: Value) -> Value {
     json!({"allOf": [{"$ref": format!("core-event-schema/{kind}.yaml")}],
         "properties": {"content": content}})
@@ -17,7 +17,7 @@ fn object(properties: Value, required: Value) -> Value {
     json!({"type": "object", "properties": properties, "required": required})
 }
 
-/// The types, and the code of each module, for schemas by the name of their file.
+/// The event types and the code for schemas, by file name.
 fn generate(schemas: &[(&str, Value)], yaml: &str) -> Result<(Vec<EventType>, String)> {
     let envelope = object(json!({"content": {"type": "object"}}), json!(["content"]));
     let mut files: Vec<(String, Value)> = ["event", "room_event", "state_event"]
@@ -59,7 +59,7 @@ fn generate(schemas: &[(&str, Value)], yaml: &str) -> Result<(Vec<EventType>, St
 }
 
 #[test]
-fn a_content_is_named_after_its_type_and_goes_to_the_module_of_its_kind() {
+fn content_is_named_after_event_type() {
     let content = || object(json!({"x": {"type": "string"}}), json!([]));
     let (types, _) = generate(
         &[
@@ -68,7 +68,7 @@ fn a_content_is_named_after_its_type_and_goes_to_the_module_of_its_kind() {
             ("m.key.verification.done", schema("event", content())),
             ("m.tag", schema("event", content())),
         ],
-        "events:\n  kinds:\n    - why: w\n      at:\n        m.tag: account_data\n        \
+        "events:\n  event_kinds:\n    - why: w\n      at:\n        m.tag: account_data\n        \
          m.key.verification.done: message to_device\n",
     )
     .unwrap();
@@ -92,15 +92,18 @@ fn a_content_is_named_after_its_type_and_goes_to_the_module_of_its_kind() {
 }
 
 #[test]
-fn a_type_of_which_nobody_says_the_kind_is_an_error() {
+fn unknown_event_kind_is_an_error() {
     let content = json!({"type": "object"});
     let schemas = [("m.odd", schema("event", content))];
     let error = generate(&schemas, "events: {}").err().unwrap();
-    assert!(error.contains("the kind of m.odd"), "{error}");
+    assert!(
+        error.contains("the schema of m.odd does not say its kind"),
+        "{error}"
+    );
 }
 
 #[test]
-fn a_file_for_each_shape_makes_one_type_of_all() {
+fn variant_files_become_one_enum() {
     let shape = |tag: Value| {
         let fields = json!({"msgtype": tag, "body": {"type": "string"}});
         schema("room_event", object(fields, json!(["msgtype", "body"])))
@@ -117,8 +120,8 @@ fn a_file_for_each_shape_makes_one_type_of_all() {
         "Text(TextMessage),",
         "Other(OtherMessage),",
         "codec::tagged(from, \"msgtype\", &[]",
-        "codec::Tag::Is(\"m.text\") => found.read().map(Self::Text),",
-        // Of one value, and so no field; any other value is one.
+        "codec::Tag::Is(\"m.text\") => fields.read().map(Self::Text),",
+        // The tag is a constant in its variant, and a field in the catch-all variant.
         "pub fn new(body: impl Into<String>) -> Self",
         "map.serialize_entry(\"msgtype\", \"m.text\")?;",
         "pub fn new(body: impl Into<String>, msgtype: impl Into<String>) -> Self",
@@ -129,7 +132,7 @@ fn a_file_for_each_shape_makes_one_type_of_all() {
 }
 
 #[test]
-fn a_map_is_wrapped_and_an_empty_text_may_be_none() {
+fn maps_are_wrapped() {
     let map = json!({"type": "object", "patternProperties":
         {"^@": {"x-pattern-format": "mx-user-id", "type": "integer"}}});
     let alias = object(json!({"alias": {"type": "string"}}), json!([]));
@@ -138,7 +141,7 @@ fn a_map_is_wrapped_and_an_empty_text_may_be_none() {
             ("m.room.counts", schema("state_event", map)),
             ("m.room.alias", schema("state_event", alias)),
         ],
-        "events:\n  blank:\n    - why: w\n      at: [m.room.alias/alias]\n",
+        "events:\n  empty_as_absent:\n    - why: w\n      at: [m.room.alias/alias]\n",
     )
     .unwrap();
     assert!(
@@ -146,13 +149,13 @@ fn a_map_is_wrapped_and_an_empty_text_may_be_none() {
         "{code}"
     );
     assert!(
-        code.contains("alias = codec::filled(&mut entries)?"),
+        code.contains("alias = codec::non_empty(&mut entries)?"),
         "{code}"
     );
 }
 
 #[test]
-fn a_definition_takes_the_place_of_a_bare_object() {
+fn definition_replaces_untyped_object() {
     let file = object(json!({"file": {"type": "object"}}), json!(["file"]));
     let (_, code) = generate(
         &[("m.room.file", schema("state_event", file))],

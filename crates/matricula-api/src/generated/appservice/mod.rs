@@ -24,9 +24,9 @@ pub const OPERATIONS: &[Operation] = &[
     <transactions::SendTransaction as Endpoint>::OPERATION,
 ];
 
-/// Every operation as a server or a tool meets it, sorted by id.
+/// Every operation with its server side, sorted by id.
 #[cfg(feature = "server")]
-pub static SERVED: &[crate::server::AnyEndpoint] = &[
+pub static ENDPOINTS: &[crate::server::AnyEndpoint] = &[
     crate::server::AnyEndpoint::of::<protocols::GetThirdPartyProtocol>(),
     crate::server::AnyEndpoint::of::<ping::Ping>(),
     crate::server::AnyEndpoint::of::<protocols::QueryThirdPartyLocationByAlias>(),

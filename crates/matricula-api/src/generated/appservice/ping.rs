@@ -7,12 +7,14 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `POST /_matrix/app/v1/ping`: tries the way to the application service, and the token.
+/// Tries the way to the application service, and the token.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver. Since 1.7.
+/// `POST /_matrix/app/v1/ping`. Access token: the `hs_token` of the homeserver. Since 1.7.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#post_matrixappv1ping)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,7 +22,7 @@ use crate::{ApiError, Endpoint, Extra, codec};
 pub struct Ping {
     /// That of the application service's own request, if it gave one.
     pub transaction_id: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -86,22 +88,23 @@ impl<'de> codec::Object<'de> for Ping {
 }
 
 #[cfg(feature = "server")]
-impl Served for Ping {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::body("transaction_id", Shape::Text)];
+impl ServerEndpoint for Ping {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::body("transaction_id", ParameterType::Text)];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &PingResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &PingResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Ping`]: no more than that all is well.
+/// Response to [`Ping`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PingResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -4,12 +4,15 @@
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, LenientList, RoomAliasId, SortedMap, UserId, codec, common};
 
-/// `GET /_matrix/app/v1/thirdparty/protocol/{protocol}`: describes a foreign network.
+/// Describes a foreign network.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver.
+/// `GET /_matrix/app/v1/thirdparty/protocol/{protocol}`. Access token: the `hs_token` of the
+/// homeserver.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartyprotocolprotocol)
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +24,7 @@ pub struct GetThirdPartyProtocol {
 }
 
 impl GetThirdPartyProtocol {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
             protocol: protocol.into(),
@@ -55,23 +58,24 @@ impl Endpoint for GetThirdPartyProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetThirdPartyProtocol {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("protocol", Shape::Text).required()];
+impl ServerEndpoint for GetThirdPartyProtocol {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("protocol", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         Ok(Self { protocol })
     }
 
-    fn write_success(response: &common::Protocol) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &common::Protocol) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/app/v1/thirdparty/user/{protocol}`: finds the users for a user of a foreign
-/// network.
+/// Finds the users for a user of a foreign network.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver.
+/// `GET /_matrix/app/v1/thirdparty/user/{protocol}`. Access token: the `hs_token` of the
+/// homeserver.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartyuserprotocol)
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +89,7 @@ pub struct QueryThirdPartyUserByProtocol {
 }
 
 impl QueryThirdPartyUserByProtocol {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
             protocol: protocol.into(),
@@ -131,27 +135,27 @@ impl Endpoint for QueryThirdPartyUserByProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryThirdPartyUserByProtocol {
+impl ServerEndpoint for QueryThirdPartyUserByProtocol {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("protocol", Shape::Text).required(),
-        Parameter::query("fields", Shape::Pairs),
+        Parameter::path("protocol", ParameterType::Text).required(),
+        Parameter::query("fields", ParameterType::Pairs),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
     }
 
-    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/app/v1/thirdparty/location/{protocol}`: finds the rooms for a place of a foreign
-/// network.
+/// Finds the rooms for a place of a foreign network.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver.
+/// `GET /_matrix/app/v1/thirdparty/location/{protocol}`. Access token: the `hs_token` of the
+/// homeserver.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartylocationprotocol)
 #[derive(Clone, Debug, PartialEq)]
@@ -165,7 +169,7 @@ pub struct QueryThirdPartyLocationByProtocol {
 }
 
 impl QueryThirdPartyLocationByProtocol {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
             protocol: protocol.into(),
@@ -213,26 +217,26 @@ impl Endpoint for QueryThirdPartyLocationByProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryThirdPartyLocationByProtocol {
+impl ServerEndpoint for QueryThirdPartyLocationByProtocol {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("protocol", Shape::Text).required(),
-        Parameter::query("fields", Shape::Pairs),
+        Parameter::path("protocol", ParameterType::Text).required(),
+        Parameter::query("fields", ParameterType::Pairs),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
     }
 
-    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/app/v1/thirdparty/location`: finds the places of foreign networks behind a room.
+/// Finds the places of foreign networks behind a room.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver.
+/// `GET /_matrix/app/v1/thirdparty/location`. Access token: the `hs_token` of the homeserver.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartylocation)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -279,22 +283,22 @@ impl Endpoint for QueryThirdPartyLocationByAlias {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryThirdPartyLocationByAlias {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::query("alias", Shape::Text)];
+impl ServerEndpoint for QueryThirdPartyLocationByAlias {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::query("alias", ParameterType::Text)];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let alias: Option<RoomAliasId> = request.query_if("alias")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let alias: Option<RoomAliasId> = request.query_optional("alias")?;
         Ok(Self { alias })
     }
 
-    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/app/v1/thirdparty/user`: finds the users of foreign networks behind a user.
+/// Finds the users of foreign networks behind a user.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver.
+/// `GET /_matrix/app/v1/thirdparty/user`. Access token: the `hs_token` of the homeserver.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1thirdpartyuser)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -339,15 +343,15 @@ impl Endpoint for QueryThirdPartyUserById {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryThirdPartyUserById {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::query("userid", Shape::Text)];
+impl ServerEndpoint for QueryThirdPartyUserById {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::query("userid", ParameterType::Text)];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let user_id: Option<UserId> = request.query_if("userid")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let user_id: Option<UserId> = request.query_optional("userid")?;
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

@@ -5,13 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomAliasId, codec};
 
-/// `GET /_matrix/app/v1/rooms/{roomAlias}`: asks whether a room alias of the application service's
-/// namespace exists, so that it can make the room.
+/// Asks whether a room alias of the application service's namespace exists, so that it can make the
+/// room.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver.
+/// `GET /_matrix/app/v1/rooms/{roomAlias}`. Access token: the `hs_token` of the homeserver.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1roomsroomalias)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +24,7 @@ pub struct QueryRoomByAlias {
 }
 
 impl QueryRoomByAlias {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_alias: RoomAliasId) -> Self {
         Self { room_alias }
     }
@@ -54,24 +56,24 @@ impl Endpoint for QueryRoomByAlias {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryRoomByAlias {
+impl ServerEndpoint for QueryRoomByAlias {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::path("roomAlias", Shape::Text).required()];
+        &[Parameter::path("roomAlias", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
         Ok(Self { room_alias })
     }
 
-    fn write_success(response: &QueryRoomByAliasResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &QueryRoomByAliasResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`QueryRoomByAlias`]: no more than that all is well.
+/// Response to [`QueryRoomByAlias`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryRoomByAliasResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,13 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// `GET /_matrix/app/v1/users/{userId}`: asks whether a user of the application service's namespace
-/// exists, so that it can make one.
+/// Asks whether a user of the application service's namespace exists, so that it can make one.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver.
+/// `GET /_matrix/app/v1/users/{userId}`. Access token: the `hs_token` of the homeserver.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#get_matrixappv1usersuserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub struct QueryUserById {
 }
 
 impl QueryUserById {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -54,23 +55,24 @@ impl Endpoint for QueryUserById {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryUserById {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+impl ServerEndpoint for QueryUserById {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("userId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &QueryUserByIdResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &QueryUserByIdResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`QueryUserById`]: no more than that all is well.
+/// Response to [`QueryUserById`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryUserByIdResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -7,13 +7,14 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
 
-/// `PUT /_matrix/app/v1/transactions/{txnId}`: hands on what happened in the rooms and to the users
-/// that the application service watches.
+/// Hands on what happened in the rooms and to the users that the application service watches.
 ///
-/// Token: the `hs_token`, by which an application service knows its homeserver.
+/// `PUT /_matrix/app/v1/transactions/{txnId}`. Access token: the `hs_token` of the homeserver.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/application-service-api/#put_matrixappv1transactionstxnid)
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +26,12 @@ pub struct SendTransaction {
     pub events: Vec<Raw<common::ClientEvent>>,
     /// Presence, typing and receipts, if the registration asks for them. Since 1.13.
     pub ephemeral: Option<Vec<Raw<common::Event>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SendTransaction {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(txn_id: impl Into<String>, events: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             txn_id: txn_id.into(),
@@ -109,27 +110,27 @@ impl<'de> codec::Object<'de> for SendTransaction {
 }
 
 #[cfg(feature = "server")]
-impl Served for SendTransaction {
+impl ServerEndpoint for SendTransaction {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("txnId", Shape::Text).required(),
-        Parameter::body("events", Shape::Json).required(),
-        Parameter::body("ephemeral", Shape::Json),
+        Parameter::path("txnId", ParameterType::Text).required(),
+        Parameter::body("events", ParameterType::Json).required(),
+        Parameter::body("ephemeral", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let txn_id: String = request.path("txnId")?;
         request.object((txn_id,))
     }
 
-    fn write_success(response: &SendTransactionResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SendTransactionResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SendTransaction`]: no more than that all is well.
+/// Response to [`SendTransaction`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendTransactionResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

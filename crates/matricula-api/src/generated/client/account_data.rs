@@ -5,13 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec};
 
-/// `GET /_matrix/client/v3/user/{userId}/account_data/{type}`: reads what the user keeps under a
-/// type.
+/// Reads what the user keeps under a type.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/user/{userId}/account_data/{type}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridaccount_datatype)
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +25,7 @@ pub struct GetAccountData {
 }
 
 impl GetAccountData {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, event_type: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -59,13 +60,13 @@ impl Endpoint for GetAccountData {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetAccountData {
+impl ServerEndpoint for GetAccountData {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("type", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("type", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let event_type: String = request.path("type")?;
         Ok(Self {
@@ -74,15 +75,14 @@ impl Served for GetAccountData {
         })
     }
 
-    fn write_success(response: &Raw) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Raw) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`: replaces what the user keeps under a
-/// type.
+/// Replaces what the user keeps under a type.
 ///
-/// Token: required.
+/// `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridaccount_datatype)
 #[derive(Clone, Debug, PartialEq)]
@@ -92,12 +92,12 @@ pub struct SetAccountData {
     pub user_id: UserId,
     /// Path `type`.
     pub event_type: String,
-    /// The whole body.
+    /// The request body.
     pub body: Raw,
 }
 
 impl SetAccountData {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, event_type: impl Into<String>, body: Raw) -> Self {
         Self {
             user_id,
@@ -133,14 +133,14 @@ impl Endpoint for SetAccountData {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetAccountData {
+impl ServerEndpoint for SetAccountData {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("type", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("type", ParameterType::Text).required(),
         Parameter::WHOLE_BODY,
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let event_type: String = request.path("type")?;
         Ok(Self {
@@ -150,15 +150,15 @@ impl Served for SetAccountData {
         })
     }
 
-    fn write_success(response: &SetAccountDataResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetAccountDataResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetAccountData`]: no more than that all is well.
+/// Response to [`SetAccountData`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetAccountDataResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -188,10 +188,10 @@ impl Serialize for SetAccountDataResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`: reads what the user
-/// keeps for a room under a type.
+/// Reads what the user keeps for a room under a type.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`. Access token:
+/// required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidaccount_datatype)
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +206,7 @@ pub struct GetAccountDataPerRoom {
 }
 
 impl GetAccountDataPerRoom {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, room_id: RoomId, event_type: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -246,14 +246,14 @@ impl Endpoint for GetAccountDataPerRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetAccountDataPerRoom {
+impl ServerEndpoint for GetAccountDataPerRoom {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("type", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("type", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
         let event_type: String = request.path("type")?;
@@ -264,15 +264,15 @@ impl Served for GetAccountDataPerRoom {
         })
     }
 
-    fn write_success(response: &Raw) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Raw) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`: replaces what the
-/// user keeps for a room under a type.
+/// Replaces what the user keeps for a room under a type.
 ///
-/// Token: required.
+/// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}`. Access token:
+/// required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidaccount_datatype)
 #[derive(Clone, Debug, PartialEq)]
@@ -284,12 +284,12 @@ pub struct SetAccountDataPerRoom {
     pub room_id: RoomId,
     /// Path `type`.
     pub event_type: String,
-    /// The whole body.
+    /// The request body.
     pub body: Raw,
 }
 
 impl SetAccountDataPerRoom {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, room_id: RoomId, event_type: impl Into<String>, body: Raw) -> Self {
         Self {
             user_id,
@@ -330,15 +330,15 @@ impl Endpoint for SetAccountDataPerRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetAccountDataPerRoom {
+impl ServerEndpoint for SetAccountDataPerRoom {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("type", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("type", ParameterType::Text).required(),
         Parameter::WHOLE_BODY,
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
         let event_type: String = request.path("type")?;
@@ -350,15 +350,15 @@ impl Served for SetAccountDataPerRoom {
         })
     }
 
-    fn write_success(response: &SetAccountDataPerRoomResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetAccountDataPerRoomResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetAccountDataPerRoom`]: no more than that all is well.
+/// Response to [`SetAccountDataPerRoom`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetAccountDataPerRoomResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -6,12 +6,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// `POST /_matrix/client/v3/account/deactivate`: closes the account for good.
+/// Closes the account for good.
 ///
-/// Token: if there is one. Rate-limited. May ask for user-interactive authentication.
+/// `POST /_matrix/client/v3/account/deactivate`. Access token: optional. Rate limited. Uses
+/// user-interactive authentication.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,7 +26,7 @@ pub struct DeactivateAccount {
     pub id_server: Option<String>,
     /// `erase`. Since 1.10.
     pub erase: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -83,7 +86,7 @@ impl Endpoint for DeactivateAccount {
     }
 }
 
-impl Interactive for DeactivateAccount {
+impl UiaEndpoint for DeactivateAccount {
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -127,33 +130,33 @@ impl<'de> codec::Object<'de> for DeactivateAccount {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeactivateAccount {
+impl ServerEndpoint for DeactivateAccount {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("auth", Shape::Json),
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("erase", Shape::Boolean),
+        Parameter::body("auth", ParameterType::Json),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("erase", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &DeactivateAccountResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &DeactivateAccountResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`DeactivateAccount`].
+/// Response to [`DeactivateAccount`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeactivateAccountResponse {
     /// `id_server_unbind_result`.
     pub id_server_unbind_result: definitions::UnbindResult,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl DeactivateAccountResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,

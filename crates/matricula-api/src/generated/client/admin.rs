@@ -5,13 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
-/// `GET /_matrix/client/v3/admin/whois/{userId}`: tells an administrator where a user is connected
-/// from.
+/// Tells an administrator where a user is connected from.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/admin/whois/{userId}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3adminwhoisuserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub struct GetWhoIs {
 }
 
 impl GetWhoIs {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -54,16 +55,17 @@ impl Endpoint for GetWhoIs {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetWhoIs {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+impl ServerEndpoint for GetWhoIs {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("userId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &GetWhoIsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetWhoIsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -76,7 +78,7 @@ pub struct ConnectionInfo {
     pub last_seen: Option<Timestamp>,
     /// `user_agent`.
     pub user_agent: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -150,7 +152,7 @@ impl Serialize for ConnectionInfo {
 pub struct SessionInfo {
     /// `connections`.
     pub connections: Option<Vec<ConnectionInfo>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -199,7 +201,7 @@ impl Serialize for SessionInfo {
 pub struct DeviceInfo {
     /// `sessions`.
     pub sessions: Option<Vec<SessionInfo>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -243,14 +245,14 @@ impl Serialize for DeviceInfo {
     }
 }
 
-/// The answer to [`GetWhoIs`].
+/// Response to [`GetWhoIs`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetWhoIsResponse {
     /// `user_id`.
     pub user_id: Option<String>,
     /// `devices`.
     pub devices: Option<SortedMap<String, DeviceInfo>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -308,9 +310,9 @@ impl Serialize for GetWhoIsResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/admin/suspend/{userId}`: tells whether an account is suspended.
+/// Tells whether an account is suspended.
 ///
-/// Token: required. Since 1.18.
+/// `GET /_matrix/client/v1/admin/suspend/{userId}`. Access token: required. Since 1.18.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1adminsuspenduserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -321,7 +323,7 @@ pub struct GetAdminSuspendUser {
 }
 
 impl GetAdminSuspendUser {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -354,30 +356,31 @@ impl Endpoint for GetAdminSuspendUser {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetAdminSuspendUser {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+impl ServerEndpoint for GetAdminSuspendUser {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("userId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &GetAdminSuspendUserResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetAdminSuspendUserResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetAdminSuspendUser`].
+/// Response to [`GetAdminSuspendUser`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetAdminSuspendUserResponse {
     /// `suspended`.
     pub suspended: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetAdminSuspendUserResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(suspended: bool) -> Self {
         Self {
             suspended,
@@ -420,9 +423,9 @@ impl Serialize for GetAdminSuspendUserResponse {
     }
 }
 
-/// `PUT /_matrix/client/v1/admin/suspend/{userId}`: suspends an account, or ends that.
+/// Suspends an account, or ends that.
 ///
-/// Token: required. Since 1.18.
+/// `PUT /_matrix/client/v1/admin/suspend/{userId}`. Access token: required. Since 1.18.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv1adminsuspenduserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -432,12 +435,12 @@ pub struct SetAdminSuspendUser {
     pub user_id: UserId,
     /// `suspended`.
     pub suspended: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetAdminSuspendUser {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, suspended: bool) -> Self {
         Self {
             user_id,
@@ -504,33 +507,33 @@ impl<'de> codec::Object<'de> for SetAdminSuspendUser {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetAdminSuspendUser {
+impl ServerEndpoint for SetAdminSuspendUser {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::body("suspended", Shape::Boolean).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::body("suspended", ParameterType::Boolean).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
-    fn write_success(response: &SetAdminSuspendUserResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetAdminSuspendUserResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetAdminSuspendUser`].
+/// Response to [`SetAdminSuspendUser`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetAdminSuspendUserResponse {
     /// `suspended`.
     pub suspended: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetAdminSuspendUserResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(suspended: bool) -> Self {
         Self {
             suspended,
@@ -573,9 +576,9 @@ impl Serialize for SetAdminSuspendUserResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/admin/lock/{userId}`: tells whether an account is locked.
+/// Tells whether an account is locked.
 ///
-/// Token: required. Since 1.18.
+/// `GET /_matrix/client/v1/admin/lock/{userId}`. Access token: required. Since 1.18.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1adminlockuserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -586,7 +589,7 @@ pub struct GetAdminLockUser {
 }
 
 impl GetAdminLockUser {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -619,30 +622,31 @@ impl Endpoint for GetAdminLockUser {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetAdminLockUser {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+impl ServerEndpoint for GetAdminLockUser {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("userId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &GetAdminLockUserResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetAdminLockUserResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetAdminLockUser`].
+/// Response to [`GetAdminLockUser`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetAdminLockUserResponse {
     /// `locked`.
     pub locked: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetAdminLockUserResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(locked: bool) -> Self {
         Self {
             locked,
@@ -685,9 +689,9 @@ impl Serialize for GetAdminLockUserResponse {
     }
 }
 
-/// `PUT /_matrix/client/v1/admin/lock/{userId}`: locks an account, or ends that.
+/// Locks an account, or ends that.
 ///
-/// Token: required. Since 1.18.
+/// `PUT /_matrix/client/v1/admin/lock/{userId}`. Access token: required. Since 1.18.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv1adminlockuserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -697,12 +701,12 @@ pub struct SetAdminLockUser {
     pub user_id: UserId,
     /// `locked`.
     pub locked: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetAdminLockUser {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, locked: bool) -> Self {
         Self {
             user_id,
@@ -769,33 +773,33 @@ impl<'de> codec::Object<'de> for SetAdminLockUser {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetAdminLockUser {
+impl ServerEndpoint for SetAdminLockUser {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::body("locked", Shape::Boolean).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::body("locked", ParameterType::Boolean).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
-    fn write_success(response: &SetAdminLockUserResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetAdminLockUserResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetAdminLockUser`].
+/// Response to [`SetAdminLockUser`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetAdminLockUserResponse {
     /// `locked`.
     pub locked: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetAdminLockUserResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(locked: bool) -> Self {
         Self {
             locked,

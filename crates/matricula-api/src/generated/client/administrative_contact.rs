@@ -8,13 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// `GET /_matrix/client/v3/account/3pid`: lists the email addresses and phone numbers of the
-/// account.
+/// Lists the email addresses and phone numbers of the account.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/account/3pid`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3account3pid)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,15 +43,15 @@ impl Endpoint for GetAccount3Pids {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetAccount3Pids {
+impl ServerEndpoint for GetAccount3Pids {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetAccount3PidsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetAccount3PidsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -65,12 +66,12 @@ pub struct ThirdPartyIdentifier {
     pub validated_at: Timestamp,
     /// `added_at`.
     pub added_at: Timestamp,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ThirdPartyIdentifier {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         medium: definitions::Medium,
         address: impl Into<String>,
@@ -133,12 +134,12 @@ impl Serialize for ThirdPartyIdentifier {
     }
 }
 
-/// The answer to [`GetAccount3Pids`].
+/// Response to [`GetAccount3Pids`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAccount3PidsResponse {
     /// `threepids`.
     pub threepids: Option<Vec<ThirdPartyIdentifier>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -182,10 +183,9 @@ impl Serialize for GetAccount3PidsResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid`: adds a proved email address or phone number to the
-/// account; now add3PID and bind3PID.
+/// Adds a proved email address or phone number to the account; now add3PID and bind3PID.
 ///
-/// Token: required. Deprecated.
+/// `POST /_matrix/client/v3/account/3pid`. Access token: required. Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pid)
 #[derive(Clone, Debug, PartialEq)]
@@ -193,12 +193,12 @@ impl Serialize for GetAccount3PidsResponse {
 pub struct Post3Pids {
     /// `three_pid_creds`.
     pub three_pid_creds: ThreePidCredentials,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Post3Pids {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(three_pid_creds: ThreePidCredentials) -> Self {
         Self {
             three_pid_creds,
@@ -266,16 +266,16 @@ impl<'de> codec::Object<'de> for Post3Pids {
 }
 
 #[cfg(feature = "server")]
-impl Served for Post3Pids {
+impl ServerEndpoint for Post3Pids {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::body("three_pid_creds", Shape::Json).required()];
+        &[Parameter::body("three_pid_creds", ParameterType::Json).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &Post3PidsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Post3PidsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -290,12 +290,12 @@ pub struct ThreePidCredentials {
     pub id_access_token: Secret,
     /// `sid`.
     pub sid: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ThreePidCredentials {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         id_server: impl Into<String>,
@@ -358,12 +358,12 @@ impl Serialize for ThreePidCredentials {
     }
 }
 
-/// The answer to [`Post3Pids`].
+/// Response to [`Post3Pids`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Post3PidsResponse {
     /// `submit_url`.
     pub submit_url: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -407,10 +407,10 @@ impl Serialize for Post3PidsResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/add`: adds a proved email address or phone number to the
-/// account.
+/// Adds a proved email address or phone number to the account.
 ///
-/// Token: required. Rate-limited. May ask for user-interactive authentication.
+/// `POST /_matrix/client/v3/account/3pid/add`. Access token: required. Rate limited. Uses
+/// user-interactive authentication.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd)
 #[derive(Clone, Debug, PartialEq)]
@@ -422,12 +422,12 @@ pub struct Add3Pid {
     pub client_secret: Secret,
     /// `sid`.
     pub sid: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Add3Pid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(client_secret: impl Into<Secret>, sid: impl Into<String>) -> Self {
         Self {
             auth: None,
@@ -479,7 +479,7 @@ impl Endpoint for Add3Pid {
     }
 }
 
-impl Interactive for Add3Pid {
+impl UiaEndpoint for Add3Pid {
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -523,28 +523,28 @@ impl<'de> codec::Object<'de> for Add3Pid {
 }
 
 #[cfg(feature = "server")]
-impl Served for Add3Pid {
+impl ServerEndpoint for Add3Pid {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("auth", Shape::Json),
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("auth", ParameterType::Json),
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("sid", Shape::Text).required(),
+        Parameter::body("sid", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &Add3PidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Add3PidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Add3Pid`]: no more than that all is well.
+/// Response to [`Add3Pid`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Add3PidResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -574,10 +574,9 @@ impl Serialize for Add3PidResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/bind`: makes a proved email address or phone number known
-/// to an identity server.
+/// Makes a proved email address or phone number known to an identity server.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/account/3pid/bind`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidbind)
 #[derive(Clone, Debug, PartialEq)]
@@ -591,12 +590,12 @@ pub struct Bind3Pid {
     pub id_access_token: Secret,
     /// `sid`.
     pub sid: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Bind3Pid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         id_server: impl Into<String>,
@@ -678,31 +677,31 @@ impl<'de> codec::Object<'de> for Bind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl Served for Bind3Pid {
+impl ServerEndpoint for Bind3Pid {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("id_server", Shape::Text).required(),
-        Parameter::body("id_access_token", Shape::Text)
+        Parameter::body("id_server", ParameterType::Text).required(),
+        Parameter::body("id_access_token", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("sid", Shape::Text).required(),
+        Parameter::body("sid", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &Bind3PidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Bind3PidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Bind3Pid`]: no more than that all is well.
+/// Response to [`Bind3Pid`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bind3PidResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -732,10 +731,9 @@ impl Serialize for Bind3PidResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/delete`: takes an email address or phone number from the
-/// account.
+/// Takes an email address or phone number from the account.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/account/3pid/delete`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3piddelete)
 #[derive(Clone, Debug, PartialEq)]
@@ -748,12 +746,12 @@ pub struct Delete3Pid {
     pub medium: definitions::Medium,
     /// `address`.
     pub address: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Delete3Pid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(medium: definitions::Medium, address: impl Into<String>) -> Self {
         Self {
             id_server: None,
@@ -830,33 +828,33 @@ impl<'de> codec::Object<'de> for Delete3Pid {
 }
 
 #[cfg(feature = "server")]
-impl Served for Delete3Pid {
+impl ServerEndpoint for Delete3Pid {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("medium", Shape::Text).required(),
-        Parameter::body("address", Shape::Text).required(),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("medium", ParameterType::Text).required(),
+        Parameter::body("address", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &Delete3PidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Delete3PidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Delete3Pid`].
+/// Response to [`Delete3Pid`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delete3PidResponse {
     /// `id_server_unbind_result`.
     pub id_server_unbind_result: definitions::UnbindResult,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Delete3PidResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,
@@ -902,10 +900,9 @@ impl Serialize for Delete3PidResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/unbind`: takes an email address or phone number from an
-/// identity server.
+/// Takes an email address or phone number from an identity server.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/account/3pid/unbind`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidunbind)
 #[derive(Clone, Debug, PartialEq)]
@@ -918,12 +915,12 @@ pub struct Unbind3Pid {
     pub medium: definitions::Medium,
     /// `address`.
     pub address: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Unbind3Pid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(medium: definitions::Medium, address: impl Into<String>) -> Self {
         Self {
             id_server: None,
@@ -1000,33 +997,33 @@ impl<'de> codec::Object<'de> for Unbind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl Served for Unbind3Pid {
+impl ServerEndpoint for Unbind3Pid {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("medium", Shape::Text).required(),
-        Parameter::body("address", Shape::Text).required(),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("medium", ParameterType::Text).required(),
+        Parameter::body("address", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &Unbind3PidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Unbind3PidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Unbind3Pid`].
+/// Response to [`Unbind3Pid`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unbind3PidResponse {
     /// `id_server_unbind_result`.
     pub id_server_unbind_result: definitions::UnbindResult,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Unbind3PidResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(id_server_unbind_result: definitions::UnbindResult) -> Self {
         Self {
             id_server_unbind_result,
@@ -1072,10 +1069,9 @@ impl Serialize for Unbind3PidResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/email/requestToken`: has a code sent to an email address
-/// that is to be added.
+/// Has a code sent to an email address that is to be added.
 ///
-/// Token: none.
+/// `POST /_matrix/client/v3/account/3pid/email/requestToken`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidemailrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -1093,12 +1089,12 @@ pub struct RequestTokenTo3PidEmail {
     pub id_server: Option<String>,
     /// `id_access_token`.
     pub id_access_token: Option<Secret>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RequestTokenTo3PidEmail {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         email: impl Into<String>,
@@ -1213,31 +1209,30 @@ impl<'de> codec::Object<'de> for RequestTokenTo3PidEmail {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestTokenTo3PidEmail {
+impl ServerEndpoint for RequestTokenTo3PidEmail {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("email", Shape::Text).required(),
-        Parameter::body("send_attempt", Shape::Integer).required(),
-        Parameter::body("next_link", Shape::Text),
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("id_access_token", Shape::Text).secret(),
+        Parameter::body("email", ParameterType::Text).required(),
+        Parameter::body("send_attempt", ParameterType::Integer).required(),
+        Parameter::body("next_link", ParameterType::Text),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `POST /_matrix/client/v3/account/3pid/msisdn/requestToken`: has a code sent to a phone number
-/// that is to be added.
+/// Has a code sent to a phone number that is to be added.
 ///
-/// Token: none.
+/// `POST /_matrix/client/v3/account/3pid/msisdn/requestToken`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidmsisdnrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -1258,12 +1253,12 @@ pub struct RequestTokenTo3PidMsisdn {
     pub id_server: Option<String>,
     /// `id_access_token`.
     pub id_access_token: Option<Secret>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RequestTokenTo3PidMsisdn {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         country: impl Into<String>,
@@ -1384,24 +1379,24 @@ impl<'de> codec::Object<'de> for RequestTokenTo3PidMsisdn {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestTokenTo3PidMsisdn {
+impl ServerEndpoint for RequestTokenTo3PidMsisdn {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("country", Shape::Text).required(),
-        Parameter::body("phone_number", Shape::Text).required(),
-        Parameter::body("send_attempt", Shape::Integer).required(),
-        Parameter::body("next_link", Shape::Text),
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("id_access_token", Shape::Text).secret(),
+        Parameter::body("country", ParameterType::Text).required(),
+        Parameter::body("phone_number", ParameterType::Text).required(),
+        Parameter::body("send_attempt", ParameterType::Integer).required(),
+        Parameter::body("next_link", ParameterType::Text),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

@@ -7,13 +7,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `POST /_matrix/client/v1/appservice/{appserviceId}/ping`: asks whether the server reaches the
-/// application service.
+/// Asks whether the server reaches the application service.
 ///
-/// Token: an application service's. Since 1.7.
+/// `POST /_matrix/client/v1/appservice/{appserviceId}/ping`. Access token: that of an application
+/// service. Since 1.7.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1appserviceappserviceidping)
 #[derive(Clone, Debug, PartialEq)]
@@ -23,12 +25,12 @@ pub struct PingAppservice {
     pub appservice_id: String,
     /// `transaction_id`.
     pub transaction_id: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl PingAppservice {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(appservice_id: impl Into<String>) -> Self {
         Self {
             appservice_id: appservice_id.into(),
@@ -105,33 +107,33 @@ impl<'de> codec::Object<'de> for PingAppservice {
 }
 
 #[cfg(feature = "server")]
-impl Served for PingAppservice {
+impl ServerEndpoint for PingAppservice {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("appserviceId", Shape::Text).required(),
-        Parameter::body("transaction_id", Shape::Text),
+        Parameter::path("appserviceId", ParameterType::Text).required(),
+        Parameter::body("transaction_id", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let appservice_id: String = request.path("appserviceId")?;
         request.object((appservice_id,))
     }
 
-    fn write_success(response: &PingAppserviceResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &PingAppserviceResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`PingAppservice`].
+/// Response to [`PingAppservice`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct PingAppserviceResponse {
     /// `duration_ms`.
     pub duration_ms: Duration,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl PingAppserviceResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(duration_ms: Duration) -> Self {
         Self {
             duration_ms,

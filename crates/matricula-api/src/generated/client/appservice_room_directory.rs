@@ -6,13 +6,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// `PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}`: lists a room under a
-/// network of the application service, or not.
+/// Lists a room under a network of the application service, or not.
 ///
-/// Token: an application service's.
+/// `PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}`. Access token: that of
+/// an application service.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directorylistappservicenetworkidroomid)
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +26,12 @@ pub struct UpdateAppserviceRoomDirectoryVisibility {
     pub room_id: RoomId,
     /// `visibility`.
     pub visibility: definitions::Visibility,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl UpdateAppserviceRoomDirectoryVisibility {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         network_id: impl Into<String>,
         room_id: RoomId,
@@ -106,28 +108,30 @@ impl<'de> codec::Object<'de> for UpdateAppserviceRoomDirectoryVisibility {
 }
 
 #[cfg(feature = "server")]
-impl Served for UpdateAppserviceRoomDirectoryVisibility {
+impl ServerEndpoint for UpdateAppserviceRoomDirectoryVisibility {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("networkId", Shape::Text).required(),
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("visibility", Shape::Text).required(),
+        Parameter::path("networkId", ParameterType::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("visibility", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let network_id: String = request.path("networkId")?;
         let room_id: RoomId = request.path("roomId")?;
         request.object((network_id, room_id))
     }
 
-    fn write_success(response: &UpdateAppserviceRoomDirectoryVisibilityResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(
+        response: &UpdateAppserviceRoomDirectoryVisibilityResponse,
+    ) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`UpdateAppserviceRoomDirectoryVisibility`]: no more than that all is well.
+/// Response to [`UpdateAppserviceRoomDirectoryVisibility`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateAppserviceRoomDirectoryVisibilityResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

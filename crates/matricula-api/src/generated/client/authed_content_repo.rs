@@ -10,12 +10,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
+};
 use crate::{ApiError, Content, Endpoint, Extra, ServerName, codec};
 
-/// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}`: downloads a file.
+/// Downloads a file.
 ///
-/// Token: required. Rate-limited. Guests may use it. Since 1.11.
+/// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}`. Access token: required. Rate
+/// limited. Available to guests. Since 1.11.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid)
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +36,7 @@ pub struct DownloadContent {
 }
 
 impl DownloadContent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(server_name: ServerName, media_id: impl Into<String>) -> Self {
         Self {
             server_name,
@@ -83,18 +87,19 @@ impl Endpoint for DownloadContent {
 }
 
 #[cfg(feature = "server")]
-impl Served for DownloadContent {
+impl ServerEndpoint for DownloadContent {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("serverName", Shape::Text).required(),
-        Parameter::path("mediaId", Shape::Text).required(),
-        Parameter::query("timeout_ms", Shape::Integer),
+        Parameter::path("serverName", ParameterType::Text).required(),
+        Parameter::path("mediaId", ParameterType::Text).required(),
+        Parameter::query("timeout_ms", ParameterType::Integer),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
-        let timeout_ms: Option<Duration> =
-            request.query_if::<Millis>("timeout_ms")?.map(|time| time.0);
+        let timeout_ms: Option<Duration> = request
+            .query_optional::<Millis>("timeout_ms")?
+            .map(|time| time.0);
         Ok(Self {
             server_name,
             media_id,
@@ -102,15 +107,15 @@ impl Served for DownloadContent {
         })
     }
 
-    fn write_success(response: &Content) -> Reply {
-        Reply::content(response)
+    fn write_success(response: &Content) -> OutgoingResponse {
+        OutgoingResponse::content(response)
     }
 }
 
-/// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}`: downloads a file
-/// under another name.
+/// Downloads a file under another name.
 ///
-/// Token: required. Rate-limited. Guests may use it. Since 1.11.
+/// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}`. Access token:
+/// required. Rate limited. Available to guests. Since 1.11.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediadownloadservernamemediaidfilename)
 #[derive(Clone, Debug, PartialEq)]
@@ -128,7 +133,7 @@ pub struct DownloadContentWithName {
 }
 
 impl DownloadContentWithName {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         server_name: ServerName,
         media_id: impl Into<String>,
@@ -184,20 +189,21 @@ impl Endpoint for DownloadContentWithName {
 }
 
 #[cfg(feature = "server")]
-impl Served for DownloadContentWithName {
+impl ServerEndpoint for DownloadContentWithName {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("serverName", Shape::Text).required(),
-        Parameter::path("mediaId", Shape::Text).required(),
-        Parameter::path("fileName", Shape::Text).required(),
-        Parameter::query("timeout_ms", Shape::Integer),
+        Parameter::path("serverName", ParameterType::Text).required(),
+        Parameter::path("mediaId", ParameterType::Text).required(),
+        Parameter::path("fileName", ParameterType::Text).required(),
+        Parameter::query("timeout_ms", ParameterType::Integer),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
         let file_name: String = request.path("fileName")?;
-        let timeout_ms: Option<Duration> =
-            request.query_if::<Millis>("timeout_ms")?.map(|time| time.0);
+        let timeout_ms: Option<Duration> = request
+            .query_optional::<Millis>("timeout_ms")?
+            .map(|time| time.0);
         Ok(Self {
             server_name,
             media_id,
@@ -206,15 +212,15 @@ impl Served for DownloadContentWithName {
         })
     }
 
-    fn write_success(response: &Content) -> Reply {
-        Reply::content(response)
+    fn write_success(response: &Content) -> OutgoingResponse {
+        OutgoingResponse::content(response)
     }
 }
 
-/// `GET /_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}`: downloads a small picture of a
-/// file.
+/// Downloads a small picture of a file.
 ///
-/// Token: required. Rate-limited. Guests may use it. Since 1.11.
+/// `GET /_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}`. Access token: required. Rate
+/// limited. Available to guests. Since 1.11.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediathumbnailservernamemediaid)
 #[derive(Clone, Debug, PartialEq)]
@@ -239,7 +245,7 @@ pub struct DownloadThumbnail {
 }
 
 impl DownloadThumbnail {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         server_name: ServerName,
         media_id: impl Into<String>,
@@ -321,26 +327,27 @@ impl Endpoint for DownloadThumbnail {
 }
 
 #[cfg(feature = "server")]
-impl Served for DownloadThumbnail {
+impl ServerEndpoint for DownloadThumbnail {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("serverName", Shape::Text).required(),
-        Parameter::path("mediaId", Shape::Text).required(),
-        Parameter::query("width", Shape::Integer).required(),
-        Parameter::query("height", Shape::Integer).required(),
-        Parameter::query("method", Shape::Text),
-        Parameter::query("timeout_ms", Shape::Integer),
-        Parameter::query("animated", Shape::Boolean),
+        Parameter::path("serverName", ParameterType::Text).required(),
+        Parameter::path("mediaId", ParameterType::Text).required(),
+        Parameter::query("width", ParameterType::Integer).required(),
+        Parameter::query("height", ParameterType::Integer).required(),
+        Parameter::query("method", ParameterType::Text),
+        Parameter::query("timeout_ms", ParameterType::Integer),
+        Parameter::query("animated", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
         let width: u64 = request.query("width")?;
         let height: u64 = request.query("height")?;
-        let method: Option<definitions::ThumbnailMethod> = request.query_if("method")?;
-        let timeout_ms: Option<Duration> =
-            request.query_if::<Millis>("timeout_ms")?.map(|time| time.0);
-        let animated: Option<bool> = request.query_if("animated")?;
+        let method: Option<definitions::ThumbnailMethod> = request.query_optional("method")?;
+        let timeout_ms: Option<Duration> = request
+            .query_optional::<Millis>("timeout_ms")?
+            .map(|time| time.0);
+        let animated: Option<bool> = request.query_optional("animated")?;
         Ok(Self {
             server_name,
             media_id,
@@ -352,14 +359,14 @@ impl Served for DownloadThumbnail {
         })
     }
 
-    fn write_success(response: &Content) -> Reply {
-        Reply::content(response)
+    fn write_success(response: &Content) -> OutgoingResponse {
+        OutgoingResponse::content(response)
     }
 }
 
-/// `GET /_matrix/client/v1/media/preview_url`: describes a web page.
+/// Describes a web page.
 ///
-/// Token: required. Rate-limited. Since 1.11.
+/// `GET /_matrix/client/v1/media/preview_url`. Access token: required. Rate limited. Since 1.11.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediapreview_url)
 #[derive(Clone, Debug, PartialEq)]
@@ -373,7 +380,7 @@ pub struct PreviewUrl {
 }
 
 impl PreviewUrl {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -417,31 +424,31 @@ impl Endpoint for PreviewUrl {
 }
 
 #[cfg(feature = "server")]
-impl Served for PreviewUrl {
+impl ServerEndpoint for PreviewUrl {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("url", Shape::Text).required(),
-        Parameter::query("ts", Shape::Integer),
+        Parameter::query("url", ParameterType::Text).required(),
+        Parameter::query("ts", ParameterType::Integer),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let url: String = request.query("url")?;
-        let ts: Option<Timestamp> = request.query_if("ts")?;
+        let ts: Option<Timestamp> = request.query_optional("ts")?;
         Ok(Self { url, ts })
     }
 
-    fn write_success(response: &PreviewUrlResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &PreviewUrlResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`PreviewUrl`].
+/// Response to [`PreviewUrl`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreviewUrlResponse {
     /// `matrix:image:size`.
     pub matrix_image_size: Option<u64>,
     /// `og:image`.
     pub og_image: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -503,9 +510,9 @@ impl Serialize for PreviewUrlResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/media/config`: tells the limits for uploads.
+/// Tells the limits for uploads.
 ///
-/// Token: required. Rate-limited. Since 1.11.
+/// `GET /_matrix/client/v1/media/config`. Access token: required. Rate limited. Since 1.11.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediaconfig)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -536,24 +543,24 @@ impl Endpoint for GetMediaConfig {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetMediaConfig {
+impl ServerEndpoint for GetMediaConfig {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetMediaConfigResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetMediaConfigResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetMediaConfig`].
+/// Response to [`GetMediaConfig`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMediaConfigResponse {
     /// How large a file may be, in bytes. None where the server does not say.
     pub upload_size: Option<u64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

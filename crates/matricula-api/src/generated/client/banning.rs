@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/ban`: keeps a user out of a room.
+/// Keeps a user out of a room.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/rooms/{roomId}/ban`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidban)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +24,12 @@ pub struct Ban {
     pub user_id: UserId,
     /// `reason`. Since 1.1.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Ban {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, user_id: UserId) -> Self {
         Self {
             room_id,
@@ -105,27 +107,27 @@ impl<'de> codec::Object<'de> for Ban {
 }
 
 #[cfg(feature = "server")]
-impl Served for Ban {
+impl ServerEndpoint for Ban {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("user_id", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("user_id", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &BanResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &BanResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Ban`]: no more than that all is well.
+/// Response to [`Ban`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BanResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -155,9 +157,9 @@ impl Serialize for BanResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/unban`: lets a banned user back into a room.
+/// Lets a banned user back into a room.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/rooms/{roomId}/unban`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidunban)
 #[derive(Clone, Debug, PartialEq)]
@@ -169,12 +171,12 @@ pub struct Unban {
     pub user_id: UserId,
     /// `reason`. Since 1.1.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Unban {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, user_id: UserId) -> Self {
         Self {
             room_id,
@@ -252,27 +254,27 @@ impl<'de> codec::Object<'de> for Unban {
 }
 
 #[cfg(feature = "server")]
-impl Served for Unban {
+impl ServerEndpoint for Unban {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("user_id", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("user_id", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &UnbanResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &UnbanResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Unban`]: no more than that all is well.
+/// Response to [`Unban`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnbanResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

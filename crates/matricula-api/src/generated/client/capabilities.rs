@@ -5,12 +5,12 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, SortedMap, codec, codec::text_enum};
 
-/// `GET /_matrix/client/v3/capabilities`: tells what the server lets the user do.
+/// Tells what the server lets the user do.
 ///
-/// Token: required. Rate-limited.
+/// `GET /_matrix/client/v3/capabilities`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3capabilities)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,15 +39,15 @@ impl Endpoint for GetCapabilities {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetCapabilities {
+impl ServerEndpoint for GetCapabilities {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetCapabilitiesResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetCapabilitiesResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -56,12 +56,12 @@ impl Served for GetCapabilities {
 pub struct BooleanCapability {
     /// `enabled`.
     pub enabled: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl BooleanCapability {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(enabled: bool) -> Self {
         Self {
             enabled,
@@ -105,7 +105,7 @@ impl Serialize for BooleanCapability {
 }
 
 text_enum! {
-    /// A value of `available` in [`RoomVersionsCapability`].
+    /// Values of `available` in [`RoomVersionsCapability`].
     pub enum RoomVersionStability {
         Stable = "stable",
         Unstable = "unstable",
@@ -119,12 +119,12 @@ pub struct RoomVersionsCapability {
     pub default: String,
     /// `available`.
     pub available: SortedMap<String, RoomVersionStability>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RoomVersionsCapability {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         default: impl Into<String>,
         available: SortedMap<String, RoomVersionStability>,
@@ -184,12 +184,12 @@ pub struct ProfileFieldsCapability {
     pub disallowed: Option<Vec<String>>,
     /// `enabled`.
     pub enabled: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ProfileFieldsCapability {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(enabled: bool) -> Self {
         Self {
             allowed: None,
@@ -263,7 +263,7 @@ pub struct AccountModerationCapability {
     pub suspend: Option<bool>,
     /// `lock`.
     pub lock: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -342,7 +342,7 @@ pub struct Capabilities {
     pub profile_fields: Option<ProfileFieldsCapability>,
     /// `m.account_moderation`. Since 1.18.
     pub account_moderation: Option<AccountModerationCapability>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -487,17 +487,17 @@ impl Serialize for Capabilities {
     }
 }
 
-/// The answer to [`GetCapabilities`].
+/// Response to [`GetCapabilities`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetCapabilitiesResponse {
     /// `capabilities`.
     pub capabilities: Capabilities,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetCapabilitiesResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(capabilities: Capabilities) -> Self {
         Self {
             capabilities,

@@ -11,12 +11,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
+};
 use crate::{ApiError, Content, Endpoint, Extra, MxcUri, ServerName, codec};
 
-/// `POST /_matrix/media/v3/upload`: uploads a file.
+/// Uploads a file.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/media/v3/upload`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav3upload)
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +29,12 @@ pub struct UploadContent {
     pub filename: Option<String>,
     /// Header `Content-Type`. The file's media type. Absent means `application/octet-stream`.
     pub content_type: Option<String>,
-    /// The whole body: bytes or a file.
+    /// The request body: bytes or a file.
     pub body: Body,
 }
 
 impl UploadContent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(body: Body) -> Self {
         Self {
             filename: None,
@@ -85,16 +88,16 @@ impl Endpoint for UploadContent {
 }
 
 #[cfg(feature = "server")]
-impl Served for UploadContent {
+impl ServerEndpoint for UploadContent {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("filename", Shape::Text),
-        Parameter::header("Content-Type", Shape::Text),
+        Parameter::query("filename", ParameterType::Text),
+        Parameter::header("Content-Type", ParameterType::Text),
         Parameter::BYTES,
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let filename: Option<String> = request.query_if("filename")?;
-        let content_type: Option<String> = request.header_if("Content-Type")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let filename: Option<String> = request.query_optional("filename")?;
+        let content_type: Option<String> = request.header_optional("Content-Type")?;
         Ok(Self {
             filename,
             content_type,
@@ -102,22 +105,22 @@ impl Served for UploadContent {
         })
     }
 
-    fn write_success(response: &UploadContentResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &UploadContentResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`UploadContent`].
+/// Response to [`UploadContent`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct UploadContentResponse {
     /// Where the file is, for events to name.
     pub content_uri: MxcUri,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl UploadContentResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(content_uri: MxcUri) -> Self {
         Self {
             content_uri,
@@ -160,9 +163,10 @@ impl Serialize for UploadContentResponse {
     }
 }
 
-/// `PUT /_matrix/media/v3/upload/{serverName}/{mediaId}`: uploads a file to an address made before.
+/// Uploads a file to an address made before.
 ///
-/// Token: required. Rate-limited. Since 1.7.
+/// `PUT /_matrix/media/v3/upload/{serverName}/{mediaId}`. Access token: required. Rate limited.
+/// Since 1.7.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixmediav3uploadservernamemediaid)
 #[derive(Clone, Debug, PartialEq)]
@@ -176,12 +180,12 @@ pub struct UploadContentToMxc {
     pub filename: Option<String>,
     /// Header `Content-Type`.
     pub content_type: Option<String>,
-    /// The whole body: bytes or a file.
+    /// The request body: bytes or a file.
     pub body: Body,
 }
 
 impl UploadContentToMxc {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(server_name: ServerName, media_id: impl Into<String>, body: Body) -> Self {
         Self {
             server_name,
@@ -242,20 +246,20 @@ impl Endpoint for UploadContentToMxc {
 }
 
 #[cfg(feature = "server")]
-impl Served for UploadContentToMxc {
+impl ServerEndpoint for UploadContentToMxc {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("serverName", Shape::Text).required(),
-        Parameter::path("mediaId", Shape::Text).required(),
-        Parameter::query("filename", Shape::Text),
-        Parameter::header("Content-Type", Shape::Text),
+        Parameter::path("serverName", ParameterType::Text).required(),
+        Parameter::path("mediaId", ParameterType::Text).required(),
+        Parameter::query("filename", ParameterType::Text),
+        Parameter::header("Content-Type", ParameterType::Text),
         Parameter::BYTES,
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
-        let filename: Option<String> = request.query_if("filename")?;
-        let content_type: Option<String> = request.header_if("Content-Type")?;
+        let filename: Option<String> = request.query_optional("filename")?;
+        let content_type: Option<String> = request.header_optional("Content-Type")?;
         Ok(Self {
             server_name,
             media_id,
@@ -265,15 +269,15 @@ impl Served for UploadContentToMxc {
         })
     }
 
-    fn write_success(response: &UploadContentToMxcResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &UploadContentToMxcResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`UploadContentToMxc`]: no more than that all is well.
+/// Response to [`UploadContentToMxc`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UploadContentToMxcResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -303,9 +307,9 @@ impl Serialize for UploadContentToMxcResponse {
     }
 }
 
-/// `POST /_matrix/media/v1/create`: makes an address to upload a file to later.
+/// Makes an address to upload a file to later.
 ///
-/// Token: required. Rate-limited. Since 1.7.
+/// `POST /_matrix/media/v1/create`. Access token: required. Rate limited. Since 1.7.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixmediav1create)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -337,31 +341,31 @@ impl Endpoint for CreateMxcUri {
 }
 
 #[cfg(feature = "server")]
-impl Served for CreateMxcUri {
+impl ServerEndpoint for CreateMxcUri {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &CreateMxcUriResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &CreateMxcUriResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`CreateMxcUri`].
+/// Response to [`CreateMxcUri`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateMxcUriResponse {
     /// `content_uri`.
     pub content_uri: MxcUri,
     /// `unused_expires_at`.
     pub unused_expires_at: Option<Timestamp>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl CreateMxcUriResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(content_uri: MxcUri) -> Self {
         Self {
             content_uri,
@@ -420,9 +424,10 @@ impl Serialize for CreateMxcUriResponse {
     }
 }
 
-/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}`: downloads a file, without a token.
+/// Downloads a file, without a token.
 ///
-/// Token: none. Rate-limited. Deprecated.
+/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}`. Access token: none. Rate limited.
+/// Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaid)
 #[derive(Clone, Debug, PartialEq)]
@@ -441,7 +446,7 @@ pub struct GetContent {
 }
 
 impl GetContent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(server_name: ServerName, media_id: impl Into<String>) -> Self {
         Self {
             server_name,
@@ -512,22 +517,23 @@ impl Endpoint for GetContent {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetContent {
+impl ServerEndpoint for GetContent {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("serverName", Shape::Text).required(),
-        Parameter::path("mediaId", Shape::Text).required(),
-        Parameter::query("allow_remote", Shape::Boolean),
-        Parameter::query("timeout_ms", Shape::Integer),
-        Parameter::query("allow_redirect", Shape::Boolean),
+        Parameter::path("serverName", ParameterType::Text).required(),
+        Parameter::path("mediaId", ParameterType::Text).required(),
+        Parameter::query("allow_remote", ParameterType::Boolean),
+        Parameter::query("timeout_ms", ParameterType::Integer),
+        Parameter::query("allow_redirect", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
-        let allow_remote: Option<bool> = request.query_if("allow_remote")?;
-        let timeout_ms: Option<Duration> =
-            request.query_if::<Millis>("timeout_ms")?.map(|time| time.0);
-        let allow_redirect: Option<bool> = request.query_if("allow_redirect")?;
+        let allow_remote: Option<bool> = request.query_optional("allow_remote")?;
+        let timeout_ms: Option<Duration> = request
+            .query_optional::<Millis>("timeout_ms")?
+            .map(|time| time.0);
+        let allow_redirect: Option<bool> = request.query_optional("allow_redirect")?;
         Ok(Self {
             server_name,
             media_id,
@@ -537,15 +543,15 @@ impl Served for GetContent {
         })
     }
 
-    fn write_success(response: &Content) -> Reply {
-        Reply::content(response)
+    fn write_success(response: &Content) -> OutgoingResponse {
+        OutgoingResponse::content(response)
     }
 }
 
-/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}`: downloads a file under
-/// another name, without a token.
+/// Downloads a file under another name, without a token.
 ///
-/// Token: none. Rate-limited. Deprecated.
+/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}`. Access token: none. Rate
+/// limited. Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaidfilename)
 #[derive(Clone, Debug, PartialEq)]
@@ -566,7 +572,7 @@ pub struct GetContentOverrideName {
 }
 
 impl GetContentOverrideName {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         server_name: ServerName,
         media_id: impl Into<String>,
@@ -642,24 +648,25 @@ impl Endpoint for GetContentOverrideName {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetContentOverrideName {
+impl ServerEndpoint for GetContentOverrideName {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("serverName", Shape::Text).required(),
-        Parameter::path("mediaId", Shape::Text).required(),
-        Parameter::path("fileName", Shape::Text).required(),
-        Parameter::query("allow_remote", Shape::Boolean),
-        Parameter::query("timeout_ms", Shape::Integer),
-        Parameter::query("allow_redirect", Shape::Boolean),
+        Parameter::path("serverName", ParameterType::Text).required(),
+        Parameter::path("mediaId", ParameterType::Text).required(),
+        Parameter::path("fileName", ParameterType::Text).required(),
+        Parameter::query("allow_remote", ParameterType::Boolean),
+        Parameter::query("timeout_ms", ParameterType::Integer),
+        Parameter::query("allow_redirect", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
         let file_name: String = request.path("fileName")?;
-        let allow_remote: Option<bool> = request.query_if("allow_remote")?;
-        let timeout_ms: Option<Duration> =
-            request.query_if::<Millis>("timeout_ms")?.map(|time| time.0);
-        let allow_redirect: Option<bool> = request.query_if("allow_redirect")?;
+        let allow_remote: Option<bool> = request.query_optional("allow_remote")?;
+        let timeout_ms: Option<Duration> = request
+            .query_optional::<Millis>("timeout_ms")?
+            .map(|time| time.0);
+        let allow_redirect: Option<bool> = request.query_optional("allow_redirect")?;
         Ok(Self {
             server_name,
             media_id,
@@ -670,15 +677,15 @@ impl Served for GetContentOverrideName {
         })
     }
 
-    fn write_success(response: &Content) -> Reply {
-        Reply::content(response)
+    fn write_success(response: &Content) -> OutgoingResponse {
+        OutgoingResponse::content(response)
     }
 }
 
-/// `GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}`: downloads a small picture of a file,
-/// without a token.
+/// Downloads a small picture of a file, without a token.
 ///
-/// Token: none. Rate-limited. Deprecated.
+/// `GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}`. Access token: none. Rate limited.
+/// Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3thumbnailservernamemediaid)
 #[derive(Clone, Debug, PartialEq)]
@@ -705,7 +712,7 @@ pub struct GetContentThumbnail {
 }
 
 impl GetContentThumbnail {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         server_name: ServerName,
         media_id: impl Into<String>,
@@ -807,30 +814,31 @@ impl Endpoint for GetContentThumbnail {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetContentThumbnail {
+impl ServerEndpoint for GetContentThumbnail {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("serverName", Shape::Text).required(),
-        Parameter::path("mediaId", Shape::Text).required(),
-        Parameter::query("width", Shape::Integer).required(),
-        Parameter::query("height", Shape::Integer).required(),
-        Parameter::query("method", Shape::Text),
-        Parameter::query("allow_remote", Shape::Boolean),
-        Parameter::query("timeout_ms", Shape::Integer),
-        Parameter::query("allow_redirect", Shape::Boolean),
-        Parameter::query("animated", Shape::Boolean),
+        Parameter::path("serverName", ParameterType::Text).required(),
+        Parameter::path("mediaId", ParameterType::Text).required(),
+        Parameter::query("width", ParameterType::Integer).required(),
+        Parameter::query("height", ParameterType::Integer).required(),
+        Parameter::query("method", ParameterType::Text),
+        Parameter::query("allow_remote", ParameterType::Boolean),
+        Parameter::query("timeout_ms", ParameterType::Integer),
+        Parameter::query("allow_redirect", ParameterType::Boolean),
+        Parameter::query("animated", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let server_name: ServerName = request.path("serverName")?;
         let media_id: String = request.path("mediaId")?;
         let width: u64 = request.query("width")?;
         let height: u64 = request.query("height")?;
-        let method: Option<definitions::ThumbnailMethod> = request.query_if("method")?;
-        let allow_remote: Option<bool> = request.query_if("allow_remote")?;
-        let timeout_ms: Option<Duration> =
-            request.query_if::<Millis>("timeout_ms")?.map(|time| time.0);
-        let allow_redirect: Option<bool> = request.query_if("allow_redirect")?;
-        let animated: Option<bool> = request.query_if("animated")?;
+        let method: Option<definitions::ThumbnailMethod> = request.query_optional("method")?;
+        let allow_remote: Option<bool> = request.query_optional("allow_remote")?;
+        let timeout_ms: Option<Duration> = request
+            .query_optional::<Millis>("timeout_ms")?
+            .map(|time| time.0);
+        let allow_redirect: Option<bool> = request.query_optional("allow_redirect")?;
+        let animated: Option<bool> = request.query_optional("animated")?;
         Ok(Self {
             server_name,
             media_id,
@@ -844,14 +852,14 @@ impl Served for GetContentThumbnail {
         })
     }
 
-    fn write_success(response: &Content) -> Reply {
-        Reply::content(response)
+    fn write_success(response: &Content) -> OutgoingResponse {
+        OutgoingResponse::content(response)
     }
 }
 
-/// `GET /_matrix/media/v3/preview_url`: describes a web page.
+/// Describes a web page.
 ///
-/// Token: required. Rate-limited. Deprecated.
+/// `GET /_matrix/media/v3/preview_url`. Access token: required. Rate limited. Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3preview_url)
 #[derive(Clone, Debug, PartialEq)]
@@ -864,7 +872,7 @@ pub struct GetUrlPreview {
 }
 
 impl GetUrlPreview {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -908,31 +916,31 @@ impl Endpoint for GetUrlPreview {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetUrlPreview {
+impl ServerEndpoint for GetUrlPreview {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("url", Shape::Text).required(),
-        Parameter::query("ts", Shape::Integer),
+        Parameter::query("url", ParameterType::Text).required(),
+        Parameter::query("ts", ParameterType::Integer),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let url: String = request.query("url")?;
-        let ts: Option<Timestamp> = request.query_if("ts")?;
+        let ts: Option<Timestamp> = request.query_optional("ts")?;
         Ok(Self { url, ts })
     }
 
-    fn write_success(response: &GetUrlPreviewResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetUrlPreviewResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetUrlPreview`].
+/// Response to [`GetUrlPreview`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetUrlPreviewResponse {
     /// `matrix:image:size`.
     pub matrix_image_size: Option<u64>,
     /// `og:image`.
     pub og_image: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -994,9 +1002,9 @@ impl Serialize for GetUrlPreviewResponse {
     }
 }
 
-/// `GET /_matrix/media/v3/config`: tells the limits for uploads.
+/// Tells the limits for uploads.
 ///
-/// Token: required. Rate-limited. Deprecated.
+/// `GET /_matrix/media/v3/config`. Access token: required. Rate limited. Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3config)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1026,24 +1034,24 @@ impl Endpoint for GetConfig {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetConfig {
+impl ServerEndpoint for GetConfig {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetConfigResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetConfigResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetConfig`].
+/// Response to [`GetConfig`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetConfigResponse {
     /// `m.upload.size`.
     pub upload_size: Option<u64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

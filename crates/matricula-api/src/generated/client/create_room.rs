@@ -6,12 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, UserId, codec, codec::text_enum};
 
-/// `POST /_matrix/client/v3/createRoom`: makes a room.
+/// Makes a room.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/createRoom`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +43,7 @@ pub struct CreateRoom {
     pub is_direct: Option<bool>,
     /// Parts of the content of `m.room.power_levels` that replace those of the server's making.
     pub power_level_content_override: Option<Raw>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -233,28 +235,28 @@ impl<'de> codec::Object<'de> for CreateRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for CreateRoom {
+impl ServerEndpoint for CreateRoom {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("visibility", Shape::Text),
-        Parameter::body("room_alias_name", Shape::Text),
-        Parameter::body("name", Shape::Text),
-        Parameter::body("topic", Shape::Text),
-        Parameter::body("invite", Shape::Texts),
-        Parameter::body("invite_3pid", Shape::Json),
-        Parameter::body("room_version", Shape::Text),
-        Parameter::body("creation_content", Shape::Json),
-        Parameter::body("initial_state", Shape::Json),
-        Parameter::body("preset", Shape::Text),
-        Parameter::body("is_direct", Shape::Boolean),
-        Parameter::body("power_level_content_override", Shape::Json),
+        Parameter::body("visibility", ParameterType::Text),
+        Parameter::body("room_alias_name", ParameterType::Text),
+        Parameter::body("name", ParameterType::Text),
+        Parameter::body("topic", ParameterType::Text),
+        Parameter::body("invite", ParameterType::Texts),
+        Parameter::body("invite_3pid", ParameterType::Json),
+        Parameter::body("room_version", ParameterType::Text),
+        Parameter::body("creation_content", ParameterType::Json),
+        Parameter::body("initial_state", ParameterType::Json),
+        Parameter::body("preset", ParameterType::Text),
+        Parameter::body("is_direct", ParameterType::Boolean),
+        Parameter::body("power_level_content_override", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &CreateRoomResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &CreateRoomResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -267,12 +269,12 @@ pub struct StateEvent {
     pub state_key: Option<String>,
     /// `content`.
     pub content: Raw,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl StateEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(event_type: impl Into<String>, content: Raw) -> Self {
         Self {
             event_type: event_type.into(),
@@ -333,7 +335,7 @@ impl Serialize for StateEvent {
 }
 
 text_enum! {
-    /// A value of `preset` in [`CreateRoom`].
+    /// Values of `preset` in [`CreateRoom`].
     pub enum CreateRoomPreset {
         PrivateChat = "private_chat",
         PublicChat = "public_chat",
@@ -341,17 +343,17 @@ text_enum! {
     }
 }
 
-/// The answer to [`CreateRoom`].
+/// Response to [`CreateRoom`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateRoomResponse {
     /// The new room.
     pub room_id: RoomId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl CreateRoomResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,

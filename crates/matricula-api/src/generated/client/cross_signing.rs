@@ -9,13 +9,15 @@ use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec, uia::AuthData, uia::Interactive};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// `POST /_matrix/client/v3/keys/device_signing/upload`: publishes the keys that the user signs
-/// devices and users with.
+/// Publishes the keys that the user signs devices and users with.
 ///
-/// Token: required. May ask for user-interactive authentication. Since 1.1.
+/// `POST /_matrix/client/v3/keys/device_signing/upload`. Access token: required. Uses
+/// user-interactive authentication. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,7 +31,7 @@ pub struct UploadCrossSigningKeys {
     pub user_signing_key: Option<definitions::CrossSigningKey>,
     /// `auth`.
     pub auth: Option<AuthData>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -96,7 +98,7 @@ impl Endpoint for UploadCrossSigningKeys {
     }
 }
 
-impl Interactive for UploadCrossSigningKeys {
+impl UiaEndpoint for UploadCrossSigningKeys {
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -144,27 +146,27 @@ impl<'de> codec::Object<'de> for UploadCrossSigningKeys {
 }
 
 #[cfg(feature = "server")]
-impl Served for UploadCrossSigningKeys {
+impl ServerEndpoint for UploadCrossSigningKeys {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("master_key", Shape::Json),
-        Parameter::body("self_signing_key", Shape::Json),
-        Parameter::body("user_signing_key", Shape::Json),
-        Parameter::body("auth", Shape::Json),
+        Parameter::body("master_key", ParameterType::Json),
+        Parameter::body("self_signing_key", ParameterType::Json),
+        Parameter::body("user_signing_key", ParameterType::Json),
+        Parameter::body("auth", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &UploadCrossSigningKeysResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &UploadCrossSigningKeysResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`UploadCrossSigningKeys`]: no more than that all is well.
+/// Response to [`UploadCrossSigningKeys`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UploadCrossSigningKeysResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -194,20 +196,20 @@ impl Serialize for UploadCrossSigningKeysResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/keys/signatures/upload`: publishes signatures of keys.
+/// Publishes signatures of keys.
 ///
-/// Token: required. Since 1.1.
+/// `POST /_matrix/client/v3/keys/signatures/upload`. Access token: required. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keyssignaturesupload)
 #[derive(Clone, Debug, PartialEq)]
 #[doc(alias = "UploadCrossSigningSignaturesJob")]
 pub struct UploadCrossSigningSignatures {
-    /// The whole body.
+    /// The request body.
     pub body: SortedMap<UserId, SortedMap<String, Map<String, Value>>>,
 }
 
 impl UploadCrossSigningSignatures {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(body: SortedMap<UserId, SortedMap<String, Map<String, Value>>>) -> Self {
         Self { body }
     }
@@ -237,26 +239,26 @@ impl Endpoint for UploadCrossSigningSignatures {
 }
 
 #[cfg(feature = "server")]
-impl Served for UploadCrossSigningSignatures {
+impl ServerEndpoint for UploadCrossSigningSignatures {
     const PARAMETERS: &'static [Parameter] = &[Parameter::WHOLE_BODY];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {
             body: request.json()?,
         })
     }
 
-    fn write_success(response: &UploadCrossSigningSignaturesResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &UploadCrossSigningSignaturesResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`UploadCrossSigningSignatures`].
+/// Response to [`UploadCrossSigningSignatures`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UploadCrossSigningSignaturesResponse {
     /// `failures`.
     pub failures: Option<SortedMap<UserId, SortedMap<String, Map<String, Value>>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

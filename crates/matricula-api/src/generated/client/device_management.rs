@@ -6,12 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// `GET /_matrix/client/v3/devices`: lists the user's devices.
+/// Lists the user's devices.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/devices`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devices)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,24 +42,24 @@ impl Endpoint for GetDevices {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetDevices {
+impl ServerEndpoint for GetDevices {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetDevicesResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetDevicesResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetDevices`].
+/// Response to [`GetDevices`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDevicesResponse {
     /// All of the user's devices.
     pub devices: Option<Vec<definitions::ClientDevice>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -101,9 +103,9 @@ impl Serialize for GetDevicesResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/devices/{deviceId}`: describes one of the user's devices.
+/// Describes one of the user's devices.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/devices/{deviceId}`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3devicesdeviceid)
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +116,7 @@ pub struct GetDevice {
 }
 
 impl GetDevice {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(device_id: impl Into<String>) -> Self {
         Self {
             device_id: device_id.into(),
@@ -149,22 +151,23 @@ impl Endpoint for GetDevice {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetDevice {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("deviceId", Shape::Text).required()];
+impl ServerEndpoint for GetDevice {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("deviceId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
         Ok(Self { device_id })
     }
 
-    fn write_success(response: &definitions::ClientDevice) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::ClientDevice) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `PUT /_matrix/client/v3/devices/{deviceId}`: renames one of the user's devices.
+/// Renames one of the user's devices.
 ///
-/// Token: required. Guests may use it.
+/// `PUT /_matrix/client/v3/devices/{deviceId}`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3devicesdeviceid)
 #[derive(Clone, Debug, PartialEq)]
@@ -174,12 +177,12 @@ pub struct UpdateDevice {
     pub device_id: String,
     /// The new name. Whoever shares a room with the user can see it. Absent leaves the old one.
     pub display_name: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl UpdateDevice {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(device_id: impl Into<String>) -> Self {
         Self {
             device_id: device_id.into(),
@@ -256,26 +259,26 @@ impl<'de> codec::Object<'de> for UpdateDevice {
 }
 
 #[cfg(feature = "server")]
-impl Served for UpdateDevice {
+impl ServerEndpoint for UpdateDevice {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("deviceId", Shape::Text).required(),
-        Parameter::body("display_name", Shape::Text),
+        Parameter::path("deviceId", ParameterType::Text).required(),
+        Parameter::body("display_name", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
         request.object((device_id,))
     }
 
-    fn write_success(response: &UpdateDeviceResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &UpdateDeviceResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`UpdateDevice`]: no more than that all is well.
+/// Response to [`UpdateDevice`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateDeviceResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -305,10 +308,10 @@ impl Serialize for UpdateDeviceResponse {
     }
 }
 
-/// `DELETE /_matrix/client/v3/devices/{deviceId}`: removes one of the user's devices and ends its
-/// session.
+/// Removes one of the user's devices and ends its session.
 ///
-/// Token: required. May ask for user-interactive authentication.
+/// `DELETE /_matrix/client/v3/devices/{deviceId}`. Access token: required. Uses user-interactive
+/// authentication.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3devicesdeviceid)
 #[derive(Clone, Debug, PartialEq)]
@@ -318,12 +321,12 @@ pub struct DeleteDevice {
     pub device_id: String,
     /// The answer to the last authentication that the server asked for.
     pub auth: Option<AuthData>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl DeleteDevice {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(device_id: impl Into<String>) -> Self {
         Self {
             device_id: device_id.into(),
@@ -376,7 +379,7 @@ impl Endpoint for DeleteDevice {
     }
 }
 
-impl Interactive for DeleteDevice {
+impl UiaEndpoint for DeleteDevice {
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -416,26 +419,26 @@ impl<'de> codec::Object<'de> for DeleteDevice {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteDevice {
+impl ServerEndpoint for DeleteDevice {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("deviceId", Shape::Text).required(),
-        Parameter::body("auth", Shape::Json),
+        Parameter::path("deviceId", ParameterType::Text).required(),
+        Parameter::body("auth", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let device_id: String = request.path("deviceId")?;
         request.object((device_id,))
     }
 
-    fn write_success(response: &DeleteDeviceResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &DeleteDeviceResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`DeleteDevice`]: no more than that all is well.
+/// Response to [`DeleteDevice`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDeviceResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -465,10 +468,10 @@ impl Serialize for DeleteDeviceResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/delete_devices`: removes several of the user's devices and ends their
-/// sessions.
+/// Removes several of the user's devices and ends their sessions.
 ///
-/// Token: required. May ask for user-interactive authentication.
+/// `POST /_matrix/client/v3/delete_devices`. Access token: required. Uses user-interactive
+/// authentication.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3delete_devices)
 #[derive(Clone, Debug, PartialEq)]
@@ -478,12 +481,12 @@ pub struct DeleteDevices {
     pub devices: Vec<String>,
     /// The answer to the last authentication that the server asked for.
     pub auth: Option<AuthData>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl DeleteDevices {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(devices: Vec<String>) -> Self {
         Self {
             devices,
@@ -532,7 +535,7 @@ impl Endpoint for DeleteDevices {
     }
 }
 
-impl Interactive for DeleteDevices {
+impl UiaEndpoint for DeleteDevices {
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -572,25 +575,25 @@ impl<'de> codec::Object<'de> for DeleteDevices {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteDevices {
+impl ServerEndpoint for DeleteDevices {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("devices", Shape::Texts).required(),
-        Parameter::body("auth", Shape::Json),
+        Parameter::body("devices", ParameterType::Texts).required(),
+        Parameter::body("auth", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &DeleteDevicesResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &DeleteDevicesResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`DeleteDevices`]: no more than that all is well.
+/// Response to [`DeleteDevices`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDevicesResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomAliasId, RoomId, ServerName, codec};
 
-/// `GET /_matrix/client/v3/directory/room/{roomAlias}`: finds the room of an alias.
+/// Finds the room of an alias.
 ///
-/// Token: none.
+/// `GET /_matrix/client/v3/directory/room/{roomAlias}`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directoryroomroomalias)
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +23,7 @@ pub struct GetRoomIdByAlias {
 }
 
 impl GetRoomIdByAlias {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_alias: RoomAliasId) -> Self {
         Self { room_alias }
     }
@@ -52,28 +54,28 @@ impl Endpoint for GetRoomIdByAlias {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomIdByAlias {
+impl ServerEndpoint for GetRoomIdByAlias {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::path("roomAlias", Shape::Text).required()];
+        &[Parameter::path("roomAlias", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
         Ok(Self { room_alias })
     }
 
-    fn write_success(response: &GetRoomIdByAliasResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRoomIdByAliasResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRoomIdByAlias`].
+/// Response to [`GetRoomIdByAlias`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoomIdByAliasResponse {
     /// `room_id`.
     pub room_id: Option<RoomId>,
     /// `servers`.
     pub servers: Option<Vec<ServerName>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -131,9 +133,9 @@ impl Serialize for GetRoomIdByAliasResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/directory/room/{roomAlias}`: gives a room an alias.
+/// Gives a room an alias.
 ///
-/// Token: required.
+/// `PUT /_matrix/client/v3/directory/room/{roomAlias}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias)
 #[derive(Clone, Debug, PartialEq)]
@@ -143,12 +145,12 @@ pub struct SetRoomAlias {
     pub room_alias: RoomAliasId,
     /// `room_id`.
     pub room_id: RoomId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetRoomAlias {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_alias: RoomAliasId, room_id: RoomId) -> Self {
         Self {
             room_alias,
@@ -217,26 +219,26 @@ impl<'de> codec::Object<'de> for SetRoomAlias {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetRoomAlias {
+impl ServerEndpoint for SetRoomAlias {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomAlias", Shape::Text).required(),
-        Parameter::body("room_id", Shape::Text).required(),
+        Parameter::path("roomAlias", ParameterType::Text).required(),
+        Parameter::body("room_id", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
         request.object((room_alias,))
     }
 
-    fn write_success(response: &SetRoomAliasResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetRoomAliasResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetRoomAlias`]: no more than that all is well.
+/// Response to [`SetRoomAlias`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetRoomAliasResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -266,9 +268,9 @@ impl Serialize for SetRoomAliasResponse {
     }
 }
 
-/// `DELETE /_matrix/client/v3/directory/room/{roomAlias}`: removes an alias of a room.
+/// Removes an alias of a room.
 ///
-/// Token: required.
+/// `DELETE /_matrix/client/v3/directory/room/{roomAlias}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3directoryroomroomalias)
 #[derive(Clone, Debug, PartialEq)]
@@ -279,7 +281,7 @@ pub struct DeleteRoomAlias {
 }
 
 impl DeleteRoomAlias {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_alias: RoomAliasId) -> Self {
         Self { room_alias }
     }
@@ -311,24 +313,24 @@ impl Endpoint for DeleteRoomAlias {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteRoomAlias {
+impl ServerEndpoint for DeleteRoomAlias {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::path("roomAlias", Shape::Text).required()];
+        &[Parameter::path("roomAlias", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_alias: RoomAliasId = request.path("roomAlias")?;
         Ok(Self { room_alias })
     }
 
-    fn write_success(response: &DeleteRoomAliasResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &DeleteRoomAliasResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`DeleteRoomAlias`]: no more than that all is well.
+/// Response to [`DeleteRoomAlias`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRoomAliasResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -358,10 +360,9 @@ impl Serialize for DeleteRoomAliasResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/aliases`: lists the aliases that this server has for a
-/// room.
+/// Lists the aliases that this server has for a room.
 ///
-/// Token: required. Rate-limited.
+/// `GET /_matrix/client/v3/rooms/{roomId}/aliases`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidaliases)
 #[derive(Clone, Debug, PartialEq)]
@@ -372,7 +373,7 @@ pub struct GetLocalAliases {
 }
 
 impl GetLocalAliases {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -405,30 +406,31 @@ impl Endpoint for GetLocalAliases {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetLocalAliases {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+impl ServerEndpoint for GetLocalAliases {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("roomId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
-    fn write_success(response: &GetLocalAliasesResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetLocalAliasesResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetLocalAliases`].
+/// Response to [`GetLocalAliases`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetLocalAliasesResponse {
     /// `aliases`.
     pub aliases: Vec<RoomAliasId>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetLocalAliasesResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(aliases: Vec<RoomAliasId>) -> Self {
         Self {
             aliases,

@@ -5,13 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`: reads what happened before and after
-/// an event.
+/// Reads what happened before and after an event.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}`. Access token: required. Available to
+/// guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid)
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +30,7 @@ pub struct GetEventContext {
 }
 
 impl GetEventContext {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self {
             room_id,
@@ -87,19 +89,19 @@ impl Endpoint for GetEventContext {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetEventContext {
+impl ServerEndpoint for GetEventContext {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventId", Shape::Text).required(),
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("filter", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventId", ParameterType::Text).required(),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("filter", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
-        let limit: Option<u64> = request.query_if("limit")?;
-        let filter: Option<String> = request.query_if("filter")?;
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let filter: Option<String> = request.query_optional("filter")?;
         Ok(Self {
             room_id,
             event_id,
@@ -108,12 +110,12 @@ impl Served for GetEventContext {
         })
     }
 
-    fn write_success(response: &GetEventContextResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetEventContextResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetEventContext`].
+/// Response to [`GetEventContext`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetEventContextResponse {
     /// `start`.
@@ -128,7 +130,7 @@ pub struct GetEventContextResponse {
     pub events_after: Option<Vec<Raw<common::ClientEvent>>>,
     /// `state`.
     pub state: Option<Vec<Raw<common::ClientEvent>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -8,12 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// `POST /_matrix/client/v3/user/{userId}/filter`: stores a filter for later syncs.
+/// Stores a filter for later syncs.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/user/{userId}/filter`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridfilter)
 #[derive(Clone, Debug, PartialEq)]
@@ -32,12 +34,12 @@ pub struct CreateFilter {
     pub account_data: Option<definitions::EventFilter>,
     /// Which rooms, and what of them.
     pub room: Option<definitions::RoomFilter>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl CreateFilter {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -159,37 +161,37 @@ impl<'de> codec::Object<'de> for CreateFilter {
 }
 
 #[cfg(feature = "server")]
-impl Served for CreateFilter {
+impl ServerEndpoint for CreateFilter {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::body("event_fields", Shape::Texts),
-        Parameter::body("event_format", Shape::Text),
-        Parameter::body("presence", Shape::Json),
-        Parameter::body("account_data", Shape::Json),
-        Parameter::body("room", Shape::Json),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::body("event_fields", ParameterType::Texts),
+        Parameter::body("event_format", ParameterType::Text),
+        Parameter::body("presence", ParameterType::Json),
+        Parameter::body("account_data", ParameterType::Json),
+        Parameter::body("room", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
-    fn write_success(response: &CreateFilterResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &CreateFilterResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`CreateFilter`].
+/// Response to [`CreateFilter`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateFilterResponse {
     /// `filter_id`.
     pub filter_id: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl CreateFilterResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(filter_id: impl Into<String>) -> Self {
         Self {
             filter_id: filter_id.into(),
@@ -232,9 +234,9 @@ impl Serialize for CreateFilterResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/user/{userId}/filter/{filterId}`: reads a stored filter.
+/// Reads a stored filter.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/user/{userId}/filter/{filterId}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridfilterfilterid)
 #[derive(Clone, Debug, PartialEq)]
@@ -247,7 +249,7 @@ pub struct GetFilter {
 }
 
 impl GetFilter {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, filter_id: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -282,19 +284,19 @@ impl Endpoint for GetFilter {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetFilter {
+impl ServerEndpoint for GetFilter {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("filterId", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("filterId", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let filter_id: String = request.path("filterId")?;
         Ok(Self { user_id, filter_id })
     }
 
-    fn write_success(response: &definitions::SyncFilter) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::SyncFilter) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

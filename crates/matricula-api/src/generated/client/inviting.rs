@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/invite`: invites a user to a room.
+/// Invites a user to a room.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/rooms/{roomId}/invite`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +24,12 @@ pub struct InviteUser {
     pub user_id: UserId,
     /// Why, for people. Since 1.1.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl InviteUser {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, user_id: UserId) -> Self {
         Self {
             room_id,
@@ -106,27 +108,27 @@ impl<'de> codec::Object<'de> for InviteUser {
 }
 
 #[cfg(feature = "server")]
-impl Served for InviteUser {
+impl ServerEndpoint for InviteUser {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("user_id", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("user_id", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &InviteUserResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &InviteUserResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`InviteUser`]: no more than that all is well.
+/// Response to [`InviteUser`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InviteUserResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

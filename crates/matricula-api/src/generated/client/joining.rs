@@ -8,12 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/join`: joins a room by its id.
+/// Joins a room by its id.
 ///
-/// Token: required. Rate-limited. Guests may use it.
+/// `POST /_matrix/client/v3/rooms/{roomId}/join`. Access token: required. Rate limited. Available
+/// to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidjoin)
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +29,12 @@ pub struct JoinRoomById {
     pub third_party_signed: Option<definitions::ThirdPartySigned>,
     /// Why, for people. Everybody in the room sees it. Since 1.1.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl JoinRoomById {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -124,34 +127,34 @@ impl<'de> codec::Object<'de> for JoinRoomById {
 }
 
 #[cfg(feature = "server")]
-impl Served for JoinRoomById {
+impl ServerEndpoint for JoinRoomById {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("third_party_signed", Shape::Json),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("third_party_signed", ParameterType::Json),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &JoinRoomByIdResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &JoinRoomByIdResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`JoinRoomById`].
+/// Response to [`JoinRoomById`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinRoomByIdResponse {
     /// The room joined.
     pub room_id: RoomId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl JoinRoomByIdResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -194,9 +197,9 @@ impl Serialize for JoinRoomByIdResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`: joins a room by its id or an alias.
+/// Joins a room by its id or an alias.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3joinroomidoralias)
 #[derive(Clone, Debug, PartialEq)]
@@ -211,12 +214,12 @@ pub struct JoinRoom {
     pub third_party_signed: Option<definitions::ThirdPartySigned>,
     /// Why, for people. Everybody in the room sees it. Since 1.1.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl JoinRoom {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id_or_alias: RoomIdOrAlias) -> Self {
         Self {
             room_id_or_alias,
@@ -324,36 +327,36 @@ impl<'de> codec::Object<'de> for JoinRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for JoinRoom {
+impl ServerEndpoint for JoinRoom {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomIdOrAlias", Shape::Text).required(),
-        Parameter::query("via", Shape::Texts),
-        Parameter::body("third_party_signed", Shape::Json),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomIdOrAlias", ParameterType::Text).required(),
+        Parameter::query("via", ParameterType::Texts),
+        Parameter::body("third_party_signed", ParameterType::Json),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
-        let via: Option<Vec<ServerName>> = request.any("via")?;
+        let via: Option<Vec<ServerName>> = request.optional_list("via")?;
         request.object((room_id_or_alias, via))
     }
 
-    fn write_success(response: &JoinRoomResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &JoinRoomResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`JoinRoom`].
+/// Response to [`JoinRoom`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinRoomResponse {
     /// The room joined.
     pub room_id: RoomId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl JoinRoomResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,

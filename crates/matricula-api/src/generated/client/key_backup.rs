@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, codec};
 
-/// `GET /_matrix/client/v3/room_keys/version`: describes the current backup of room keys.
+/// Describes the current backup of room keys.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `GET /_matrix/client/v3/room_keys/version`. Access token: required. Rate limited. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversion)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,19 +45,19 @@ impl Endpoint for GetCurrentRoomKeysVersion {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetCurrentRoomKeysVersion {
+impl ServerEndpoint for GetCurrentRoomKeysVersion {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetCurrentRoomKeysVersionResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetCurrentRoomKeysVersionResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetCurrentRoomKeysVersion`].
+/// Response to [`GetCurrentRoomKeysVersion`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetCurrentRoomKeysVersionResponse {
     /// `algorithm`.
@@ -68,12 +70,12 @@ pub struct GetCurrentRoomKeysVersionResponse {
     pub etag: String,
     /// `version`.
     pub version: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetCurrentRoomKeysVersionResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         algorithm: definitions::BackupAlgorithm,
         auth_data: Map<String, Value>,
@@ -142,9 +144,9 @@ impl Serialize for GetCurrentRoomKeysVersionResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/room_keys/version`: begins a backup of room keys.
+/// Begins a backup of room keys.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `POST /_matrix/client/v3/room_keys/version`. Access token: required. Rate limited. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3room_keysversion)
 #[derive(Clone, Debug, PartialEq)]
@@ -155,12 +157,12 @@ pub struct CreateRoomKeysVersion {
     pub algorithm: definitions::BackupAlgorithm,
     /// `auth_data`.
     pub auth_data: Map<String, Value>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl CreateRoomKeysVersion {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(algorithm: definitions::BackupAlgorithm, auth_data: Map<String, Value>) -> Self {
         Self {
             algorithm,
@@ -227,32 +229,32 @@ impl<'de> codec::Object<'de> for CreateRoomKeysVersion {
 }
 
 #[cfg(feature = "server")]
-impl Served for CreateRoomKeysVersion {
+impl ServerEndpoint for CreateRoomKeysVersion {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("algorithm", Shape::Text).required(),
-        Parameter::body("auth_data", Shape::Json).required(),
+        Parameter::body("algorithm", ParameterType::Text).required(),
+        Parameter::body("auth_data", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &CreateRoomKeysVersionResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &CreateRoomKeysVersionResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`CreateRoomKeysVersion`].
+/// Response to [`CreateRoomKeysVersion`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateRoomKeysVersionResponse {
     /// `version`.
     pub version: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl CreateRoomKeysVersionResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
@@ -295,9 +297,10 @@ impl Serialize for CreateRoomKeysVersionResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/room_keys/version/{version}`: describes a backup of room keys.
+/// Describes a backup of room keys.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `GET /_matrix/client/v3/room_keys/version/{version}`. Access token: required. Rate limited.
+/// Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keysversionversion)
 #[derive(Clone, Debug, PartialEq)]
@@ -308,7 +311,7 @@ pub struct GetRoomKeysVersion {
 }
 
 impl GetRoomKeysVersion {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
@@ -344,20 +347,21 @@ impl Endpoint for GetRoomKeysVersion {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomKeysVersion {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("version", Shape::Text).required()];
+impl ServerEndpoint for GetRoomKeysVersion {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("version", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.path("version")?;
         Ok(Self { version })
     }
 
-    fn write_success(response: &GetRoomKeysVersionResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRoomKeysVersionResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRoomKeysVersion`].
+/// Response to [`GetRoomKeysVersion`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomKeysVersionResponse {
     /// `algorithm`.
@@ -370,12 +374,12 @@ pub struct GetRoomKeysVersionResponse {
     pub etag: String,
     /// `version`.
     pub version: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRoomKeysVersionResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         algorithm: definitions::BackupAlgorithm,
         auth_data: Map<String, Value>,
@@ -444,10 +448,10 @@ impl Serialize for GetRoomKeysVersionResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/room_keys/version/{version}`: changes the description of a backup of
-/// room keys.
+/// Changes the description of a backup of room keys.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `PUT /_matrix/client/v3/room_keys/version/{version}`. Access token: required. Rate limited.
+/// Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keysversionversion)
 #[derive(Clone, Debug, PartialEq)]
@@ -461,12 +465,12 @@ pub struct PutRoomKeysVersion {
     pub auth_data: Map<String, Value>,
     /// `version`.
     pub body_version: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl PutRoomKeysVersion {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         version: impl Into<String>,
         algorithm: definitions::BackupAlgorithm,
@@ -555,28 +559,28 @@ impl<'de> codec::Object<'de> for PutRoomKeysVersion {
 }
 
 #[cfg(feature = "server")]
-impl Served for PutRoomKeysVersion {
+impl ServerEndpoint for PutRoomKeysVersion {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("version", Shape::Text).required(),
-        Parameter::body("algorithm", Shape::Text).required(),
-        Parameter::body("auth_data", Shape::Json).required(),
-        Parameter::body("version", Shape::Text),
+        Parameter::path("version", ParameterType::Text).required(),
+        Parameter::body("algorithm", ParameterType::Text).required(),
+        Parameter::body("auth_data", ParameterType::Json).required(),
+        Parameter::body("version", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.path("version")?;
         request.object((version,))
     }
 
-    fn write_success(response: &PutRoomKeysVersionResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &PutRoomKeysVersionResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`PutRoomKeysVersion`]: no more than that all is well.
+/// Response to [`PutRoomKeysVersion`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutRoomKeysVersionResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -606,9 +610,10 @@ impl Serialize for PutRoomKeysVersionResponse {
     }
 }
 
-/// `DELETE /_matrix/client/v3/room_keys/version/{version}`: deletes a backup of room keys.
+/// Deletes a backup of room keys.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `DELETE /_matrix/client/v3/room_keys/version/{version}`. Access token: required. Rate limited.
+/// Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keysversionversion)
 #[derive(Clone, Debug, PartialEq)]
@@ -619,7 +624,7 @@ pub struct DeleteRoomKeysVersion {
 }
 
 impl DeleteRoomKeysVersion {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
@@ -655,23 +660,24 @@ impl Endpoint for DeleteRoomKeysVersion {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteRoomKeysVersion {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("version", Shape::Text).required()];
+impl ServerEndpoint for DeleteRoomKeysVersion {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("version", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.path("version")?;
         Ok(Self { version })
     }
 
-    fn write_success(response: &DeleteRoomKeysVersionResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &DeleteRoomKeysVersionResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`DeleteRoomKeysVersion`]: no more than that all is well.
+/// Response to [`DeleteRoomKeysVersion`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRoomKeysVersionResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -701,9 +707,10 @@ impl Serialize for DeleteRoomKeysVersionResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: reads one key from the backup.
+/// Reads one key from the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `GET /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`. Access token: required. Rate
+/// limited. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomidsessionid)
 #[derive(Clone, Debug, PartialEq)]
@@ -718,7 +725,7 @@ pub struct GetRoomKeyBySessionId {
 }
 
 impl GetRoomKeyBySessionId {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, session_id: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             room_id,
@@ -756,14 +763,14 @@ impl Endpoint for GetRoomKeyBySessionId {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomKeyBySessionId {
+impl ServerEndpoint for GetRoomKeyBySessionId {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("sessionId", Shape::Text).required(),
-        Parameter::query("version", Shape::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("sessionId", ParameterType::Text).required(),
+        Parameter::query("version", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let session_id: String = request.path("sessionId")?;
         let version: String = request.query("version")?;
@@ -774,14 +781,15 @@ impl Served for GetRoomKeyBySessionId {
         })
     }
 
-    fn write_success(response: &definitions::KeyBackupData) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::KeyBackupData) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `PUT /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: stores one key in the backup.
+/// Stores one key in the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `PUT /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`. Access token: required. Rate
+/// limited. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeysroomidsessionid)
 #[derive(Clone, Debug, PartialEq)]
@@ -801,7 +809,7 @@ pub struct PutRoomKeyBySessionId {
     pub is_verified: bool,
     /// `session_data`.
     pub session_data: Map<String, Value>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -882,42 +890,42 @@ impl<'de> codec::Object<'de> for PutRoomKeyBySessionId {
 }
 
 #[cfg(feature = "server")]
-impl Served for PutRoomKeyBySessionId {
+impl ServerEndpoint for PutRoomKeyBySessionId {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("sessionId", Shape::Text).required(),
-        Parameter::query("version", Shape::Text).required(),
-        Parameter::body("first_message_index", Shape::Integer).required(),
-        Parameter::body("forwarded_count", Shape::Integer).required(),
-        Parameter::body("is_verified", Shape::Boolean).required(),
-        Parameter::body("session_data", Shape::Json).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("sessionId", ParameterType::Text).required(),
+        Parameter::query("version", ParameterType::Text).required(),
+        Parameter::body("first_message_index", ParameterType::Integer).required(),
+        Parameter::body("forwarded_count", ParameterType::Integer).required(),
+        Parameter::body("is_verified", ParameterType::Boolean).required(),
+        Parameter::body("session_data", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let session_id: String = request.path("sessionId")?;
         let version: String = request.query("version")?;
         request.object((room_id, session_id, version))
     }
 
-    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`PutRoomKeyBySessionId`].
+/// Response to [`PutRoomKeyBySessionId`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomKeysUpdateResponse {
     /// `etag`.
     pub etag: String,
     /// `count`.
     pub count: u64,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RoomKeysUpdateResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(etag: impl Into<String>, count: u64) -> Self {
         Self {
             etag: etag.into(),
@@ -965,10 +973,10 @@ impl Serialize for RoomKeysUpdateResponse {
     }
 }
 
-/// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`: removes one key from the
-/// backup.
+/// Removes one key from the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}/{sessionId}`. Access token: required. Rate
+/// limited. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeysroomidsessionid)
 #[derive(Clone, Debug, PartialEq)]
@@ -983,7 +991,7 @@ pub struct DeleteRoomKeyBySessionId {
 }
 
 impl DeleteRoomKeyBySessionId {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, session_id: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             room_id,
@@ -1021,14 +1029,14 @@ impl Endpoint for DeleteRoomKeyBySessionId {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteRoomKeyBySessionId {
+impl ServerEndpoint for DeleteRoomKeyBySessionId {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("sessionId", Shape::Text).required(),
-        Parameter::query("version", Shape::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("sessionId", ParameterType::Text).required(),
+        Parameter::query("version", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let session_id: String = request.path("sessionId")?;
         let version: String = request.query("version")?;
@@ -1039,14 +1047,15 @@ impl Served for DeleteRoomKeyBySessionId {
         })
     }
 
-    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/room_keys/keys/{roomId}`: reads a room's keys from the backup.
+/// Reads a room's keys from the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `GET /_matrix/client/v3/room_keys/keys/{roomId}`. Access token: required. Rate limited. Since
+/// 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeysroomid)
 #[derive(Clone, Debug, PartialEq)]
@@ -1059,7 +1068,7 @@ pub struct GetRoomKeysByRoomId {
 }
 
 impl GetRoomKeysByRoomId {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, version: impl Into<String>) -> Self {
         Self {
             room_id,
@@ -1096,26 +1105,27 @@ impl Endpoint for GetRoomKeysByRoomId {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomKeysByRoomId {
+impl ServerEndpoint for GetRoomKeysByRoomId {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::query("version", Shape::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::query("version", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let version: String = request.query("version")?;
         Ok(Self { room_id, version })
     }
 
-    fn write_success(response: &definitions::RoomKeyBackup) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::RoomKeyBackup) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `PUT /_matrix/client/v3/room_keys/keys/{roomId}`: stores keys of a room in the backup.
+/// Stores keys of a room in the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `PUT /_matrix/client/v3/room_keys/keys/{roomId}`. Access token: required. Rate limited. Since
+/// 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeysroomid)
 #[derive(Clone, Debug, PartialEq)]
@@ -1127,12 +1137,12 @@ pub struct PutRoomKeysByRoomId {
     pub version: String,
     /// `sessions`.
     pub sessions: SortedMap<String, definitions::KeyBackupData>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl PutRoomKeysByRoomId {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         room_id: RoomId,
         version: impl Into<String>,
@@ -1211,27 +1221,28 @@ impl<'de> codec::Object<'de> for PutRoomKeysByRoomId {
 }
 
 #[cfg(feature = "server")]
-impl Served for PutRoomKeysByRoomId {
+impl ServerEndpoint for PutRoomKeysByRoomId {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::query("version", Shape::Text).required(),
-        Parameter::body("sessions", Shape::Json).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::query("version", ParameterType::Text).required(),
+        Parameter::body("sessions", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let version: String = request.query("version")?;
         request.object((room_id, version))
     }
 
-    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}`: removes a room's keys from the backup.
+/// Removes a room's keys from the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `DELETE /_matrix/client/v3/room_keys/keys/{roomId}`. Access token: required. Rate limited. Since
+/// 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeysroomid)
 #[derive(Clone, Debug, PartialEq)]
@@ -1244,7 +1255,7 @@ pub struct DeleteRoomKeysByRoomId {
 }
 
 impl DeleteRoomKeysByRoomId {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, version: impl Into<String>) -> Self {
         Self {
             room_id,
@@ -1281,26 +1292,26 @@ impl Endpoint for DeleteRoomKeysByRoomId {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteRoomKeysByRoomId {
+impl ServerEndpoint for DeleteRoomKeysByRoomId {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::query("version", Shape::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::query("version", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let version: String = request.query("version")?;
         Ok(Self { room_id, version })
     }
 
-    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/room_keys/keys`: reads all keys from the backup.
+/// Reads all keys from the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `GET /_matrix/client/v3/room_keys/keys`. Access token: required. Rate limited. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3room_keyskeys)
 #[derive(Clone, Debug, PartialEq)]
@@ -1311,7 +1322,7 @@ pub struct GetRoomKeys {
 }
 
 impl GetRoomKeys {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
@@ -1343,30 +1354,31 @@ impl Endpoint for GetRoomKeys {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomKeys {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::query("version", Shape::Text).required()];
+impl ServerEndpoint for GetRoomKeys {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::query("version", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.query("version")?;
         Ok(Self { version })
     }
 
-    fn write_success(response: &GetRoomKeysResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRoomKeysResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRoomKeys`].
+/// Response to [`GetRoomKeys`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomKeysResponse {
     /// `rooms`.
     pub rooms: SortedMap<RoomId, definitions::RoomKeyBackup>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRoomKeysResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(rooms: SortedMap<RoomId, definitions::RoomKeyBackup>) -> Self {
         Self {
             rooms,
@@ -1409,9 +1421,9 @@ impl Serialize for GetRoomKeysResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/room_keys/keys`: stores keys in the backup.
+/// Stores keys in the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `PUT /_matrix/client/v3/room_keys/keys`. Access token: required. Rate limited. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3room_keyskeys)
 #[derive(Clone, Debug, PartialEq)]
@@ -1421,12 +1433,12 @@ pub struct PutRoomKeys {
     pub version: String,
     /// `rooms`.
     pub rooms: SortedMap<RoomId, definitions::RoomKeyBackup>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl PutRoomKeys {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         version: impl Into<String>,
         rooms: SortedMap<RoomId, definitions::RoomKeyBackup>,
@@ -1494,25 +1506,25 @@ impl<'de> codec::Object<'de> for PutRoomKeys {
 }
 
 #[cfg(feature = "server")]
-impl Served for PutRoomKeys {
+impl ServerEndpoint for PutRoomKeys {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("version", Shape::Text).required(),
-        Parameter::body("rooms", Shape::Json).required(),
+        Parameter::query("version", ParameterType::Text).required(),
+        Parameter::body("rooms", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.query("version")?;
         request.object((version,))
     }
 
-    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `DELETE /_matrix/client/v3/room_keys/keys`: removes all keys from the backup.
+/// Removes all keys from the backup.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `DELETE /_matrix/client/v3/room_keys/keys`. Access token: required. Rate limited. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3room_keyskeys)
 #[derive(Clone, Debug, PartialEq)]
@@ -1523,7 +1535,7 @@ pub struct DeleteRoomKeys {
 }
 
 impl DeleteRoomKeys {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
@@ -1555,15 +1567,16 @@ impl Endpoint for DeleteRoomKeys {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteRoomKeys {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::query("version", Shape::Text).required()];
+impl ServerEndpoint for DeleteRoomKeys {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::query("version", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let version: String = request.query("version")?;
         Ok(Self { version })
     }
 
-    fn write_success(response: &RoomKeysUpdateResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RoomKeysUpdateResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

@@ -11,12 +11,14 @@ use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, SortedMap, StringOr, UserId, codec};
 
-/// `POST /_matrix/client/v3/keys/upload`: publishes the device's keys.
+/// Publishes the device's keys.
 ///
-/// Token: required. Guests may use it.
+/// `POST /_matrix/client/v3/keys/upload`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysupload)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,7 +30,7 @@ pub struct UploadKeys {
     pub one_time_keys: Option<SortedMap<String, StringOr<definitions::KeyObject>>>,
     /// A key for each algorithm, for when no one-time key is left. Since 1.2.
     pub fallback_keys: Option<SortedMap<String, StringOr<definitions::KeyObject>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -122,33 +124,33 @@ impl<'de> codec::Object<'de> for UploadKeys {
 }
 
 #[cfg(feature = "server")]
-impl Served for UploadKeys {
+impl ServerEndpoint for UploadKeys {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("device_keys", Shape::Json),
-        Parameter::body("one_time_keys", Shape::Json),
-        Parameter::body("fallback_keys", Shape::Json),
+        Parameter::body("device_keys", ParameterType::Json),
+        Parameter::body("one_time_keys", ParameterType::Json),
+        Parameter::body("fallback_keys", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &UploadKeysResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &UploadKeysResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`UploadKeys`].
+/// Response to [`UploadKeys`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct UploadKeysResponse {
     /// How many one-time keys the server now has, by algorithm.
     pub one_time_key_counts: SortedMap<String, u64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl UploadKeysResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(one_time_key_counts: SortedMap<String, u64>) -> Self {
         Self {
             one_time_key_counts,
@@ -191,9 +193,9 @@ impl Serialize for UploadKeysResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/keys/query`: asks for the keys of users' devices.
+/// Asks for the keys of users' devices.
 ///
-/// Token: required. Guests may use it.
+/// `POST /_matrix/client/v3/keys/query`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery)
 #[derive(Clone, Debug, PartialEq)]
@@ -203,12 +205,12 @@ pub struct QueryKeys {
     pub timeout: Option<Duration>,
     /// Which devices of which users. An empty list means all of a user's.
     pub device_keys: SortedMap<UserId, Vec<String>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl QueryKeys {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(device_keys: SortedMap<UserId, Vec<String>>) -> Self {
         Self {
             timeout: None,
@@ -286,18 +288,18 @@ impl<'de> codec::Object<'de> for QueryKeys {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryKeys {
+impl ServerEndpoint for QueryKeys {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("timeout", Shape::Integer),
-        Parameter::body("device_keys", Shape::Json).required(),
+        Parameter::body("timeout", ParameterType::Integer),
+        Parameter::body("device_keys", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &QueryKeysResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &QueryKeysResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -306,7 +308,7 @@ impl Served for QueryKeys {
 pub struct UnsignedDeviceInfo {
     /// What the device is shown as.
     pub device_display_name: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -372,12 +374,12 @@ pub struct DeviceInformation {
     pub signatures: SortedMap<UserId, SortedMap<String, String>>,
     /// What the server adds, which nobody signed.
     pub unsigned: Option<UnsignedDeviceInfo>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl DeviceInformation {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         user_id: impl Into<String>,
         device_id: impl Into<String>,
@@ -458,7 +460,7 @@ impl Serialize for DeviceInformation {
     }
 }
 
-/// The answer to [`QueryKeys`].
+/// Response to [`QueryKeys`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryKeysResponse {
     /// The servers that could not be asked; their users' keys are missing.
@@ -471,7 +473,7 @@ pub struct QueryKeysResponse {
     pub self_signing_keys: Option<SortedMap<UserId, definitions::CrossSigningKey>>,
     /// The key that signs other users. Only the user's own comes.
     pub user_signing_keys: Option<SortedMap<UserId, definitions::CrossSigningKey>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -582,9 +584,9 @@ impl Serialize for QueryKeysResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/keys/claim`: takes one-time keys of devices, to write to them first.
+/// Takes one-time keys of devices, to write to them first.
 ///
-/// Token: required. Guests may use it.
+/// `POST /_matrix/client/v3/keys/claim`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysclaim)
 #[derive(Clone, Debug, PartialEq)]
@@ -594,12 +596,12 @@ pub struct ClaimKeys {
     pub timeout: Option<Duration>,
     /// The algorithm of the key wanted, by user and device.
     pub one_time_keys: SortedMap<UserId, SortedMap<String, String>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ClaimKeys {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(one_time_keys: SortedMap<UserId, SortedMap<String, String>>) -> Self {
         Self {
             timeout: None,
@@ -676,22 +678,22 @@ impl<'de> codec::Object<'de> for ClaimKeys {
 }
 
 #[cfg(feature = "server")]
-impl Served for ClaimKeys {
+impl ServerEndpoint for ClaimKeys {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("timeout", Shape::Integer),
-        Parameter::body("one_time_keys", Shape::Json).required(),
+        Parameter::body("timeout", ParameterType::Integer),
+        Parameter::body("one_time_keys", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &ClaimKeysResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &ClaimKeysResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`ClaimKeys`].
+/// Response to [`ClaimKeys`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimKeysResponse {
     /// The servers that could not be asked.
@@ -699,12 +701,12 @@ pub struct ClaimKeysResponse {
     /// A key for each device that had one, by user, device and the key's name.
     pub one_time_keys:
         SortedMap<UserId, SortedMap<String, SortedMap<String, StringOr<definitions::KeyObject>>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ClaimKeysResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         one_time_keys: SortedMap<
             UserId,
@@ -764,9 +766,9 @@ impl Serialize for ClaimKeysResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/keys/changes`: lists the users whose keys changed between two syncs.
+/// Lists the users whose keys changed between two syncs.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/keys/changes`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3keyschanges)
 #[derive(Clone, Debug, PartialEq)]
@@ -779,7 +781,7 @@ pub struct GetKeysChanges {
 }
 
 impl GetKeysChanges {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
         Self {
             from: from.into(),
@@ -811,31 +813,31 @@ impl Endpoint for GetKeysChanges {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetKeysChanges {
+impl ServerEndpoint for GetKeysChanges {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("from", Shape::Text).required(),
-        Parameter::query("to", Shape::Text).required(),
+        Parameter::query("from", ParameterType::Text).required(),
+        Parameter::query("to", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let from: String = request.query("from")?;
         let to: String = request.query("to")?;
         Ok(Self { from, to })
     }
 
-    fn write_success(response: &GetKeysChangesResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetKeysChangesResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetKeysChanges`].
+/// Response to [`GetKeysChanges`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetKeysChangesResponse {
     /// Users to ask for the keys of anew.
     pub changed: Option<Vec<String>>,
     /// Users who share no encrypted room any more.
     pub left: Option<Vec<String>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/kick`: removes a user from a room.
+/// Removes a user from a room.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/rooms/{roomId}/kick`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidkick)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +24,12 @@ pub struct Kick {
     pub user_id: UserId,
     /// `reason`.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Kick {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, user_id: UserId) -> Self {
         Self {
             room_id,
@@ -105,27 +107,27 @@ impl<'de> codec::Object<'de> for Kick {
 }
 
 #[cfg(feature = "server")]
-impl Served for Kick {
+impl ServerEndpoint for Kick {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("user_id", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("user_id", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &KickResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &KickResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Kick`]: no more than that all is well.
+/// Response to [`Kick`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KickResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,12 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, RoomIdOrAlias, ServerName, codec};
 
-/// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`: asks to be let into a room.
+/// Asks to be let into a room.
 ///
-/// Token: required. Rate-limited. Since 1.1.
+/// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`. Access token: required. Rate limited. Since
+/// 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3knockroomidoralias)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +25,12 @@ pub struct KnockRoom {
     pub via: Option<Vec<ServerName>>,
     /// `reason`.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl KnockRoom {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id_or_alias: RoomIdOrAlias) -> Self {
         Self {
             room_id_or_alias,
@@ -118,35 +121,35 @@ impl<'de> codec::Object<'de> for KnockRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for KnockRoom {
+impl ServerEndpoint for KnockRoom {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomIdOrAlias", Shape::Text).required(),
-        Parameter::query("via", Shape::Texts),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomIdOrAlias", ParameterType::Text).required(),
+        Parameter::query("via", ParameterType::Texts),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
-        let via: Option<Vec<ServerName>> = request.any("via")?;
+        let via: Option<Vec<ServerName>> = request.optional_list("via")?;
         request.object((room_id_or_alias, via))
     }
 
-    fn write_success(response: &KnockRoomResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &KnockRoomResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`KnockRoom`].
+/// Response to [`KnockRoom`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnockRoomResponse {
     /// `room_id`.
     pub room_id: RoomId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl KnockRoomResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,

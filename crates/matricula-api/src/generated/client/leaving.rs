@@ -7,12 +7,15 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/leave`: leaves a room, or refuses an invitation.
+/// Leaves a room, or refuses an invitation.
 ///
-/// Token: required. Rate-limited. Guests may use it.
+/// `POST /_matrix/client/v3/rooms/{roomId}/leave`. Access token: required. Rate limited. Available
+/// to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidleave)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +25,12 @@ pub struct LeaveRoom {
     pub room_id: RoomId,
     /// Why, for people. Everybody in the room sees it. Since 1.1.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl LeaveRoom {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -102,26 +105,26 @@ impl<'de> codec::Object<'de> for LeaveRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for LeaveRoom {
+impl ServerEndpoint for LeaveRoom {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &LeaveRoomResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LeaveRoomResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`LeaveRoom`]: no more than that all is well.
+/// Response to [`LeaveRoom`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaveRoomResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -151,9 +154,9 @@ impl Serialize for LeaveRoomResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/forget`: drops a room that was left.
+/// Drops a room that was left.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/rooms/{roomId}/forget`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidforget)
 #[derive(Clone, Debug, PartialEq)]
@@ -164,7 +167,7 @@ pub struct ForgetRoom {
 }
 
 impl ForgetRoom {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -198,23 +201,24 @@ impl Endpoint for ForgetRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for ForgetRoom {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+impl ServerEndpoint for ForgetRoom {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("roomId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
-    fn write_success(response: &ForgetRoomResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &ForgetRoomResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`ForgetRoom`]: no more than that all is well.
+/// Response to [`ForgetRoom`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ForgetRoomResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

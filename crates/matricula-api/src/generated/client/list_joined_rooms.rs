@@ -5,12 +5,12 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// `GET /_matrix/client/v3/joined_rooms`: lists the rooms that the user is in.
+/// Lists the rooms that the user is in.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/joined_rooms`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3joined_rooms)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,29 +38,29 @@ impl Endpoint for GetJoinedRooms {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetJoinedRooms {
+impl ServerEndpoint for GetJoinedRooms {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetJoinedRoomsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetJoinedRoomsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetJoinedRooms`].
+/// Response to [`GetJoinedRooms`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetJoinedRoomsResponse {
     /// `joined_rooms`.
     pub joined_rooms: Vec<RoomId>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetJoinedRoomsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(joined_rooms: Vec<RoomId>) -> Self {
         Self {
             joined_rooms,

@@ -8,13 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, ServerName, codec};
 
-/// `GET /_matrix/client/v3/directory/list/room/{roomId}`: tells whether a room is in the server's
-/// public list.
+/// Tells whether a room is in the server's public list.
 ///
-/// Token: none.
+/// `GET /_matrix/client/v3/directory/list/room/{roomId}`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3directorylistroomroomid)
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +26,7 @@ pub struct GetRoomVisibilityOnDirectory {
 }
 
 impl GetRoomVisibilityOnDirectory {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -56,25 +57,26 @@ impl Endpoint for GetRoomVisibilityOnDirectory {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomVisibilityOnDirectory {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+impl ServerEndpoint for GetRoomVisibilityOnDirectory {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("roomId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
-    fn write_success(response: &GetRoomVisibilityOnDirectoryResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRoomVisibilityOnDirectoryResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRoomVisibilityOnDirectory`].
+/// Response to [`GetRoomVisibilityOnDirectory`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoomVisibilityOnDirectoryResponse {
     /// `visibility`.
     pub visibility: Option<definitions::Visibility>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -118,10 +120,9 @@ impl Serialize for GetRoomVisibilityOnDirectoryResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/directory/list/room/{roomId}`: puts a room into the server's public
-/// list, or takes it out.
+/// Puts a room into the server's public list, or takes it out.
 ///
-/// Token: required.
+/// `PUT /_matrix/client/v3/directory/list/room/{roomId}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directorylistroomroomid)
 #[derive(Clone, Debug, PartialEq)]
@@ -131,12 +132,12 @@ pub struct SetRoomVisibilityOnDirectory {
     pub room_id: RoomId,
     /// `visibility`.
     pub visibility: Option<definitions::Visibility>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetRoomVisibilityOnDirectory {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -209,26 +210,26 @@ impl<'de> codec::Object<'de> for SetRoomVisibilityOnDirectory {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetRoomVisibilityOnDirectory {
+impl ServerEndpoint for SetRoomVisibilityOnDirectory {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("visibility", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("visibility", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &SetRoomVisibilityOnDirectoryResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetRoomVisibilityOnDirectoryResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetRoomVisibilityOnDirectory`]: no more than that all is well.
+/// Response to [`SetRoomVisibilityOnDirectory`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetRoomVisibilityOnDirectoryResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -258,9 +259,9 @@ impl Serialize for SetRoomVisibilityOnDirectoryResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/publicRooms`: lists public rooms.
+/// Lists public rooms.
 ///
-/// Token: if there is one.
+/// `GET /_matrix/client/v3/publicRooms`. Access token: optional.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -328,17 +329,17 @@ impl Endpoint for GetPublicRooms {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPublicRooms {
+impl ServerEndpoint for GetPublicRooms {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("since", Shape::Text),
-        Parameter::query("server", Shape::Text),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("since", ParameterType::Text),
+        Parameter::query("server", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let limit: Option<u64> = request.query_if("limit")?;
-        let since: Option<String> = request.query_if("since")?;
-        let server: Option<ServerName> = request.query_if("server")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let since: Option<String> = request.query_optional("since")?;
+        let server: Option<ServerName> = request.query_optional("server")?;
         Ok(Self {
             limit,
             since,
@@ -346,14 +347,14 @@ impl Served for GetPublicRooms {
         })
     }
 
-    fn write_success(response: &definitions::PublicRoomsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::PublicRoomsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `POST /_matrix/client/v3/publicRooms`: searches for public rooms.
+/// Searches for public rooms.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/publicRooms`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3publicrooms)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -371,7 +372,7 @@ pub struct QueryPublicRooms {
     pub include_all_networks: Option<bool>,
     /// `third_party_instance_id`.
     pub third_party_instance_id: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -500,23 +501,23 @@ impl<'de> codec::Object<'de> for QueryPublicRooms {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryPublicRooms {
+impl ServerEndpoint for QueryPublicRooms {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("server", Shape::Text),
-        Parameter::body("limit", Shape::Integer),
-        Parameter::body("since", Shape::Text),
-        Parameter::body("filter", Shape::Json),
-        Parameter::body("include_all_networks", Shape::Boolean),
-        Parameter::body("third_party_instance_id", Shape::Text),
+        Parameter::query("server", ParameterType::Text),
+        Parameter::body("limit", ParameterType::Integer),
+        Parameter::body("since", ParameterType::Text),
+        Parameter::body("filter", ParameterType::Json),
+        Parameter::body("include_all_networks", ParameterType::Boolean),
+        Parameter::body("third_party_instance_id", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let server: Option<ServerName> = request.query_if("server")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let server: Option<ServerName> = request.query_optional("server")?;
         request.object((server,))
     }
 
-    fn write_success(response: &definitions::PublicRoomsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::PublicRoomsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -527,7 +528,7 @@ pub struct Filter {
     pub generic_search_term: Option<String>,
     /// `room_types`. Since 1.4.
     pub room_types: Option<Vec<Option<String>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

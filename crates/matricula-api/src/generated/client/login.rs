@@ -8,12 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, ServerName, UserId, codec, uia::UserIdentifier};
 
-/// `GET /_matrix/client/v3/login`: lists the ways to log in.
+/// Lists the ways to log in.
 ///
-/// Token: none. Rate-limited.
+/// `GET /_matrix/client/v3/login`. Access token: none. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3login)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,15 +43,15 @@ impl Endpoint for GetLoginFlows {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetLoginFlows {
+impl ServerEndpoint for GetLoginFlows {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetLoginFlowsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetLoginFlowsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -64,12 +66,12 @@ pub struct LoginFlow {
     pub identity_providers: Option<Vec<definitions::IdP>>,
     /// `oauth_aware_preferred`. Since 1.18.
     pub oauth_aware_preferred: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl LoginFlow {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(login_type: impl Into<String>) -> Self {
         Self {
             login_type: login_type.into(),
@@ -156,12 +158,12 @@ impl Serialize for LoginFlow {
     }
 }
 
-/// The answer to [`GetLoginFlows`].
+/// Response to [`GetLoginFlows`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLoginFlowsResponse {
     /// The ways that the server offers.
     pub flows: Option<Vec<LoginFlow>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -205,9 +207,10 @@ impl Serialize for GetLoginFlowsResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/login`: signs in a device of an account.
+/// Signs in a device of an account.
 ///
-/// Token: an application service's, if there is one. Rate-limited.
+/// `POST /_matrix/client/v3/login`. Access token: that of an application service, optional. Rate
+/// limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login)
 #[derive(Clone, Debug, PartialEq)]
@@ -233,12 +236,12 @@ pub struct Login {
     pub initial_device_display_name: Option<String>,
     /// Whether the client can renew its access token. Since 1.3.
     pub refresh_token: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Login {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(login_type: impl Into<String>) -> Self {
         Self {
             login_type: login_type.into(),
@@ -428,30 +431,30 @@ impl<'de> codec::Object<'de> for Login {
 }
 
 #[cfg(feature = "server")]
-impl Served for Login {
+impl ServerEndpoint for Login {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("type", Shape::Text).required(),
-        Parameter::body("identifier", Shape::Json),
-        Parameter::body("user", Shape::Text),
-        Parameter::body("medium", Shape::Text),
-        Parameter::body("address", Shape::Text),
-        Parameter::body("password", Shape::Text).secret(),
-        Parameter::body("token", Shape::Text).secret(),
-        Parameter::body("device_id", Shape::Text),
-        Parameter::body("initial_device_display_name", Shape::Text),
-        Parameter::body("refresh_token", Shape::Boolean),
+        Parameter::body("type", ParameterType::Text).required(),
+        Parameter::body("identifier", ParameterType::Json),
+        Parameter::body("user", ParameterType::Text),
+        Parameter::body("medium", ParameterType::Text),
+        Parameter::body("address", ParameterType::Text),
+        Parameter::body("password", ParameterType::Text).secret(),
+        Parameter::body("token", ParameterType::Text).secret(),
+        Parameter::body("device_id", ParameterType::Text),
+        Parameter::body("initial_device_display_name", ParameterType::Text),
+        Parameter::body("refresh_token", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &LoginResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LoginResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Login`].
+/// Response to [`Login`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoginResponse {
     /// The account.
@@ -469,12 +472,12 @@ pub struct LoginResponse {
     pub device_id: String,
     /// Where to send further requests, if the server says.
     pub well_known: Option<definitions::Wellknown>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl LoginResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         user_id: UserId,
         access_token: impl Into<Secret>,

@@ -7,12 +7,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secre
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// `POST /_matrix/client/v1/login/get_token`: makes a token that signs in another device.
+/// Makes a token that signs in another device.
 ///
-/// Token: required. Rate-limited. May ask for user-interactive authentication. Since 1.7.
+/// `POST /_matrix/client/v1/login/get_token`. Access token: required. Rate limited. Uses
+/// user-interactive authentication. Since 1.7.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,7 +23,7 @@ use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
 pub struct GenerateLoginToken {
     /// `auth`.
     pub auth: Option<AuthData>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -67,7 +70,7 @@ impl Endpoint for GenerateLoginToken {
     }
 }
 
-impl Interactive for GenerateLoginToken {
+impl UiaEndpoint for GenerateLoginToken {
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -100,31 +103,31 @@ impl<'de> codec::Object<'de> for GenerateLoginToken {
 }
 
 #[cfg(feature = "server")]
-impl Served for GenerateLoginToken {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::body("auth", Shape::Json)];
+impl ServerEndpoint for GenerateLoginToken {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::body("auth", ParameterType::Json)];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &GenerateLoginTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GenerateLoginTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GenerateLoginToken`].
+/// Response to [`GenerateLoginToken`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateLoginTokenResponse {
     /// `login_token`.
     pub login_token: Secret,
     /// `expires_in_ms`.
     pub expires_in_ms: Duration,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GenerateLoginTokenResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(login_token: impl Into<Secret>, expires_in_ms: Duration) -> Self {
         Self {
             login_token: login_token.into(),

@@ -7,12 +7,12 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `POST /_matrix/client/v3/logout`: ends the session.
+/// Ends the session.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/logout`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3logout)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,22 +41,22 @@ impl Endpoint for Logout {
 }
 
 #[cfg(feature = "server")]
-impl Served for Logout {
+impl ServerEndpoint for Logout {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &LogoutResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LogoutResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Logout`]: no more than that all is well.
+/// Response to [`Logout`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogoutResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -86,9 +86,9 @@ impl Serialize for LogoutResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/logout/all`: ends every session of the user.
+/// Ends every session of the user.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/logout/all`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3logoutall)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -117,22 +117,22 @@ impl Endpoint for LogoutAll {
 }
 
 #[cfg(feature = "server")]
-impl Served for LogoutAll {
+impl ServerEndpoint for LogoutAll {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &LogoutAllResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LogoutAllResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`LogoutAll`]: no more than that all is well.
+/// Response to [`LogoutAll`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogoutAllResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -6,12 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, common};
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/messages`: reads a room's events, a page at a time.
+/// Reads a room's events, a page at a time.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/rooms/{roomId}/messages`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages)
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +37,7 @@ pub struct GetRoomMessages {
 }
 
 impl GetRoomMessages {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, dir: definitions::Direction) -> Self {
         Self {
             room_id,
@@ -117,23 +119,23 @@ impl Endpoint for GetRoomMessages {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomMessages {
+impl ServerEndpoint for GetRoomMessages {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::query("from", Shape::Text),
-        Parameter::query("to", Shape::Text),
-        Parameter::query("dir", Shape::Text).required(),
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("filter", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::query("from", ParameterType::Text),
+        Parameter::query("to", ParameterType::Text),
+        Parameter::query("dir", ParameterType::Text).required(),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("filter", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        let from: Option<String> = request.query_if("from")?;
-        let to: Option<String> = request.query_if("to")?;
+        let from: Option<String> = request.query_optional("from")?;
+        let to: Option<String> = request.query_optional("to")?;
         let dir: definitions::Direction = request.query("dir")?;
-        let limit: Option<u64> = request.query_if("limit")?;
-        let filter: Option<String> = request.query_if("filter")?;
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let filter: Option<String> = request.query_optional("filter")?;
         Ok(Self {
             room_id,
             from,
@@ -144,12 +146,12 @@ impl Served for GetRoomMessages {
         })
     }
 
-    fn write_success(response: &GetRoomMessagesResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRoomMessagesResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRoomMessages`].
+/// Response to [`GetRoomMessages`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomMessagesResponse {
     /// Where this page begins.
@@ -161,12 +163,12 @@ pub struct GetRoomMessagesResponse {
     /// State to show the page with: the members who speak in it, if the filter loads members
     /// lazily.
     pub state: Option<Vec<Raw<common::ClientEvent>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRoomMessagesResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(start: impl Into<String>, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             start: start.into(),

@@ -249,9 +249,9 @@ pub const OPERATIONS: &[Operation] = &[
     <keys::UploadKeys as Endpoint>::OPERATION,
 ];
 
-/// Every operation as a server or a tool meets it, sorted by id.
+/// Every operation with its server side, sorted by id.
 #[cfg(feature = "server")]
-pub static SERVED: &[crate::server::AnyEndpoint] = &[
+pub static ENDPOINTS: &[crate::server::AnyEndpoint] = &[
     crate::server::AnyEndpoint::of::<administrative_contact::Add3Pid>(),
     crate::server::AnyEndpoint::of::<banning::Ban>(),
     crate::server::AnyEndpoint::of::<administrative_contact::Bind3Pid>(),

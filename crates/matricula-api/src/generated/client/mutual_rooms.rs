@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// `GET /_matrix/client/v1/mutual_rooms`: lists the rooms shared with another user.
+/// Lists the rooms shared with another user.
 ///
-/// Token: required. Rate-limited. Since 1.19.
+/// `GET /_matrix/client/v1/mutual_rooms`. Access token: required. Rate limited. Since 1.19.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mutual_rooms)
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +25,7 @@ pub struct GetMutualRooms {
 }
 
 impl GetMutualRooms {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -67,24 +69,24 @@ impl Endpoint for GetMutualRooms {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetMutualRooms {
+impl ServerEndpoint for GetMutualRooms {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("user_id", Shape::Text).required(),
-        Parameter::query("from", Shape::Text),
+        Parameter::query("user_id", ParameterType::Text).required(),
+        Parameter::query("from", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.query("user_id")?;
-        let from: Option<String> = request.query_if("from")?;
+        let from: Option<String> = request.query_optional("from")?;
         Ok(Self { user_id, from })
     }
 
-    fn write_success(response: &GetMutualRoomsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetMutualRoomsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetMutualRooms`].
+/// Response to [`GetMutualRooms`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetMutualRoomsResponse {
     /// `joined`.
@@ -93,12 +95,12 @@ pub struct GetMutualRoomsResponse {
     pub count: u64,
     /// `next_batch`.
     pub next_batch: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetMutualRoomsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(joined: Vec<RoomId>, count: u64) -> Self {
         Self {
             joined,

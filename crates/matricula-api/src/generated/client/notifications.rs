@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, StringOr, codec};
 
-/// `GET /_matrix/client/v3/notifications`: lists events that the user was notified of.
+/// Lists events that the user was notified of.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/notifications`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3notifications)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,22 +82,22 @@ impl Endpoint for GetNotifications {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetNotifications {
+impl ServerEndpoint for GetNotifications {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("from", Shape::Text),
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("only", Shape::Text),
+        Parameter::query("from", ParameterType::Text),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("only", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let from: Option<String> = request.query_if("from")?;
-        let limit: Option<u64> = request.query_if("limit")?;
-        let only: Option<String> = request.query_if("only")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let from: Option<String> = request.query_optional("from")?;
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let only: Option<String> = request.query_optional("only")?;
         Ok(Self { from, limit, only })
     }
 
-    fn write_success(response: &GetNotificationsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetNotificationsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -114,12 +116,12 @@ pub struct Notification {
     pub room_id: String,
     /// `ts`.
     pub ts: Timestamp,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Notification {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         actions: Vec<StringOr<Map<String, Value>>>,
         event: Raw<definitions::ClientEventWithoutRoomId>,
@@ -200,19 +202,19 @@ impl Serialize for Notification {
     }
 }
 
-/// The answer to [`GetNotifications`].
+/// Response to [`GetNotifications`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetNotificationsResponse {
     /// `next_token`.
     pub next_token: Option<String>,
     /// `notifications`.
     pub notifications: Vec<Notification>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetNotificationsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(notifications: Vec<Notification>) -> Self {
         Self {
             next_token: None,

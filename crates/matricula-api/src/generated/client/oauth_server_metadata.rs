@@ -5,12 +5,12 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, codec, codec::text_enum};
 
-/// `GET /_matrix/client/v1/auth_metadata`: describes the server's OAuth 2.0.
+/// Describes the server's OAuth 2.0.
 ///
-/// Token: none. Since 1.15.
+/// `GET /_matrix/client/v1/auth_metadata`. Access token: none. Since 1.15.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1auth_metadata)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,20 +38,20 @@ impl Endpoint for GetAuthMetadata {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetAuthMetadata {
+impl ServerEndpoint for GetAuthMetadata {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetAuthMetadataResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetAuthMetadataResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `account_management_actions_supported` in [`GetAuthMetadataResponse`].
+    /// Values of `account_management_actions_supported` in [`GetAuthMetadataResponse`].
     pub enum AccountManagementAction {
         Profile = "org.matrix.profile",
         DevicesList = "org.matrix.devices_list",
@@ -62,7 +62,7 @@ text_enum! {
     }
 }
 
-/// The answer to [`GetAuthMetadata`].
+/// Response to [`GetAuthMetadata`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetAuthMetadataResponse {
     /// `issuer`.
@@ -91,7 +91,7 @@ pub struct GetAuthMetadataResponse {
     pub account_management_actions_supported: Option<Vec<AccountManagementAction>>,
     /// `device_authorization_endpoint`. Since 1.18.
     pub device_authorization_endpoint: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -8,12 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_enum, common};
 
-/// `GET /_matrix/client/v3/events`: waits for events, the old way.
+/// Waits for events, the old way.
 ///
-/// Token: required. Deprecated.
+/// `GET /_matrix/client/v3/events`. Access token: required. Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,24 +73,26 @@ impl Endpoint for GetEvents {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetEvents {
+impl ServerEndpoint for GetEvents {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("from", Shape::Text),
-        Parameter::query("timeout", Shape::Integer),
+        Parameter::query("from", ParameterType::Text),
+        Parameter::query("timeout", ParameterType::Integer),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let from: Option<String> = request.query_if("from")?;
-        let timeout: Option<Duration> = request.query_if::<Millis>("timeout")?.map(|time| time.0);
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let from: Option<String> = request.query_optional("from")?;
+        let timeout: Option<Duration> = request
+            .query_optional::<Millis>("timeout")?
+            .map(|time| time.0);
         Ok(Self { from, timeout })
     }
 
-    fn write_success(response: &GetEventsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetEventsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetEvents`].
+/// Response to [`GetEvents`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetEventsResponse {
     /// `start`.
@@ -96,7 +101,7 @@ pub struct GetEventsResponse {
     pub end: Option<String>,
     /// `chunk`.
     pub chunk: Option<Vec<Raw<common::ClientEvent>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -165,9 +170,9 @@ impl Serialize for GetEventsResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/initialSync`: reads the state of all rooms, the old way.
+/// Reads the state of all rooms, the old way.
 ///
-/// Token: required. Deprecated.
+/// `GET /_matrix/client/v3/initialSync`. Access token: required. Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3initialsync)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -224,25 +229,25 @@ impl Endpoint for InitialSync {
 }
 
 #[cfg(feature = "server")]
-impl Served for InitialSync {
+impl ServerEndpoint for InitialSync {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("archived", Shape::Boolean),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("archived", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let limit: Option<u64> = request.query_if("limit")?;
-        let archived: Option<bool> = request.query_if("archived")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let archived: Option<bool> = request.query_optional("archived")?;
         Ok(Self { limit, archived })
     }
 
-    fn write_success(response: &InitialSyncResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &InitialSyncResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `membership` in [`RoomInfo`].
+    /// Values of `membership` in [`RoomInfo`].
     pub enum RoomInfoMembership {
         Invite = "invite",
         Join = "join",
@@ -260,12 +265,12 @@ pub struct PaginationChunk {
     pub end: String,
     /// `chunk`.
     pub chunk: Vec<Raw<common::ClientEvent>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl PaginationChunk {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(end: impl Into<String>, chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             start: None,
@@ -342,12 +347,12 @@ pub struct RoomInfo {
     pub visibility: Option<definitions::Visibility>,
     /// `account_data`.
     pub account_data: Option<Vec<Raw<common::Event>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RoomInfo {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, membership: RoomInfoMembership) -> Self {
         Self {
             room_id,
@@ -455,7 +460,7 @@ impl Serialize for RoomInfo {
     }
 }
 
-/// The answer to [`InitialSync`].
+/// Response to [`InitialSync`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct InitialSyncResponse {
     /// `end`.
@@ -466,12 +471,12 @@ pub struct InitialSyncResponse {
     pub rooms: Vec<RoomInfo>,
     /// `account_data`.
     pub account_data: Option<Vec<Raw<common::Event>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl InitialSyncResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         end: impl Into<String>,
         presence: Vec<Raw<common::Event>>,
@@ -540,9 +545,9 @@ impl Serialize for InitialSyncResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/events/{eventId}`: reads an event, the old way.
+/// Reads an event, the old way.
 ///
-/// Token: required. Deprecated.
+/// `GET /_matrix/client/v3/events/{eventId}`. Access token: required. Deprecated.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3eventseventid)
 #[derive(Clone, Debug, PartialEq)]
@@ -553,7 +558,7 @@ pub struct GetOneEvent {
 }
 
 impl GetOneEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(event_id: EventId) -> Self {
         Self { event_id }
     }
@@ -586,15 +591,16 @@ impl Endpoint for GetOneEvent {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetOneEvent {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("eventId", Shape::Text).required()];
+impl ServerEndpoint for GetOneEvent {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("eventId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let event_id: EventId = request.path("eventId")?;
         Ok(Self { event_id })
     }
 
-    fn write_success(response: &Raw<common::ClientEvent>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Raw<common::ClientEvent>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

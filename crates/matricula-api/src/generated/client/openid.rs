@@ -5,13 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, UserId, codec};
 
-/// `POST /_matrix/client/v3/user/{userId}/openid/request_token`: makes a token that shows others
-/// who the user is.
+/// Makes a token that shows others who the user is.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/user/{userId}/openid/request_token`. Access token: required. Rate
+/// limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3useruseridopenidrequest_token)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +24,7 @@ pub struct RequestOpenIdToken {
 }
 
 impl RequestOpenIdToken {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -56,15 +58,16 @@ impl Endpoint for RequestOpenIdToken {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestOpenIdToken {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+impl ServerEndpoint for RequestOpenIdToken {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("userId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &definitions::OpenidToken) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::OpenidToken) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

@@ -8,12 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
-use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::Interactive};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
+use crate::{ApiError, Endpoint, Extra, codec, uia::AuthData, uia::UiaEndpoint};
 
-/// `POST /_matrix/client/v3/account/password`: changes the password.
+/// Changes the password.
 ///
-/// Token: if there is one. Rate-limited. May ask for user-interactive authentication.
+/// `POST /_matrix/client/v3/account/password`. Access token: optional. Rate limited. Uses
+/// user-interactive authentication.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword)
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +28,12 @@ pub struct ChangePassword {
     pub logout_devices: Option<bool>,
     /// `auth`.
     pub auth: Option<AuthData>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ChangePassword {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(new_password: impl Into<Secret>) -> Self {
         Self {
             new_password: new_password.into(),
@@ -89,7 +92,7 @@ impl Endpoint for ChangePassword {
     }
 }
 
-impl Interactive for ChangePassword {
+impl UiaEndpoint for ChangePassword {
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -133,28 +136,28 @@ impl<'de> codec::Object<'de> for ChangePassword {
 }
 
 #[cfg(feature = "server")]
-impl Served for ChangePassword {
+impl ServerEndpoint for ChangePassword {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("new_password", Shape::Text)
+        Parameter::body("new_password", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("logout_devices", Shape::Boolean),
-        Parameter::body("auth", Shape::Json),
+        Parameter::body("logout_devices", ParameterType::Boolean),
+        Parameter::body("auth", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &ChangePasswordResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &ChangePasswordResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`ChangePassword`]: no more than that all is well.
+/// Response to [`ChangePassword`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangePasswordResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -184,10 +187,9 @@ impl Serialize for ChangePasswordResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/account/password/email/requestToken`: has a code sent to an email
-/// address, to reset a password.
+/// Has a code sent to an email address, to reset a password.
 ///
-/// Token: none.
+/// `POST /_matrix/client/v3/account/password/email/requestToken`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpasswordemailrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -205,12 +207,12 @@ pub struct RequestTokenToResetPasswordEmail {
     pub id_server: Option<String>,
     /// `id_access_token`.
     pub id_access_token: Option<Secret>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RequestTokenToResetPasswordEmail {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         email: impl Into<String>,
@@ -325,31 +327,30 @@ impl<'de> codec::Object<'de> for RequestTokenToResetPasswordEmail {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestTokenToResetPasswordEmail {
+impl ServerEndpoint for RequestTokenToResetPasswordEmail {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("email", Shape::Text).required(),
-        Parameter::body("send_attempt", Shape::Integer).required(),
-        Parameter::body("next_link", Shape::Text),
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("id_access_token", Shape::Text).secret(),
+        Parameter::body("email", ParameterType::Text).required(),
+        Parameter::body("send_attempt", ParameterType::Integer).required(),
+        Parameter::body("next_link", ParameterType::Text),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `POST /_matrix/client/v3/account/password/msisdn/requestToken`: has a code sent to a phone
-/// number, to reset a password.
+/// Has a code sent to a phone number, to reset a password.
 ///
-/// Token: none.
+/// `POST /_matrix/client/v3/account/password/msisdn/requestToken`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpasswordmsisdnrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -369,12 +370,12 @@ pub struct RequestTokenToResetPasswordMsisdn {
     pub id_server: Option<String>,
     /// `id_access_token`.
     pub id_access_token: Option<Secret>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RequestTokenToResetPasswordMsisdn {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         country: impl Into<String>,
@@ -495,24 +496,24 @@ impl<'de> codec::Object<'de> for RequestTokenToResetPasswordMsisdn {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestTokenToResetPasswordMsisdn {
+impl ServerEndpoint for RequestTokenToResetPasswordMsisdn {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("country", Shape::Text).required(),
-        Parameter::body("phone_number", Shape::Text).required(),
-        Parameter::body("send_attempt", Shape::Integer).required(),
-        Parameter::body("next_link", Shape::Text),
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("id_access_token", Shape::Text).secret(),
+        Parameter::body("country", ParameterType::Text).required(),
+        Parameter::body("phone_number", ParameterType::Text).required(),
+        Parameter::body("send_attempt", ParameterType::Integer).required(),
+        Parameter::body("next_link", ParameterType::Text),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

@@ -7,12 +7,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, codec, common};
 
-/// `GET /_matrix/client/v3/events`: waits for events of a room that the user need not be in.
+/// Waits for events of a room that the user need not be in.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/events`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3events)
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +30,7 @@ pub struct PeekEvents {
 }
 
 impl PeekEvents {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: impl Into<String>) -> Self {
         Self {
             from: None,
@@ -81,16 +84,18 @@ impl Endpoint for PeekEvents {
 }
 
 #[cfg(feature = "server")]
-impl Served for PeekEvents {
+impl ServerEndpoint for PeekEvents {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("from", Shape::Text),
-        Parameter::query("timeout", Shape::Integer),
-        Parameter::query("room_id", Shape::Text).required(),
+        Parameter::query("from", ParameterType::Text),
+        Parameter::query("timeout", ParameterType::Integer),
+        Parameter::query("room_id", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let from: Option<String> = request.query_if("from")?;
-        let timeout: Option<Duration> = request.query_if::<Millis>("timeout")?.map(|time| time.0);
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let from: Option<String> = request.query_optional("from")?;
+        let timeout: Option<Duration> = request
+            .query_optional::<Millis>("timeout")?
+            .map(|time| time.0);
         let room_id: String = request.query("room_id")?;
         Ok(Self {
             from,
@@ -99,12 +104,12 @@ impl Served for PeekEvents {
         })
     }
 
-    fn write_success(response: &PeekEventsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &PeekEventsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`PeekEvents`].
+/// Response to [`PeekEvents`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeekEventsResponse {
     /// `start`.
@@ -113,7 +118,7 @@ pub struct PeekEventsResponse {
     pub end: Option<String>,
     /// `chunk`.
     pub chunk: Option<Vec<Raw<common::ClientEvent>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,12 +5,12 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
 
-/// `GET /.well-known/matrix/policy_server`: tells the keys of a policy server.
+/// Tells the keys of a policy server.
 ///
-/// Token: none. Since 1.18.
+/// `GET /.well-known/matrix/policy_server`. Access token: none. Since 1.18.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixpolicy_server)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,15 +38,15 @@ impl Endpoint for GetWellknownPolicy {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetWellknownPolicy {
+impl ServerEndpoint for GetWellknownPolicy {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetWellknownPolicyResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetWellknownPolicyResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -55,12 +55,12 @@ impl Served for GetWellknownPolicy {
 pub struct PolicyServerKeys {
     /// `ed25519`.
     pub ed25519: String,
-    /// All else, by name.
+    /// All other fields, by name.
     pub extra: SortedMap<String, String>,
 }
 
 impl PolicyServerKeys {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(ed25519: impl Into<String>) -> Self {
         Self {
             ed25519: ed25519.into(),
@@ -105,17 +105,17 @@ impl Serialize for PolicyServerKeys {
     }
 }
 
-/// The answer to [`GetWellknownPolicy`].
+/// Response to [`GetWellknownPolicy`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetWellknownPolicyResponse {
     /// `public_keys`.
     pub public_keys: PolicyServerKeys,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetWellknownPolicyResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(public_keys: PolicyServerKeys) -> Self {
         Self {
             public_keys,

@@ -7,12 +7,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, UserId, codec, common};
 
-/// `GET /_matrix/client/v3/presence/{userId}/status`: tells whether a user is around.
+/// Tells whether a user is around.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/presence/{userId}/status`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3presenceuseridstatus)
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +25,7 @@ pub struct GetPresence {
 }
 
 impl GetPresence {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -55,20 +57,21 @@ impl Endpoint for GetPresence {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPresence {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+impl ServerEndpoint for GetPresence {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("userId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &GetPresenceResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetPresenceResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetPresence`].
+/// Response to [`GetPresence`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetPresenceResponse {
     /// `presence`.
@@ -79,12 +82,12 @@ pub struct GetPresenceResponse {
     pub status_msg: Option<String>,
     /// `currently_active`.
     pub currently_active: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetPresenceResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(presence: common::PresenceState) -> Self {
         Self {
             presence,
@@ -167,9 +170,9 @@ impl Serialize for GetPresenceResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/presence/{userId}/status`: tells others whether the user is around.
+/// Tells others whether the user is around.
 ///
-/// Token: required. Rate-limited.
+/// `PUT /_matrix/client/v3/presence/{userId}/status`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3presenceuseridstatus)
 #[derive(Clone, Debug, PartialEq)]
@@ -181,12 +184,12 @@ pub struct SetPresence {
     pub presence: common::PresenceState,
     /// `status_msg`.
     pub status_msg: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetPresence {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, presence: common::PresenceState) -> Self {
         Self {
             user_id,
@@ -265,27 +268,27 @@ impl<'de> codec::Object<'de> for SetPresence {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetPresence {
+impl ServerEndpoint for SetPresence {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::body("presence", Shape::Text).required(),
-        Parameter::body("status_msg", Shape::Text),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::body("presence", ParameterType::Text).required(),
+        Parameter::body("status_msg", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
-    fn write_success(response: &SetPresenceResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetPresenceResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetPresence`]: no more than that all is well.
+/// Response to [`SetPresence`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetPresenceResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -6,12 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// `GET /_matrix/client/v3/profile/{userId}/{keyName}`: reads a field of a profile.
+/// Reads a field of a profile.
 ///
-/// Token: if there is one.
+/// `GET /_matrix/client/v3/profile/{userId}/{keyName}`. Access token: optional.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuseridkeyname)
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +26,7 @@ pub struct GetProfileField {
 }
 
 impl GetProfileField {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, key_name: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -59,26 +61,27 @@ impl Endpoint for GetProfileField {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetProfileField {
+impl ServerEndpoint for GetProfileField {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("keyName", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("keyName", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let key_name: String = request.path("keyName")?;
         Ok(Self { user_id, key_name })
     }
 
-    fn write_success(response: &Map<String, Value>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Map<String, Value>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `PUT /_matrix/client/v3/profile/{userId}/{keyName}`: sets a field of the user's profile.
+/// Sets a field of the user's profile.
 ///
-/// Token: required. Rate-limited. Guests may use it.
+/// `PUT /_matrix/client/v3/profile/{userId}/{keyName}`. Access token: required. Rate limited.
+/// Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3profileuseridkeyname)
 #[derive(Clone, Debug, PartialEq)]
@@ -88,12 +91,12 @@ pub struct SetProfileField {
     pub user_id: UserId,
     /// Path `keyName`. Which field, such as `displayname`.
     pub key_name: String,
-    /// The body's only field, which the path's `keyName` names.
+    /// The only field of the body; its name is the path parameter `keyName`.
     pub value: Value,
 }
 
 impl SetProfileField {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, key_name: impl Into<String>, value: Value) -> Self {
         Self {
             user_id,
@@ -132,14 +135,14 @@ impl Endpoint for SetProfileField {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetProfileField {
+impl ServerEndpoint for SetProfileField {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("keyName", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("keyName", ParameterType::Text).required(),
         Parameter::WHOLE_BODY,
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let key_name: String = request.path("keyName")?;
         let value = request.keyed(key_name.as_str())?;
@@ -150,15 +153,15 @@ impl Served for SetProfileField {
         })
     }
 
-    fn write_success(response: &SetProfileFieldResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetProfileFieldResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetProfileField`]: no more than that all is well.
+/// Response to [`SetProfileField`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetProfileFieldResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -188,9 +191,10 @@ impl Serialize for SetProfileFieldResponse {
     }
 }
 
-/// `DELETE /_matrix/client/v3/profile/{userId}/{keyName}`: removes a field of the user's profile.
+/// Removes a field of the user's profile.
 ///
-/// Token: required. Rate-limited. Since 1.16.
+/// `DELETE /_matrix/client/v3/profile/{userId}/{keyName}`. Access token: required. Rate limited.
+/// Since 1.16.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3profileuseridkeyname)
 #[derive(Clone, Debug, PartialEq)]
@@ -203,7 +207,7 @@ pub struct DeleteProfileField {
 }
 
 impl DeleteProfileField {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, key_name: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -240,27 +244,27 @@ impl Endpoint for DeleteProfileField {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteProfileField {
+impl ServerEndpoint for DeleteProfileField {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("keyName", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("keyName", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let key_name: String = request.path("keyName")?;
         Ok(Self { user_id, key_name })
     }
 
-    fn write_success(response: &DeleteProfileFieldResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &DeleteProfileFieldResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`DeleteProfileField`]: no more than that all is well.
+/// Response to [`DeleteProfileField`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteProfileFieldResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -290,9 +294,9 @@ impl Serialize for DeleteProfileFieldResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/profile/{userId}`: reads a profile.
+/// Reads a profile.
 ///
-/// Token: if there is one.
+/// `GET /_matrix/client/v3/profile/{userId}`. Access token: optional.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3profileuserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -303,7 +307,7 @@ pub struct GetUserProfile {
 }
 
 impl GetUserProfile {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self { user_id }
     }
@@ -335,20 +339,21 @@ impl Endpoint for GetUserProfile {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetUserProfile {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("userId", Shape::Text).required()];
+impl ServerEndpoint for GetUserProfile {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("userId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         Ok(Self { user_id })
     }
 
-    fn write_success(response: &GetUserProfileResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetUserProfileResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetUserProfile`].
+/// Response to [`GetUserProfile`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetUserProfileResponse {
     /// The address of the user's picture. Clients have set texts that are no content address.
@@ -357,7 +362,7 @@ pub struct GetUserProfileResponse {
     pub displayname: Option<String>,
     /// The user's time zone, by its IANA name such as `Europe/Berlin`. Since 1.16.
     pub tz: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

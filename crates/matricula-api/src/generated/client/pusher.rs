@@ -7,12 +7,14 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, codec, codec::text_enum};
 
-/// `GET /_matrix/client/v3/pushers`: lists what the user is notified through.
+/// Lists what the user is notified through.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/pushers`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushers)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,15 +43,15 @@ impl Endpoint for GetPushers {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPushers {
+impl ServerEndpoint for GetPushers {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetPushersResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetPushersResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -60,7 +62,7 @@ pub struct PusherData {
     pub url: Option<String>,
     /// `format`.
     pub format: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -133,7 +135,7 @@ pub struct Pusher {
     pub lang: String,
     /// `data`.
     pub data: PusherData,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -208,12 +210,12 @@ impl Serialize for Pusher {
     }
 }
 
-/// The answer to [`GetPushers`].
+/// Response to [`GetPushers`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPushersResponse {
     /// `pushers`.
     pub pushers: Option<Vec<Pusher>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -257,10 +259,9 @@ impl Serialize for GetPushersResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/pushers/set`: sets, or with no kind removes, what the user is notified
-/// through.
+/// Sets, or with no kind removes, what the user is notified through.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/pushers/set`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3pushersset)
 #[derive(Clone, Debug, PartialEq)]
@@ -286,12 +287,12 @@ pub struct SetPusher {
     pub data: Option<SetPusherData>,
     /// Whether other users' pushers for the same app and key stay. Absent means that they go.
     pub append: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetPusher {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         pushkey: impl Into<Secret>,
         kind: impl Into<Option<String>>,
@@ -444,30 +445,32 @@ impl<'de> codec::Object<'de> for SetPusher {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetPusher {
+impl ServerEndpoint for SetPusher {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("pushkey", Shape::Text).required().secret(),
-        Parameter::body("kind", Shape::Json).required(),
-        Parameter::body("app_id", Shape::Text).required(),
-        Parameter::body("app_display_name", Shape::Text),
-        Parameter::body("device_display_name", Shape::Text),
-        Parameter::body("profile_tag", Shape::Text),
-        Parameter::body("lang", Shape::Text),
-        Parameter::body("data", Shape::Json),
-        Parameter::body("append", Shape::Boolean),
+        Parameter::body("pushkey", ParameterType::Text)
+            .required()
+            .secret(),
+        Parameter::body("kind", ParameterType::Json).required(),
+        Parameter::body("app_id", ParameterType::Text).required(),
+        Parameter::body("app_display_name", ParameterType::Text),
+        Parameter::body("device_display_name", ParameterType::Text),
+        Parameter::body("profile_tag", ParameterType::Text),
+        Parameter::body("lang", ParameterType::Text),
+        Parameter::body("data", ParameterType::Json),
+        Parameter::body("append", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &SetPusherResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetPusherResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `format` in [`SetPusherData`].
+    /// Values of `format` in [`SetPusherData`].
     pub enum SetPusherDataFormat {
         EventIdOnly = "event_id_only",
     }
@@ -480,7 +483,7 @@ pub struct SetPusherData {
     pub url: Option<String>,
     /// With `event_id_only` the gateway learns the ids of events and no contents.
     pub format: Option<SetPusherDataFormat>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -534,10 +537,10 @@ impl Serialize for SetPusherData {
     }
 }
 
-/// The answer to [`SetPusher`]: no more than that all is well.
+/// Response to [`SetPusher`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetPusherResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, StringOr, codec, common};
 
-/// `GET /_matrix/client/v3/pushrules/`: reads the rules for notifications.
+/// Reads the rules for notifications.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/pushrules/`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrules)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,29 +42,29 @@ impl Endpoint for GetPushRules {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPushRules {
+impl ServerEndpoint for GetPushRules {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetPushRulesResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetPushRulesResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetPushRules`].
+/// Response to [`GetPushRules`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetPushRulesResponse {
     /// `global`.
     pub global: common::PushRuleset,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetPushRulesResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(global: common::PushRuleset) -> Self {
         Self {
             global,
@@ -105,9 +107,9 @@ impl Serialize for GetPushRulesResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/pushrules/global/`: reads the rules for notifications.
+/// Reads the rules for notifications.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/pushrules/global/`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobal)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -135,21 +137,21 @@ impl Endpoint for GetPushRulesGlobal {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPushRulesGlobal {
+impl ServerEndpoint for GetPushRulesGlobal {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &common::PushRuleset) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &common::PushRuleset) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: reads a rule for notifications.
+/// Reads a rule for notifications.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleid)
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +164,7 @@ pub struct GetPushRule {
 }
 
 impl GetPushRule {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(kind: definitions::PushRuleKind, rule_id: impl Into<String>) -> Self {
         Self {
             kind,
@@ -197,27 +199,26 @@ impl Endpoint for GetPushRule {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPushRule {
+impl ServerEndpoint for GetPushRule {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("kind", Shape::Text).required(),
-        Parameter::path("ruleId", Shape::Text).required(),
+        Parameter::path("kind", ParameterType::Text).required(),
+        Parameter::path("ruleId", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
     }
 
-    fn write_success(response: &common::PushRule) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &common::PushRule) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: makes or changes a rule for
-/// notifications.
+/// Makes or changes a rule for notifications.
 ///
-/// Token: required. Rate-limited.
+/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleid)
 #[derive(Clone, Debug, PartialEq)]
@@ -237,12 +238,12 @@ pub struct SetPushRule {
     pub conditions: Option<Vec<common::PushCondition>>,
     /// `pattern`.
     pub pattern: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetPushRule {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         kind: definitions::PushRuleKind,
         rule_id: impl Into<String>,
@@ -372,34 +373,34 @@ impl<'de> codec::Object<'de> for SetPushRule {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetPushRule {
+impl ServerEndpoint for SetPushRule {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("kind", Shape::Text).required(),
-        Parameter::path("ruleId", Shape::Text).required(),
-        Parameter::query("before", Shape::Text),
-        Parameter::query("after", Shape::Text),
-        Parameter::body("actions", Shape::Json).required(),
-        Parameter::body("conditions", Shape::Texts),
-        Parameter::body("pattern", Shape::Text),
+        Parameter::path("kind", ParameterType::Text).required(),
+        Parameter::path("ruleId", ParameterType::Text).required(),
+        Parameter::query("before", ParameterType::Text),
+        Parameter::query("after", ParameterType::Text),
+        Parameter::body("actions", ParameterType::Json).required(),
+        Parameter::body("conditions", ParameterType::Texts),
+        Parameter::body("pattern", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
-        let before: Option<String> = request.query_if("before")?;
-        let after: Option<String> = request.query_if("after")?;
+        let before: Option<String> = request.query_optional("before")?;
+        let after: Option<String> = request.query_optional("after")?;
         request.object((kind, rule_id, before, after))
     }
 
-    fn write_success(response: &SetPushRuleResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetPushRuleResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetPushRule`]: no more than that all is well.
+/// Response to [`SetPushRule`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetPushRuleResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -429,9 +430,9 @@ impl Serialize for SetPushRuleResponse {
     }
 }
 
-/// `DELETE /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`: removes a rule for notifications.
+/// Removes a rule for notifications.
 ///
-/// Token: required.
+/// `DELETE /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3pushrulesglobalkindruleid)
 #[derive(Clone, Debug, PartialEq)]
@@ -444,7 +445,7 @@ pub struct DeletePushRule {
 }
 
 impl DeletePushRule {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(kind: definitions::PushRuleKind, rule_id: impl Into<String>) -> Self {
         Self {
             kind,
@@ -479,27 +480,27 @@ impl Endpoint for DeletePushRule {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeletePushRule {
+impl ServerEndpoint for DeletePushRule {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("kind", Shape::Text).required(),
-        Parameter::path("ruleId", Shape::Text).required(),
+        Parameter::path("kind", ParameterType::Text).required(),
+        Parameter::path("ruleId", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
     }
 
-    fn write_success(response: &DeletePushRuleResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &DeletePushRuleResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`DeletePushRule`]: no more than that all is well.
+/// Response to [`DeletePushRule`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletePushRuleResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -529,10 +530,9 @@ impl Serialize for DeletePushRuleResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`: tells whether a rule for
-/// notifications applies.
+/// Tells whether a rule for notifications applies.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleidenabled)
 #[derive(Clone, Debug, PartialEq)]
@@ -545,7 +545,7 @@ pub struct IsPushRuleEnabled {
 }
 
 impl IsPushRuleEnabled {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(kind: definitions::PushRuleKind, rule_id: impl Into<String>) -> Self {
         Self {
             kind,
@@ -580,34 +580,34 @@ impl Endpoint for IsPushRuleEnabled {
 }
 
 #[cfg(feature = "server")]
-impl Served for IsPushRuleEnabled {
+impl ServerEndpoint for IsPushRuleEnabled {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("kind", Shape::Text).required(),
-        Parameter::path("ruleId", Shape::Text).required(),
+        Parameter::path("kind", ParameterType::Text).required(),
+        Parameter::path("ruleId", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
     }
 
-    fn write_success(response: &IsPushRuleEnabledResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &IsPushRuleEnabledResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`IsPushRuleEnabled`].
+/// Response to [`IsPushRuleEnabled`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct IsPushRuleEnabledResponse {
     /// `enabled`.
     pub enabled: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl IsPushRuleEnabledResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(enabled: bool) -> Self {
         Self {
             enabled,
@@ -650,10 +650,9 @@ impl Serialize for IsPushRuleEnabledResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`: lets a rule for notifications
-/// apply, or not.
+/// Lets a rule for notifications apply, or not.
 ///
-/// Token: required.
+/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidenabled)
 #[derive(Clone, Debug, PartialEq)]
@@ -665,12 +664,12 @@ pub struct SetPushRuleEnabled {
     pub rule_id: String,
     /// `enabled`.
     pub enabled: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetPushRuleEnabled {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(kind: definitions::PushRuleKind, rule_id: impl Into<String>, enabled: bool) -> Self {
         Self {
             kind,
@@ -741,28 +740,28 @@ impl<'de> codec::Object<'de> for SetPushRuleEnabled {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetPushRuleEnabled {
+impl ServerEndpoint for SetPushRuleEnabled {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("kind", Shape::Text).required(),
-        Parameter::path("ruleId", Shape::Text).required(),
-        Parameter::body("enabled", Shape::Boolean).required(),
+        Parameter::path("kind", ParameterType::Text).required(),
+        Parameter::path("ruleId", ParameterType::Text).required(),
+        Parameter::body("enabled", ParameterType::Boolean).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         request.object((kind, rule_id))
     }
 
-    fn write_success(response: &SetPushRuleEnabledResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetPushRuleEnabledResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetPushRuleEnabled`]: no more than that all is well.
+/// Response to [`SetPushRuleEnabled`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetPushRuleEnabledResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -792,10 +791,9 @@ impl Serialize for SetPushRuleEnabledResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`: reads what a rule for
-/// notifications does.
+/// Reads what a rule for notifications does.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleidactions)
 #[derive(Clone, Debug, PartialEq)]
@@ -808,7 +806,7 @@ pub struct GetPushRuleActions {
 }
 
 impl GetPushRuleActions {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(kind: definitions::PushRuleKind, rule_id: impl Into<String>) -> Self {
         Self {
             kind,
@@ -843,34 +841,34 @@ impl Endpoint for GetPushRuleActions {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPushRuleActions {
+impl ServerEndpoint for GetPushRuleActions {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("kind", Shape::Text).required(),
-        Parameter::path("ruleId", Shape::Text).required(),
+        Parameter::path("kind", ParameterType::Text).required(),
+        Parameter::path("ruleId", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         Ok(Self { kind, rule_id })
     }
 
-    fn write_success(response: &GetPushRuleActionsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetPushRuleActionsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetPushRuleActions`].
+/// Response to [`GetPushRuleActions`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetPushRuleActionsResponse {
     /// `actions`.
     pub actions: Vec<StringOr<Map<String, Value>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetPushRuleActionsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(actions: Vec<StringOr<Map<String, Value>>>) -> Self {
         Self {
             actions,
@@ -913,10 +911,9 @@ impl Serialize for GetPushRuleActionsResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`: changes what a rule for
-/// notifications does.
+/// Changes what a rule for notifications does.
 ///
-/// Token: required.
+/// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3pushrulesglobalkindruleidactions)
 #[derive(Clone, Debug, PartialEq)]
@@ -928,12 +925,12 @@ pub struct SetPushRuleActions {
     pub rule_id: String,
     /// `actions`.
     pub actions: Vec<StringOr<Map<String, Value>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetPushRuleActions {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         kind: definitions::PushRuleKind,
         rule_id: impl Into<String>,
@@ -1008,28 +1005,28 @@ impl<'de> codec::Object<'de> for SetPushRuleActions {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetPushRuleActions {
+impl ServerEndpoint for SetPushRuleActions {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("kind", Shape::Text).required(),
-        Parameter::path("ruleId", Shape::Text).required(),
-        Parameter::body("actions", Shape::Json).required(),
+        Parameter::path("kind", ParameterType::Text).required(),
+        Parameter::path("ruleId", ParameterType::Text).required(),
+        Parameter::body("actions", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let kind: definitions::PushRuleKind = request.path("kind")?;
         let rule_id: String = request.path("ruleId")?;
         request.object((kind, rule_id))
     }
 
-    fn write_success(response: &SetPushRuleActionsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetPushRuleActionsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetPushRuleActions`]: no more than that all is well.
+/// Response to [`SetPushRuleActions`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetPushRuleActionsResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -7,12 +7,14 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/read_markers`: marks how far a room is read.
+/// Marks how far a room is read.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/rooms/{roomId}/read_markers`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidread_markers)
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +28,12 @@ pub struct SetReadMarker {
     pub read: Option<String>,
     /// The event of a receipt that nobody else sees. Since 1.4.
     pub read_private: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetReadMarker {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -130,28 +132,28 @@ impl<'de> codec::Object<'de> for SetReadMarker {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetReadMarker {
+impl ServerEndpoint for SetReadMarker {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("m.fully_read", Shape::Text),
-        Parameter::body("m.read", Shape::Text),
-        Parameter::body("m.read.private", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("m.fully_read", ParameterType::Text),
+        Parameter::body("m.read", ParameterType::Text),
+        Parameter::body("m.read.private", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &SetReadMarkerResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetReadMarkerResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetReadMarker`]: no more than that all is well.
+/// Response to [`SetReadMarker`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetReadMarkerResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

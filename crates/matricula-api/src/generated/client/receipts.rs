@@ -7,12 +7,15 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec, codec::text_enum};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}`: acknowledges an event.
+/// Acknowledges an event.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}`. Access token:
+/// required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid)
 #[derive(Clone, Debug, PartialEq)]
@@ -29,12 +32,12 @@ pub struct SendReceipt {
     /// The first event of a thread that it is for, or `main` for what is in no thread. Absent means
     /// all. Since 1.4.
     pub thread_id: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SendReceipt {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, receipt_type: ReceiptType, event_id: EventId) -> Self {
         Self {
             room_id,
@@ -120,28 +123,28 @@ impl<'de> codec::Object<'de> for SendReceipt {
 }
 
 #[cfg(feature = "server")]
-impl Served for SendReceipt {
+impl ServerEndpoint for SendReceipt {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("receiptType", Shape::Text).required(),
-        Parameter::path("eventId", Shape::Text).required(),
-        Parameter::body("thread_id", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("receiptType", ParameterType::Text).required(),
+        Parameter::path("eventId", ParameterType::Text).required(),
+        Parameter::body("thread_id", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let receipt_type: ReceiptType = request.path("receiptType")?;
         let event_id: EventId = request.path("eventId")?;
         request.object((room_id, receipt_type, event_id))
     }
 
-    fn write_success(response: &SendReceiptResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SendReceiptResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `receiptType` in [`SendReceipt`].
+    /// Values of `receiptType` in [`SendReceipt`].
     pub enum ReceiptType {
         Read = "m.read",
         ReadPrivate = "m.read.private",
@@ -149,10 +152,10 @@ text_enum! {
     }
 }
 
-/// The answer to [`SendReceipt`]: no more than that all is well.
+/// Response to [`SendReceipt`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendReceiptResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

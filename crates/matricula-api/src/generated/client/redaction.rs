@@ -7,13 +7,14 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
 
-/// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`: strips an event of its
-/// content.
+/// Strips an event of its content.
 ///
-/// Token: required.
+/// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid)
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +28,12 @@ pub struct RedactEvent {
     pub txn_id: String,
     /// Why, for people. Everybody in the room sees it.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RedactEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, event_id: EventId, txn_id: impl Into<String>) -> Self {
         Self {
             room_id,
@@ -113,32 +114,32 @@ impl<'de> codec::Object<'de> for RedactEvent {
 }
 
 #[cfg(feature = "server")]
-impl Served for RedactEvent {
+impl ServerEndpoint for RedactEvent {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventId", Shape::Text).required(),
-        Parameter::path("txnId", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventId", ParameterType::Text).required(),
+        Parameter::path("txnId", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         let txn_id: String = request.path("txnId")?;
         request.object((room_id, event_id, txn_id))
     }
 
-    fn write_success(response: &RedactEventResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RedactEventResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`RedactEvent`].
+/// Response to [`RedactEvent`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedactEventResponse {
     /// The redaction, which is an event too.
     pub event_id: Option<EventId>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

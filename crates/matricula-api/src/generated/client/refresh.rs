@@ -7,12 +7,14 @@ use matricula_core::{Api, Job, Method, Operation, Response, RetrySafety, Secret,
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `POST /_matrix/client/v3/refresh`: exchanges a refresh token for new tokens.
+/// Exchanges a refresh token for new tokens.
 ///
-/// Token: none. Rate-limited. Since 1.3.
+/// `POST /_matrix/client/v3/refresh`. Access token: none. Rate limited. Since 1.3.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3refresh)
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +22,12 @@ use crate::{ApiError, Endpoint, Extra, codec};
 pub struct Refresh {
     /// The one to exchange. It stays valid until a new token is used.
     pub refresh_token: Secret,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Refresh {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(refresh_token: impl Into<Secret>) -> Self {
         Self {
             refresh_token: refresh_token.into(),
@@ -88,21 +90,22 @@ impl<'de> codec::Object<'de> for Refresh {
 }
 
 #[cfg(feature = "server")]
-impl Served for Refresh {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::body("refresh_token", Shape::Text)
-        .required()
-        .secret()];
+impl ServerEndpoint for Refresh {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::body("refresh_token", ParameterType::Text)
+            .required()
+            .secret()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &RefreshResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RefreshResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Refresh`].
+/// Response to [`Refresh`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefreshResponse {
     /// The new one.
@@ -112,12 +115,12 @@ pub struct RefreshResponse {
     /// How long the new access token is good for, sent in milliseconds. None for a token that does
     /// not expire.
     pub expires_in_ms: Option<Duration>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RefreshResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(access_token: impl Into<Secret>) -> Self {
         Self {
             access_token: access_token.into(),

@@ -10,16 +10,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{
     ApiError, Endpoint, Extra, ServerName, UserId, codec, codec::text_enum, uia::AuthData,
-    uia::Interactive,
+    uia::UiaEndpoint,
 };
 
-/// `POST /_matrix/client/v3/register`: makes an account.
+/// Makes an account.
 ///
-/// Token: an application service's, if there is one. Rate-limited. May ask for user-interactive
-/// authentication.
+/// `POST /_matrix/client/v3/register`. Access token: that of an application service, optional. Rate
+/// limited. Uses user-interactive authentication.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,7 +48,7 @@ pub struct Register {
     pub login_type: Option<String>,
     /// The token of the guest who becomes this user. Only prose names it.
     pub guest_access_token: Option<Secret>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -164,7 +166,7 @@ impl Endpoint for Register {
     }
 }
 
-impl Interactive for Register {
+impl UiaEndpoint for Register {
     fn with_auth(self, auth: AuthData) -> Self {
         self.auth(auth)
     }
@@ -250,39 +252,39 @@ impl<'de> codec::Object<'de> for Register {
 }
 
 #[cfg(feature = "server")]
-impl Served for Register {
+impl ServerEndpoint for Register {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("kind", Shape::Text),
-        Parameter::body("auth", Shape::Json),
-        Parameter::body("username", Shape::Text),
-        Parameter::body("password", Shape::Text).secret(),
-        Parameter::body("device_id", Shape::Text),
-        Parameter::body("initial_device_display_name", Shape::Text),
-        Parameter::body("inhibit_login", Shape::Boolean),
-        Parameter::body("refresh_token", Shape::Boolean),
-        Parameter::body("type", Shape::Text),
-        Parameter::body("guest_access_token", Shape::Text).secret(),
+        Parameter::query("kind", ParameterType::Text),
+        Parameter::body("auth", ParameterType::Json),
+        Parameter::body("username", ParameterType::Text),
+        Parameter::body("password", ParameterType::Text).secret(),
+        Parameter::body("device_id", ParameterType::Text),
+        Parameter::body("initial_device_display_name", ParameterType::Text),
+        Parameter::body("inhibit_login", ParameterType::Boolean),
+        Parameter::body("refresh_token", ParameterType::Boolean),
+        Parameter::body("type", ParameterType::Text),
+        Parameter::body("guest_access_token", ParameterType::Text).secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let kind: Option<RegisterKind> = request.query_if("kind")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let kind: Option<RegisterKind> = request.query_optional("kind")?;
         request.object((kind,))
     }
 
-    fn write_success(response: &RegisterResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RegisterResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `kind` in [`Register`].
+    /// Values of `kind` in [`Register`].
     pub enum RegisterKind {
         Guest = "guest",
         User = "user",
     }
 }
 
-/// The answer to [`Register`].
+/// Response to [`Register`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisterResponse {
     /// The account. Its localpart need not be the username asked for.
@@ -298,12 +300,12 @@ pub struct RegisterResponse {
     pub home_server: Option<ServerName>,
     /// The device that is signed in; none if signing in was inhibited.
     pub device_id: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RegisterResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -418,10 +420,9 @@ impl Serialize for RegisterResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/register/email/requestToken`: has a code sent to an email address, to
-/// register with it.
+/// Has a code sent to an email address, to register with it.
 ///
-/// Token: none.
+/// `POST /_matrix/client/v3/register/email/requestToken`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -439,12 +440,12 @@ pub struct RequestTokenToRegisterEmail {
     pub id_server: Option<String>,
     /// `id_access_token`.
     pub id_access_token: Option<Secret>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RequestTokenToRegisterEmail {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         email: impl Into<String>,
@@ -559,31 +560,30 @@ impl<'de> codec::Object<'de> for RequestTokenToRegisterEmail {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestTokenToRegisterEmail {
+impl ServerEndpoint for RequestTokenToRegisterEmail {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("email", Shape::Text).required(),
-        Parameter::body("send_attempt", Shape::Integer).required(),
-        Parameter::body("next_link", Shape::Text),
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("id_access_token", Shape::Text).secret(),
+        Parameter::body("email", ParameterType::Text).required(),
+        Parameter::body("send_attempt", ParameterType::Integer).required(),
+        Parameter::body("next_link", ParameterType::Text),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `POST /_matrix/client/v3/register/msisdn/requestToken`: has a code sent to a phone number, to
-/// register with it.
+/// Has a code sent to a phone number, to register with it.
 ///
-/// Token: none.
+/// `POST /_matrix/client/v3/register/msisdn/requestToken`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registermsisdnrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -603,12 +603,12 @@ pub struct RequestTokenToRegisterMsisdn {
     pub id_server: Option<String>,
     /// `id_access_token`.
     pub id_access_token: Option<Secret>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RequestTokenToRegisterMsisdn {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         country: impl Into<String>,
@@ -729,31 +729,31 @@ impl<'de> codec::Object<'de> for RequestTokenToRegisterMsisdn {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestTokenToRegisterMsisdn {
+impl ServerEndpoint for RequestTokenToRegisterMsisdn {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("country", Shape::Text).required(),
-        Parameter::body("phone_number", Shape::Text).required(),
-        Parameter::body("send_attempt", Shape::Integer).required(),
-        Parameter::body("next_link", Shape::Text),
-        Parameter::body("id_server", Shape::Text),
-        Parameter::body("id_access_token", Shape::Text).secret(),
+        Parameter::body("country", ParameterType::Text).required(),
+        Parameter::body("phone_number", ParameterType::Text).required(),
+        Parameter::body("send_attempt", ParameterType::Integer).required(),
+        Parameter::body("next_link", ParameterType::Text),
+        Parameter::body("id_server", ParameterType::Text),
+        Parameter::body("id_access_token", ParameterType::Text).secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &definitions::RequestTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::RequestTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/register/available`: tells whether a username is free and valid.
+/// Tells whether a username is free and valid.
 ///
-/// Token: none. Rate-limited.
+/// `GET /_matrix/client/v3/register/available`. Access token: none. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3registeravailable)
 #[derive(Clone, Debug, PartialEq)]
@@ -764,7 +764,7 @@ pub struct CheckUsernameAvailability {
 }
 
 impl CheckUsernameAvailability {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(username: impl Into<String>) -> Self {
         Self {
             username: username.into(),
@@ -794,26 +794,26 @@ impl Endpoint for CheckUsernameAvailability {
 }
 
 #[cfg(feature = "server")]
-impl Served for CheckUsernameAvailability {
+impl ServerEndpoint for CheckUsernameAvailability {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::query("username", Shape::Text).required()];
+        &[Parameter::query("username", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let username: String = request.query("username")?;
         Ok(Self { username })
     }
 
-    fn write_success(response: &CheckUsernameAvailabilityResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &CheckUsernameAvailabilityResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`CheckUsernameAvailability`].
+/// Response to [`CheckUsernameAvailability`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CheckUsernameAvailabilityResponse {
     /// Always true where it is there.
     pub available: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,13 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, Response, Secret, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `GET /_matrix/client/v1/register/m.login.registration_token/validity`: tells whether a
-/// registration token may be used.
+/// Tells whether a registration token may be used.
 ///
-/// Token: none. Rate-limited. Since 1.2.
+/// `GET /_matrix/client/v1/register/m.login.registration_token/validity`. Access token: none. Rate
+/// limited. Since 1.2.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1registermloginregistration_tokenvalidity)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +24,7 @@ pub struct RegistrationTokenValidity {
 }
 
 impl RegistrationTokenValidity {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(token: impl Into<Secret>) -> Self {
         Self {
             token: token.into(),
@@ -54,31 +56,32 @@ impl Endpoint for RegistrationTokenValidity {
 }
 
 #[cfg(feature = "server")]
-impl Served for RegistrationTokenValidity {
-    const PARAMETERS: &'static [Parameter] =
-        &[Parameter::query("token", Shape::Text).required().secret()];
+impl ServerEndpoint for RegistrationTokenValidity {
+    const PARAMETERS: &'static [Parameter] = &[Parameter::query("token", ParameterType::Text)
+        .required()
+        .secret()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let token: Secret = request.query("token")?;
         Ok(Self { token })
     }
 
-    fn write_success(response: &RegistrationTokenValidityResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RegistrationTokenValidityResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`RegistrationTokenValidity`].
+/// Response to [`RegistrationTokenValidity`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegistrationTokenValidityResponse {
     /// As of now.
     pub valid: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RegistrationTokenValidityResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(valid: bool) -> Self {
         Self {
             valid,

@@ -6,13 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, common};
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}`: reads the events that refer to an
-/// event.
+/// Reads the events that refer to an event.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventid)
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,7 @@ pub struct GetRelations {
 }
 
 impl GetRelations {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self {
             room_id,
@@ -127,25 +128,25 @@ impl Endpoint for GetRelations {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRelations {
+impl ServerEndpoint for GetRelations {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventId", Shape::Text).required(),
-        Parameter::query("from", Shape::Text),
-        Parameter::query("to", Shape::Text),
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("dir", Shape::Text),
-        Parameter::query("recurse", Shape::Boolean),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventId", ParameterType::Text).required(),
+        Parameter::query("from", ParameterType::Text),
+        Parameter::query("to", ParameterType::Text),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("dir", ParameterType::Text),
+        Parameter::query("recurse", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
-        let from: Option<String> = request.query_if("from")?;
-        let to: Option<String> = request.query_if("to")?;
-        let limit: Option<u64> = request.query_if("limit")?;
-        let dir: Option<definitions::Direction> = request.query_if("dir")?;
-        let recurse: Option<bool> = request.query_if("recurse")?;
+        let from: Option<String> = request.query_optional("from")?;
+        let to: Option<String> = request.query_optional("to")?;
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let dir: Option<definitions::Direction> = request.query_optional("dir")?;
+        let recurse: Option<bool> = request.query_optional("recurse")?;
         Ok(Self {
             room_id,
             event_id,
@@ -157,12 +158,12 @@ impl Served for GetRelations {
         })
     }
 
-    fn write_success(response: &GetRelationsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRelationsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRelations`].
+/// Response to [`GetRelations`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRelationsResponse {
     /// `next_batch`.
@@ -173,12 +174,12 @@ pub struct GetRelationsResponse {
     pub recursion_depth: Option<u64>,
     /// `chunk`.
     pub chunk: Vec<Raw<common::ClientEvent>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRelationsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,
@@ -257,10 +258,9 @@ impl Serialize for GetRelationsResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}`: reads the events that
-/// refer to an event in one way.
+/// Reads the events that refer to an event in one way.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventidreltype)
 #[derive(Clone, Debug, PartialEq)]
@@ -286,7 +286,7 @@ pub struct GetRelationsWithRelType {
 }
 
 impl GetRelationsWithRelType {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, event_id: EventId, rel_type: impl Into<String>) -> Self {
         Self {
             room_id,
@@ -382,27 +382,27 @@ impl Endpoint for GetRelationsWithRelType {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRelationsWithRelType {
+impl ServerEndpoint for GetRelationsWithRelType {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventId", Shape::Text).required(),
-        Parameter::path("relType", Shape::Text).required(),
-        Parameter::query("from", Shape::Text),
-        Parameter::query("to", Shape::Text),
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("dir", Shape::Text),
-        Parameter::query("recurse", Shape::Boolean),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventId", ParameterType::Text).required(),
+        Parameter::path("relType", ParameterType::Text).required(),
+        Parameter::query("from", ParameterType::Text),
+        Parameter::query("to", ParameterType::Text),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("dir", ParameterType::Text),
+        Parameter::query("recurse", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         let rel_type: String = request.path("relType")?;
-        let from: Option<String> = request.query_if("from")?;
-        let to: Option<String> = request.query_if("to")?;
-        let limit: Option<u64> = request.query_if("limit")?;
-        let dir: Option<definitions::Direction> = request.query_if("dir")?;
-        let recurse: Option<bool> = request.query_if("recurse")?;
+        let from: Option<String> = request.query_optional("from")?;
+        let to: Option<String> = request.query_optional("to")?;
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let dir: Option<definitions::Direction> = request.query_optional("dir")?;
+        let recurse: Option<bool> = request.query_optional("recurse")?;
         Ok(Self {
             room_id,
             event_id,
@@ -415,12 +415,12 @@ impl Served for GetRelationsWithRelType {
         })
     }
 
-    fn write_success(response: &GetRelationsWithRelTypeResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRelationsWithRelTypeResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRelationsWithRelType`].
+/// Response to [`GetRelationsWithRelType`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRelationsWithRelTypeResponse {
     /// `next_batch`.
@@ -431,12 +431,12 @@ pub struct GetRelationsWithRelTypeResponse {
     pub recursion_depth: Option<u64>,
     /// `chunk`.
     pub chunk: Vec<Raw<common::ClientEvent>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRelationsWithRelTypeResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,
@@ -515,10 +515,10 @@ impl Serialize for GetRelationsWithRelTypeResponse {
     }
 }
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}`: reads the
-/// events of one type that refer to an event in one way.
+/// Reads the events of one type that refer to an event in one way.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}`. Access token:
+/// required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidrelationseventidreltypeeventtype)
 #[derive(Clone, Debug, PartialEq)]
@@ -546,7 +546,7 @@ pub struct GetRelationsWithRelTypeAndEventType {
 }
 
 impl GetRelationsWithRelTypeAndEventType {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         room_id: RoomId,
         event_id: EventId,
@@ -651,29 +651,29 @@ impl Endpoint for GetRelationsWithRelTypeAndEventType {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRelationsWithRelTypeAndEventType {
+impl ServerEndpoint for GetRelationsWithRelTypeAndEventType {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventId", Shape::Text).required(),
-        Parameter::path("relType", Shape::Text).required(),
-        Parameter::path("eventType", Shape::Text).required(),
-        Parameter::query("from", Shape::Text),
-        Parameter::query("to", Shape::Text),
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("dir", Shape::Text),
-        Parameter::query("recurse", Shape::Boolean),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventId", ParameterType::Text).required(),
+        Parameter::path("relType", ParameterType::Text).required(),
+        Parameter::path("eventType", ParameterType::Text).required(),
+        Parameter::query("from", ParameterType::Text),
+        Parameter::query("to", ParameterType::Text),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("dir", ParameterType::Text),
+        Parameter::query("recurse", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         let rel_type: String = request.path("relType")?;
         let event_type: String = request.path("eventType")?;
-        let from: Option<String> = request.query_if("from")?;
-        let to: Option<String> = request.query_if("to")?;
-        let limit: Option<u64> = request.query_if("limit")?;
-        let dir: Option<definitions::Direction> = request.query_if("dir")?;
-        let recurse: Option<bool> = request.query_if("recurse")?;
+        let from: Option<String> = request.query_optional("from")?;
+        let to: Option<String> = request.query_optional("to")?;
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let dir: Option<definitions::Direction> = request.query_optional("dir")?;
+        let recurse: Option<bool> = request.query_optional("recurse")?;
         Ok(Self {
             room_id,
             event_id,
@@ -687,12 +687,12 @@ impl Served for GetRelationsWithRelTypeAndEventType {
         })
     }
 
-    fn write_success(response: &GetRelationsWithRelTypeAndEventTypeResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRelationsWithRelTypeAndEventTypeResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRelationsWithRelTypeAndEventType`].
+/// Response to [`GetRelationsWithRelTypeAndEventType`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRelationsWithRelTypeAndEventTypeResponse {
     /// `next_batch`.
@@ -703,12 +703,12 @@ pub struct GetRelationsWithRelTypeAndEventTypeResponse {
     pub recursion_depth: Option<u64>,
     /// `chunk`.
     pub chunk: Vec<Raw<common::ClientEvent>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRelationsWithRelTypeAndEventTypeResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             next_batch: None,

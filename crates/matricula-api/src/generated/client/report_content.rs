@@ -5,12 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, RoomId, UserId, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/report`: reports a room to the server's administrators.
+/// Reports a room to the server's administrators.
 ///
-/// Token: required. Rate-limited. Since 1.13.
+/// `POST /_matrix/client/v3/rooms/{roomId}/report`. Access token: required. Rate limited. Since
+/// 1.13.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreport)
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +23,12 @@ pub struct ReportRoom {
     pub room_id: RoomId,
     /// `reason`.
     pub reason: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ReportRoom {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, reason: impl Into<String>) -> Self {
         Self {
             room_id,
@@ -93,26 +96,26 @@ impl<'de> codec::Object<'de> for ReportRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for ReportRoom {
+impl ServerEndpoint for ReportRoom {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &ReportRoomResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &ReportRoomResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`ReportRoom`]: no more than that all is well.
+/// Response to [`ReportRoom`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReportRoomResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -142,10 +145,9 @@ impl Serialize for ReportRoomResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}`: reports an event to the server's
-/// administrators.
+/// Reports an event to the server's administrators.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/rooms/{roomId}/report/{eventId}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreporteventid)
 #[derive(Clone, Debug, PartialEq)]
@@ -157,12 +159,12 @@ pub struct ReportEvent {
     pub event_id: EventId,
     /// `reason`.
     pub reason: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ReportEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self {
             room_id,
@@ -240,28 +242,28 @@ impl<'de> codec::Object<'de> for ReportEvent {
 }
 
 #[cfg(feature = "server")]
-impl Served for ReportEvent {
+impl ServerEndpoint for ReportEvent {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventId", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventId", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         request.object((room_id, event_id))
     }
 
-    fn write_success(response: &ReportEventResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &ReportEventResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`ReportEvent`]: no more than that all is well.
+/// Response to [`ReportEvent`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReportEventResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -291,9 +293,10 @@ impl Serialize for ReportEventResponse {
     }
 }
 
-/// `POST /_matrix/client/v3/users/{userId}/report`: reports a user to the server's administrators.
+/// Reports a user to the server's administrators.
 ///
-/// Token: required. Rate-limited. Since 1.14.
+/// `POST /_matrix/client/v3/users/{userId}/report`. Access token: required. Rate limited. Since
+/// 1.14.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3usersuseridreport)
 #[derive(Clone, Debug, PartialEq)]
@@ -303,12 +306,12 @@ pub struct ReportUser {
     pub user_id: UserId,
     /// `reason`.
     pub reason: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ReportUser {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, reason: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -376,26 +379,26 @@ impl<'de> codec::Object<'de> for ReportUser {
 }
 
 #[cfg(feature = "server")]
-impl Served for ReportUser {
+impl ServerEndpoint for ReportUser {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::body("reason", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::body("reason", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         request.object((user_id,))
     }
 
-    fn write_success(response: &ReportUserResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &ReportUserResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`ReportUser`]: no more than that all is well.
+/// Response to [`ReportUser`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReportUserResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -6,12 +6,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, RoomId, codec};
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`: finds the event nearest to a moment.
+/// Finds the event nearest to a moment.
 ///
-/// Token: required. Rate-limited. Since 1.6.
+/// `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`. Access token: required. Rate
+/// limited. Since 1.6.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event)
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +29,7 @@ pub struct GetEventByTimestamp {
 }
 
 impl GetEventByTimestamp {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, ts: Timestamp, dir: definitions::Direction) -> Self {
         Self { room_id, ts, dir }
     }
@@ -62,38 +65,38 @@ impl Endpoint for GetEventByTimestamp {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetEventByTimestamp {
+impl ServerEndpoint for GetEventByTimestamp {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::query("ts", Shape::Integer).required(),
-        Parameter::query("dir", Shape::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::query("ts", ParameterType::Integer).required(),
+        Parameter::query("dir", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let ts: Timestamp = request.query("ts")?;
         let dir: definitions::Direction = request.query("dir")?;
         Ok(Self { room_id, ts, dir })
     }
 
-    fn write_success(response: &GetEventByTimestampResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetEventByTimestampResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetEventByTimestamp`].
+/// Response to [`GetEventByTimestamp`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetEventByTimestampResponse {
     /// `event_id`.
     pub event_id: EventId,
     /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetEventByTimestampResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(event_id: EventId, origin_server_ts: Timestamp) -> Self {
         Self {
             event_id,

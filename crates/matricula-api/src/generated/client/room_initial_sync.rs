@@ -6,12 +6,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::text_enum, common};
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/initialSync`: reads the state of a room, the old way.
+/// Reads the state of a room, the old way.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/rooms/{roomId}/initialSync`. Access token: required. Available to
+/// guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidinitialsync)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +25,7 @@ pub struct RoomInitialSync {
 }
 
 impl RoomInitialSync {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -55,21 +58,22 @@ impl Endpoint for RoomInitialSync {
 }
 
 #[cfg(feature = "server")]
-impl Served for RoomInitialSync {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+impl ServerEndpoint for RoomInitialSync {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("roomId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
-    fn write_success(response: &RoomInitialSyncResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RoomInitialSyncResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `membership` in [`RoomInitialSyncResponse`].
+    /// Values of `membership` in [`RoomInitialSyncResponse`].
     pub enum OwnMembership {
         Invite = "invite",
         Join = "join",
@@ -78,7 +82,7 @@ text_enum! {
     }
 }
 
-/// The answer to [`RoomInitialSync`].
+/// Response to [`RoomInitialSync`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomInitialSyncResponse {
     /// `room_id`.
@@ -93,12 +97,12 @@ pub struct RoomInitialSyncResponse {
     pub visibility: Option<definitions::Visibility>,
     /// `account_data`.
     pub account_data: Option<Vec<Raw<common::Event>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RoomInitialSyncResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,

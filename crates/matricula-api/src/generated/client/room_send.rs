@@ -7,12 +7,15 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
 
-/// `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}`: sends an event to a room.
+/// Sends an event to a room.
 ///
-/// Token: required. Guests may use it.
+/// `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}`. Access token: required.
+/// Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid)
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +30,12 @@ pub struct SendMessage {
     pub txn_id: String,
     /// Query `ts`. When it happened; for application services alone. Since 1.3.
     pub ts: Option<Timestamp>,
-    /// The whole body.
+    /// The request body.
     pub body: Raw,
 }
 
 impl SendMessage {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         room_id: RoomId,
         event_type: impl Into<String>,
@@ -89,20 +92,20 @@ impl Endpoint for SendMessage {
 }
 
 #[cfg(feature = "server")]
-impl Served for SendMessage {
+impl ServerEndpoint for SendMessage {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventType", Shape::Text).required(),
-        Parameter::path("txnId", Shape::Text).required(),
-        Parameter::query("ts", Shape::Integer),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventType", ParameterType::Text).required(),
+        Parameter::path("txnId", ParameterType::Text).required(),
+        Parameter::query("ts", ParameterType::Integer),
         Parameter::WHOLE_BODY,
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_type: String = request.path("eventType")?;
         let txn_id: String = request.path("txnId")?;
-        let ts: Option<Timestamp> = request.query_if("ts")?;
+        let ts: Option<Timestamp> = request.query_optional("ts")?;
         Ok(Self {
             room_id,
             event_type,
@@ -112,22 +115,22 @@ impl Served for SendMessage {
         })
     }
 
-    fn write_success(response: &SendMessageResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SendMessageResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SendMessage`].
+/// Response to [`SendMessage`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendMessageResponse {
     /// The event that was made of it.
     pub event_id: EventId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SendMessageResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,

@@ -5,13 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec};
 
-/// `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: sets a piece of a room's
-/// state.
+/// Sets a piece of a room's state.
 ///
-/// Token: required. Guests may use it.
+/// `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`. Access token: required.
+/// Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey)
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +28,12 @@ pub struct SendStateEvent {
     pub state_key: String,
     /// Query `ts`. When it happened; for application services alone. Since 1.3.
     pub ts: Option<Timestamp>,
-    /// The whole body.
+    /// The request body.
     pub body: Raw,
 }
 
 impl SendStateEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         room_id: RoomId,
         event_type: impl Into<String>,
@@ -87,20 +89,20 @@ impl Endpoint for SendStateEvent {
 }
 
 #[cfg(feature = "server")]
-impl Served for SendStateEvent {
+impl ServerEndpoint for SendStateEvent {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventType", Shape::Text).required(),
-        Parameter::path("stateKey", Shape::Text).required(),
-        Parameter::query("ts", Shape::Integer),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventType", ParameterType::Text).required(),
+        Parameter::path("stateKey", ParameterType::Text).required(),
+        Parameter::query("ts", ParameterType::Integer),
         Parameter::WHOLE_BODY,
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_type: String = request.path("eventType")?;
         let state_key: String = request.path("stateKey")?;
-        let ts: Option<Timestamp> = request.query_if("ts")?;
+        let ts: Option<Timestamp> = request.query_optional("ts")?;
         Ok(Self {
             room_id,
             event_type,
@@ -110,22 +112,22 @@ impl Served for SendStateEvent {
         })
     }
 
-    fn write_success(response: &SendStateEventResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SendStateEventResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SendStateEvent`].
+/// Response to [`SendStateEvent`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SendStateEventResponse {
     /// The event that was made of it.
     pub event_id: EventId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SendStateEventResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(event_id: EventId) -> Self {
         Self {
             event_id,

@@ -6,14 +6,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{
     ApiError, Endpoint, Extra, RoomAliasId, RoomId, RoomIdOrAlias, ServerName, codec, common,
 };
 
-/// `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`: describes a room from outside.
+/// Describes a room from outside.
 ///
-/// Token: if there is one. Since 1.15.
+/// `GET /_matrix/client/v1/room_summary/{roomIdOrAlias}`. Access token: optional. Since 1.15.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1room_summaryroomidoralias)
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +28,7 @@ pub struct GetRoomSummary {
 }
 
 impl GetRoomSummary {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id_or_alias: RoomIdOrAlias) -> Self {
         Self {
             room_id_or_alias,
@@ -73,27 +75,27 @@ impl Endpoint for GetRoomSummary {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomSummary {
+impl ServerEndpoint for GetRoomSummary {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomIdOrAlias", Shape::Text).required(),
-        Parameter::query("via", Shape::Texts),
+        Parameter::path("roomIdOrAlias", ParameterType::Text).required(),
+        Parameter::query("via", ParameterType::Texts),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id_or_alias: RoomIdOrAlias = request.path("roomIdOrAlias")?;
-        let via: Option<Vec<ServerName>> = request.any("via")?;
+        let via: Option<Vec<ServerName>> = request.optional_list("via")?;
         Ok(Self {
             room_id_or_alias,
             via,
         })
     }
 
-    fn write_success(response: &GetRoomSummaryResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRoomSummaryResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRoomSummary`].
+/// Response to [`GetRoomSummary`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetRoomSummaryResponse {
     /// `canonical_alias`.
@@ -124,12 +126,12 @@ pub struct GetRoomSummaryResponse {
     pub room_version: Option<String>,
     /// `membership`.
     pub membership: Option<common::Membership>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetRoomSummaryResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         num_joined_members: u64,
         room_id: RoomId,
@@ -248,8 +250,8 @@ impl<'de> codec::Object<'de> for GetRoomSummaryResponse {
         while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "canonical_alias" => {
-                    canonical_alias = codec::lax(&mut entries, "canonical_alias", &mut extra)?
-                        .and_then(|codec::Filled(value)| value)
+                    canonical_alias = codec::lenient(&mut entries, "canonical_alias", &mut extra)?
+                        .and_then(|codec::NonEmpty(value)| value)
                 }
                 "name" => name = codec::value(&mut entries)?,
                 "num_joined_members" => num_joined_members = codec::value(&mut entries)?,

@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/upgrade`: replaces a room by one of another version.
+/// Replaces a room by one of another version.
 ///
-/// Token: required.
+/// `POST /_matrix/client/v3/rooms/{roomId}/upgrade`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidupgrade)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +24,12 @@ pub struct UpgradeRoom {
     pub new_version: String,
     /// `additional_creators`. Since 1.16.
     pub additional_creators: Option<Vec<String>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl UpgradeRoom {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, new_version: impl Into<String>) -> Self {
         Self {
             room_id,
@@ -109,34 +111,34 @@ impl<'de> codec::Object<'de> for UpgradeRoom {
 }
 
 #[cfg(feature = "server")]
-impl Served for UpgradeRoom {
+impl ServerEndpoint for UpgradeRoom {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("new_version", Shape::Text).required(),
-        Parameter::body("additional_creators", Shape::Texts),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("new_version", ParameterType::Text).required(),
+        Parameter::body("additional_creators", ParameterType::Texts),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &UpgradeRoomResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &UpgradeRoomResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`UpgradeRoom`].
+/// Response to [`UpgradeRoom`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpgradeRoomResponse {
     /// `replacement_room`.
     pub replacement_room: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl UpgradeRoomResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(replacement_room: impl Into<String>) -> Self {
         Self {
             replacement_room: replacement_room.into(),

@@ -5,15 +5,18 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{
     ApiError, Endpoint, EventId, Extra, Raw, RoomId, SortedMap, UserId, codec, codec::text_enum,
     common,
 };
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`: reads an event.
+/// Reads an event.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`. Access token: required. Available to
+/// guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid)
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +30,7 @@ pub struct GetRoomEvent {
 }
 
 impl GetRoomEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, event_id: EventId) -> Self {
         Self { room_id, event_id }
     }
@@ -60,27 +63,27 @@ impl Endpoint for GetRoomEvent {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomEvent {
+impl ServerEndpoint for GetRoomEvent {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventId", Shape::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventId", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_id: EventId = request.path("eventId")?;
         Ok(Self { room_id, event_id })
     }
 
-    fn write_success(response: &Raw<common::ClientEvent>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Raw<common::ClientEvent>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: reads a piece of a room's
-/// state.
+/// Reads a piece of a room's state.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`. Access token: required.
+/// Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstateeventtypestatekey)
 #[derive(Clone, Debug, PartialEq)]
@@ -98,7 +101,7 @@ pub struct GetStateEvent {
 }
 
 impl GetStateEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         room_id: RoomId,
         event_type: impl Into<String>,
@@ -151,19 +154,19 @@ impl Endpoint for GetStateEvent {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetStateEvent {
+impl ServerEndpoint for GetStateEvent {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("eventType", Shape::Text).required(),
-        Parameter::path("stateKey", Shape::Text).required(),
-        Parameter::query("format", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("eventType", ParameterType::Text).required(),
+        Parameter::path("stateKey", ParameterType::Text).required(),
+        Parameter::query("format", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let event_type: String = request.path("eventType")?;
         let state_key: String = request.path("stateKey")?;
-        let format: Option<StateFormat> = request.query_if("format")?;
+        let format: Option<StateFormat> = request.query_optional("format")?;
         Ok(Self {
             room_id,
             event_type,
@@ -172,22 +175,22 @@ impl Served for GetStateEvent {
         })
     }
 
-    fn write_success(response: &Raw) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Raw) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `format` in [`GetStateEvent`].
+    /// Values of `format` in [`GetStateEvent`].
     pub enum StateFormat {
         Content = "content",
         Event = "event",
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/state`: reads a room's whole state.
+/// Reads a room's whole state.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/rooms/{roomId}/state`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidstate)
 #[derive(Clone, Debug, PartialEq)]
@@ -198,7 +201,7 @@ pub struct GetRoomState {
 }
 
 impl GetRoomState {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -231,22 +234,23 @@ impl Endpoint for GetRoomState {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomState {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+impl ServerEndpoint for GetRoomState {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("roomId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
-    fn write_success(response: &Vec<Raw<common::ClientEvent>>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Vec<Raw<common::ClientEvent>>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/members`: lists the membership events of a room.
+/// Lists the membership events of a room.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/rooms/{roomId}/members`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers)
 #[derive(Clone, Debug, PartialEq)]
@@ -264,7 +268,7 @@ pub struct GetRoomMembers {
 }
 
 impl GetRoomMembers {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -333,19 +337,20 @@ impl Endpoint for GetRoomMembers {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomMembers {
+impl ServerEndpoint for GetRoomMembers {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::query("at", Shape::Text),
-        Parameter::query("membership", Shape::Text),
-        Parameter::query("not_membership", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::query("at", ParameterType::Text),
+        Parameter::query("membership", ParameterType::Text),
+        Parameter::query("not_membership", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        let at: Option<String> = request.query_if("at")?;
-        let membership: Option<common::Membership> = request.query_if("membership")?;
-        let not_membership: Option<common::Membership> = request.query_if("not_membership")?;
+        let at: Option<String> = request.query_optional("at")?;
+        let membership: Option<common::Membership> = request.query_optional("membership")?;
+        let not_membership: Option<common::Membership> =
+            request.query_optional("not_membership")?;
         Ok(Self {
             room_id,
             at,
@@ -354,17 +359,17 @@ impl Served for GetRoomMembers {
         })
     }
 
-    fn write_success(response: &GetRoomMembersResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRoomMembersResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRoomMembers`].
+/// Response to [`GetRoomMembers`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoomMembersResponse {
     /// `chunk`.
     pub chunk: Option<Vec<Raw<common::ClientEvent>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -408,9 +413,9 @@ impl Serialize for GetRoomMembersResponse {
     }
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`: lists who is in a room.
+/// Lists who is in a room.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members)
 #[derive(Clone, Debug, PartialEq)]
@@ -422,7 +427,7 @@ pub struct GetJoinedMembers {
 }
 
 impl GetJoinedMembers {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self { room_id }
     }
@@ -454,16 +459,17 @@ impl Endpoint for GetJoinedMembers {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetJoinedMembers {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("roomId", Shape::Text).required()];
+impl ServerEndpoint for GetJoinedMembers {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("roomId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { room_id })
     }
 
-    fn write_success(response: &GetJoinedMembersResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetJoinedMembersResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -474,7 +480,7 @@ pub struct JoinedMember {
     pub display_name: Option<String>,
     /// `avatar_url`.
     pub avatar_url: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -532,12 +538,12 @@ impl Serialize for JoinedMember {
     }
 }
 
-/// The answer to [`GetJoinedMembers`].
+/// Response to [`GetJoinedMembers`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJoinedMembersResponse {
     /// `joined`.
     pub joined: Option<SortedMap<UserId, JoinedMember>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -8,14 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{
     ApiError, Endpoint, Extra, Raw, RoomId, SortedMap, UserId, codec, codec::text_enum, common,
 };
 
-/// `POST /_matrix/client/v3/search`: searches the text of messages.
+/// Searches the text of messages.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/search`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3search)
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +27,12 @@ pub struct Search {
     pub next_batch: Option<String>,
     /// `search_categories`.
     pub search_categories: Categories,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Search {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(search_categories: Categories) -> Self {
         Self {
             next_batch: None,
@@ -108,24 +110,24 @@ impl<'de> codec::Object<'de> for Search {
 }
 
 #[cfg(feature = "server")]
-impl Served for Search {
+impl ServerEndpoint for Search {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("next_batch", Shape::Text),
-        Parameter::body("search_categories", Shape::Json).required(),
+        Parameter::query("next_batch", ParameterType::Text),
+        Parameter::body("search_categories", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let next_batch: Option<String> = request.query_if("next_batch")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let next_batch: Option<String> = request.query_optional("next_batch")?;
         request.object((next_batch,))
     }
 
-    fn write_success(response: &SearchResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SearchResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `keys` in [`RoomEventsCriteria`].
+    /// Values of `keys` in [`RoomEventsCriteria`].
     pub enum RoomEventsCriteriaKey {
         ContentBody = "content.body",
         ContentName = "content.name",
@@ -134,7 +136,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// A value of `order_by` in [`RoomEventsCriteria`].
+    /// Values of `order_by` in [`RoomEventsCriteria`].
     pub enum Ordering {
         Recent = "recent",
         Rank = "rank",
@@ -150,7 +152,7 @@ pub struct IncludeEventContext {
     pub after_limit: Option<u64>,
     /// `include_profile`.
     pub include_profile: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -220,7 +222,7 @@ impl Serialize for IncludeEventContext {
 }
 
 text_enum! {
-    /// A value of `key` in [`Group`].
+    /// Values of `key` in [`Group`].
     pub enum GroupKey {
         RoomId = "room_id",
         Sender = "sender",
@@ -232,7 +234,7 @@ text_enum! {
 pub struct Group {
     /// `key`.
     pub key: Option<GroupKey>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -281,7 +283,7 @@ impl Serialize for Group {
 pub struct Groupings {
     /// `group_by`.
     pub group_by: Option<Vec<Group>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -342,12 +344,12 @@ pub struct RoomEventsCriteria {
     pub include_state: Option<bool>,
     /// `groupings`.
     pub groupings: Option<Groupings>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RoomEventsCriteria {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(search_term: impl Into<String>) -> Self {
         Self {
             search_term: search_term.into(),
@@ -467,7 +469,7 @@ impl Serialize for RoomEventsCriteria {
 pub struct Categories {
     /// `room_events`.
     pub room_events: Option<RoomEventsCriteria>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -518,7 +520,7 @@ pub struct UserProfile {
     pub displayname: Option<String>,
     /// `avatar_url`.
     pub avatar_url: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -589,7 +591,7 @@ pub struct EventContext {
     pub events_before: Option<Vec<Raw<common::ClientEvent>>>,
     /// `events_after`.
     pub events_after: Option<Vec<Raw<common::ClientEvent>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -689,7 +691,7 @@ pub struct SearchResult {
     pub result: Option<Raw<common::ClientEvent>>,
     /// `context`.
     pub context: Option<EventContext>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -767,7 +769,7 @@ pub struct GroupValue {
     pub order: Option<serde_json::Number>,
     /// `results`.
     pub results: Option<Vec<String>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -851,7 +853,7 @@ pub struct ResultRoomEvents {
     pub groups: Option<SortedMap<String, SortedMap<String, GroupValue>>>,
     /// `next_batch`.
     pub next_batch: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -958,7 +960,7 @@ impl Serialize for ResultRoomEvents {
 pub struct ResultCategories {
     /// `room_events`.
     pub room_events: Option<ResultRoomEvents>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -1002,17 +1004,17 @@ impl Serialize for ResultCategories {
     }
 }
 
-/// The answer to [`Search`].
+/// Response to [`Search`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchResponse {
     /// `search_categories`.
     pub search_categories: ResultCategories,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SearchResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(search_categories: ResultCategories) -> Self {
         Self {
             search_categories,

@@ -6,12 +6,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, RoomAliasId, RoomId, UserId, codec};
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`: lists the rooms in a space.
+/// Lists the rooms in a space.
 ///
-/// Token: required. Rate-limited. Since 1.2.
+/// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`. Access token: required. Rate limited. Since
+/// 1.2.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy)
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +33,7 @@ pub struct GetSpaceHierarchy {
 }
 
 impl GetSpaceHierarchy {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -111,21 +114,21 @@ impl Endpoint for GetSpaceHierarchy {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetSpaceHierarchy {
+impl ServerEndpoint for GetSpaceHierarchy {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::query("suggested_only", Shape::Boolean),
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("max_depth", Shape::Integer),
-        Parameter::query("from", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::query("suggested_only", ParameterType::Boolean),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("max_depth", ParameterType::Integer),
+        Parameter::query("from", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        let suggested_only: Option<bool> = request.query_if("suggested_only")?;
-        let limit: Option<u64> = request.query_if("limit")?;
-        let max_depth: Option<u64> = request.query_if("max_depth")?;
-        let from: Option<String> = request.query_if("from")?;
+        let suggested_only: Option<bool> = request.query_optional("suggested_only")?;
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let max_depth: Option<u64> = request.query_optional("max_depth")?;
+        let from: Option<String> = request.query_optional("from")?;
         Ok(Self {
             room_id,
             suggested_only,
@@ -135,8 +138,8 @@ impl Served for GetSpaceHierarchy {
         })
     }
 
-    fn write_success(response: &GetSpaceHierarchyResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetSpaceHierarchyResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -153,12 +156,12 @@ pub struct StrippedChildStateEvent {
     pub sender: UserId,
     /// `origin_server_ts`.
     pub origin_server_ts: Timestamp,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl StrippedChildStateEvent {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         content: Raw,
         state_key: impl Into<String>,
@@ -258,12 +261,12 @@ pub struct SpaceHierarchyRoomsChunk {
     pub room_version: Option<String>,
     /// `children_state`.
     pub children_state: Vec<Raw<StrippedChildStateEvent>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SpaceHierarchyRoomsChunk {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         num_joined_members: u64,
         room_id: RoomId,
@@ -376,8 +379,8 @@ impl<'de> codec::Object<'de> for SpaceHierarchyRoomsChunk {
         while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "canonical_alias" => {
-                    canonical_alias = codec::lax(&mut entries, "canonical_alias", &mut extra)?
-                        .and_then(|codec::Filled(value)| value)
+                    canonical_alias = codec::lenient(&mut entries, "canonical_alias", &mut extra)?
+                        .and_then(|codec::NonEmpty(value)| value)
                 }
                 "name" => name = codec::value(&mut entries)?,
                 "num_joined_members" => num_joined_members = codec::value(&mut entries)?,
@@ -447,19 +450,19 @@ impl Serialize for SpaceHierarchyRoomsChunk {
     }
 }
 
-/// The answer to [`GetSpaceHierarchy`].
+/// Response to [`GetSpaceHierarchy`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetSpaceHierarchyResponse {
     /// `rooms`.
     pub rooms: Vec<SpaceHierarchyRoomsChunk>,
     /// `next_batch`.
     pub next_batch: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetSpaceHierarchyResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(rooms: Vec<SpaceHierarchyRoomsChunk>) -> Self {
         Self {
             rooms,

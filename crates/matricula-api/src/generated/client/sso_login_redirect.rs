@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, Response, ResponseFormat, Serv
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Redirect, codec};
 
-/// `GET /_matrix/client/v3/login/sso/redirect`: leads a browser to sign in elsewhere.
+/// Leads a browser to sign in elsewhere.
 ///
-/// Token: none. Since 1.1.
+/// `GET /_matrix/client/v3/login/sso/redirect`. Access token: none. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3loginssoredirect)
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +25,7 @@ pub struct RedirectToSso {
 }
 
 impl RedirectToSso {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(redirect_url: impl Into<String>) -> Self {
         Self {
             redirect_url: redirect_url.into(),
@@ -66,30 +68,29 @@ impl Endpoint for RedirectToSso {
 }
 
 #[cfg(feature = "server")]
-impl Served for RedirectToSso {
+impl ServerEndpoint for RedirectToSso {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("redirectUrl", Shape::Text).required(),
-        Parameter::query("action", Shape::Text),
+        Parameter::query("redirectUrl", ParameterType::Text).required(),
+        Parameter::query("action", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let redirect_url: String = request.query("redirectUrl")?;
-        let action: Option<definitions::SsoAction> = request.query_if("action")?;
+        let action: Option<definitions::SsoAction> = request.query_optional("action")?;
         Ok(Self {
             redirect_url,
             action,
         })
     }
 
-    fn write_success(response: &Redirect) -> Reply {
-        Reply::redirect(response)
+    fn write_success(response: &Redirect) -> OutgoingResponse {
+        OutgoingResponse::redirect(response)
     }
 }
 
-/// `GET /_matrix/client/v3/login/sso/redirect/{idpId}`: leads a browser to sign in at one of the
-/// places offered.
+/// Leads a browser to sign in at one of the places offered.
 ///
-/// Token: none. Since 1.1.
+/// `GET /_matrix/client/v3/login/sso/redirect/{idpId}`. Access token: none. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3loginssoredirectidpid)
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +105,7 @@ pub struct RedirectToIdP {
 }
 
 impl RedirectToIdP {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(idp_id: impl Into<String>, redirect_url: impl Into<String>) -> Self {
         Self {
             idp_id: idp_id.into(),
@@ -153,17 +154,17 @@ impl Endpoint for RedirectToIdP {
 }
 
 #[cfg(feature = "server")]
-impl Served for RedirectToIdP {
+impl ServerEndpoint for RedirectToIdP {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("idpId", Shape::Text).required(),
-        Parameter::query("redirectUrl", Shape::Text).required(),
-        Parameter::query("action", Shape::Text),
+        Parameter::path("idpId", ParameterType::Text).required(),
+        Parameter::query("redirectUrl", ParameterType::Text).required(),
+        Parameter::query("action", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let idp_id: String = request.path("idpId")?;
         let redirect_url: String = request.query("redirectUrl")?;
-        let action: Option<definitions::SsoAction> = request.query_if("action")?;
+        let action: Option<definitions::SsoAction> = request.query_optional("action")?;
         Ok(Self {
             idp_id,
             redirect_url,
@@ -171,7 +172,7 @@ impl Served for RedirectToIdP {
         })
     }
 
-    fn write_success(response: &Redirect) -> Reply {
-        Reply::redirect(response)
+    fn write_success(response: &Redirect) -> OutgoingResponse {
+        OutgoingResponse::redirect(response)
     }
 }

@@ -5,12 +5,12 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, UserId, codec, codec::text_enum};
 
-/// `GET /.well-known/matrix/support`: tells whom to ask for help with the server.
+/// Tells whom to ask for help with the server.
 ///
-/// Token: none. Since 1.10.
+/// `GET /.well-known/matrix/support`. Access token: none. Since 1.10.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixsupport)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,20 +38,20 @@ impl Endpoint for GetWellknownSupport {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetWellknownSupport {
+impl ServerEndpoint for GetWellknownSupport {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetWellknownSupportResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetWellknownSupportResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `role` in [`Contact`].
+    /// Values of `role` in [`Contact`].
     pub enum ContactRole {
         Admin = "m.role.admin",
         Security = "m.role.security",
@@ -67,12 +67,12 @@ pub struct Contact {
     pub email_address: Option<String>,
     /// `role`.
     pub role: ContactRole,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Contact {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(role: ContactRole) -> Self {
         Self {
             matrix_id: None,
@@ -139,14 +139,14 @@ impl Serialize for Contact {
     }
 }
 
-/// The answer to [`GetWellknownSupport`].
+/// Response to [`GetWellknownSupport`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetWellknownSupportResponse {
     /// `contacts`.
     pub contacts: Option<Vec<Contact>>,
     /// `support_page`.
     pub support_page: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

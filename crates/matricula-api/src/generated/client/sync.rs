@@ -8,14 +8,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Millis, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, Millis, OutgoingResponse, Parameter, ParameterType, RequestError,
+    ServerEndpoint,
+};
 use crate::{
     ApiError, Endpoint, EventId, Extra, LenientList, Raw, RoomId, SortedMap, UserId, codec, common,
 };
 
-/// `GET /_matrix/client/v3/sync`: reads what is new.
+/// Reads what is new.
 ///
-/// Token: required. Guests may use it.
+/// `GET /_matrix/client/v3/sync`. Access token: required. Available to guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -120,23 +123,25 @@ impl Endpoint for Sync {
 }
 
 #[cfg(feature = "server")]
-impl Served for Sync {
+impl ServerEndpoint for Sync {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("filter", Shape::Text),
-        Parameter::query("since", Shape::Text),
-        Parameter::query("full_state", Shape::Boolean),
-        Parameter::query("set_presence", Shape::Text),
-        Parameter::query("timeout", Shape::Integer),
-        Parameter::query("use_state_after", Shape::Boolean),
+        Parameter::query("filter", ParameterType::Text),
+        Parameter::query("since", ParameterType::Text),
+        Parameter::query("full_state", ParameterType::Boolean),
+        Parameter::query("set_presence", ParameterType::Text),
+        Parameter::query("timeout", ParameterType::Integer),
+        Parameter::query("use_state_after", ParameterType::Boolean),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
-        let filter: Option<String> = request.query_if("filter")?;
-        let since: Option<String> = request.query_if("since")?;
-        let full_state: Option<bool> = request.query_if("full_state")?;
-        let set_presence: Option<common::PresenceState> = request.query_if("set_presence")?;
-        let timeout: Option<Duration> = request.query_if::<Millis>("timeout")?.map(|time| time.0);
-        let use_state_after: Option<bool> = request.query_if("use_state_after")?;
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
+        let filter: Option<String> = request.query_optional("filter")?;
+        let since: Option<String> = request.query_optional("since")?;
+        let full_state: Option<bool> = request.query_optional("full_state")?;
+        let set_presence: Option<common::PresenceState> = request.query_optional("set_presence")?;
+        let timeout: Option<Duration> = request
+            .query_optional::<Millis>("timeout")?
+            .map(|time| time.0);
+        let use_state_after: Option<bool> = request.query_optional("use_state_after")?;
         Ok(Self {
             filter,
             since,
@@ -147,8 +152,8 @@ impl Served for Sync {
         })
     }
 
-    fn write_success(response: &SyncResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SyncResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -161,7 +166,7 @@ pub struct RoomSummary {
     pub joined_member_count: Option<u64>,
     /// How many are invited.
     pub invited_member_count: Option<u64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -201,11 +206,11 @@ impl<'de> codec::Object<'de> for RoomSummary {
                 "m.heroes" => heroes = codec::value(&mut entries)?,
                 "m.joined_member_count" => {
                     joined_member_count =
-                        codec::lax(&mut entries, "m.joined_member_count", &mut extra)?
+                        codec::lenient(&mut entries, "m.joined_member_count", &mut extra)?
                 }
                 "m.invited_member_count" => {
                     invited_member_count =
-                        codec::lax(&mut entries, "m.invited_member_count", &mut extra)?
+                        codec::lenient(&mut entries, "m.invited_member_count", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -261,7 +266,7 @@ pub struct UnreadNotificationCounts {
     pub highlight_count: Option<u64>,
     /// How many unread events notify, with those that call for attention.
     pub notification_count: Option<u64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -291,10 +296,11 @@ impl<'de> codec::Object<'de> for UnreadNotificationCounts {
         while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "highlight_count" => {
-                    highlight_count = codec::lax(&mut entries, "highlight_count", &mut extra)?
+                    highlight_count = codec::lenient(&mut entries, "highlight_count", &mut extra)?
                 }
                 "notification_count" => {
-                    notification_count = codec::lax(&mut entries, "notification_count", &mut extra)?
+                    notification_count =
+                        codec::lenient(&mut entries, "notification_count", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -341,7 +347,7 @@ pub struct ThreadNotificationCounts {
     pub highlight_count: Option<u64>,
     /// How many unread events of the thread notify, with those that call for attention.
     pub notification_count: Option<u64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -371,10 +377,11 @@ impl<'de> codec::Object<'de> for ThreadNotificationCounts {
         while let Some(entry_key) = codec::key(&mut entries)? {
             match &*entry_key {
                 "highlight_count" => {
-                    highlight_count = codec::lax(&mut entries, "highlight_count", &mut extra)?
+                    highlight_count = codec::lenient(&mut entries, "highlight_count", &mut extra)?
                 }
                 "notification_count" => {
-                    notification_count = codec::lax(&mut entries, "notification_count", &mut extra)?
+                    notification_count =
+                        codec::lenient(&mut entries, "notification_count", &mut extra)?
                 }
                 _ => extra.read(entry_key, &mut entries)?,
             }
@@ -434,7 +441,7 @@ pub struct JoinedRoom {
     pub unread_notifications: Option<UnreadNotificationCounts>,
     /// How much is unread in threads, by their first events. Since 1.4.
     pub unread_thread_notifications: Option<SortedMap<EventId, ThreadNotificationCounts>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -576,7 +583,7 @@ impl Serialize for JoinedRoom {
 pub struct InviteState {
     /// `events`.
     pub events: Option<Vec<Raw<common::StrippedState>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -625,7 +632,7 @@ impl Serialize for InviteState {
 pub struct InvitedRoom {
     /// A little of the room's state, to show what the invitation is to.
     pub invite_state: Option<InviteState>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -677,7 +684,7 @@ impl Serialize for InvitedRoom {
 pub struct KnockState {
     /// `events`.
     pub events: Option<Vec<Raw<common::StrippedState>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -726,7 +733,7 @@ impl Serialize for KnockState {
 pub struct KnockedRoom {
     /// A little of the room's state, to show what was knocked at.
     pub knock_state: Option<KnockState>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -781,7 +788,7 @@ pub struct LeftRoom {
     pub timeline: Option<definitions::TimelineBatch>,
     /// What the user keeps for this room, where that changed.
     pub account_data: Option<definitions::EventBatch>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -872,7 +879,7 @@ pub struct Rooms {
     pub knock: Option<SortedMap<RoomId, KnockedRoom>>,
     /// The rooms that the user left or was put out of, if the filter wants them or it is news.
     pub leave: Option<SortedMap<RoomId, LeftRoom>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -957,7 +964,7 @@ impl Serialize for Rooms {
 pub struct ToDevice {
     /// `events`.
     pub events: Option<Vec<Raw<common::ToDeviceEvent>>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -1008,7 +1015,7 @@ pub struct DeviceLists {
     pub changed: Option<Vec<UserId>>,
     /// Users who share no encrypted room any more, and need not be followed.
     pub left: Option<Vec<UserId>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -1066,7 +1073,7 @@ impl Serialize for DeviceLists {
     }
 }
 
-/// The answer to [`Sync`].
+/// Response to [`Sync`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResponse {
     /// The `since` of the next call. Keep it with what it brought.
@@ -1087,12 +1094,12 @@ pub struct SyncResponse {
     pub device_one_time_keys_count: Option<SortedMap<String, u64>>,
     /// The algorithms of which the server has a fallback key that nobody took.
     pub device_unused_fallback_key_types: Option<Vec<String>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SyncResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(next_batch: impl Into<String>) -> Self {
         Self {
             next_batch: next_batch.into(),

@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, SortedMap, UserId, codec, common};
 
-/// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags`: reads the user's tags of a room.
+/// Reads the user's tags of a room.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidtags)
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +25,7 @@ pub struct GetRoomTags {
 }
 
 impl GetRoomTags {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, room_id: RoomId) -> Self {
         Self { user_id, room_id }
     }
@@ -55,29 +57,29 @@ impl Endpoint for GetRoomTags {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetRoomTags {
+impl ServerEndpoint for GetRoomTags {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("roomId", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
         Ok(Self { user_id, room_id })
     }
 
-    fn write_success(response: &GetRoomTagsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetRoomTagsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetRoomTags`].
+/// Response to [`GetRoomTags`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoomTagsResponse {
     /// `tags`.
     pub tags: Option<SortedMap<String, common::TagInfo>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -121,9 +123,9 @@ impl Serialize for GetRoomTagsResponse {
     }
 }
 
-/// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`: tags a room.
+/// Tags a room.
 ///
-/// Token: required.
+/// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3useruseridroomsroomidtagstag)
 #[derive(Clone, Debug, PartialEq)]
@@ -137,12 +139,12 @@ pub struct SetRoomTag {
     pub tag: String,
     /// `order`.
     pub order: Option<f64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetRoomTag {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, room_id: RoomId, tag: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -222,30 +224,30 @@ impl<'de> codec::Object<'de> for SetRoomTag {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetRoomTag {
+impl ServerEndpoint for SetRoomTag {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("tag", Shape::Text).required(),
-        Parameter::body("order", Shape::Json),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("tag", ParameterType::Text).required(),
+        Parameter::body("order", ParameterType::Json),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
         let tag: String = request.path("tag")?;
         request.object((user_id, room_id, tag))
     }
 
-    fn write_success(response: &SetRoomTagResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetRoomTagResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetRoomTag`]: no more than that all is well.
+/// Response to [`SetRoomTag`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetRoomTagResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -275,9 +277,9 @@ impl Serialize for SetRoomTagResponse {
     }
 }
 
-/// `DELETE /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`: removes a tag from a room.
+/// Removes a tag from a room.
 ///
-/// Token: required.
+/// `DELETE /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#delete_matrixclientv3useruseridroomsroomidtagstag)
 #[derive(Clone, Debug, PartialEq)]
@@ -292,7 +294,7 @@ pub struct DeleteRoomTag {
 }
 
 impl DeleteRoomTag {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId, room_id: RoomId, tag: impl Into<String>) -> Self {
         Self {
             user_id,
@@ -328,14 +330,14 @@ impl Endpoint for DeleteRoomTag {
 }
 
 #[cfg(feature = "server")]
-impl Served for DeleteRoomTag {
+impl ServerEndpoint for DeleteRoomTag {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("tag", Shape::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("tag", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let user_id: UserId = request.path("userId")?;
         let room_id: RoomId = request.path("roomId")?;
         let tag: String = request.path("tag")?;
@@ -346,15 +348,15 @@ impl Served for DeleteRoomTag {
         })
     }
 
-    fn write_success(response: &DeleteRoomTagResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &DeleteRoomTagResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`DeleteRoomTag`]: no more than that all is well.
+/// Response to [`DeleteRoomTag`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRoomTagResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

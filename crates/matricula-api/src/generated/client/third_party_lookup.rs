@@ -4,13 +4,14 @@
 use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, ServerUrl};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, LenientList, SortedMap, codec, common};
 
-/// `GET /_matrix/client/v3/thirdparty/protocols`: lists the foreign networks that the server is
-/// bridged to.
+/// Lists the foreign networks that the server is bridged to.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/thirdparty/protocols`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocols)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,21 +40,21 @@ impl Endpoint for GetThirdPartyProtocols {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetThirdPartyProtocols {
+impl ServerEndpoint for GetThirdPartyProtocols {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &SortedMap<String, common::Protocol>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SortedMap<String, common::Protocol>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/protocol/{protocol}`: describes a foreign network.
+/// Describes a foreign network.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/thirdparty/protocol/{protocol}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol)
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +66,7 @@ pub struct GetThirdPartyProtocol {
 }
 
 impl GetThirdPartyProtocol {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
             protocol: protocol.into(),
@@ -99,23 +100,23 @@ impl Endpoint for GetThirdPartyProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetThirdPartyProtocol {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("protocol", Shape::Text).required()];
+impl ServerEndpoint for GetThirdPartyProtocol {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("protocol", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         Ok(Self { protocol })
     }
 
-    fn write_success(response: &common::Protocol) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &common::Protocol) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/location/{protocol}`: finds the rooms for a place of a
-/// foreign network.
+/// Finds the rooms for a place of a foreign network.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/thirdparty/location/{protocol}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocationprotocol)
 #[derive(Clone, Debug, PartialEq)]
@@ -129,7 +130,7 @@ pub struct QueryThirdPartyLocationByProtocol {
 }
 
 impl QueryThirdPartyLocationByProtocol {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
             protocol: protocol.into(),
@@ -177,27 +178,26 @@ impl Endpoint for QueryThirdPartyLocationByProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryThirdPartyLocationByProtocol {
+impl ServerEndpoint for QueryThirdPartyLocationByProtocol {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("protocol", Shape::Text).required(),
-        Parameter::query("fields", Shape::Pairs),
+        Parameter::path("protocol", ParameterType::Text).required(),
+        Parameter::query("fields", ParameterType::Pairs),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
     }
 
-    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/user/{protocol}`: finds the users for a user of a foreign
-/// network.
+/// Finds the users for a user of a foreign network.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/thirdparty/user/{protocol}`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyuserprotocol)
 #[derive(Clone, Debug, PartialEq)]
@@ -211,7 +211,7 @@ pub struct QueryThirdPartyUserByProtocol {
 }
 
 impl QueryThirdPartyUserByProtocol {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(protocol: impl Into<String>) -> Self {
         Self {
             protocol: protocol.into(),
@@ -257,27 +257,26 @@ impl Endpoint for QueryThirdPartyUserByProtocol {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryThirdPartyUserByProtocol {
+impl ServerEndpoint for QueryThirdPartyUserByProtocol {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("protocol", Shape::Text).required(),
-        Parameter::query("fields", Shape::Pairs),
+        Parameter::path("protocol", ParameterType::Text).required(),
+        Parameter::query("fields", ParameterType::Pairs),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let protocol: String = request.path("protocol")?;
         let fields: Option<SortedMap<String, String>> = request.other_pairs(&[]).into();
         Ok(Self { protocol, fields })
     }
 
-    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/location`: finds the places of foreign networks behind a
-/// room.
+/// Finds the places of foreign networks behind a room.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/thirdparty/location`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartylocation)
 #[derive(Clone, Debug, PartialEq)]
@@ -289,7 +288,7 @@ pub struct QueryThirdPartyLocationByAlias {
 }
 
 impl QueryThirdPartyLocationByAlias {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(alias: impl Into<String>) -> Self {
         Self {
             alias: alias.into(),
@@ -321,22 +320,23 @@ impl Endpoint for QueryThirdPartyLocationByAlias {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryThirdPartyLocationByAlias {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::query("alias", Shape::Text).required()];
+impl ServerEndpoint for QueryThirdPartyLocationByAlias {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::query("alias", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let alias: String = request.query("alias")?;
         Ok(Self { alias })
     }
 
-    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LenientList<common::ThirdPartyLocation>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/client/v3/thirdparty/user`: finds the users of foreign networks behind a user.
+/// Finds the users of foreign networks behind a user.
 ///
-/// Token: required.
+/// `GET /_matrix/client/v3/thirdparty/user`. Access token: required.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyuser)
 #[derive(Clone, Debug, PartialEq)]
@@ -348,7 +348,7 @@ pub struct QueryThirdPartyUserById {
 }
 
 impl QueryThirdPartyUserById {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(userid: impl Into<String>) -> Self {
         Self {
             userid: userid.into(),
@@ -378,15 +378,16 @@ impl Endpoint for QueryThirdPartyUserById {
 }
 
 #[cfg(feature = "server")]
-impl Served for QueryThirdPartyUserById {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::query("userid", Shape::Text).required()];
+impl ServerEndpoint for QueryThirdPartyUserById {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::query("userid", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let userid: String = request.query("userid")?;
         Ok(Self { userid })
     }
 
-    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LenientList<common::ThirdPartyUser>) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

@@ -5,13 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secre
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, codec};
 
-/// `POST /_matrix/client/v3/rooms/{roomId}/invite`: invites an email address or phone number to a
-/// room.
+/// Invites an email address or phone number to a room.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/rooms/{roomId}/invite`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidinvite)
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +28,12 @@ pub struct InviteBy3Pid {
     pub medium: String,
     /// `address`.
     pub address: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl InviteBy3Pid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         room_id: RoomId,
         id_server: impl Into<String>,
@@ -121,31 +122,31 @@ impl<'de> codec::Object<'de> for InviteBy3Pid {
 }
 
 #[cfg(feature = "server")]
-impl Served for InviteBy3Pid {
+impl ServerEndpoint for InviteBy3Pid {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::body("id_server", Shape::Text).required(),
-        Parameter::body("id_access_token", Shape::Text)
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::body("id_server", ParameterType::Text).required(),
+        Parameter::body("id_access_token", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("medium", Shape::Text).required(),
-        Parameter::body("address", Shape::Text).required(),
+        Parameter::body("medium", ParameterType::Text).required(),
+        Parameter::body("address", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         request.object((room_id,))
     }
 
-    fn write_success(response: &InviteBy3PidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &InviteBy3PidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`InviteBy3Pid`]: no more than that all is well.
+/// Response to [`InviteBy3Pid`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InviteBy3PidResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,12 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, RoomId, codec, codec::text_enum, common};
 
-/// `GET /_matrix/client/v1/rooms/{roomId}/threads`: lists the threads of a room.
+/// Lists the threads of a room.
 ///
-/// Token: required. Rate-limited. Since 1.4.
+/// `GET /_matrix/client/v1/rooms/{roomId}/threads`. Access token: required. Rate limited. Since
+/// 1.4.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidthreads)
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +31,7 @@ pub struct GetThreads {
 }
 
 impl GetThreads {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId) -> Self {
         Self {
             room_id,
@@ -98,19 +101,19 @@ impl Endpoint for GetThreads {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetThreads {
+impl ServerEndpoint for GetThreads {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::query("include", Shape::Text),
-        Parameter::query("limit", Shape::Integer),
-        Parameter::query("from", Shape::Text),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::query("include", ParameterType::Text),
+        Parameter::query("limit", ParameterType::Integer),
+        Parameter::query("from", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
-        let include: Option<ThreadFilter> = request.query_if("include")?;
-        let limit: Option<u64> = request.query_if("limit")?;
-        let from: Option<String> = request.query_if("from")?;
+        let include: Option<ThreadFilter> = request.query_optional("include")?;
+        let limit: Option<u64> = request.query_optional("limit")?;
+        let from: Option<String> = request.query_optional("from")?;
         Ok(Self {
             room_id,
             include,
@@ -119,32 +122,32 @@ impl Served for GetThreads {
         })
     }
 
-    fn write_success(response: &GetThreadsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetThreadsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `include` in [`GetThreads`].
+    /// Values of `include` in [`GetThreads`].
     pub enum ThreadFilter {
         All = "all",
         Participated = "participated",
     }
 }
 
-/// The answer to [`GetThreads`].
+/// Response to [`GetThreads`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetThreadsResponse {
     /// `chunk`.
     pub chunk: Vec<Raw<common::ClientEvent>>,
     /// `next_batch`.
     pub next_batch: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetThreadsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(chunk: Vec<Raw<common::ClientEvent>>) -> Self {
         Self {
             chunk,

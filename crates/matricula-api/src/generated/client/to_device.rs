@@ -7,12 +7,15 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, Raw, SortedMap, UserId, codec};
 
-/// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`: sends a message to devices.
+/// Sends a message to devices.
 ///
-/// Token: required. Guests may use it.
+/// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`. Access token: required. Available to
+/// guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3sendtodeviceeventtypetxnid)
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +27,12 @@ pub struct SendToDevice {
     pub txn_id: String,
     /// `messages`.
     pub messages: SortedMap<UserId, SortedMap<String, Raw>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SendToDevice {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         event_type: impl Into<String>,
         txn_id: impl Into<String>,
@@ -106,28 +109,28 @@ impl<'de> codec::Object<'de> for SendToDevice {
 }
 
 #[cfg(feature = "server")]
-impl Served for SendToDevice {
+impl ServerEndpoint for SendToDevice {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("eventType", Shape::Text).required(),
-        Parameter::path("txnId", Shape::Text).required(),
-        Parameter::body("messages", Shape::Json).required(),
+        Parameter::path("eventType", ParameterType::Text).required(),
+        Parameter::path("txnId", ParameterType::Text).required(),
+        Parameter::body("messages", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let event_type: String = request.path("eventType")?;
         let txn_id: String = request.path("txnId")?;
         request.object((event_type, txn_id))
     }
 
-    fn write_success(response: &SendToDeviceResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SendToDeviceResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SendToDevice`]: no more than that all is well.
+/// Response to [`SendToDevice`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendToDeviceResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

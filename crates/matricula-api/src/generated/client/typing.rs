@@ -7,13 +7,14 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// `PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId}`: tells that the user is typing, or no
-/// longer.
+/// Tells that the user is typing, or no longer.
 ///
-/// Token: required. Rate-limited.
+/// `PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId}`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidtypinguserid)
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +28,12 @@ pub struct SetTyping {
     pub typing: bool,
     /// How long that is true if nothing more is said, sent in milliseconds.
     pub timeout: Option<Duration>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SetTyping {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(room_id: RoomId, user_id: UserId, typing: bool) -> Self {
         Self {
             room_id,
@@ -120,29 +121,29 @@ impl<'de> codec::Object<'de> for SetTyping {
 }
 
 #[cfg(feature = "server")]
-impl Served for SetTyping {
+impl ServerEndpoint for SetTyping {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::path("roomId", Shape::Text).required(),
-        Parameter::path("userId", Shape::Text).required(),
-        Parameter::body("typing", Shape::Boolean).required(),
-        Parameter::body("timeout", Shape::Integer),
+        Parameter::path("roomId", ParameterType::Text).required(),
+        Parameter::path("userId", ParameterType::Text).required(),
+        Parameter::body("typing", ParameterType::Boolean).required(),
+        Parameter::body("timeout", ParameterType::Integer),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let room_id: RoomId = request.path("roomId")?;
         let user_id: UserId = request.path("userId")?;
         request.object((room_id, user_id))
     }
 
-    fn write_success(response: &SetTypingResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SetTypingResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SetTyping`]: no more than that all is well.
+/// Response to [`SetTyping`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetTypingResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -7,12 +7,14 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// `POST /_matrix/client/v3/user_directory/search`: searches for users.
+/// Searches for users.
 ///
-/// Token: required. Rate-limited.
+/// `POST /_matrix/client/v3/user_directory/search`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +24,12 @@ pub struct SearchUserDirectory {
     pub search_term: String,
     /// How many users at most. Absent means 10.
     pub limit: Option<u64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SearchUserDirectory {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(search_term: impl Into<String>) -> Self {
         Self {
             search_term: search_term.into(),
@@ -101,18 +103,18 @@ impl<'de> codec::Object<'de> for SearchUserDirectory {
 }
 
 #[cfg(feature = "server")]
-impl Served for SearchUserDirectory {
+impl ServerEndpoint for SearchUserDirectory {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("search_term", Shape::Text).required(),
-        Parameter::body("limit", Shape::Integer),
+        Parameter::body("search_term", ParameterType::Text).required(),
+        Parameter::body("limit", ParameterType::Integer),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &SearchUserDirectoryResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SearchUserDirectoryResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -125,12 +127,12 @@ pub struct User {
     pub display_name: Option<String>,
     /// The address of the user's picture.
     pub avatar_url: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl User {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -197,19 +199,19 @@ impl Serialize for User {
     }
 }
 
-/// The answer to [`SearchUserDirectory`].
+/// Response to [`SearchUserDirectory`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchUserDirectoryResponse {
     /// The users, the best match first.
     pub results: Vec<User>,
     /// Whether there are more.
     pub limited: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SearchUserDirectoryResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(results: Vec<User>, limited: bool) -> Self {
         Self {
             results,

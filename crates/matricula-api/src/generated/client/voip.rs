@@ -7,12 +7,12 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secre
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `GET /_matrix/client/v3/voip/turnServer`: hands out access to a relay for calls.
+/// Hands out access to a relay for calls.
 ///
-/// Token: required. Rate-limited.
+/// `GET /_matrix/client/v3/voip/turnServer`. Access token: required. Rate limited.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3voipturnserver)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,19 +42,19 @@ impl Endpoint for GetTurnServer {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetTurnServer {
+impl ServerEndpoint for GetTurnServer {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetTurnServerResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetTurnServerResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetTurnServer`].
+/// Response to [`GetTurnServer`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTurnServerResponse {
     /// `username`.
@@ -65,7 +65,7 @@ pub struct GetTurnServerResponse {
     pub uris: Option<Vec<String>>,
     /// How long the access lasts, in seconds.
     pub ttl: Option<Duration>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,12 +5,12 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, codec};
 
-/// `GET /.well-known/matrix/client`: tells a domain's homeserver.
+/// Tells a domain's homeserver.
 ///
-/// Token: none.
+/// `GET /.well-known/matrix/client`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#getwell-knownmatrixclient)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,14 +37,14 @@ impl Endpoint for GetWellknown {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetWellknown {
+impl ServerEndpoint for GetWellknown {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &definitions::Wellknown) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::Wellknown) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }

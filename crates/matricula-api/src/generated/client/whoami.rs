@@ -5,12 +5,13 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Serve
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// `GET /_matrix/client/v3/account/whoami`: tells whose token it is.
+/// Tells whose token it is.
 ///
-/// Token: required. Rate-limited. Guests may use it.
+/// `GET /_matrix/client/v3/account/whoami`. Access token: required. Rate limited. Available to
+/// guests.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3accountwhoami)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,19 +42,19 @@ impl Endpoint for WhoAmI {
 }
 
 #[cfg(feature = "server")]
-impl Served for WhoAmI {
+impl ServerEndpoint for WhoAmI {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &WhoAmIResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &WhoAmIResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`WhoAmI`].
+/// Response to [`WhoAmI`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct WhoAmIResponse {
     /// The account.
@@ -62,12 +63,12 @@ pub struct WhoAmIResponse {
     pub device_id: Option<String>,
     /// Whether the account is a guest's. Since 1.2.
     pub is_guest: Option<bool>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl WhoAmIResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,

@@ -3,7 +3,7 @@
 
 #![allow(
     clippy::large_enum_variant,
-    reason = "boxes would be in the way of patterns"
+    reason = "boxes would get in the way of pattern matching"
 )]
 
 pub mod account_data;
@@ -23,7 +23,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     Raw,
-    events::{EventContent, EventError, EventKind, Unknown, content},
+    events::{EventContent, EventError, EventKind, UnknownContent, content},
 };
 
 pub use account_data::{
@@ -414,7 +414,7 @@ impl EventContent for Typing {
     const KINDS: &'static [EventKind] = &[EventKind::Ephemeral];
 }
 
-/// The content of a state event, by its type.
+/// The content of a state event, by event type.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnyState {
@@ -462,15 +462,15 @@ pub enum AnyState {
     SpaceChild(SpaceChild),
     /// `m.space.parent`
     SpaceParent(SpaceParent),
-    /// A type that is not known here, and its content as it came.
-    Unknown(Unknown),
+    /// The content of an unknown event type, unchanged.
+    Unknown(UnknownContent),
 }
 
 impl AnyState {
-    /// Reads a content by the type of its event.
+    /// Reads a content by its event type.
     ///
     /// # Errors
-    /// Where the content is not what the type wants.
+    /// If the content does not match the type.
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         match kind {
             "m.policy.rule.room" => content::read(kind, content).map(Self::PolicyRuleRoom),
@@ -499,11 +499,11 @@ impl AnyState {
             "m.room.topic" => content::read(kind, content).map(Self::RoomTopic),
             "m.space.child" => content::read(kind, content).map(Self::SpaceChild),
             "m.space.parent" => content::read(kind, content).map(Self::SpaceParent),
-            _ => Ok(Self::Unknown(Unknown::new(kind, content.clone()))),
+            _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
         }
     }
 
-    /// The type of the event.
+    /// The event type.
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::PolicyRuleRoom(_) => Cow::Borrowed("m.policy.rule.room"),
@@ -564,7 +564,7 @@ impl Serialize for AnyState {
     }
 }
 
-/// The content of an event of a room that is no state, by its type.
+/// The content of a message event (a room event without state key), by event type.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnyMessage {
@@ -608,15 +608,15 @@ pub enum AnyMessage {
     RoomRedaction(RoomRedaction),
     /// `m.sticker`
     Sticker(Sticker),
-    /// A type that is not known here, and its content as it came.
-    Unknown(Unknown),
+    /// The content of an unknown event type, unchanged.
+    Unknown(UnknownContent),
 }
 
 impl AnyMessage {
-    /// Reads a content by the type of its event.
+    /// Reads a content by its event type.
     ///
     /// # Errors
-    /// Where the content is not what the type wants.
+    /// If the content does not match the type.
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         match kind {
             "m.call.answer" => content::read(kind, content).map(Self::CallAnswer),
@@ -651,11 +651,11 @@ impl AnyMessage {
             "m.room.message" => content::read(kind, content).map(Self::RoomMessage),
             "m.room.redaction" => content::read(kind, content).map(Self::RoomRedaction),
             "m.sticker" => content::read(kind, content).map(Self::Sticker),
-            _ => Ok(Self::Unknown(Unknown::new(kind, content.clone()))),
+            _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
         }
     }
 
-    /// The type of the event.
+    /// The event type.
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::CallAnswer(_) => Cow::Borrowed("m.call.answer"),
@@ -714,7 +714,7 @@ impl Serialize for AnyMessage {
     }
 }
 
-/// The content of an ephemeral event, by its type.
+/// The content of an ephemeral event, by event type.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnyEphemeral {
@@ -724,25 +724,25 @@ pub enum AnyEphemeral {
     Receipt(Receipt),
     /// `m.typing`
     Typing(Typing),
-    /// A type that is not known here, and its content as it came.
-    Unknown(Unknown),
+    /// The content of an unknown event type, unchanged.
+    Unknown(UnknownContent),
 }
 
 impl AnyEphemeral {
-    /// Reads a content by the type of its event.
+    /// Reads a content by its event type.
     ///
     /// # Errors
-    /// Where the content is not what the type wants.
+    /// If the content does not match the type.
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         match kind {
             "m.presence" => content::read(kind, content).map(Self::Presence),
             "m.receipt" => content::read(kind, content).map(Self::Receipt),
             "m.typing" => content::read(kind, content).map(Self::Typing),
-            _ => Ok(Self::Unknown(Unknown::new(kind, content.clone()))),
+            _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
         }
     }
 
-    /// The type of the event.
+    /// The event type.
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::Presence(_) => Cow::Borrowed("m.presence"),
@@ -765,7 +765,7 @@ impl Serialize for AnyEphemeral {
     }
 }
 
-/// The content of account data, by its type.
+/// The content of account data, by event type.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnyAccountData {
@@ -801,19 +801,19 @@ pub enum AnyAccountData {
     RecentEmoji(RecentEmoji),
     /// `m.secret_storage.default_key`
     SecretStorageDefaultKey(SecretStorageDefaultKey),
-    /// `m.secret_storage.key.` and what follows it.
+    /// `m.secret_storage.key.` with any suffix, which the first field holds.
     SecretStorageKey(String, SecretStorageKey),
     /// `m.tag`
     Tag(Tag),
-    /// A type that is not known here, and its content as it came.
-    Unknown(Unknown),
+    /// The content of an unknown event type, unchanged.
+    Unknown(UnknownContent),
 }
 
 impl AnyAccountData {
-    /// Reads a content by the type of its event.
+    /// Reads a content by its event type.
     ///
     /// # Errors
-    /// Where the content is not what the type wants.
+    /// If the content does not match the type.
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         if let Some(rest) = kind.strip_prefix("m.secret_storage.key.") {
             let read = content::read(kind, content);
@@ -845,11 +845,11 @@ impl AnyAccountData {
                 content::read(kind, content).map(Self::SecretStorageDefaultKey)
             }
             "m.tag" => content::read(kind, content).map(Self::Tag),
-            _ => Ok(Self::Unknown(Unknown::new(kind, content.clone()))),
+            _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
         }
     }
 
-    /// The type of the event.
+    /// The event type.
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::AcceptedTerms(_) => Cow::Borrowed("m.accepted_terms"),
@@ -902,7 +902,7 @@ impl Serialize for AnyAccountData {
     }
 }
 
-/// The content of a message to a device, by its type.
+/// The content of a to-device message, by event type.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnyToDevice {
@@ -940,15 +940,15 @@ pub enum AnyToDevice {
     SecretRequest(SecretRequest),
     /// `m.secret.send`
     SecretSend(SecretSend),
-    /// A type that is not known here, and its content as it came.
-    Unknown(Unknown),
+    /// The content of an unknown event type, unchanged.
+    Unknown(UnknownContent),
 }
 
 impl AnyToDevice {
-    /// Reads a content by the type of its event.
+    /// Reads a content by its event type.
     ///
     /// # Errors
-    /// Where the content is not what the type wants.
+    /// If the content does not match the type.
     pub fn read(kind: &str, content: &Raw) -> Result<Self, EventError> {
         match kind {
             "m.dummy" => content::read(kind, content).map(Self::Dummy),
@@ -980,11 +980,11 @@ impl AnyToDevice {
             "m.room_key_request" => content::read(kind, content).map(Self::RoomKeyRequest),
             "m.secret.request" => content::read(kind, content).map(Self::SecretRequest),
             "m.secret.send" => content::read(kind, content).map(Self::SecretSend),
-            _ => Ok(Self::Unknown(Unknown::new(kind, content.clone()))),
+            _ => Ok(Self::Unknown(UnknownContent::new(kind, content.clone()))),
         }
     }
 
-    /// The type of the event.
+    /// The event type.
     pub fn event_type(&self) -> Cow<'_, str> {
         match self {
             Self::Dummy(_) => Cow::Borrowed("m.dummy"),

@@ -45,9 +45,9 @@ pub const OPERATIONS: &[Operation] = &[
     <v2_associations::Unbind3Pid as Endpoint>::OPERATION,
 ];
 
-/// Every operation as a server or a tool meets it, sorted by id.
+/// Every operation with its server side, sorted by id.
 #[cfg(feature = "server")]
-pub static SERVED: &[crate::server::AnyEndpoint] = &[
+pub static ENDPOINTS: &[crate::server::AnyEndpoint] = &[
     crate::server::AnyEndpoint::of::<v2_terms::AgreeToTerms>(),
     crate::server::AnyEndpoint::of::<v2_associations::Bind3Pid>(),
     crate::server::AnyEndpoint::of::<v2_invitation_signing::SignEd25519>(),

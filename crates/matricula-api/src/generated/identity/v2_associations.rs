@@ -7,12 +7,15 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
-/// `GET /_matrix/identity/v2/3pid/getValidated3pid`: tells what address a session has proved.
+/// Tells what address a session has proved.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `GET /_matrix/identity/v2/3pid/getValidated3pid`. Access token: required, issued by the identity
+/// server (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv23pidgetvalidated3pid)
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +29,7 @@ pub struct GetValidated3Pid {
 }
 
 impl GetValidated3Pid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(sid: impl Into<String>, client_secret: impl Into<Secret>) -> Self {
         Self {
             sid: sid.into(),
@@ -59,26 +62,26 @@ impl Endpoint for GetValidated3Pid {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetValidated3Pid {
+impl ServerEndpoint for GetValidated3Pid {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("sid", Shape::Text).required(),
-        Parameter::query("client_secret", Shape::Text)
+        Parameter::query("sid", ParameterType::Text).required(),
+        Parameter::query("client_secret", ParameterType::Text)
             .required()
             .secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let sid: String = request.query("sid")?;
         let client_secret: Secret = request.query("client_secret")?;
         Ok(Self { sid, client_secret })
     }
 
-    fn write_success(response: &GetValidated3PidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetValidated3PidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetValidated3Pid`].
+/// Response to [`GetValidated3Pid`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetValidated3PidResponse {
     /// `medium`.
@@ -87,12 +90,12 @@ pub struct GetValidated3PidResponse {
     pub address: String,
     /// `validated_at`.
     pub validated_at: Timestamp,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetValidated3PidResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         medium: impl Into<String>,
         address: impl Into<String>,
@@ -149,10 +152,10 @@ impl Serialize for GetValidated3PidResponse {
     }
 }
 
-/// `POST /_matrix/identity/v2/3pid/bind`: makes a proved email address or phone number findable as
-/// the user's.
+/// Makes a proved email address or phone number findable as the user's.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/3pid/bind`. Access token: required, issued by the identity server
+/// (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidbind)
 #[derive(Clone, Debug, PartialEq)]
@@ -165,12 +168,12 @@ pub struct Bind3Pid {
     pub client_secret: Secret,
     /// `mxid`.
     pub mxid: UserId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Bind3Pid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(sid: impl Into<String>, client_secret: impl Into<Secret>, mxid: UserId) -> Self {
         Self {
             sid: sid.into(),
@@ -242,25 +245,25 @@ impl<'de> codec::Object<'de> for Bind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl Served for Bind3Pid {
+impl ServerEndpoint for Bind3Pid {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("sid", Shape::Text).required(),
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("sid", ParameterType::Text).required(),
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("mxid", Shape::Text).required(),
+        Parameter::body("mxid", ParameterType::Text).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &Bind3PidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Bind3PidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Bind3Pid`].
+/// Response to [`Bind3Pid`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bind3PidResponse {
     /// `address`.
@@ -277,7 +280,7 @@ pub struct Bind3PidResponse {
     pub ts: Timestamp,
     /// `signatures`.
     pub signatures: SortedMap<String, SortedMap<String, String>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -339,10 +342,10 @@ impl Serialize for Bind3PidResponse {
     }
 }
 
-/// `POST /_matrix/identity/v2/3pid/unbind`: makes an email address or phone number no longer
-/// findable as the user's.
+/// Makes an email address or phone number no longer findable as the user's.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/3pid/unbind`. Access token: required, issued by the identity server
+/// (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv23pidunbind)
 #[derive(Clone, Debug, PartialEq)]
@@ -357,12 +360,12 @@ pub struct Unbind3Pid {
     pub mxid: UserId,
     /// `threepid`.
     pub threepid: ThreePid,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Unbind3Pid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(mxid: UserId, threepid: ThreePid) -> Self {
         Self {
             sid: None,
@@ -456,20 +459,20 @@ impl<'de> codec::Object<'de> for Unbind3Pid {
 }
 
 #[cfg(feature = "server")]
-impl Served for Unbind3Pid {
+impl ServerEndpoint for Unbind3Pid {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("sid", Shape::Text),
-        Parameter::body("client_secret", Shape::Text).secret(),
-        Parameter::body("mxid", Shape::Text).required(),
-        Parameter::body("threepid", Shape::Json).required(),
+        Parameter::body("sid", ParameterType::Text),
+        Parameter::body("client_secret", ParameterType::Text).secret(),
+        Parameter::body("mxid", ParameterType::Text).required(),
+        Parameter::body("threepid", ParameterType::Json).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &Unbind3PidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &Unbind3PidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -480,12 +483,12 @@ pub struct ThreePid {
     pub medium: String,
     /// `address`.
     pub address: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl ThreePid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(medium: impl Into<String>, address: impl Into<String>) -> Self {
         Self {
             medium: medium.into(),
@@ -533,10 +536,10 @@ impl Serialize for ThreePid {
     }
 }
 
-/// The answer to [`Unbind3Pid`]: no more than that all is well.
+/// Response to [`Unbind3Pid`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unbind3PidResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -9,13 +9,14 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, UserId, codec};
 
-/// `POST /_matrix/identity/v2/account/register`: exchanges an OpenID token of the homeserver for a
-/// token of this server.
+/// Exchanges an OpenID token of the homeserver for a token of this server.
 ///
-/// Token: none.
+/// `POST /_matrix/identity/v2/account/register`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2accountregister)
 #[derive(Clone, Debug, PartialEq)]
@@ -29,12 +30,12 @@ pub struct RegisterAccount {
     pub matrix_server_name: String,
     /// In seconds.
     pub expires_in: Duration,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RegisterAccount {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         access_token: impl Into<Secret>,
         token_type: impl Into<String>,
@@ -115,36 +116,36 @@ impl<'de> codec::Object<'de> for RegisterAccount {
 }
 
 #[cfg(feature = "server")]
-impl Served for RegisterAccount {
+impl ServerEndpoint for RegisterAccount {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("access_token", Shape::Text)
+        Parameter::body("access_token", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("token_type", Shape::Text).required(),
-        Parameter::body("matrix_server_name", Shape::Text).required(),
-        Parameter::body("expires_in", Shape::Integer).required(),
+        Parameter::body("token_type", ParameterType::Text).required(),
+        Parameter::body("matrix_server_name", ParameterType::Text).required(),
+        Parameter::body("expires_in", ParameterType::Integer).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &RegisterAccountResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &RegisterAccountResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`RegisterAccount`].
+/// Response to [`RegisterAccount`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisterAccountResponse {
     /// Goes with every further request to this server, and to no other.
     pub token: Secret,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RegisterAccountResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(token: impl Into<Secret>) -> Self {
         Self {
             token: token.into(),
@@ -187,9 +188,10 @@ impl Serialize for RegisterAccountResponse {
     }
 }
 
-/// `GET /_matrix/identity/v2/account`: tells whose token it is.
+/// Tells whose token it is.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `GET /_matrix/identity/v2/account`. Access token: required, issued by the identity server (not
+/// the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2account)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -217,29 +219,29 @@ impl Endpoint for GetAccount {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetAccount {
+impl ServerEndpoint for GetAccount {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetAccountResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetAccountResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetAccount`].
+/// Response to [`GetAccount`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetAccountResponse {
     /// `user_id`.
     pub user_id: UserId,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetAccountResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_id: UserId) -> Self {
         Self {
             user_id,
@@ -282,9 +284,10 @@ impl Serialize for GetAccountResponse {
     }
 }
 
-/// `POST /_matrix/identity/v2/account/logout`: ends the use of the token.
+/// Ends the use of the token.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/account/logout`. Access token: required, issued by the identity
+/// server (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2accountlogout)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -313,22 +316,22 @@ impl Endpoint for Logout {
 }
 
 #[cfg(feature = "server")]
-impl Served for Logout {
+impl ServerEndpoint for Logout {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &LogoutResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LogoutResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Logout`]: no more than that all is well.
+/// Response to [`Logout`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogoutResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

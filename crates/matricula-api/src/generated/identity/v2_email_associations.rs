@@ -9,13 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Content, Endpoint, Extra, codec};
 
-/// `POST /_matrix/identity/v2/validate/email/requestToken`: has a code sent to an email address, to
-/// prove that it is the user's.
+/// Has a code sent to an email address, to prove that it is the user's.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/validate/email/requestToken`. Access token: required, issued by the
+/// identity server (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validateemailrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -30,12 +32,12 @@ pub struct RequestEmailToken {
     pub send_attempt: u64,
     /// `next_link`.
     pub next_link: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RequestEmailToken {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         email: impl Into<String>,
@@ -123,29 +125,29 @@ impl<'de> codec::Object<'de> for RequestEmailToken {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestEmailToken {
+impl ServerEndpoint for RequestEmailToken {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("email", Shape::Text).required(),
-        Parameter::body("send_attempt", Shape::Integer).required(),
-        Parameter::body("next_link", Shape::Text),
+        Parameter::body("email", ParameterType::Text).required(),
+        Parameter::body("send_attempt", ParameterType::Integer).required(),
+        Parameter::body("next_link", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &definitions::Sid) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::Sid) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/identity/v2/validate/email/submitToken`: proves an email address with the code
-/// that was sent there, by a link for people.
+/// Proves an email address with the code that was sent there, by a link for people.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `GET /_matrix/identity/v2/validate/email/submitToken`. Access token: required, issued by the
+/// identity server (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2validateemailsubmittoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -161,7 +163,7 @@ pub struct SubmitEmailTokenByLink {
 }
 
 impl SubmitEmailTokenByLink {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         sid: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -201,16 +203,18 @@ impl Endpoint for SubmitEmailTokenByLink {
 }
 
 #[cfg(feature = "server")]
-impl Served for SubmitEmailTokenByLink {
+impl ServerEndpoint for SubmitEmailTokenByLink {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("sid", Shape::Text).required(),
-        Parameter::query("client_secret", Shape::Text)
+        Parameter::query("sid", ParameterType::Text).required(),
+        Parameter::query("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::query("token", Shape::Text).required().secret(),
+        Parameter::query("token", ParameterType::Text)
+            .required()
+            .secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let sid: String = request.query("sid")?;
         let client_secret: Secret = request.query("client_secret")?;
         let token: Secret = request.query("token")?;
@@ -221,15 +225,15 @@ impl Served for SubmitEmailTokenByLink {
         })
     }
 
-    fn write_success(response: &Content) -> Reply {
-        Reply::content(response)
+    fn write_success(response: &Content) -> OutgoingResponse {
+        OutgoingResponse::content(response)
     }
 }
 
-/// `POST /_matrix/identity/v2/validate/email/submitToken`: proves an email address with the code
-/// that was sent there.
+/// Proves an email address with the code that was sent there.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/validate/email/submitToken`. Access token: required, issued by the
+/// identity server (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validateemailsubmittoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -242,12 +246,12 @@ pub struct SubmitEmailToken {
     pub client_secret: Secret,
     /// `token`.
     pub token: Secret,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SubmitEmailToken {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         sid: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -322,35 +326,37 @@ impl<'de> codec::Object<'de> for SubmitEmailToken {
 }
 
 #[cfg(feature = "server")]
-impl Served for SubmitEmailToken {
+impl ServerEndpoint for SubmitEmailToken {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("sid", Shape::Text).required(),
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("sid", ParameterType::Text).required(),
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("token", Shape::Text).required().secret(),
+        Parameter::body("token", ParameterType::Text)
+            .required()
+            .secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &SubmitEmailTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SubmitEmailTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SubmitEmailToken`].
+/// Response to [`SubmitEmailToken`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubmitEmailTokenResponse {
     /// `success`.
     pub success: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SubmitEmailTokenResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(success: bool) -> Self {
         Self {
             success,

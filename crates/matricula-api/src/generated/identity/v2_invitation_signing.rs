@@ -7,12 +7,15 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
-/// `POST /_matrix/identity/v2/sign-ed25519`: signs that a user accepts an invitation that was kept.
+/// Signs that a user accepts an invitation that was kept.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/sign-ed25519`. Access token: required, issued by the identity server
+/// (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2sign-ed25519)
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +28,12 @@ pub struct SignEd25519 {
     pub token: Secret,
     /// `private_key`.
     pub private_key: Secret,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SignEd25519 {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(mxid: UserId, token: impl Into<Secret>, private_key: impl Into<Secret>) -> Self {
         Self {
             mxid,
@@ -102,25 +105,27 @@ impl<'de> codec::Object<'de> for SignEd25519 {
 }
 
 #[cfg(feature = "server")]
-impl Served for SignEd25519 {
+impl ServerEndpoint for SignEd25519 {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("mxid", Shape::Text).required(),
-        Parameter::body("token", Shape::Text).required().secret(),
-        Parameter::body("private_key", Shape::Text)
+        Parameter::body("mxid", ParameterType::Text).required(),
+        Parameter::body("token", ParameterType::Text)
+            .required()
+            .secret(),
+        Parameter::body("private_key", ParameterType::Text)
             .required()
             .secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &SignEd25519Response) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SignEd25519Response) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SignEd25519`].
+/// Response to [`SignEd25519`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignEd25519Response {
     /// `mxid`.
@@ -131,12 +136,12 @@ pub struct SignEd25519Response {
     pub signatures: SortedMap<String, SortedMap<String, String>>,
     /// `token`.
     pub token: Secret,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SignEd25519Response {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         mxid: UserId,
         sender: UserId,

@@ -7,12 +7,15 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, SortedMap, UserId, codec};
 
-/// `GET /_matrix/identity/v2/hash_details`: tells how to hash addresses before looking them up.
+/// Tells how to hash addresses before looking them up.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `GET /_matrix/identity/v2/hash_details`. Access token: required, issued by the identity server
+/// (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2hash_details)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,31 +43,31 @@ impl Endpoint for GetHashDetails {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetHashDetails {
+impl ServerEndpoint for GetHashDetails {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetHashDetailsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetHashDetailsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetHashDetails`].
+/// Response to [`GetHashDetails`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetHashDetailsResponse {
     /// Goes into every hash. The server changes it from time to time.
     pub lookup_pepper: String,
     /// `algorithms`.
     pub algorithms: Vec<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetHashDetailsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(lookup_pepper: impl Into<String>, algorithms: Vec<String>) -> Self {
         Self {
             lookup_pepper: lookup_pepper.into(),
@@ -112,9 +115,10 @@ impl Serialize for GetHashDetailsResponse {
     }
 }
 
-/// `POST /_matrix/identity/v2/lookup`: finds the users of hashed email addresses and phone numbers.
+/// Finds the users of hashed email addresses and phone numbers.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/lookup`. Access token: required, issued by the identity server (not
+/// the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2lookup)
 #[derive(Clone, Debug, PartialEq)]
@@ -127,12 +131,12 @@ pub struct LookupUsers {
     pub pepper: String,
     /// Hashed as `algorithm` says.
     pub addresses: Vec<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl LookupUsers {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         algorithm: impl Into<String>,
         pepper: impl Into<String>,
@@ -207,33 +211,33 @@ impl<'de> codec::Object<'de> for LookupUsers {
 }
 
 #[cfg(feature = "server")]
-impl Served for LookupUsers {
+impl ServerEndpoint for LookupUsers {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("algorithm", Shape::Text).required(),
-        Parameter::body("pepper", Shape::Text).required(),
-        Parameter::body("addresses", Shape::Texts).required(),
+        Parameter::body("algorithm", ParameterType::Text).required(),
+        Parameter::body("pepper", ParameterType::Text).required(),
+        Parameter::body("addresses", ParameterType::Texts).required(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &LookupUsersResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &LookupUsersResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`LookupUsers`].
+/// Response to [`LookupUsers`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct LookupUsersResponse {
     /// `mappings`.
     pub mappings: SortedMap<String, UserId>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl LookupUsersResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(mappings: SortedMap<String, UserId>) -> Self {
         Self {
             mappings,

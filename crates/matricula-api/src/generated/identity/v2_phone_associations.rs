@@ -9,13 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 
 use super::definitions;
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Content, Endpoint, Extra, codec};
 
-/// `POST /_matrix/identity/v2/validate/msisdn/requestToken`: has a code sent to a phone number, to
-/// prove that it is the user's.
+/// Has a code sent to a phone number, to prove that it is the user's.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/validate/msisdn/requestToken`. Access token: required, issued by the
+/// identity server (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validatemsisdnrequesttoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -32,12 +34,12 @@ pub struct RequestMsisdnToken {
     pub send_attempt: u64,
     /// `next_link`.
     pub next_link: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl RequestMsisdnToken {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         client_secret: impl Into<Secret>,
         country: impl Into<String>,
@@ -131,30 +133,30 @@ impl<'de> codec::Object<'de> for RequestMsisdnToken {
 }
 
 #[cfg(feature = "server")]
-impl Served for RequestMsisdnToken {
+impl ServerEndpoint for RequestMsisdnToken {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("country", Shape::Text).required(),
-        Parameter::body("phone_number", Shape::Text).required(),
-        Parameter::body("send_attempt", Shape::Integer).required(),
-        Parameter::body("next_link", Shape::Text),
+        Parameter::body("country", ParameterType::Text).required(),
+        Parameter::body("phone_number", ParameterType::Text).required(),
+        Parameter::body("send_attempt", ParameterType::Integer).required(),
+        Parameter::body("next_link", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &definitions::Sid) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &definitions::Sid) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// `GET /_matrix/identity/v2/validate/msisdn/submitToken`: proves a phone number with the code that
-/// was sent there, by a link for people.
+/// Proves a phone number with the code that was sent there, by a link for people.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `GET /_matrix/identity/v2/validate/msisdn/submitToken`. Access token: required, issued by the
+/// identity server (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2validatemsisdnsubmittoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -170,7 +172,7 @@ pub struct SubmitMsisdnTokenByLink {
 }
 
 impl SubmitMsisdnTokenByLink {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         sid: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -210,16 +212,18 @@ impl Endpoint for SubmitMsisdnTokenByLink {
 }
 
 #[cfg(feature = "server")]
-impl Served for SubmitMsisdnTokenByLink {
+impl ServerEndpoint for SubmitMsisdnTokenByLink {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("sid", Shape::Text).required(),
-        Parameter::query("client_secret", Shape::Text)
+        Parameter::query("sid", ParameterType::Text).required(),
+        Parameter::query("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::query("token", Shape::Text).required().secret(),
+        Parameter::query("token", ParameterType::Text)
+            .required()
+            .secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let sid: String = request.query("sid")?;
         let client_secret: Secret = request.query("client_secret")?;
         let token: Secret = request.query("token")?;
@@ -230,15 +234,15 @@ impl Served for SubmitMsisdnTokenByLink {
         })
     }
 
-    fn write_success(response: &Content) -> Reply {
-        Reply::content(response)
+    fn write_success(response: &Content) -> OutgoingResponse {
+        OutgoingResponse::content(response)
     }
 }
 
-/// `POST /_matrix/identity/v2/validate/msisdn/submitToken`: proves a phone number with the code
-/// that was sent there.
+/// Proves a phone number with the code that was sent there.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/validate/msisdn/submitToken`. Access token: required, issued by the
+/// identity server (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2validatemsisdnsubmittoken)
 #[derive(Clone, Debug, PartialEq)]
@@ -251,12 +255,12 @@ pub struct SubmitMsisdnToken {
     pub client_secret: Secret,
     /// `token`.
     pub token: Secret,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SubmitMsisdnToken {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         sid: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -331,35 +335,37 @@ impl<'de> codec::Object<'de> for SubmitMsisdnToken {
 }
 
 #[cfg(feature = "server")]
-impl Served for SubmitMsisdnToken {
+impl ServerEndpoint for SubmitMsisdnToken {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("sid", Shape::Text).required(),
-        Parameter::body("client_secret", Shape::Text)
+        Parameter::body("sid", ParameterType::Text).required(),
+        Parameter::body("client_secret", ParameterType::Text)
             .required()
             .secret(),
-        Parameter::body("token", Shape::Text).required().secret(),
+        Parameter::body("token", ParameterType::Text)
+            .required()
+            .secret(),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &SubmitMsisdnTokenResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &SubmitMsisdnTokenResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`SubmitMsisdnToken`].
+/// Response to [`SubmitMsisdnToken`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubmitMsisdnTokenResponse {
     /// `success`.
     pub success: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl SubmitMsisdnTokenResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(success: bool) -> Self {
         Self {
             success,

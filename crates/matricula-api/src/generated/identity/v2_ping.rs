@@ -5,12 +5,12 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `GET /_matrix/identity/v2`: tells that an identity server is there.
+/// Tells that an identity server is there.
 ///
-/// Token: none.
+/// `GET /_matrix/identity/v2`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,22 +34,22 @@ impl Endpoint for Ping {
 }
 
 #[cfg(feature = "server")]
-impl Served for Ping {
+impl ServerEndpoint for Ping {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &PingResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &PingResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`Ping`]: no more than that all is well.
+/// Response to [`Ping`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PingResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

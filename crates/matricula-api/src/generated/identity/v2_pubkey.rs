@@ -5,12 +5,14 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `GET /_matrix/identity/v2/pubkey/{keyId}`: hands out one of the server's public keys.
+/// Hands out one of the server's public keys.
 ///
-/// Token: none.
+/// `GET /_matrix/identity/v2/pubkey/{keyId}`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2pubkeykeyid)
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +24,7 @@ pub struct GetPublicKey {
 }
 
 impl GetPublicKey {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(key_id: impl Into<String>) -> Self {
         Self {
             key_id: key_id.into(),
@@ -55,30 +57,31 @@ impl Endpoint for GetPublicKey {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetPublicKey {
-    const PARAMETERS: &'static [Parameter] = &[Parameter::path("keyId", Shape::Text).required()];
+impl ServerEndpoint for GetPublicKey {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::path("keyId", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let key_id: String = request.path("keyId")?;
         Ok(Self { key_id })
     }
 
-    fn write_success(response: &GetPublicKeyResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetPublicKeyResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetPublicKey`].
+/// Response to [`GetPublicKey`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetPublicKeyResponse {
     /// `public_key`.
     pub public_key: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetPublicKeyResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(public_key: impl Into<String>) -> Self {
         Self {
             public_key: public_key.into(),
@@ -121,9 +124,9 @@ impl Serialize for GetPublicKeyResponse {
     }
 }
 
-/// `GET /_matrix/identity/v2/pubkey/isvalid`: tells whether a key is one of the server's own.
+/// Tells whether a key is one of the server's own.
 ///
-/// Token: none.
+/// `GET /_matrix/identity/v2/pubkey/isvalid`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2pubkeyisvalid)
 #[derive(Clone, Debug, PartialEq)]
@@ -135,7 +138,7 @@ pub struct IsPublicKeyValid {
 }
 
 impl IsPublicKeyValid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(public_key: impl Into<String>) -> Self {
         Self {
             public_key: public_key.into(),
@@ -164,31 +167,31 @@ impl Endpoint for IsPublicKeyValid {
 }
 
 #[cfg(feature = "server")]
-impl Served for IsPublicKeyValid {
+impl ServerEndpoint for IsPublicKeyValid {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::query("public_key", Shape::Text).required()];
+        &[Parameter::query("public_key", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let public_key: String = request.query("public_key")?;
         Ok(Self { public_key })
     }
 
-    fn write_success(response: &IsPublicKeyValidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &IsPublicKeyValidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`IsPublicKeyValid`].
+/// Response to [`IsPublicKeyValid`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct IsPublicKeyValidResponse {
     /// `valid`.
     pub valid: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl IsPublicKeyValidResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(valid: bool) -> Self {
         Self {
             valid,
@@ -231,10 +234,9 @@ impl Serialize for IsPublicKeyValidResponse {
     }
 }
 
-/// `GET /_matrix/identity/v2/pubkey/ephemeral/isvalid`: tells whether a key was made for an
-/// invitation.
+/// Tells whether a key was made for an invitation.
 ///
-/// Token: none.
+/// `GET /_matrix/identity/v2/pubkey/ephemeral/isvalid`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2pubkeyephemeralisvalid)
 #[derive(Clone, Debug, PartialEq)]
@@ -246,7 +248,7 @@ pub struct IsEphemeralPublicKeyValid {
 }
 
 impl IsEphemeralPublicKeyValid {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(public_key: impl Into<String>) -> Self {
         Self {
             public_key: public_key.into(),
@@ -275,31 +277,31 @@ impl Endpoint for IsEphemeralPublicKeyValid {
 }
 
 #[cfg(feature = "server")]
-impl Served for IsEphemeralPublicKeyValid {
+impl ServerEndpoint for IsEphemeralPublicKeyValid {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::query("public_key", Shape::Text).required()];
+        &[Parameter::query("public_key", ParameterType::Text).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         let public_key: String = request.query("public_key")?;
         Ok(Self { public_key })
     }
 
-    fn write_success(response: &IsEphemeralPublicKeyValidResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &IsEphemeralPublicKeyValidResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`IsEphemeralPublicKeyValid`].
+/// Response to [`IsEphemeralPublicKeyValid`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct IsEphemeralPublicKeyValidResponse {
     /// `valid`.
     pub valid: bool,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl IsEphemeralPublicKeyValidResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(valid: bool) -> Self {
         Self {
             valid,

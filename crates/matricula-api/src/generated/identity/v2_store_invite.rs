@@ -5,13 +5,15 @@ use matricula_core::{Api, Job, Method, Operation, OperationAuth, Response, Secre
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, RoomId, UserId, codec};
 
-/// `POST /_matrix/identity/v2/store-invite`: keeps an invitation for an email address that nobody
-/// has bound yet.
+/// Keeps an invitation for an email address that nobody has bound yet.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/store-invite`. Access token: required, issued by the identity server
+/// (not the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2store-invite)
 #[derive(Clone, Debug, PartialEq)]
@@ -40,12 +42,12 @@ pub struct StoreInvite {
     pub sender_avatar_url: Option<String>,
     /// `room_type`.
     pub room_type: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl StoreInvite {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         medium: impl Into<String>,
         address: impl Into<String>,
@@ -218,27 +220,27 @@ impl<'de> codec::Object<'de> for StoreInvite {
 }
 
 #[cfg(feature = "server")]
-impl Served for StoreInvite {
+impl ServerEndpoint for StoreInvite {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::body("medium", Shape::Text).required(),
-        Parameter::body("address", Shape::Text).required(),
-        Parameter::body("room_id", Shape::Text).required(),
-        Parameter::body("sender", Shape::Text).required(),
-        Parameter::body("room_alias", Shape::Text),
-        Parameter::body("room_avatar_url", Shape::Text),
-        Parameter::body("room_join_rules", Shape::Text),
-        Parameter::body("room_name", Shape::Text),
-        Parameter::body("sender_display_name", Shape::Text),
-        Parameter::body("sender_avatar_url", Shape::Text),
-        Parameter::body("room_type", Shape::Text),
+        Parameter::body("medium", ParameterType::Text).required(),
+        Parameter::body("address", ParameterType::Text).required(),
+        Parameter::body("room_id", ParameterType::Text).required(),
+        Parameter::body("sender", ParameterType::Text).required(),
+        Parameter::body("room_alias", ParameterType::Text),
+        Parameter::body("room_avatar_url", ParameterType::Text),
+        Parameter::body("room_join_rules", ParameterType::Text),
+        Parameter::body("room_name", ParameterType::Text),
+        Parameter::body("sender_display_name", ParameterType::Text),
+        Parameter::body("sender_avatar_url", ParameterType::Text),
+        Parameter::body("room_type", ParameterType::Text),
     ];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &StoreInviteResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &StoreInviteResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -249,12 +251,12 @@ pub struct PublicKey {
     pub public_key: String,
     /// `key_validity_url`.
     pub key_validity_url: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl PublicKey {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(public_key: impl Into<String>, key_validity_url: impl Into<String>) -> Self {
         Self {
             public_key: public_key.into(),
@@ -302,7 +304,7 @@ impl Serialize for PublicKey {
     }
 }
 
-/// The answer to [`StoreInvite`].
+/// Response to [`StoreInvite`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreInviteResponse {
     /// `token`.
@@ -311,12 +313,12 @@ pub struct StoreInviteResponse {
     pub public_keys: Vec<PublicKey>,
     /// `display_name`.
     pub display_name: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl StoreInviteResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(
         token: impl Into<Secret>,
         public_keys: Vec<PublicKey>,

@@ -7,12 +7,14 @@ use matricula_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, Extra, SortedMap, codec};
 
-/// `GET /_matrix/identity/v2/terms`: lists the terms of service.
+/// Lists the terms of service.
 ///
-/// Token: none.
+/// `GET /_matrix/identity/v2/terms`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityv2terms)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,15 +41,15 @@ impl Endpoint for GetTerms {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetTerms {
+impl ServerEndpoint for GetTerms {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetTermsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetTermsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
@@ -58,12 +60,12 @@ pub struct InternationalisedPolicy {
     pub name: String,
     /// `url`.
     pub url: String,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl InternationalisedPolicy {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -116,12 +118,12 @@ impl Serialize for InternationalisedPolicy {
 pub struct PolicyObject {
     /// `version`.
     pub version: String,
-    /// All else, by name.
+    /// All other fields, by name.
     pub extra: SortedMap<String, InternationalisedPolicy>,
 }
 
 impl PolicyObject {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(version: impl Into<String>) -> Self {
         Self {
             version: version.into(),
@@ -169,17 +171,17 @@ impl Serialize for PolicyObject {
     }
 }
 
-/// The answer to [`GetTerms`].
+/// Response to [`GetTerms`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetTermsResponse {
     /// `policies`.
     pub policies: SortedMap<String, PolicyObject>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetTermsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(policies: SortedMap<String, PolicyObject>) -> Self {
         Self {
             policies,
@@ -222,9 +224,10 @@ impl Serialize for GetTermsResponse {
     }
 }
 
-/// `POST /_matrix/identity/v2/terms`: tells that the user accepts terms of service.
+/// Tells that the user accepts terms of service.
 ///
-/// Token: required, one of the identity server's own and not the homeserver's.
+/// `POST /_matrix/identity/v2/terms`. Access token: required, issued by the identity server (not
+/// the homeserver).
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2terms)
 #[derive(Clone, Debug, PartialEq)]
@@ -232,12 +235,12 @@ impl Serialize for GetTermsResponse {
 pub struct AgreeToTerms {
     /// The addresses of the texts, in the language that the user read.
     pub user_accepts: Vec<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl AgreeToTerms {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(user_accepts: Vec<String>) -> Self {
         Self {
             user_accepts,
@@ -298,23 +301,23 @@ impl<'de> codec::Object<'de> for AgreeToTerms {
 }
 
 #[cfg(feature = "server")]
-impl Served for AgreeToTerms {
+impl ServerEndpoint for AgreeToTerms {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::body("user_accepts", Shape::Texts).required()];
+        &[Parameter::body("user_accepts", ParameterType::Texts).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &AgreeToTermsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &AgreeToTermsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`AgreeToTerms`]: no more than that all is well.
+/// Response to [`AgreeToTerms`]; it has no fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AgreeToTermsResponse {
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 

@@ -5,13 +5,12 @@ use matricula_core::{Api, Job, Method, Operation, Response, ServerUrl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser::SerializeMap};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served};
+use crate::server::{IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint};
 use crate::{ApiError, Endpoint, Extra, codec};
 
-/// `GET /_matrix/identity/versions`: lists the versions of the specification that the server
-/// supports.
+/// Lists the versions of the specification that the server supports.
 ///
-/// Token: none. Since 1.1.
+/// `GET /_matrix/identity/versions`. Access token: none. Since 1.1.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/identity-service-api/#get_matrixidentityversions)
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,29 +38,29 @@ impl Endpoint for GetVersions {
 }
 
 #[cfg(feature = "server")]
-impl Served for GetVersions {
+impl ServerEndpoint for GetVersions {
     const PARAMETERS: &'static [Parameter] = &[];
 
-    fn read_request(_: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(_: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         Ok(Self {})
     }
 
-    fn write_success(response: &GetVersionsResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &GetVersionsResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
-/// The answer to [`GetVersions`].
+/// Response to [`GetVersions`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct GetVersionsResponse {
     /// `versions`.
     pub versions: Vec<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl GetVersionsResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(versions: Vec<String>) -> Self {
         Self {
             versions,

@@ -10,7 +10,7 @@ use crate::Endpoint;
 /// Every operation, sorted by id.
 pub const OPERATIONS: &[Operation] = &[<push_notifier::Notify as Endpoint>::OPERATION];
 
-/// Every operation as a server or a tool meets it, sorted by id.
+/// Every operation with its server side, sorted by id.
 #[cfg(feature = "server")]
-pub static SERVED: &[crate::server::AnyEndpoint] =
+pub static ENDPOINTS: &[crate::server::AnyEndpoint] =
     &[crate::server::AnyEndpoint::of::<push_notifier::Notify>()];

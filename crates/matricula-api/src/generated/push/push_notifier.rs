@@ -6,12 +6,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess, ser
 use serde_json::{Map, Value};
 
 #[cfg(feature = "server")]
-use crate::server::{Incoming, Parameter, Reply, RequestError, Served, Shape};
+use crate::server::{
+    IncomingRequest, OutgoingResponse, Parameter, ParameterType, RequestError, ServerEndpoint,
+};
 use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_enum};
 
-/// `POST /_matrix/push/v1/notify`: has a user's devices told of an event, or of how much is unread.
+/// Has a user's devices told of an event, or of how much is unread.
 ///
-/// Token: none.
+/// `POST /_matrix/push/v1/notify`. Access token: none.
 ///
 /// [Specification](https://spec.matrix.org/v1.19/push-gateway-api/#post_matrixpushv1notify)
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +21,12 @@ use crate::{ApiError, Endpoint, EventId, Extra, Raw, RoomId, codec, codec::text_
 pub struct Notify {
     /// `notification`.
     pub notification: Notification,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Notify {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(notification: Notification) -> Self {
         Self {
             notification,
@@ -81,21 +83,21 @@ impl<'de> codec::Object<'de> for Notify {
 }
 
 #[cfg(feature = "server")]
-impl Served for Notify {
+impl ServerEndpoint for Notify {
     const PARAMETERS: &'static [Parameter] =
-        &[Parameter::body("notification", Shape::Json).required()];
+        &[Parameter::body("notification", ParameterType::Json).required()];
 
-    fn read_request(request: &Incoming<'_>) -> Result<Self, RequestError> {
+    fn read_request(request: &IncomingRequest<'_>) -> Result<Self, RequestError> {
         request.object(())
     }
 
-    fn write_success(response: &NotifyResponse) -> Reply {
-        Reply::json(response)
+    fn write_success(response: &NotifyResponse) -> OutgoingResponse {
+        OutgoingResponse::json(response)
     }
 }
 
 text_enum! {
-    /// A value of `prio` in [`Notification`].
+    /// Values of `prio` in [`Notification`].
     pub enum Priority {
         High = "high",
         Low = "low",
@@ -109,7 +111,7 @@ pub struct Counts {
     pub unread: Option<u64>,
     /// `missed_calls`.
     pub missed_calls: Option<u64>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -172,7 +174,7 @@ impl Serialize for Counts {
 pub struct PusherData {
     /// `format`.
     pub format: Option<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
@@ -229,12 +231,12 @@ pub struct Device {
     pub data: Option<PusherData>,
     /// `tweaks`.
     pub tweaks: Option<Map<String, Value>>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Device {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(app_id: impl Into<String>, pushkey: impl Into<Secret>) -> Self {
         Self {
             app_id: app_id.into(),
@@ -346,12 +348,12 @@ pub struct Notification {
     pub counts: Option<Counts>,
     /// `devices`.
     pub devices: Vec<Device>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl Notification {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(devices: Vec<Device>) -> Self {
         Self {
             event_id: None,
@@ -530,17 +532,17 @@ impl Serialize for Notification {
     }
 }
 
-/// The answer to [`Notify`].
+/// Response to [`Notify`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct NotifyResponse {
     /// Push keys that are no longer valid; the homeserver removes their pushers.
     pub rejected: Vec<String>,
-    /// What the specification does not name.
+    /// Fields that the specification does not name.
     pub extra: Extra,
 }
 
 impl NotifyResponse {
-    /// With what is required, and nothing else.
+    /// Creates a value from the required fields.
     pub fn new(rejected: Vec<String>) -> Self {
         Self {
             rejected,

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use matricula_api::{
     ApiError,
-    server::{AnyEndpoint, Incoming, Reply, RequestError},
+    server::{AnyEndpoint, IncomingRequest, OutgoingResponse, RequestError},
 };
 use matricula_core::{Body, Job, Response};
 use serde_json::Value;
@@ -50,7 +50,7 @@ fn bounded<T>(what: &str, size: usize, read: impl FnOnce() -> T) -> T {
 }
 
 /// Reads an answer within the bounds and, where that succeeds, what is written of it once more.
-fn read_response(endpoint: &AnyEndpoint, answer: &Response) -> Result<Reply, ApiError> {
+fn read_response(endpoint: &AnyEndpoint, answer: &Response) -> Result<OutgoingResponse, ApiError> {
     let id = endpoint.operation.id;
     let headers = answer
         .headers()
@@ -106,14 +106,14 @@ fn is_same_json(one: &[u8], other: &[u8]) -> bool {
 /// Reads a request within the bounds and, where that succeeds, the job that it becomes once more.
 fn read_request(
     endpoint: &AnyEndpoint,
-    request: &Incoming<'_>,
+    request: &IncomingRequest<'_>,
     size: usize,
 ) -> Result<Job, RequestError> {
     let id = endpoint.operation.id;
     let read = bounded(id, size, || endpoint.job(request, &server()));
     match &read {
         Ok(job) => {
-            let again = Incoming::of_job(&endpoint.operation, job);
+            let again = IncomingRequest::of_job(&endpoint.operation, job);
             let again = again.unwrap_or_else(|| panic!("{id}: {} is another's", job.url()));
             let again = endpoint.job(&again, &server());
             let again = again.unwrap_or_else(|error| panic!("{id} is sent unreadably: {error}"));
@@ -181,7 +181,7 @@ fn read_any_request(data: &[u8]) {
     for (index, part) in endpoint.operation.path.split(['{', '}']).enumerate() {
         path += if index % 2 == 0 { part } else { &value };
     }
-    let Some(request) = Incoming::new(&endpoint.operation, &path) else {
+    let Some(request) = IncomingRequest::new(&endpoint.operation, &path) else {
         return;
     };
     let pairs = endpoint

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use matricula_api::server::{AnyEndpoint, Parameter, Place};
+use matricula_api::server::{AnyEndpoint, Parameter, ParameterLocation};
 use matricula_core::{Api, OperationAuth};
 
 use super::{
@@ -139,7 +139,7 @@ fn asks_for_authentication(answer: &Node) -> bool {
     properties.iter().any(|(key, ..)| key == "flows")
 }
 
-type Named = (Place, String, bool);
+type Named = (ParameterLocation, String, bool);
 
 /// What a request is made of, as the data have it.
 fn described_parameters(described: &Described) -> Vec<Named> {
@@ -148,9 +148,9 @@ fn described_parameters(described: &Described) -> Vec<Named> {
         let name = parameter.get("name").text().unwrap().to_owned();
         let required = parameter.value["required"] == true;
         let place = match parameter.get("in").text() {
-            Some("path") => Place::Path,
-            Some("query") => Place::Query,
-            Some("header") => Place::Header,
+            Some("path") => ParameterLocation::Path,
+            Some("query") => ParameterLocation::Query,
+            Some("header") => ParameterLocation::Header,
             other => panic!("{}: where is {other:?}?", described.name()),
         };
         found.push((place, name, required));
@@ -160,7 +160,7 @@ fn described_parameters(described: &Described) -> Vec<Named> {
         found.extend(
             fields
                 .into_iter()
-                .map(|(key, _, required)| (Place::Body, key, required)),
+                .map(|(key, _, required)| (ParameterLocation::Body, key, required)),
         );
     }
     found
@@ -170,7 +170,7 @@ fn our_parameters(endpoint: &AnyEndpoint) -> Vec<Named> {
     let whole = |one: &&Parameter| **one != Parameter::WHOLE_BODY && **one != Parameter::BYTES;
     let parameters = endpoint.parameters.iter().filter(whole);
     parameters
-        .map(|one| (one.place, one.name.to_owned(), one.required))
+        .map(|one| (one.location, one.name.to_owned(), one.required))
         .collect()
 }
 

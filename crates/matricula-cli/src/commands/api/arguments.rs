@@ -3,7 +3,9 @@
 use std::{borrow::Cow, io::Read, path::Path};
 
 use matricula::core::{Body, FileRef, Job, ResponseFormat, Secret, ServerUrl, mask_json};
-use matricula_api::server::{AnyEndpoint, FromText, Incoming, Parameter, Place, Shape};
+use matricula_api::server::{
+    AnyEndpoint, FromText, IncomingRequest, Parameter, ParameterLocation, ParameterType,
+};
 use serde_json::{Map, Value};
 
 use super::{argument_error, closest, name};
@@ -88,7 +90,7 @@ impl Arguments {
             .iter()
             .map(|(name, text)| (*name, &**text))
             .collect();
-        let Some(request) = Incoming::of_path(&endpoint.operation, &path) else {
+        let Some(request) = IncomingRequest::of_path(&endpoint.operation, &path) else {
             let message = "a part of the path is missing";
             return Err(argument_error::usage(context, endpoint, message));
         };
@@ -152,7 +154,9 @@ impl Reader {
             self.problem(format!("argument {nth} is not of the form NAME=VALUE"));
             return Ok(());
         };
-        let takes_pairs = self.parameters().any(|known| known.shape == Shape::Pairs);
+        let takes_pairs = self
+            .parameters()
+            .any(|known| known.kind == ParameterType::Pairs);
         let is_known = self.parameters().any(|known| known.name == name);
         if takes_pairs && !is_known {
             self.request
@@ -163,7 +167,7 @@ impl Reader {
         let Some(parameter) = self.find(name, is_json) else {
             return Ok(());
         };
-        if self.given.contains(parameter) && parameter.shape != Shape::Texts {
+        if self.given.contains(parameter) && parameter.kind != ParameterType::Texts {
             self.problem(format!("{name} is given twice"));
             return Ok(());
         }
@@ -181,19 +185,19 @@ impl Reader {
 
     /// The parameter of this name; where there is none, that is told.
     fn find(&mut self, name: &str, is_json: bool) -> Option<&'static Parameter> {
-        let is_named = |known: &&Parameter| match known.place {
-            Place::Header => known.name.eq_ignore_ascii_case(name),
-            _ => known.name == name && !is_whole(known) && known.shape != Shape::Pairs,
+        let is_named = |known: &&Parameter| match known.location {
+            ParameterLocation::Header => known.name.eq_ignore_ascii_case(name),
+            _ => known.name == name && !is_whole(known) && known.kind != ParameterType::Pairs,
         };
         // JSON tells a field of the body from another part of the same name.
-        let fields = |known: &&Parameter| is_json && known.place == Place::Body;
+        let fields = |known: &&Parameter| is_json && known.location == ParameterLocation::Body;
         let named = || self.parameters().filter(is_named);
         let found = named().find(fields).or_else(|| named().next());
         let whole = self
             .parameters()
             .find(|known| known.name == name && is_whole(known));
         match (found, whole) {
-            (Some(found), _) if is_json && found.place != Place::Body => {
+            (Some(found), _) if is_json && found.location != ParameterLocation::Body => {
                 self.problem(format!(
                     "{name} is no field of the body: write {name}=VALUE"
                 ));
@@ -264,7 +268,7 @@ impl Reader {
     }
 
     fn put(&mut self, parameter: &'static Parameter, given: Given) {
-        if parameter.place == Place::Body {
+        if parameter.location == ParameterLocation::Body {
             return self.put_field(parameter, given);
         }
         let text = match given {
@@ -272,21 +276,21 @@ impl Reader {
             Given::Secret(secret) => secret.expose().to_owned(),
             Given::Json(json) => json.to_string(),
         };
-        match parameter.place {
-            Place::Path => self.request.path.push((parameter.name, text)),
-            Place::Header => self.request.headers.push((parameter.name.into(), text)),
+        match parameter.location {
+            ParameterLocation::Path => self.request.path.push((parameter.name, text)),
+            ParameterLocation::Header => self.request.headers.push((parameter.name.into(), text)),
             _ => self.request.query.push((parameter.name.into(), text)),
         }
     }
 
     fn put_field(&mut self, parameter: &Parameter, given: Given) {
         let name = parameter.name;
-        let value = match (given, parameter.shape) {
+        let value = match (given, parameter.kind) {
             (Given::Json(value), _) => Ok(value),
             (Given::Secret(secret), _) => Ok(Value::from(secret.expose())),
-            (Given::Text(text), Shape::Integer) => i64::from_text(&text).map(Value::from),
-            (Given::Text(text), Shape::Boolean) => bool::from_text(&text).map(Value::from),
-            (Given::Text(text), Shape::Texts) => {
+            (Given::Text(text), ParameterType::Integer) => i64::from_text(&text).map(Value::from),
+            (Given::Text(text), ParameterType::Boolean) => bool::from_text(&text).map(Value::from),
+            (Given::Text(text), ParameterType::Texts) => {
                 let all = self
                     .fields
                     .entry(name)
@@ -324,7 +328,11 @@ impl Reader {
         let Some(given) = &options.json_body else {
             return Ok(());
         };
-        if takes_bytes || !self.parameters().any(|known| known.place == Place::Body) {
+        if takes_bytes
+            || !self
+                .parameters()
+                .any(|known| known.location == ParameterLocation::Body)
+        {
             let id = self.endpoint.operation.id;
             self.problem(format!("{id} takes no --json-body"));
             return Ok(());
@@ -363,8 +371,8 @@ impl Reader {
             let name = parameter.name;
             let is_there = match parameter {
                 one if is_whole(one) => self.request.body != Body::Empty,
-                one if one.shape == Shape::Pairs => true,
-                one if one.place == Place::Body => body.get(name).is_some(),
+                one if one.kind == ParameterType::Pairs => true,
+                one if one.location == ParameterLocation::Body => body.get(name).is_some(),
                 _ => false,
             };
             if is_there || self.given.contains(parameter) {
@@ -439,8 +447,8 @@ pub(super) fn is_whole(parameter: &Parameter) -> bool {
 
 /// What a body that has no fields to name is given with.
 pub(super) fn option_of(body: &Parameter) -> &'static str {
-    match body.shape {
-        Shape::Bytes => "--body-file FILE",
+    match body.kind {
+        ParameterType::Bytes => "--body-file FILE",
         _ => "--json-body JSON",
     }
 }
@@ -451,12 +459,12 @@ pub(super) fn form(parameter: &Parameter) -> String {
     match parameter {
         one if is_whole(one) => option_of(one).to_owned(),
         one if one.secret => format!("{name}=@FILE"),
-        one => match one.shape {
-            Shape::Json => format!("{name}:=JSON"),
-            Shape::Pairs => "NAME=TEXT ...".to_owned(),
-            Shape::Texts => format!("{name}=TEXT ..."),
-            Shape::Integer => format!("{name}=NUMBER"),
-            Shape::Boolean => format!("{name}=true|false"),
+        one => match one.kind {
+            ParameterType::Json => format!("{name}:=JSON"),
+            ParameterType::Pairs => "NAME=TEXT ...".to_owned(),
+            ParameterType::Texts => format!("{name}=TEXT ..."),
+            ParameterType::Integer => format!("{name}=NUMBER"),
+            ParameterType::Boolean => format!("{name}=true|false"),
             _ => format!("{name}=TEXT"),
         },
     }
@@ -467,7 +475,7 @@ pub(super) fn example(endpoint: &AnyEndpoint) -> String {
     let needed = endpoint
         .parameters
         .iter()
-        .filter(|one| one.required && one.shape != Shape::Pairs);
+        .filter(|one| one.required && one.kind != ParameterType::Pairs);
     let words: Vec<String> = needed.map(form).collect();
     format!("api call {} {}", name(&endpoint.operation), words.join(" "))
         .trim_end()

@@ -24,10 +24,10 @@ pub(crate) async fn run(context: &Context<'_>, options: args::Api) -> Result<(),
 /// All operations; the client-server API's come first.
 fn endpoints() -> impl Iterator<Item = &'static AnyEndpoint> {
     let apis = [
-        client::SERVED,
-        identity::SERVED,
-        appservice::SERVED,
-        push::SERVED,
+        client::ENDPOINTS,
+        identity::ENDPOINTS,
+        appservice::ENDPOINTS,
+        push::ENDPOINTS,
     ];
     apis.into_iter().flatten()
 }
@@ -96,7 +96,7 @@ fn closest(name: &str, names: impl Iterator<Item = impl Into<String>>) -> Option
 
 #[cfg(test)]
 mod tests {
-    use matricula_api::server::{Place, Shape};
+    use matricula_api::server::{ParameterLocation, ParameterType};
 
     use super::*;
 
@@ -121,7 +121,10 @@ mod tests {
             for (at, second) in one.parameters.iter().enumerate() {
                 let mut before = one.parameters[..at].iter();
                 if let Some(first) = before.find(|first| first.name == second.name) {
-                    assert_eq!((first.place, second.place), (Place::Path, Place::Body));
+                    assert_eq!(
+                        (first.location, second.location),
+                        (ParameterLocation::Path, ParameterLocation::Body)
+                    );
                     assert!(!second.required, "{}", one.operation.id);
                     found.push((one.operation.id, second.name));
                 }
@@ -135,7 +138,7 @@ mod tests {
     fn secrets_among_the_parameters_are_texts() {
         let parameters = endpoints().flat_map(|one| one.parameters);
         for secret in parameters.filter(|one| one.secret) {
-            assert_eq!(secret.shape, Shape::Text, "{secret:?}");
+            assert_eq!(secret.kind, ParameterType::Text, "{secret:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Prints what an operation answered.
 
 use matricula::core::mask_json;
-use matricula_api::server::{AnyEndpoint, Reply};
+use matricula_api::server::{AnyEndpoint, OutgoingResponse};
 use serde_json::{Value, json};
 
 use super::call;
@@ -10,7 +10,7 @@ use crate::{args::ApiCall, commands::Context, output::link};
 /// An answer, read as its type.
 pub(super) struct Answer {
     pub(super) status: u16,
-    pub(super) reply: Reply,
+    pub(super) reply: OutgoingResponse,
     pub(super) is_download: bool,
 }
 

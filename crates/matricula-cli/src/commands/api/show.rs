@@ -1,7 +1,7 @@
 //! `matricula api show`: what an operation is and takes.
 
 use matricula::core::Operation;
-use matricula_api::server::{Parameter, Place, Shape};
+use matricula_api::server::{Parameter, ParameterLocation, ParameterType};
 use serde_json::{Value, json};
 
 use super::{arguments, find, full_name, list};
@@ -64,22 +64,22 @@ fn line(parameter: &Parameter) -> String {
 }
 
 fn place(parameter: &Parameter) -> &'static str {
-    match parameter.place {
-        Place::Path => "path",
-        Place::Query => "query",
-        Place::Header => "header",
+    match parameter.location {
+        ParameterLocation::Path => "path",
+        ParameterLocation::Query => "query",
+        ParameterLocation::Header => "header",
         _ => "body",
     }
 }
 
 fn describe(parameter: &Parameter) -> Value {
-    let shape = match parameter.shape {
-        Shape::Text => "text",
-        Shape::Integer => "integer",
-        Shape::Boolean => "boolean",
-        Shape::Texts => "texts",
-        Shape::Pairs => "pairs",
-        Shape::Bytes => "bytes",
+    let shape = match parameter.kind {
+        ParameterType::Text => "text",
+        ParameterType::Integer => "integer",
+        ParameterType::Boolean => "boolean",
+        ParameterType::Texts => "texts",
+        ParameterType::Pairs => "pairs",
+        ParameterType::Bytes => "bytes",
         _ => "json",
     };
     json!({

@@ -1,6 +1,6 @@
 //! Showing that a message has arrived: the page that a mail links to, and codes.
 
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, Secret, StepContext};
 use serde::Deserialize;
 use serde_json::json;
@@ -35,7 +35,7 @@ impl RequestContext<'_> {
     pub(in crate::engine) fn confirmation(
         &self,
         cx: &StepContext<'_>,
-    ) -> Result<Option<Reply>, HandlerError> {
+    ) -> Result<Option<OutgoingResponse>, HandlerError> {
         match (self.request.path.as_str(), self.request.method) {
             (PAGE, Method::Get | Method::Post) => match self.confirm_email(cx) {
                 Err(HandlerError::Api(refusal)) => Ok(Some(error_page(refusal))),
@@ -49,7 +49,7 @@ impl RequestContext<'_> {
     }
 
     /// What looks at mail before people do opens the page, but does not press the button.
-    fn confirm_email(&self, cx: &StepContext<'_>) -> Result<Reply, HandlerError> {
+    fn confirm_email(&self, cx: &StepContext<'_>) -> Result<OutgoingResponse, HandlerError> {
         let token = self.request.query("token").unwrap_or_default();
         let Some(mut validation) = Validation::find_by_link(self.tx, cx.now, token)? else {
             let error = "this link has expired, or a later mail has another; ask for a new mail";
@@ -85,7 +85,7 @@ impl RequestContext<'_> {
         Ok(page(200, "en", "Confirm your address", &body, &sources))
     }
 
-    fn submit_code(&self, cx: &StepContext<'_>) -> Result<Reply, HandlerError> {
+    fn submit_code(&self, cx: &StepContext<'_>) -> Result<OutgoingResponse, HandlerError> {
         let Ok(submitted) = serde_json::from_slice::<Submitted>(&self.request.body) else {
             let error = "the body is to be JSON with the texts sid, client_secret and token";
             return Err(ApiError::new(400, ErrorCode::BadJson, error).into());
@@ -96,6 +96,6 @@ impl RequestContext<'_> {
             return Err(ApiError::new(400, ErrorCode::NoValidSession, error).into());
         };
         let success = validation.try_code(self.tx, cx.now, &submitted.token)?;
-        Ok(Reply::json(&json!({ "success": success })))
+        Ok(OutgoingResponse::json(&json!({ "success": success })))
     }
 }

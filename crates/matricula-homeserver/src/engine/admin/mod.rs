@@ -7,7 +7,7 @@ mod shared_secret;
 mod tokens;
 mod users;
 
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Method, StepContext, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,7 +20,10 @@ use super::{
 
 impl RequestContext<'_> {
     /// Answers at Synapse's addresses for administrators, if this is one.
-    pub(super) fn admin(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, HandlerError> {
+    pub(super) fn admin(
+        &self,
+        cx: &mut StepContext<'_>,
+    ) -> Result<Option<OutgoingResponse>, HandlerError> {
         let segments = self.request.segments().unwrap_or_default();
         let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         let ["_synapse", "admin", rest @ ..] = segments.as_slice() else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use matricula_api::{
     ErrorCode,
-    server::Reply,
+    server::OutgoingResponse,
     synapse::{GetNonceResponse, RegisterBySecret},
 };
 use matricula_core::{Secret, StepContext};
@@ -43,7 +43,7 @@ impl RequestContext<'_> {
         })
     }
 
-    pub(super) fn nonce(&self, cx: &mut StepContext<'_>) -> Result<Reply, HandlerError> {
+    pub(super) fn nonce(&self, cx: &mut StepContext<'_>) -> Result<OutgoingResponse, HandlerError> {
         self.shared_secret()?;
         let sql = "DELETE FROM nonces WHERE expires_at <= ?1";
         self.tx.execute(sql, [millis(cx.now)])?;
@@ -53,13 +53,13 @@ impl RequestContext<'_> {
             "INSERT INTO nonces (nonce, expires_at) VALUES (?1, ?2)",
             params![nonce, millis(cx.now.plus(LIFETIME))],
         )?;
-        Ok(Reply::json(&GetNonceResponse::new(nonce)))
+        Ok(OutgoingResponse::json(&GetNonceResponse::new(nonce)))
     }
 
     pub(super) fn register_by_secret(
         &self,
         cx: &mut StepContext<'_>,
-    ) -> Result<Reply, HandlerError> {
+    ) -> Result<OutgoingResponse, HandlerError> {
         let secret = self.shared_secret()?;
         let asked: RegisterBySecret = self.json_body()?;
         let spent = self.tx.execute(
@@ -106,7 +106,7 @@ impl RequestContext<'_> {
             user,
             &RegistrationParams::default(),
         )?;
-        Ok(Reply::json(&answer))
+        Ok(OutgoingResponse::json(&answer))
     }
 }
 

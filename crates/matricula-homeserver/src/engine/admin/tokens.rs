@@ -1,6 +1,6 @@
 //! Registration tokens, as administrators make, list, change and end them.
 
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Deserializer};
@@ -66,7 +66,10 @@ fn read(row: &Row<'_>, now: i64) -> rusqlite::Result<(Value, bool)> {
 }
 
 impl RequestContext<'_> {
-    pub(super) fn list_tokens(&self, cx: &StepContext<'_>) -> Result<Reply, HandlerError> {
+    pub(super) fn list_tokens(
+        &self,
+        cx: &StepContext<'_>,
+    ) -> Result<OutgoingResponse, HandlerError> {
         self.require_admin(cx.now)?;
         let wanted = match self.request.query("valid") {
             None => None,
@@ -83,10 +86,15 @@ impl RequestContext<'_> {
         let all = all.collect::<Result<Vec<_>, _>>()?.into_iter();
         let tokens = all.filter(|(_, is_valid)| wanted.is_none_or(|it| it == *is_valid));
         let tokens: Vec<_> = tokens.map(|(shown, _)| shown).collect();
-        Ok(Reply::json(&json!({ "registration_tokens": tokens })))
+        Ok(OutgoingResponse::json(
+            &json!({ "registration_tokens": tokens }),
+        ))
     }
 
-    pub(super) fn new_token(&self, cx: &mut StepContext<'_>) -> Result<Reply, HandlerError> {
+    pub(super) fn new_token(
+        &self,
+        cx: &mut StepContext<'_>,
+    ) -> Result<OutgoingResponse, HandlerError> {
         self.require_admin(cx.now)?;
         let new: NewToken = self.json_body()?;
         check_expiry(cx.now, new.expiry_time)?;
@@ -125,7 +133,7 @@ impl RequestContext<'_> {
         &self,
         cx: &StepContext<'_>,
         token: &str,
-    ) -> Result<Reply, HandlerError> {
+    ) -> Result<OutgoingResponse, HandlerError> {
         self.require_admin(cx.now)?;
         self.token_reply(cx, token)
     }
@@ -134,7 +142,7 @@ impl RequestContext<'_> {
         &self,
         cx: &StepContext<'_>,
         token: &str,
-    ) -> Result<Reply, HandlerError> {
+    ) -> Result<OutgoingResponse, HandlerError> {
         self.require_admin(cx.now)?;
         let change: TokenChange = self.json_body()?;
         check_expiry(cx.now, change.expiry_time.flatten())?;
@@ -154,16 +162,20 @@ impl RequestContext<'_> {
         &self,
         cx: &StepContext<'_>,
         token: &str,
-    ) -> Result<Reply, HandlerError> {
+    ) -> Result<OutgoingResponse, HandlerError> {
         self.require_admin(cx.now)?;
         let sql = "DELETE FROM registration_tokens WHERE token = ?1";
         match self.tx.execute(sql, [token])? {
             0 => Err(no_such_token().into()),
-            _ => Ok(Reply::json(&json!({}))),
+            _ => Ok(OutgoingResponse::json(&json!({}))),
         }
     }
 
-    fn token_reply(&self, cx: &StepContext<'_>, token: &str) -> Result<Reply, HandlerError> {
+    fn token_reply(
+        &self,
+        cx: &StepContext<'_>,
+        token: &str,
+    ) -> Result<OutgoingResponse, HandlerError> {
         let now = millis(cx.now);
         let sql = format!("{SELECT} WHERE token = ?2");
         let found = self
@@ -171,7 +183,7 @@ impl RequestContext<'_> {
             .query_row(&sql, params![now, token], |row| read(row, now))
             .optional()?;
         let (shown, _) = found.ok_or_else(no_such_token)?;
-        Ok(Reply::json(&shown))
+        Ok(OutgoingResponse::json(&shown))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Users, as administrators see, make and change them.
 
-use matricula_api::{ErrorCode, server::Reply};
+use matricula_api::{ErrorCode, server::OutgoingResponse};
 use matricula_core::{Secret, StepContext};
 use rusqlite::params;
 use serde::Deserialize;
@@ -54,11 +54,11 @@ impl RequestContext<'_> {
         &self,
         cx: &StepContext<'_>,
         user_id: &str,
-    ) -> Result<Reply, HandlerError> {
+    ) -> Result<OutgoingResponse, HandlerError> {
         self.require_admin(cx.now)?;
         let localpart = self.localpart_of_id(user_id)?;
         match login::find_user(self.tx, &localpart)? {
-            Some(account) => Ok(Reply::json(&self.user_json(account.id)?)),
+            Some(account) => Ok(OutgoingResponse::json(&self.user_json(account.id)?)),
             None => Err(no_such_user().into()),
         }
     }
@@ -67,7 +67,7 @@ impl RequestContext<'_> {
         &self,
         cx: &mut StepContext<'_>,
         user_id: &str,
-    ) -> Result<Reply, HandlerError> {
+    ) -> Result<OutgoingResponse, HandlerError> {
         let admin = self.require_admin(cx.now)?;
         let change: UserChange = self.json_body()?;
         let localpart = self.localpart_of_id(user_id)?;
@@ -85,7 +85,7 @@ impl RequestContext<'_> {
             }
         };
         self.apply_change(cx, user, &change, found.is_some())?;
-        let mut reply = Reply::json(&self.user_json(user)?);
+        let mut reply = OutgoingResponse::json(&self.user_json(user)?);
         if found.is_none() {
             reply.status = 201;
         }
@@ -96,7 +96,7 @@ impl RequestContext<'_> {
         &self,
         cx: &StepContext<'_>,
         user_id: &str,
-    ) -> Result<Reply, HandlerError> {
+    ) -> Result<OutgoingResponse, HandlerError> {
         let admin = self.require_admin(cx.now)?;
         let how: Deactivation = self.json_body()?;
         let localpart = self.localpart_of_id(user_id)?;
@@ -107,7 +107,7 @@ impl RequestContext<'_> {
         };
         self.check_change(&change, user.id == admin.user)?;
         self.deactivate(user.id, how.erase)?;
-        Ok(Reply::json(
+        Ok(OutgoingResponse::json(
             &json!({ "id_server_unbind_result": "success" }),
         ))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use matricula_api::{
     Endpoint, ErrorCode, ServerName,
     client::authed_content_repo::{DownloadContent, DownloadContentWithName},
-    server::{Incoming, Reply},
+    server::{IncomingRequest, OutgoingResponse},
 };
 use matricula_core::{Method, Operation, StepContext};
 
@@ -70,7 +70,7 @@ impl RequestContext<'_> {
             length: here.length,
         };
         Ok(HandlerResponse::send(
-            Reply::new(200, headers, Vec::new()),
+            OutgoingResponse::new(200, headers, Vec::new()),
             file,
         ))
     }
@@ -79,7 +79,7 @@ impl RequestContext<'_> {
 /// How long this request waits for a file, if it is a download. Until then, or until a file has come,
 /// the answer that it [is awaited](is_pending) may be held back.
 pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
-    let is = |operation: &Operation| Incoming::new(operation, &request.path).is_some();
+    let is = |operation: &Operation| IncomingRequest::new(operation, &request.path).is_some();
     let is_download = is(&DownloadContent::OPERATION) || is(&DownloadContentWithName::OPERATION);
     if request.method != Method::Get || !is_download {
         return None;
@@ -90,6 +90,6 @@ pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
 }
 
 /// Whether the answer to a download says that the file has not come yet.
-pub(crate) fn is_pending(reply: &Reply) -> bool {
+pub(crate) fn is_pending(reply: &OutgoingResponse) -> bool {
     reply.status == 504
 }

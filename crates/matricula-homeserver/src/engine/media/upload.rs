@@ -8,7 +8,7 @@ use matricula_api::{
         CreateMxcUri, CreateMxcUriResponse, UploadContent, UploadContentResponse,
         UploadContentToMxc, UploadContentToMxcResponse,
     },
-    server::{Incoming, Served},
+    server::{IncomingRequest, ServerEndpoint},
 };
 use matricula_core::{Method, Operation, StepContext, Timestamp};
 use rusqlite::{OptionalExtension, params};
@@ -33,7 +33,7 @@ const DEFAULT_TYPE: &str = "application/octet-stream";
 /// Whether the body of this request is a file.
 pub(crate) fn is_upload(method: Method, path: &str) -> bool {
     let is = |operation: &Operation| {
-        operation.method == method && Incoming::new(operation, path).is_some()
+        operation.method == method && IncomingRequest::new(operation, path).is_some()
     };
     is(&UploadContent::OPERATION) || is(&UploadContentToMxc::OPERATION)
 }

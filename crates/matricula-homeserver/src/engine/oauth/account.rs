@@ -2,7 +2,7 @@
 //!
 //! [account management]: https://spec.matrix.org/v1.19/client-server-api/#oauth-20-account-management
 
-use matricula_api::server::Reply;
+use matricula_api::server::OutgoingResponse;
 use matricula_core::StepContext;
 
 use super::{ACCOUNT, sessions};
@@ -19,7 +19,7 @@ const MAX_LISTED: i64 = 200;
 pub(super) fn page(
     call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Reply, HandlerError> {
+) -> Result<OutgoingResponse, HandlerError> {
     let hint = call.request.query("login_hint").unwrap_or_default();
     let door = LoginPage {
         scope: ACCOUNT,
@@ -57,7 +57,7 @@ fn list(
     cx: &mut StepContext<'_>,
     user: i64,
     note: &str,
-) -> Result<Reply, HandlerError> {
+) -> Result<OutgoingResponse, HandlerError> {
     let asked = call.request.query("device_id");
     let mut statement = call.tx.prepare(
         "SELECT id, display_name FROM devices

@@ -8,7 +8,7 @@ use std::time::Duration;
 use matricula_api::{
     ErrorCode,
     oauth::{AuthorizationPrompt, CodeChallenge, GrantType, OAuthErrorCode, ResponseMode, Scope},
-    server::Reply,
+    server::OutgoingResponse,
 };
 use matricula_core::StepContext;
 use rusqlite::params;
@@ -57,7 +57,7 @@ struct AuthorizationRequest {
 pub(super) fn answer(
     call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Reply, HandlerError> {
+) -> Result<OutgoingResponse, HandlerError> {
     // Before it is known whom to answer, only the person can be told.
     let back = client_redirect(call)?;
     let asked = match authorization_request(call, &back.client) {
@@ -184,11 +184,11 @@ fn authorization_request(
 }
 
 impl ClientRedirect<'_> {
-    fn refuse(&self, code: &OAuthErrorCode, description: &str) -> Reply {
+    fn refuse(&self, code: &OAuthErrorCode, description: &str) -> OutgoingResponse {
         self.redirect(&[("error", code.as_str()), ("error_description", description)])
     }
 
-    fn redirect(&self, pairs: &[(&str, &str)]) -> Reply {
+    fn redirect(&self, pairs: &[(&str, &str)]) -> OutgoingResponse {
         let state = self.state.map(|state| ("state", state));
         let pairs: Vec<_> = pairs.iter().copied().chain(state).collect();
         redirect(match self.in_fragment {

@@ -4,7 +4,7 @@
 
 use matricula_api::{
     oauth::{ApplicationType, ClientMetadata, GrantType, OAuthErrorCode},
-    server::Reply,
+    server::OutgoingResponse,
 };
 use matricula_core::{StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -102,7 +102,7 @@ impl Client {
 pub(super) fn register(
     call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Reply, OAuthError> {
+) -> Result<OutgoingResponse, OAuthError> {
     let metadata: ClientMetadata = serde_json::from_slice(&call.request.body)
         .map_err(|error| metadata_error(format!("this is no client's metadata: {error}")))?;
     let metadata = checked(metadata)?;

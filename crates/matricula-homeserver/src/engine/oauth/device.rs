@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use matricula_api::{
     oauth::{DeviceAuthorization, GrantType, OAuthErrorCode, Scope, TokenResponse},
-    server::Reply,
+    server::OutgoingResponse,
 };
 use matricula_core::{Method, StepContext, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -48,7 +48,7 @@ const LETTERS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
 pub(super) fn start(
     call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Reply, OAuthError> {
+) -> Result<OutgoingResponse, OAuthError> {
     let form = super::form(call)?;
     let client = Client::of(call, form.value("client_id"))?;
     if !client.may_use(&GrantType::DeviceCode) {
@@ -185,7 +185,7 @@ fn pending_error(
 pub(super) fn page(
     call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Reply, HandlerError> {
+) -> Result<OutgoingResponse, HandlerError> {
     let typed = call.request.query("code").unwrap_or_default();
     let letters: String = typed.chars().filter(char::is_ascii_alphabetic).collect();
     let letters = letters.to_ascii_uppercase();
@@ -282,7 +282,7 @@ fn decide(tx: &Transaction<'_>, digest: &[u8], user: Option<i64>) -> Result<(), 
     Ok(())
 }
 
-fn code_form(typed: &str, error: Option<&str>) -> Reply {
+fn code_form(typed: &str, error: Option<&str>) -> OutgoingResponse {
     let field = Field {
         name: "code",
         label: "The code that your device shows",

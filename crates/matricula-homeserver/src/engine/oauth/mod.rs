@@ -17,7 +17,7 @@ use matricula_api::{
         AccountManagementAction, GetAuthMetadata, GetAuthMetadataResponse,
     },
     oauth::{AuthorizationPrompt, CodeChallenge, GrantType, OAuthErrorCode, ResponseMode},
-    server::Reply,
+    server::OutgoingResponse,
 };
 use matricula_core::{Method, Operation, StepContext};
 use serde::Serialize;
@@ -169,12 +169,15 @@ fn form(call: &RequestContext<'_>) -> Result<Form, OAuthError> {
     Ok(form)
 }
 
-type Answer = fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<Reply, OAuthError>;
-type Page = fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<Reply, HandlerError>;
+type Answer = fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<OutgoingResponse, OAuthError>;
+type Page = fn(&RequestContext<'_>, &mut StepContext<'_>) -> Result<OutgoingResponse, HandlerError>;
 
 impl RequestContext<'_> {
     /// Answers at the addresses of the authorization server, if there is one and this is one.
-    pub(super) fn oauth(&self, cx: &mut StepContext<'_>) -> Result<Option<Reply>, HandlerError> {
+    pub(super) fn oauth(
+        &self,
+        cx: &mut StepContext<'_>,
+    ) -> Result<Option<OutgoingResponse>, HandlerError> {
         if self.homeserver.oauth().is_none() {
             return Ok(None);
         }
@@ -203,14 +206,18 @@ impl RequestContext<'_> {
         }
     }
 
-    fn discovery(&self) -> Result<Reply, HandlerError> {
+    fn discovery(&self) -> Result<OutgoingResponse, HandlerError> {
         match self.request.method {
-            Method::Get => Ok(Reply::json(&self.homeserver.metadata()?)),
+            Method::Get => Ok(OutgoingResponse::json(&self.homeserver.metadata()?)),
             _ => Ok(method_not_allowed(&[Method::Get])),
         }
     }
 
-    fn oauth_page(&self, cx: &mut StepContext<'_>, answer: Page) -> Result<Reply, HandlerError> {
+    fn oauth_page(
+        &self,
+        cx: &mut StepContext<'_>,
+        answer: Page,
+    ) -> Result<OutgoingResponse, HandlerError> {
         if !matches!(self.request.method, Method::Get | Method::Post) {
             return Ok(method_not_allowed(&[Method::Get, Method::Post]));
         }
@@ -227,7 +234,7 @@ impl RequestContext<'_> {
         door: &LoginPage<'_>,
         user: i64,
         consent: &Consent<'_>,
-    ) -> Result<Reply, HandlerError> {
+    ) -> Result<OutgoingResponse, HandlerError> {
         let visit = self.csrf_field(cx, door.scope, Some(user))?;
         let who = super::layout::escape(&self.user_id_of(user)?);
         let Consent { title, what, yes } = consent;
@@ -271,8 +278,8 @@ pub(super) struct Consent<'a> {
 }
 
 /// JSON that may hold what nobody on the way is to keep.
-fn no_store_json(status: u16, body: &impl Serialize) -> Reply {
-    let mut reply = Reply::json(body);
+fn no_store_json(status: u16, body: &impl Serialize) -> OutgoingResponse {
+    let mut reply = OutgoingResponse::json(body);
     reply.status = status;
     let header = (Cow::Borrowed("cache-control"), "no-store".to_owned());
     reply.headers.push(header);

@@ -4,7 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use matricula_api::{
     oauth::{CodeVerifier, GrantType, OAuthErrorCode, Scope, TokenResponse},
-    server::Reply,
+    server::OutgoingResponse,
 };
 use matricula_core::{Secret, StepContext};
 use rusqlite::OptionalExtension;
@@ -32,7 +32,7 @@ pub(super) fn grant_error(description: &'static str) -> OAuthError {
 pub(super) fn issue(
     call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Reply, OAuthError> {
+) -> Result<OutgoingResponse, OAuthError> {
     let form = super::form(call)?;
     let client = Client::of(call, form.value("client_id"))?;
     let grant = GrantType::from(form.value("grant_type"));
@@ -183,7 +183,7 @@ fn refresh(
 pub(super) fn revoke(
     call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Reply, OAuthError> {
+) -> Result<OutgoingResponse, OAuthError> {
     let form = super::form(call)?;
     let token = form.value("token");
     if token.is_empty() {
@@ -211,7 +211,7 @@ pub(super) fn revoke(
 pub(super) fn introspect(
     call: &RequestContext<'_>,
     cx: &mut StepContext<'_>,
-) -> Result<Reply, OAuthError> {
+) -> Result<OutgoingResponse, OAuthError> {
     let secret = call.homeserver.delegation().map(|it| &it.secret);
     if secret.is_none() || secret != call.request.access_token.as_ref() {
         let description = "only the homeserver that delegates to this server may ask";

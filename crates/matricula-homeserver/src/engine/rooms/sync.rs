@@ -6,7 +6,7 @@ use std::time::Duration;
 use matricula_api::{
     ErrorCode, UserId,
     client::sync::{Sync, SyncResponse},
-    server::Reply,
+    server::OutgoingResponse,
 };
 use matricula_core::{Method, StepContext};
 use serde_json::{Map, Value, json};
@@ -48,7 +48,7 @@ pub(crate) fn long_poll_timeout(request: &Request) -> Option<Duration> {
 }
 
 /// Whether the answer to a sync says that nothing has happened: its token is the one it went on from.
-pub(crate) fn has_no_changes(request: &Request, reply: &Reply) -> bool {
+pub(crate) fn has_no_changes(request: &Request, reply: &OutgoingResponse) -> bool {
     let answer: Option<Value> = serde_json::from_slice(&reply.body).ok();
     let next = answer
         .as_ref()

@@ -9,7 +9,7 @@ use crate::{Content, ErrorCode, Extra, Redirect, uia::UiaInfo};
 /// An answer: a status, headers and a body.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Reply {
+pub struct OutgoingResponse {
     /// The HTTP status.
     pub status: u16,
     /// The headers, that of the body's type among them.
@@ -18,7 +18,7 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-impl Reply {
+impl OutgoingResponse {
     /// An answer that is no operation's, such as a page.
     pub fn new(status: u16, headers: Vec<(Cow<'static, str>, String)>, body: Vec<u8>) -> Self {
         Self {
@@ -36,12 +36,12 @@ impl Reply {
     /// A failure, as a [standard error].
     ///
     /// [standard error]: https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
-    pub fn refusal(status: u16, code: &ErrorCode, message: &str) -> Self {
-        Self::refusal_with(status, code, message, Extra::new())
+    pub fn error(status: u16, code: &ErrorCode, message: &str) -> Self {
+        Self::error_with(status, code, message, Extra::new())
     }
 
     /// A failure that says more, such as `soft_logout`.
-    pub fn refusal_with(status: u16, code: &ErrorCode, message: &str, mut extra: Extra) -> Self {
+    pub fn error_with(status: u16, code: &ErrorCode, message: &str, mut extra: Extra) -> Self {
         extra.insert("errcode".to_owned(), code.as_str().into());
         extra.insert("error".to_owned(), message.into());
         Self::of_json(status, json_of(&extra))
@@ -50,11 +50,11 @@ impl Reply {
     /// The wish for [fewer requests]: the next one after `wait`.
     ///
     /// [fewer requests]: https://spec.matrix.org/v1.19/client-server-api/#rate-limiting
-    pub fn limited(message: &str, wait: Duration) -> Self {
+    pub fn rate_limited(message: &str, wait: Duration) -> Self {
         let mut extra = Extra::new();
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         extra.insert("retry_after_ms".to_owned(), millis.into());
-        let mut reply = Self::refusal_with(429, &ErrorCode::LimitExceeded, message, extra);
+        let mut reply = Self::error_with(429, &ErrorCode::LimitExceeded, message, extra);
         // The header counts whole seconds: rounded down it would invite a second refusal.
         let seconds = millis.div_ceil(1000).to_string();
         reply.headers.push((Cow::Borrowed("retry-after"), seconds));
@@ -105,7 +105,7 @@ fn json_of(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
     serde_json::to_vec(value).expect("a type of the API has a JSON form")
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for OutgoingResponse {
     // What a body holds may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")

@@ -2,7 +2,10 @@
 
 use matricula_core::{Job, Operation, Response, ServerUrl};
 
-use super::{Incoming, Parameter, Reply, RequestError, Served, incoming::segments};
+use super::{
+    IncomingRequest, OutgoingResponse, Parameter, RequestError, ServerEndpoint,
+    incoming_request::segments,
+};
 use crate::ApiError;
 
 /// Any operation: its facts, and what its types can do without being named.
@@ -12,13 +15,13 @@ pub struct AnyEndpoint {
     pub operation: Operation,
     /// What a request is made of.
     pub parameters: &'static [Parameter],
-    job: fn(&Incoming<'_>, &ServerUrl) -> Result<Job, RequestError>,
-    read: fn(&Response) -> Result<Reply, ApiError>,
+    job: fn(&IncomingRequest<'_>, &ServerUrl) -> Result<Job, RequestError>,
+    read: fn(&Response) -> Result<OutgoingResponse, ApiError>,
 }
 
 impl AnyEndpoint {
     /// The operation of this request.
-    pub const fn of<E: Served>() -> Self {
+    pub const fn of<E: ServerEndpoint>() -> Self {
         Self {
             operation: E::OPERATION,
             parameters: E::PARAMETERS,
@@ -31,7 +34,11 @@ impl AnyEndpoint {
     ///
     /// # Errors
     /// What is missing or wrong, and where.
-    pub fn job(&self, request: &Incoming<'_>, server: &ServerUrl) -> Result<Job, RequestError> {
+    pub fn job(
+        &self,
+        request: &IncomingRequest<'_>,
+        server: &ServerUrl,
+    ) -> Result<Job, RequestError> {
         (self.job)(request, server)
     }
 
@@ -39,7 +46,7 @@ impl AnyEndpoint {
     ///
     /// # Errors
     /// Each failure of the operation, as the [`ApiError`] it is.
-    pub fn read(&self, response: &Response) -> Result<Reply, ApiError> {
+    pub fn read(&self, response: &Response) -> Result<OutgoingResponse, ApiError> {
         (self.read)(response)
     }
 }
@@ -54,13 +61,13 @@ impl AsRef<Operation> for AnyEndpoint {
 /// their query or body alone, none where the server should answer `M_UNRECOGNIZED`. Those whose
 /// paths are more literal come first.
 ///
-/// `served` is a list such as [`client::SERVED`](crate::client::SERVED), or a server's own table.
-pub fn find<'a, T: AsRef<Operation>>(served: &'a [T], method: &str, path: &str) -> Vec<&'a T> {
+/// `endpoints` is a list such as [`client::ENDPOINTS`](crate::client::ENDPOINTS), or a server's own table.
+pub fn find<'a, T: AsRef<Operation>>(endpoints: &'a [T], method: &str, path: &str) -> Vec<&'a T> {
     let fits = |one: &&T| {
         let operation: &Operation = (*one).as_ref();
         operation.method.as_str() == method && segments(operation.path, path).is_some()
     };
-    let mut found: Vec<_> = served.iter().filter(fits).collect();
+    let mut found: Vec<_> = endpoints.iter().filter(fits).collect();
     found.sort_by_key(|one| one.as_ref().path.matches('{').count());
     found
 }

@@ -7,12 +7,12 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{FromText, Place, RequestError};
+use super::{FromText, ParameterLocation, RequestError};
 use crate::SortedMap;
 use crate::codec::{self, Object};
 
 /// A request to one operation: what its path, query, headers and body hold.
-pub struct Incoming<'a> {
+pub struct IncomingRequest<'a> {
     /// Name and decoded value, in the order of the path.
     segments: Vec<(&'static str, String)>,
     query: Cow<'a, [(Cow<'a, str>, String)]>,
@@ -20,7 +20,7 @@ pub struct Incoming<'a> {
     body: Cow<'a, Body>,
 }
 
-impl<'a> Incoming<'a> {
+impl<'a> IncomingRequest<'a> {
     /// A request to `operation`; `None` where `path` (encoded, without the query) is another's.
     pub fn new(operation: &Operation, path: &str) -> Option<Self> {
         Some(Self {
@@ -92,51 +92,51 @@ impl<'a> Incoming<'a> {
     pub(crate) fn path<T: FromText>(&self, name: &'static str) -> Result<T, RequestError> {
         let found = self.segments.iter().find(|(known, _)| *known == name);
         let text = found.map_or("", |(_, text)| text);
-        read(Place::Path, name, text)
+        read(ParameterLocation::Path, name, text)
     }
 
     pub(crate) fn query<T: FromText>(&self, name: &'static str) -> Result<T, RequestError> {
-        needed(Place::Query, name, self.query_if(name)?)
+        required(ParameterLocation::Query, name, self.query_optional(name)?)
     }
 
-    pub(crate) fn query_if<T: FromText>(
+    pub(crate) fn query_optional<T: FromText>(
         &self,
         name: &'static str,
     ) -> Result<Option<T>, RequestError> {
         let found = self.query.iter().find(|(known, _)| known == name);
-        let value = found.map(|(_, text)| read(Place::Query, name, text));
+        let value = found.map(|(_, text)| read(ParameterLocation::Query, name, text));
         value.transpose()
     }
 
     #[allow(dead_code, reason = "no header is required in the APIs that are on")]
     pub(crate) fn header<T: FromText>(&self, name: &'static str) -> Result<T, RequestError> {
-        needed(Place::Header, name, self.header_if(name)?)
+        required(ParameterLocation::Header, name, self.header_optional(name)?)
     }
 
-    pub(crate) fn header_if<T: FromText>(
+    pub(crate) fn header_optional<T: FromText>(
         &self,
         name: &'static str,
     ) -> Result<Option<T>, RequestError> {
         let is = |known: &Cow<'_, str>| known.eq_ignore_ascii_case(name);
         let found = self.headers.iter().find(|(known, _)| is(known));
-        let value = found.map(|(_, text)| read(Place::Header, name, text));
+        let value = found.map(|(_, text)| read(ParameterLocation::Header, name, text));
         value.transpose()
     }
 
     /// All values of a name in the query.
-    pub(crate) fn all<T: FromText>(&self, name: &'static str) -> Result<Vec<T>, RequestError> {
+    pub(crate) fn list<T: FromText>(&self, name: &'static str) -> Result<Vec<T>, RequestError> {
         let found = self.query.iter().filter(|(known, _)| known == name);
         found
-            .map(|(_, text)| read(Place::Query, name, text))
+            .map(|(_, text)| read(ParameterLocation::Query, name, text))
             .collect()
     }
 
     /// All values of a name in the query, if there is one.
-    pub(crate) fn any<T: FromText>(
+    pub(crate) fn optional_list<T: FromText>(
         &self,
         name: &'static str,
     ) -> Result<Option<Vec<T>>, RequestError> {
-        let all = self.all(name)?;
+        let all = self.list(name)?;
         Ok((!all.is_empty()).then_some(all))
     }
 
@@ -173,7 +173,7 @@ impl<'a> Incoming<'a> {
     pub(crate) fn keyed(&self, name: &str) -> Result<Value, RequestError> {
         let mut body: serde_json::Map<String, Value> = self.json()?;
         body.remove(name).ok_or_else(|| RequestError::Missing {
-            place: Place::Body,
+            place: ParameterLocation::Body,
             name: name.to_owned(),
         })
     }
@@ -192,7 +192,7 @@ impl<'a> Incoming<'a> {
     }
 }
 
-fn read<T: FromText>(place: Place, name: &str, text: &str) -> Result<T, RequestError> {
+fn read<T: FromText>(place: ParameterLocation, name: &str, text: &str) -> Result<T, RequestError> {
     T::from_text(text).map_err(|reason| RequestError::Invalid {
         place,
         name: name.to_owned(),
@@ -200,7 +200,7 @@ fn read<T: FromText>(place: Place, name: &str, text: &str) -> Result<T, RequestE
     })
 }
 
-fn needed<T>(place: Place, name: &str, value: Option<T>) -> Result<T, RequestError> {
+fn required<T>(place: ParameterLocation, name: &str, value: Option<T>) -> Result<T, RequestError> {
     value.ok_or_else(|| RequestError::Missing {
         place,
         name: name.to_owned(),

@@ -1,21 +1,21 @@
-//! Where the data's schemas are, and where they lead.
+//! References to nodes of the data, and how they are resolved.
 
 use super::lower::Lower;
 use super::names::pascal;
 use super::spec::{Node, entries, items, step, text};
 use crate::Result;
 
-/// A node of the data, and where it is.
+/// A node of the data, and its location.
 #[derive(Clone)]
-pub(crate) struct At<'a> {
+pub(crate) struct NodeRef<'a> {
     pub(crate) file: String,
     pub(crate) pointer: String,
     pub(crate) node: &'a Node,
-    /// What overrides call it.
+    /// Its place as overrides name it.
     pub(crate) site: String,
 }
 
-impl<'a> At<'a> {
+impl<'a> NodeRef<'a> {
     /// A node below this one.
     pub(crate) fn below(&self, steps: &[&str], node: &'a Node, site: String) -> Self {
         let pointer = steps
@@ -34,20 +34,20 @@ impl<'a> At<'a> {
     }
 }
 
-/// Where a type is needed: what it is named after if it has no name of its own.
+/// The user of a type: the type is named after it if it has no name of its own.
 #[derive(Clone)]
 pub(crate) struct Owner {
     pub(crate) module: String,
-    /// The type that holds the field; alone, that of the operation.
+    /// The type that has the field, or the operation.
     pub(crate) name: String,
-    /// The field; empty for what an operation answers.
+    /// The field; empty for the response of an operation.
     pub(crate) field: String,
-    /// Whether it is one of several in the field.
+    /// Whether it is an item of the list or map in the field.
     pub(crate) item: bool,
 }
 
 impl Owner {
-    /// What stands at the top, in an operation of this name.
+    /// The top level of an operation or type of this name.
     pub(crate) fn operation(module: &str, name: &str) -> Self {
         Self {
             module: module.to_owned(),
@@ -57,7 +57,7 @@ impl Owner {
         }
     }
 
-    /// One of the several that are here.
+    /// The items of this list or map.
     pub(crate) fn item(&self) -> Self {
         Self {
             item: true,
@@ -65,7 +65,7 @@ impl Owner {
         }
     }
 
-    /// A name for the type of what is here.
+    /// A name for the type.
     pub(crate) fn type_name(&self, prefix: &str) -> String {
         let singular = self.field.strip_suffix('s').filter(|_| self.item);
         format!("{prefix}{}", pascal(singular.unwrap_or(&self.field)))
@@ -73,8 +73,8 @@ impl Owner {
 }
 
 impl<'a> Lower<'a> {
-    /// Where `at` leads through references and wrappers of a single schema.
-    pub(crate) fn anchor(&self, at: &At<'a>) -> Result<At<'a>> {
+    /// Follows references and `allOf` with a single schema.
+    pub(crate) fn anchor(&self, at: &NodeRef<'a>) -> Result<NodeRef<'a>> {
         let alone = !adds_structure(at.node);
         if let Some(reference) = text(at.node, "$ref").filter(|_| alone) {
             return self.anchor(&self.follow(at, reference)?);
@@ -88,10 +88,10 @@ impl<'a> Lower<'a> {
         }
     }
 
-    pub(crate) fn follow(&self, at: &At<'a>, reference: &str) -> Result<At<'a>> {
+    pub(crate) fn follow(&self, at: &NodeRef<'a>, reference: &str) -> Result<NodeRef<'a>> {
         let (file, pointer, node) = self.spec.follow(&at.file, reference)?;
         let site = file.strip_prefix("api/").unwrap_or(&file).to_owned() + &pointer;
-        Ok(At {
+        Ok(NodeRef {
             file,
             pointer,
             node,
@@ -99,8 +99,8 @@ impl<'a> Lower<'a> {
         })
     }
 
-    /// The schemas without references and `allOf` that the given ones are made of.
-    pub(crate) fn parts(&self, sources: &[At<'a>]) -> Result<Vec<At<'a>>> {
+    /// The schemas without references and `allOf` that `sources` consist of.
+    pub(crate) fn parts(&self, sources: &[NodeRef<'a>]) -> Result<Vec<NodeRef<'a>>> {
         let mut parts = Vec::new();
         for at in sources {
             if let Some(reference) = text(at.node, "$ref") {
@@ -126,7 +126,7 @@ pub(crate) fn entries_at<'a>(
     node.get(key).into_iter().flat_map(entries)
 }
 
-/// Whether a schema beside a reference or `allOf` is more than a comment on it.
+/// Whether a schema with a reference or `allOf` also has structure of its own.
 pub(crate) fn adds_structure(node: &Node) -> bool {
     [
         "properties",
@@ -144,9 +144,9 @@ pub(crate) fn is_scalar(node: &Node) -> bool {
     ty.is_some_and(|ty| ty != "object") || node.get("enum").is_some()
 }
 
-/// Whether a schema only describes what another one defines.
-pub(crate) fn says_nothing(node: &Node) -> bool {
-    const SAYING: [&str; 9] = [
+/// Whether a node only describes a schema that is defined elsewhere.
+pub(crate) fn has_no_schema(node: &Node) -> bool {
+    const KEYS: [&str; 9] = [
         "$ref",
         "allOf",
         "oneOf",
@@ -157,6 +157,6 @@ pub(crate) fn says_nothing(node: &Node) -> bool {
         "patternProperties",
         "format",
     ];
-    !SAYING.iter().any(|key| node.get(key).is_some())
-        && entries_at(node, "properties").all(|(_, inner)| says_nothing(inner))
+    !KEYS.iter().any(|key| node.get(key).is_some())
+        && entries_at(node, "properties").all(|(_, inner)| has_no_schema(inner))
 }
