@@ -1,4 +1,4 @@
-//! A disk that forgets what was not forced to it.
+//! The model of the disk, which loses unsynced writes in a power cut.
 
 use std::collections::BTreeMap;
 
@@ -6,65 +6,65 @@ use matricula_core::{StoreError, WriteBatch};
 
 use crate::plan::Crash;
 
-/// Where a run keeps what the scheduler commits.
+/// The disk of a run.
 pub trait Disk {
-    /// Writes a patch: it outlives the program from then on, but not the power.
+    /// Writes a batch. It survives a crash of the program, but not a power cut.
     ///
     /// # Errors
-    /// Where the disk does not take it.
-    fn write(&mut self, patch: &WriteBatch) -> Result<(), StoreError>;
+    /// If it cannot be written.
+    fn write(&mut self, batch: &WriteBatch) -> Result<(), StoreError>;
 
-    /// Forces what was written to the disk.
+    /// Makes all writes durable.
     fn sync(&mut self);
 
-    /// The program has ended: what is read from now on is what outlived it.
+    /// The program or the machine has crashed.
     fn crash(&mut self, crash: Crash);
 
-    /// Everything that is there: table, key and value.
+    /// Every entry: table, key and value.
     fn entries(&mut self) -> Vec<(String, String, Vec<u8>)>;
 }
 
 /// A disk in memory.
 #[derive(Debug, Default)]
-pub struct Memory {
-    forced: BTreeMap<(String, String), Vec<u8>>,
-    written: Vec<WriteBatch>,
+pub struct MemoryDisk {
+    synced: BTreeMap<(String, String), Vec<u8>>,
+    unsynced: Vec<WriteBatch>,
 }
 
-impl Memory {
-    fn force(&mut self) {
-        for patch in std::mem::take(&mut self.written) {
-            for change in patch.writes() {
-                let key = (change.table.to_string(), change.key.clone());
-                match &change.value {
-                    Some(value) => drop(self.forced.insert(key, value.clone())),
-                    None => drop(self.forced.remove(&key)),
+impl MemoryDisk {
+    fn apply(&mut self) {
+        for batch in std::mem::take(&mut self.unsynced) {
+            for write in batch.writes() {
+                let key = (write.table.to_string(), write.key.clone());
+                match &write.value {
+                    Some(value) => drop(self.synced.insert(key, value.clone())),
+                    None => drop(self.synced.remove(&key)),
                 }
             }
         }
     }
 }
 
-impl Disk for Memory {
-    fn write(&mut self, patch: &WriteBatch) -> Result<(), StoreError> {
-        self.written.push(patch.clone());
+impl Disk for MemoryDisk {
+    fn write(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.unsynced.push(batch.clone());
         Ok(())
     }
 
     fn sync(&mut self) {
-        self.force();
+        self.apply();
     }
 
     fn crash(&mut self, crash: Crash) {
         match crash {
-            Crash::Kill => self.force(),
-            Crash::PowerCut => self.written.clear(),
+            Crash::Kill => self.apply(),
+            Crash::PowerCut => self.unsynced.clear(),
         }
     }
 
     fn entries(&mut self) -> Vec<(String, String, Vec<u8>)> {
-        self.force();
-        let entries = self.forced.iter();
+        self.apply();
+        let entries = self.synced.iter();
         entries
             .map(|((table, key), value)| (table.clone(), key.clone(), value.clone()))
             .collect()

@@ -1,5 +1,4 @@
-//! Faults that a scheduler, a store or a runner could have, each put in on purpose: what a check does
-//! not catch, it does not see.
+//! Injected faults of a scheduler, a store or a runner. They show that the checks detect them.
 
 use std::fmt;
 
@@ -8,140 +7,140 @@ use matricula_core::{
     scheduler::{Input, tables},
 };
 
-/// Something done wrong.
+/// A fault to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Requests go out, and ends are told, before what they follow from is written.
-    NothingIsWrittenAhead,
-    /// What is told as durable was not forced to the disk.
-    NothingIsForcedToTheDisk,
-    /// A write that is interrupted leaves half of its changes.
-    WritesAreTorn,
-    /// The changes of one write are made in the wrong order.
-    WritesAreReordered,
-    /// That a write failed is not noticed.
-    FailedWritesAreIgnored,
-    /// What is removed stays.
-    RemovalsAreLost,
+    /// Effects are carried out and events reported before the writes of their step.
+    NoWriteAhead,
+    /// Writes are reported as durable but not synced.
+    NoSync,
+    /// A batch that is interrupted leaves half of its writes.
+    TornWrites,
+    /// The writes of a batch are applied in reverse order.
+    ReorderedWrites,
+    /// A failed write is not noticed.
+    IgnoredWriteErrors,
+    /// Removals are not written.
+    LostRemovals,
     /// Jobs are not written.
-    JobsAreLost,
+    LostJobs,
     /// Outcomes are not written.
-    OutcomesAreLost,
-    /// That a request may be on the wire is not written.
-    SendingIsNotWritten,
-    /// That job ids were given is not written.
-    TicketsAreNotCounted,
-    /// That a queue is paused or held is not written.
-    QueuesAreForgotten,
-    /// After a restart, a message goes with another transaction id.
-    TransactionIdsAreNew,
-    /// After a restart, jobs stand in another order.
-    OrderIsForgotten,
-    /// What must not go twice is taken for harmless.
-    EverythingIsIdempotent,
-    /// What may have been processed is taken for not processed.
-    MaybeIsTakenForNo,
-    /// What was not processed is taken for perhaps processed.
-    NoIsTakenForMaybe,
-    /// Each request goes out twice.
-    RequestsAreDoubled,
-    /// A job that is called back is told as cancelled, and goes all the same.
-    CancelIsLost,
-    /// Answers to what stands in queues are now and then lost.
-    AnswersAreLost,
-    /// A refusal because of too many requests is taken for any other trouble.
-    PaceIsIgnored,
-    /// How long the server asks to wait is not read.
-    RetryAfterIsIgnored,
-    /// Nobody wakes it.
-    WakesAreLost,
-    /// It is woken each millisecond while anything waits.
-    WakesAreMany,
-    /// Jobs of queues go as if they were of none.
-    QueuesAreIgnored,
-    /// What stands behind a failed job goes all the same.
-    CancelFutureIsIgnored,
-    /// A queue that is to be held goes on.
-    HoldIsIgnored,
-    /// A queue that is to be paused goes on.
-    PauseIsIgnored,
-    /// Requests go out without a network.
-    OfflineIsIgnored,
-    /// A credential that is asked for never comes.
-    RenewalIsLost,
-    /// Ends are told twice.
-    EndsAreDoubled,
+    LostOutcomes,
+    /// The mark of a request that may be in flight is not written.
+    SentNotWritten,
+    /// The counter of job ids is not written.
+    LostJobIdCounter,
+    /// The state of paused and held queues is not written.
+    LostQueueState,
+    /// After a restart, a message gets another transaction id.
+    NewTransactionIds,
+    /// After a restart, jobs are in another order.
+    LostOrder,
+    /// Every job is treated as idempotent.
+    AllIdempotent,
+    /// A request that may have been processed is treated as not processed.
+    MaybeAsNo,
+    /// A request that was not processed is treated as maybe processed.
+    NoAsMaybe,
+    /// Each request is sent twice.
+    DoubledRequests,
+    /// A cancelled job is reported as cancelled, and sent all the same.
+    LostCancel,
+    /// Every second result is lost.
+    LostResults,
+    /// A 429 is treated as a 503.
+    IgnoredRateLimit,
+    /// The wait of a 429 is ignored.
+    IgnoredRetryAfter,
+    /// The scheduler is never woken.
+    LostWakes,
+    /// The scheduler is woken each millisecond while a timer is set.
+    ExcessiveWakes,
+    /// Each job of a queue is in a queue of its own.
+    IgnoredQueues,
+    /// Jobs behind a failed one are not cancelled.
+    IgnoredCancelFuture,
+    /// A queue is not held.
+    IgnoredHold,
+    /// A queue is not paused.
+    IgnoredPause,
+    /// Requests are sent without a network.
+    IgnoredOffline,
+    /// A credential is never renewed.
+    LostRenewal,
+    /// Outcomes are reported twice.
+    DoubledOutcomes,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 30] = [
-        Self::NothingIsWrittenAhead,
-        Self::NothingIsForcedToTheDisk,
-        Self::WritesAreTorn,
-        Self::WritesAreReordered,
-        Self::FailedWritesAreIgnored,
-        Self::RemovalsAreLost,
-        Self::JobsAreLost,
-        Self::OutcomesAreLost,
-        Self::SendingIsNotWritten,
-        Self::TicketsAreNotCounted,
-        Self::QueuesAreForgotten,
-        Self::TransactionIdsAreNew,
-        Self::OrderIsForgotten,
-        Self::EverythingIsIdempotent,
-        Self::MaybeIsTakenForNo,
-        Self::NoIsTakenForMaybe,
-        Self::RequestsAreDoubled,
-        Self::CancelIsLost,
-        Self::AnswersAreLost,
-        Self::PaceIsIgnored,
-        Self::RetryAfterIsIgnored,
-        Self::WakesAreLost,
-        Self::WakesAreMany,
-        Self::QueuesAreIgnored,
-        Self::CancelFutureIsIgnored,
-        Self::HoldIsIgnored,
-        Self::PauseIsIgnored,
-        Self::OfflineIsIgnored,
-        Self::RenewalIsLost,
-        Self::EndsAreDoubled,
+        Self::NoWriteAhead,
+        Self::NoSync,
+        Self::TornWrites,
+        Self::ReorderedWrites,
+        Self::IgnoredWriteErrors,
+        Self::LostRemovals,
+        Self::LostJobs,
+        Self::LostOutcomes,
+        Self::SentNotWritten,
+        Self::LostJobIdCounter,
+        Self::LostQueueState,
+        Self::NewTransactionIds,
+        Self::LostOrder,
+        Self::AllIdempotent,
+        Self::MaybeAsNo,
+        Self::NoAsMaybe,
+        Self::DoubledRequests,
+        Self::LostCancel,
+        Self::LostResults,
+        Self::IgnoredRateLimit,
+        Self::IgnoredRetryAfter,
+        Self::LostWakes,
+        Self::ExcessiveWakes,
+        Self::IgnoredQueues,
+        Self::IgnoredCancelFuture,
+        Self::IgnoredHold,
+        Self::IgnoredPause,
+        Self::IgnoredOffline,
+        Self::LostRenewal,
+        Self::DoubledOutcomes,
     ];
 
-    /// What reaches the disk of a patch.
-    pub(crate) fn on_patch(self, patch: &WriteBatch) -> WriteBatch {
-        let mut changes: Vec<Write> = patch.writes().to_vec();
+    /// The batch that is written instead.
+    pub(crate) fn on_write(self, batch: &WriteBatch) -> WriteBatch {
+        let mut writes: Vec<Write> = batch.writes().to_vec();
         match self {
-            Self::WritesAreReordered => changes.reverse(),
-            Self::RemovalsAreLost => changes.retain(|change| change.value.is_some()),
+            Self::ReorderedWrites => writes.reverse(),
+            Self::LostRemovals => writes.retain(|write| write.value.is_some()),
             _ => {}
         }
         let lost = match self {
-            Self::JobsAreLost => tables::JOBS,
-            Self::OutcomesAreLost => tables::OUTCOMES,
-            Self::SendingIsNotWritten => tables::SENT,
-            Self::TicketsAreNotCounted => tables::COUNTERS,
-            Self::QueuesAreForgotten => tables::QUEUES,
+            Self::LostJobs => tables::JOBS,
+            Self::LostOutcomes => tables::OUTCOMES,
+            Self::SentNotWritten => tables::SENT,
+            Self::LostJobIdCounter => tables::COUNTERS,
+            Self::LostQueueState => tables::QUEUES,
             _ => "",
         };
-        changes.retain(|change| change.table != lost);
-        patch_of(changes)
+        writes.retain(|write| write.table != lost);
+        batch_of(writes)
     }
 
-    /// What is left of a patch whose write was interrupted.
-    pub(crate) fn torn(self, patch: &WriteBatch) -> Option<WriteBatch> {
-        let half = patch.writes().len() / 2;
-        (self == Self::WritesAreTorn).then(|| patch_of(patch.writes()[..half].to_vec()))
+    /// What is left of a batch that was interrupted.
+    pub(crate) fn torn(self, batch: &WriteBatch) -> Option<WriteBatch> {
+        let half = batch.writes().len() / 2;
+        (self == Self::TornWrites).then(|| batch_of(batch.writes()[..half].to_vec()))
     }
 
-    /// What a scheduler comes back from.
+    /// Changes the entries from which a scheduler is restored.
     pub(crate) fn on_entries(self, entries: &mut [(String, String, Vec<u8>)]) {
         let mut jobs: Vec<_> = entries
             .iter_mut()
             .filter(|(table, ..)| table == tables::JOBS)
             .collect();
         match self {
-            Self::TransactionIdsAreNew => {
+            Self::NewTransactionIds => {
                 for (.., job) in jobs {
                     let text = String::from_utf8_lossy(job);
                     *job = text
@@ -149,7 +148,7 @@ impl Fault {
                         .into();
                 }
             }
-            Self::OrderIsForgotten => {
+            Self::LostOrder => {
                 let mut values: Vec<_> = jobs.iter().map(|(.., job)| job.clone()).collect();
                 values.reverse();
                 for ((.., job), value) in jobs.iter_mut().zip(values) {
@@ -160,17 +159,17 @@ impl Fault {
         }
     }
 
-    /// The job that the scheduler gets for one that is handed in.
+    /// The job that is submitted instead.
     pub(crate) fn on_job(self, job: Job) -> Job {
         let (id, policy) = (job.queue_id().map(str::to_owned), job.queue_policy());
         let ignored = match self {
-            Self::CancelFutureIsIgnored => QueuePolicy::CancelFutureIfFailed,
-            Self::HoldIsIgnored => QueuePolicy::Hold,
+            Self::IgnoredCancelFuture => QueuePolicy::CancelFutureIfFailed,
+            Self::IgnoredHold => QueuePolicy::Hold,
             _ => QueuePolicy::AlwaysContinue,
         };
         match (self, id) {
-            (Self::EverythingIsIdempotent, _) => job.with_retry_safety(RetrySafety::Idempotent),
-            (Self::QueuesAreIgnored, Some(id)) => {
+            (Self::AllIdempotent, _) => job.with_retry_safety(RetrySafety::Idempotent),
+            (Self::IgnoredQueues, Some(id)) => {
                 let alone = format!("{id} {}", job.url());
                 job.with_queue(alone, policy)
             }
@@ -179,54 +178,54 @@ impl Fault {
         }
     }
 
-    /// The input that the scheduler gets.
+    /// The input that the scheduler gets instead.
     pub(crate) fn on_input(self, input: Input) -> Option<Input> {
         match (self, input) {
-            (Self::PauseIsIgnored, Input::PauseQueue(_))
-            | (Self::OfflineIsIgnored, Input::SetOnline(_)) => None,
-            // One in two: the others let it go on for long enough to be seen.
-            (Self::AnswersAreLost, Input::Completed(id, _)) if id.0 % 2 == 0 => None,
-            (_, Input::Completed(id, answer)) => Some(Input::Completed(id, self.on_answer(answer))),
+            (Self::IgnoredPause, Input::PauseQueue(_))
+            | (Self::IgnoredOffline, Input::SetOnline(_)) => None,
+            // Only every second one, so that the run continues.
+            (Self::LostResults, Input::Completed(id, _)) if id.0 % 2 == 0 => None,
+            (_, Input::Completed(id, result)) => Some(Input::Completed(id, self.on_result(result))),
             (_, input) => Some(input),
         }
     }
 
-    fn on_answer(self, answer: TransportResult) -> TransportResult {
-        match answer {
+    fn on_result(self, result: TransportResult) -> TransportResult {
+        match result {
             TransportResult::Failed(mut error) => {
                 match self {
-                    Self::MaybeIsTakenForNo => error.processed = Processed::No,
-                    Self::NoIsTakenForMaybe => error.processed = Processed::Maybe,
+                    Self::MaybeAsNo => error.processed = Processed::No,
+                    Self::NoAsMaybe => error.processed = Processed::Maybe,
                     _ => {}
                 }
                 TransportResult::Failed(error)
             }
             TransportResult::Response(response) if response.status_code() == 429 => {
                 let status = match self {
-                    Self::PaceIsIgnored => 503,
+                    Self::IgnoredRateLimit => 503,
                     _ => 429,
                 };
                 match self {
-                    Self::PaceIsIgnored | Self::RetryAfterIsIgnored => {
+                    Self::IgnoredRateLimit | Self::IgnoredRetryAfter => {
                         TransportResult::Response(Response::new(status, Vec::new(), Body::Empty))
                     }
                     _ => TransportResult::Response(response),
                 }
             }
-            answer => answer,
+            result => result,
         }
     }
 }
 
-fn patch_of(changes: Vec<Write>) -> WriteBatch {
-    let mut patch = WriteBatch::default();
-    for change in changes {
-        match change.value {
-            Some(value) => patch.put(change.table, change.key, value),
-            None => patch.remove(change.table, change.key),
+fn batch_of(writes: Vec<Write>) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    for write in writes {
+        match write.value {
+            Some(value) => batch.put(write.table, write.key, value),
+            None => batch.remove(write.table, write.key),
         }
     }
-    patch
+    batch
 }
 
 impl fmt::Display for Fault {
@@ -241,6 +240,6 @@ impl std::str::FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut all = Self::ALL.into_iter();
         all.find(|fault| fault.to_string() == text)
-            .ok_or_else(|| format!("there is no fault {text}; they are {:?}", Self::ALL))
+            .ok_or_else(|| format!("there is no fault {text}; the faults are {:?}", Self::ALL))
     }
 }

@@ -1,94 +1,92 @@
-//! Runs the scheduler through crashes and a hostile network on a virtual clock, and checks what it
-//! promises.
+//! Seeded simulation of the scheduler: crashes, power cuts and a hostile network on a virtual clock.
 //!
-//! A [`Plan`] is drawn from a seed: what a program does, what becomes of each request, and where the
-//! program is killed or the power cut. [`run`] plays it against the real scheduler and the real
-//! write-ahead, with a disk, a network and a server that are models, and compares at every step what
-//! happens with what was promised ([`Rule`]). A seed that fails is made as small as it goes by
-//! [`shrink`]. That the checks see is shown by [`Fault`]s put in on purpose.
+//! A [`Plan`] is generated from a seed: what a program does, what happens to each request, and where the
+//! program crashes or the power fails. [`run`] executes it with the real scheduler and the real
+//! write-ahead, and with models of disk, network and server. It checks the [`Invariant`]s at every step.
+//! [`shrink`] reduces a failing plan to a minimal one. Injected [`Fault`]s show that the checks detect them.
 
 mod disk;
+mod event_queue;
 mod fault;
-mod happenings;
+mod final_checks;
 mod jobs;
-mod ledger;
 mod network;
+mod oracle;
 mod plan;
 mod server;
-mod verdict;
-mod world;
+mod simulation;
 
 use std::{
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-pub use disk::{Disk, Memory};
+pub use disk::{Disk, MemoryDisk};
 pub use fault::Fault;
-pub use ledger::{Rule, Violation};
-pub use plan::{Action, Crash, Fate, Kind, Plan, Said, Submission};
+pub use oracle::{Invariant, Violation};
+pub use plan::{Action, Crash, Fate, JobKind, Plan, RetryAfterIn, Submission};
 
-/// What came of one run.
+/// Statistics of a run.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// Lines that the program came to, at each of which it could have ended.
-    pub lines: u64,
-    /// Everything that happened, in the program and around it.
-    pub happenings: u64,
-    /// Requests on the wire.
+    /// Crash points that were passed: places where the program could have crashed.
+    pub crash_points: u64,
+    /// Events of the simulation.
+    pub events: u64,
+    /// Requests that were sent.
     pub sends: u64,
-    /// Answers that arrived.
-    pub answers: u64,
+    /// Results that were reported to the program.
+    pub results: u64,
     /// How often the scheduler was woken.
     pub wakes: u64,
-    /// What was seen, by name: places of crashes, fates, events, outcomes.
-    pub seen: BTreeSet<&'static str>,
-    /// What happened, in order, if that was asked for.
+    /// What was covered, by name: crash points, fates, events, outcomes.
+    pub coverage: BTreeSet<&'static str>,
+    /// What happened, in order, if the run was traced.
     pub trace: Option<Vec<String>>,
 }
 
-/// Runs a plan on this disk, with a fault put in or none.
+/// Runs a plan on this disk, optionally with an injected fault.
 ///
 /// # Errors
-/// The first promise that was not kept.
+/// The first invariant that was violated.
 pub fn run<D: Disk>(plan: &Plan, fault: Option<Fault>, disk: D) -> (Report, Result<(), Violation>) {
-    play(plan, fault, disk, false)
+    simulate(plan, fault, disk, false)
 }
 
-/// The same on a disk in memory, telling what happens.
+/// The same on a disk in memory, with a trace.
 pub fn trace(plan: &Plan, fault: Option<Fault>) -> (Report, Result<(), Violation>) {
-    play(plan, fault, Memory::default(), true)
+    simulate(plan, fault, MemoryDisk::default(), true)
 }
 
-fn play<D: Disk>(
+fn simulate<D: Disk>(
     plan: &Plan,
     fault: Option<Fault>,
     disk: D,
-    is_told: bool,
+    is_traced: bool,
 ) -> (Report, Result<(), Violation>) {
-    let world = world::World::new(plan, fault, disk, is_told);
-    catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|_| {
+    let simulation = simulation::Simulation::new(plan, fault, disk, is_traced);
+    catch_unwind(AssertUnwindSafe(|| simulation.run())).unwrap_or_else(|_| {
         let panicked = Violation {
-            rule: Rule::DoesNotPanic,
+            invariant: Invariant::NoPanic,
             what: "a step panicked".to_owned(),
         };
         (Report::default(), Err(panicked))
     })
 }
 
-/// The smallest plan found that breaks the same promise.
+/// The smallest plan found that violates the same invariant.
 pub fn shrink(plan: &Plan, fault: Option<Fault>) -> Plan {
-    let rule_of = |plan: &Plan| {
-        run(plan, fault, Memory::default())
+    let invariant_of = |plan: &Plan| {
+        run(plan, fault, MemoryDisk::default())
             .1
             .err()
-            .map(|it| it.rule)
+            .map(|it| it.invariant)
     };
-    let (rule, mut smallest) = (rule_of(plan), plan.clone());
+    let (invariant, mut smallest) = (invariant_of(plan), plan.clone());
     loop {
         let mut smaller = smallest.smaller();
-        let Some(next) = smaller.find(|plan| rule_of(plan) == rule) else {
+        let Some(next) = smaller.find(|plan| invariant_of(plan) == invariant) else {
             break;
         };
         drop(smaller);

@@ -1,4 +1,4 @@
-//! Runs seeds, and shows the first that fails, as small as it goes.
+//! Runs the simulator on many seeds, and shows the first that fails, reduced to a minimal plan.
 
 use std::{
     io::Write,
@@ -9,15 +9,20 @@ use std::{
     },
 };
 
-use matricula_sim::{Fault, Memory, Plan, Violation, run, shrink, trace};
+use matricula_sim::{Fault, MemoryDisk, Plan, Violation, run, shrink, trace};
 
-const USAGE: &str =
-    "usage: matricula-sim [--seeds COUNT] [--from SEED] [--seed SEED] [--fault NAME]";
+const USAGE: &str = "\
+usage: matricula-sim [--seeds COUNT] [--from SEED] [--seed SEED] [--fault NAME]
+
+  --seeds COUNT  how many seeds to run (10000)
+  --from SEED    the first seed (0)
+  --seed SEED    run one seed, and print its trace
+  --fault NAME   inject a fault, which the run must detect";
 
 struct Arguments {
     seeds: u64,
     from: u64,
-    /// One seed alone, told in full.
+    /// One seed to trace.
     seed: Option<u64>,
     fault: Option<Fault>,
 }
@@ -35,7 +40,7 @@ fn arguments() -> Result<Arguments, String> {
         let number = || {
             value
                 .parse()
-                .map_err(|_| format!("{value} is no number; {USAGE}"))
+                .map_err(|_| format!("{value} is not a number\n{USAGE}"))
         };
         match name.as_str() {
             "--seeds" => read.seeds = number()?,
@@ -62,22 +67,22 @@ fn main() -> ExitCode {
     }
     match first_failure(&arguments) {
         None => {
-            say(&format!("{} runs, no promise broken", arguments.seeds));
+            print_line(&format!("{} runs, no invariant violated", arguments.seeds));
             ExitCode::SUCCESS
         }
         Some((seed, violation)) => {
-            say(&format!("seed {seed}: {violation}"));
+            print_line(&format!("seed {seed}: {violation}"));
             show(&Plan::of(seed), arguments.fault)
         }
     }
 }
 
-/// Whoever reads may have seen enough.
-fn say(line: &str) {
+/// Prints a line; a closed pipe is ignored.
+fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// The lowest seed that fails, on all processors.
+/// The lowest seed that fails; runs on all processors.
 fn first_failure(arguments: &Arguments) -> Option<(u64, Violation)> {
     let next = AtomicU64::new(arguments.from);
     let end = arguments.from.saturating_add(arguments.seeds);
@@ -88,7 +93,7 @@ fn first_failure(arguments: &Arguments) -> Option<(u64, Violation)> {
             if seed >= end {
                 return;
             }
-            let result = run(&Plan::of(seed), arguments.fault, Memory::default()).1;
+            let result = run(&Plan::of(seed), arguments.fault, MemoryDisk::default()).1;
             if let Err(violation) = result {
                 let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
                 if first.as_ref().is_none_or(|(known, _)| seed < *known) {
@@ -110,23 +115,23 @@ fn first_failure(arguments: &Arguments) -> Option<(u64, Violation)> {
 fn show(plan: &Plan, fault: Option<Fault>) -> ExitCode {
     let small = shrink(plan, fault);
     let (report, result) = trace(&small, fault);
-    say(&format!("\n{small}"));
+    print_line(&format!("\n{small}"));
     for line in report.trace.unwrap_or_default() {
-        say(&line);
+        print_line(&line);
     }
     let fault = fault
         .map(|fault| format!(" --fault {fault}"))
         .unwrap_or_default();
     match result {
         Ok(()) => {
-            say(&format!("\nseed {}: no promise broken", plan.seed));
+            print_line(&format!("\nseed {}: no invariant violated", plan.seed));
             ExitCode::SUCCESS
         }
         Err(violation) => {
-            say(&format!("\n{violation}"));
+            print_line(&format!("\n{violation}"));
             let seed = plan.seed;
-            say(&format!(
-                "again: cargo run -p matricula-sim -- --seed {seed}{fault}"
+            print_line(&format!(
+                "to repeat: cargo run -p matricula-sim -- --seed {seed}{fault}"
             ));
             ExitCode::FAILURE
         }

@@ -1,4 +1,4 @@
-//! What becomes of requests on the wire.
+//! The model of the network.
 
 use std::sync::Arc;
 
@@ -6,56 +6,62 @@ use matricula_core::{EffectId, Job, Processed, TransportErrorKind, TransportResu
 
 use crate::{
     Disk,
-    happenings::Happening,
-    ledger::number,
-    plan::{Fate, Kind},
-    server::{self, done, failed},
-    world::World,
+    event_queue::SimEvent,
+    oracle::number,
+    plan::{Fate, JobKind},
+    server::{self, failed, success},
+    simulation::Simulation,
 };
 
-/// How long a client waits for an answer, in milliseconds.
+/// The timeout of a request, in milliseconds.
 const TIMEOUT: u64 = 30_000;
 
-impl<D: Disk> World<'_, D> {
-    /// Puts a request on the wire.
+impl<D: Disk> Simulation<'_, D> {
+    /// Sends a request.
     pub(crate) fn send(&mut self, id: EffectId, job: &Arc<Job>) {
         let fate = self.next_fate();
         let kind = self.kind_of(job);
-        self.saw(name_of(fate));
-        self.note(|| format!("job {} goes: {fate:?}", number(job)));
-        // When it arrives, if it does, and when which answer comes back.
-        let (arrives, after, answer) = match fate {
-            Fate::Refused => (None, 5, failed(TransportErrorKind::Connect, Processed::No)),
-            Fate::LostBefore => (None, TIMEOUT, timeout()),
-            Fate::Limited(millis, said) => (None, 10, server::limited(millis, said)),
+        self.cover(name_of(fate));
+        self.log(|| format!("job {} is sent: {fate:?}", number(job)));
+        // When it arrives at the server, and when it completes with which result.
+        let (arrives, after, result) = match fate {
+            Fate::ConnectionRefused => {
+                (None, 5, failed(TransportErrorKind::Connect, Processed::No))
+            }
+            Fate::RequestLost => (None, TIMEOUT, timeout()),
+            Fate::RateLimited(millis, retry_after) => {
+                (None, 10, server::limited(millis, retry_after))
+            }
             _ if self.token_is_old() => {
-                self.saw("unknown token");
+                self.cover("unknown token");
                 (None, 10, server::unknown_token())
             }
             Fate::Forbidden => (None, 10, server::forbidden()),
-            Fate::Answered(millis) => (Some(millis / 2), millis, done()),
-            Fate::LostAfter => {
+            Fate::Responded(millis) => (Some(millis / 2), millis, success()),
+            Fate::ResponseLost => {
                 let cut = failed(TransportErrorKind::ConnectionLost, Processed::Maybe);
                 (Some(50), 100, cut)
             }
-            Fate::Late => (Some(TIMEOUT + 15_000), TIMEOUT, timeout()),
-            Fate::AnsweredTwice => {
-                self.answer_in(700, id, done());
-                (Some(5), 10, done())
+            Fate::ProcessedLate => (Some(TIMEOUT + 15_000), TIMEOUT, timeout()),
+            Fate::DuplicateResult => {
+                self.complete_after(700, id, success());
+                (Some(5), 10, success())
             }
-            Fate::ArrivesTwice => {
-                if kind != Kind::Room {
-                    self.later(500, Happening::Arrives(Arc::clone(job)));
+            Fate::DuplicateRequest => {
+                if kind != JobKind::CreateRoom {
+                    self.schedule(500, SimEvent::RequestArrived(Arc::clone(job)));
                 }
-                (Some(5), 10, done())
+                (Some(5), 10, success())
             }
-            Fate::Gateway(status, processed) => (processed.then_some(5), 10, server::page(status)),
+            Fate::GatewayError(status, processed) => {
+                (processed.then_some(5), 10, server::page(status))
+            }
             Fate::Html => (Some(5), 10, server::page(200)),
         };
         if let Some(after) = arrives {
-            self.later(after, Happening::Arrives(Arc::clone(job)));
+            self.schedule(after, SimEvent::RequestArrived(Arc::clone(job)));
         }
-        self.answer_in(after, id, answer);
+        self.complete_after(after, id, result);
     }
 }
 
@@ -65,16 +71,16 @@ fn timeout() -> TransportResult {
 
 fn name_of(fate: Fate) -> &'static str {
     match fate {
-        Fate::Answered(_) => "answered",
-        Fate::Refused => "refused",
-        Fate::LostBefore => "lost before",
-        Fate::LostAfter => "lost after",
-        Fate::Late => "late",
-        Fate::AnsweredTwice => "answered twice",
-        Fate::ArrivesTwice => "arrives twice",
-        Fate::Limited(..) => "limited",
-        Fate::Gateway(_, true) => "gateway after",
-        Fate::Gateway(_, false) => "gateway before",
+        Fate::Responded(_) => "responded",
+        Fate::ConnectionRefused => "connection refused",
+        Fate::RequestLost => "request lost",
+        Fate::ResponseLost => "response lost",
+        Fate::ProcessedLate => "processed late",
+        Fate::DuplicateResult => "duplicate result",
+        Fate::DuplicateRequest => "duplicate request",
+        Fate::RateLimited(..) => "rate-limited",
+        Fate::GatewayError(_, true) => "gateway error after",
+        Fate::GatewayError(_, false) => "gateway error before",
         Fate::Html => "html",
         Fate::Forbidden => "forbidden",
     }

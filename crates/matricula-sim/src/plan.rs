@@ -1,4 +1,4 @@
-//! What is to happen in one run: drawn from a seed, and small enough to be read.
+//! The plan of a run: generated from a seed, and small enough to read.
 
 use std::{fmt, time::Duration};
 
@@ -6,130 +6,129 @@ use matricula_core::{
     Entropy, QueuePolicy, RetrySafety, SeededEntropy, scheduler::SchedulerConfig,
 };
 
-/// One run, before it is run.
+/// What happens in a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The seed that it was drawn from; what happens by chance in the run is drawn from it too.
+    /// The seed of the plan, and of all random choices in the run.
     pub seed: u64,
-    /// The scheduler's bounds.
-    pub limits: SchedulerConfig,
-    /// What the program does, by the milliseconds since the beginning.
+    /// The configuration of the scheduler.
+    pub config: SchedulerConfig,
+    /// What the program does, by milliseconds since the start.
     pub actions: Vec<(u64, Action)>,
-    /// What becomes of the requests on the wire, in the order they are sent; of those after them,
-    /// nothing bad.
+    /// What happens to each request, in the order in which they are sent. Later ones succeed.
     pub fates: Vec<Fate>,
-    /// Where the program ends: the how manieth line that it comes to.
+    /// The crash points at which the program crashes, counted from 1.
     pub crashes: Vec<(u64, Crash)>,
 }
 
-/// What a program does.
+/// What a program, a person or the environment does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It hands in a job.
+    /// Submits a job.
     Submit(Submission),
-    /// It calls back the job that it handed in as this one, if that was accepted.
+    /// Cancels the job that was submitted with this number, if it was accepted.
     Cancel(usize),
-    /// It takes the outcome of that job.
-    Forget(usize),
-    /// It pauses a queue.
+    /// Drops the outcome of that job.
+    DropOutcome(usize),
+    /// Pauses a queue.
     Pause(u8),
-    /// It lets a queue go on.
+    /// Resumes a queue.
     Resume(u8),
-    /// It has the head of a held queue tried again.
+    /// Retries the head of a held queue.
     Retry(u8),
-    /// It lets the head of a held queue go.
+    /// Skips the head of a held queue.
     Skip(u8),
-    /// The network comes or goes.
+    /// Connects or disconnects the network.
     Online(bool),
-    /// Somebody sets the clock, by so many milliseconds.
+    /// Moves the clock by this many milliseconds.
     SetClock(i64),
-    /// The server does not take the token any more.
+    /// The server revokes the token.
     RevokeToken,
-    /// The disk does not take the next write.
+    /// The next write fails: the disk is full.
     FillDisk,
 }
 
-/// One job.
+/// A job to submit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// Of a queue that is kept, or of none.
+    /// Its queue, if any.
     pub queue: Option<u8>,
-    /// What it asks for.
-    pub kind: Kind,
+    /// What it requests.
+    pub kind: JobKind,
 }
 
-/// What a job asks for.
+/// What a job requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A message, with a transaction id.
-    Message,
-    /// A room: asked twice, there are two.
-    Room,
-    /// A profile: set twice, it is set once.
-    Profile,
-    /// News, which the server waits for.
-    News,
+pub enum JobKind {
+    /// A message with a transaction id.
+    SendMessage,
+    /// A new room: not idempotent.
+    CreateRoom,
+    /// A profile field: idempotent.
+    SetProfile,
+    /// A sync that asks the server to wait.
+    LongPoll,
 }
 
-/// What becomes of one request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is answered after so many milliseconds.
-    Answered(u64),
-    /// No connection.
-    Refused,
-    /// It is lost on the way there.
-    LostBefore,
-    /// It is processed, and the answer is lost or cut.
-    LostAfter,
-    /// The answer does not come in time; the request is processed later still.
-    Late,
-    /// The answer comes twice.
-    AnsweredTwice,
-    /// The request arrives twice, where that does no harm.
-    ArrivesTwice,
-    /// The server asks to wait for so many milliseconds.
-    Limited(u64, Said),
-    /// A gateway answers in the server's place, after the server has processed it or before.
-    Gateway(u16, bool),
-    /// The server processes it, and a page of HTML comes back.
+    /// It succeeds after this many milliseconds.
+    Responded(u64),
+    /// The connection is refused.
+    ConnectionRefused,
+    /// The request is lost.
+    RequestLost,
+    /// It is processed, and the response is lost.
+    ResponseLost,
+    /// The request times out, and is processed later.
+    ProcessedLate,
+    /// The result is reported twice.
+    DuplicateResult,
+    /// The request arrives twice, if it is idempotent.
+    DuplicateRequest,
+    /// The response is a 429 that asks to wait this many milliseconds.
+    RateLimited(u64, RetryAfterIn),
+    /// A gateway responds with this status, after the server has processed the request or not.
+    GatewayError(u16, bool),
+    /// It is processed, and the response is an HTML page.
     Html,
-    /// The server says no.
+    /// The response is a 403.
     Forbidden,
 }
 
-/// How a server says how long to wait.
+/// Where a 429 says how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// In the header, in whole seconds.
+pub enum RetryAfterIn {
+    /// In the header `Retry-After`, in whole seconds.
     Header,
-    /// In the body.
+    /// In `retry_after_ms` of the body.
     Body,
-    /// Not at all.
-    Nothing,
+    /// Nowhere.
+    Omitted,
 }
 
-/// How a program ends before its time.
+/// How a program crashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
-    /// It is killed: what it wrote stays.
+    /// It is killed. What it wrote remains.
     Kill,
-    /// The power is cut: what was not forced to the disk is gone.
+    /// The power fails. Unsynced writes are lost.
     PowerCut,
 }
 
-impl Kind {
-    /// What the scheduler is told of it.
-    pub fn retry(self) -> RetrySafety {
+impl JobKind {
+    /// When it is safe to retry.
+    pub fn retry_safety(self) -> RetrySafety {
         match self {
-            Self::Message => RetrySafety::TxnId,
-            Self::Room => RetrySafety::OnlyIfNotProcessed,
-            Self::Profile | Self::News => RetrySafety::Idempotent,
+            Self::SendMessage => RetrySafety::TxnId,
+            Self::CreateRoom => RetrySafety::OnlyIfNotProcessed,
+            Self::SetProfile | Self::LongPoll => RetrySafety::Idempotent,
         }
     }
 }
 
-/// Each policy has queues of its own.
+/// The policy of each queue.
 pub(crate) fn policy(queue: u8) -> QueuePolicy {
     match queue % 3 {
         0 => QueuePolicy::AlwaysContinue,
@@ -138,41 +137,42 @@ pub(crate) fn policy(queue: u8) -> QueuePolicy {
     }
 }
 
-/// How many queues there are.
+/// The number of queues.
 pub(crate) const QUEUES: u8 = 4;
 
 impl Plan {
-    /// The run of this seed.
+    /// The plan of this seed.
     pub fn of(seed: u64) -> Self {
-        let mut draw = Draw(SeededEntropy::new(seed));
-        let limits = draw.limits();
+        let mut draw = Generator(SeededEntropy::new(seed));
+        let config = draw.config();
         let mut actions = draw.actions();
         actions.sort_by_key(|(at, _)| *at);
-        // One run in four goes smoothly on the wire, one in three without a crash.
-        let fates = match draw.below(4) {
-            0 => 0,
-            _ => 1 + draw.below(16),
+        // One run in four has no network fault, and five in nine have no crash.
+        let fates = if draw.below(4) == 0 {
+            0
+        } else {
+            1 + draw.below(16)
         };
         let fates = (0..fates).map(|_| draw.fate()).collect();
         let crashes = draw.below(3) * draw.below(3);
         let mut crashes: Vec<_> = (0..crashes).map(|_| draw.crash()).collect();
-        crashes.sort_by_key(|(line, _)| *line);
+        crashes.sort_by_key(|(point, _)| *point);
         Self {
             seed,
-            limits,
+            config,
             actions,
             fates,
             crashes,
         }
     }
 
-    /// Whether somebody sets the clock meanwhile.
+    /// Whether the clock is moved during the run.
     pub fn sets_clock(&self) -> bool {
         let mut actions = self.actions.iter();
         actions.any(|(_, action)| matches!(action, Action::SetClock(_)))
     }
 
-    /// The same without one of its parts, each in turn.
+    /// Plans with one part less, for each part.
     pub fn smaller(&self) -> impl Iterator<Item = Self> {
         let actions = (0..self.actions.len()).rev().map(|at| {
             let mut plan = self.clone();
@@ -186,9 +186,10 @@ impl Plan {
         });
         let fates = (0..self.fates.len()).rev().map(|at| {
             let mut plan = self.clone();
-            match at + 1 == plan.fates.len() {
-                true => drop(plan.fates.pop()),
-                false => plan.fates[at] = Fate::Answered(10),
+            if at + 1 == plan.fates.len() {
+                plan.fates.pop();
+            } else {
+                plan.fates[at] = Fate::Responded(10);
             }
             plan
         });
@@ -197,10 +198,10 @@ impl Plan {
             .chain(fates.filter(|plan| plan.fates != self.fates))
     }
 
-    /// What names jobs by their number means the same ones afterwards.
+    /// Removes an action, and renumbers the jobs that other actions refer to.
     fn remove_action(&mut self, at: usize) {
-        let (_, gone) = self.actions.remove(at);
-        if !matches!(gone, Action::Submit(_)) {
+        let (_, removed) = self.actions.remove(at);
+        if !matches!(removed, Action::Submit(_)) {
             return;
         }
         let before = &self.actions[..at];
@@ -209,7 +210,7 @@ impl Plan {
             .filter(|(_, it)| matches!(it, Action::Submit(_)));
         let number = number.count();
         for (_, action) in &mut self.actions {
-            if let Action::Cancel(of) | Action::Forget(of) = action {
+            if let Action::Cancel(of) | Action::DropOutcome(of) = action {
                 match (*of).cmp(&number) {
                     std::cmp::Ordering::Less => {}
                     std::cmp::Ordering::Equal => *of = usize::MAX,
@@ -220,9 +221,9 @@ impl Plan {
     }
 }
 
-struct Draw(SeededEntropy);
+struct Generator(SeededEntropy);
 
-impl Draw {
+impl Generator {
     fn below(&mut self, bound: u64) -> u64 {
         self.0.below(bound)
     }
@@ -231,15 +232,15 @@ impl Draw {
         self.below(u64::from(QUEUES)) as u8
     }
 
-    fn limits(&mut self) -> SchedulerConfig {
-        let mut limits = SchedulerConfig::default();
-        limits.max_attempts = 1 + self.below(5) as u32;
-        limits.max_in_flight = 1 + self.below(4) as usize;
-        limits.max_long_polls = 1 + self.below(2) as usize;
-        limits.max_kept_outcomes = [3, 10_000][self.below(2) as usize];
-        limits.max_jobs = [6, 1_000][self.below(2) as usize];
-        limits.max_rate_limit_wait = Duration::from_secs([2, 600][self.below(2) as usize]);
-        limits
+    fn config(&mut self) -> SchedulerConfig {
+        let mut config = SchedulerConfig::default();
+        config.max_attempts = 1 + self.below(5) as u32;
+        config.max_in_flight = 1 + self.below(4) as usize;
+        config.max_long_polls = 1 + self.below(2) as usize;
+        config.max_kept_outcomes = [3, 10_000][self.below(2) as usize];
+        config.max_jobs = [6, 1_000][self.below(2) as usize];
+        config.max_rate_limit_wait = Duration::from_secs([2, 600][self.below(2) as usize]);
+        config
     }
 
     fn actions(&mut self) -> Vec<(u64, Action)> {
@@ -258,10 +259,10 @@ impl Draw {
     fn submission(&mut self) -> Submission {
         let queue = (self.below(8) > 0).then(|| self.queue());
         let kind = match self.below(8) {
-            0..4 => Kind::Message,
-            4..6 => Kind::Room,
-            6 => Kind::Profile,
-            _ => Kind::News,
+            0..4 => JobKind::SendMessage,
+            4..6 => JobKind::CreateRoom,
+            6 => JobKind::SetProfile,
+            _ => JobKind::LongPoll,
         };
         Submission { queue, kind }
     }
@@ -269,7 +270,7 @@ impl Draw {
     fn action(&mut self, jobs: u64) -> Action {
         match self.below(16) {
             0..4 => Action::Cancel(self.below(jobs) as usize),
-            4 => Action::Forget(self.below(jobs) as usize),
+            4 => Action::DropOutcome(self.below(jobs) as usize),
             5..7 => Action::Pause(self.queue()),
             7 => Action::Resume(self.queue()),
             8 => Action::Retry(self.queue()),
@@ -287,22 +288,26 @@ impl Draw {
 
     fn fate(&mut self) -> Fate {
         match self.below(16) {
-            0..4 => Fate::Answered(1 + self.below(5_000)),
-            4 => Fate::Refused,
-            5 => Fate::LostBefore,
-            6..8 => Fate::LostAfter,
-            8 => Fate::Late,
-            9 => Fate::AnsweredTwice,
-            10 => Fate::ArrivesTwice,
+            0..4 => Fate::Responded(1 + self.below(5_000)),
+            4 => Fate::ConnectionRefused,
+            5 => Fate::RequestLost,
+            6..8 => Fate::ResponseLost,
+            8 => Fate::ProcessedLate,
+            9 => Fate::DuplicateResult,
+            10 => Fate::DuplicateRequest,
             11 | 12 => {
-                let said = [Said::Header, Said::Body, Said::Nothing][self.below(3) as usize];
-                Fate::Limited(self.below(4_000), said)
+                let retry_after = [
+                    RetryAfterIn::Header,
+                    RetryAfterIn::Body,
+                    RetryAfterIn::Omitted,
+                ][self.below(3) as usize];
+                Fate::RateLimited(self.below(4_000), retry_after)
             }
             13 => {
                 let statuses = [408, 500, 502, 503, 504, 520, 527];
                 let status = statuses[self.below(statuses.len() as u64) as usize];
-                // What these two mean is that it was not processed.
-                Fate::Gateway(status, !matches!(status, 408 | 503) && self.below(2) == 0)
+                // These two mean that the request was not processed.
+                Fate::GatewayError(status, !matches!(status, 408 | 503) && self.below(2) == 0)
             }
             14 => Fate::Html,
             _ => Fate::Forbidden,
@@ -317,16 +322,16 @@ impl Draw {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limits = &self.limits;
+        let config = &self.config;
         writeln!(
             f,
-            "limits: {} attempts, {} on the wire, {} polls, {} jobs, {} outcomes, pace {:?}",
-            limits.max_attempts,
-            limits.max_in_flight,
-            limits.max_long_polls,
-            limits.max_jobs,
-            limits.max_kept_outcomes,
-            limits.max_rate_limit_wait
+            "config: {} attempts, {} in flight, {} long polls, {} jobs, {} outcomes, rate limit wait {:?}",
+            config.max_attempts,
+            config.max_in_flight,
+            config.max_long_polls,
+            config.max_jobs,
+            config.max_kept_outcomes,
+            config.max_rate_limit_wait
         )?;
         for (at, action) in &self.actions {
             writeln!(f, "at {at:>6} ms: {action:?}")?;
@@ -334,8 +339,8 @@ impl fmt::Display for Plan {
         for (at, fate) in self.fates.iter().enumerate() {
             writeln!(f, "request {}: {fate:?}", at + 1)?;
         }
-        for (line, crash) in &self.crashes {
-            writeln!(f, "line {line}: {crash:?}")?;
+        for (point, crash) in &self.crashes {
+            writeln!(f, "crash point {point}: {crash:?}")?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! Tests of the simulator: the scheduler keeps its promises, and what is checked is seen.
+//! Tests of the scheduler by simulation, and of the simulator.
 
 mod faults;
-mod promises;
-mod shrinking;
+mod invariants;
+mod shrink;
 mod sqlite;

@@ -1,4 +1,4 @@
-//! What is to happen later, in order of time.
+//! The future events of a run, by time.
 
 use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
 
@@ -6,26 +6,28 @@ use matricula_core::{CredentialRef, EffectId, Job, TransportResult, WriteBatch};
 
 use crate::plan::Action;
 
+/// Something that happens at a time.
 #[derive(Debug)]
-pub(crate) enum Happening {
-    Act(Action),
+pub(crate) enum SimEvent {
+    /// The program does something.
+    Action(Action),
     /// A request arrives at the server.
-    Arrives(Arc<Job>),
-    /// An answer arrives at the program of this life.
-    Answered(u32, EffectId, TransportResult),
-    /// The disk is done with what the program of this life gave it, up to this step.
+    RequestArrived(Arc<Job>),
+    /// A request of this incarnation of the program completes.
+    Completed(u32, EffectId, TransportResult),
+    /// The disk has taken a batch of this incarnation, with all steps before this one.
     Written(u32, WriteBatch, u64),
-    /// There is a new token, or there is none.
-    Renewed(u32, CredentialRef, bool),
-    /// The program begins again.
+    /// The credential was renewed, or could not be.
+    CredentialRenewed(u32, CredentialRef, bool),
+    /// The program restarts.
     Restart,
-    /// From now on everything goes well.
-    Calm,
+    /// There are no more faults from now on.
+    FaultsEnd,
 }
 
-/// Everything that is to happen.
+/// The future events, earliest first.
 #[derive(Debug, Default)]
-pub(crate) struct Happenings {
+pub(crate) struct EventQueue {
     heap: BinaryHeap<Entry>,
     count: u64,
 }
@@ -33,24 +35,24 @@ pub(crate) struct Happenings {
 #[derive(Debug)]
 struct Entry {
     at: u64,
-    /// What was entered first happens first.
+    /// Of events at the same time, the one added first happens first.
     number: u64,
-    what: Happening,
+    what: SimEvent,
 }
 
-impl Happenings {
-    pub(crate) fn add(&mut self, at: u64, what: Happening) {
+impl EventQueue {
+    pub(crate) fn add(&mut self, at: u64, what: SimEvent) {
         self.count += 1;
         let number = self.count;
         self.heap.push(Entry { at, number, what });
     }
 
-    /// When the next one happens.
+    /// The time of the next event.
     pub(crate) fn next_at(&self) -> Option<u64> {
         self.heap.peek().map(|entry| entry.at)
     }
 
-    pub(crate) fn take(&mut self) -> Option<Happening> {
+    pub(crate) fn take(&mut self) -> Option<SimEvent> {
         self.heap.pop().map(|entry| entry.what)
     }
 }
