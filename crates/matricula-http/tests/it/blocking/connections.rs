@@ -1,10 +1,8 @@
 //! Connections that are kept, and those that are not any more.
 
-use std::io::{Read, Write};
-
 use super::shared::runner;
 use crate::{
-    get, post, response,
+    post, response,
     server::{Reply, Server, ok},
 };
 
@@ -26,22 +24,4 @@ fn closed_connection_is_not_reused() {
     }
     response(runner.run(post(&server.url)));
     assert_eq!(server.requests().len(), 2);
-}
-
-#[test]
-fn open_connection_is_reused() {
-    let server = Server::raw("http", |mut stream| {
-        for _ in 0..3 {
-            let mut request = [0; 4096];
-            let read = stream.read(&mut request).unwrap();
-            assert!(request[..read].ends_with(b"\r\n\r\n"));
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-            stream.write_all(answer).unwrap();
-        }
-        false
-    });
-    let runner = runner();
-    for _ in 0..3 {
-        response(runner.run(get(&server.url)));
-    }
 }

@@ -1,11 +1,16 @@
 //! What both runners promise, one module a behaviour. Both have these tests.
 
+mod builder;
+mod connections;
 mod credentials;
+mod driver;
+mod durable;
 pub(super) mod early_close;
 pub(super) mod environment;
 mod file_transfer;
 mod hostile_servers;
 mod plain_http;
+mod queues;
 mod rate_limit;
 mod redirects;
 mod requests;
@@ -16,10 +21,16 @@ mod transport_errors;
 
 use std::time::Duration;
 
-use matricula_core::scheduler::SchedulerConfig;
+use matricula_core::{
+    Job,
+    scheduler::{Event, Outcome, SchedulerConfig},
+};
 use matricula_http::{HttpOptions, RunnerBuilder};
 
-use super::{MOST_HEADERS, PROTOCOLS, PROXIED, Runner, run, run_watched};
+use super::{
+    Handle, MOST_HEADERS, PROTOCOLS, PROXIED, Runner, enter, next, next_event, outcome, run, stop,
+    submit, try_next_event, wait, wait_idle, with_renewal,
+};
 use crate::options;
 
 /// Tries each job once.
@@ -41,4 +52,14 @@ pub(super) fn runner_with(options: HttpOptions, attempts: u32) -> Runner {
 /// Of a runner that tries each job once.
 pub(super) fn builder() -> RunnerBuilder<Runner> {
     runner().to_builder()
+}
+
+/// Runs a job and passes its events to `watch`.
+fn run_watched(runner: &Runner, job: Job, mut watch: impl FnMut(&Event)) -> Outcome {
+    let _context = enter();
+    let mut handle = submit(runner, job).unwrap();
+    while let Some(event) = next(&mut handle) {
+        watch(&event);
+    }
+    wait(handle)
 }

@@ -1,19 +1,16 @@
-//! Clones of a runner share queues, pace and what is known of them; nothing runs while nothing is to do.
+//! What the runner for tokio does with futures and runtimes besides the shared tests.
 
 use std::time::{Duration, Instant};
 
 use matricula_core::{
     Job, Method, QueuePolicy, ServerUrl,
-    scheduler::{Event, JobStatus, Outcome, Rejection, SchedulerConfig},
+    scheduler::{JobStatus, Outcome},
 };
-use matricula_http::{Runner, SubmitError};
+use matricula_http::Runner;
 
-use super::{
-    runtime,
-    shared::{builder, runner},
-};
+use super::{runtime, shared::runner};
 use crate::{
-    PATIENCE, get, options, post,
+    PATIENCE, options, post,
     server::{Server, answer, ok, targets},
 };
 
@@ -46,35 +43,6 @@ fn queue_keeps_submission_order() {
 }
 
 #[test]
-fn held_queue_continues_after_retry() {
-    let refusal = answer("403 Forbidden", &[], r#"{"errcode":"M_FORBIDDEN"}"#);
-    let server = Server::start([refusal, ok(), ok()]);
-    let runner = runner();
-    runtime().block_on(async {
-        let mut events = runner.events();
-        let first = runner.submit(send(&server.url, "a", "q", QueuePolicy::Hold));
-        let second = runner.submit(send(&server.url, "b", "q", QueuePolicy::Hold));
-        let (first, second) = (first.await.unwrap(), second.await.unwrap());
-        let held = async {
-            loop {
-                if let Event::Held { queue, job_id, .. } = events.recv().await.unwrap() {
-                    return (queue, job_id);
-                }
-            }
-        };
-        let held = tokio::time::timeout(PATIENCE, held).await.unwrap();
-        assert_eq!(held, ("q".to_owned(), first.job_id()));
-        let standing = |job_id| runner.queues().scheduler().status(job_id).unwrap();
-        assert_eq!(standing(first.job_id()), JobStatus::Held);
-        assert_eq!(standing(second.job_id()), JobStatus::Queued { ahead: 1 });
-        runner.queues().retry("q");
-        assert!(first.await.success());
-        assert!(second.await.success());
-    });
-    assert_eq!(targets(&server), ["a", "a", "b"]);
-}
-
-#[test]
 fn job_runs_without_its_handle() {
     let server = Server::start([ok(), ok()]);
     let runner = runner();
@@ -93,32 +61,6 @@ fn job_runs_without_its_handle() {
         assert!(third.await.success());
     });
     assert_eq!(targets(&server), ["a", "c"]);
-}
-
-#[test]
-fn rate_limit_delays_later_jobs() {
-    let limited = answer("429 Too Many Requests", &[], r#"{"retry_after_ms":300}"#);
-    let server = Server::start([limited, ok(), ok()]);
-    let runner = runner();
-    runtime().block_on(async {
-        let mut first = runner
-            .submit(send(&server.url, "a", "q", CONTINUE))
-            .await
-            .unwrap();
-        while !matches!(first.next().await, Some(Event::Waiting { .. })) {}
-        let second = runner
-            .submit(send(&server.url, "b", "r", CONTINUE))
-            .await
-            .unwrap();
-        let standing = runner.queues().scheduler().status(second.job_id());
-        assert!(
-            matches!(standing, Some(JobStatus::RateLimited { .. })),
-            "{standing:?}"
-        );
-        assert!(second.await.success());
-        assert!(first.await.success());
-    });
-    assert_eq!(targets(&server), ["a", "a", "b"]);
 }
 
 #[test]
@@ -154,25 +96,6 @@ fn next_runtime_retries_interrupted_jobs() {
         drop(last);
     });
     assert_eq!(runner.queues().scheduler().queue("q").count(), 0);
-}
-
-#[test]
-fn full_scheduler_rejects_jobs() {
-    let mut limits = SchedulerConfig::default();
-    limits.max_jobs = 1;
-    let server = Server::start([ok()]);
-    let runner = builder().scheduler(limits).build().unwrap();
-    runtime().block_on(async {
-        let first = runner
-            .submit(send(&server.url, "a", "q", CONTINUE))
-            .await
-            .unwrap();
-        let refusal = runner.submit(get(&server.url)).await.unwrap_err();
-        assert_eq!(refusal, SubmitError::Refused(Rejection::Full { most: 1 }));
-        let outcome = runner.run(get(&server.url)).await;
-        assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
-        assert!(first.await.success());
-    });
 }
 
 #[test]
