@@ -1,80 +1,80 @@
-//! Why a store does not open.
+//! Why a store cannot be opened.
 
 use std::{io, path::PathBuf};
 
-/// Why a store does not open.
+/// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process has the file open.
     #[error(
-        "{} is in use by another process; end that one first, or give this one another file",
+        "{} is in use by another process; end that process first, or give another file",
         path.display()
     )]
-    InUse {
+    Locked {
         /// The file.
         path: PathBuf,
     },
-    /// It was damaged. It has been moved, as it was, and a new one can be opened in its place.
+    /// The file is damaged. It was moved aside unchanged; opening again makes an empty store.
     #[error(
-        "{} is damaged ({reason}); it was moved to {}, nothing of it was deleted, and the next time begins with an empty one",
+        "{} is damaged ({reason}); it was moved to {}, nothing of it was deleted, and the next start begins with an empty store",
         path.display(),
         moved_to.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where it is now. A write-ahead log lies beside it, its name ending in `-wal`.
+        /// Its new path. A write-ahead log is beside it, with a name that ends in `-wal`.
         moved_to: PathBuf,
-        /// What SQLite says.
+        /// What SQLite reports.
         reason: String,
     },
-    /// It was damaged, and could not be moved. It is as it was.
+    /// The file is damaged and could not be moved aside. It is unchanged.
     #[error(
         "{} is damaged ({reason}), and could not be moved aside: {source}; move it by hand",
         path.display()
     )]
-    Stuck {
+    NotQuarantined {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// What SQLite reports.
         reason: String,
         /// Why it could not be moved.
         source: io::Error,
     },
-    /// It is a database of something else. It is as it was.
+    /// The file is a database of another program. It is unchanged.
     #[error("{} is a database of another program; give another file", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// A newer version wrote it. It is as it was.
+    /// The file was written by a version with another format. It is unchanged.
     #[error(
-        "{} was written by a newer version (format {found}, and this one knows {known}); use that version",
+        "{} has format {found}, and this version supports format {supported} only; use the version that wrote it, or give another file",
         path.display()
     )]
-    Newer {
+    OtherFormat {
         /// The file.
         path: PathBuf,
-        /// The format that it has.
+        /// The format of the file.
         found: u32,
-        /// The newest format that is known here.
-        known: u32,
+        /// The supported format.
+        supported: u32,
     },
-    /// The file could not be opened or made.
+    /// The file could not be opened or created.
     #[error("{} could not be opened: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// What the system reports.
         source: io::Error,
     },
-    /// SQLite could not open it, for another reason than damage.
+    /// SQLite could not open the file, for another reason than damage.
     #[error("{} could not be opened: {source}", path.display())]
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// What SQLite reports.
         source: rusqlite::Error,
     },
 }

@@ -19,8 +19,8 @@
 //!
 //! The store holds whole jobs, messages included, so the file has mode 0600 on Unix.
 
-mod aside;
 mod error;
+mod quarantine;
 mod sqlite;
 
 pub use error::OpenError;

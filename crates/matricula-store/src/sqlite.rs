@@ -1,4 +1,4 @@
-//! One file, one table: every key of every table, and its value.
+//! The SQLite store: one file with one SQL table, which holds the keys of all tables.
 
 use std::{
     fs::OpenOptions,
@@ -10,39 +10,38 @@ use std::{
 use matricula_core::{Store, StoreError, WriteBatch};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
-use crate::{OpenError, aside};
+use crate::{OpenError, quarantine::quarantine};
 
-/// Tells such a file from other programs' databases: "mtrc".
-const APPLICATION: u32 = 0x6d74_7263;
-/// The newest format. The first has one table, `entries`.
-const FORMAT: u32 = 1;
+/// SQLite's `application_id` of such a file: "mtrc".
+const APPLICATION_ID: u32 = 0x6d74_7263;
+/// The supported format, in SQLite's `user_version`.
+const FORMAT: u32 = 2;
 
-const TABLE: &str = "CREATE TABLE entries (
-    collection TEXT NOT NULL,
+const SCHEMA: &str = "CREATE TABLE entries (
+    table_name TEXT NOT NULL,
     key TEXT NOT NULL,
     value BLOB NOT NULL,
-    PRIMARY KEY (collection, key)
+    PRIMARY KEY (table_name, key)
 ) STRICT, WITHOUT ROWID";
-const PUT: &str = "INSERT INTO entries (collection, key, value) VALUES (?1, ?2, ?3)
+const PUT: &str = "INSERT INTO entries (table_name, key, value) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET value = excluded.value";
-const REMOVE: &str = "DELETE FROM entries WHERE collection = ?1 AND key = ?2";
-const ONE: &str = "SELECT value FROM entries WHERE collection = ?1 AND key = ?2";
-const ALL: &str = "SELECT collection, key, value FROM entries";
+const REMOVE: &str = "DELETE FROM entries WHERE table_name = ?1 AND key = ?2";
+const GET: &str = "SELECT value FROM entries WHERE table_name = ?1 AND key = ?2";
+const ALL: &str = "SELECT table_name, key, value FROM entries";
 
-/// What to do where another process has the file.
+/// What to do if another process has the file open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IfLocked {
-    /// Refuse at once.
+    /// Fail at once.
     Refuse,
-    /// Wait for it this long, then refuse.
+    /// Wait up to this long, then fail.
     Wait(Duration),
 }
 
-/// What machines commit, in an SQLite file that this process has alone.
+/// A store in an SQLite file, which one process at a time has open.
 ///
-/// Bounds are those of whoever commits, and SQLite's: a value has a gigabyte at most. The space of
-/// what is removed is used again.
+/// A value has at most one gigabyte, as SQLite allows. The space of removed entries is reused.
 #[derive(Debug)]
 pub struct SqliteStore {
     connection: Connection,
@@ -50,29 +49,28 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, or makes it; its directory must be there. The whole file is looked through
-    /// for damage first, which takes about as long as reading it.
+    /// Opens the file, or creates it in an existing directory. The whole file is checked for damage, which
+    /// takes about as long as reading it.
     ///
     /// # Errors
-    /// Where that cannot be; see [`OpenError`]. A damaged file has then been moved aside, and opening
-    /// again begins with an empty one.
-    pub fn open(path: &Path, in_use: IfLocked) -> Result<Self, OpenError> {
+    /// See [`OpenError`]. A damaged file is moved aside, and opening again creates an empty store.
+    pub fn open(path: &Path, if_locked: IfLocked) -> Result<Self, OpenError> {
         make_private(path).map_err(|source| OpenError::File {
             path: path.to_owned(),
             source,
         })?;
-        match prepare(path, in_use) {
+        match prepare(path, if_locked) {
             Ok(connection) => Ok(Self {
                 connection,
                 path: path.to_owned(),
             }),
-            Err(NotOpened::Damaged(reason)) => Err(match aside::quarantine(path) {
+            Err(NotOpened::Damaged(reason)) => Err(match quarantine(path) {
                 Ok(moved_to) => OpenError::Damaged {
                     path: path.to_owned(),
                     moved_to,
                     reason,
                 },
-                Err(source) => OpenError::Stuck {
+                Err(source) => OpenError::NotQuarantined {
                     path: path.to_owned(),
                     reason,
                     source,
@@ -81,13 +79,13 @@ impl SqliteStore {
             Err(NotOpened::Foreign) => Err(OpenError::Foreign {
                 path: path.to_owned(),
             }),
-            Err(NotOpened::Newer(found)) => Err(OpenError::Newer {
+            Err(NotOpened::OtherFormat(found)) => Err(OpenError::OtherFormat {
                 path: path.to_owned(),
                 found,
-                known: FORMAT,
+                supported: FORMAT,
             }),
             Err(NotOpened::Sqlite(source)) => Err(match source.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked {
                     path: path.to_owned(),
                 },
                 _ => OpenError::Sqlite {
@@ -98,32 +96,32 @@ impl SqliteStore {
         }
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Closes it and moves it aside as it is, for whoever cannot read what is in it. Gives the
-    /// file's new name.
+    /// Closes the file and moves it aside unchanged, for callers that cannot read its entries. Returns its
+    /// new path.
     ///
     /// # Errors
-    /// Where it cannot be moved.
+    /// If it cannot be moved.
     pub fn quarantine(self) -> io::Result<PathBuf> {
         drop(self.connection);
-        aside::quarantine(&self.path)
+        quarantine(&self.path)
     }
 
-    fn write(&mut self, patch: &WriteBatch) -> Result<(), rusqlite::Error> {
+    fn write(&mut self, batch: &WriteBatch) -> Result<(), rusqlite::Error> {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut put = tx.prepare_cached(PUT)?;
             let mut remove = tx.prepare_cached(REMOVE)?;
-            for change in patch.writes() {
-                match &change.value {
-                    Some(value) => put.execute(params![change.table, change.key, value])?,
-                    None => remove.execute(params![change.table, change.key])?,
+            for write in batch.writes() {
+                match &write.value {
+                    Some(value) => put.execute(params![write.table, write.key, value])?,
+                    None => remove.execute(params![write.table, write.key])?,
                 };
             }
         }
@@ -137,12 +135,12 @@ impl SqliteStore {
     }
 
     fn read_one(&mut self, table: &str, key: &str) -> Result<Option<Vec<u8>>, rusqlite::Error> {
-        let mut one = self.connection.prepare_cached(ONE)?;
-        one.query_row([table, key], |row| row.get(0)).optional()
+        let mut get = self.connection.prepare_cached(GET)?;
+        get.query_row([table, key], |row| row.get(0)).optional()
     }
 
     fn read_error(&self, error: rusqlite::Error) -> StoreError {
-        self.error("read", error, "look at the disk, and start again")
+        self.error("read", error, "check the disk, and start again")
     }
 
     fn error(&self, what: &str, error: rusqlite::Error, next: &str) -> StoreError {
@@ -153,12 +151,12 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn commit(&mut self, patch: &WriteBatch) -> Result<(), StoreError> {
-        if patch.is_empty() {
+    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
+        if batch.is_empty() {
             return Ok(());
         }
-        self.write(patch).map_err(|error| {
-            let next = "make room on the disk or mend it, and start again";
+        self.write(batch).map_err(|error| {
+            let next = "make room on the disk or repair it, and start again";
             self.error("written", error, next)
         })
     }
@@ -176,7 +174,7 @@ impl Store for SqliteStore {
 enum NotOpened {
     Damaged(String),
     Foreign,
-    Newer(u32),
+    OtherFormat(u32),
     Sqlite(rusqlite::Error),
 }
 
@@ -191,7 +189,8 @@ impl From<rusqlite::Error> for NotOpened {
     }
 }
 
-/// SQLite itself would let everybody on this machine read the file; its log gets the same mode.
+/// Creates the file with mode 0600, which SQLite copies for its log. SQLite itself would make it readable for
+/// all users.
 fn make_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -200,35 +199,35 @@ fn make_private(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn prepare(path: &Path, in_use: IfLocked) -> Result<Connection, NotOpened> {
+fn prepare(path: &Path, if_locked: IfLocked) -> Result<Connection, NotOpened> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(match in_use {
+    connection.busy_timeout(match if_locked {
         IfLocked::Refuse => Duration::ZERO,
         IfLocked::Wait(longest) => longest,
     })?;
-    // Exclusive before WAL: the file is locked from the first reading on, until it is closed, and a
-    // process that is killed leaves no lock.
+    // Exclusive before WAL: the file is locked from the first read until it is closed. A killed process leaves
+    // no lock.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let number = |name: &str| tx.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    let (application, found) = (number("application_id")?, number("user_version")?);
+    let (application_id, format) = (number("application_id")?, number("user_version")?);
     let tables: u32 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (application, found, tables) {
+    match (application_id, format, tables) {
         (0, 0, 0) => {
-            tx.execute_batch(TABLE)?;
-            tx.pragma_update(None, "application_id", APPLICATION)?;
+            tx.execute_batch(SCHEMA)?;
+            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             tx.pragma_update(None, "user_version", FORMAT)?;
         }
-        (APPLICATION, FORMAT, _) => {
-            let verdict: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            if verdict != "ok" {
-                return Err(NotOpened::Damaged(verdict));
+        (APPLICATION_ID, FORMAT, _) => {
+            let result: String = tx.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            if result != "ok" {
+                return Err(NotOpened::Damaged(result));
             }
         }
-        (APPLICATION, newer, _) => return Err(NotOpened::Newer(newer)),
+        (APPLICATION_ID, other, _) => return Err(NotOpened::OtherFormat(other)),
         _ => return Err(NotOpened::Foreign),
     }
     tx.commit()?;

@@ -1,4 +1,4 @@
-//! What was committed is there: whole, in order, after anything.
+//! Committed batches are durable: whole, and in order.
 
 use std::{collections::BTreeMap, io::BufRead, path::Path};
 
@@ -6,59 +6,59 @@ use matricula_core::{Store, WriteBatch};
 use matricula_store::{IfLocked, OpenError, SqliteStore};
 use proptest::prelude::*;
 
-use crate::{STORE, all, other_process, patch};
+use crate::{STORE, all, batch, helper_process};
 
 fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path, IfLocked::Refuse).unwrap()
 }
 
 #[test]
-fn the_last_word_on_a_key_counts_and_tables_are_apart() {
+fn last_write_of_a_key_counts() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     let mut store = open(&path);
-    let mut changes = patch(&[("jobs", "1", "a"), ("jobs", "2", "b"), ("sent", "1", "")]);
-    changes.remove("jobs", "2");
-    changes.put("jobs", "1", "c");
-    store.commit(&changes).unwrap();
+    let mut writes = batch(&[("jobs", "1", "a"), ("jobs", "2", "b"), ("sent", "1", "")]);
+    writes.remove("jobs", "2");
+    writes.put("jobs", "1", "c");
+    store.commit(&writes).unwrap();
     store.commit(&WriteBatch::default()).unwrap();
     assert_eq!(store.get("jobs", "1").unwrap().unwrap(), b"c");
     assert_eq!(store.get("jobs", "2").unwrap(), None);
     drop(store);
-    let kept = [
+    let expected = [
         ("jobs".into(), "1".into(), "c".into()),
         ("sent".into(), "1".into(), String::new()),
     ];
-    assert_eq!(all(&mut open(&path)), kept);
+    assert_eq!(all(&mut open(&path)), expected);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn it_holds_what_a_map_would(patches in prop::collection::vec(
+    fn store_matches_a_map(batches in prop::collection::vec(
         prop::collection::vec((0..3u8, 0..8u8, prop::option::of("[a-z]{0,9}")), 0..6), 0..12,
     )) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("queue.db");
         let mut model = BTreeMap::new();
         let mut store = open(&path);
-        for (round, changes) in patches.iter().enumerate() {
-            let mut patch = WriteBatch::default();
-            for (table, key, value) in changes {
+        for (round, writes) in batches.iter().enumerate() {
+            let mut batch = WriteBatch::default();
+            for (table, key, value) in writes {
                 let (table, key) = (table.to_string(), key.to_string());
                 match value {
                     Some(value) => {
                         model.insert((table.clone(), key.clone()), value.clone());
-                        patch.put(table, key, value.as_str());
+                        batch.put(table, key, value.as_str());
                     }
                     None => {
                         model.remove(&(table.clone(), key.clone()));
-                        patch.remove(table, key);
+                        batch.remove(table, key);
                     }
                 }
             }
-            store.commit(&patch).unwrap();
+            store.commit(&batch).unwrap();
             if round % 3 == 0 {
                 drop(store);
                 store = open(&path);
@@ -70,33 +70,30 @@ proptest! {
 }
 
 #[test]
-fn what_a_killed_process_had_committed_is_there_whole() {
+fn commits_survive_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     let mut most = 0u32;
     for _ in 0..20 {
-        let mut child = other_process("durable::commits_until_it_is_killed", &path)
+        let mut child = helper_process("durable::helper_commits_until_killed", &path)
             .spawn()
             .unwrap();
         let out = std::io::BufReader::new(child.stdout.take().unwrap());
-        let told = out.lines().map_while(Result::ok);
-        let mut told = told.filter_map(|line| line.trim().parse::<u32>().ok());
-        most = told.by_ref().take(25).last().unwrap();
+        let lines = out.lines().map_while(Result::ok);
+        let mut committed = lines.filter_map(|line| line.trim().parse::<u32>().ok());
+        most = committed.by_ref().take(25).last().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        // What was told before the end came, too.
-        most = told.last().unwrap_or(most);
+        // Read what was printed until the kill.
+        most = committed.last().unwrap_or(most);
         let mut store = open(&path);
-        let kept = all(&mut store);
+        let entries = all(&mut store);
         let of = |table: &str| -> Vec<u32> {
-            let kept = kept.iter().filter(|(of, ..)| of == table);
-            kept.map(|(_, key, _)| key.parse().unwrap()).collect()
+            let entries = entries.iter().filter(|(of, ..)| of == table);
+            entries.map(|(_, key, _)| key.parse().unwrap()).collect()
         };
-        assert_eq!(of("left"), of("right"), "each patch is whole");
-        assert!(
-            of("left").last() >= Some(&most),
-            "{most} was told as durable"
-        );
+        assert_eq!(of("left"), of("right"), "each batch is whole");
+        assert!(of("left").last() >= Some(&most), "{most} was durable");
         let gapless: Vec<_> = (1..=of("left").len())
             .map(|n| u32::try_from(n).unwrap())
             .collect();
@@ -105,15 +102,15 @@ fn what_a_killed_process_had_committed_is_there_whole() {
     assert!(most >= 20 * 25);
 }
 
-/// Another process of the test above.
+/// The helper process of the test above.
 #[test]
-fn commits_until_it_is_killed() {
+fn helper_commits_until_killed() {
     let Some(path) = std::env::var_os(STORE) else {
         return;
     };
     let mut store = open(Path::new(&path));
-    let kept = all(&mut store);
-    let mut last = kept
+    let entries = all(&mut store);
+    let mut last = entries
         .iter()
         .map(|(_, key, _)| key.parse().unwrap())
         .max()
@@ -122,18 +119,18 @@ fn commits_until_it_is_killed() {
         last += 1;
         let key = format!("{last:010}");
         store
-            .commit(&patch(&[("left", &key, "x"), ("right", &key, "y")]))
+            .commit(&batch(&[("left", &key, "x"), ("right", &key, "y")]))
             .unwrap();
         println!("{last}");
     }
 }
 
 #[test]
-fn only_its_owner_can_read_it() {
+fn files_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(&dir.path().join("queue.db"));
-    store.commit(&patch(&[("jobs", "1", "x")])).unwrap();
+    store.commit(&batch(&[("jobs", "1", "x")])).unwrap();
     for file in std::fs::read_dir(dir.path()).unwrap() {
         let file = file.unwrap();
         let mode = file.metadata().unwrap().permissions().mode();
@@ -142,7 +139,7 @@ fn only_its_owner_can_read_it() {
 }
 
 #[test]
-fn a_path_that_cannot_be_written_is_named() {
+fn error_names_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("nowhere/queue.db");
     let error = SqliteStore::open(&missing, IfLocked::Refuse).unwrap_err();
@@ -151,12 +148,12 @@ fn a_path_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_that_leaves_whole_patches() {
+fn full_disk_leaves_whole_batches() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     drop(open(&path));
     // No file of that process may become larger than 256 KiB.
-    let this = other_process("durable::commits_until_it_cannot", &path);
+    let this = helper_process("durable::helper_commits_until_disk_full", &path);
     let output = std::process::Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 512; exec \"$0\" \"$@\""])
         .arg(this.get_program())
@@ -164,17 +161,17 @@ fn a_full_disk_is_an_error_that_leaves_whole_patches() {
         .env(STORE, &path)
         .output()
         .unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("queue.db could not be written"), "{told}");
-    assert!(told.contains("make room on the disk"), "{told}");
-    let mut told = told.lines().filter_map(|line| line.parse::<usize>().ok());
-    let committed = told.next_back().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("queue.db could not be written"), "{text}");
+    assert!(text.contains("make room on the disk"), "{text}");
+    let mut numbers = text.lines().filter_map(|line| line.parse::<usize>().ok());
+    let committed = numbers.next_back().unwrap();
     assert_eq!(all(&mut open(&path)).len(), 2 * committed);
 }
 
-/// Another process of the test above.
+/// The helper process of the test above.
 #[test]
-fn commits_until_it_cannot() {
+fn helper_commits_until_disk_full() {
     let Some(path) = std::env::var_os(STORE) else {
         return;
     };
@@ -182,8 +179,10 @@ fn commits_until_it_cannot() {
     let value = "value ".repeat(1000);
     for number in 1..1000 {
         let key = number.to_string();
-        let patch = patch(&[("left", &key, &value), ("right", &key, &value)]);
-        if let Err(error) = store.commit(&patch) {
+        let batch = batch(&[("left", &key, &value), ("right", &key, &value)]);
+        if let Err(error) = store.commit(&batch) {
+            let source = std::error::Error::source(&error).expect("a source");
+            assert!(source.is::<rusqlite::Error>(), "{source:?}");
             return println!("{error}");
         }
         println!("{number}");

@@ -1,22 +1,22 @@
-//! The tests of the store, one module a behaviour.
+//! Tests of the SQLite store, one module per behaviour.
 #![allow(clippy::unwrap_used)]
 
-mod damage;
 mod durable;
-mod in_use;
+mod locked;
+mod open_errors;
 
 use matricula_core::{Store, WriteBatch};
 use matricula_store::SqliteStore;
 
-fn patch(entries: &[(&'static str, &str, &str)]) -> WriteBatch {
-    let mut patch = WriteBatch::default();
+fn batch(entries: &[(&'static str, &str, &str)]) -> WriteBatch {
+    let mut batch = WriteBatch::default();
     for (table, key, value) in entries {
-        patch.put(*table, *key, *value);
+        batch.put(*table, *key, *value);
     }
-    patch
+    batch
 }
 
-/// Everything that is kept, sorted.
+/// All entries, sorted.
 fn all(store: &mut SqliteStore) -> Vec<(String, String, String)> {
     let entries = store.entries().unwrap().into_iter();
     let mut all: Vec<_> = entries
@@ -26,11 +26,11 @@ fn all(store: &mut SqliteStore) -> Vec<(String, String, String)> {
     all
 }
 
-/// Names the store to a process that runs one test for another.
+/// The environment variable that names the store to a helper process.
 const STORE: &str = "MATRICULA_TEST_STORE";
 
-/// Runs one test of this binary in a process of its own, with a path to work on.
-fn other_process(test: &str, path: &std::path::Path) -> std::process::Command {
+/// Runs one test of this binary as a helper process, with the path of a store.
+fn helper_process(test: &str, path: &std::path::Path) -> std::process::Command {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", test, "--nocapture", "--quiet"])

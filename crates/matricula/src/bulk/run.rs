@@ -55,7 +55,7 @@ impl Run {
     /// Opens the run of this name in this directory, or creates it. A run without rows counts as new.
     ///
     /// # Errors
-    /// If another process has it open ([`matricula_store::OpenError::InUse`]), or it cannot be read.
+    /// If another process has it open ([`matricula_store::OpenError::Locked`]), or it cannot be read.
     pub fn open(dir: &Path, name: &str) -> Result<Self, BulkError> {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if name.is_empty() || name.starts_with('.') || !name.chars().all(is_allowed) {

@@ -1,4 +1,4 @@
-//! Moves a damaged database out of the way, with all that belongs to it.
+//! Moves a damaged database aside, with its write-ahead log.
 
 use std::{
     fs::{self, File},
@@ -6,22 +6,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Moves the file and its write-ahead log to the first free name; the log first, so that at no
-/// moment a log lies beside a database that it does not belong to.
+/// Moves the file and its write-ahead log to the first free name. The log is moved first, so that it is
+/// never beside another database.
 pub(crate) fn quarantine(path: &Path) -> io::Result<PathBuf> {
-    let aside = free_name(path);
+    let target = free_name(path);
     for suffix in ["-wal", "-shm"] {
-        match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
+        match fs::rename(with_suffix(path, suffix), with_suffix(&target, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    fs::rename(path, &aside)?;
-    // A rename is durable with its directory, where that can be opened.
+    fs::rename(path, &target)?;
+    // Make the rename durable, if the directory can be opened.
     if let Some(Ok(dir)) = path.parent().map(File::open) {
         let _ = dir.sync_all();
     }
-    Ok(aside)
+    Ok(target)
 }
 
 fn free_name(path: &Path) -> PathBuf {

@@ -1,23 +1,23 @@
-//! What is damaged is moved aside as it is; what is another's is left alone.
+//! Damaged files are moved aside; files of other programs and formats are left alone.
 
 use std::{fs, path::Path};
 
 use matricula_core::Store;
 use matricula_store::{IfLocked, OpenError, SqliteStore};
 
-use crate::{all, patch};
+use crate::{all, batch};
 
 fn full_store(path: &Path) -> Vec<u8> {
     let mut store = SqliteStore::open(path, IfLocked::Refuse).unwrap();
     for number in 0..200 {
         let (key, value) = (format!("{number:05}"), "value ".repeat(100));
-        store.commit(&patch(&[("jobs", &key, &value)])).unwrap();
+        store.commit(&batch(&[("jobs", &key, &value)])).unwrap();
     }
     drop(store);
     fs::read(path).unwrap()
 }
 
-fn damaged_is_moved_aside(bytes: &[u8]) {
+fn assert_moved_aside(bytes: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     fs::write(&path, bytes).unwrap();
@@ -27,80 +27,83 @@ fn damaged_is_moved_aside(bytes: &[u8]) {
             panic!("{error}");
         };
         assert!(moved_to.ends_with(format!("queue.db.damaged-{number}")));
-        assert_eq!(fs::read(moved_to).unwrap(), bytes, "nothing of it is lost");
+        assert_eq!(fs::read(moved_to).unwrap(), bytes, "it is unchanged");
         assert!(error.to_string().contains("nothing of it was deleted"));
 
-        let mut anew = SqliteStore::open(&path, IfLocked::Refuse).unwrap();
-        assert_eq!(all(&mut anew), []);
-        drop(anew);
+        let mut empty = SqliteStore::open(&path, IfLocked::Refuse).unwrap();
+        assert_eq!(all(&mut empty), []);
+        drop(empty);
         fs::write(&path, bytes).unwrap();
     }
 }
 
 #[test]
-fn a_file_of_something_else_is_moved_aside() {
-    damaged_is_moved_aside("not a database. ".repeat(500).as_bytes());
+fn file_without_header_is_moved_aside() {
+    assert_moved_aside("not a database. ".repeat(500).as_bytes());
 }
 
 #[test]
-fn a_file_with_overwritten_pages_is_moved_aside() {
+fn overwritten_pages_are_detected() {
     let dir = tempfile::tempdir().unwrap();
     let mut bytes = full_store(&dir.path().join("queue.db"));
     let middle = bytes.len() / 2;
     bytes[middle..middle + 8192].fill(0x5a);
-    damaged_is_moved_aside(&bytes);
+    assert_moved_aside(&bytes);
 }
 
 #[test]
-fn a_file_that_was_cut_is_moved_aside() {
+fn truncated_file_is_moved_aside() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = full_store(&dir.path().join("queue.db"));
-    damaged_is_moved_aside(&bytes[..bytes.len() / 2]);
+    assert_moved_aside(&bytes[..bytes.len() / 2]);
 }
 
 #[test]
-fn a_store_that_its_reader_cannot_read_can_be_moved_aside() {
+fn caller_can_quarantine_a_store() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     let mut store = SqliteStore::open(&path, IfLocked::Refuse).unwrap();
-    store.commit(&patch(&[("jobs", "1", "x")])).unwrap();
-    let aside = store.quarantine().unwrap();
+    store.commit(&batch(&[("jobs", "1", "x")])).unwrap();
+    let moved_to = store.quarantine().unwrap();
     assert!(!path.exists());
     assert_eq!(
-        all(&mut SqliteStore::open(&aside, IfLocked::Refuse).unwrap()).len(),
+        all(&mut SqliteStore::open(&moved_to, IfLocked::Refuse).unwrap()).len(),
         1
     );
 }
 
 #[test]
-fn another_programs_database_is_left_as_it_is() {
+fn foreign_database_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("theirs.db");
-    let theirs = rusqlite::Connection::open(&path).unwrap();
-    theirs
+    let path = dir.path().join("foreign.db");
+    let foreign = rusqlite::Connection::open(&path).unwrap();
+    foreign
         .execute_batch("CREATE TABLE songs (name TEXT)")
         .unwrap();
-    drop(theirs);
+    drop(foreign);
     let error = SqliteStore::open(&path, IfLocked::Refuse).unwrap_err();
     assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
-    let theirs = rusqlite::Connection::open(&path).unwrap();
-    theirs
+    let foreign = rusqlite::Connection::open(&path).unwrap();
+    foreign
         .execute("INSERT INTO songs VALUES ('x')", [])
         .unwrap();
 }
 
 #[test]
-fn what_a_newer_version_wrote_is_left_as_it_is() {
+fn other_formats_are_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
     drop(SqliteStore::open(&path, IfLocked::Refuse).unwrap());
-    let newer = rusqlite::Connection::open(&path).unwrap();
-    newer.pragma_update(None, "user_version", 2).unwrap();
-    drop(newer);
-    let error = SqliteStore::open(&path, IfLocked::Refuse).unwrap_err();
-    assert!(
-        matches!(error, OpenError::Newer { found: 2, .. }),
-        "{error}"
-    );
-    assert!(path.exists());
+    for format in [1, 3] {
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.pragma_update(None, "user_version", format).unwrap();
+        drop(other);
+        let error = SqliteStore::open(&path, IfLocked::Refuse).unwrap_err();
+        assert!(
+            matches!(error, OpenError::OtherFormat { found, supported: 2, .. } if found == format),
+            "{error}"
+        );
+        assert!(error.to_string().contains("use the version that wrote it"));
+        assert!(path.exists());
+    }
 }
