@@ -130,6 +130,12 @@ impl<'a> LoginBuilder<'a> {
         self
     }
 
+    /// Sets the options of the device at once, and the data to store with the account.
+    pub fn device(mut self, device: DeviceOptions) -> Self {
+        self.device = device;
+        self
+    }
+
     /// Asks for a token that expires, with another that renews it.
     pub fn refresh_token(mut self) -> Self {
         self.device.refresh_token = true;

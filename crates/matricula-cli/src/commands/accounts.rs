@@ -5,7 +5,7 @@ use std::fmt::Write;
 use matricula::{auth::Account, runner::SystemClock};
 use serde_json::{Value, json};
 
-use super::{Context, register::describe, session};
+use super::{Context, account_output::account_json, account_source};
 use crate::{
     args::accounts::{Accounts, AccountsCommand, Forget, Switch},
     error::CommandError,
@@ -51,7 +51,7 @@ fn list(context: &Context<'_>) -> Result<(), CommandError> {
 }
 
 fn object(account: &Account, is_default: bool) -> Value {
-    let mut object = describe(account, &account.server);
+    let mut object = account_json(account, &account.server);
     if let Some(fields) = object.as_object_mut() {
         fields.remove("schema_version");
     }
@@ -87,7 +87,7 @@ fn state(account: &Account) -> String {
 }
 
 fn forget(context: &Context<'_>, options: &Forget) -> Result<(), CommandError> {
-    let account = session::account(context, Some(&options.user_id))?;
+    let account = account_source::account(context, Some(&options.user_id))?;
     let user_id = &account.user_id;
     if account.access_token.is_some() && !options.with_secrets {
         return Err(CommandError::Explained {
@@ -116,12 +116,12 @@ fn forget(context: &Context<'_>, options: &Forget) -> Result<(), CommandError> {
 }
 
 pub(crate) fn switch(context: &Context<'_>, options: &Switch) -> Result<(), CommandError> {
-    let account = session::account(context, Some(&options.user_id))?;
+    let account = account_source::account(context, Some(&options.user_id))?;
     let user_id = &account.user_id;
     context.home.accounts().set_default(user_id.as_str())?;
     context.output.result(
         &format!("{user_id} is used where no account is named"),
-        &describe(&account, &account.server),
+        &account_json(&account, &account.server),
     );
     let next = match account.access_token {
         Some(_) => "whoami",

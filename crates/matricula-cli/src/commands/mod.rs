@@ -1,10 +1,11 @@
 //! One module a command.
 
 mod account;
+mod account_output;
+mod account_source;
 mod accounts;
 mod admin;
 mod api;
-mod appservice;
 mod bulk;
 mod discover;
 mod dry_run;
@@ -13,15 +14,14 @@ mod keyring;
 mod login;
 mod media;
 mod register;
+mod resume;
 mod session;
-mod upgrade;
 
 use std::{io::Read, path::Path};
 
 use matricula::{
-    DataDirs,
-    auth::{ServerAddress, ServerAddressError},
-    core::Secret,
+    DataDirs, Error, LoginBuilder, RegisterBuilder, Secret, ServerInfo,
+    auth::{Conversation, Discovery, ServerAddress, ServerAddressError},
     runner::{HttpOptions, Runner},
 };
 
@@ -31,6 +31,7 @@ use crate::{
     keyring::announced,
     output::Output,
     shell::{program, shell_word},
+    terminal::Terminal,
 };
 
 /// What every command has at hand.
@@ -56,6 +57,49 @@ impl Context<'_> {
                 )),
                 Err(_) => error.into(),
             })
+    }
+
+    /// Runs a conversation to its end, stored in the account store.
+    pub(crate) async fn drive<C: Conversation>(
+        &self,
+        conversation: &mut C,
+        terminal: &Terminal,
+    ) -> Result<C::Output, Error> {
+        let (mut store, mut prompts) = (self.home.accounts(), terminal.clone());
+        matricula::drive(conversation, &self.runner, &mut store, &mut prompts).await
+    }
+
+    /// Finds out what the server is and offers.
+    pub(crate) async fn discover(
+        &self,
+        address: ServerAddress,
+        needs_password_policy: bool,
+        terminal: &Terminal,
+    ) -> Result<ServerInfo, Error> {
+        let mut discovery = Discovery::new(address).password_policy(needs_password_policy);
+        self.drive(&mut discovery, terminal).await
+    }
+
+    /// A registration on this server.
+    pub(crate) fn register<'a>(
+        &self,
+        server: ServerInfo,
+        terminal: &Terminal,
+    ) -> RegisterBuilder<'a> {
+        matricula::register(server.server.as_str())
+            .server_info(server)
+            .runner(self.runner.clone())
+            .store(self.home.accounts())
+            .prompts(terminal.clone())
+    }
+
+    /// A login on this server.
+    pub(crate) fn login<'a>(&self, server: ServerInfo, terminal: &Terminal) -> LoginBuilder<'a> {
+        matricula::login(server.server.as_str())
+            .server_info(server)
+            .runner(self.runner.clone())
+            .store(self.home.accounts())
+            .prompts(terminal.clone())
     }
 
     /// A command line to type next: this program as it was called, with the options that it takes

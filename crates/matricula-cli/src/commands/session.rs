@@ -1,18 +1,16 @@
 //! `whoami`, `refresh` and `logout`: what is done in a session.
 
-use matricula::{
-    Error, Session,
-    api::{ApiError, ErrorCode, client::whoami::WhoAmI},
-    auth::{Account, AuthError},
-};
+use matricula::{Account, api::client::whoami::WhoAmI};
 use serde_json::json;
 
-use super::{Context, register::describe};
+use super::{
+    Context,
+    account_output::account_json,
+    account_source::{login_command, open, session_ended},
+};
 use crate::{
     args::{AccountArg, accounts::Logout},
     error::CommandError,
-    private_server::{self, RunningServer},
-    shell::shell_word,
 };
 
 pub(crate) async fn who_am_i(
@@ -63,7 +61,7 @@ pub(crate) async fn refresh(
     };
     context
         .output
-        .result(&words, &describe(&account, &account.server));
+        .result(&words, &account_json(&account, &account.server));
     Ok(())
 }
 
@@ -74,9 +72,9 @@ pub(crate) async fn log_out(context: &Context<'_>, options: Logout) -> Result<()
     let account = end_session(context, options.of.account.as_deref()).await?;
     context.output.result(
         &format!("signed out of {}", account.user_id),
-        &describe(&account, &account.server),
+        &account_json(&account, &account.server),
     );
-    context.output.next(&sign_in(context, &account));
+    context.output.next(&login_command(context, &account));
     Ok(())
 }
 
@@ -134,98 +132,4 @@ async fn end_session(
 ) -> Result<Account, CommandError> {
     let (session, _opened) = open(context, user_id).await?;
     Ok(session.log_out().await?)
-}
-
-/// What to type to sign in to this account.
-fn sign_in(context: &Context<'_>, account: &Account) -> String {
-    let user_id = shell_word(account.user_id.as_str());
-    context.command(&format!("login {user_id}"))
-}
-
-/// Says what to do about a token that the server does not take any more.
-pub(crate) fn session_ended(
-    context: &Context<'_>,
-    account: &Account,
-    error: Error,
-) -> CommandError {
-    let has_ended = match &error {
-        Error::Api(ApiError::Matrix(refusal)) => refusal.code == ErrorCode::UnknownToken,
-        Error::Auth(auth) => matches!(
-            auth,
-            AuthError::SignedOut { .. }
-                | AuthError::SoftLogout { .. }
-                | AuthError::NotSignedIn { .. }
-                | AuthError::NoRefreshToken { .. }
-        ),
-        _ => false,
-    };
-    if !has_ended {
-        return error.into();
-    }
-    let user_id = &account.user_id;
-    let message = match &error {
-        Error::Auth(error) => error.to_string(),
-        _ => format!("the session of {user_id} has ended"),
-    };
-    // Who signs in with the password takes the place of the device.
-    let device = match (&error, &account.device_id) {
-        (Error::Auth(AuthError::SoftLogout { .. }), Some(id)) => {
-            format!(" --device-id {}", shell_word(id))
-        }
-        _ => String::new(),
-    };
-    CommandError::NotSignedIn {
-        message,
-        next: sign_in(context, account) + &device,
-    }
-}
-
-/// A session in this account, which keeps its tokens where the account is kept.
-pub(crate) fn in_account(context: &Context<'_>, account: Account) -> Session {
-    Session::new(account, context.runner.clone()).store(context.home.accounts())
-}
-
-/// The account of this user id, or the one used last, with its server running if it is a private one.
-pub(crate) async fn open(
-    context: &Context<'_>,
-    user_id: Option<&str>,
-) -> Result<(Session, Option<RunningServer>), CommandError> {
-    let account = account(context, user_id)?;
-    if account.access_token.is_none() {
-        return Err(not_signed_in(context, &account));
-    }
-    let (account, opened) = reach(account).await?;
-    Ok((in_account(context, account), opened))
-}
-
-pub(crate) fn not_signed_in(context: &Context<'_>, account: &Account) -> CommandError {
-    CommandError::NotSignedIn {
-        message: format!("{} is not signed in", account.user_id),
-        next: sign_in(context, account),
-    }
-}
-
-pub(crate) fn account(
-    context: &Context<'_>,
-    user_id: Option<&str>,
-) -> Result<Account, CommandError> {
-    let found = context.home.accounts().account(user_id)?;
-    found.ok_or_else(|| CommandError::NotSignedIn {
-        message: match user_id {
-            Some(user_id) => format!("no account {user_id} is kept here"),
-            None => "no account is kept here yet".to_owned(),
-        },
-        next: context.command("register"),
-    })
-}
-
-/// Starts the server of a private account: its address is another each time.
-pub(crate) async fn reach(
-    mut account: Account,
-) -> Result<(Account, Option<RunningServer>), CommandError> {
-    let opened = private_server::reopen(&account.data).await?;
-    if let Some(opened) = &opened {
-        account.server = opened.url().clone();
-    }
-    Ok((account, opened))
 }

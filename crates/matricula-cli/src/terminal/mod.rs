@@ -55,9 +55,17 @@ impl Terminal {
         self.has_person
     }
 
-    /// Opens web pages with this.
-    pub(crate) fn set_pages(&mut self, pages: PageOpener) {
+    /// Chooses how pages are opened, and returns the address that they lead back to: see
+    /// [`PageOpener::open`].
+    pub(crate) async fn open_pages(
+        &mut self,
+        paste: bool,
+        may_open: bool,
+        before: Option<&str>,
+    ) -> String {
+        let (pages, redirect_uri) = PageOpener::open(self.output, paste, may_open, before).await;
         self.pages = Arc::new(pages);
+        redirect_uri
     }
 
     /// The stages of the conversation, and why these.

@@ -12,7 +12,7 @@ use matricula::{
 use serde_json::json;
 
 use super::{
-    Context, call_failed, dry_run, dry_run_of, read_secret, run_conversation, session, tell,
+    Context, account_source, call_failed, dry_run, dry_run_of, read_secret, run_conversation, tell,
 };
 use crate::{
     args::{
@@ -30,7 +30,7 @@ pub(crate) async fn list(
     of: AccountArg,
     medium: &str,
 ) -> Result<(), CommandError> {
-    let (session, _opened) = session::open(context, of.account.as_deref()).await?;
+    let (session, _opened) = account_source::open(context, of.account.as_deref()).await?;
     let addresses = session.addresses().await;
     let addresses = addresses.map_err(|error| call_failed(context, &session, error))?;
     let addresses: Vec<ThirdPartyIdentifier> = addresses
@@ -70,7 +70,7 @@ async fn add(
     command: &str,
 ) -> Result<(), CommandError> {
     let account = authentication.of.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let user_id = &session.account().user_id;
     let mut addition = AddThreepid::new(&session.account(), address.clone());
     if let Some(pending) = context.home.accounts().pending_address(user_id, &address)? {
@@ -129,7 +129,7 @@ async fn remove(
     address: String,
     dry_run: bool,
 ) -> Result<(), CommandError> {
-    let (session, _opened) = session::open(context, of.account.as_deref()).await?;
+    let (session, _opened) = account_source::open(context, of.account.as_deref()).await?;
     if dry_run {
         let request = Delete3Pid::new(medium, address);
         dry_run_of(context, &session, &request);

@@ -3,13 +3,13 @@
 use matricula::{Session, auth::Deactivation};
 use serde_json::json;
 
-use super::{Context, dry_run, run_conversation, session, tell};
+use super::{Context, account_source, dry_run, run_conversation, tell};
 use crate::{args::account::Deactivate, error::CommandError, terminal::Terminal};
 
 pub(crate) async fn run(context: &Context<'_>, options: Deactivate) -> Result<(), CommandError> {
     let authentication = &options.authentication;
     let account = authentication.of.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let mut deactivation = Deactivation::new(&session.account());
     if options.erase {
         deactivation = deactivation.erase(true);

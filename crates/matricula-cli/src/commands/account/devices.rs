@@ -9,7 +9,7 @@ use matricula::{
 };
 use serde_json::json;
 
-use super::{Context, call_failed, dry_run, dry_run_of, run_conversation, session, tell};
+use super::{Context, account_source, call_failed, dry_run, dry_run_of, run_conversation, tell};
 use crate::{
     args::{
         AccountArg,
@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context<'_>, options: Devices) -> Result<(), C
 }
 
 async fn list(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError> {
-    let (session, _opened) = session::open(context, of.account.as_deref()).await?;
+    let (session, _opened) = account_source::open(context, of.account.as_deref()).await?;
     let devices = session.devices().await;
     let devices = devices.map_err(|error| call_failed(context, &session, error))?;
     let this = session.account().device_id;
@@ -53,7 +53,7 @@ fn line(device: &ClientDevice, this: Option<&str>) -> String {
 }
 
 async fn rename(context: &Context<'_>, options: DeviceRename) -> Result<(), CommandError> {
-    let (session, _opened) = session::open(context, options.of.account.as_deref()).await?;
+    let (session, _opened) = account_source::open(context, options.of.account.as_deref()).await?;
     let (id, name) = (&options.device_id, &options.name);
     if options.dry_run {
         let request = UpdateDevice::new(id.as_str()).display_name(name.as_str());
@@ -71,7 +71,7 @@ async fn rename(context: &Context<'_>, options: DeviceRename) -> Result<(), Comm
 async fn delete(context: &Context<'_>, options: DevicesDelete) -> Result<(), CommandError> {
     let authentication = &options.authentication;
     let account = authentication.of.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let ids = &options.device_ids;
     session
         .on_account_page(ids)

@@ -15,7 +15,7 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, dry_run, read_secret, session};
+use super::{Context, account_source, dry_run, read_secret};
 use crate::{
     args::account::{Account, Authentication, Email, PhoneNumber},
     error::CommandError,
@@ -100,7 +100,7 @@ fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str)
         Error::Auth(AuthError::PasswordNeeded { .. } | AuthError::WrongPassword { .. }) => {
             (json!({}), format!("{command} --password-file FILE"))
         }
-        _ => return session::session_ended(context, &session.account(), error),
+        _ => return account_source::session_ended(context, &session.account(), error),
     };
     CommandError::Resumable {
         error: Box::new(error),
@@ -116,7 +116,7 @@ fn dry_run_of<E: Endpoint>(context: &Context<'_>, session: &Session, request: &E
 
 /// A failure of a plain call.
 fn call_failed(context: &Context<'_>, session: &Session, error: Error) -> CommandError {
-    session::session_ended(context, &session.account(), error)
+    account_source::session_ended(context, &session.account(), error)
 }
 
 /// What was done, in words and for programs.

@@ -3,7 +3,7 @@
 use matricula::auth::PasswordChange;
 use serde_json::json;
 
-use super::{Context, dry_run, run_conversation, session, tell};
+use super::{Context, account_source, dry_run, run_conversation, tell};
 use crate::{
     args::account::Password, commands::read_secret, error::CommandError, shell::shell_word,
     terminal::Terminal,
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) async fn run(context: &Context<'_>, options: Password) -> Result<(), CommandError> {
     let authentication = &options.authentication;
     let account = authentication.of.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let mut terminal = Terminal::new(context.output, context.no_input);
     let is_here = session.account().oauth.is_none();
     let new = match read_secret(false, options.new_password_file.as_deref(), "new password")? {

@@ -10,7 +10,7 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, call_failed, dry_run_of, session, tell};
+use super::{Context, account_source, call_failed, dry_run_of, tell};
 use crate::{
     args::{
         AccountArg,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), CommandError> {
-    let (session, _opened) = session::open(context, of.account.as_deref()).await?;
+    let (session, _opened) = account_source::open(context, of.account.as_deref()).await?;
     let failed = |error| call_failed(context, &session, error);
     let profile = session.profile().await.map_err(failed)?;
     let devices = session.devices().await.map_err(failed)?;
@@ -80,7 +80,7 @@ pub(crate) async fn show(context: &Context<'_>, of: AccountArg) -> Result<(), Co
 }
 
 pub(crate) async fn name(context: &Context<'_>, options: Name) -> Result<(), CommandError> {
-    let (session, _opened) = session::open(context, options.of.account.as_deref()).await?;
+    let (session, _opened) = account_source::open(context, options.of.account.as_deref()).await?;
     let failed = |error| call_failed(context, &session, error);
     let name = options.name.as_deref();
     if name.is_none() && !options.remove {
@@ -109,7 +109,7 @@ pub(crate) async fn name(context: &Context<'_>, options: Name) -> Result<(), Com
 }
 
 pub(crate) async fn avatar(context: &Context<'_>, options: Avatar) -> Result<(), CommandError> {
-    let (session, _opened) = session::open(context, options.of.account.as_deref()).await?;
+    let (session, _opened) = account_source::open(context, options.of.account.as_deref()).await?;
     let failed = |error| call_failed(context, &session, error);
     let picture = options.picture.as_ref();
     if picture.is_none() && !options.remove {

@@ -12,15 +12,15 @@ use serde_json::json;
 use super::tell_of;
 use crate::{
     args::account::Token,
-    commands::{Context, session},
+    commands::{Context, account_source},
     error::CommandError,
     shell::shell_word,
 };
 
 pub(super) fn run(context: &Context<'_>, options: &Token) -> Result<(), CommandError> {
-    let account = session::account(context, options.of.account.as_deref())?;
+    let account = account_source::account(context, options.of.account.as_deref())?;
     let Some(token) = &account.access_token else {
-        return Err(session::not_signed_in(context, &account));
+        return Err(account_source::not_signed_in(context, &account));
     };
     let user_id = &account.user_id;
     if account.refresh_token.is_some() {

@@ -10,7 +10,7 @@ use matricula::{
     auth::AuthError,
 };
 
-use super::{Context, read_secret, session};
+use super::{Context, account_source, read_secret};
 use crate::{
     args::admin::{Admin, AdminToken, AdminUser, NewUser},
     error::CommandError,
@@ -49,6 +49,6 @@ fn admin_error(context: &Context<'_>, session: &Session, error: Error) -> Comman
             Error::from(AuthError::NotAnAdministrator { server, user_id }).into()
         }
         ErrorCode::Unrecognized => Error::from(AuthError::NoAdministration { server }).into(),
-        _ => session::session_ended(context, &account, error),
+        _ => account_source::session_ended(context, &account, error),
     }
 }

@@ -12,8 +12,8 @@ use super::{Context, password, read_secret};
 use crate::{
     args::admin::AdminRegister,
     commands::{
+        account_output::{account_json, registered},
         dry_run,
-        register::{describe, words},
     },
     error::CommandError,
     shell::shell_word,
@@ -64,11 +64,11 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
     }
     let next = format!("whoami --account {}", shell_word(account.user_id.as_str()));
     let next = context.command(&next);
-    let mut object = describe(&account, &account.server);
+    let mut object = account_json(&account, &account.server);
     object["admin"] = json!(options.user.admin);
     object["password_made"] = json!(account.password.is_some());
     object["next"] = json!(next);
-    context.output.result(&words(&account), &object);
+    context.output.result(&registered(&account), &object);
     context.output.next(&next);
     Ok(())
 }

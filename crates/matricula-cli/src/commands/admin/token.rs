@@ -13,7 +13,7 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, admin_error, read_secret, session};
+use super::{Context, account_source, admin_error, read_secret};
 use crate::{
     args::admin::{AdminTokenCreate, AdminTokenList, AdminTokenRevoke},
     error::CommandError,
@@ -26,7 +26,7 @@ pub(super) async fn create(
 ) -> Result<(), CommandError> {
     let token = read_secret(false, options.token_file.as_deref(), "registration token")?;
     let account = options.administrator.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let request = CreateRegistrationToken {
         token,
         length: options.length,
@@ -52,7 +52,7 @@ pub(super) async fn list(
     options: AdminTokenList,
 ) -> Result<(), CommandError> {
     let account = options.administrator.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let request = ListRegistrationTokens {
         valid: options.valid.then_some(true),
     };
@@ -85,7 +85,7 @@ pub(super) async fn revoke(
         "registration token",
     )?;
     let account = options.administrator.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let server = session.account().server;
     // The arguments require one of the two.
     let token = token.unwrap_or_default();

@@ -10,10 +10,10 @@ use matricula::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, admin_error, password, session};
+use super::{Context, account_source, admin_error, password};
 use crate::{
     args::admin::{AdminUserCreate, AdminUserShow},
-    commands::register::describe,
+    commands::account_output::account_json,
     error::CommandError,
     shell::shell_word,
     terminal::Terminal,
@@ -26,7 +26,7 @@ pub(super) async fn create(
     let user_id = parse(&options.user_id)?;
     let password = password(&options.user)?;
     let account = options.administrator.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let mut create = CreateUser::new(&session.account(), user_id).admin(options.user.admin);
     if let Some(password) = password {
         create = create.password(password);
@@ -44,7 +44,7 @@ pub(super) async fn create(
         .await?;
     match result {
         CreateUserResult::Created(account) => {
-            let mut object = describe(&account, &account.server);
+            let mut object = account_json(&account, &account.server);
             object["created"] = json!(true);
             object["admin"] = json!(options.user.admin);
             object["password_made"] = json!(account.password.is_some());
@@ -77,7 +77,7 @@ pub(super) async fn show(
 ) -> Result<(), CommandError> {
     let user_id = parse(&options.user_id)?;
     let account = options.administrator.account.as_deref();
-    let (session, _opened) = session::open(context, account).await?;
+    let (session, _opened) = account_source::open(context, account).await?;
     let request = GetUser {
         user_id: user_id.clone(),
     };

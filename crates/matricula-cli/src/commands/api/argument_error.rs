@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{arguments, call::Caller, endpoints, full_name, name};
 use crate::{
-    commands::{Context, session},
+    commands::{Context, account_source},
     error::{CommandError, exit_code},
     shell::shell_word,
 };
@@ -39,14 +39,16 @@ pub(super) fn explain(
 ) -> CommandError {
     let api = match (&error, caller) {
         (Error::Api(api), _) => api,
-        (_, Caller::Account(account)) => return session::session_ended(context, account, error),
+        (_, Caller::Account(account)) => {
+            return account_source::session_ended(context, account, error);
+        }
         _ => return error.into(),
     };
     if let (Caller::Account(account), ApiError::Matrix(refusal)) = (caller, api)
         && refusal.code == ErrorCode::UnknownToken
         && endpoint.operation.auth != OperationAuth::None
     {
-        return session::session_ended(context, account, error);
+        return account_source::session_ended(context, account, error);
     }
     let called = name(&endpoint.operation);
     let server = caller.server();

@@ -22,8 +22,9 @@ use super::{
 use crate::{
     args::ApiCall,
     commands::{
-        Context, dry_run, read_secret,
-        session::{self, not_signed_in},
+        Context,
+        account_source::{self, not_signed_in},
+        dry_run, read_secret,
     },
     error::CommandError,
     shell::shell_word,
@@ -45,7 +46,7 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), C
     // The address of a private homeserver is another each time, and known once it runs.
     let (caller, _opened) = match caller {
         Caller::Account(account) => {
-            let (account, opened) = session::reach(*account).await?;
+            let (account, opened) = account_source::reach(*account).await?;
             (Caller::Account(Box::new(account)), opened)
         }
         named => (named, None),
@@ -63,7 +64,7 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), C
     };
     let sent = match &caller {
         Caller::Account(account) => {
-            let session = session::in_account(context, (**account).clone());
+            let session = account_source::in_account(context, (**account).clone());
             session.send(job, watch).await
         }
         Caller::Server(..) => matricula::send(&context.runner, job, watch).await,
@@ -169,7 +170,7 @@ fn caller(
         let message = format!("{what} with --server URL");
         return Err(argument_error::usage(context, endpoint, &message));
     }
-    let account = session::account(context, options.account.as_deref())?;
+    let account = account_source::account(context, options.account.as_deref())?;
     if operation.auth == OperationAuth::Required && account.access_token.is_none() {
         return Err(not_signed_in(context, &account));
     }

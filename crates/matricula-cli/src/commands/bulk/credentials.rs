@@ -9,7 +9,7 @@ use matricula::{
     runner::Runner,
 };
 
-use super::super::{Context, read_secret, session};
+use super::super::{Context, account_source, read_secret};
 use crate::{
     args::Register, error::CommandError, private_server::RunningServer, terminal::Terminal,
 };
@@ -124,7 +124,7 @@ pub(super) async fn open_as_administrator(
     options: &Register,
     info: Option<&RunInfo>,
 ) -> Result<OpenServer, CommandError> {
-    let (session, running) = session::open(context, options.account.as_deref()).await?;
+    let (session, running) = account_source::open(context, options.account.as_deref()).await?;
     let account = session.account();
     let server_name = account.user_id.server_name();
     if let Some(server) = &options.server

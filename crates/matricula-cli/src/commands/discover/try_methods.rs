@@ -19,7 +19,7 @@ use matricula::{
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::commands::session;
+use crate::commands::account_source;
 use crate::{
     error::CommandError,
     output::{Row, Style},
@@ -201,7 +201,7 @@ async fn walk_through(
     };
     attempts.account = Some(account.user_id.clone());
     attempts.left_behind = true;
-    let session = session::in_account(context, account);
+    let session = account_source::in_account(context, account);
     attempts.note("whoami", who_am_i(&session).await);
     let has_password = facts
         .login_flows
@@ -216,7 +216,7 @@ async fn walk_through(
         return Ok(());
     };
     // The token of the new session is to be known.
-    let session = session::in_account(context, account);
+    let session = account_source::in_account(context, account);
     let mut deactivation = Deactivation::new(&session.account());
     let end = drive(
         &mut deactivation,

@@ -12,7 +12,7 @@ use matricula::{
 };
 use serde_json::json;
 
-use super::{Context, dry_run, session};
+use super::{Context, account_source, dry_run};
 use crate::{
     args::media::Media,
     error::{CommandError, exit_code},
@@ -31,10 +31,10 @@ pub(crate) async fn run(context: &Context<'_>, command: Media) -> Result<(), Com
 
 /// The account of this user id, or the one used last, if it is signed in.
 fn account(context: &Context<'_>, user_id: Option<&str>) -> Result<Account, CommandError> {
-    let account = session::account(context, user_id)?;
+    let account = account_source::account(context, user_id)?;
     match account.access_token {
         Some(_) => Ok(account),
-        None => Err(session::not_signed_in(context, &account)),
+        None => Err(account_source::not_signed_in(context, &account)),
     }
 }
 
@@ -45,7 +45,10 @@ fn would_send(
     account: Account,
     jobs: impl FnOnce(&Session) -> Vec<Job>,
 ) -> Result<(), CommandError> {
-    dry_run::show(context, &jobs(&session::in_account(context, account)));
+    dry_run::show(
+        context,
+        &jobs(&account_source::in_account(context, account)),
+    );
     Ok(())
 }
 
@@ -60,7 +63,7 @@ struct Transfer<'a> {
 
 impl<'a> Transfer<'a> {
     async fn new(context: &'a Context<'a>, account: Account) -> Result<Self, CommandError> {
-        let (account, opened) = session::reach(account).await?;
+        let (account, opened) = account_source::reach(account).await?;
         let display = ProgressDisplay::new(context.output);
         let runner = display.watch(&context.runner)?;
         let session = Session::new(account, runner).store(context.home.accounts());
@@ -121,7 +124,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn ended(&self, error: Error) -> CommandError {
-        session::session_ended(self.context, &self.session.account(), error)
+        account_source::session_ended(self.context, &self.session.account(), error)
     }
 }
 

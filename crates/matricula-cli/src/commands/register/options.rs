@@ -1,13 +1,13 @@
-//! What the options, and then the person, say of the new account.
+//! The options of a registration: from the command line, and from the person.
 
 use matricula::auth::{AccountKind, DeviceOptions, RegistrationOptions};
 
-use super::super::{Context, read_secret};
+use crate::commands::{Context, read_secret};
 use crate::{args::Register, error::CommandError, terminal::Terminal};
 
-/// What the options say. Secrets come from files and standard input, never from arguments.
-pub(crate) fn of(options: &Register) -> Result<RegistrationOptions, CommandError> {
-    let mut wishes = RegistrationOptions {
+/// The options of the command line. Secrets come from files and standard input, never from arguments.
+pub(super) fn from_args(options: &Register) -> Result<RegistrationOptions, CommandError> {
+    let mut registration = RegistrationOptions {
         kind: if options.guest {
             AccountKind::Guest
         } else {
@@ -26,54 +26,54 @@ pub(crate) fn of(options: &Register) -> Result<RegistrationOptions, CommandError
         inhibit_login: options.inhibit_login,
         ..RegistrationOptions::default()
     };
-    wishes.password = read_secret(
+    registration.password = read_secret(
         options.password_stdin,
         options.password_file.as_deref(),
         "password",
     )?;
-    wishes.token = read_secret(
+    registration.token = read_secret(
         options.token_stdin,
         options.token_file.as_deref(),
         "registration token",
     )?;
-    wishes.code = read_secret(false, options.code_file.as_deref(), "code")?;
-    Ok(wishes)
+    registration.code = read_secret(false, options.code_file.as_deref(), "code")?;
+    Ok(registration)
 }
 
 /// Asks for the name and the password that were not given.
-pub(super) fn ask_for_the_rest(
+pub(super) fn ask_for_missing(
     terminal: &Terminal,
-    wishes: &mut RegistrationOptions,
+    registration: &mut RegistrationOptions,
 ) -> Result<(), CommandError> {
-    if !terminal.has_person() || wishes.kind != AccountKind::User {
+    if !terminal.has_person() || registration.kind != AccountKind::User {
         return Ok(());
     }
-    if wishes.username.is_none() {
-        wishes.username = terminal.choose_username()?;
+    if registration.username.is_none() {
+        registration.username = terminal.choose_username()?;
     }
-    if wishes.password.is_none() {
-        wishes.password = terminal.choose_password()?;
+    if registration.password.is_none() {
+        registration.password = terminal.choose_password()?;
     }
     Ok(())
 }
 
-/// Tells what is left to the page on which the account is made.
-pub(super) fn check_for_a_page(
+/// Warns about options that cannot be passed on to the page of the server.
+pub(super) fn warn_for_page(
     context: &Context<'_>,
-    wishes: &RegistrationOptions,
+    registration: &RegistrationOptions,
 ) -> Result<(), CommandError> {
-    if wishes.inhibit_login {
+    if registration.inhibit_login {
         return Err(CommandError::Usage(
             "this server makes accounts on a page, which signs in too; leave --inhibit-login out"
                 .into(),
         ));
     }
     let given = [
-        (wishes.username.is_some(), "the name"),
-        (wishes.password.is_some(), "the password"),
-        (wishes.token.is_some(), "the registration token"),
-        (wishes.email.is_some(), "the email address"),
-        (wishes.phone.is_some(), "the phone number"),
+        (registration.username.is_some(), "the name"),
+        (registration.password.is_some(), "the password"),
+        (registration.token.is_some(), "the registration token"),
+        (registration.email.is_some(), "the email address"),
+        (registration.phone.is_some(), "the phone number"),
     ];
     let left: Vec<&str> = given
         .iter()

@@ -1,0 +1,131 @@
+//! The account that a command works on: found in the store, reached, and opened as a session.
+
+use matricula::{
+    Account, AuthError, Error, ServerAddress, Session,
+    api::{ApiError, ErrorCode},
+};
+
+use super::Context;
+use crate::{
+    error::CommandError,
+    private_server::{self, RunningServer},
+    shell::shell_word,
+};
+
+/// The command that logs in to this account.
+pub(crate) fn login_command(context: &Context<'_>, account: &Account) -> String {
+    let user_id = shell_word(account.user_id.as_str());
+    context.command(&format!("login {user_id}"))
+}
+
+/// The error of a call; if the session has ended, with the command that logs in again.
+pub(crate) fn session_ended(
+    context: &Context<'_>,
+    account: &Account,
+    error: Error,
+) -> CommandError {
+    let has_ended = match &error {
+        Error::Api(ApiError::Matrix(refusal)) => refusal.code == ErrorCode::UnknownToken,
+        Error::Auth(auth) => matches!(
+            auth,
+            AuthError::SignedOut { .. }
+                | AuthError::SoftLogout { .. }
+                | AuthError::NotSignedIn { .. }
+                | AuthError::NoRefreshToken { .. }
+        ),
+        _ => false,
+    };
+    if !has_ended {
+        return error.into();
+    }
+    let user_id = &account.user_id;
+    let message = match &error {
+        Error::Auth(error) => error.to_string(),
+        _ => format!("the session of {user_id} has ended"),
+    };
+    // A login with the device ID replaces the old session of the device.
+    let device = match (&error, &account.device_id) {
+        (Error::Auth(AuthError::SoftLogout { .. }), Some(id)) => {
+            format!(" --device-id {}", shell_word(id))
+        }
+        _ => String::new(),
+    };
+    CommandError::NotSignedIn {
+        message,
+        next: login_command(context, account) + &device,
+    }
+}
+
+/// A session in this account, which stores its tokens with the account.
+pub(crate) fn in_account(context: &Context<'_>, account: Account) -> Session {
+    Session::new(account, context.runner.clone()).store(context.home.accounts())
+}
+
+/// The session of this account, or of the default account. The server of a private account is
+/// started, and stops when the second value is dropped.
+pub(crate) async fn open(
+    context: &Context<'_>,
+    user_id: Option<&str>,
+) -> Result<(Session, Option<RunningServer>), CommandError> {
+    let account = account(context, user_id)?;
+    if account.access_token.is_none() {
+        return Err(not_signed_in(context, &account));
+    }
+    let (account, opened) = reach(account).await?;
+    Ok((in_account(context, account), opened))
+}
+
+pub(crate) fn not_signed_in(context: &Context<'_>, account: &Account) -> CommandError {
+    CommandError::NotSignedIn {
+        message: format!("{} is not signed in", account.user_id),
+        next: login_command(context, account),
+    }
+}
+
+/// The stored account of this user ID, or the default account.
+pub(crate) fn account(
+    context: &Context<'_>,
+    user_id: Option<&str>,
+) -> Result<Account, CommandError> {
+    let found = context.home.accounts().account(user_id)?;
+    found.ok_or_else(|| CommandError::NotSignedIn {
+        message: match user_id {
+            Some(user_id) => format!("no account {user_id} is kept here"),
+            None => "no account is kept here yet".to_owned(),
+        },
+        next: context.command("register"),
+    })
+}
+
+/// Starts the server of a private account: its address changes with each start.
+pub(crate) async fn reach(
+    mut account: Account,
+) -> Result<(Account, Option<RunningServer>), CommandError> {
+    let opened = private_server::reopen(&account.data).await?;
+    if let Some(opened) = &opened {
+        account.server = opened.url().clone();
+    }
+    Ok((account, opened))
+}
+
+/// The server to log in to: the one that was named, else the stored account's, else the user ID's.
+pub(crate) fn address(
+    context: &Context<'_>,
+    server: Option<&str>,
+    user: Option<&str>,
+    stored: Option<&Account>,
+) -> Result<ServerAddress, CommandError> {
+    if let Some(server) = server {
+        return context.address(server);
+    }
+    if let Some(account) = stored {
+        return Ok(ServerAddress::Url(account.server.clone()));
+    }
+    let user = user.unwrap_or_default();
+    if !user.starts_with('@') {
+        return Err(CommandError::Usage(format!(
+            "name the server of {user}: --server example.org, or @{user}:example.org"
+        )));
+    }
+    context.address(user)
+}

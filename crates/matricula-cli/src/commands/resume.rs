@@ -1,0 +1,168 @@
+//! Registrations and logins that wait for a person: listed, resumed, and finished.
+
+use matricula::{
+    Account, AuthError, AuthFlow, Error, RegistrationOptions, api::uia::Stage, auth::PendingAuth,
+};
+use serde_json::json;
+
+use super::{Context, account_output};
+use crate::{browser, error::CommandError, output::link, private_server, terminal::Terminal};
+
+/// Prints the registrations and logins that were interrupted, each with the command that resumes it.
+pub(crate) fn announce(context: &Context<'_>) -> Result<(), CommandError> {
+    for pending in context.home.accounts().all_half_done()? {
+        let command = command_of(&pending);
+        let what = if pending.signs_up() {
+            "registration"
+        } else {
+            "sign-in"
+        };
+        let command = context.command(&format!("{command} --resume {}", pending.id()));
+        context.output.say(&format!(
+            "a {what} on {} is half done: {command}",
+            pending.server()
+        ));
+    }
+    Ok(())
+}
+
+fn command_of(pending: &PendingAuth) -> &'static str {
+    if pending.signs_up() {
+        "register"
+    } else {
+        "login"
+    }
+}
+
+/// Resumes the registration or login of this ID.
+pub(crate) async fn resume(
+    context: &Context<'_>,
+    id: &str,
+    answers: RegistrationOptions,
+    paste: bool,
+    mut terminal: Terminal,
+) -> Result<(), CommandError> {
+    let pending = find(context, id)?;
+    let (signs_up, before) = (
+        pending.signs_up(),
+        pending.redirect_uri().map(str::to_owned),
+    );
+    // A private server runs until the end of this function.
+    let running = private_server::reopen(pending.data()).await?;
+    let mut resume = matricula::resume(pending)
+        .answers(answers)
+        .runner(context.runner.clone())
+        .store(context.home.accounts());
+    if let Some(running) = &running {
+        resume = resume.server_url(running.url().clone());
+    }
+    if let Some(before) = before {
+        // The person who resumes it asks for its page.
+        let may_open = !context.no_input;
+        let redirect_uri = terminal.open_pages(paste, may_open, Some(&before)).await;
+        resume = resume.redirect_uri(browser::about(), redirect_uri);
+    }
+    let mut flow = resume.prompts(terminal.clone()).start().await?;
+    let account = finish(context, &mut flow, &terminal).await?;
+    if signs_up {
+        account_output::print_registered(context, &terminal, &flow.server().server, &account)
+    } else {
+        account_output::print_signed_in(context, &account)
+    }
+}
+
+/// Runs a registration or login to its end. An error of one that is stored says how to resume it.
+pub(crate) async fn finish(
+    context: &Context<'_>,
+    flow: &mut AuthFlow<'_>,
+    terminal: &Terminal,
+) -> Result<Account, CommandError> {
+    let result = flow.run().await;
+    if terminal.was_interrupted() {
+        return Err(CommandError::Interrupted);
+    }
+    result.map_err(|error| match flow.pending() {
+        Some(pending) => resumable(context, pending, error),
+        None => error.into(),
+    })
+}
+
+fn find(context: &Context<'_>, id: &str) -> Result<PendingAuth, CommandError> {
+    let accounts = context.home.accounts();
+    if let Some(pending) = accounts.half_done(id)? {
+        return Ok(pending);
+    }
+    let waiting: Vec<String> = accounts
+        .all_half_done()?
+        .iter()
+        .map(|one| one.id().to_owned())
+        .collect();
+    Err(CommandError::Usage(if waiting.is_empty() {
+        format!("no registration {id} waits here, nor any other")
+    } else {
+        format!(
+            "no registration {id} waits here; these do: {}",
+            waiting.join(", ")
+        )
+    }))
+}
+
+fn resumable(context: &Context<'_>, pending: &PendingAuth, error: Error) -> CommandError {
+    let id = pending.id();
+    if !matches!(context.home.accounts().half_done(id), Ok(Some(_))) {
+        return error.into();
+    }
+    let command = command_of(pending);
+    let (stage, answer) = missing(&error, pending);
+    let url = match (&error, pending) {
+        (Error::Auth(AuthError::BrowserNeeded { url, .. }), _) => {
+            let page = link(url.expose());
+            if let (Some(page), false) = (&page, context.output.is_json()) {
+                context.output.say_in_full(&format!("the page:\n  {page}"));
+            }
+            page
+        }
+        (_, PendingAuth::Registration(registration)) => stage
+            .as_ref()
+            .map(|stage| registration.fallback_page(stage)),
+        _ => None,
+    };
+    CommandError::Resumable {
+        error: Box::new(error),
+        details: json!({
+            "resume": id,
+            "session": pending.session(),
+            "url": url,
+            "stage": stage,
+        }),
+        next: context.command(&format!("{command} --resume {id}{answer}")),
+    }
+}
+
+/// The stage that waits for the person, and the option that answers it.
+fn missing(error: &Error, pending: &PendingAuth) -> (Option<Stage>, &'static str) {
+    let Error::Auth(error) = error else {
+        return (None, "");
+    };
+    match error {
+        AuthError::TokenNeeded { .. } => (Some(Stage::RegistrationToken), " --token-file FILE"),
+        AuthError::AddressNeeded { stage, .. } => {
+            let answer = match stage {
+                Stage::Msisdn => " --phone COUNTRY:NUMBER",
+                _ => " --email ADDRESS",
+            };
+            (Some(stage.clone()), answer)
+        }
+        AuthError::AddressNotProved { stage, .. } => {
+            let answer = match stage {
+                Stage::Msisdn => " --code-file FILE",
+                _ => "",
+            };
+            (Some(stage.clone()), answer)
+        }
+        AuthError::TermsNotAccepted { .. } => (Some(Stage::Terms), " --accept-terms"),
+        AuthError::StagesNotSupported(missing) => (missing.stages.first().cloned(), ""),
+        AuthError::BrowserNeeded { .. } => (pending.stage(), ""),
+        _ => (None, ""),
+    }
+}
