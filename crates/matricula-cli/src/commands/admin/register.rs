@@ -4,7 +4,6 @@ use matricula::{
     admin::SharedSecretRegistration,
     auth::{Discovery, ServerInfo},
     core::Secret,
-    drive,
 };
 use serde_json::json;
 
@@ -36,28 +35,16 @@ pub(super) async fn run(context: &Context<'_>, options: AdminRegister) -> Result
         dry_run::admin_register(context, address, registration);
         return Ok(());
     }
-    let mut terminal = Terminal::new(context.output, context.no_input);
-    let mut accounts = context.home.accounts();
+    let terminal = Terminal::new(context.output, context.no_input);
+    let accounts = context.home.accounts();
     let mut discovery = Discovery::new(address);
-    let server = drive(
-        &mut discovery,
-        &context.runner,
-        &mut accounts,
-        &mut terminal,
-    )
-    .await?;
+    let server = context.drive(&mut discovery, &terminal).await?;
     let mut registration = registration(&server, secret, password, &options);
     if let Some(pending) = accounts.pending_user(&registration.key())? {
         registration = registration.resume(pending);
     }
     let is_first = accounts.account(None)?.is_none();
-    let account = drive(
-        &mut registration,
-        &context.runner,
-        &mut accounts,
-        &mut terminal,
-    )
-    .await?;
+    let account = context.drive(&mut registration, &terminal).await?;
     // An administrator who registers others continues with the previous default account.
     if is_first {
         accounts.set_default(account.user_id.as_str())?;

@@ -8,7 +8,7 @@ use matricula_api::server::{
 };
 use serde_json::{Map, Value};
 
-use super::{argument_error, closest, name};
+use super::{closest, name, usage};
 use crate::{
     args::ApiCall,
     commands::{Context, read_secret},
@@ -57,11 +57,7 @@ impl Arguments {
         }
         match reader.problems.is_empty() {
             true => Ok(reader.request),
-            false => Err(argument_error::usage(
-                context,
-                endpoint,
-                &reader.problems.join("; "),
-            )),
+            false => Err(usage(context, endpoint, &reader.problems.join("; "))),
         }
     }
 
@@ -92,7 +88,7 @@ impl Arguments {
             .collect();
         let Some(request) = IncomingRequest::of_path(&endpoint.operation, &path) else {
             let message = "a part of the path is missing";
-            return Err(argument_error::usage(context, endpoint, message));
+            return Err(usage(context, endpoint, message));
         };
         let request = request
             .with_query(self.query.clone())
@@ -100,7 +96,7 @@ impl Arguments {
             .with(self.body.clone());
         endpoint
             .job(&request, server)
-            .map_err(|error| argument_error::usage(context, endpoint, &error.to_string()))
+            .map_err(|error| usage(context, endpoint, &error.to_string()))
     }
 }
 

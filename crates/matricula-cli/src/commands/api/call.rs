@@ -4,30 +4,21 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use matricula::{
     PromptHandler,
-    auth::Account,
-    core::{
-        Api, Auth, Body, CredentialRef, FileRef, Job, OperationAuth, ResponseFormat, Secret,
-        ServerUrl, scheduler::Event,
-    },
+    core::{Auth, Body, FileRef, Job, ResponseFormat, scheduler::Event},
 };
-use matricula_api::server::AnyEndpoint;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    argument_error,
-    arguments::{self, Arguments},
-    find, full_name, name,
+    arguments::Arguments,
+    call_error,
+    caller::Caller,
+    find,
     response::{self, Answer},
 };
 use crate::{
     args::ApiCall,
-    commands::{
-        Context,
-        account_source::{self, not_signed_in},
-        dry_run, read_secret,
-    },
+    commands::{Context, account_source, dry_run},
     error::CommandError,
-    shell::shell_word,
     terminal::Terminal,
 };
 
@@ -37,7 +28,7 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), C
     // What is typed wrongly is told before it is looked where the request would go.
     let is_download = arguments.are_for_a_download(context, endpoint)?;
     let output = output(context, &options, is_download)?;
-    let caller = caller(context, endpoint, &options)?;
+    let caller = Caller::chosen(context, endpoint, &options)?;
     if options.dry_run {
         let job = arguments.job(context, endpoint, caller.server())?;
         print_request(context, &caller.authorize(context, endpoint, &options, job));
@@ -81,108 +72,7 @@ pub(super) async fn run(context: &Context<'_>, options: ApiCall) -> Result<(), C
             response::print(context, endpoint, &options, &answer);
             Ok(())
         }
-        Err(error) => Err(argument_error::explain(context, endpoint, &caller, error)),
-    }
-}
-
-/// Who calls, and where.
-pub(super) enum Caller {
-    Account(Box<Account>),
-    Server(ServerUrl, Option<Secret>),
-}
-
-impl Caller {
-    pub(super) fn server(&self) -> &ServerUrl {
-        match self {
-            Self::Account(account) => &account.server,
-            Self::Server(url, _) => url,
-        }
-    }
-
-    /// The job with the name of the token that it takes. An account's session knows the token; one that
-    /// was given is handed to the runner, bound to this server's origin.
-    fn authorize(
-        &self,
-        context: &Context<'_>,
-        endpoint: &AnyEndpoint,
-        options: &ApiCall,
-        job: Job,
-    ) -> Job {
-        use OperationAuth as Wants;
-        match (self, endpoint.operation.auth) {
-            // Some servers want a token where the specification does not: who names the account
-            // means its token.
-            (Self::Account(_), Wants::None) if options.account.is_none() => job,
-            // An account's token is not what it takes.
-            (Self::Account(_), Wants::AppserviceOptional) => job,
-            (Self::Account(account), wants) => {
-                let credential = account.credential();
-                match wants {
-                    Wants::Optional | Wants::None => job.with_auth(Auth::Optional(credential)),
-                    _ => job.with_auth(Auth::Required(credential)),
-                }
-            }
-            (Self::Server(_, None), _) => job,
-            (Self::Server(url, Some(token)), _) => {
-                let credential = CredentialRef::new("given");
-                let credentials = context.runner.credentials();
-                credentials.insert(credential.clone(), url.clone(), token.clone());
-                job.with_auth(Auth::Required(credential))
-            }
-        }
-    }
-}
-
-fn caller(
-    context: &Context<'_>,
-    endpoint: &AnyEndpoint,
-    options: &ApiCall,
-) -> Result<Caller, CommandError> {
-    let operation = &endpoint.operation;
-    let called = name(operation);
-    if let Some(server) = &options.server {
-        let address = context.address(server)?;
-        let token = read_secret(options.token_stdin, options.token_file.as_deref(), "token")?;
-        return match (operation.auth, &token) {
-            (
-                OperationAuth::Required | OperationAuth::Appservice | OperationAuth::Homeserver,
-                None,
-            ) => Err(CommandError::NotSignedIn {
-                message: format!("{called} takes {}", token_of(endpoint)),
-                next: context.command(&format!(
-                    "{} --server {} --token-file FILE",
-                    arguments::example(endpoint),
-                    shell_word(server)
-                )),
-            }),
-            _ => Ok(Caller::Server(address.url().clone(), token)),
-        };
-    }
-    let is_for_accounts =
-        operation.api == Api::Client && operation.auth != OperationAuth::Appservice;
-    if !is_for_accounts {
-        let what = match operation.api {
-            Api::Identity => "it is called on an identity server: name it",
-            Api::Appservice => "it is called on an application service: name its address",
-            Api::Push => "it is called on a push gateway: name it",
-            _ => "it is called by an application service, not by an account: name the homeserver",
-        };
-        let message = format!("{what} with --server URL");
-        return Err(argument_error::usage(context, endpoint, &message));
-    }
-    let account = account_source::account(context, options.account.as_deref())?;
-    if operation.auth == OperationAuth::Required && account.access_token.is_none() {
-        return Err(not_signed_in(context, &account));
-    }
-    Ok(Caller::Account(Box::new(account)))
-}
-
-fn token_of(endpoint: &AnyEndpoint) -> &'static str {
-    match (endpoint.operation.auth, endpoint.operation.api) {
-        (OperationAuth::Homeserver, _) => "the token of the homeserver",
-        (OperationAuth::Appservice, _) => "the token of an application service",
-        (_, Api::Identity) => "an access token of the identity server",
-        _ => "an access token",
+        Err(error) => Err(call_error::explain(context, endpoint, &caller, error)),
     }
 }
 
@@ -238,9 +128,4 @@ fn print_request(context: &Context<'_>, job: &Job) {
     }
     context.output.result(&lines.join("\n"), &object);
     context.output.say("nothing was sent");
-}
-
-/// The operation's name in an object for programs.
-pub(super) fn object(endpoint: &AnyEndpoint) -> Value {
-    json!({ "schema_version": 1, "operation": full_name(&endpoint.operation) })
 }

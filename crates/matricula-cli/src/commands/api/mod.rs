@@ -1,14 +1,16 @@
 //! `matricula api`: the operations of the specification, and calling any of them.
 
-mod argument_error;
 mod arguments;
 mod call;
+mod call_error;
+mod caller;
 mod list;
 mod response;
 mod show;
 
 use matricula::core::{Api, Operation};
 use matricula_api::{appservice, client, identity, push, server::AnyEndpoint};
+use serde_json::{Value, json};
 
 use super::Context;
 use crate::{args, error::CommandError};
@@ -92,6 +94,27 @@ fn closest(name: &str, names: impl Iterator<Item = impl Into<String>>) -> Option
     let close = known.filter(|(likeness, _)| *likeness >= CLOSE);
     let best = close.max_by(|a, b| a.0.total_cmp(&b.0));
     best.map(|(_, known)| known)
+}
+
+/// The error of arguments that the operation does not accept.
+fn usage(context: &Context<'_>, endpoint: &AnyEndpoint, message: &str) -> CommandError {
+    let called = name(&endpoint.operation);
+    CommandError::Explained {
+        message: format!("{called}: {message}"),
+        exit_code: 2,
+        details: Value::Null,
+        next: Some(show_command(context, endpoint)),
+    }
+}
+
+/// The command that shows what the operation accepts.
+fn show_command(context: &Context<'_>, endpoint: &AnyEndpoint) -> String {
+    context.command(&format!("api show {}", name(&endpoint.operation)))
+}
+
+/// The operation's name in an object for programs.
+fn object(endpoint: &AnyEndpoint) -> Value {
+    json!({ "schema_version": 1, "operation": full_name(&endpoint.operation) })
 }
 
 #[cfg(test)]

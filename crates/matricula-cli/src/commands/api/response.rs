@@ -4,7 +4,7 @@ use matricula::core::mask_json;
 use matricula_api::server::{AnyEndpoint, OutgoingResponse};
 use serde_json::{Value, json};
 
-use super::call;
+use super::object;
 use crate::{args::ApiCall, commands::Context, output::link};
 
 /// An answer, read as its type.
@@ -22,7 +22,7 @@ pub(super) fn print(
     answer: &Answer,
 ) {
     let reply = &answer.reply;
-    let mut object = call::object(endpoint);
+    let mut object = object(endpoint);
     object["status"] = json!(answer.status);
     let header = |name: &str| {
         let found = reply.headers.iter().find(|(known, _)| known == name);

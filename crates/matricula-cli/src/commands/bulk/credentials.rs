@@ -5,7 +5,6 @@ use matricula::{
     auth::{Discovery, PasswordPolicy, ServerAddress, ServerInfo},
     bulk::{AdminCredentials, NewRow, Route, RowError, RunInfo, check_rows},
     core::{Secret, scheduler::SchedulerConfig},
-    drive,
     runner::Runner,
 };
 
@@ -158,13 +157,6 @@ async fn discover(
     address: ServerAddress,
 ) -> Result<ServerInfo, CommandError> {
     let mut discovery = Discovery::new(address).password_policy(true);
-    let mut terminal = Terminal::new(context.output, true);
-    let mut accounts = context.home.accounts();
-    Ok(drive(
-        &mut discovery,
-        &context.runner,
-        &mut accounts,
-        &mut terminal,
-    )
-    .await?)
+    let terminal = Terminal::new(context.output, true);
+    Ok(context.drive(&mut discovery, &terminal).await?)
 }

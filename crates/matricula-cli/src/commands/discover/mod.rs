@@ -6,7 +6,6 @@ mod try_methods;
 use matricula::{
     Session,
     auth::{Discovery, RegistrationOffer, ServerInfo, Warning},
-    drive,
 };
 
 use super::{Context, read_secret};
@@ -25,14 +24,8 @@ pub(crate) async fn run(
     if let Some(session) = own_session(context, &options.server)? {
         discovery = discovery.session(session.account().credential());
     }
-    let mut terminal = Terminal::new(context.output, context.no_input);
-    let found = drive(
-        &mut discovery,
-        &context.runner,
-        &mut context.home.accounts(),
-        &mut terminal,
-    )
-    .await;
+    let terminal = Terminal::new(context.output, context.no_input);
+    let found = context.drive(&mut discovery, &terminal).await;
     if terminal.was_interrupted() {
         return Err(CommandError::Interrupted);
     }

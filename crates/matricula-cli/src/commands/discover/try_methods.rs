@@ -218,13 +218,7 @@ async fn walk_through(
     // The token of the new session is to be known.
     let session = account_source::in_account(context, account);
     let mut deactivation = Deactivation::new(&session.account());
-    let end = drive(
-        &mut deactivation,
-        &context.runner,
-        &mut context.home.accounts(),
-        &mut nobody(context),
-    )
-    .await;
+    let end = context.drive(&mut deactivation, &nobody(context)).await;
     let is_gone = attempts.note("deactivate", end.map_err(|error| error.to_string()));
     attempts.left_behind = is_gone.is_none();
     Ok(())
@@ -248,13 +242,7 @@ async fn register(
     attempts: &mut Attempts,
 ) -> Result<Option<Account>, CommandError> {
     let mut accounts = context.home.accounts();
-    let account = drive(
-        &mut registration,
-        &context.runner,
-        &mut accounts,
-        &mut nobody(context),
-    )
-    .await;
+    let account = context.drive(&mut registration, &nobody(context)).await;
     // Where nobody knows whether there is an account, what is kept is how to find out.
     if is_in_doubt(&account) {
         attempts.in_doubt = Some(registration.id().to_owned());
@@ -289,7 +277,6 @@ async fn out_and_in(
     session: Session,
     attempts: &mut Attempts,
 ) -> Option<Account> {
-    let mut accounts = context.home.accounts();
     let before = session.account();
     let account = match session.log_out().await {
         Ok(account) => account,
@@ -307,13 +294,7 @@ async fn out_and_in(
     let mut login = Login::new(facts, account.user_id.as_str(), password.clone())
         .generated_password(password)
         .device(DeviceOptions::new().device_name("matricula discover --try"));
-    let account = drive(
-        &mut login,
-        &context.runner,
-        &mut accounts,
-        &mut nobody(context),
-    )
-    .await;
+    let account = context.drive(&mut login, &nobody(context)).await;
     attempts.note("login", account.map_err(|error| error.to_string()))
 }
 

@@ -1,4 +1,4 @@
-//! What to say when an operation cannot be called, or does not succeed.
+//! The errors of calls, explained.
 
 use matricula::{
     Error,
@@ -8,27 +8,12 @@ use matricula::{
 use matricula_api::server::AnyEndpoint;
 use serde_json::{Value, json};
 
-use super::{arguments, call::Caller, endpoints, full_name, name};
+use super::{arguments, caller::Caller, endpoints, full_name, name, show_command};
 use crate::{
     commands::{Context, account_source},
     error::{CommandError, exit_code},
     shell::shell_word,
 };
-
-/// Something was typed that the operation does not take, or not so.
-pub(super) fn usage(context: &Context<'_>, endpoint: &AnyEndpoint, message: &str) -> CommandError {
-    let called = name(&endpoint.operation);
-    CommandError::Explained {
-        message: format!("{called}: {message}"),
-        exit_code: 2,
-        details: Value::Null,
-        next: Some(show(context, endpoint)),
-    }
-}
-
-fn show(context: &Context<'_>, endpoint: &AnyEndpoint) -> String {
-    context.command(&format!("api show {}", name(&endpoint.operation)))
-}
 
 /// Why the call was no success, and what may help.
 pub(super) fn explain(
@@ -57,7 +42,7 @@ pub(super) fn explain(
         api if is_not_served(api) => not_served(endpoint, caller, api),
         ApiError::Matrix(refusal) => {
             if is_about_the_request(refusal) {
-                next = Some(show(context, endpoint));
+                next = Some(show_command(context, endpoint));
             }
             if let (ErrorCode::MissingToken, Caller::Account(account)) = (&refusal.code, caller) {
                 let user_id = shell_word(account.user_id.as_str());
