@@ -6,14 +6,15 @@ use matricula_api::{
     synapse::{FindUserByAddress, GetUser, PutUser, User, UserAddress, UserChange},
 };
 use matricula_auth::{
-    Account, AuthError, Conversation, Effect, Event, Input, machine::Core, password_login_request,
+    Account, Conversation, Effect, Event, Input, RegisterError, ServerError, SessionError,
+    ThreepidError, machine::Core, password_login_request,
 };
 use matricula_core::{
     Auth, Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
 };
 use serde_json::Value;
 
-use crate::{PendingUser, tables};
+use crate::{AdminError, PendingUser, tables};
 
 /// The result of [`CreateUser`].
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +52,7 @@ pub struct CreateUser {
     phase: Phase,
     /// Whether the response to a request that may have created the user is lost, here or earlier.
     is_lost: bool,
-    core: Core<CreateUserResult>,
+    core: Core<CreateUserResult, AdminError>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -175,9 +176,9 @@ impl CreateUser {
                 self.in_doubt(error.to_string());
             }
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.end(Err(AuthError::Unreachable { server, error }));
+                self.end(Err(ServerError::Unreachable { server, error }.into()));
             }
-            _ => self.core.fail(AuthError::Cancelled),
+            _ => self.core.fail(ServerError::Cancelled),
         }
     }
 
@@ -215,13 +216,13 @@ impl CreateUser {
     fn on_address(&mut self, cx: &mut StepContext<'_>, response: &Response) {
         match FindUserByAddress::read(response) {
             Ok(found) => {
-                let error = AuthError::AddressRefused {
+                let error = ThreepidError::AddressRefused {
                     server: self.server.clone(),
                     address: self.email.clone().unwrap_or_default(),
                     code: ErrorCode::ThreepidInUse,
                     message: format!("{} has it", found.user_id),
                 };
-                self.end(Err(error));
+                self.end(Err(error.into()));
             }
             // No user has it; or the server has no such request, and then it does not move addresses.
             Err(ApiError::Matrix(error))
@@ -275,32 +276,33 @@ impl CreateUser {
         }
     }
 
-    fn refusal(&self, error: ApiError) -> AuthError {
+    fn refusal(&self, error: ApiError) -> AdminError {
         let server = self.server.clone();
         match error {
             ApiError::Matrix(error) => match error.code {
-                ErrorCode::Forbidden => AuthError::NotAnAdministrator {
+                ErrorCode::Forbidden => AdminError::NotAnAdministrator {
                     server,
                     user_id: self.administrator.clone(),
                 },
-                ErrorCode::UnknownToken => AuthError::SignedOut {
-                    by: server.to_string(),
-                    what: error.message,
-                },
-                ErrorCode::Unrecognized => AuthError::NoAdministration { server },
+                ErrorCode::UnknownToken => {
+                    let (by, what) = (server.to_string(), error.message);
+                    SessionError::SignedOut { by, what }.into()
+                }
+                ErrorCode::Unrecognized => AdminError::NoAdministration { server },
                 ErrorCode::InvalidUsername => self.invalid(error),
-                _ => AuthError::Refused { server, error },
+                _ => ServerError::Refused { server, error }.into(),
             },
-            error => AuthError::from_api(&self.server, error),
+            error => ServerError::from_api(&self.server, error).into(),
         }
     }
 
-    fn invalid(&self, error: MatrixError) -> AuthError {
-        AuthError::NameInvalid {
+    fn invalid(&self, error: MatrixError) -> AdminError {
+        RegisterError::NameInvalid {
             server: self.server.clone(),
             username: self.user_id.localpart().to_owned(),
             message: error.message,
         }
+        .into()
     }
 
     fn finish(&mut self, mut account: Account) {
@@ -323,11 +325,11 @@ impl CreateUser {
 
     fn in_doubt(&mut self, what: String) {
         let server = self.server.clone();
-        self.core.fail(AuthError::InDoubt { server, what });
+        self.core.fail(RegisterError::InDoubt { server, what });
     }
 
     /// Ends with certainty about the user: nothing is pending any more.
-    fn end(&mut self, result: Result<CreateUserResult, AuthError>) {
+    fn end(&mut self, result: Result<CreateUserResult, AdminError>) {
         let key = self.key();
         self.core.writes().remove(tables::PENDING_USERS, key);
         self.core.finish(result);
@@ -337,13 +339,13 @@ impl CreateUser {
 impl Machine for CreateUser {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<CreateUserResult>;
+    type Event = Event<CreateUserResult, AdminError>;
 
     fn step(
         &mut self,
         cx: &mut StepContext<'_>,
         input: Input,
-    ) -> Step<Effect, Event<CreateUserResult>> {
+    ) -> Step<Effect, Event<CreateUserResult, AdminError>> {
         match self.core.accept(input) {
             Some(Input::Start) if self.phase == Phase::New => self.look_up(),
             Some(Input::Outcome(_, outcome)) => self.on_outcome(cx, outcome),
@@ -355,4 +357,5 @@ impl Machine for CreateUser {
 
 impl Conversation for CreateUser {
     type Output = CreateUserResult;
+    type Error = AdminError;
 }

@@ -10,10 +10,12 @@
 
 pub mod bulk;
 mod create_user;
+mod error;
 mod pending_user;
 mod shared_secret;
 
 pub use create_user::{CreateUser, CreateUserResult};
+pub use error::AdminError;
 pub use pending_user::PendingUser;
 pub use shared_secret::SharedSecretRegistration;
 

@@ -7,8 +7,8 @@ use matricula_api::{
     synapse::{GetNonce, RegisterBySecret},
 };
 use matricula_auth::{
-    Account, AuthError, Conversation, Effect, Event, Input, ServerInfo, machine::Core,
-    password_login_request,
+    Account, Conversation, Effect, Event, Input, RegisterError, ServerError, ServerInfo,
+    machine::Core, password_login_request,
 };
 use matricula_core::{
     Machine, Response, Secret, ServerUrl, Step, StepContext, Timestamp, scheduler::Outcome,
@@ -16,7 +16,7 @@ use matricula_core::{
 use serde_json::Value;
 use sha1::Sha1;
 
-use crate::{PendingUser, tables};
+use crate::{AdminError, PendingUser, tables};
 
 /// The maximum number of nonces to request: the first may have expired before it is used.
 const MAX_NONCES: u32 = 2;
@@ -47,7 +47,7 @@ pub struct SharedSecretRegistration {
     /// Whether the server refused to log in with this username and password.
     is_not_ours: bool,
     nonces: u32,
-    core: Core<Account>,
+    core: Core<Account, AdminError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,12 +184,12 @@ impl SharedSecretRegistration {
             }
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => match &self.lost {
                 Some(_) => self.in_doubt(error.to_string()),
-                None => self.end(Err(AuthError::Unreachable { server, error })),
+                None => self.end(Err(ServerError::Unreachable { server, error }.into())),
             },
             (_, _) if self.lost.is_some() || self.phase == Phase::Registering => {
-                self.core.fail(AuthError::Cancelled);
+                self.core.fail(ServerError::Cancelled);
             }
-            _ => self.end(Err(AuthError::Cancelled)),
+            _ => self.end(Err(ServerError::Cancelled.into())),
         }
     }
 
@@ -199,9 +199,9 @@ impl SharedSecretRegistration {
             Ok(response) => self.register(&response.nonce),
             Err(ApiError::Matrix(error)) if error.status < 500 => {
                 let message = error.message;
-                self.fail(AuthError::NoSharedSecret { server, message });
+                self.fail(AdminError::NoSharedSecret { server, message });
             }
-            Err(error) => self.fail(AuthError::from_api(&server, error)),
+            Err(error) => self.fail(ServerError::from_api(&server, error).into()),
         }
     }
 
@@ -219,7 +219,7 @@ impl SharedSecretRegistration {
                 };
             }
             Err(ApiError::Matrix(error)) => error,
-            Err(error) => return self.fail(AuthError::from_api(&self.server, error)),
+            Err(error) => return self.fail(ServerError::from_api(&self.server, error).into()),
         };
         match error.code {
             // A nonce expires after a minute; that has no error code of its own.
@@ -236,27 +236,28 @@ impl SharedSecretRegistration {
         }
     }
 
-    fn refusal(&self, error: MatrixError) -> AuthError {
+    fn refusal(&self, error: MatrixError) -> AdminError {
         let (server, username) = (self.server.clone(), self.username.clone());
         let message = error.message.clone();
-        match error.code {
-            ErrorCode::UserInUse => AuthError::NameTaken { server, username },
-            ErrorCode::Exclusive => AuthError::NameReserved { server, username },
-            ErrorCode::InvalidUsername => AuthError::NameInvalid {
+        let refusal = match error.code {
+            ErrorCode::UserInUse => RegisterError::NameTaken { server, username },
+            ErrorCode::Exclusive => RegisterError::NameReserved { server, username },
+            ErrorCode::InvalidUsername => RegisterError::NameInvalid {
                 server,
                 username,
                 message,
             },
             code if code == ErrorCode::WeakPassword || code.as_str().starts_with("M_PASSWORD_") => {
-                AuthError::WeakPassword {
+                RegisterError::WeakPassword {
                     server,
                     code,
                     message,
                 }
             }
-            _ if error.status == 403 => AuthError::SharedSecretWrong { server, message },
-            _ => AuthError::Refused { server, error },
-        }
+            _ if error.status == 403 => return AdminError::SharedSecretWrong { server, message },
+            _ => return ServerError::Refused { server, error }.into(),
+        };
+        refusal.into()
     }
 
     fn on_login(&mut self, now: Timestamp, response: &Response) {
@@ -292,7 +293,7 @@ impl SharedSecretRegistration {
     }
 
     /// Fails; whether an earlier request was processed stays unknown.
-    fn fail(&mut self, error: AuthError) {
+    fn fail(&mut self, error: AdminError) {
         if self.lost.is_some() && !self.is_not_ours {
             self.in_doubt(error.to_string());
         } else {
@@ -302,11 +303,11 @@ impl SharedSecretRegistration {
 
     fn in_doubt(&mut self, what: String) {
         let server = self.server.clone();
-        self.core.fail(AuthError::InDoubt { server, what });
+        self.core.fail(RegisterError::InDoubt { server, what });
     }
 
     /// Ends with certainty about the account: nothing is pending any more.
-    fn end(&mut self, result: Result<Account, AuthError>) {
+    fn end(&mut self, result: Result<Account, AdminError>) {
         if let Ok(account) = &result {
             account.write_to(self.core.writes());
         }
@@ -319,9 +320,13 @@ impl SharedSecretRegistration {
 impl Machine for SharedSecretRegistration {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, AdminError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, AdminError>> {
         match self.core.accept(input) {
             Some(Input::Start) if self.phase == Phase::New => self.start(cx),
             Some(Input::Outcome(_, outcome)) => self.on_outcome(cx.now, outcome),
@@ -333,6 +338,7 @@ impl Machine for SharedSecretRegistration {
 
 impl Conversation for SharedSecretRegistration {
     type Output = Account;
+    type Error = AdminError;
 }
 
 /// The HMAC-SHA1 that signs the request, in hexadecimal digits.

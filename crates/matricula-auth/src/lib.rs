@@ -63,7 +63,11 @@ pub use discovery::{
     Discovery, IdentityProvider, LoginFlow, OAuthOffer, PasswordPolicy, Probe, RegistrationMethod,
     RegistrationOffer, ServerInfo, Warning, WellKnown,
 };
-pub use error::{AuthError, StagesNotSupported};
+pub use error::{
+    AccountError, AppserviceError, AuthError, BrowserError, DiscoveryError, LoginError,
+    OAuthLoginError, OAuthRefusal, RegisterError, ServerError, SessionError, StagesNotSupported,
+    ThreepidError, UiaError,
+};
 pub use login::{
     AppserviceLogin, Login, OAuthClient, OAuthLogin, SsoLogin, password_login_request,
 };

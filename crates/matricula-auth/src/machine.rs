@@ -22,14 +22,20 @@ use matricula_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AuthError, IdentityProvider};
+use crate::{Account, IdentityProvider};
 
 /// A machine that talks to a server, perhaps to a person, and ends in a result.
 pub trait Conversation:
-    Machine<Input = Input, Effect = Effect, Event = Event<<Self as Conversation>::Output>>
+    Machine<
+        Input = Input,
+        Effect = Effect,
+        Event = Event<<Self as Conversation>::Output, <Self as Conversation>::Error>,
+    >
 {
     /// The result of success.
     type Output;
+    /// Why it fails.
+    type Error;
 }
 
 /// What can happen to a conversation.
@@ -61,11 +67,11 @@ pub enum Effect {
 /// What a conversation reports.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Event<T> {
+pub enum Event<T, E> {
     /// Progress, for a user interface.
     Progress(Progress),
     /// The result. Reported exactly once for each [`Input::Start`].
-    Finished(Result<T, AuthError>),
+    Finished(Result<T, E>),
 }
 
 /// Progress of a conversation, for a user interface.
@@ -230,17 +236,17 @@ const MAX_TRIES: u32 = 5;
 /// the end. Between two steps the step under way is empty, so a clone and a stored copy leave it out.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-pub struct Core<T> {
+pub struct Core<T, E> {
     last_effect: u64,
     requests: u32,
     tries: u32,
     #[serde(skip)]
     is_over: bool,
     #[serde(skip)]
-    step: Step<Effect, Event<T>>,
+    step: Step<Effect, Event<T, E>>,
 }
 
-impl<T> Core<T> {
+impl<T, E> Core<T, E> {
     /// The input, if the conversation waits for it: [`Input::Start`], or what answers the last effect.
     /// `None` once the conversation is over.
     pub fn accept(&self, input: Input) -> Option<Input> {
@@ -308,19 +314,19 @@ impl<T> Core<T> {
     }
 
     /// Ends the conversation: its stored state is removed, and it accepts no more inputs.
-    pub fn finish(&mut self, result: Result<T, AuthError>) {
+    pub fn finish(&mut self, result: Result<T, E>) {
         self.is_over = true;
         self.stop(result);
     }
 
     /// Ends the conversation for now: its stored state stays, and [`Input::Start`] continues it.
-    pub fn pause(&mut self, error: AuthError) {
-        self.stop(Err(error));
+    pub fn pause(&mut self, error: impl Into<E>) {
+        self.stop(Err(error.into()));
     }
 
     /// [Ends](Core::finish) the conversation with an error.
-    pub fn fail(&mut self, error: AuthError) {
-        self.finish(Err(error));
+    pub fn fail(&mut self, error: impl Into<E>) {
+        self.finish(Err(error.into()));
     }
 
     /// Makes a conversation that is over accept inputs again.
@@ -329,7 +335,7 @@ impl<T> Core<T> {
         self.requests = 0;
     }
 
-    fn stop(&mut self, result: Result<T, AuthError>) {
+    fn stop(&mut self, result: Result<T, E>) {
         self.step.effects.clear();
         self.step.events.push(Event::Finished(result));
     }
@@ -340,20 +346,20 @@ impl<T> Core<T> {
     }
 
     /// The step that the calls since the last one add up to.
-    pub fn take_step(&mut self) -> Step<Effect, Event<T>> {
+    pub fn take_step(&mut self) -> Step<Effect, Event<T, E>> {
         std::mem::take(&mut self.step)
     }
 
     /// Numbers effects from the last one of `other`: both are parts of one conversation.
-    pub(crate) fn continue_after<U>(&mut self, other: &Core<U>) {
+    pub(crate) fn continue_after<U, F>(&mut self, other: &Core<U, F>) {
         self.last_effect = other.last_effect;
     }
 
     /// Takes over the step of a part of this conversation. The part's result is returned if it ended.
-    pub(crate) fn take_over<U>(
+    pub(crate) fn take_over<U, F>(
         &mut self,
-        step: Step<Effect, Event<U>>,
-    ) -> Option<Result<U, AuthError>> {
+        step: Step<Effect, Event<U, F>>,
+    ) -> Option<Result<U, F>> {
         self.step.writes.append(step.writes);
         self.step.effects.extend(step.effects);
         let mut result = None;
@@ -367,9 +373,9 @@ impl<T> Core<T> {
     }
 }
 
-impl Core<Account> {
+impl<E> Core<Account, E> {
     /// [Ends](Core::finish) the conversation and stores its account.
-    pub fn finish_account(&mut self, result: Result<Account, AuthError>) {
+    pub fn finish_account(&mut self, result: Result<Account, E>) {
         if let Ok(account) = &result {
             account.write_to(&mut self.step.writes);
         }
@@ -378,12 +384,12 @@ impl Core<Account> {
 }
 
 /// Adds the state of a conversation to its step: stored while it continues, removed when it is over.
-pub(crate) fn persist<T>(
-    mut step: Step<Effect, Event<T>>,
+pub(crate) fn persist<T, E>(
+    mut step: Step<Effect, Event<T, E>>,
     is_over: bool,
     (table, key): (&'static str, &str),
     state: &impl Serialize,
-) -> Step<Effect, Event<T>> {
+) -> Step<Effect, Event<T, E>> {
     if is_over {
         step.writes.remove(table, key);
     } else {
@@ -401,7 +407,7 @@ pub fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("stored values have a JSON form")
 }
 
-impl<T> Default for Core<T> {
+impl<T, E> Default for Core<T, E> {
     fn default() -> Self {
         Self {
             last_effect: 0,
@@ -413,7 +419,7 @@ impl<T> Default for Core<T> {
     }
 }
 
-impl<T> Clone for Core<T> {
+impl<T, E> Clone for Core<T, E> {
     fn clone(&self) -> Self {
         Self {
             last_effect: self.last_effect,
@@ -425,7 +431,7 @@ impl<T> Clone for Core<T> {
     }
 }
 
-impl<T> PartialEq for Core<T> {
+impl<T, E> PartialEq for Core<T, E> {
     fn eq(&self, other: &Self) -> bool {
         let state = |core: &Self| {
             let Self {
@@ -441,7 +447,7 @@ impl<T> PartialEq for Core<T> {
     }
 }
 
-impl<T> fmt::Debug for Core<T> {
+impl<T, E> fmt::Debug for Core<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core")
             .field("last_effect", &self.last_effect)
@@ -449,5 +455,21 @@ impl<T> fmt::Debug for Core<T> {
             .field("tries", &self.tries)
             .field("is_over", &self.is_over)
             .finish_non_exhaustive()
+    }
+}
+
+/// Converts the error in a step.
+pub fn convert_error<T, E, F: From<E>>(
+    step: Step<Effect, Event<T, E>>,
+) -> Step<Effect, Event<T, F>> {
+    let convert = |event| match event {
+        Event::Progress(progress) => Event::Progress(progress),
+        Event::Finished(result) => Event::Finished(result.map_err(F::from)),
+    };
+    Step {
+        writes: step.writes,
+        effects: step.effects,
+        events: step.events.into_iter().map(convert).collect(),
+        wake_at: step.wake_at,
     }
 }

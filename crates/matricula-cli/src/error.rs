@@ -3,7 +3,10 @@
 use matricula::runner::BuildError;
 use matricula::{
     AccountStoreError, Error, StoreError,
-    auth::{AuthError, ServerAddressError},
+    auth::{
+        AccountError, AppserviceError, AuthError, BrowserError, LoginError, OAuthLoginError,
+        RegisterError, ServerAddressError, ServerError, SessionError, ThreepidError, UiaError,
+    },
     core::TransportError,
 };
 use matricula::{
@@ -141,16 +144,22 @@ fn add(error: &mut Value, details: &Value) {
 fn add_details(error: &mut Value, library: &Error) {
     let Error::Auth(auth) = library else { return };
     match auth {
-        AuthError::OAuthNeeded { issuer, .. } => error["url"] = json!(issuer),
-        AuthError::SsoNeeded { url, .. } => error["url"] = json!(url),
-        AuthError::AccountPageNeeded { url, .. } => error["url"] = json!(url),
-        AuthError::WeakPassword { code, .. } | AuthError::AddressRefused { code, .. } => {
-            error["errcode"] = json!(code)
+        AuthError::Register(RegisterError::OAuthNeeded { issuer, .. }) => {
+            error["url"] = json!(issuer);
         }
-        AuthError::RateLimited {
+        AuthError::Register(RegisterError::SsoNeeded { url, .. }) => error["url"] = json!(url),
+        AuthError::Account(AccountError::AccountPageNeeded { url, .. }) => {
+            error["url"] = json!(url);
+        }
+        AuthError::Register(RegisterError::WeakPassword { code, .. })
+        | AuthError::Uia(UiaError::WeakPassword { code, .. })
+        | AuthError::Threepid(ThreepidError::AddressRefused { code, .. }) => {
+            error["errcode"] = json!(code);
+        }
+        AuthError::Server(ServerError::RateLimited {
             retry_after: Some(wait),
             ..
-        } => {
+        }) => {
             error["retry_after_seconds"] = json!(wait.as_secs_f64());
         }
         _ => {}
@@ -162,6 +171,7 @@ pub(crate) fn exit_code(error: &Error) -> u8 {
     match error {
         Error::Address(_) | Error::UserId(_) | Error::NoUser => 2,
         Error::Auth(error) => auth_exit_code(error),
+        Error::Admin(_) => 7,
         Error::Api(ApiError::RateLimited { .. }) => 5,
         Error::Api(ApiError::Uia(_)) => 6,
         Error::Api(ApiError::Matrix(error)) => match error.code {
@@ -178,55 +188,59 @@ pub(crate) fn exit_code(error: &Error) -> u8 {
 
 fn auth_exit_code(error: &AuthError) -> u8 {
     match error {
-        AuthError::Unreachable { error, .. } => transport_exit_code(error),
-        AuthError::WrongPassword { .. }
-        | AuthError::SignedOut { .. }
-        | AuthError::SoftLogout { .. }
-        | AuthError::NotSignedIn { .. }
-        | AuthError::NoRefreshToken { .. } => 4,
-        AuthError::RateLimited { .. } => 5,
-        AuthError::TokenNeeded { .. }
-        | AuthError::PasswordNeeded { .. }
-        | AuthError::TermsNotAccepted { .. }
-        | AuthError::AddressNeeded { .. }
-        | AuthError::AddressNotProved { .. }
-        | AuthError::StagesNotSupported(_)
-        | AuthError::AccountPageNeeded { .. }
-        | AuthError::OAuthNeeded { .. }
-        | AuthError::SsoNeeded { .. }
-        | AuthError::BrowserNeeded { .. }
-        | AuthError::NoPasswordLogin { .. } => 6,
-        AuthError::NameTaken { .. }
-        | AuthError::NameInvalid { .. }
-        | AuthError::NameReserved { .. }
-        | AuthError::WeakPassword { .. }
-        | AuthError::Closed { .. }
-        | AuthError::GuestsNotAllowed { .. }
-        | AuthError::NotAGuest { .. }
-        | AuthError::GuestNotUpgraded { .. }
-        | AuthError::OutsideNamespace { .. }
-        | AuthError::ServiceUnknown { .. }
-        | AuthError::NoServiceLogin { .. }
-        | AuthError::NoSharedSecret { .. }
-        | AuthError::SharedSecretWrong { .. }
-        | AuthError::NotAnAdministrator { .. }
-        | AuthError::NoAdministration { .. }
-        | AuthError::ServerFull { .. }
-        | AuthError::TokenWrong { .. }
-        | AuthError::AddressRefused { .. }
-        | AuthError::StageFailed { .. }
-        | AuthError::UserLocked { .. }
-        | AuthError::UserSuspended { .. } => 7,
-        AuthError::Refused { error, .. } if error.status == 403 => 7,
-        AuthError::OAuthRefused { refusal, .. } => match refusal.code {
-            // The server may think otherwise in a while.
+        AuthError::Server(error) => server_exit_code(error),
+        AuthError::Uia(error) => uia_exit_code(error),
+        AuthError::Threepid(ThreepidError::AddressRefused { .. }) => 7,
+        AuthError::Threepid(_) => 6,
+        AuthError::Browser(BrowserError::BrowserNeeded { .. }) => 6,
+        AuthError::OAuthRefused(refused) => match refused.refusal.code {
+            // The refusal may pass with time.
             OAuthErrorCode::ServerError | OAuthErrorCode::TemporarilyUnavailable => 1,
             _ => 7,
         },
-        AuthError::NoOAuth { .. } => 7,
-        AuthError::CodeExpired { .. } => 6,
-        AuthError::NoOAuthSession { .. } => 4,
-        AuthError::Cancelled => 130,
+        AuthError::Register(error) => match error {
+            RegisterError::OAuthNeeded { .. } | RegisterError::SsoNeeded { .. } => 6,
+            RegisterError::InDoubt { .. } => 1,
+            _ => 7,
+        },
+        AuthError::Appservice(error) => match error {
+            AppserviceError::MayBeDone { .. } => 1,
+            _ => 7,
+        },
+        AuthError::Login(LoginError::WrongPassword { .. }) => 4,
+        AuthError::Login(LoginError::NoPasswordLogin { .. }) => 6,
+        AuthError::OAuth(OAuthLoginError::NoOAuth { .. }) => 7,
+        AuthError::OAuth(OAuthLoginError::CodeExpired { .. }) => 6,
+        AuthError::Session(error) => match error {
+            SessionError::UserLocked { .. } | SessionError::UserSuspended { .. } => 7,
+            SessionError::NotStored { .. } => 1,
+            _ => 4,
+        },
+        AuthError::Account(AccountError::AccountPageNeeded { .. }) => 6,
+        _ => 1,
+    }
+}
+
+fn server_exit_code(error: &ServerError) -> u8 {
+    match error {
+        ServerError::Unreachable { error, .. } => transport_exit_code(error),
+        ServerError::RateLimited { .. } => 5,
+        ServerError::Refused { error, .. } if error.status == 403 => 7,
+        ServerError::Cancelled => 130,
+        _ => 1,
+    }
+}
+
+fn uia_exit_code(error: &UiaError) -> u8 {
+    match error {
+        UiaError::WrongPassword { .. } => 4,
+        UiaError::TokenNeeded { .. }
+        | UiaError::PasswordNeeded { .. }
+        | UiaError::TermsNotAccepted { .. }
+        | UiaError::StagesNotSupported(_) => 6,
+        UiaError::TokenWrong { .. }
+        | UiaError::StageFailed { .. }
+        | UiaError::WeakPassword { .. } => 7,
         _ => 1,
     }
 }

@@ -11,7 +11,7 @@ use matricula_api::{
     oauth::{AccountAction, AccountPage},
     uia::UiaEndpoint,
 };
-use matricula_auth::{AuthError, Conversation, UiaRequest};
+use matricula_auth::{AccountError, Conversation, UiaRequest};
 use serde_json::{Value, json};
 
 use crate::{Error, NoStore, PromptHandler, Session, SessionStore, drive};
@@ -64,12 +64,16 @@ impl Session {
     ///
     /// # Errors
     /// Where the conversation fails, or something could not be stored.
-    pub async fn run<C: Conversation>(
+    pub async fn run<C>(
         &self,
         conversation: &mut C,
         keeper: &mut (impl SessionStore + ?Sized),
         person: &mut (impl PromptHandler + ?Sized),
-    ) -> Result<C::Output, Error> {
+    ) -> Result<C::Output, Error>
+    where
+        C: Conversation,
+        Error: From<C::Error>,
+    {
         // The conversation's requests name the token, and are not sent again where it is refused.
         self.renew_if_due().await?;
         drive(conversation, self.runner(), keeper, person).await
@@ -123,7 +127,7 @@ impl Session {
     /// already.
     ///
     /// # Errors
-    /// Where the account is kept by an OAuth 2.0 server: [`AuthError::AccountPageNeeded`] names the
+    /// Where the account is kept by an OAuth 2.0 server: [`AccountError::AccountPageNeeded`] names the
     /// page on which a person does it. Else as [`Session::authenticated`].
     pub async fn delete_devices(
         &self,
@@ -139,7 +143,7 @@ impl Session {
     ///
     /// # Errors
     /// There, the page.
-    pub fn on_account_page(&self, device_ids: &[String]) -> Result<(), AuthError> {
+    pub fn on_account_page(&self, device_ids: &[String]) -> Result<(), AccountError> {
         let Some(oauth) = &self.account().oauth else {
             return Ok(());
         };
@@ -149,7 +153,7 @@ impl Session {
                 .device_id(one),
             _ => AccountPage::default().action(AccountAction::DevicesList),
         };
-        Err(AuthError::AccountPageNeeded {
+        Err(AccountError::AccountPageNeeded {
             issuer: oauth.issuer.clone(),
             url: oauth.account_page(&page),
         })

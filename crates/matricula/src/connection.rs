@@ -133,10 +133,11 @@ impl<'a> Connection<'a> {
     }
 
     /// Runs a conversation; its pages open in the browser if one was configured.
-    pub(crate) async fn drive<C: Conversation + ?Sized>(
-        &mut self,
-        conversation: &mut C,
-    ) -> Result<C::Output, Error> {
+    pub(crate) async fn drive<C>(&mut self, conversation: &mut C) -> Result<C::Output, Error>
+    where
+        C: Conversation + ?Sized,
+        Error: From<C::Error>,
+    {
         let prompts = &mut *self.prompts;
         match &self.callback {
             Some(browser) => {

@@ -49,12 +49,16 @@ impl<F: FnMut(&Prompt) -> Answer> PromptHandler for F {
 ///
 /// # Errors
 /// If the conversation fails, or its writes cannot be stored.
-pub async fn drive<C: Conversation + ?Sized>(
+pub async fn drive<C>(
     conversation: &mut C,
     runner: &Runner,
     store: &mut (impl SessionStore + ?Sized),
     prompts: &mut (impl PromptHandler + ?Sized),
-) -> Result<C::Output, Error> {
+) -> Result<C::Output, Error>
+where
+    C: Conversation + ?Sized,
+    Error: From<C::Error>,
+{
     let (watcher, mut job_events) = unbounded_channel();
     let mut tasks = JoinSet::new();
     let mut input = Input::Start;

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use matricula_api::{ApiError, IdError};
-use matricula_auth::{AuthError, ServerAddressError};
+use matricula_auth::{
+    AccountError, AppserviceError, AuthError, DiscoveryError, LoginError, OAuthLoginError,
+    RegisterError, ServerAddressError, ServerError, SessionError, UiaError,
+};
 use matricula_core::{StoreError, TransportError};
 
 use crate::AccountStoreError;
@@ -24,6 +27,10 @@ pub enum Error {
     /// Registration, login or discovery failed.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The administration of accounts failed.
+    #[cfg(feature = "admin")]
+    #[error(transparent)]
+    Admin(matricula_admin::AdminError),
     /// The server refused a request.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -51,6 +58,39 @@ pub enum Error {
     /// No home directory is known.
     #[error("no home directory is known; name one with --home DIR or MATRICULA_HOME")]
     NoHome,
+}
+
+/// The errors of single operations, as the one [`AuthError`] that holds them all.
+macro_rules! from_auth {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::Auth(error.into())
+            }
+        }
+    )*};
+}
+
+from_auth!(
+    AccountError,
+    AppserviceError,
+    DiscoveryError,
+    LoginError,
+    OAuthLoginError,
+    RegisterError,
+    ServerError,
+    SessionError,
+    UiaError
+);
+
+#[cfg(feature = "admin")]
+impl From<matricula_admin::AdminError> for Error {
+    fn from(error: matricula_admin::AdminError) -> Self {
+        match error {
+            matricula_admin::AdminError::Auth(error) => Self::Auth(error),
+            error => Self::Admin(error),
+        }
+    }
 }
 
 impl From<AccountStoreError> for Error {

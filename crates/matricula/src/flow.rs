@@ -4,9 +4,10 @@ use std::{future::IntoFuture, pin::Pin};
 
 use matricula_api::{Endpoint, client::login::Login as LoginRequest};
 use matricula_auth::{
-    Account, Conversation, Event, PendingAuth, RegistrationOptions, ServerInfo, SignUp,
+    Account, Conversation, Effect, Event, Input, PendingAuth, RegistrationOptions, ServerInfo,
+    SignUp, machine::convert_error,
 };
-use matricula_core::{ServerUrl, WriteBatch};
+use matricula_core::{Machine, ServerUrl, Step, StepContext, WriteBatch};
 use matricula_http::SystemClock;
 use serde_json::Value;
 
@@ -28,9 +29,52 @@ pub(crate) enum AuthConversation {
     SignUp(Box<SignUp>),
     Pending(Box<PendingAuth>),
     /// One whose state is not stored.
-    Direct(Box<dyn Conversation<Output = Account, Event = Event<Account>> + Send>),
+    Direct(Box<DirectConversation>),
     /// A login token, and the data to store with the account.
     LoginToken(Box<LoginRequest>, Value),
+}
+
+/// A conversation that ends in an account, whatever error it has.
+pub(crate) type DirectConversation =
+    dyn Conversation<Output = Account, Error = Error, Event = Event<Account, Error>> + Send;
+
+impl AuthConversation {
+    /// A conversation whose state is not stored.
+    pub(crate) fn direct<C>(conversation: C) -> Self
+    where
+        C: Conversation<Output = Account> + Send + 'static,
+        Error: From<C::Error>,
+    {
+        Self::Direct(Box::new(WithError(conversation)))
+    }
+}
+
+/// A conversation with its error converted into the facade's.
+struct WithError<C>(C);
+
+impl<C: Conversation<Output = Account>> Machine for WithError<C>
+where
+    Error: From<C::Error>,
+{
+    type Input = Input;
+    type Effect = Effect;
+    type Event = Event<Account, Error>;
+
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, Error>> {
+        convert_error(self.0.step(cx, input))
+    }
+}
+
+impl<C: Conversation<Output = Account>> Conversation for WithError<C>
+where
+    Error: From<C::Error>,
+{
+    type Output = Account;
+    type Error = Error;
 }
 
 impl<'a> AuthFlow<'a> {

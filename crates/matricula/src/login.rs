@@ -5,7 +5,7 @@ use std::{future::IntoFuture, pin::Pin};
 use matricula_api::{UserId, client::login::Login as LoginRequest, oauth::ClientMetadata};
 use matricula_auth::{
     Account, Answer, AppserviceLogin, AuthError, AuthMethod, DeviceOptions, Login, OAuthLogin,
-    PendingAuth, Prompt, ServerInfo, SsoLogin,
+    PendingAuth, Prompt, ServerError, ServerInfo, SsoLogin, UiaError,
 };
 use matricula_core::Secret;
 
@@ -209,7 +209,7 @@ impl<'a> LoginBuilder<'a> {
         if generated.is_some_and(|generated| generated == password) {
             login = login.generated_password(password);
         }
-        Ok(AuthConversation::Direct(Box::new(login)))
+        Ok(AuthConversation::direct(login))
     }
 
     async fn ask_for_password(&mut self, server: &ServerInfo, user: &str) -> Result<Secret, Error> {
@@ -223,10 +223,10 @@ impl<'a> LoginBuilder<'a> {
         };
         match self.connection.prompts.answer(&prompt).await {
             Answer::Text(password) => Ok(password),
-            Answer::No => Err(AuthError::Cancelled.into()),
+            Answer::No => Err(AuthError::Server(ServerError::Cancelled).into()),
             _ => {
                 let server = server.server.clone();
-                Err(AuthError::PasswordNeeded { server, user_id }.into())
+                Err(AuthError::Uia(UiaError::PasswordNeeded { server, user_id }).into())
             }
         }
     }
@@ -244,7 +244,7 @@ impl<'a> LoginBuilder<'a> {
     fn by_service(&mut self, server: &ServerInfo) -> Result<AuthConversation, Error> {
         let (token, user) = (self.service.take().unwrap_or_default(), self.user()?);
         let login = AppserviceLogin::new(server, token, user).device(self.device.clone());
-        Ok(AuthConversation::Direct(Box::new(login)))
+        Ok(AuthConversation::direct(login))
     }
 
     /// What pages need, if the builder allows pages. A device code needs no callback.

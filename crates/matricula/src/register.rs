@@ -48,7 +48,7 @@ pub fn register<'a>(server: &str) -> RegisterBuilder<'a> {
 /// The guest's session ends with the upgrade. Everything said of [`register`] applies.
 ///
 /// # Errors
-/// [`AuthError::NotAGuest`](matricula_auth::AuthError::NotAGuest) if the account is not a guest's, or
+/// [`RegisterError::NotAGuest`](matricula_auth::RegisterError::NotAGuest) if the account is not a guest's, or
 /// has no session.
 pub fn upgrade<'a>(guest: &Account) -> Result<RegisterBuilder<'a>, Error> {
     let mut upgrade = register(guest.server.as_str());
@@ -199,7 +199,7 @@ impl<'a> RegisterBuilder<'a> {
                 let registration = AppserviceRegistration::new(&server, token, name)
                     .device(self.options.device)
                     .inhibit_login(self.options.inhibit_login);
-                AuthConversation::Direct(Box::new(registration))
+                AuthConversation::direct(registration)
             }
             #[cfg(feature = "admin")]
             Registrant::Administrator {
@@ -208,7 +208,7 @@ impl<'a> RegisterBuilder<'a> {
             } => {
                 let registration =
                     shared_secret_registration(&server, secret, makes_admin, &self.options);
-                AuthConversation::Direct(Box::new(registration))
+                AuthConversation::direct(registration)
             }
         };
         Ok(AuthFlow {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use matricula_api::UserId;
 use matricula_auth::{
-    AuthError,
+    ServerError, SessionError,
     session::{Renewal, RenewalEffect, RenewalEvent, RenewalInput, RenewalReason},
 };
 use matricula_core::{Machine, Secret, StepContext, StoreError};
@@ -27,17 +27,17 @@ pub(crate) async fn renew(
     session: &Session,
     reason: RenewalReason,
     token: Option<Secret>,
-) -> Result<(), AuthError> {
+) -> Result<(), SessionError> {
     let session = session.clone();
     let renewed = tokio::spawn(async move { drive(&session, Renewal::new(reason, token)).await });
     match renewed.await {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(AuthError::Cancelled),
+        Err(_) => Err(ServerError::Cancelled.into()),
     }
 }
 
-async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError> {
+async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), SessionError> {
     let user_id = session.account().user_id;
     let (mut _turn, mut _lock) = (None, None);
     let mut input = RenewalInput::Start;
@@ -85,7 +85,7 @@ async fn drive(session: &Session, mut renewal: Renewal) -> Result<(), AuthError>
                 tokio::time::sleep(until.since(SystemClock::now()).min(LONGEST_WAIT)).await;
                 RenewalInput::Waited
             }
-            _ => return Err(AuthError::Cancelled),
+            _ => return Err(ServerError::Cancelled.into()),
         };
     }
 }

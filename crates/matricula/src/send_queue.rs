@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use matricula_auth::{AuthError, session::RenewalReason};
+use matricula_auth::{SessionError, session::RenewalReason};
 use matricula_core::{Store, scheduler::SchedulerConfig};
 use matricula_http::{BuildError, Runner};
 
@@ -44,11 +44,11 @@ async fn renewed(session: &Session) -> bool {
         match renewal_driver::renew(session, reason, token).await {
             Ok(()) => return true,
             Err(
-                AuthError::SignedOut { .. }
-                | AuthError::SoftLogout { .. }
-                | AuthError::NotSignedIn { .. }
-                | AuthError::NoRefreshToken { .. }
-                | AuthError::NoOAuthSession { .. },
+                SessionError::SignedOut { .. }
+                | SessionError::SoftLogout { .. }
+                | SessionError::NotSignedIn { .. }
+                | SessionError::NoRefreshToken { .. }
+                | SessionError::NoOAuthSession { .. },
             ) => return false,
             // No server, no room on the disk, an account that is locked for now.
             Err(_) => {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use matricula_api::{ApiError, Endpoint, ErrorCode, client::logout::Logout};
 use matricula_auth::{
-    Account, Answer, AuthError, OAuthLogout, Prompt,
+    Account, Answer, OAuthLogout, Prompt, ServerError, SessionError,
     session::{Call, CallEffect, CallEvent, CallInput, RenewalReason, SessionState},
 };
 use matricula_core::{
@@ -30,7 +30,7 @@ fn answer(outcome: Outcome) -> Result<Response, Error> {
         Outcome::Responded(response) => Ok(response),
         Outcome::Failed(error) => Err(Error::Transport(error)),
         Outcome::InDoubt(error) => Err(Error::InDoubt(error)),
-        _ => Err(AuthError::Cancelled.into()),
+        _ => Err(ServerError::Cancelled.into()),
     }
 }
 
@@ -42,9 +42,9 @@ fn answer(outcome: Outcome) -> Result<Response, Error> {
 /// the same [`AccountStore`], one renews and the others go on with what it got. How that is done:
 /// [`matricula_auth::session`].
 ///
-/// What can end it, or stand in its way, are [`AuthError`]s: [`SignedOut`](AuthError::SignedOut),
-/// [`SoftLogout`](AuthError::SoftLogout) (sign in again, on the same device),
-/// [`UserLocked`](AuthError::UserLocked) and [`UserSuspended`](AuthError::UserSuspended).
+/// What can end it, or stand in its way, are [`SessionError`]s: [`SignedOut`](SessionError::SignedOut),
+/// [`SoftLogout`](SessionError::SoftLogout) (sign in again, on the same device),
+/// [`UserLocked`](SessionError::UserLocked) and [`UserSuspended`](SessionError::UserSuspended).
 #[derive(Clone, Debug)]
 pub struct Session {
     runner: Runner,
@@ -200,7 +200,7 @@ impl Session {
                 Some(CallEffect::Send(job)) => {
                     CallInput::Outcome(run_watched(&self.runner, *job, &mut watch).await)
                 }
-                _ => return Err(AuthError::Cancelled.into()),
+                _ => return Err(ServerError::Cancelled.into()),
             };
         }
     }
@@ -213,8 +213,8 @@ impl Session {
         let account = self.account();
         let user_id = account.user_id;
         match (account.access_token, account.refresh_token) {
-            (None, _) => Err(AuthError::NotSignedIn { user_id }.into()),
-            (_, None) => Err(AuthError::NoRefreshToken { user_id }.into()),
+            (None, _) => Err(SessionError::NotSignedIn { user_id }.into()),
+            (_, None) => Err(SessionError::NoRefreshToken { user_id }.into()),
             (token, _) => Ok(renewal_driver::renew(self, RenewalReason::Wanted, token).await?),
         }
     }
@@ -263,7 +263,7 @@ impl Session {
     async fn end_on_server(&self, mut account: Account) -> Result<Account, Error> {
         if account.access_token.is_none() {
             let user_id = account.user_id;
-            return Err(AuthError::NotSignedIn { user_id }.into());
+            return Err(SessionError::NotSignedIn { user_id }.into());
         }
         if account.oauth.is_some() {
             let mut logout = OAuthLogout::new(account);

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use matricula_api::{ApiError, Endpoint, ErrorCode, synapse::DeactivateUser};
-use matricula_auth::{Account, AuthError, Effect};
+use matricula_auth::{Account, Effect, ServerError};
 use matricula_core::{Auth, EffectId, Machine, Response, Step, StepContext, scheduler::Outcome};
 
 use super::{BulkEvent, BulkInput, BulkMachine, RowState, RunLog, machine::BulkStep};
+use crate::AdminError;
 
 /// Deactivates the accounts that a run created, and no others, with an administrator's session.
 ///
@@ -22,7 +23,7 @@ pub struct BulkDeactivation {
     in_flight: BTreeMap<EffectId, usize>,
     last_effect: u64,
     is_stopping: bool,
-    error: Option<Box<AuthError>>,
+    error: Option<Box<AdminError>>,
     is_over: bool,
 }
 
@@ -76,13 +77,10 @@ impl BulkDeactivation {
             return;
         };
         let server = self.administrator.server.clone();
-        let result = match outcome {
-            Outcome::Responded(response) => self.read(&response),
-            Outcome::Failed(error) | Outcome::InDoubt(error) => {
-                Err(AuthError::Unreachable { server, error })
-            }
-            _ => Err(AuthError::Cancelled),
-        };
+        let response = ServerError::response(&server, outcome);
+        let result = response
+            .map_err(AdminError::from)
+            .and_then(|response| self.read(&response));
         match result {
             Ok(()) => {
                 if let RowState::Done { user_id } = self.log.entries[index].state.clone() {
@@ -98,21 +96,21 @@ impl BulkDeactivation {
         }
     }
 
-    fn read(&self, response: &Response) -> Result<(), AuthError> {
+    fn read(&self, response: &Response) -> Result<(), AdminError> {
         let server = self.administrator.server.clone();
         match DeactivateUser::read(response) {
             Ok(_) => Ok(()),
             Err(ApiError::Matrix(error)) => Err(match error.code {
                 // The account does not exist any more.
                 ErrorCode::NotFound => return Ok(()),
-                ErrorCode::Forbidden => AuthError::NotAnAdministrator {
+                ErrorCode::Forbidden => AdminError::NotAnAdministrator {
                     server,
                     user_id: self.administrator.user_id.clone(),
                 },
-                ErrorCode::Unrecognized => AuthError::NoAdministration { server },
-                _ => AuthError::Refused { server, error },
+                ErrorCode::Unrecognized => AdminError::NoAdministration { server },
+                _ => ServerError::Refused { server, error }.into(),
             }),
-            Err(error) => Err(AuthError::from_api(&server, error)),
+            Err(error) => Err(ServerError::from_api(&server, error).into()),
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use matricula_api::{Endpoint, client::logout::Logout};
-use matricula_auth::{AuthError, Effect, Input, generate_password};
+use matricula_auth::{Effect, Input, generate_password};
 use matricula_core::{EffectId, Machine, Secret, Step, StepContext, scheduler::Outcome};
 
 use super::{
     AdminCredentials, Entry, NewRow, RowState, RunLog,
     row_registration::{RowOutcome, RowRegistration, RowStep},
 };
+use crate::AdminError;
 
 /// What can happen to a run.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub enum BulkEvent {
     Row(usize),
     /// The run has ended; reported exactly once. An error is one that every other row would have met
     /// too. The remaining rows wait for the next run, as they do after [`BulkInput::Stop`].
-    Finished(Option<Box<AuthError>>),
+    Finished(Option<Box<AdminError>>),
 }
 
 /// A machine that works through the rows of a run.
@@ -67,7 +68,7 @@ pub struct BulkRegistration {
     in_flight: BTreeMap<EffectId, (usize, EffectId)>,
     last_effect: u64,
     is_stopping: bool,
-    error: Option<Box<AuthError>>,
+    error: Option<Box<AdminError>>,
     is_over: bool,
 }
 

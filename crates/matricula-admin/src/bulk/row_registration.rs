@@ -2,14 +2,16 @@
 
 use matricula_api::UserId;
 use matricula_auth::{
-    Account, Answer, AppserviceRegistration, AuthError, Effect, Event, Input, Login, Progress,
-    Registration, RegistrationOptions, ServerInfo, tables::REGISTRATIONS,
+    Account, Answer, AppserviceError, AppserviceRegistration, AuthError, Effect, Event, Input,
+    Login, LoginError, Progress, RegisterError, Registration, RegistrationOptions, ServerError,
+    ServerInfo, ThreepidError, tables::REGISTRATIONS,
 };
 use matricula_core::{EffectId, Job, Machine, Secret, ServerUrl, Step, StepContext, WriteBatch};
 
 use super::{Entry, Route, RowState};
 use crate::{
-    CreateUser, CreateUserResult, PendingUser, SharedSecretRegistration, tables::PENDING_USERS,
+    AdminError, CreateUser, CreateUserResult, PendingUser, SharedSecretRegistration,
+    tables::PENDING_USERS,
 };
 
 /// The credentials that a run creates accounts with. Each kind belongs to a [`Route`].
@@ -77,7 +79,7 @@ pub(super) enum RowOutcome {
     Refused(String),
     InDoubt(String),
     /// An error that every other row would meet too.
-    StopsRun(AuthError),
+    StopsRun(AdminError),
 }
 
 /// What one input to a row leads to.
@@ -120,9 +122,9 @@ struct FlowStep {
 }
 
 impl FlowStep {
-    fn new<T>(
-        step: Step<Effect, Event<T>>,
-        outcome: impl Fn(Result<T, AuthError>) -> RowOutcome,
+    fn new<T, E: Into<AdminError>>(
+        step: Step<Effect, Event<T, E>>,
+        outcome: impl Fn(Result<T, AdminError>) -> RowOutcome,
     ) -> Self {
         let mut this = Self {
             writes: step.writes,
@@ -133,7 +135,7 @@ impl FlowStep {
         for event in step.events {
             match event {
                 Event::Progress(Progress::Settling(_)) => this.is_lost = true,
-                Event::Finished(result) => this.outcome = Some(outcome(result)),
+                Event::Finished(result) => this.outcome = Some(outcome(result.map_err(Into::into))),
                 _ => {}
             }
         }
@@ -239,8 +241,11 @@ impl RowRegistration {
             RowFlow::Login(login, registration) => (login, registration),
         };
         let step = login.step(cx, input);
-        let is_refused = |event: &Event<Account>| {
-            matches!(event, Event::Finished(Err(AuthError::WrongPassword { .. })))
+        let is_refused = |event: &Event<Account, LoginError>| {
+            matches!(
+                event,
+                Event::Finished(Err(LoginError::WrongPassword { .. }))
+            )
         };
         if step.events.iter().any(is_refused)
             && let Some(registration) = registration.take()
@@ -277,7 +282,10 @@ impl RowRegistration {
         match outcome {
             RowOutcome::Created { .. } | RowOutcome::Exists | RowOutcome::Refused(_) => true,
             // A server that failed may have created the account before that.
-            RowOutcome::StopsRun(AuthError::Refused { error, .. }) if error.status >= 500 => false,
+            RowOutcome::StopsRun(AdminError::Auth(AuthError::Server(ServerError::Refused {
+                error,
+                ..
+            }))) if error.status >= 500 => false,
             RowOutcome::StopsRun(_) => !self.is_lost,
             RowOutcome::InDoubt(_) => false,
         }
@@ -359,7 +367,7 @@ fn begun(writes: &WriteBatch) -> Option<Option<Secret>> {
 }
 
 impl RowOutcome {
-    fn account(result: Result<Account, AuthError>) -> Self {
+    fn account(result: Result<Account, AdminError>) -> Self {
         match result {
             Ok(account) => Self::Created {
                 user_id: account.user_id,
@@ -369,7 +377,7 @@ impl RowOutcome {
         }
     }
 
-    fn user(result: Result<CreateUserResult, AuthError>) -> Self {
+    fn user(result: Result<CreateUserResult, AdminError>) -> Self {
         match result {
             Ok(CreateUserResult::Created(account)) => Self::account(Ok(*account)),
             Ok(CreateUserResult::Exists(_)) => Self::Exists,
@@ -378,21 +386,32 @@ impl RowOutcome {
     }
 
     /// What an error means: for the row, or for the whole run.
-    fn error(error: AuthError) -> Self {
-        match &error {
-            AuthError::NameTaken { .. } => Self::Exists,
-            AuthError::InDoubt { what, .. } | AuthError::MayBeDone { what, .. } => {
+    fn error(error: AdminError) -> Self {
+        let AdminError::Auth(auth) = &error else {
+            return Self::StopsRun(error);
+        };
+        match auth {
+            AuthError::Register(RegisterError::NameTaken { .. })
+            | AuthError::Appservice(AppserviceError::NameTaken { .. }) => Self::Exists,
+            AuthError::Register(RegisterError::InDoubt { what, .. })
+            | AuthError::Appservice(AppserviceError::MayBeDone { what, .. }) => {
                 Self::InDoubt(what.clone())
             }
-            AuthError::Refused { error: refusal, .. } if refusal.status >= 500 => {
+            AuthError::Server(ServerError::Refused { error: refusal, .. })
+                if refusal.status >= 500 =>
+            {
                 Self::StopsRun(error)
             }
-            AuthError::NameInvalid { .. }
-            | AuthError::NameReserved { .. }
-            | AuthError::OutsideNamespace { .. }
-            | AuthError::WeakPassword { .. }
-            | AuthError::AddressRefused { .. }
-            | AuthError::Refused { .. } => Self::Refused(error.to_string()),
+            AuthError::Register(
+                RegisterError::NameInvalid { .. }
+                | RegisterError::NameReserved { .. }
+                | RegisterError::WeakPassword { .. },
+            )
+            | AuthError::Appservice(
+                AppserviceError::NameInvalid { .. } | AppserviceError::OutsideNamespace { .. },
+            )
+            | AuthError::Threepid(ThreepidError::AddressRefused { .. })
+            | AuthError::Server(ServerError::Refused { .. }) => Self::Refused(error.to_string()),
             _ => Self::StopsRun(error),
         }
     }

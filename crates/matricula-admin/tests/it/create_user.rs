@@ -1,7 +1,9 @@
 //! Creating a user with the admin API: existing users stay unchanged, and no password is lost.
 
-use matricula_admin::{CreateUser, CreateUserResult, PendingUser, tables};
-use matricula_auth::{Account, AuthError, tables::ACCOUNTS};
+use matricula_admin::{AdminError, CreateUser, CreateUserResult, PendingUser, tables};
+use matricula_auth::{
+    Account, AuthError, RegisterError, SessionError, ThreepidError, tables::ACCOUNTS,
+};
 use matricula_core::{Auth, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
@@ -108,21 +110,27 @@ fn existing_user_is_never_changed() {
 
 #[test]
 fn refusals_become_specific_errors() {
-    type Is = fn(&AuthError) -> bool;
+    type Is = fn(&AdminError) -> bool;
     let table: [(u16, &str, Is); 4] = [
         (
             403,
             "M_FORBIDDEN",
-            |e| matches!(e, AuthError::NotAnAdministrator { user_id, .. } if user_id.as_str() == "@admin:example.org"),
+            |e| matches!(e, AdminError::NotAnAdministrator { user_id, .. } if user_id.as_str() == "@admin:example.org"),
         ),
         (404, "M_UNRECOGNIZED", |e| {
-            matches!(e, AuthError::NoAdministration { .. })
+            matches!(e, AdminError::NoAdministration { .. })
         }),
         (401, "M_UNKNOWN_TOKEN", |e| {
-            matches!(e, AuthError::SignedOut { .. })
+            matches!(
+                e,
+                AdminError::Auth(AuthError::Session(SessionError::SignedOut { .. }))
+            )
         }),
         (400, "M_INVALID_USERNAME", |e| {
-            matches!(e, AuthError::NameInvalid { .. })
+            matches!(
+                e,
+                AdminError::Auth(AuthError::Register(RegisterError::NameInvalid { .. }))
+            )
         }),
     ];
     for (status, code, is_it) in table {
@@ -201,7 +209,10 @@ fn password_survives_doubt() {
         let mut server = requested(bob());
         ending(&mut server);
         assert!(
-            matches!(server.error(), AuthError::InDoubt { .. }),
+            matches!(
+                server.error(),
+                AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+            ),
             "{at}: {}",
             server.error()
         );
@@ -241,7 +252,10 @@ fn taken_address_is_never_moved() {
         "GET /_synapse/admin/v1/threepid/email/users/bob%40example.org"
     );
     server.answer(200, &json!({ "user_id": "@ann:example.org" }));
-    assert!(matches!(server.error(), AuthError::AddressRefused { .. }));
+    assert!(matches!(
+        server.error(),
+        AdminError::Auth(AuthError::Threepid(ThreepidError::AddressRefused { .. }))
+    ));
     assert_eq!(stored(&server), None);
     let mut server = requested(with_email());
     server.answer(404, &error_body("M_NOT_FOUND"));

@@ -1,6 +1,7 @@
 //! A server that is scripted by the test: it answers the requests of a conversation one at a time.
 
-use matricula_auth::{Account, AuthError, Conversation, Effect, Event, Input};
+use matricula_admin::AdminError;
+use matricula_auth::{Account, Conversation, Effect, Event, Input};
 use matricula_core::{
     Body, EffectId, Job, Processed, Response, SeededEntropy, StepContext, Timestamp,
     TransportError, TransportErrorKind, WriteBatch, scheduler::Outcome,
@@ -8,18 +9,18 @@ use matricula_core::{
 use serde_json::{Value, json};
 
 /// The server of one conversation, and what the conversation did so far.
-pub(crate) struct ScriptedServer<C: Conversation> {
+pub(crate) struct ScriptedServer<C: Conversation<Error = AdminError>> {
     conversation: C,
     entropy: SeededEntropy,
     in_flight: Option<(EffectId, Box<Job>)>,
     /// What the conversation stored, one batch for each step.
     pub(crate) commits: Vec<WriteBatch>,
-    result: Option<Result<C::Output, AuthError>>,
+    result: Option<Result<C::Output, AdminError>>,
     /// `METHOD path` of every request, in order.
     pub(crate) requests: Vec<String>,
 }
 
-impl<C: Conversation> ScriptedServer<C> {
+impl<C: Conversation<Error = AdminError>> ScriptedServer<C> {
     pub(crate) fn start(conversation: C) -> Self {
         let mut server = Self {
             conversation,
@@ -102,7 +103,7 @@ impl<C: Conversation> ScriptedServer<C> {
         }
     }
 
-    pub(crate) fn error(&self) -> &AuthError {
+    pub(crate) fn error(&self) -> &AdminError {
         match &self.result {
             Some(Err(error)) => error,
             Some(Ok(_)) => panic!("it succeeded"),

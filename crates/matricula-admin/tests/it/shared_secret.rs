@@ -1,7 +1,7 @@
 //! Registration with a shared secret: the signature, the stored password, and recovery.
 
-use matricula_admin::{PendingUser, SharedSecretRegistration, tables};
-use matricula_auth::{AuthError, ServerInfo, tables::ACCOUNTS};
+use matricula_admin::{AdminError, PendingUser, SharedSecretRegistration, tables};
+use matricula_auth::{AuthError, RegisterError, ServerError, ServerInfo, tables::ACCOUNTS};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
@@ -104,7 +104,7 @@ fn wrong_secret_differs_from_no_secret() {
         let mut server = ScriptedServer::start(alice());
         server.answer(status, &error_body(code));
         assert!(
-            matches!(server.error(), AuthError::NoSharedSecret { .. }),
+            matches!(server.error(), AdminError::NoSharedSecret { .. }),
             "{code}"
         );
         assert_eq!(stored(&server), None);
@@ -113,7 +113,7 @@ fn wrong_secret_differs_from_no_secret() {
     server.answer(403, &error_body("M_UNKNOWN"));
     assert!(matches!(
         server.error(),
-        AuthError::SharedSecretWrong { .. }
+        AdminError::SharedSecretWrong { .. }
     ));
     assert!(!server.error().to_string().contains("the-secret"));
     assert_eq!(stored(&server), None);
@@ -121,22 +121,37 @@ fn wrong_secret_differs_from_no_secret() {
 
 #[test]
 fn refusals_become_specific_errors() {
-    type Is = fn(&AuthError) -> bool;
+    type Is = fn(&AdminError) -> bool;
     let table: [(&str, Is); 5] = [
         ("M_USER_IN_USE", |e| {
-            matches!(e, AuthError::NameTaken { .. })
+            matches!(
+                e,
+                AdminError::Auth(AuthError::Register(RegisterError::NameTaken { .. }))
+            )
         }),
         ("M_INVALID_USERNAME", |e| {
-            matches!(e, AuthError::NameInvalid { .. })
+            matches!(
+                e,
+                AdminError::Auth(AuthError::Register(RegisterError::NameInvalid { .. }))
+            )
         }),
         ("M_EXCLUSIVE", |e| {
-            matches!(e, AuthError::NameReserved { .. })
+            matches!(
+                e,
+                AdminError::Auth(AuthError::Register(RegisterError::NameReserved { .. }))
+            )
         }),
         ("M_WEAK_PASSWORD", |e| {
-            matches!(e, AuthError::WeakPassword { .. })
+            matches!(
+                e,
+                AdminError::Auth(AuthError::Register(RegisterError::WeakPassword { .. }))
+            )
         }),
         ("M_PASSWORD_TOO_SHORT", |e| {
-            matches!(e, AuthError::WeakPassword { .. })
+            matches!(
+                e,
+                AdminError::Auth(AuthError::Register(RegisterError::WeakPassword { .. }))
+            )
         }),
     ];
     for (code, is_it) in table {
@@ -156,7 +171,10 @@ fn expired_nonce_is_requested_once_more() {
         .answer(200, &nonce())
         .answer(400, &error_body("M_UNKNOWN"));
     assert!(
-        matches!(server.error(), AuthError::Refused { .. }),
+        matches!(
+            server.error(),
+            AdminError::Auth(AuthError::Server(ServerError::Refused { .. }))
+        ),
         "it is requested twice at most"
     );
 }
@@ -190,7 +208,10 @@ fn taken_name_may_be_in_doubt() {
         .answer(403, &error_body("M_FORBIDDEN"))
         .answer(200, &nonce())
         .answer(400, &error_body("M_USER_IN_USE"));
-    assert!(matches!(server.error(), AuthError::NameTaken { .. }));
+    assert!(matches!(
+        server.error(),
+        AdminError::Auth(AuthError::Register(RegisterError::NameTaken { .. }))
+    ));
     assert_eq!(stored(&server), None);
     // A server without password login cannot answer the question.
     let mut server = requested(alice());
@@ -199,7 +220,10 @@ fn taken_name_may_be_in_doubt() {
         .answer(404, &error_body("M_UNRECOGNIZED"))
         .answer(200, &nonce())
         .answer(400, &error_body("M_USER_IN_USE"));
-    assert!(matches!(server.error(), AuthError::InDoubt { .. }));
+    assert!(matches!(
+        server.error(),
+        AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+    ));
     assert!(
         stored(&server).is_some(),
         "the password may be the account's"
@@ -239,7 +263,10 @@ fn password_survives_doubt() {
         let mut server = requested(alice());
         ending(&mut server);
         assert!(
-            matches!(server.error(), AuthError::InDoubt { .. }),
+            matches!(
+                server.error(),
+                AdminError::Auth(AuthError::Register(RegisterError::InDoubt { .. }))
+            ),
             "{at}: {}",
             server.error()
         );
@@ -253,7 +280,10 @@ fn unsent_registration_leaves_nothing_stored() {
     server.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert!(matches!(server.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        server.error(),
+        AdminError::Auth(AuthError::Server(ServerError::Unreachable { .. }))
+    ));
     assert_eq!(stored(&server), None);
 }
 

@@ -11,8 +11,8 @@ use matricula_core::{Auth, Machine, Secret, Step, StepContext, scheduler::Outcom
 
 use super::{Credentials, needs_account_page};
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, UiaRequest, account::tables,
-    machine::Core,
+    Account, AccountError, Conversation, Effect, Event, Input, UiaError, UiaRequest,
+    account::tables, machine::Core,
 };
 
 /// How often deactivation is requested, if it is certain that the last request had no effect.
@@ -31,7 +31,7 @@ pub struct Deactivation {
     credentials: Credentials,
     times: u32,
     phase: Phase,
-    core: Core<()>,
+    core: Core<(), AccountError>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Deactivation {
         match request.step_within(&mut self.core, cx, input) {
             None => {}
             Some(Ok(_)) => self.finish(),
-            Some(Err(AuthError::MayBeDone { what, .. })) => {
+            Some(Err(UiaError::MayBeDone { what, .. })) => {
                 let password = request.last_password().cloned();
                 self.credentials.passwords.extend(password);
                 self.core
@@ -116,7 +116,7 @@ impl Deactivation {
             Some(Err(ApiError::Matrix(error))) if self.is_gone(&error) => self.finish(),
             _ => {
                 let server = self.account.server.clone();
-                self.core.fail(AuthError::MayBeDone { server, what });
+                self.core.fail(UiaError::MayBeDone { server, what });
             }
         }
     }
@@ -143,9 +143,13 @@ impl Deactivation {
 impl Machine for Deactivation {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<()>;
+    type Event = Event<(), AccountError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<()>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<(), AccountError>> {
         let action = AccountAction::AccountDeactivate;
         match (&mut self.phase, self.core.accept(input)) {
             (Phase::New, Some(Input::Start)) => {
@@ -167,4 +171,5 @@ impl Machine for Deactivation {
 
 impl Conversation for Deactivation {
     type Output = ();
+    type Error = AccountError;
 }

@@ -16,7 +16,7 @@ use matricula_api::{
 };
 use matricula_core::Secret;
 
-use crate::{Account, AuthError, UiaRequest};
+use crate::{Account, AccountError, UiaRequest};
 
 /// What authenticates the person in a request: passwords and a session of an earlier run.
 #[derive(Clone, Debug, Default)]
@@ -41,13 +41,13 @@ impl Credentials {
 
 /// The error for an account that an OAuth 2.0 server manages: only a person can do it, on that server's
 /// page.
-fn needs_account_page(account: &Account, action: Option<AccountAction>) -> Option<AuthError> {
+fn needs_account_page(account: &Account, action: Option<AccountAction>) -> Option<AccountError> {
     let oauth = account.oauth.as_ref()?;
     let page = AccountPage {
         action,
         ..AccountPage::default()
     };
-    Some(AuthError::AccountPageNeeded {
+    Some(AccountError::AccountPageNeeded {
         issuer: oauth.issuer.clone(),
         url: oauth.account_page(&page),
     })

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Credentials, needs_account_page};
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, UiaRequest,
+    Account, AccountError, Conversation, Effect, Event, Input, ServerError, UiaError, UiaRequest,
     account::tables,
     machine::{Core, to_json},
     random,
@@ -30,7 +30,7 @@ pub struct PasswordChange {
     pending: Option<Secret>,
     keep_devices: bool,
     phase: Phase,
-    core: Core<Option<Secret>>,
+    core: Core<Option<Secret>, AccountError>,
 }
 
 #[derive(Clone, Debug)]
@@ -157,7 +157,7 @@ impl PasswordChange {
                 self.store(true);
                 self.core.finish(Ok(self.generated_password()));
             }
-            (Phase::Changing(request), Err(AuthError::MayBeDone { what, .. })) => {
+            (Phase::Changing(request), Err(UiaError::MayBeDone { what, .. })) => {
                 self.core.settling(format!(
                     "{what}; asking again, with the old password and the new one"
                 ));
@@ -171,7 +171,7 @@ impl PasswordChange {
             }
             (Phase::Repeating(_, what), Err(error)) => {
                 let what = format!("{what}, and then: {error}");
-                self.core.fail(AuthError::PasswordInDoubt {
+                self.core.fail(AccountError::PasswordInDoubt {
                     server: self.account.server.clone(),
                     user_id: self.account.user_id.clone(),
                     what,
@@ -181,7 +181,7 @@ impl PasswordChange {
                 // A change that waits for a browser continues later, with the same password.
                 let is_certain = !matches!(
                     error,
-                    AuthError::StagesNotSupported(_) | AuthError::Cancelled
+                    UiaError::StagesNotSupported(_) | UiaError::Server(ServerError::Cancelled)
                 );
                 if is_certain && self.pending.is_none() && self.given.is_none() {
                     let key = self.account.user_id.as_str();
@@ -196,13 +196,13 @@ impl PasswordChange {
 impl Machine for PasswordChange {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Option<Secret>>;
+    type Event = Event<Option<Secret>, AccountError>;
 
     fn step(
         &mut self,
         cx: &mut StepContext<'_>,
         input: Input,
-    ) -> Step<Effect, Event<Option<Secret>>> {
+    ) -> Step<Effect, Event<Option<Secret>, AccountError>> {
         match (&self.phase, self.core.accept(input)) {
             (Phase::New, Some(Input::Start)) => self.start(cx),
             (_, Some(Input::Start)) | (_, None) => {}
@@ -214,4 +214,5 @@ impl Machine for PasswordChange {
 
 impl Conversation for PasswordChange {
     type Output = Option<Secret>;
+    type Error = AccountError;
 }

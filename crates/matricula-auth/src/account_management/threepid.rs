@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Credentials;
 use crate::{
-    Account, Answer, AuthError, Conversation, Effect, Event, Input, Phone, Prompt, UiaRequest,
+    Account, AccountError, Answer, Conversation, Effect, Event, Input, Phone, Prompt, ServerError,
+    ThreepidError, UiaError, UiaRequest,
     account::tables,
     machine::{Core, to_json},
     random,
@@ -114,7 +115,7 @@ pub struct AddThreepid {
     /// Whether what is stored stays after the end.
     stays_stored: bool,
     phase: Phase,
-    core: Core<()>,
+    core: Core<(), AccountError>,
 }
 
 type AddRequest = Box<UiaRequest<Add3Pid>>;
@@ -227,7 +228,7 @@ impl AddThreepid {
             }
             Err(ApiError::Matrix(error)) => self.on_refused(error),
             Err(error) => {
-                let error = AuthError::from_api(&self.account.server, error);
+                let error = ServerError::from_api(&self.account.server, error);
                 self.core.fail(error);
             }
         }
@@ -242,16 +243,16 @@ impl AddThreepid {
                 ErrorCode::Unrecognized | ErrorCode::UnknownToken | ErrorCode::MissingToken
             );
         self.stays_stored = !is_about_the_address;
-        self.core.fail(if is_about_the_address {
-            AuthError::AddressRefused {
+        if is_about_the_address {
+            self.core.fail(ThreepidError::AddressRefused {
                 server,
                 address: self.address.to_string(),
                 code: error.code,
                 message: error.message,
-            }
+            });
         } else {
-            AuthError::Refused { server, error }
-        });
+            self.core.fail(ServerError::Refused { server, error });
+        }
     }
 
     fn has_code(&self) -> bool {
@@ -296,7 +297,7 @@ impl AddThreepid {
     }
 
     fn leave_unproved(&mut self) {
-        self.core.fail(AuthError::AddressNotProved {
+        self.core.fail(ThreepidError::AddressNotProved {
             server: self.account.server.clone(),
             address: self.address.to_string(),
             stage: self.address.stage(),
@@ -323,7 +324,7 @@ impl AddThreepid {
         match submitted(response) {
             Ok(()) => self.add(cx),
             Err(CodeRefused::Wrong(message)) => self.ask(Some(message)),
-            Err(CodeRefused::TooMany) => self.core.fail(AuthError::RateLimited {
+            Err(CodeRefused::TooMany) => self.core.fail(ServerError::RateLimited {
                 server: self.account.server.clone(),
                 retry_after: None,
             }),
@@ -353,14 +354,14 @@ impl AddThreepid {
         let server = self.account.server.clone();
         match result {
             Ok(_) => self.finish(),
-            Err(AuthError::Refused { error, .. }) => match error.code {
+            Err(UiaError::Server(ServerError::Refused { error, .. })) => match error.code {
                 ErrorCode::ThreepidAuthFailed | ErrorCode::SessionNotValidated => {
                     self.on_not_validated(cx, error);
                 }
                 ErrorCode::ThreepidInUse | ErrorCode::ThreepidDenied => self.on_refused(error),
-                _ => self.core.fail(AuthError::Refused { server, error }),
+                _ => self.core.fail(ServerError::Refused { server, error }),
             },
-            Err(AuthError::MayBeDone { what, .. }) => {
+            Err(UiaError::MayBeDone { what, .. }) => {
                 let password = request.last_password().cloned();
                 self.credentials.passwords.extend(password);
                 self.core.settling(format!(
@@ -406,7 +407,7 @@ impl AddThreepid {
             Some(false) if self.times < MAX_REQUESTS => self.add(cx),
             _ => {
                 let server = self.account.server.clone();
-                self.core.fail(AuthError::MayBeDone { server, what });
+                self.core.fail(UiaError::MayBeDone { server, what });
             }
         }
     }
@@ -423,9 +424,9 @@ impl AddThreepid {
             }
             // Neither request adds the address: the next run sends the same again.
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
-                self.core.fail(AuthError::Unreachable { server, error });
+                self.core.fail(ServerError::Unreachable { server, error });
             }
-            _ => self.core.fail(AuthError::Cancelled),
+            _ => self.core.fail(ServerError::Cancelled),
         }
     }
 
@@ -455,9 +456,13 @@ impl AddThreepid {
 impl Machine for AddThreepid {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<()>;
+    type Event = Event<(), AccountError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<()>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<(), AccountError>> {
         let before = self.validation.clone();
         match (self.phase.clone(), self.core.accept(input)) {
             (_, None) => return Step::default(),
@@ -485,4 +490,5 @@ impl Machine for AddThreepid {
 
 impl Conversation for AddThreepid {
     type Output = ();
+    type Error = AccountError;
 }

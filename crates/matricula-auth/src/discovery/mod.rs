@@ -28,8 +28,8 @@ pub use well_known::WellKnown;
 use well_known::{Document, Lookup};
 
 use crate::{
-    Answer, AuthError, Conversation, Effect, Event, Input, Progress, Prompt, ServerAddress,
-    machine::Core, server_address::is_web_page,
+    Answer, Conversation, DiscoveryError, Effect, Event, Input, Progress, Prompt, ServerAddress,
+    ServerError, machine::Core, server_address::is_web_page,
 };
 
 /// How often the person is asked for an address.
@@ -51,9 +51,9 @@ pub struct Discovery {
     session: Option<CredentialRef>,
     in_flight: Vec<InFlight>,
     /// The question to the person, and the error that it ends with without an answer.
-    asking: Option<(EffectId, AuthError)>,
+    asking: Option<(EffectId, DiscoveryError)>,
     tries: u32,
-    core: Core<ServerInfo>,
+    core: Core<ServerInfo, DiscoveryError>,
 }
 
 /// A request in flight.
@@ -174,7 +174,7 @@ impl Discovery {
             Outcome::Failed(error) | Outcome::InDoubt(error) => {
                 return self.on_no_answer(request, error);
             }
-            _ => return self.fail(AuthError::Cancelled),
+            _ => return self.fail(ServerError::Cancelled.into()),
         };
         let read = match request {
             Request::WellKnown => return self.on_well_known(probe, &response),
@@ -198,7 +198,7 @@ impl Discovery {
                 self.info.tried[probe]
                     .error
                     .get_or_insert_with(|| error.to_string());
-                self.fail(error);
+                self.fail(error.into());
             }
         }
     }
@@ -218,7 +218,7 @@ impl Discovery {
             Outcome::Failed(error) | Outcome::InDoubt(error) => {
                 probe.error = Some(error.to_string());
             }
-            _ => probe.error = Some("called off".to_owned()),
+            _ => probe.error = Some("cancelled".to_owned()),
         }
     }
 
@@ -243,32 +243,32 @@ impl Discovery {
             }
             Request::WellKnown => {
                 let error = self.no_answer(error);
-                self.ask(error);
+                self.ask(error.into());
             }
             Request::Versions | Request::LoginFlows => {
                 let error = self.no_answer(error);
-                self.fail(error);
+                self.fail(error.into());
             }
         }
     }
 
-    fn no_answer(&self, error: TransportError) -> AuthError {
+    fn no_answer(&self, error: TransportError) -> ServerError {
         let server = self.info.server.clone();
         match error.kind {
             TransportErrorKind::TooLarge
             | TransportErrorKind::Redirect
-            | TransportErrorKind::ConnectionLost => AuthError::NotMatrix {
+            | TransportErrorKind::ConnectionLost => ServerError::NotMatrix {
                 server,
                 what: error.to_string(),
             },
-            _ => AuthError::Unreachable { server, error },
+            _ => ServerError::Unreachable { server, error },
         }
     }
 
     /// The server cannot be used. If its address was a guess, the person may know the right one.
-    fn fail(&mut self, error: AuthError) {
+    fn fail(&mut self, error: DiscoveryError) {
         self.in_flight.clear();
-        if self.info.well_known == WellKnown::Missing && error != AuthError::Cancelled {
+        if self.info.well_known == WellKnown::Missing && error != ServerError::Cancelled.into() {
             self.ask(error);
         } else {
             self.core.fail(error);
@@ -276,7 +276,7 @@ impl Discovery {
     }
 
     /// Asks the person for the address of the server. Without an answer the discovery ends with `error`.
-    fn ask(&mut self, error: AuthError) {
+    fn ask(&mut self, error: DiscoveryError) {
         let name = self.address.to_string();
         let why = error.to_string();
         let id = self.core.ask(Prompt::HomeserverUrl { name, why });
@@ -309,7 +309,7 @@ impl Discovery {
 
     fn on_well_known(&mut self, probe: usize, response: &Response) {
         let name = self.address.url().clone();
-        let unusable = |what: String| AuthError::WellKnown {
+        let unusable = |what: String| DiscoveryError::WellKnown {
             server: name.clone(),
             what,
         };
@@ -342,14 +342,14 @@ impl Discovery {
         }
     }
 
-    fn on_versions(&mut self, response: &Response) -> Result<(), AuthError> {
+    fn on_versions(&mut self, response: &Response) -> Result<(), ServerError> {
         match GetVersions::read(response) {
             Ok(versions) => {
                 self.info.versions = versions.versions;
                 Ok(())
             }
-            Err(error) => Err(match AuthError::from_api(&self.info.server, error) {
-                AuthError::Refused { server, error } => AuthError::NotMatrix {
+            Err(error) => Err(match ServerError::from_api(&self.info.server, error) {
+                ServerError::Refused { server, error } => ServerError::NotMatrix {
                     server,
                     what: format!("asked for its versions, it says {error}"),
                 },
@@ -358,7 +358,7 @@ impl Discovery {
         }
     }
 
-    fn on_login_flows(&mut self, response: &Response) -> Result<(), AuthError> {
+    fn on_login_flows(&mut self, response: &Response) -> Result<(), ServerError> {
         if response.success() {
             self.info.login_flows = login_flows(response.json_body().unwrap_or_default());
             return Ok(());
@@ -372,11 +372,11 @@ impl Discovery {
                     status: 404 | 405 | 501,
                 },
             ) => Ok(()),
-            Err(error) => Err(AuthError::from_api(&self.info.server, error)),
+            Err(error) => Err(ServerError::from_api(&self.info.server, error)),
         }
     }
 
-    fn on_auth_metadata(&mut self, response: &Response) -> Result<(), AuthError> {
+    fn on_auth_metadata(&mut self, response: &Response) -> Result<(), ServerError> {
         let metadata = GetAuthMetadata::read(response).ok();
         // It is opened in a browser.
         if let Some(metadata) = metadata.filter(|metadata| is_web_page(&metadata.issuer)) {
@@ -386,7 +386,7 @@ impl Discovery {
         Ok(())
     }
 
-    fn on_registration(&mut self, response: &Response) -> Result<(), AuthError> {
+    fn on_registration(&mut self, response: &Response) -> Result<(), ServerError> {
         self.info.registration = Some(match Register::read(response) {
             Err(ApiError::Uia(info)) => RegistrationOffer::Open(*info),
             Err(ApiError::Matrix(error))
@@ -447,9 +447,13 @@ fn identity_providers(flow: &Value) -> Vec<IdentityProvider> {
 impl Machine for Discovery {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<ServerInfo>;
+    type Event = Event<ServerInfo, DiscoveryError>;
 
-    fn step(&mut self, _: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<ServerInfo>> {
+    fn step(
+        &mut self,
+        _: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<ServerInfo, DiscoveryError>> {
         match input {
             Input::Start => match self.address {
                 ServerAddress::Name(_) => self.send(Request::WellKnown),
@@ -465,4 +469,5 @@ impl Machine for Discovery {
 
 impl Conversation for Discovery {
     type Output = ServerInfo;
+    type Error = DiscoveryError;
 }

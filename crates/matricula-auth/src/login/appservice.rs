@@ -9,8 +9,8 @@ use matricula_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    Account, AuthError, Conversation, DeviceOptions, Effect, Event, Input, ServerInfo,
-    machine::Core,
+    Account, AppserviceError, Conversation, DeviceOptions, Effect, Event, Input, ServerError,
+    ServerInfo, machine::Core,
 };
 
 /// The type with which an application service registers and logs in.
@@ -25,7 +25,7 @@ pub struct AppserviceLogin {
     token: Secret,
     user: String,
     device: DeviceOptions,
-    core: Core<Account>,
+    core: Core<Account, AppserviceError>,
 }
 
 impl AppserviceLogin {
@@ -47,28 +47,25 @@ impl AppserviceLogin {
         self
     }
 
-    fn on_outcome(&self, now: Timestamp, outcome: Outcome) -> Result<Account, AuthError> {
+    fn on_outcome(&self, now: Timestamp, outcome: Outcome) -> Result<Account, AppserviceError> {
         let server = self.server.clone();
-        match outcome {
-            Outcome::Responded(response) => {
-                let data = self.device.data.clone();
-                read_appservice_login(&server, &self.user, now, &response, data)
-            }
-            // Logging in again is harmless: it makes a second token. The caller decides.
-            Outcome::Failed(error) | Outcome::InDoubt(error) => {
-                Err(AuthError::Unreachable { server, error })
-            }
-            _ => Err(AuthError::Cancelled),
-        }
+        // After a lost response, logging in again is harmless: it makes a second token. The caller decides.
+        let response = ServerError::response(&server, outcome)?;
+        let data = self.device.data.clone();
+        read_appservice_login(&server, &self.user, now, &response, data)
     }
 }
 
 impl Machine for AppserviceLogin {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, AppserviceError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, AppserviceError>> {
         match self.core.accept(input) {
             Some(Input::Start) => {
                 let job = appservice_login(&self.user, &self.device).job(&self.server);
@@ -86,6 +83,7 @@ impl Machine for AppserviceLogin {
 
 impl Conversation for AppserviceLogin {
     type Output = Account;
+    type Error = AppserviceError;
 }
 
 /// The request of a login as a user of an application service.
@@ -102,11 +100,11 @@ pub(crate) fn read_appservice_login(
     now: Timestamp,
     response: &Response,
     data: Value,
-) -> Result<Account, AuthError> {
+) -> Result<Account, AppserviceError> {
     match LoginRequest::read(response) {
         Ok(response) => Ok(Account::from_login(server, now, response, data)),
         Err(ApiError::Matrix(error)) => Err(appservice_refusal(server, user, error)),
-        Err(error) => Err(AuthError::from_api(server, error)),
+        Err(error) => Err(ServerError::from_api(server, error).into()),
     }
 }
 
@@ -115,15 +113,15 @@ pub(crate) fn appservice_refusal(
     server: &ServerUrl,
     username: &str,
     error: MatrixError,
-) -> AuthError {
+) -> AppserviceError {
     let (server, username) = (server.clone(), username.to_owned());
     match error.code {
-        ErrorCode::Exclusive => AuthError::OutsideNamespace { server, username },
-        ErrorCode::UnknownToken | ErrorCode::MissingToken => AuthError::ServiceUnknown {
+        ErrorCode::Exclusive => AppserviceError::OutsideNamespace { server, username },
+        ErrorCode::UnknownToken | ErrorCode::MissingToken => AppserviceError::ServiceUnknown {
             server,
             message: error.message,
         },
-        ErrorCode::AppserviceLoginUnsupported => AuthError::NoServiceLogin { server },
-        _ => AuthError::Refused { server, error },
+        ErrorCode::AppserviceLoginUnsupported => AppserviceError::NoServiceLogin { server },
+        _ => ServerError::Refused { server, error }.into(),
     }
 }

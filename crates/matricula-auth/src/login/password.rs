@@ -10,8 +10,8 @@ use matricula_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    Account, AuthError, Conversation, DeviceOptions, Effect, Event, Input, ServerInfo,
-    machine::Core,
+    Account, Conversation, DeviceOptions, Effect, Event, Input, LoginError, ServerError,
+    ServerInfo, machine::Core,
 };
 
 /// Signs in with a password; ends in an [`Account`] with a session.
@@ -26,7 +26,7 @@ pub struct Login {
     password: Secret,
     device: DeviceOptions,
     generated_password: Option<Secret>,
-    core: Core<Account>,
+    core: Core<Account, LoginError>,
 }
 
 impl Login {
@@ -70,23 +70,17 @@ impl Login {
             let server = self.server.clone();
             return self
                 .core
-                .fail(AuthError::NoPasswordLogin { server, offers });
+                .fail(LoginError::NoPasswordLogin { server, offers });
         }
         let request = password_login_request(&self.user, &self.password);
         let job = self.device.apply(request).job(&self.server);
         self.core.send(job);
     }
 
-    fn on_outcome(&self, now: Timestamp, outcome: Outcome) -> Result<Account, AuthError> {
+    fn on_outcome(&self, now: Timestamp, outcome: Outcome) -> Result<Account, LoginError> {
         let server = self.server.clone();
-        let response = match outcome {
-            Outcome::Responded(response) => response,
-            // Logging in again is harmless: it makes a second token. The person decides.
-            Outcome::Failed(error) | Outcome::InDoubt(error) => {
-                return Err(AuthError::Unreachable { server, error });
-            }
-            _ => return Err(AuthError::Cancelled),
-        };
+        // After a lost response, logging in again is harmless: it makes a second token. The person decides.
+        let response = ServerError::response(&server, outcome)?;
         match read_login(&response) {
             Ok(response) => {
                 let data = self.device.data.clone();
@@ -96,16 +90,16 @@ impl Login {
             }
             Err(ApiError::Matrix(error)) if error.code == ErrorCode::Forbidden => {
                 let message = error.message;
-                Err(AuthError::WrongPassword { server, message })
+                Err(LoginError::WrongPassword { server, message })
             }
             // The same without a code.
             Err(ApiError::UnexpectedStatus { status: 401 | 403 })
                 if !response.error_message().is_empty() =>
             {
                 let message = response.error_message();
-                Err(AuthError::WrongPassword { server, message })
+                Err(LoginError::WrongPassword { server, message })
             }
-            Err(error) => Err(AuthError::from_api(&server, error)),
+            Err(error) => Err(ServerError::from_api(&server, error).into()),
         }
     }
 }
@@ -113,9 +107,13 @@ impl Login {
 impl Machine for Login {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, LoginError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, LoginError>> {
         match self.core.accept(input) {
             Some(Input::Start) => self.start(),
             Some(Input::Outcome(_, outcome)) => {
@@ -130,6 +128,7 @@ impl Machine for Login {
 
 impl Conversation for Login {
     type Output = Account;
+    type Error = LoginError;
 }
 
 /// The request of a login with a password, by a localpart or a whole user id.

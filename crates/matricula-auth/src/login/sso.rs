@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Account, Answer, AuthError, Conversation, DeviceOptions, Effect, Event, IdentityProvider,
-    Input, Progress, Prompt, ServerInfo,
+    Account, Answer, BrowserError, Conversation, DeviceOptions, Effect, Event, IdentityProvider,
+    Input, LoginError, Progress, Prompt, ServerError, ServerInfo,
     account::tables,
     machine::{Core, persist},
     random,
@@ -47,7 +47,7 @@ pub struct SsoLogin {
     state: Secret,
     device: DeviceOptions,
     phase: Phase,
-    core: Core<Account>,
+    core: Core<Account, LoginError>,
 }
 
 /// What it waits for.
@@ -177,7 +177,7 @@ impl SsoLogin {
 
     fn on_provider(&mut self, cx: &mut StepContext<'_>, answer: Answer) {
         match answer {
-            Answer::No => return self.core.fail(AuthError::Cancelled),
+            Answer::No => return self.core.fail(ServerError::Cancelled),
             Answer::Text(id) => {
                 let is_known = |provider: &&IdentityProvider| provider.id == id.expose();
                 let known = self.providers.iter().find(is_known);
@@ -240,11 +240,11 @@ impl SsoLogin {
     fn on_page(&mut self, answer: Answer) {
         let address = match answer {
             Answer::Text(address) => address,
-            Answer::No => return self.core.fail(AuthError::Cancelled),
+            Answer::No => return self.core.fail(ServerError::Cancelled),
             Answer::Yes => Secret::default(),
             Answer::Unavailable => {
                 let (issuer, url) = (self.server.to_string(), self.page());
-                let error = AuthError::BrowserNeeded { issuer, url };
+                let error = BrowserError::BrowserNeeded { issuer, url };
                 return self.core.pause(error);
             }
         };
@@ -255,7 +255,7 @@ impl SsoLogin {
             Err(what) if self.core.count_try(true) => self.open_page(Some(what.to_owned())),
             Err(what) => {
                 let (issuer, what) = (self.server.to_string(), what.to_owned());
-                self.core.fail(AuthError::WrongCallback { issuer, what });
+                self.core.fail(BrowserError::WrongCallback { issuer, what });
             }
         }
     }
@@ -278,7 +278,7 @@ impl SsoLogin {
         let (what, error) = match outcome {
             Outcome::Responded(response) if response.status_code() >= 500 => {
                 let what = format!("it answered with status {}", response.status_code());
-                let error = AuthError::NotMatrix {
+                let error = ServerError::NotMatrix {
                     server: self.server.clone(),
                     what: format!("asked to sign in, {what}"),
                 };
@@ -289,7 +289,7 @@ impl SsoLogin {
             }
             Outcome::InDoubt(error) => (error.to_string(), self.unreachable(error)),
             Outcome::Failed(error) => return self.core.pause(self.unreachable(error)),
-            _ => return self.core.pause(AuthError::Cancelled),
+            _ => return self.core.pause(ServerError::Cancelled),
         };
         // The same again: if the first was not processed, it succeeds; if it was, the server refuses the
         // token, and the page gives another. Both are the same device.
@@ -315,7 +315,7 @@ impl SsoLogin {
             }
             Err(ApiError::RateLimited { retry_after, .. }) => {
                 let server = self.server.clone();
-                self.core.pause(AuthError::RateLimited {
+                self.core.pause(ServerError::RateLimited {
                     server,
                     retry_after,
                 });
@@ -328,13 +328,13 @@ impl SsoLogin {
                     .settling("the server does not take the page's token any more");
                 self.new_page(cx);
             }
-            Err(error) => self.core.fail(AuthError::from_api(&self.server, error)),
+            Err(error) => self.core.fail(ServerError::from_api(&self.server, error)),
         }
     }
 
-    fn unreachable(&self, error: TransportError) -> AuthError {
+    fn unreachable(&self, error: TransportError) -> ServerError {
         let server = self.server.clone();
-        AuthError::Unreachable { server, error }
+        ServerError::Unreachable { server, error }
     }
 }
 
@@ -357,9 +357,13 @@ fn read_callback(address: &str, state: &Secret) -> Result<Secret, &'static str> 
 impl Machine for SsoLogin {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, LoginError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, LoginError>> {
         match (self.core.accept(input), self.phase.clone()) {
             (Some(Input::Start), _) => self.start(cx),
             (Some(Input::Answer(_, answer)), Phase::ChoosingProvider) => {
@@ -378,4 +382,5 @@ impl Machine for SsoLogin {
 
 impl Conversation for SsoLogin {
     type Output = Account;
+    type Error = LoginError;
 }

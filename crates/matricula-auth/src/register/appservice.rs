@@ -9,7 +9,8 @@ use matricula_core::{
 };
 
 use crate::{
-    Account, AuthError, Conversation, DeviceOptions, Effect, Event, Input, Progress, ServerInfo,
+    Account, AppserviceError, Conversation, DeviceOptions, Effect, Event, Input, Progress,
+    ServerError, ServerInfo,
     login::{APPSERVICE_LOGIN, appservice_login, appservice_refusal, read_appservice_login},
     machine::Core,
 };
@@ -35,7 +36,7 @@ pub struct AppserviceRegistration {
     lost: Option<String>,
     /// Whether the server said that it gives the user no session. Synapse has made the user by then.
     was_refused_session: bool,
-    core: Core<Account>,
+    core: Core<Account, AppserviceError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,18 +114,18 @@ impl AppserviceRegistration {
             (Phase::Registering, Outcome::InDoubt(error)) => self.on_lost(error.to_string()),
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 self.core.fail(match self.lost.take() {
-                    Some(what) => AuthError::MayBeDone { server, what },
-                    None => AuthError::Unreachable { server, error },
+                    Some(what) => AppserviceError::MayBeDone { server, what },
+                    None => ServerError::Unreachable { server, error }.into(),
                 });
             }
-            _ => self.core.fail(AuthError::Cancelled),
+            _ => self.core.fail(ServerError::Cancelled),
         }
     }
 
     fn on_lost(&mut self, what: String) {
         if self.lost.is_some() {
             let server = self.server.clone();
-            return self.core.fail(AuthError::MayBeDone { server, what });
+            return self.core.fail(AppserviceError::MayBeDone { server, what });
         }
         self.core
             .settling(format!("{what}; asking again for the same name"));
@@ -149,9 +150,9 @@ impl AppserviceRegistration {
                 let message = "it asks for what it asks strangers for".to_owned();
                 return self
                     .core
-                    .fail(AuthError::ServiceUnknown { server, message });
+                    .fail(AppserviceError::ServiceUnknown { server, message });
             }
-            Err(error) => return self.core.fail(AuthError::from_api(&server, error)),
+            Err(error) => return self.core.fail(ServerError::from_api(&server, error)),
         };
         match error.code {
             ErrorCode::AppserviceLoginUnsupported if !self.inhibit_login => {
@@ -163,8 +164,10 @@ impl AppserviceRegistration {
             ErrorCode::UserInUse if self.lost.is_some() || self.was_refused_session => {
                 self.on_exists();
             }
-            ErrorCode::UserInUse => self.core.fail(AuthError::NameTaken { server, username }),
-            ErrorCode::InvalidUsername => self.core.fail(AuthError::NameInvalid {
+            ErrorCode::UserInUse => self
+                .core
+                .fail(AppserviceError::NameTaken { server, username }),
+            ErrorCode::InvalidUsername => self.core.fail(AppserviceError::NameInvalid {
                 server,
                 username,
                 message: error.message,
@@ -188,30 +191,35 @@ impl AppserviceRegistration {
     fn on_owner(&mut self, response: &Response) {
         let server = self.server.clone();
         let owner = WhoAmI::read(response);
-        let result = owner.map_err(|error| AuthError::from_api(&server, error));
-        let account = result.and_then(|owner| {
+        let result = owner.map_err(|error| ServerError::from_api(&server, error));
+        let account: Result<Account, ServerError> = result.and_then(|owner| {
             let name = owner.user_id.server_name();
             match format!("@{}:{name}", self.username).parse() {
                 Ok(user_id) => {
                     let data = self.device.data.clone();
                     Ok(Account::without_session(user_id, server, data))
                 }
-                Err(error) => Err(AuthError::NotMatrix {
+                Err(error) => Err(ServerError::NotMatrix {
                     server,
                     what: format!("{error}"),
                 }),
             }
         });
-        self.core.finish_account(account);
+        self.core
+            .finish_account(account.map_err(AppserviceError::from));
     }
 }
 
 impl Machine for AppserviceRegistration {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, AppserviceError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, AppserviceError>> {
         match self.core.accept(input) {
             Some(Input::Start) if self.phase == Phase::New => {
                 self.device.generate_id(cx.entropy);
@@ -226,4 +234,5 @@ impl Machine for AppserviceRegistration {
 
 impl Conversation for AppserviceRegistration {
     type Output = Account;
+    type Error = AppserviceError;
 }

@@ -41,7 +41,8 @@ pub use sign_up::{AuthMethod, PendingAuth, SignUp};
 use threepid::{ThreepidNext, Threepids};
 
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, PasswordPolicy, ServerInfo,
+    Account, Conversation, Effect, Event, Input, PasswordPolicy, RegisterError, ServerError,
+    ServerInfo, UiaError,
     account::tables,
     machine::{Core, MAX_REQUESTS, persist},
     random,
@@ -68,7 +69,7 @@ pub struct Registration {
     threepids: Threepids,
     flow: UiaFlow,
     phase: Phase,
-    core: Core<Account>,
+    core: Core<Account, RegisterError>,
 }
 
 /// What it waits for.
@@ -139,7 +140,7 @@ impl Registration {
     }
 
     /// Takes this authentication flow and no other. If the server does not offer it, the registration
-    /// ends with [`AuthError::Closed`].
+    /// ends with [`RegisterError::Closed`].
     #[must_use]
     pub fn only_flow(mut self, flow: Flow) -> Self {
         self.only_flow = Some(flow);
@@ -254,9 +255,10 @@ impl Registration {
         if self.prefers_sso {
             // The page that servers have for clients without single sign-on.
             let url = format!("{server}/_matrix/static/client/login/");
-            self.core.fail(AuthError::SsoNeeded { server, url });
+            self.core.fail(RegisterError::SsoNeeded { server, url });
         } else if let Some(issuer) = self.oauth_issuer.clone().filter(|_| self.oauth_only) {
-            self.core.fail(AuthError::OAuthNeeded { server, issuer });
+            self.core
+                .fail(RegisterError::OAuthNeeded { server, issuer });
         } else {
             self.begin_with_name();
         }
@@ -329,7 +331,7 @@ impl Registration {
     fn send(&mut self, job: Job) {
         if self.core.requests() >= MAX_REQUESTS {
             let server = self.server.clone();
-            return self.core.fail(AuthError::Endless { server });
+            return self.core.fail(UiaError::Endless { server });
         }
         self.core.send(job);
     }
@@ -368,7 +370,7 @@ impl Registration {
             UiaNext::Request(stage) => self.register(Some(stage)),
             UiaNext::Validate(stage, None) => self.validate(stage),
             UiaNext::Validate(stage, why) => self.ask_for_proof(stage, why),
-            UiaNext::NoFlow => self.core.fail(AuthError::Closed {
+            UiaNext::NoFlow => self.core.fail(RegisterError::Closed {
                 server: self.server.clone(),
                 message: "it offers no way to register".to_owned(),
             }),
@@ -429,7 +431,7 @@ impl Registration {
     }
 
     /// Ends for now: [`Input::Start`] continues from `phase`.
-    fn pause(&mut self, phase: Phase, error: AuthError) {
+    fn pause(&mut self, phase: Phase, error: impl Into<RegisterError>) {
         self.phase = phase;
         self.core.pause(error);
     }
@@ -467,7 +469,7 @@ impl Registration {
             (Phase::RequestingMessage(_) | Phase::SubmittingCode(_), outcome) => {
                 let error = match outcome {
                     Outcome::Failed(error) | Outcome::InDoubt(error) => self.unreachable(error),
-                    _ => AuthError::Cancelled,
+                    _ => ServerError::Cancelled,
                 };
                 self.pause(Phase::Paused { polls_first: false }, error);
             }
@@ -479,28 +481,32 @@ impl Registration {
                 let error = self.in_doubt(error.to_string());
                 self.pause(phase, error);
             }
-            (Phase::CheckingName, _) => self.core.fail(AuthError::Cancelled),
-            _ => self.pause(phase, AuthError::Cancelled),
+            (Phase::CheckingName, _) => self.core.fail(ServerError::Cancelled),
+            _ => self.pause(phase, ServerError::Cancelled),
         }
     }
 
-    fn in_doubt(&self, what: String) -> AuthError {
+    fn in_doubt(&self, what: String) -> RegisterError {
         let server = self.server.clone();
-        AuthError::InDoubt { server, what }
+        RegisterError::InDoubt { server, what }
     }
 
-    fn unreachable(&self, error: TransportError) -> AuthError {
+    fn unreachable(&self, error: TransportError) -> ServerError {
         let server = self.server.clone();
-        AuthError::Unreachable { server, error }
+        ServerError::Unreachable { server, error }
     }
 }
 
 impl Machine for Registration {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, RegisterError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, RegisterError>> {
         let Some(input) = self.core.accept(input) else {
             return Step::default();
         };
@@ -525,4 +531,5 @@ impl Machine for Registration {
 
 impl Conversation for Registration {
     type Output = Account;
+    type Error = RegisterError;
 }

@@ -6,7 +6,7 @@ use matricula_api::UserId;
 use matricula_core::{Secret, secret::exposed};
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AuthError, DeviceOptions};
+use crate::{Account, DeviceOptions, RegisterError};
 
 /// What the new account is to be, and the answers that the person has given in advance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,14 +56,14 @@ impl Guest {
     /// The guest of this account.
     ///
     /// # Errors
-    /// [`AuthError::NotAGuest`] if it is a user account, or has no session.
-    pub fn of(account: &Account) -> Result<Self, AuthError> {
+    /// [`RegisterError::NotAGuest`] if it is a user account, or has no session.
+    pub fn of(account: &Account) -> Result<Self, RegisterError> {
         match &account.access_token {
             Some(token) if account.is_guest => Ok(Self {
                 user_id: account.user_id.clone(),
                 token: token.clone(),
             }),
-            _ => Err(AuthError::NotAGuest {
+            _ => Err(RegisterError::NotAGuest {
                 user_id: account.user_id.clone(),
             }),
         }

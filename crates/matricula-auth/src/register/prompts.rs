@@ -5,7 +5,7 @@ use matricula_api::{ErrorCode, uia::Stage};
 use serde::{Deserialize, Serialize};
 
 use super::{Phase, Registration};
-use crate::{Answer, AuthError, Prompt};
+use crate::{Answer, Prompt, RegisterError, ThreepidError};
 
 /// A question, and why it is asked again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,19 +53,19 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn error(&self, registration: &Registration) -> AuthError {
+    pub(super) fn error(&self, registration: &Registration) -> RegisterError {
         let server = registration.server.clone();
         let username = registration.username().to_owned();
         let message = self.message.clone();
         match &self.code {
-            ErrorCode::UserInUse => AuthError::NameTaken { server, username },
-            ErrorCode::InvalidUsername => AuthError::NameInvalid {
+            ErrorCode::UserInUse => RegisterError::NameTaken { server, username },
+            ErrorCode::InvalidUsername => RegisterError::NameInvalid {
                 server,
                 username,
                 message,
             },
-            ErrorCode::Exclusive => AuthError::NameReserved { server, username },
-            code => AuthError::WeakPassword {
+            ErrorCode::Exclusive => RegisterError::NameReserved { server, username },
+            code => RegisterError::WeakPassword {
                 server,
                 code: code.clone(),
                 message,
@@ -166,27 +166,30 @@ impl Registration {
     }
 
     /// The error if the person has no answer.
-    fn error_without_answer(&self, question: &Question) -> AuthError {
+    fn error_without_answer(&self, question: &Question) -> RegisterError {
         let server = self.server.clone();
-        match question.clone() {
-            Question::Username { refused } | Question::Password { refused } => refused.error(self),
+        let error = match question.clone() {
+            Question::Username { refused } | Question::Password { refused } => {
+                return refused.error(self);
+            }
             Question::Address {
                 refused: Some((address, code, message)),
                 ..
-            } => AuthError::AddressRefused {
+            } => ThreepidError::AddressRefused {
                 server,
                 address,
                 code,
                 message,
             },
-            Question::Address { stage, .. } => AuthError::AddressNeeded { server, stage },
+            Question::Address { stage, .. } => ThreepidError::AddressNeeded { server, stage },
             Question::Link { stage, .. } | Question::Code { stage, .. } => {
-                AuthError::AddressNotProved {
+                ThreepidError::AddressNotProved {
                     server,
                     address: self.threepids.address(&stage).unwrap_or_default(),
                     stage,
                 }
             }
-        }
+        };
+        error.into()
     }
 }

@@ -12,7 +12,7 @@ use super::{
     prompts::{Question, Refusal},
 };
 use crate::{
-    Account, AuthError,
+    Account, RegisterError, ServerError,
     error::is_about_the_password,
     login,
     uia::{CodeRefused, submitted},
@@ -33,11 +33,11 @@ impl Registration {
                 // Any other error is not about the username. The password is not sent to such a server.
                 _ => {
                     let server = self.server.clone();
-                    self.core.fail(AuthError::Refused { server, error });
+                    self.core.fail(ServerError::Refused { server, error });
                 }
             },
             Err(ApiError::UnexpectedStatus { status }) if is_missing(status) => self.advance(),
-            Err(error) => self.core.fail(AuthError::from_api(&self.server, error)),
+            Err(error) => self.core.fail(ServerError::from_api(&self.server, error)),
         }
     }
 
@@ -76,7 +76,7 @@ impl Registration {
             }
             Err(ApiError::RateLimited { retry_after, .. }) => {
                 let server = self.server.clone();
-                let error = AuthError::RateLimited {
+                let error = ServerError::RateLimited {
                     server,
                     retry_after,
                 };
@@ -93,9 +93,9 @@ impl Registration {
             {
                 let server = self.server.clone();
                 let message = response.error_message();
-                self.core.fail(AuthError::Closed { server, message });
+                self.core.fail(RegisterError::Closed { server, message });
             }
-            Err(error) => self.core.fail(AuthError::from_api(&self.server, error)),
+            Err(error) => self.core.fail(ServerError::from_api(&self.server, error)),
         }
     }
 
@@ -127,7 +127,7 @@ impl Registration {
             }
             _ if self.options.upgrade.is_some() && is_about_the_guest(&error) => {
                 let guest = self.username().to_owned();
-                self.core.fail(AuthError::GuestNotUpgraded {
+                self.core.fail(RegisterError::GuestNotUpgraded {
                     server,
                     guest,
                     message,
@@ -146,7 +146,7 @@ impl Registration {
                 let contact = error.extra.get("admin_contact");
                 let contact = contact.and_then(|contact| contact.as_str());
                 let admin_contact = contact.map(str::to_owned);
-                self.core.fail(AuthError::ServerFull {
+                self.core.fail(RegisterError::ServerFull {
                     server,
                     message,
                     admin_contact,
@@ -154,16 +154,16 @@ impl Registration {
             }
             _ if self.options.kind == AccountKind::Guest && error.status == 403 => {
                 self.core
-                    .fail(AuthError::GuestsNotAllowed { server, message });
+                    .fail(RegisterError::GuestsNotAllowed { server, message });
             }
             // The specification defines the status. Synapse's code is M_UNKNOWN in some cases.
             code if error.status == 403 || *code == ErrorCode::Unrecognized => {
                 self.core.fail(match self.oauth_issuer.clone() {
-                    Some(issuer) => AuthError::OAuthNeeded { server, issuer },
-                    None => AuthError::Closed { server, message },
+                    Some(issuer) => RegisterError::OAuthNeeded { server, issuer },
+                    None => RegisterError::Closed { server, message },
                 });
             }
-            _ => self.core.fail(AuthError::Refused { server, error }),
+            _ => self.core.fail(ServerError::Refused { server, error }),
         }
     }
 
@@ -177,7 +177,7 @@ impl Registration {
             }
             Err(ApiError::Matrix(error)) => self.on_refused_address(stage, error),
             Err(error) => {
-                let error = AuthError::from_api(&self.server, error);
+                let error = ServerError::from_api(&self.server, error);
                 self.pause(Phase::Paused { polls_first: false }, error);
             }
         }
@@ -187,7 +187,7 @@ impl Registration {
     fn on_refused_address(&mut self, stage: Stage, error: MatrixError) {
         if error.status == 404 || error.status >= 500 || error.code == ErrorCode::Unrecognized {
             let server = self.server.clone();
-            let error = AuthError::Refused { server, error };
+            let error = ServerError::Refused { server, error };
             return self.pause(Phase::Paused { polls_first: false }, error);
         }
         let address = self.threepids.refuse(&stage);
@@ -200,7 +200,7 @@ impl Registration {
             Ok(()) => self.register(Some(stage)),
             Err(CodeRefused::TooMany) => {
                 let server = self.server.clone();
-                let error = AuthError::RateLimited {
+                let error = ServerError::RateLimited {
                     server,
                     retry_after: None,
                 };

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{AccountKind, Registration, RegistrationOptions};
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input, OAuthClient, OAuthLogin, ServerInfo,
-    SsoLogin,
+    Account, AuthError, Conversation, Effect, Event, Input, OAuthClient, OAuthLogin, RegisterError,
+    ServerInfo, SsoLogin, machine::convert_error,
 };
 
 /// A method to make an account, or to sign in to one.
@@ -197,7 +197,7 @@ impl SignUp {
     }
 
     /// The method that the server names when it refuses the first one.
-    fn alternative(&self, step: &Step<Effect, Event<Account>>) -> Option<AuthMethod> {
+    fn alternative(&self, step: &Step<Effect, Event<Account, AuthError>>) -> Option<AuthMethod> {
         let is_first = matches!(self.current, Some(PendingAuth::Registration(_)));
         let may_change = is_first && self.method.is_none() && self.browser.is_some();
         if !may_change || self.is_about_guests() {
@@ -208,10 +208,14 @@ impl SignUp {
             _ => None,
         })?;
         match refusal {
-            AuthError::OAuthNeeded { .. } => Some(AuthMethod::OAuth),
-            AuthError::SsoNeeded { .. } => Some(AuthMethod::Sso),
+            AuthError::Register(RegisterError::OAuthNeeded { .. }) => Some(AuthMethod::OAuth),
+            AuthError::Register(RegisterError::SsoNeeded { .. }) => Some(AuthMethod::Sso),
             // Closed to the public, but not to users of an identity provider.
-            AuthError::Closed { .. } if self.info.offers("m.login.sso") => Some(AuthMethod::Sso),
+            AuthError::Register(RegisterError::Closed { .. })
+                if self.info.offers("m.login.sso") =>
+            {
+                Some(AuthMethod::Sso)
+            }
             _ => None,
         }
     }
@@ -220,9 +224,13 @@ impl SignUp {
 impl Machine for SignUp {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, AuthError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, AuthError>> {
         let method = self.chosen();
         let mut current = self.current.take().unwrap_or_else(|| self.begin(method));
         let mut step = current.step(cx, input);
@@ -243,6 +251,7 @@ impl Machine for SignUp {
 
 impl Conversation for SignUp {
     type Output = Account;
+    type Error = AuthError;
 }
 
 /// An unfinished conversation that makes an account or signs in. It is stored until it is over, and
@@ -335,17 +344,22 @@ impl PendingAuth {
 impl Machine for PendingAuth {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, AuthError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, AuthError>> {
         match self {
-            Self::Registration(registration) => registration.step(cx, input),
-            Self::OAuth(login) => login.step(cx, input),
-            Self::Sso(login) => login.step(cx, input),
+            Self::Registration(registration) => convert_error(registration.step(cx, input)),
+            Self::OAuth(login) => convert_error(login.step(cx, input)),
+            Self::Sso(login) => convert_error(login.step(cx, input)),
         }
     }
 }
 
 impl Conversation for PendingAuth {
     type Output = Account;
+    type Error = AuthError;
 }

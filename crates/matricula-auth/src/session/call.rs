@@ -4,7 +4,7 @@ use matricula_api::{ApiError, ErrorCode, MatrixError};
 use matricula_core::{Auth, Job, Machine, Response, Secret, Step, StepContext, scheduler::Outcome};
 
 use super::{RenewalReason, SessionState};
-use crate::AuthError;
+use crate::SessionError;
 
 /// What can happen to a [`Call`].
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub enum CallInput {
     /// Begin; this is what the process knows.
     Start(Box<SessionState>),
     /// The renewal is over: what the process knows now, and how it went.
-    Renewed(Box<SessionState>, Result<(), AuthError>),
+    Renewed(Box<SessionState>, Result<(), SessionError>),
     /// What became of the request.
     Outcome(Outcome),
 }
@@ -37,7 +37,7 @@ pub enum CallEvent {
     /// It is locked no more: [`SessionState::unlock`].
     Unlocked,
     /// It is over.
-    Finished(Box<Result<Outcome, AuthError>>),
+    Finished(Box<Result<Outcome, SessionError>>),
 }
 
 /// Sends one request in a session: renews a token that expires soon before it, and one that the server
@@ -80,10 +80,10 @@ impl Call {
         self.standing = Some(standing);
         match (self.job.auth(), account.access_token) {
             (Auth::Required(_), None) => {
-                self.finish(Err(AuthError::NotSignedIn { user_id }), step);
+                self.finish(Err(SessionError::NotSignedIn { user_id }), step);
             }
             (Auth::Required(_) | Auth::Optional(_), Some(_)) if is_left_alone => {
-                let error = AuthError::UserLocked {
+                let error = SessionError::UserLocked {
                     server: account.server,
                     user_id,
                     message: String::new(),
@@ -113,7 +113,7 @@ impl Call {
     fn on_renewed(
         &mut self,
         standing: Box<SessionState>,
-        result: Result<(), AuthError>,
+        result: Result<(), SessionError>,
         step: &mut Step<CallEffect, CallEvent>,
     ) {
         let has_token = standing.account().access_token.is_some();
@@ -141,7 +141,7 @@ impl Call {
             (Some(ErrorCode::UserLocked), Some(error)) => {
                 step.events.push(CallEvent::Locked);
                 let message = error.message.clone();
-                self.finish_refused(step, |server, user_id| AuthError::UserLocked {
+                self.finish_refused(step, |server, user_id| SessionError::UserLocked {
                     server,
                     user_id,
                     message,
@@ -149,7 +149,7 @@ impl Call {
             }
             (Some(ErrorCode::UserSuspended), Some(error)) => {
                 let message = error.message.clone();
-                self.finish_refused(step, |server, user_id| AuthError::UserSuspended {
+                self.finish_refused(step, |server, user_id| SessionError::UserSuspended {
                     server,
                     user_id,
                     message,
@@ -168,7 +168,7 @@ impl Call {
     fn finish_refused(
         &mut self,
         step: &mut Step<CallEffect, CallEvent>,
-        error: impl FnOnce(matricula_core::ServerUrl, matricula_api::UserId) -> AuthError,
+        error: impl FnOnce(matricula_core::ServerUrl, matricula_api::UserId) -> SessionError,
     ) {
         if let Some(standing) = &self.standing {
             let account = standing.account();
@@ -179,7 +179,7 @@ impl Call {
 
     fn finish(
         &mut self,
-        result: Result<Outcome, AuthError>,
+        result: Result<Outcome, SessionError>,
         step: &mut Step<CallEffect, CallEvent>,
     ) {
         self.is_over = true;

@@ -8,7 +8,10 @@ use matricula_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AuthError, Conversation, Effect, Event, Input, machine::Core};
+use crate::{
+    Account, Conversation, Effect, Event, Input, ServerError, SessionError, error::oauth_error,
+    machine::Core,
+};
 
 /// Where an account's tokens are renewed and revoked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +50,7 @@ pub struct OAuthLogout {
     account: Account,
     /// The kind of the token that was sent.
     sent: TokenType,
-    core: Core<Account>,
+    core: Core<Account, SessionError>,
 }
 
 impl OAuthLogout {
@@ -71,7 +74,7 @@ impl OAuthLogout {
         };
         let (Some(oauth), Some(token)) = (&self.account.oauth, token) else {
             let user_id = self.account.user_id.clone();
-            return self.core.fail(AuthError::NoOAuthSession { user_id });
+            return self.core.fail(SessionError::NoOAuthSession { user_id });
         };
         let request = RevokeToken::new(token.clone())
             .token_type_hint(self.sent.clone())
@@ -84,21 +87,17 @@ impl OAuthLogout {
         }
     }
 
-    fn unusable(&self, error: &EndpointUrlError) -> AuthError {
-        AuthError::NotMatrix {
+    fn unusable(&self, error: &EndpointUrlError) -> ServerError {
+        ServerError::NotMatrix {
             server: self.account.server.clone(),
             what: error.to_string(),
         }
     }
 
     fn on_outcome(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Responded(response) => self.on_response(&response),
-            Outcome::Failed(error) | Outcome::InDoubt(error) => {
-                let server = self.account.server.clone();
-                self.core.fail(AuthError::Unreachable { server, error });
-            }
-            _ => self.core.fail(AuthError::Cancelled),
+        match ServerError::response(&self.account.server, outcome) {
+            Ok(response) => self.on_response(&response),
+            Err(error) => self.core.fail(error),
         }
     }
 
@@ -117,17 +116,24 @@ impl OAuthLogout {
         }
         let oauth = self.account.oauth.as_ref();
         let issuer = oauth.map(|oauth| oauth.issuer.clone()).unwrap_or_default();
-        self.core
-            .fail(AuthError::from_oauth(&self.account.server, issuer, error));
+        self.core.fail(oauth_error::<SessionError>(
+            &self.account.server,
+            issuer,
+            error,
+        ));
     }
 }
 
 impl Machine for OAuthLogout {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, SessionError>;
 
-    fn step(&mut self, _: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        _: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, SessionError>> {
         match self.core.accept(input) {
             Some(Input::Start) => self.send(),
             Some(Input::Outcome(_, outcome)) => self.on_outcome(outcome),
@@ -139,4 +145,5 @@ impl Machine for OAuthLogout {
 
 impl Conversation for OAuthLogout {
     type Output = Account;
+    type Error = SessionError;
 }

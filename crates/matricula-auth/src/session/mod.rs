@@ -15,7 +15,7 @@
 //!   until it has seen the new one.
 //! - **Only a refusal ends it.** No silence, no trouble of the server's, no answer that is not
 //!   understood. What the server says to a request without a token that works decides whether the device
-//!   is [kept](crate::AuthError::SoftLogout) or [forgotten](crate::AuthError::SignedOut).
+//!   is [kept](crate::SessionError::SoftLogout) or [forgotten](crate::SessionError::SignedOut).
 //! - **Bounded.** What failed is left alone for a while, and longer each time; a token that the server
 //!   has refused for good is never sent again.
 //!

@@ -9,7 +9,7 @@ use super::{
     state::RenewalFailures,
     token_exchange::{self, ExchangeError, TokenPair},
 };
-use crate::{Account, AuthError};
+use crate::{Account, SessionError};
 
 /// How often one renewal asks the server before it is given up for now.
 const MOST_REQUESTS: u32 = 4;
@@ -205,7 +205,7 @@ impl Renewal {
                 self.phase = Phase::Sent(refresh_token);
                 step.effects.push(RenewalEffect::Send(Box::new(job)));
             }
-            Err(error) => self.fail(cx, account, error, step),
+            Err(error) => self.fail(cx, account, error.into(), step),
         }
     }
 
@@ -230,10 +230,10 @@ impl Renewal {
                 self.refused.push(sent);
                 self.read_again(account, step);
             }
-            Err(ExchangeError::Passing(error, wait)) => {
+            Err(ExchangeError::Transient(error, wait)) => {
                 self.on_passing_failure(cx, account, sent, error, wait, step);
             }
-            Err(ExchangeError::Lasting(error)) => self.fail(cx, account, error, step),
+            Err(ExchangeError::Permanent(error)) => self.fail(cx, account, error, step),
         }
     }
 
@@ -267,7 +267,7 @@ impl Renewal {
         cx: &mut StepContext<'_>,
         account: Account,
         sent: Secret,
-        error: AuthError,
+        error: SessionError,
         wait: Option<Duration>,
         step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
@@ -290,7 +290,7 @@ impl Renewal {
     fn settle(&mut self, account: Account, step: &mut Step<RenewalEffect, RenewalEvent>) {
         let result = match account.access_token {
             Some(_) => Ok(()),
-            None => Err(AuthError::NotSignedIn {
+            None => Err(SessionError::NotSignedIn {
                 user_id: account.user_id.clone(),
             }),
         };
@@ -312,13 +312,13 @@ impl Renewal {
             // As long as the access token is good, so is the session.
             (refusal, RenewalReason::Due) => {
                 let what = refusal.map(|(what, _)| what).unwrap_or_default();
-                let error = AuthError::SignedOut { by, what };
+                let error = SessionError::SignedOut { by, what };
                 let trouble = self.trouble(cx, error.clone(), true);
                 return self.finish(account, trouble, Err(error), step);
             }
             (None, RenewalReason::Wanted) => {
                 let user_id = account.user_id.clone();
-                let error = AuthError::NoRefreshToken { user_id };
+                let error = SessionError::NoRefreshToken { user_id };
                 return self.finish(account, None, Err(error), step);
             }
             (refusal, reason) => {
@@ -331,12 +331,12 @@ impl Renewal {
             }
         };
         let error = match keeps {
-            true => AuthError::SoftLogout {
+            true => SessionError::SoftLogout {
                 server: account.server.clone(),
                 user_id: account.user_id.clone(),
                 device_id: account.device_id.clone(),
             },
-            false => AuthError::SignedOut { by, what },
+            false => SessionError::SignedOut { by, what },
         };
         match keeps {
             true => account.clear_tokens(),
@@ -349,7 +349,7 @@ impl Renewal {
     fn trouble(
         &self,
         cx: &StepContext<'_>,
-        error: AuthError,
+        error: SessionError,
         is_refusal: bool,
     ) -> Option<RenewalFailures> {
         let standing = self.standing.as_ref()?;
@@ -361,7 +361,7 @@ impl Renewal {
         &mut self,
         cx: &StepContext<'_>,
         account: Account,
-        error: AuthError,
+        error: SessionError,
         step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         let trouble = self.trouble(cx, error.clone(), false);
@@ -372,7 +372,7 @@ impl Renewal {
         &mut self,
         account: Account,
         trouble: Option<RenewalFailures>,
-        result: Result<(), AuthError>,
+        result: Result<(), SessionError>,
         step: &mut Step<RenewalEffect, RenewalEvent>,
     ) {
         self.phase = Phase::Over;
@@ -395,7 +395,7 @@ impl Renewal {
             return;
         };
         let user_id = account.user_id.clone();
-        let error = AuthError::NotStored { user_id, what };
+        let error = SessionError::NotStored { user_id, what };
         self.fail(cx, account, error, step);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use matricula_core::Timestamp;
 
-use crate::{Account, AuthError};
+use crate::{Account, SessionError};
 
 /// How long a renewal that failed is left alone at first; doubled with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub struct SessionState {
 /// Why a renewal failed, and until when it is not tried again.
 #[derive(Clone, Debug)]
 pub(super) struct RenewalFailures {
-    pub(super) error: AuthError,
+    pub(super) error: SessionError,
     /// Whether the server refused the refresh token, which only a look at the access token settles.
     pub(super) is_refusal: bool,
     pause: Pause,
@@ -60,7 +60,7 @@ pub struct RenewalResult {
     pub(super) account: Account,
     pub(super) trouble: Option<RenewalFailures>,
     /// Whether there is a token other than the one that was to be replaced.
-    pub result: Result<(), AuthError>,
+    pub result: Result<(), SessionError>,
 }
 
 impl RenewalResult {
@@ -126,7 +126,7 @@ impl SessionState {
     pub(super) fn trouble_after(
         &self,
         now: Timestamp,
-        error: AuthError,
+        error: SessionError,
         is_refusal: bool,
     ) -> RenewalFailures {
         let last = self.trouble.as_ref().map(|trouble| trouble.pause);

@@ -1,4 +1,4 @@
-//! The request that exchanges a refresh token, in either API, and what its answer means.
+//! The request that exchanges a refresh token, in either API, and the meaning of its response.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use matricula_api::{
 };
 use matricula_core::{Job, Response, Secret, scheduler::Outcome};
 
-use crate::{Account, AuthError};
+use crate::{Account, OAuthRefusal, ServerError, SessionError, error::oauth_error};
 
-/// What a server gave for a refresh token.
+/// New tokens.
 #[derive(Clone, Debug)]
 pub(super) struct TokenPair {
     pub(super) access: Secret,
@@ -19,18 +19,28 @@ pub(super) struct TokenPair {
     pub(super) lifetime: Option<Duration>,
 }
 
-/// Why it gave nothing.
+/// Why there are no new tokens.
 pub(super) enum ExchangeError {
-    /// It does not take this token any more.
+    /// The server does not accept this refresh token any more.
     Refused { soft_logout: bool, what: String },
-    /// It may give it another time, at the earliest after this long.
-    Passing(AuthError, Option<Duration>),
-    /// Asking again would not help.
-    Lasting(AuthError),
+    /// The error may pass; not before this time, if one is given.
+    Transient(SessionError, Option<Duration>),
+    /// Another request would fail the same way.
+    Permanent(SessionError),
+}
+
+impl ExchangeError {
+    fn new(error: impl Into<SessionError>, is_transient: bool, wait: Option<Duration>) -> Self {
+        if is_transient {
+            Self::Transient(error.into(), wait)
+        } else {
+            Self::Permanent(error.into())
+        }
+    }
 }
 
 /// The request that exchanges this refresh token.
-pub(super) fn job(account: &Account, refresh_token: Secret) -> Result<Job, AuthError> {
+pub(super) fn job(account: &Account, refresh_token: Secret) -> Result<Job, ServerError> {
     let Some(oauth) = &account.oauth else {
         return Ok(Refresh::new(refresh_token).job(&account.server));
     };
@@ -39,27 +49,21 @@ pub(super) fn job(account: &Account, refresh_token: Secret) -> Result<Job, AuthE
         ..RefreshTokenGrant::new(refresh_token, oauth.client_id.clone())
     };
     let job = grant.job(&oauth.token_endpoint);
-    job.map_err(|error| AuthError::NotMatrix {
+    job.map_err(|error| ServerError::NotMatrix {
         server: account.server.clone(),
         what: error.to_string(),
     })
 }
 
-/// What became of it.
+/// Reads its outcome.
 pub(super) fn read(account: &Account, outcome: Outcome) -> Result<TokenPair, ExchangeError> {
-    let response = match outcome {
-        Outcome::Responded(response) => response,
-        Outcome::Failed(error) | Outcome::InDoubt(error) => {
-            let server = account.server.clone();
-            let is_passing = error.kind.is_transient();
-            let error = AuthError::Unreachable { server, error };
-            return Err(match is_passing {
-                true => ExchangeError::Passing(error, None),
-                false => ExchangeError::Lasting(error),
-            });
-        }
-        _ => return Err(ExchangeError::Lasting(AuthError::Cancelled)),
-    };
+    let response = ServerError::response(&account.server, outcome).map_err(|error| {
+        let is_transient = match &error {
+            ServerError::Unreachable { error, .. } => error.kind.is_transient(),
+            _ => false,
+        };
+        ExchangeError::new(error, is_transient, None)
+    })?;
     match &account.oauth {
         None => read_matrix(account, &response),
         Some(oauth) => read_oauth(account, &oauth.issuer, &response),
@@ -68,19 +72,19 @@ pub(super) fn read(account: &Account, outcome: Outcome) -> Result<TokenPair, Exc
 
 fn read_matrix(account: &Account, response: &Response) -> Result<TokenPair, ExchangeError> {
     match Refresh::read(response) {
-        Ok(answer) => Ok(TokenPair {
-            access: answer.access_token,
-            refresh: answer.refresh_token,
-            lifetime: answer.expires_in_ms,
+        Ok(response) => Ok(TokenPair {
+            access: response.access_token,
+            refresh: response.refresh_token,
+            lifetime: response.expires_in_ms,
         }),
         Err(ApiError::Matrix(error)) if error.code == ErrorCode::UserLocked => {
-            Err(ExchangeError::Lasting(AuthError::UserLocked {
+            Err(ExchangeError::Permanent(SessionError::UserLocked {
                 server: account.server.clone(),
                 user_id: account.user_id.clone(),
                 message: error.message,
             }))
         }
-        Err(ApiError::Matrix(error)) if is_meant(error.status, &error.code) => {
+        Err(ApiError::Matrix(error)) if is_about_the_token(error.status, &error.code) => {
             Err(ExchangeError::Refused {
                 soft_logout: error.extra.get("soft_logout") == Some(&true.into()),
                 what: error.to_string(),
@@ -90,9 +94,8 @@ fn read_matrix(account: &Account, response: &Response) -> Result<TokenPair, Exch
     }
 }
 
-/// Whether a refusal is about the token. What else a 4xx may say, such as that there is no such path,
-/// is none.
-fn is_meant(status: u16, code: &ErrorCode) -> bool {
+/// Whether a refusal is about the token. Other 4xx errors, such as that there is no such path, are not.
+fn is_about_the_token(status: u16, code: &ErrorCode) -> bool {
     use ErrorCode as Code;
     let codes = [Code::UnknownToken, Code::Forbidden, Code::UserDeactivated];
     matches!(status, 400 | 401 | 403) && codes.contains(code)
@@ -104,20 +107,20 @@ fn read_oauth(
     response: &Response,
 ) -> Result<TokenPair, ExchangeError> {
     use OAuthErrorCode as Code;
-    let error = match RefreshTokenGrant::read(response) {
-        Ok(answer) => {
+    let issuer = issuer.to_owned();
+    let refusal = match RefreshTokenGrant::read(response) {
+        Ok(response) => {
             return Ok(TokenPair {
-                access: answer.access_token,
-                refresh: answer.refresh_token,
-                lifetime: answer.expires_in,
+                access: response.access_token,
+                refresh: response.refresh_token,
+                lifetime: response.expires_in,
             });
         }
         Err(OAuthError::Refused(refusal)) => refusal,
         Err(OAuthError::Other(error)) => return Err(other(account, response, error)),
         Err(error) => {
-            let issuer = issuer.to_owned();
-            let error = AuthError::from_oauth(&account.server, issuer, error);
-            return Err(ExchangeError::Lasting(error));
+            let error = oauth_error(&account.server, issuer, error);
+            return Err(ExchangeError::Permanent(error));
         }
     };
     let codes = [
@@ -125,35 +128,25 @@ fn read_oauth(
         Code::InvalidClient,
         Code::UnauthorizedClient,
     ];
-    if (400..500).contains(&response.status_code()) && codes.contains(&error.code) {
+    if (400..500).contains(&response.status_code()) && codes.contains(&refusal.code) {
         return Err(ExchangeError::Refused {
             soft_logout: false,
-            what: error.to_string(),
+            what: refusal.to_string(),
         });
     }
-    let wait = error.retry_after;
-    let is_passing = is_passing(response.status_code());
-    let error = AuthError::OAuthRefused {
-        issuer: issuer.to_owned(),
-        refusal: Box::new(error),
-    };
-    Err(match is_passing {
-        true => ExchangeError::Passing(error, wait),
-        false => ExchangeError::Lasting(error),
-    })
+    let (wait, is_transient) = (refusal.retry_after, is_transient(response.status_code()));
+    let error = OAuthRefusal::new(issuer, refusal);
+    Err(ExchangeError::new(error, is_transient, wait))
 }
 
 fn other(account: &Account, response: &Response, error: ApiError) -> ExchangeError {
-    // A success that was cut short was one all the same: the old token still gets another pair.
-    let is_passing = response.success() || is_passing(response.status_code());
-    let error = AuthError::from_api(&account.server, error);
-    match is_passing {
-        true => ExchangeError::Passing(error, response.retry_after()),
-        false => ExchangeError::Lasting(error),
-    }
+    // After a success that was cut short, the old token still gets another pair.
+    let is_transient = response.success() || is_transient(response.status_code());
+    let error = ServerError::from_api(&account.server, error);
+    ExchangeError::new(error, is_transient, response.retry_after())
 }
 
-/// Whether a status stands for trouble that passes, and is no verdict on the token.
-fn is_passing(status: u16) -> bool {
+/// Whether a status stands for a failure that may pass, and says nothing about the token.
+fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 425 | 429) || status >= 500
 }

@@ -13,7 +13,8 @@ use super::{
     Backoff, KnownAnswers, UiaSession, is_threepid_stage, prompts::Question, session::StageResult,
 };
 use crate::{
-    Answer, AuthError, Progress, StagesNotSupported, machine::Core, server_address::is_web_page,
+    Answer, Progress, ServerError, StagesNotSupported, UiaError, machine::Core,
+    server_address::is_web_page,
 };
 
 /// One user-interactive authentication: which stages are completed, what is known, what is awaited.
@@ -66,7 +67,7 @@ pub(crate) enum UiaNext {
     /// The server offers no flow.
     NoFlow,
     /// End with this error.
-    Fail(AuthError, Resume),
+    Fail(UiaError, Resume),
 }
 
 /// Whether an authentication that failed can continue later.
@@ -139,9 +140,9 @@ impl UiaFlow {
     }
 
     /// Handles the server's demand for authentication, after a request that was to complete `stage`.
-    pub(crate) fn on_demand<T>(
+    pub(crate) fn on_demand<T, F>(
         &mut self,
-        core: &mut Core<T>,
+        core: &mut Core<T, F>,
         now: Timestamp,
         stage: Option<Stage>,
         info: UiaInfo,
@@ -164,7 +165,7 @@ impl UiaFlow {
     }
 
     /// Starts the next stage. Of `known` only the addresses count; the rest is known here.
-    pub(crate) fn advance<T>(&mut self, core: &mut Core<T>, known: KnownAnswers) -> UiaNext {
+    pub(crate) fn advance<T, F>(&mut self, core: &mut Core<T, F>, known: KnownAnswers) -> UiaNext {
         let known = KnownAnswers {
             token: self.token.is_some(),
             terms: self.accepts_terms,
@@ -179,7 +180,7 @@ impl UiaFlow {
         }
         let server = self.server.clone();
         let Some(stage) = self.session.next() else {
-            return UiaNext::Fail(AuthError::Endless { server }, Resume::No);
+            return UiaNext::Fail(UiaError::Endless { server }, Resume::No);
         };
         match stage {
             stage if self.is_done_elsewhere(&stage) => self.open_page(core, stage),
@@ -189,7 +190,7 @@ impl UiaFlow {
             }
             Stage::Terms if !self.session.can_read_terms() => {
                 let what = "the terms that it asks to accept are not well-formed".to_owned();
-                UiaNext::Fail(AuthError::NotMatrix { server, what }, Resume::No)
+                UiaNext::Fail(ServerError::NotMatrix { server, what }.into(), Resume::No)
             }
             Stage::Terms if !self.accepts_terms => self.ask(core, Question::Terms),
             stage if self.validates.contains(&stage) => UiaNext::Validate(stage, None),
@@ -197,9 +198,9 @@ impl UiaFlow {
         }
     }
 
-    fn on_not_done<T>(
+    fn on_not_done<T, F>(
         &mut self,
-        core: &mut Core<T>,
+        core: &mut Core<T, F>,
         now: Timestamp,
         stage: Stage,
         message: String,
@@ -215,7 +216,7 @@ impl UiaFlow {
             }
             stage => {
                 let server = self.server.clone();
-                let error = AuthError::StageFailed {
+                let error = UiaError::StageFailed {
                     server,
                     stage,
                     message,
@@ -226,7 +227,11 @@ impl UiaFlow {
     }
 
     /// Tries the next known password, or asks for one.
-    pub(crate) fn on_wrong_password<T>(&mut self, core: &mut Core<T>, message: String) -> UiaNext {
+    pub(crate) fn on_wrong_password<T, F>(
+        &mut self,
+        core: &mut Core<T, F>,
+        message: String,
+    ) -> UiaNext {
         self.passwords.pop_front();
         if self.passwords.is_empty() {
             self.ask_password(core, Some(message))
@@ -236,9 +241,9 @@ impl UiaFlow {
     }
 
     /// The stage is not completed elsewhere yet: polls again later, then asks again.
-    fn on_not_yet<T>(
+    fn on_not_yet<T, F>(
         &mut self,
-        core: &mut Core<T>,
+        core: &mut Core<T, F>,
         now: Timestamp,
         stage: Stage,
         message: String,
@@ -270,7 +275,7 @@ impl UiaFlow {
     }
 
     /// Handles the end of a wait.
-    pub(crate) fn on_waited<T>(&mut self, core: &mut Core<T>) -> UiaNext {
+    pub(crate) fn on_waited<T, F>(&mut self, core: &mut Core<T, F>) -> UiaNext {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Polling(stage) => {
                 core.uncount_request();
@@ -284,7 +289,7 @@ impl UiaFlow {
     }
 
     /// Handles the person's answer.
-    pub(crate) fn on_answer<T>(&mut self, core: &mut Core<T>, answer: Answer) -> UiaNext {
+    pub(crate) fn on_answer<T, F>(&mut self, core: &mut Core<T, F>, answer: Answer) -> UiaNext {
         let State::Asking(question) = self.state.clone() else {
             return UiaNext::Wait;
         };
@@ -338,14 +343,14 @@ impl UiaFlow {
         }
     }
 
-    fn ask_password<T>(&mut self, core: &mut Core<T>, why: Option<String>) -> UiaNext {
+    fn ask_password<T, F>(&mut self, core: &mut Core<T, F>, why: Option<String>) -> UiaNext {
         match self.user_id.clone() {
             Some(user_id) => self.ask(core, Question::Password { user_id, why }),
             None => self.ask_page(core, Stage::Password, why),
         }
     }
 
-    fn open_page<T>(&mut self, core: &mut Core<T>, stage: Stage) -> UiaNext {
+    fn open_page<T, F>(&mut self, core: &mut Core<T, F>, stage: Stage) -> UiaNext {
         if self.session.id.is_none() {
             // Without a session the page cannot tell whom it is about.
             UiaNext::Fail(self.needs_browser(&stage), Resume::Poll)
@@ -366,12 +371,12 @@ impl UiaFlow {
     }
 
     /// The error when no person is there to open the page.
-    pub(super) fn needs_browser(&self, stage: &Stage) -> AuthError {
+    pub(super) fn needs_browser(&self, stage: &Stage) -> UiaError {
         let is_left =
             |stage: &&Stage| self.is_done_elsewhere(stage) && !self.session.done.contains(stage);
         let left = |flow: &Flow| flow.stages.iter().filter(is_left).cloned().collect();
         let offered = self.session.offered.as_ref();
-        AuthError::StagesNotSupported(Box::new(StagesNotSupported {
+        UiaError::StagesNotSupported(Box::new(StagesNotSupported {
             server: self.server.clone(),
             stages: self.session.flow.as_ref().map(left).unwrap_or_default(),
             flows: offered.map(|info| info.flows.clone()).unwrap_or_default(),

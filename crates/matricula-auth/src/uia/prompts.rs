@@ -11,7 +11,7 @@ use super::{
     UiaFlow,
     flow::{Resume, State, UiaNext},
 };
-use crate::{Answer, AuthError, Prompt, machine::Core};
+use crate::{Answer, Prompt, UiaError, machine::Core};
 
 /// A question for a stage, and why it is asked again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,16 +52,16 @@ impl Question {
 
 impl UiaFlow {
     /// Asks the person.
-    pub(super) fn ask<T>(&mut self, core: &mut Core<T>, question: Question) -> UiaNext {
+    pub(super) fn ask<T, F>(&mut self, core: &mut Core<T, F>, question: Question) -> UiaNext {
         core.ask(self.prompt(&question));
         self.state = State::Asking(question);
         UiaNext::Wait
     }
 
     /// Asks the person to complete a stage on a page.
-    pub(crate) fn ask_page<T>(
+    pub(crate) fn ask_page<T, F>(
         &mut self,
-        core: &mut Core<T>,
+        core: &mut Core<T, F>,
         stage: Stage,
         why: Option<String>,
     ) -> UiaNext {
@@ -105,18 +105,18 @@ impl UiaFlow {
     }
 
     /// The error if the person has no answer.
-    pub(super) fn error_without_answer(&self, question: &Question) -> AuthError {
+    pub(super) fn error_without_answer(&self, question: &Question) -> UiaError {
         let server = self.server();
         match question.clone() {
             Question::Password { user_id, why: None } => {
-                AuthError::PasswordNeeded { server, user_id }
+                UiaError::PasswordNeeded { server, user_id }
             }
             Question::Password {
                 why: Some(message), ..
-            } => AuthError::WrongPassword { server, message },
-            Question::Token { why: None } => AuthError::TokenNeeded { server },
-            Question::Token { why: Some(message) } => AuthError::TokenWrong { server, message },
-            Question::Terms => AuthError::TermsNotAccepted {
+            } => UiaError::WrongPassword { server, message },
+            Question::Token { why: None } => UiaError::TokenNeeded { server },
+            Question::Token { why: Some(message) } => UiaError::TokenWrong { server, message },
+            Question::Terms => UiaError::TermsNotAccepted {
                 server,
                 documents: titles(&self.session.policies()),
             },

@@ -11,7 +11,7 @@ use matricula_core::{
 
 use super::{KnownAnswers, UiaFlow, UiaNext};
 use crate::{
-    Account, AuthError, Conversation, Effect, Event, Input,
+    Account, Conversation, Effect, Event, Input, ServerError, UiaError,
     machine::{Core, MAX_REQUESTS},
 };
 
@@ -22,7 +22,7 @@ use crate::{
 /// a browser, and the server is polled until it is complete. No stage is completed twice in one session.
 ///
 /// A request whose response is lost is not sent again, unless that is harmless: it ends with
-/// [`AuthError::MayBeDone`].
+/// [`UiaError::MayBeDone`].
 ///
 /// Specification: <https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api>.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct UiaRequest<E: UiaEndpoint> {
     proof: Option<(Stage, ThreepidCreds)>,
     flow: UiaFlow,
     phase: Phase,
-    core: Core<E::Response>,
+    core: Core<E::Response, UiaError>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,12 +118,12 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
     }
 
     /// Steps this request as a part of another conversation. Returns its result if it has ended.
-    pub(crate) fn step_within<T>(
+    pub(crate) fn step_within<T, F>(
         &mut self,
-        core: &mut Core<T>,
+        core: &mut Core<T, F>,
         cx: &mut StepContext<'_>,
         input: Input,
-    ) -> Option<Result<E::Response, AuthError>> {
+    ) -> Option<Result<E::Response, UiaError>> {
         self.core.continue_after(core);
         let step = self.step(cx, input);
         core.continue_after(&self.core);
@@ -138,7 +138,7 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
     fn send(&mut self, stage: Option<Stage>, auth: Option<AuthData>) {
         if self.core.requests() >= MAX_REQUESTS {
             let server = self.server.clone();
-            return self.core.fail(AuthError::Endless { server });
+            return self.core.fail(UiaError::Endless { server });
         }
         let request = self.request.clone();
         let request = match auth {
@@ -174,7 +174,7 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
                 let next = self.flow.ask_page(&mut self.core, stage, why);
                 self.apply(next);
             }
-            UiaNext::NoFlow => self.core.fail(AuthError::NotMatrix {
+            UiaNext::NoFlow => self.core.fail(ServerError::NotMatrix {
                 server: self.server.clone(),
                 what: "it asks who is there, and offers no way to say it".to_owned(),
             }),
@@ -186,12 +186,12 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
         let server = self.server.clone();
         match outcome {
             Outcome::Responded(response) => self.on_response(now, stage, &response),
-            Outcome::Failed(error) => self.core.fail(AuthError::Unreachable { server, error }),
+            Outcome::Failed(error) => self.core.fail(ServerError::Unreachable { server, error }),
             Outcome::InDoubt(error) => {
                 let what = error.to_string();
-                self.core.fail(AuthError::MayBeDone { server, what });
+                self.core.fail(UiaError::MayBeDone { server, what });
             }
-            _ => self.core.fail(AuthError::Cancelled),
+            _ => self.core.fail(ServerError::Cancelled),
         }
     }
 
@@ -224,14 +224,14 @@ impl<E: UiaEndpoint + Clone> UiaRequest<E> {
             // The server may have processed it in part.
             Err(error) if was_authenticated && response.status_code() >= 500 => {
                 let what = error.to_string();
-                self.core.fail(AuthError::MayBeDone { server, what });
+                self.core.fail(UiaError::MayBeDone { server, what });
             }
             // A success that cannot be read.
             Err(ApiError::Malformed { message, .. }) if response.success() => {
                 let what = message;
-                self.core.fail(AuthError::MayBeDone { server, what });
+                self.core.fail(UiaError::MayBeDone { server, what });
             }
-            Err(error) => self.core.fail(AuthError::from_api(&server, error)),
+            Err(error) => self.core.fail(UiaError::from_api(&server, error)),
         }
     }
 }
@@ -245,9 +245,13 @@ fn is_about_the_session(error: &MatrixError) -> bool {
 impl<E: UiaEndpoint + Clone> Machine for UiaRequest<E> {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<E::Response>;
+    type Event = Event<E::Response, UiaError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<E::Response>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<E::Response, UiaError>> {
         match (self.core.accept(input), self.phase.clone()) {
             (Some(Input::Start), Phase::New) => self.start(),
             (Some(Input::Outcome(_, outcome)), Phase::Sent(stage)) => {
@@ -269,4 +273,5 @@ impl<E: UiaEndpoint + Clone> Machine for UiaRequest<E> {
 
 impl<E: UiaEndpoint + Clone> Conversation for UiaRequest<E> {
     type Output = E::Response;
+    type Error = UiaError;
 }

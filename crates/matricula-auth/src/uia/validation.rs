@@ -12,7 +12,7 @@ use matricula_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::AuthError;
+use crate::ServerError;
 
 /// Sends a code to the URL that the server named for it, without an access token.
 const SUBMIT: Operation = Operation::new(Api::Identity, "submitToken", Method::Post, "")
@@ -82,12 +82,12 @@ impl Validation {
     }
 
     /// The request that submits the code.
-    pub(crate) fn submission(&self, server: &ServerUrl, code: &Secret) -> Result<Job, AuthError> {
+    pub(crate) fn submission(&self, server: &ServerUrl, code: &Secret) -> Result<Job, ServerError> {
         let url = self.submit_url.clone().unwrap_or_default();
         let Some(url) = allowed_submit_url(server, &url) else {
             let server = server.clone();
             let what = format!("the address that codes go to, {url:?}, is not a safe one");
-            return Err(AuthError::NotMatrix { server, what });
+            return Err(ServerError::NotMatrix { server, what });
         };
         let body = json!({
             "sid": self.sid,

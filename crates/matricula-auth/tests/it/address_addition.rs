@@ -1,6 +1,9 @@
 //! Adding an email address or a phone number to an account.
 
-use matricula_auth::{AddThreepid, Answer, AuthError, PendingThreepid, Prompt, Threepid, tables};
+use matricula_auth::{
+    AddThreepid, Answer, AuthError, PendingThreepid, Prompt, ServerError, Threepid, ThreepidError,
+    UiaError, tables,
+};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
@@ -109,7 +112,10 @@ fn a_code_is_sent_on_and_asked_for_again_where_it_is_wrong() {
 fn days_later_another_process_goes_on_without_a_second_message() {
     let mut first = written_to();
     first.reply(Answer::Unavailable);
-    assert!(matches!(first.error(), AuthError::AddressNotProved { .. }));
+    assert!(matches!(
+        first.error(),
+        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+    ));
     let mut talk = another_process(&first, email());
     assert_eq!(talk.requests, [ADD]);
     talk.answer(400, &not_yet());
@@ -160,7 +166,10 @@ fn another_message_is_sent_where_the_person_wants_one_within_a_bound() {
         }
     }
     assert_eq!(attempts, [2, 3, 4, 5, 6]);
-    assert!(matches!(talk.error(), AuthError::AddressNotProved { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+    ));
 }
 
 #[test]
@@ -173,7 +182,8 @@ fn an_address_that_is_refused_is_forgotten_and_told_with_its_code() {
     ] {
         let mut talk = adding(email());
         talk.answer(400, &refused(code));
-        let AuthError::AddressRefused { code: told, .. } = talk.error() else {
+        let AuthError::Threepid(ThreepidError::AddressRefused { code: told, .. }) = talk.error()
+        else {
             panic!("{}", talk.error())
         };
         assert_eq!(told.as_str(), code);
@@ -183,7 +193,10 @@ fn an_address_that_is_refused_is_forgotten_and_told_with_its_code() {
     let mut talk = written_to();
     talk.reply(Answer::Yes)
         .answer(400, &refused("M_THREEPID_IN_USE"));
-    assert!(matches!(talk.error(), AuthError::AddressRefused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Threepid(ThreepidError::AddressRefused { .. })
+    ));
     assert_eq!(stored(&talk), None);
 }
 
@@ -247,7 +260,10 @@ fn a_lost_answer_is_settled_by_looking_through_the_accounts_addresses() {
     }
     let mut talk = written_to();
     talk.reply(Answer::Yes).lose().lose();
-    assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::MayBeDone { .. })
+    ));
     assert!(stored(&talk).is_some());
 }
 
@@ -281,7 +297,13 @@ fn a_code_goes_to_no_address_that_is_not_safe() {
         let mut talk = adding(phone());
         talk.answer(200, &json!({ "sid": "sid1", "submit_url": url }))
             .reply(Answer::Text("123456".into()));
-        assert!(matches!(talk.error(), AuthError::NotMatrix { .. }), "{url}");
+        assert!(
+            matches!(
+                talk.error(),
+                AuthError::Server(ServerError::NotMatrix { .. })
+            ),
+            "{url}"
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! Proving email addresses and phone numbers, and stages that a browser does.
 
 use matricula_auth::{
-    Answer, AuthError, Phone, PhoneError, Prompt, Registration, RegistrationOptions,
+    Answer, AuthError, Phone, PhoneError, Prompt, Registration, RegistrationOptions, ServerError,
+    ThreepidError,
 };
 use serde_json::{Value, json};
 
@@ -117,7 +118,10 @@ fn patience_ends_after_half_an_hour_and_the_person_is_asked_again() {
         Prompt::FollowLink { why: Some(_), .. }
     ));
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::AddressNotProved { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+    ));
 }
 
 #[test]
@@ -141,7 +145,10 @@ fn a_crash_before_the_answer_asks_for_no_second_message() {
         (EMAIL, before.clone())
     );
     talk.lose();
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
     let again = Talk::start(reload(&talk));
     assert_eq!(
         (again.requests.last().unwrap().as_str(), again.body()),
@@ -153,7 +160,10 @@ fn a_crash_before_the_answer_asks_for_no_second_message() {
 fn days_later_the_stage_is_tried_and_no_message_sent() {
     let mut talk = written_to();
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::AddressNotProved { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Threepid(ThreepidError::AddressNotProved { .. })
+    ));
     let mut later = Talk::start(reload(&talk));
     assert_eq!(later.body()["auth"]["threepid_creds"]["sid"], "sid1");
     later
@@ -291,7 +301,13 @@ fn codes_go_nowhere_that_is_not_safe() {
     ] {
         let mut talk = with_code(url);
         talk.reply(Answer::Text("123456".into()));
-        assert!(matches!(talk.error(), AuthError::NotMatrix { .. }), "{url}");
+        assert!(
+            matches!(
+                talk.error(),
+                AuthError::Server(ServerError::NotMatrix { .. })
+            ),
+            "{url}"
+        );
         assert_eq!(talk.requests.last().unwrap(), PHONE, "{url}");
     }
 }
@@ -326,13 +342,19 @@ fn every_refusal_of_an_address_is_told_and_another_can_be_given() {
         talk.answer(status, &refused(code))
             .reply(Answer::Unavailable);
         assert!(
-            matches!(talk.error(), AuthError::AddressRefused { .. }),
+            matches!(
+                talk.error(),
+                AuthError::Threepid(ThreepidError::AddressRefused { .. })
+            ),
             "{code}"
         );
     }
     let mut talk = offered(with_email(), &email());
     talk.answer(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
-    assert!(matches!(talk.error(), AuthError::RateLimited { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::RateLimited { .. })
+    ));
 }
 
 #[test]
@@ -342,7 +364,10 @@ fn an_address_is_asked_for_where_none_was_given() {
     talk.reply(Answer::Text("nonsense".into()));
     assert!(talk.is_asking(), "that is none");
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::AddressNeeded { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Threepid(ThreepidError::AddressNeeded { .. })
+    ));
     let mut talk = Talk::start(reload(&talk).answers(with_email()));
     talk.answer(200, &json!({}));
     assert_eq!(talk.body()["auth"], Value::Null);

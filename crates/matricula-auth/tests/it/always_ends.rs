@@ -1,6 +1,6 @@
 //! Whatever a server answers and a person says, a registration ends.
 
-use matricula_auth::{Answer, AuthError, RegistrationOptions};
+use matricula_auth::{Answer, AuthError, RegistrationOptions, UiaError};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -126,6 +126,9 @@ fn a_server_that_begins_a_new_session_each_time_is_given_up_after_forty_requests
         answer["session"] = json!(session.to_string());
         talk.answer(401, &answer);
     }
-    assert!(matches!(talk.error(), AuthError::Endless { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::Endless { .. })
+    ));
     assert_eq!(talk.requests.len(), 40);
 }

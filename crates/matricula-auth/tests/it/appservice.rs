@@ -1,7 +1,8 @@
 //! The users of an application service: registered without being asked anything, and signed in.
 
 use matricula_auth::{
-    AppserviceLogin, AppserviceRegistration, AuthError, Progress, ServerInfo, tables,
+    AppserviceError, AppserviceLogin, AppserviceRegistration, AuthError, Progress, ServerError,
+    ServerInfo, tables,
 };
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
@@ -32,7 +33,9 @@ fn bare() -> Value {
 }
 
 /// The token that the request on its way carries.
-fn carries_the_token<C: matricula_auth::Conversation>(talk: &Talk<C>) -> bool {
+fn carries_the_token<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
+    talk: &Talk<C>,
+) -> bool {
     *talk.job().auth() == matricula_core::Auth::Token("as-token".into())
 }
 
@@ -88,7 +91,10 @@ fn a_server_that_says_so_twice_is_not_asked_for_ever() {
     let mut talk = register();
     talk.answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"))
         .answer(400, &refused("M_APPSERVICE_LOGIN_UNSUPPORTED"));
-    assert!(matches!(talk.error(), AuthError::NoServiceLogin { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Appservice(AppserviceError::NoServiceLogin { .. })
+    ));
 }
 
 #[test]
@@ -106,25 +112,34 @@ fn each_refusal_says_what_to_do() {
         (
             400,
             "M_EXCLUSIVE",
-            |e| matches!(e, AuthError::OutsideNamespace { username, .. } if username == "_bridge_alice"),
+            |e| matches!(e, AuthError::Appservice(AppserviceError::OutsideNamespace { username, .. }) if username == "_bridge_alice"),
         ),
         (401, "M_UNKNOWN_TOKEN", |e| {
-            matches!(e, AuthError::ServiceUnknown { .. })
+            matches!(
+                e,
+                AuthError::Appservice(AppserviceError::ServiceUnknown { .. })
+            )
         }),
         (401, "M_MISSING_TOKEN", |e| {
-            matches!(e, AuthError::ServiceUnknown { .. })
+            matches!(
+                e,
+                AuthError::Appservice(AppserviceError::ServiceUnknown { .. })
+            )
         }),
         (400, "M_USER_IN_USE", |e| {
-            matches!(e, AuthError::NameTaken { .. })
+            matches!(e, AuthError::Appservice(AppserviceError::NameTaken { .. }))
         }),
         (400, "M_INVALID_USERNAME", |e| {
-            matches!(e, AuthError::NameInvalid { .. })
+            matches!(
+                e,
+                AuthError::Appservice(AppserviceError::NameInvalid { .. })
+            )
         }),
         (403, "M_FORBIDDEN", |e| {
-            matches!(e, AuthError::Refused { .. })
+            matches!(e, AuthError::Server(ServerError::Refused { .. }))
         }),
         (429, "M_LIMIT_EXCEEDED", |e| {
-            matches!(e, AuthError::RateLimited { .. })
+            matches!(e, AuthError::Server(ServerError::RateLimited { .. }))
         }),
     ];
     for (status, code, is_it) in table {
@@ -137,7 +152,10 @@ fn each_refusal_says_what_to_do() {
     let mut talk = register();
     talk.answer(401, &dummy());
     assert!(
-        matches!(talk.error(), AuthError::ServiceUnknown { .. }),
+        matches!(
+            talk.error(),
+            AuthError::Appservice(AppserviceError::ServiceUnknown { .. })
+        ),
         "a stranger's questions"
     );
 }
@@ -193,18 +211,27 @@ fn a_success_that_cannot_be_read_is_not_taken_for_a_failure() {
 fn what_is_lost_twice_is_in_doubt_aloud() {
     let mut talk = register();
     talk.lose().lose();
-    assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Appservice(AppserviceError::MayBeDone { .. })
+    ));
     let mut talk = register();
     talk.lose().outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Appservice(AppserviceError::MayBeDone { .. })
+    ));
     let mut talk = register();
     talk.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
     assert!(
-        matches!(talk.error(), AuthError::Unreachable { .. }),
+        matches!(
+            talk.error(),
+            AuthError::Server(ServerError::Unreachable { .. })
+        ),
         "nothing was sent"
     );
 }
@@ -239,16 +266,25 @@ fn each_refusal_to_sign_in_says_what_to_do() {
     type Is = fn(&AuthError) -> bool;
     let table: [(u16, &str, Is); 4] = [
         (400, "M_APPSERVICE_LOGIN_UNSUPPORTED", |e| {
-            matches!(e, AuthError::NoServiceLogin { .. })
+            matches!(
+                e,
+                AuthError::Appservice(AppserviceError::NoServiceLogin { .. })
+            )
         }),
         (400, "M_EXCLUSIVE", |e| {
-            matches!(e, AuthError::OutsideNamespace { .. })
+            matches!(
+                e,
+                AuthError::Appservice(AppserviceError::OutsideNamespace { .. })
+            )
         }),
         (401, "M_UNKNOWN_TOKEN", |e| {
-            matches!(e, AuthError::ServiceUnknown { .. })
+            matches!(
+                e,
+                AuthError::Appservice(AppserviceError::ServiceUnknown { .. })
+            )
         }),
         (403, "M_FORBIDDEN", |e| {
-            matches!(e, AuthError::Refused { .. })
+            matches!(e, AuthError::Server(ServerError::Refused { .. }))
         }),
     ];
     for (status, code, is_it) in table {
@@ -258,5 +294,8 @@ fn each_refusal_to_sign_in_says_what_to_do() {
     }
     let mut talk = log_in();
     talk.lose();
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
 }

@@ -3,7 +3,9 @@
 use matricula_api::client::{
     account_deactivation::DeactivateAccount, device_management::DeleteDevices,
 };
-use matricula_auth::{Account, Answer, AuthError, Progress, Prompt, UiaRequest};
+use matricula_auth::{
+    Account, Answer, AuthError, Progress, Prompt, ServerError, UiaError, UiaRequest,
+};
 use matricula_core::{Auth, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
@@ -95,7 +97,10 @@ fn a_wrong_password_is_asked_for_again_within_a_bound() {
         }
     }
     assert_eq!(asked, 6, "five are tried");
-    assert!(matches!(talk.error(), AuthError::WrongPassword { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::WrongPassword { .. })
+    ));
 }
 
 #[test]
@@ -120,12 +125,18 @@ fn a_401_without_flows_is_a_wrong_password_where_one_was_given_and_a_403_is_a_re
         .answer(401, &refused("M_FORBIDDEN"));
     assert!(matches!(talk.question(), Prompt::CurrentPassword { .. }));
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::WrongPassword { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::WrongPassword { .. })
+    ));
 
     let mut talk = delete(Some("kept"));
     talk.answer(401, &password())
         .answer(403, &refused("M_FORBIDDEN"));
-    assert!(matches!(talk.error(), AuthError::Refused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Refused { .. })
+    ));
 }
 
 #[test]
@@ -228,7 +239,7 @@ fn where_nobody_can_open_the_page_it_is_named_and_the_session_goes_on_later() {
     let offer = stages(&["m.login.sso"]);
     let mut talk = delete(None);
     talk.answer(401, &offer).reply(Answer::Unavailable);
-    let AuthError::StagesNotSupported(left) = talk.error() else {
+    let AuthError::Uia(UiaError::StagesNotSupported(left)) = talk.error() else {
         panic!("{}", talk.error())
     };
     assert_eq!(left.session.as_deref(), Some("s1"));
@@ -247,25 +258,37 @@ fn where_nobody_can_open_the_page_it_is_named_and_the_session_goes_on_later() {
     talk.answer(400, &refused("M_UNKNOWN"));
     assert_eq!(talk.body().get("auth"), None);
     talk.answer(400, &refused("M_UNKNOWN"));
-    assert!(matches!(talk.error(), AuthError::Refused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Refused { .. })
+    ));
 }
 
 #[test]
 fn an_answer_that_is_lost_is_called_in_doubt_and_one_that_was_not_sent_is_not() {
     let mut talk = delete(Some("kept"));
     talk.answer(401, &password()).lose();
-    assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::MayBeDone { .. })
+    ));
 
     let mut talk = delete(Some("kept"));
     talk.answer(401, &password())
         .outcome(Outcome::Failed(transport_error(
             TransportErrorKind::Connect,
         )));
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
 
     let mut talk = delete(Some("kept"));
     talk.answer(401, &password()).answer_text(200, "<html>");
-    assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::MayBeDone { .. })
+    ));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Closing an account for good.
 
-use matricula_auth::{Account, Answer, AuthError, Deactivation, tables};
+use matricula_auth::{Account, AccountError, Answer, AuthError, Deactivation, UiaError, tables};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
@@ -118,7 +118,7 @@ fn a_session_that_ends_by_itself_proves_nothing_and_other_answers_neither() {
         let mut talk = lost(&account);
         talk.answer(status, &refused(code));
         assert!(
-            matches!(talk.error(), AuthError::MayBeDone { .. }),
+            matches!(talk.error(), AuthError::Uia(UiaError::MayBeDone { .. })),
             "{code}"
         );
         assert!(!is_forgotten(&talk), "{code}");
@@ -135,7 +135,10 @@ fn a_server_that_never_answers_and_never_does_it_is_asked_three_times() {
             talk.answer(401, &password()).lose();
         }
     }
-    assert!(matches!(talk.error(), AuthError::MayBeDone { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::MayBeDone { .. })
+    ));
     let asked = talk.requests.iter().filter(|request| *request == WHOAMI);
     assert_eq!(asked.count(), 3);
 }
@@ -143,7 +146,7 @@ fn a_server_that_never_answers_and_never_does_it_is_asked_three_times() {
 #[test]
 fn an_account_of_an_oauth_server_is_left_to_that_servers_page() {
     let talk = begun(&delegated(Some("https://id.example.org/account")));
-    let AuthError::AccountPageNeeded { url, .. } = talk.error() else {
+    let AuthError::Account(AccountError::AccountPageNeeded { url, .. }) = talk.error() else {
         panic!("{}", talk.error())
     };
     let page = "https://id.example.org/account?action=org.matrix.account_deactivate";

@@ -1,8 +1,8 @@
 //! Finding out what a server is and offers.
 
 use matricula_auth::{
-    Answer, AuthError, Discovery, PasswordPolicy, Progress, Prompt, RegistrationMethod,
-    RegistrationOffer, ServerInfo, Warning, WellKnown,
+    Answer, AuthError, Discovery, DiscoveryError, PasswordPolicy, Progress, Prompt,
+    RegistrationMethod, RegistrationOffer, ServerError, ServerInfo, Warning, WellKnown,
 };
 use matricula_core::{Auth, CredentialRef, Secret, TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
@@ -119,7 +119,10 @@ fn a_document_that_is_broken_or_leads_astray_is_refused() {
             talk.reply(Answer::Unavailable);
         }
         assert!(
-            matches!(talk.error(), AuthError::WellKnown { .. }),
+            matches!(
+                talk.error(),
+                AuthError::Discovery(DiscoveryError::WellKnown { .. })
+            ),
             "{body}: {}",
             talk.error()
         );
@@ -139,7 +142,10 @@ fn what_does_not_speak_matrix_is_said_not_to() {
         let mut talk = discover("https://example.org");
         talk.answer_path("/versions", status, body);
         assert!(
-            matches!(talk.error(), AuthError::NotMatrix { .. }),
+            matches!(
+                talk.error(),
+                AuthError::Server(ServerError::NotMatrix { .. })
+            ),
             "{body}: {}",
             talk.error()
         );
@@ -153,13 +159,19 @@ fn a_network_failure_is_told_from_an_answer_that_is_none() {
         TransportErrorKind::Connect,
     )));
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
     let mut talk = discover("example.org");
     talk.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::TooLarge,
     )));
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::NotMatrix { .. })
+    ));
 }
 
 #[test]
@@ -265,7 +277,10 @@ fn each_answer_of_a_well_known_address_has_the_verdict_of_the_specification() {
         }
         if let Some(result) = &talk.result {
             assert!(
-                matches!(result, Err(AuthError::WellKnown { .. })),
+                matches!(
+                    result,
+                    Err(AuthError::Discovery(DiscoveryError::WellKnown { .. }))
+                ),
                 "{result:?}"
             );
             return "FAIL_ERROR";
@@ -353,7 +368,10 @@ fn the_person_is_asked_where_the_name_itself_is_no_homeserver_either() {
         .answer_path("/versions", 404, "<html>");
     assert!(matches!(talk.question(), Prompt::HomeserverUrl { .. }));
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::NotMatrix { .. })
+    ));
 }
 
 #[test]
@@ -363,7 +381,10 @@ fn whoever_types_nonsense_is_asked_five_times_at_most() {
     for _ in 0..5 {
         talk.reply(Answer::Text("http://example.org is plain".into()));
     }
-    assert!(matches!(talk.error(), AuthError::WellKnown { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Discovery(DiscoveryError::WellKnown { .. })
+    ));
 }
 
 #[test]

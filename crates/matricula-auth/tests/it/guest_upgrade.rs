@@ -1,7 +1,8 @@
 //! A guest becomes a user: under the same user id, on a new device, and whatever gets lost.
 
 use matricula_auth::{
-    Account, Answer, AuthError, Guest, Registration, RegistrationOptions, tables,
+    Account, Answer, AuthError, Guest, RegisterError, Registration, RegistrationOptions,
+    ServerError, tables,
 };
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
@@ -102,9 +103,13 @@ fn only_a_guest_with_a_session_can_become_a_user() {
     ] {
         let error = Guest::of(&account(&no_guest)).unwrap_err();
         assert!(
-            matches!(&error, AuthError::NotAGuest { user_id } if user_id.as_str() == "@17:example.org")
+            matches!(&error, RegisterError::NotAGuest { user_id } if user_id.as_str() == "@17:example.org")
         );
-        assert!(error.to_string().starts_with("@17:example.org is no guest"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("@17:example.org is not a guest")
+        );
     }
 }
 
@@ -123,7 +128,7 @@ fn each_refusal_of_the_guest_ends_it_and_asks_for_no_other_name() {
         talk.answer(status, &refused(code));
         let error = talk.error();
         assert!(
-            matches!(error, AuthError::GuestNotUpgraded { guest, .. } if guest == "17"),
+            matches!(error, AuthError::Register(RegisterError::GuestNotUpgraded { guest, .. }) if guest == "17"),
             "{code}"
         );
         assert!(error.to_string().contains("the server's words"), "{error}");
@@ -189,7 +194,10 @@ fn what_cannot_be_settled_is_in_doubt_and_kept() {
     talk.lose()
         .answer(401, &refused("M_UNKNOWN_TOKEN"))
         .answer(403, &refused("M_FORBIDDEN"));
-    assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::InDoubt { .. })
+    ));
     let talk = Talk::start(reload(&talk));
     assert_eq!(talk.requests, ["POST /_matrix/client/v3/login"]);
 }
@@ -229,7 +237,10 @@ fn where_nothing_was_sent_it_is_kept_for_later() {
     talk.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
     let talk = Talk::start(
         Registration::from_stored(&serde_json::to_vec(&talk.conversation).unwrap()).unwrap(),
     );

@@ -1,6 +1,9 @@
 //! A registration is kept until there is an account, or certainly none.
 
-use matricula_auth::{Answer, AuthError, Progress, Registration, RegistrationOptions, tables};
+use matricula_auth::{
+    Answer, AuthError, Progress, RegisterError, Registration, RegistrationOptions, ServerError,
+    UiaError, tables,
+};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
@@ -72,7 +75,10 @@ fn whatever_leaves_it_in_doubt_keeps_the_password_that_was_made() {
         let password = talk.body()["password"].clone();
         ending(&mut talk);
         assert!(
-            matches!(talk.error(), AuthError::InDoubt { .. }),
+            matches!(
+                talk.error(),
+                AuthError::Register(RegisterError::InDoubt { .. })
+            ),
             "{at}: {}",
             talk.error()
         );
@@ -137,7 +143,10 @@ fn a_definite_refusal_keeps_nothing() {
         if talk.result.is_none() {
             talk.reply(Answer::Unavailable);
         }
-        let is_closed = matches!(talk.error(), AuthError::Closed { .. });
+        let is_closed = matches!(
+            talk.error(),
+            AuthError::Register(RegisterError::Closed { .. })
+        );
         assert_eq!(is_closed, status == 403, "{code}");
         assert!(!is_kept(&talk), "{code}");
     }
@@ -228,7 +237,10 @@ fn a_name_that_was_taken_all_along_is_told_as_that() {
         .answer(403, &refused("M_FORBIDDEN"));
     talk.reply(Answer::Unavailable);
     assert!(
-        matches!(talk.error(), AuthError::NameTaken { .. }),
+        matches!(
+            talk.error(),
+            AuthError::Register(RegisterError::NameTaken { .. })
+        ),
         "{}",
         talk.error()
     );
@@ -239,7 +251,10 @@ fn a_stage_done_in_a_browser_is_asked_about_and_the_rest_goes_on() {
     let flow = uia(&json!([{ "stages": ["m.login.recaptcha", "m.login.dummy"] }]));
     let mut talk = last_request_with(&flow);
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::StagesNotSupported(_)));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::StagesNotSupported(_))
+    ));
     let mut talk_again = Talk::start(reload(&talk));
     assert_eq!(talk_again.body()["auth"], json!({ "session": "s1" }));
     assert_eq!(talk_again.body()["password"], "wordpass");
@@ -253,7 +268,10 @@ fn a_stage_done_in_a_browser_is_asked_about_and_the_rest_goes_on() {
     talk = Talk::start(reload(&talk));
     talk.answer(401, &flow).reply(Answer::Unavailable);
     assert!(
-        matches!(talk.error(), AuthError::StagesNotSupported(_)),
+        matches!(
+            talk.error(),
+            AuthError::Uia(UiaError::StagesNotSupported(_))
+        ),
         "not done yet"
     );
 }
@@ -321,7 +339,10 @@ fn terms_that_cannot_be_read_are_not_accepted() {
         let mut talk = Talk::start(Registration::new(&facts(), wishes));
         talk.answer(200, &json!({})).answer(401, &answer);
         assert!(
-            matches!(talk.error(), AuthError::NotMatrix { .. }),
+            matches!(
+                talk.error(),
+                AuthError::Server(ServerError::NotMatrix { .. })
+            ),
             "{params}"
         );
     }
@@ -339,7 +360,10 @@ fn a_server_with_both_ways_that_is_closed_in_one_is_said_to_want_the_other() {
     talk.answer(403, &refused("M_FORBIDDEN"))
         .answer(403, &refused("M_FORBIDDEN"));
     assert!(
-        matches!(talk.error(), AuthError::OAuthNeeded { .. }),
+        matches!(
+            talk.error(),
+            AuthError::Register(RegisterError::OAuthNeeded { .. })
+        ),
         "{}",
         talk.error()
     );

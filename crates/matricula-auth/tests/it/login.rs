@@ -1,6 +1,6 @@
 //! Signing in with a password.
 
-use matricula_auth::{AuthError, DeviceOptions, Login, ServerInfo};
+use matricula_auth::{AuthError, DeviceOptions, Login, LoginError, ServerError, ServerInfo};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
@@ -62,21 +62,36 @@ fn refusals_are_told_apart() {
         403,
         &json!({ "errcode": "M_FORBIDDEN", "error": "Invalid username or password" }),
     );
-    assert!(matches!(talk.error(), AuthError::WrongPassword { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Login(LoginError::WrongPassword { .. })
+    ));
     let mut talk = login();
     talk.answer(403, &json!({ "errcode": "M_USER_DEACTIVATED" }));
-    assert!(matches!(talk.error(), AuthError::Refused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Refused { .. })
+    ));
     let mut talk = login();
     talk.answer(429, &json!({ "errcode": "M_LIMIT_EXCEEDED" }));
-    assert!(matches!(talk.error(), AuthError::RateLimited { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::RateLimited { .. })
+    ));
     let mut talk = login();
     talk.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
     let mut talk = login();
     talk.answer_text(200, "{}");
-    assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::NotMatrix { .. })
+    ));
 }
 
 #[test]
@@ -88,7 +103,7 @@ fn a_server_without_sign_in_by_password_is_not_sent_one() {
     }))
     .unwrap();
     let talk = Talk::start(Login::new(&facts, "alice", "wordpass".into()));
-    let AuthError::NoPasswordLogin { offers, .. } = talk.error() else {
+    let AuthError::Login(LoginError::NoPasswordLogin { offers, .. }) = talk.error() else {
         panic!("{}", talk.error())
     };
     assert_eq!(

@@ -1,6 +1,6 @@
 //! A request whose answer was lost, and a process that died, at every point of a registration.
 
-use matricula_auth::{AccountKind, AuthError, Registration, RegistrationOptions};
+use matricula_auth::{AccountKind, AuthError, RegisterError, Registration, RegistrationOptions};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::json;
 
@@ -60,7 +60,10 @@ fn a_name_that_is_somebody_elses_leaves_it_in_doubt_aloud() {
     talk.lose()
         .answer(400, &refused("M_USER_IN_USE"))
         .answer(403, &refused("M_FORBIDDEN"));
-    assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::InDoubt { .. })
+    ));
 }
 
 #[test]
@@ -87,14 +90,20 @@ fn two_lost_answers_are_settled_by_signing_in_and_a_third_ends_in_doubt() {
         "POST /_matrix/client/v3/login"
     );
     talk.lose();
-    assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::InDoubt { .. })
+    ));
 }
 
 #[test]
 fn without_a_name_to_sign_in_with_a_twice_lost_answer_ends_in_doubt() {
     let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
     talk.answer(401, &dummy()).lose().lose();
-    assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::InDoubt { .. })
+    ));
 }
 
 #[test]
@@ -105,7 +114,10 @@ fn a_guest_whose_answer_is_lost_is_in_doubt_and_not_made_twice() {
     };
     let mut talk = Talk::start(Registration::new(&facts(), wishes));
     talk.lose();
-    assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::InDoubt { .. })
+    ));
     assert_eq!(talk.requests.len(), 1);
 }
 
@@ -125,7 +137,10 @@ fn a_server_that_dies_while_settling_leaves_it_in_doubt() {
     talk.lose().lose().outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert!(matches!(talk.error(), AuthError::InDoubt { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::InDoubt { .. })
+    ));
 }
 
 /// Kills the process after each step of a whole registration, with the request sent or not, and

@@ -2,7 +2,8 @@
 
 use matricula_api::oauth::{ClientMetadata, GrantType};
 use matricula_auth::{
-    Answer, AuthError, Input, OAuthClient, OAuthLogin, Progress, Prompt, ServerInfo, tables,
+    Answer, AuthError, BrowserError, Input, OAuthClient, OAuthLogin, OAuthLoginError, OAuthRefusal,
+    Progress, Prompt, ServerError, ServerInfo, tables,
 };
 use matricula_core::{EffectId, Job, TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
@@ -242,7 +243,10 @@ fn a_client_that_the_server_forgot_is_introduced_anew_once() {
     );
     come_back(&mut talk, "code=abc");
     talk.answer(401, &refusal("invalid_client"));
-    assert!(matches!(talk.error(), AuthError::OAuthRefused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuthRefused(OAuthRefusal { .. })
+    ));
 }
 
 #[test]
@@ -267,7 +271,10 @@ fn an_answer_with_a_wrong_state_redeems_nothing_and_is_asked_for_again() {
     }
     talk.reply(Answer::Text(format!("{BACK}?state=other&code=evil").into()));
     assert!(
-        matches!(talk.error(), AuthError::WrongCallback { .. }),
+        matches!(
+            talk.error(),
+            AuthError::Browser(BrowserError::WrongCallback { .. })
+        ),
         "{}",
         talk.error()
     );
@@ -288,7 +295,7 @@ fn a_page_that_came_back_without_a_state_or_code_can_be_mended() {
 fn a_verifier_that_the_server_refuses_ends_it() {
     let mut talk = redeeming();
     talk.answer(400, &refusal("invalid_grant"));
-    let AuthError::OAuthRefused { refusal, .. } = talk.error() else {
+    let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = talk.error() else {
         panic!("{}", talk.error())
     };
     assert_eq!(refusal.code.as_str(), "invalid_grant");
@@ -361,12 +368,12 @@ fn trouble_of_the_server_on_the_page_keeps_the_sign_in() {
 fn calling_it_off_keeps_nothing_and_nobody_there_keeps_the_page() {
     let mut talk = asked(login());
     talk.reply(Answer::No);
-    assert_eq!(talk.error(), &AuthError::Cancelled);
+    assert_eq!(talk.error(), &AuthError::Server(ServerError::Cancelled));
     assert!(!is_kept(&talk));
     let mut talk = asked(login());
     let first = page(&talk);
     talk.reply(Answer::Unavailable);
-    let AuthError::BrowserNeeded { url, .. } = talk.error() else {
+    let AuthError::Browser(BrowserError::BrowserNeeded { url, .. }) = talk.error() else {
         panic!("{}", talk.error())
     };
     assert_eq!(url.expose(), first);
@@ -393,7 +400,10 @@ fn an_address_that_no_browser_may_be_led_back_to_is_refused_before_anything_is_s
         let mut talk = Talk::start(OAuthLogin::browser(&facts(), about(), address));
         talk.answer(200, &metadata());
         assert!(
-            matches!(talk.error(), AuthError::RedirectAddress { .. }),
+            matches!(
+                talk.error(),
+                AuthError::OAuth(OAuthLoginError::RedirectAddress { .. })
+            ),
             "{address}: {}",
             talk.error()
         );
@@ -434,7 +444,10 @@ fn a_server_that_cannot_be_used_safely_is_not_used() {
         let mut talk = Talk::start(login());
         talk.answer(200, &metadata);
         assert!(
-            matches!(talk.error(), AuthError::NotMatrix { .. }),
+            matches!(
+                talk.error(),
+                AuthError::Server(ServerError::NotMatrix { .. })
+            ),
             "{name}: {}",
             talk.error()
         );
@@ -442,7 +455,10 @@ fn a_server_that_cannot_be_used_safely_is_not_used() {
     }
     let mut talk = Talk::start(login());
     talk.answer(404, &json!({ "errcode": "M_UNRECOGNIZED" }));
-    assert!(matches!(talk.error(), AuthError::NoOAuth { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuth(OAuthLoginError::NoOAuth { .. })
+    ));
     // A server on this machine may name addresses on this machine.
     let here = ServerInfo::of("http://127.0.0.1:8008".parse().unwrap());
     let mut metadata = metadata();
@@ -463,7 +479,10 @@ fn refusals_of_the_introduction_end_it() {
         .outcome(Outcome::Failed(transport_error(
             TransportErrorKind::Connect,
         )));
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
 }
 
 #[test]
@@ -472,7 +491,10 @@ fn tokens_of_another_type_are_not_used() {
     let mut other = tokens();
     other["token_type"] = json!("mac");
     talk.answer(200, &other);
-    assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::NotMatrix { .. })
+    ));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Signing in with a code that is typed in on another device.
 
-use matricula_auth::{AuthError, OAuthClient, OAuthLogin, Progress, tables};
+use matricula_auth::{
+    AuthError, OAuthClient, OAuthLogin, OAuthLoginError, OAuthRefusal, Progress, ServerError,
+    tables,
+};
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
 
@@ -79,14 +82,17 @@ fn slow_down_waits_five_seconds_longer_from_then_on() {
 fn expired_token_ends_it() {
     let mut talk = polling();
     talk.answer(400, &refusal("expired_token"));
-    assert!(matches!(talk.error(), AuthError::CodeExpired { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuth(OAuthLoginError::CodeExpired { .. })
+    ));
 }
 
 #[test]
 fn access_denied_ends_it() {
     let mut talk = polling();
     talk.answer(400, &refusal("access_denied"));
-    let AuthError::OAuthRefused { refusal, .. } = talk.error() else {
+    let AuthError::OAuthRefused(OAuthRefusal { refusal, .. }) = talk.error() else {
         panic!("{}", talk.error())
     };
     assert_eq!(refusal.code.as_str(), "access_denied");
@@ -101,7 +107,10 @@ fn a_code_whose_time_is_over_is_not_asked_about() {
     }
     talk.answer(400, &refusal("authorization_pending"));
     assert_eq!(talk.wake(), 4_000, "until the code ends, and no longer");
-    assert!(matches!(talk.error(), AuthError::CodeExpired { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuth(OAuthLoginError::CodeExpired { .. })
+    ));
 }
 
 #[test]
@@ -137,7 +146,10 @@ fn a_lost_answer_that_held_the_tokens_leads_to_a_new_code() {
     assert_eq!(talk.requests.last().unwrap(), "POST /device");
     let mut talk = polling();
     talk.answer(400, &refusal("invalid_grant"));
-    assert!(matches!(talk.error(), AuthError::OAuthRefused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuthRefused(OAuthRefusal { .. })
+    ));
 }
 
 #[test]
@@ -162,14 +174,20 @@ fn a_server_without_it_and_one_without_a_page_are_told_apart_from_the_rest() {
     let mut talk = Talk::start(login());
     talk.answer(200, &without)
         .answer(201, &json!({ "client_id": "c1" }));
-    assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::NotMatrix { .. })
+    ));
     let mut talk = Talk::start(login());
     let mut script = code();
     script["verification_uri"] = json!("javascript:alert(1)");
     talk.answer(200, &metadata())
         .answer(201, &json!({ "client_id": "c1" }))
         .answer(200, &script);
-    assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::NotMatrix { .. })
+    ));
 }
 
 #[test]
@@ -196,7 +214,10 @@ fn it_ends_even_where_the_clock_stands_still() {
             talk.answer(400, &refusal("authorization_pending"));
         }
     }
-    assert!(matches!(talk.error(), AuthError::CodeExpired { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuth(OAuthLoginError::CodeExpired { .. })
+    ));
 }
 
 #[test]
@@ -218,5 +239,8 @@ fn a_client_that_the_server_forgot_is_introduced_anew() {
     talk.answer(201, &json!({ "client_id": "c2" }));
     assert_eq!(form(talk.job(), "client_id").as_deref(), Some("c2"));
     talk.answer(401, &refusal("invalid_client"));
-    assert!(matches!(talk.error(), AuthError::OAuthRefused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuthRefused(OAuthRefusal { .. })
+    ));
 }

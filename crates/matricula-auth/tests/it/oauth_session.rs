@@ -1,7 +1,7 @@
 //! Giving back what an OAuth 2.0 server issued.
 
 use matricula_api::oauth::{AccountAction, AccountPage};
-use matricula_auth::{Account, AuthError, OAuthLogout};
+use matricula_auth::{Account, AuthError, OAuthLogout, OAuthRefusal, ServerError, SessionError};
 use serde_json::json;
 
 use crate::{
@@ -40,7 +40,10 @@ fn an_account_of_another_kind_is_not_given_back_here() {
     let mut other = account();
     other.oauth = None;
     let talk = Talk::start(OAuthLogout::new(other));
-    assert!(matches!(talk.error(), AuthError::NoOAuthSession { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Session(SessionError::NoOAuthSession { .. })
+    ));
 }
 
 #[test]
@@ -63,7 +66,10 @@ fn a_server_that_takes_no_refresh_tokens_back_is_given_the_access_token() {
     talk.answer(400, &refusal("unsupported_token_type"));
     assert_eq!(form(talk.job(), "token").as_deref(), Some("acc"));
     talk.answer(400, &refusal("unsupported_token_type"));
-    assert!(matches!(talk.error(), AuthError::OAuthRefused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuthRefused(OAuthRefusal { .. })
+    ));
     assert!(talk.commits.is_empty(), "the session goes on");
 }
 
@@ -71,14 +77,20 @@ fn a_server_that_takes_no_refresh_tokens_back_is_given_the_access_token() {
 fn a_refusal_to_take_a_token_back_is_told() {
     let mut talk = Talk::start(OAuthLogout::new(account()));
     talk.answer(400, &refusal("invalid_request"));
-    assert!(matches!(talk.error(), AuthError::OAuthRefused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::OAuthRefused(OAuthRefusal { .. })
+    ));
 }
 
 #[test]
 fn signing_out_without_an_answer_keeps_the_session() {
     let mut talk = Talk::start(OAuthLogout::new(account()));
     talk.lose();
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
     assert!(talk.commits.is_empty());
 }
 

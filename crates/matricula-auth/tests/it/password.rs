@@ -1,7 +1,8 @@
 //! Changing an account's password.
 
 use matricula_auth::{
-    Account, Answer, AuthError, PasswordChange, PendingPassword, Progress, tables,
+    Account, AccountError, Answer, AuthError, PasswordChange, PendingPassword, Progress, UiaError,
+    tables,
 };
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
@@ -115,7 +116,10 @@ fn where_it_certainly_was_not_changed_the_one_that_was_made_is_forgotten() {
 fn a_password_that_the_server_finds_weak_is_said_to_be_so() {
     let mut talk = given(&account(Some("old")));
     talk.answer(400, &refused("M_PASSWORD_TOO_SHORT"));
-    assert!(matches!(talk.error(), AuthError::WeakPassword { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::WeakPassword { .. })
+    ));
 }
 
 /// A server on which the change was made, or was not; it loses the answer.
@@ -180,7 +184,10 @@ fn what_cannot_be_settled_is_called_in_doubt_and_the_new_password_stays_stored()
             };
             ending(&mut talk);
             assert!(
-                matches!(talk.error(), AuthError::PasswordInDoubt { .. }),
+                matches!(
+                    talk.error(),
+                    AuthError::Account(AccountError::PasswordInDoubt { .. })
+                ),
                 "{at}: {}",
                 talk.error()
             );
@@ -226,7 +233,10 @@ fn what_waits_for_a_browser_goes_on_with_the_same_password() {
     let new = talk.body()["new_password"].clone();
     talk.answer(401, &stages(&["m.login.sso"]))
         .reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::StagesNotSupported(_)));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::StagesNotSupported(_))
+    ));
     let kept = stored(&talk).unwrap().unwrap().1.unwrap();
     let change = PasswordChange::generated(&account(None))
         .resume(pending(&kept))

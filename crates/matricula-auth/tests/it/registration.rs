@@ -1,8 +1,8 @@
 //! Registering: the way chosen, what is sent, what is asked, and how each refusal reads.
 
 use matricula_auth::{
-    Account, AccountKind, Answer, AuthError, DeviceOptions, Input, Progress, Prompt, Registration,
-    RegistrationOptions, ServerInfo, tables,
+    Account, AccountKind, Answer, AuthError, DeviceOptions, Input, Progress, Prompt, RegisterError,
+    Registration, RegistrationOptions, ServerError, ServerInfo, UiaError, tables,
 };
 use matricula_core::{
     Machine, SeededEntropy, StepContext, Timestamp, TransportErrorKind, scheduler::Outcome,
@@ -60,7 +60,9 @@ fn the_name_is_checked_before_the_password_is_sent() {
     );
     talk.answer(400, &refused("M_USER_IN_USE"))
         .reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::NameTaken { username, .. } if username == "alice"));
+    assert!(
+        matches!(talk.error(), AuthError::Register(RegisterError::NameTaken { username, .. }) if username == "alice")
+    );
     assert_eq!(talk.requests.len(), 1, "nothing else was sent");
 }
 
@@ -199,7 +201,10 @@ fn a_guest_sends_only_a_device_name() {
         ..RegistrationOptions::default()
     });
     talk.answer(403, &refused("M_UNKNOWN"));
-    assert!(matches!(talk.error(), AuthError::GuestsNotAllowed { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::GuestsNotAllowed { .. })
+    ));
 }
 
 #[test]
@@ -332,7 +337,10 @@ fn a_wrong_token_without_anyone_to_ask_is_an_end() {
     let mut failed = uia(&flow);
     failed["errcode"] = json!("M_UNAUTHORIZED");
     talk.answer(401, &failed).reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::TokenWrong { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::TokenWrong { .. })
+    ));
 }
 
 #[test]
@@ -353,7 +361,7 @@ fn terms_are_shown_and_only_yes_is_yes() {
         ("Privacy", "https://e.org/en")
     );
     talk.reply(Answer::No);
-    let AuthError::TermsNotAccepted { documents, .. } = talk.error() else {
+    let AuthError::Uia(UiaError::TermsNotAccepted { documents, .. }) = talk.error() else {
         panic!("{}", talk.error())
     };
     assert_eq!(documents, "Privacy (https://e.org/en)");
@@ -453,7 +461,7 @@ fn a_server_that_wants_oauth_or_sso_is_named_before_anything_is_sent() {
     oauth.oauth_issuer = Some("https://account.example.org/".into());
     let talk = Talk::start(Registration::new(&oauth, alice()));
     assert!(
-        matches!(talk.error(), AuthError::OAuthNeeded { issuer, .. } if issuer == "https://account.example.org/")
+        matches!(talk.error(), AuthError::Register(RegisterError::OAuthNeeded { issuer, .. }) if issuer == "https://account.example.org/")
     );
     assert!(talk.requests.is_empty());
 
@@ -462,7 +470,7 @@ fn a_server_that_wants_oauth_or_sso_is_named_before_anything_is_sent() {
         "login_flows": [{ "type": "m.login.sso", "oauth_aware_preferred": true }],
     }));
     let talk = Talk::start(Registration::new(&sso.unwrap(), alice()));
-    let AuthError::SsoNeeded { url, .. } = talk.error() else {
+    let AuthError::Register(RegisterError::SsoNeeded { url, .. }) = talk.error() else {
         panic!("{}", talk.error())
     };
     assert_eq!(
@@ -490,7 +498,10 @@ fn an_unreachable_server_is_said_to_be_that() {
     talk.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
 }
 
 #[test]
@@ -526,7 +537,10 @@ fn a_registration_waits_in_the_store_for_a_token_and_goes_on_in_the_same_session
     let flow = json!([{ "stages": ["m.login.registration_token"] }]);
     let mut talk = named();
     talk.answer(401, &uia(&flow)).reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::TokenNeeded { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Uia(UiaError::TokenNeeded { .. })
+    ));
 
     let answers = RegistrationOptions {
         token: Some("letmein".into()),
@@ -565,7 +579,7 @@ fn the_page_for_a_stage_that_cannot_be_done_is_named_with_its_session() {
     offer["session"] = json!("a b&c");
     let mut talk = named();
     talk.answer(401, &offer).reply(Answer::Unavailable);
-    let AuthError::StagesNotSupported(missing) = talk.error() else {
+    let AuthError::Uia(UiaError::StagesNotSupported(missing)) = talk.error() else {
         panic!("{}", talk.error())
     };
     let page = "https://matrix.example.org/_matrix/client/v3/auth/m.login.recaptcha/fallback/web";

@@ -2,7 +2,8 @@
 
 use matricula_api::client::refresh::RefreshResponse;
 use matricula_auth::{
-    Answer, AuthError, Discovery, Login, Prompt, Registration, RegistrationOptions, ServerInfo,
+    Answer, AuthError, Discovery, DiscoveryError, Login, Prompt, RegisterError, Registration,
+    RegistrationOptions, ServerInfo,
 };
 use matricula_core::Timestamp;
 use serde_json::json;
@@ -32,7 +33,10 @@ fn single_sign_on_that_is_preferred_rules_registering_out_beside_passwords_too()
     .unwrap();
     let talk = Talk::start(Registration::new(&facts, alice()));
     assert!(
-        matches!(talk.error(), AuthError::SsoNeeded { .. }),
+        matches!(
+            talk.error(),
+            AuthError::Register(RegisterError::SsoNeeded { .. })
+        ),
         "{}",
         talk.error()
     );
@@ -107,7 +111,10 @@ fn an_identity_server_without_an_address_makes_a_document_unusable() {
     );
     talk.reply(Answer::Unavailable);
     assert!(
-        matches!(talk.error(), AuthError::WellKnown { .. }),
+        matches!(
+            talk.error(),
+            AuthError::Discovery(DiscoveryError::WellKnown { .. })
+        ),
         "{}",
         talk.error()
     );

@@ -1,7 +1,7 @@
 //! A session that stays: what ends it, what does not, and what is told.
 
 use matricula_auth::{
-    Account, AuthError,
+    Account, SessionError,
     session::{
         Call, CallEffect, CallEvent, CallInput, Renewal, RenewalEffect, RenewalEvent, RenewalInput,
         RenewalReason, RenewalResult, SessionState,
@@ -86,7 +86,7 @@ fn renew(
 
 /// What one call did: how it ended, with which tokens it was sent, why it asked for renewals.
 struct Called {
-    result: Result<Outcome, AuthError>,
+    result: Result<Outcome, SessionError>,
     sent: Vec<String>,
     renewals: Vec<RenewalReason>,
 }
@@ -96,7 +96,7 @@ fn call(
     standing: &mut SessionState,
     now: u64,
     answers: &[Outcome],
-    mut renewed: impl FnMut(&mut SessionState) -> Result<(), AuthError>,
+    mut renewed: impl FnMut(&mut SessionState) -> Result<(), SessionError>,
 ) -> Called {
     let server: ServerUrl = "https://e.org".parse().unwrap();
     let job = Job::new(&server, "/sync", Method::Get, "sync")
@@ -139,7 +139,7 @@ fn call(
     }
 }
 
-fn no_renewal(_: &mut SessionState) -> Result<(), AuthError> {
+fn no_renewal(_: &mut SessionState) -> Result<(), SessionError> {
     panic!("nothing is to be renewed")
 }
 
@@ -160,7 +160,7 @@ fn only_a_refusal_that_is_about_the_token_signs_out() {
             renew(&SessionState::new(account), wanted, &[done(status, &body)]);
         let error = settled.result.clone().unwrap_err();
         assert!(
-            matches!(error, AuthError::SignedOut { .. }),
+            matches!(error, SessionError::SignedOut { .. }),
             "{body}: {error:?}"
         );
         assert_eq!((commits.len(), requests), (1, 1), "{body}");
@@ -263,8 +263,10 @@ fn a_soft_logout_keeps_the_device_and_another_one_does_not() {
             assert_eq!(settled.account().device_id.as_deref(), device);
             assert_eq!(settled.account().access_token, None);
             match settled.result.unwrap_err() {
-                AuthError::SoftLogout { device_id, .. } => assert_eq!(device_id.as_deref(), device),
-                AuthError::SignedOut { .. } => assert_eq!(device, None),
+                SessionError::SoftLogout { device_id, .. } => {
+                    assert_eq!(device_id.as_deref(), device)
+                }
+                SessionError::SignedOut { .. } => assert_eq!(device, None),
                 other => panic!("{other:?}"),
             }
         }
@@ -338,7 +340,7 @@ fn a_locked_account_keeps_its_session_and_is_probed_slowly() {
     let mut standing = SessionState::new(account(json!({})));
     let body = json!({ "errcode": "M_USER_LOCKED", "error": "locked", "soft_logout": true });
     let locked = [done(401, &body)];
-    let is_locked = |called: &Called| matches!(called.result, Err(AuthError::UserLocked { .. }));
+    let is_locked = |called: &Called| matches!(called.result, Err(SessionError::UserLocked { .. }));
     let mut probes = Vec::new();
     for second in 0..3600 {
         let called = call(&mut standing, NOW + second * 1000, &locked, no_renewal);
@@ -412,6 +414,9 @@ fn what_else_is_kept_with_the_account_is_not_undone_and_who_signed_in_anew_stays
 fn a_session_that_has_ended_sends_nothing() {
     let mut standing = SessionState::new(account(json!({ "access_token": null })));
     let called = call(&mut standing, NOW, &[], no_renewal);
-    assert!(matches!(called.result, Err(AuthError::NotSignedIn { .. })));
+    assert!(matches!(
+        called.result,
+        Err(SessionError::NotSignedIn { .. })
+    ));
     assert!(called.sent.is_empty());
 }

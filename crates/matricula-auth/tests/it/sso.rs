@@ -1,8 +1,8 @@
 //! Signing in and up by single sign-on.
 
 use matricula_auth::{
-    Answer, AuthError, DeviceOptions, Progress, Prompt, RegistrationOptions, ServerInfo, SignUp,
-    SsoLogin, tables,
+    Answer, AuthError, BrowserError, DeviceOptions, Progress, Prompt, RegistrationOptions,
+    ServerError, ServerInfo, SignUp, SsoLogin, tables,
 };
 use matricula_core::{TransportErrorKind, scheduler::Outcome};
 use serde_json::{Value, json};
@@ -26,14 +26,19 @@ fn sso() -> ServerInfo {
     facts(&json!([{ "type": "m.login.sso", "oauth_aware_preferred": false }]))
 }
 
-fn page<C: matricula_auth::Conversation>(talk: &Talk<C>) -> (String, String) {
+fn page<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
+    talk: &Talk<C>,
+) -> (String, String) {
     match talk.question() {
         Prompt::OpenPage { url, state, .. } => (url.expose().into(), state.expose().into()),
         other => panic!("{other:?}"),
     }
 }
 
-fn come_back<C: matricula_auth::Conversation>(talk: &mut Talk<C>, answer: &str) {
+fn come_back<C: matricula_auth::Conversation<Error: Into<AuthError>>>(
+    talk: &mut Talk<C>,
+    answer: &str,
+) {
     let (_, state) = page(talk);
     talk.reply(Answer::Text(
         format!("{BACK}?state={state}&{answer}").into(),
@@ -44,7 +49,7 @@ fn signed_in() -> Value {
     json!({ "user_id": "@alice:example.org", "access_token": "syt", "device_id": "D" })
 }
 
-fn is_kept<C: matricula_auth::Conversation>(talk: &Talk<C>) -> bool {
+fn is_kept<C: matricula_auth::Conversation<Error: Into<AuthError>>>(talk: &Talk<C>) -> bool {
     let changes = talk.commits.iter().flat_map(|commit| commit.writes());
     let mut changes = changes.filter(|change| change.table == tables::SSO_LOGINS);
     changes.next_back().unwrap().value.is_some()
@@ -156,7 +161,10 @@ fn an_answer_that_is_not_the_pages_is_asked_for_again_and_not_without_end() {
     }
     assert!(talk.requests.is_empty());
     talk.reply(Answer::Yes).reply(Answer::Yes);
-    assert!(matches!(talk.error(), AuthError::WrongCallback { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Browser(BrowserError::WrongCallback { .. })
+    ));
     assert!(!is_kept(&talk));
 }
 
@@ -209,25 +217,40 @@ fn what_may_pass_is_kept_and_what_is_final_is_not() {
     talk.outcome(Outcome::Failed(transport_error(
         TransportErrorKind::Connect,
     )));
-    assert!(matches!(talk.error(), AuthError::Unreachable { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Unreachable { .. })
+    ));
     assert!(is_kept(&talk));
     let mut talk = sent();
     talk.answer(502, &json!({})).answer(502, &json!({}));
-    assert!(matches!(talk.error(), AuthError::NotMatrix { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::NotMatrix { .. })
+    ));
     assert!(is_kept(&talk));
     let mut talk = sent();
     talk.answer(
         429,
         &json!({ "errcode": "M_LIMIT_EXCEEDED", "error": "slow" }),
     );
-    assert!(matches!(talk.error(), AuthError::RateLimited { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::RateLimited { .. })
+    ));
     assert!(is_kept(&talk));
     let mut talk = sent();
     talk.answer(403, &json!({ "errcode": "M_FORBIDDEN", "error": "no" }));
-    assert!(matches!(talk.error(), AuthError::Refused { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Server(ServerError::Refused { .. })
+    ));
     assert!(!is_kept(&talk));
     let mut talk = Talk::start(SsoLogin::new(&sso(), BACK));
     talk.reply(Answer::Unavailable);
-    assert!(matches!(talk.error(), AuthError::BrowserNeeded { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Browser(BrowserError::BrowserNeeded { .. })
+    ));
     assert!(is_kept(&talk));
 }

@@ -1,6 +1,6 @@
 //! A conversation with a scripted server, on a clock and entropy of its own.
 
-use matricula_auth::{Answer, Conversation, Effect, Event, Input, Progress, Prompt};
+use matricula_auth::{Answer, AuthError, Conversation, Effect, Event, Input, Progress, Prompt};
 use matricula_core::{
     Body, EffectId, Job, Processed, Response, SeededEntropy, Step, StepContext, Timestamp,
     TransportError, TransportErrorKind, WriteBatch, scheduler::Outcome,
@@ -15,7 +15,7 @@ pub(crate) struct Talk<C: Conversation> {
     waiting: Vec<(EffectId, Waiting)>,
     pub(crate) commits: Vec<WriteBatch>,
     pub(crate) notices: Vec<Progress>,
-    pub(crate) result: Option<Result<C::Output, matricula_auth::AuthError>>,
+    pub(crate) result: Option<Result<C::Output, AuthError>>,
     /// `METHOD path` of every request, in order.
     pub(crate) requests: Vec<String>,
 }
@@ -26,7 +26,7 @@ enum Waiting {
     Moment(Timestamp),
 }
 
-impl<C: Conversation> Talk<C> {
+impl<C: Conversation<Error: Into<AuthError>>> Talk<C> {
     /// Begins the conversation.
     pub(crate) fn start(conversation: C) -> Self {
         let mut talk = Self {
@@ -45,7 +45,7 @@ impl<C: Conversation> Talk<C> {
 
     pub(crate) fn step(&mut self, input: Input) {
         let mut cx = StepContext::new(Timestamp::from_millis(self.now), &mut self.entropy);
-        let step: Step<Effect, Event<C::Output>> = self.conversation.step(&mut cx, input);
+        let step: Step<Effect, Event<C::Output, C::Error>> = self.conversation.step(&mut cx, input);
         if !step.writes.is_empty() {
             self.commits.push(step.writes);
         }
@@ -67,7 +67,7 @@ impl<C: Conversation> Talk<C> {
                 Event::Progress(notice) => self.notices.push(notice),
                 Event::Finished(result) => {
                     assert!(self.result.is_none(), "it finished twice");
-                    self.result = Some(result);
+                    self.result = Some(result.map_err(Into::into));
                 }
                 other => panic!("unexpected event {}", std::any::type_name_of_val(&other)),
             }
@@ -228,7 +228,7 @@ impl<C: Conversation> Talk<C> {
         }
     }
 
-    pub(crate) fn error(&self) -> &matricula_auth::AuthError {
+    pub(crate) fn error(&self) -> &AuthError {
         match &self.result {
             Some(Err(error)) => error,
             Some(Ok(_)) => panic!("it succeeded"),

@@ -1,6 +1,6 @@
 //! What discovery told, and what the caller wants, is kept to while registering.
 
-use matricula_auth::{Answer, AuthError, Prompt, Registration, RegistrationOptions};
+use matricula_auth::{Answer, AuthError, Prompt, RegisterError, Registration, RegistrationOptions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -39,7 +39,7 @@ fn where_nobody_can_be_asked_for_a_stronger_password_it_ends_as_the_server_would
     let mut talk = with_policy(alice(), twelve_with_digit());
     talk.answer(200, &json!({ "available": true }))
         .reply(Answer::Unavailable);
-    let AuthError::WeakPassword { code, .. } = talk.error() else {
+    let AuthError::Register(RegisterError::WeakPassword { code, .. }) = talk.error() else {
         panic!("{}", talk.error());
     };
     assert_eq!(code.as_str(), "M_PASSWORD_TOO_SHORT");
@@ -78,9 +78,15 @@ fn the_only_way_is_taken_although_another_asks_less() {
     assert_eq!(talk.body()["auth"]["type"], "m.login.registration_token");
     let mut talk = Talk::start(registration);
     talk.answer(401, &uia(&json!([{ "stages": ["m.login.dummy"] }])));
-    assert!(matches!(talk.error(), AuthError::Closed { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::Closed { .. })
+    ));
     // Whatever else it is told stays as it is.
     let mut talk = Talk::start(Registration::new(&facts(), RegistrationOptions::default()));
     talk.answer(403, &refused("M_FORBIDDEN"));
-    assert!(matches!(talk.error(), AuthError::Closed { .. }));
+    assert!(matches!(
+        talk.error(),
+        AuthError::Register(RegisterError::Closed { .. })
+    ));
 }

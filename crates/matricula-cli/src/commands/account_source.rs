@@ -3,6 +3,7 @@
 use matricula::{
     Account, AuthError, Error, ServerAddress, Session,
     api::{ApiError, ErrorCode},
+    auth::SessionError,
 };
 
 use super::Context;
@@ -28,10 +29,10 @@ pub(crate) fn session_ended(
         Error::Api(ApiError::Matrix(refusal)) => refusal.code == ErrorCode::UnknownToken,
         Error::Auth(auth) => matches!(
             auth,
-            AuthError::SignedOut { .. }
-                | AuthError::SoftLogout { .. }
-                | AuthError::NotSignedIn { .. }
-                | AuthError::NoRefreshToken { .. }
+            AuthError::Session(SessionError::SignedOut { .. })
+                | AuthError::Session(SessionError::SoftLogout { .. })
+                | AuthError::Session(SessionError::NotSignedIn { .. })
+                | AuthError::Session(SessionError::NoRefreshToken { .. })
         ),
         _ => false,
     };
@@ -45,7 +46,7 @@ pub(crate) fn session_ended(
     };
     // A login with the device ID replaces the old session of the device.
     let device = match (&error, &account.device_id) {
-        (Error::Auth(AuthError::SoftLogout { .. }), Some(id)) => {
+        (Error::Auth(AuthError::Session(SessionError::SoftLogout { .. })), Some(id)) => {
             format!(" --device-id {}", shell_word(id))
         }
         _ => String::new(),

@@ -89,7 +89,10 @@ fn print(context: &Context<'_>, jobs: Vec<(Job, EffectId)>) {
 pub(super) fn conversation<C: Conversation>(
     context: &Context<'_>,
     conversation: &mut C,
-) -> Result<(), CommandError> {
+) -> Result<(), CommandError>
+where
+    Error: From<C::Error>,
+{
     let step = conversation.step(
         &mut StepContext::new(SystemClock::now(), &mut SystemEntropy),
         Input::Start,

@@ -60,11 +60,15 @@ impl Context<'_> {
     }
 
     /// Runs a conversation to its end, stored in the account store.
-    pub(crate) async fn drive<C: Conversation>(
+    pub(crate) async fn drive<C>(
         &self,
         conversation: &mut C,
         terminal: &Terminal,
-    ) -> Result<C::Output, Error> {
+    ) -> Result<C::Output, Error>
+    where
+        C: Conversation,
+        Error: From<C::Error>,
+    {
         let (mut store, mut prompts) = (self.home.accounts(), terminal.clone());
         matricula::drive(conversation, &self.runner, &mut store, &mut prompts).await
     }

@@ -1,7 +1,9 @@
 //! Registrations and logins that wait for a person: listed, resumed, and finished.
 
 use matricula::{
-    Account, AuthError, AuthFlow, Error, RegistrationOptions, api::uia::Stage, auth::PendingAuth,
+    Account, AuthError, AuthFlow, Error, RegistrationOptions,
+    api::uia::Stage,
+    auth::{BrowserError, PendingAuth, ThreepidError, UiaError},
 };
 use serde_json::json;
 
@@ -115,7 +117,7 @@ fn resumable(context: &Context<'_>, pending: &PendingAuth, error: Error) -> Comm
     let command = command_of(pending);
     let (stage, answer) = missing(&error, pending);
     let url = match (&error, pending) {
-        (Error::Auth(AuthError::BrowserNeeded { url, .. }), _) => {
+        (Error::Auth(AuthError::Browser(BrowserError::BrowserNeeded { url, .. })), _) => {
             let page = link(url.expose());
             if let (Some(page), false) = (&page, context.output.is_json()) {
                 context.output.say_in_full(&format!("the page:\n  {page}"));
@@ -145,24 +147,30 @@ fn missing(error: &Error, pending: &PendingAuth) -> (Option<Stage>, &'static str
         return (None, "");
     };
     match error {
-        AuthError::TokenNeeded { .. } => (Some(Stage::RegistrationToken), " --token-file FILE"),
-        AuthError::AddressNeeded { stage, .. } => {
+        AuthError::Uia(UiaError::TokenNeeded { .. }) => {
+            (Some(Stage::RegistrationToken), " --token-file FILE")
+        }
+        AuthError::Threepid(ThreepidError::AddressNeeded { stage, .. }) => {
             let answer = match stage {
                 Stage::Msisdn => " --phone COUNTRY:NUMBER",
                 _ => " --email ADDRESS",
             };
             (Some(stage.clone()), answer)
         }
-        AuthError::AddressNotProved { stage, .. } => {
+        AuthError::Threepid(ThreepidError::AddressNotProved { stage, .. }) => {
             let answer = match stage {
                 Stage::Msisdn => " --code-file FILE",
                 _ => "",
             };
             (Some(stage.clone()), answer)
         }
-        AuthError::TermsNotAccepted { .. } => (Some(Stage::Terms), " --accept-terms"),
-        AuthError::StagesNotSupported(missing) => (missing.stages.first().cloned(), ""),
-        AuthError::BrowserNeeded { .. } => (pending.stage(), ""),
+        AuthError::Uia(UiaError::TermsNotAccepted { .. }) => {
+            (Some(Stage::Terms), " --accept-terms")
+        }
+        AuthError::Uia(UiaError::StagesNotSupported(missing)) => {
+            (missing.stages.first().cloned(), "")
+        }
+        AuthError::Browser(BrowserError::BrowserNeeded { .. }) => (pending.stage(), ""),
         _ => (None, ""),
     }
 }

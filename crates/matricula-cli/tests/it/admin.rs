@@ -56,7 +56,10 @@ pub(crate) fn register_with_shared_secret(sites: fn(&str) -> Site) {
     let ended = home
         .run(&format!("admin token list --account {user_id}"))
         .exit(7);
-    assert!(ended.stderr.contains("is no administrator of"), "{ended}");
+    assert!(
+        ended.stderr.contains("is not an administrator of"),
+        "{ended}"
+    );
     let ended = home.run(&format!("{line} {plain}")).exit(7);
     assert!(ended.stderr.contains("is taken"), "{ended}");
     home.file("secret", "another");
@@ -345,7 +348,7 @@ fn empty_token_list_is_reported() {
 #[test]
 fn refusals_explain_what_to_do() {
     for (status, code, exit, words) in [
-        (403, "M_FORBIDDEN", 7, "is no administrator of"),
+        (403, "M_FORBIDDEN", 7, "is not an administrator of"),
         (
             404,
             "M_UNRECOGNIZED",

@@ -41,7 +41,7 @@ pub(crate) fn a_guest_becomes_a_user(sites: fn(&str) -> Site) {
     assert_eq!(status, 200, "{answer}");
     // There is no guest any more who could become one.
     let again = home.run("register --upgrade-guest").exit(7);
-    assert!(again.stderr.contains("is no guest"), "{again}");
+    assert!(again.stderr.contains("is not a guest"), "{again}");
 }
 
 #[test]

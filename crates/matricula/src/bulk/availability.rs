@@ -1,11 +1,11 @@
 //! Asks the server whether the usernames of a list are available.
 
+use matricula_admin::AdminError;
 use matricula_admin::bulk::{AdminCredentials, NewRow};
 use matricula_api::{
     ApiError, Endpoint, ErrorCode, UserId, client::registration::CheckUsernameAvailability,
     synapse::GetUser,
 };
-use matricula_auth::AuthError;
 use matricula_core::{Auth, Job, Response};
 use matricula_http::Runner;
 
@@ -44,12 +44,12 @@ pub async fn check_availability(
             Ok(_) => Ok(Availability::Taken),
             Err(ApiError::Matrix(error)) => match error.code {
                 ErrorCode::NotFound => Ok(Availability::Available),
-                ErrorCode::Forbidden => Err(AuthError::NotAnAdministrator {
+                ErrorCode::Forbidden => Err(AdminError::NotAnAdministrator {
                     server: account.server.clone(),
                     user_id: account.user_id.clone(),
                 }
                 .into()),
-                ErrorCode::Unrecognized => Err(AuthError::NoAdministration {
+                ErrorCode::Unrecognized => Err(AdminError::NoAdministration {
                     server: account.server.clone(),
                 }
                 .into()),

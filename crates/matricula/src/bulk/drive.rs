@@ -9,8 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use matricula_admin::bulk::{BulkEvent, BulkInput, BulkMachine};
-use matricula_auth::{AuthError, Effect};
+use matricula_admin::{
+    AdminError,
+    bulk::{BulkEvent, BulkInput, BulkMachine},
+};
+use matricula_auth::{Effect, ServerError};
 use matricula_core::{
     EffectId, Job, Step, StepContext, Store,
     scheduler::{self, WaitReason},
@@ -39,7 +42,7 @@ pub struct RequestCounts {
 #[non_exhaustive]
 pub struct RunResult {
     /// The error that stopped the run, if one did.
-    pub stopped_by: Option<AuthError>,
+    pub stopped_by: Option<AdminError>,
     /// The requests that were sent.
     pub requests: RequestCounts,
 }
@@ -108,7 +111,7 @@ impl Run {
                 else => {
                     debug_assert!(false, "the machine waits for nothing and has not finished");
                     return Ok(RunResult {
-                        stopped_by: Some(AuthError::Cancelled),
+                        stopped_by: Some(ServerError::Cancelled.into()),
                         requests: requests.counts(),
                     });
                 }

@@ -9,7 +9,7 @@ use std::{
 use matricula::{
     CallbackServer, Error,
     api::oauth::ClientMetadata,
-    auth::{Answer, AuthError, Prompt},
+    auth::{Answer, AuthError, BrowserError, Prompt},
     core::Secret,
     register,
 };
@@ -263,7 +263,10 @@ async fn one_call_signs_up_in_the_browser() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::BrowserNeeded { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Browser(BrowserError::BrowserNeeded { .. }))
+        ),
         "{error:?}"
     );
     let session = register(server.url.as_str())

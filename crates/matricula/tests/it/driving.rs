@@ -11,7 +11,10 @@ use matricula::{
     AccountStore, AccountStoreError, AnswerFuture, Error, PromptHandler, SessionStore, Store,
     StoreError,
     api::client::whoami::WhoAmI,
-    auth::{Answer, AuthError, Prompt, Registration, RegistrationOptions, ServerInfo},
+    auth::{
+        Answer, AuthError, Prompt, RegisterError, Registration, RegistrationOptions, ServerInfo,
+        UiaError,
+    },
     core::WriteBatch,
     drive, register,
     runner::Runner,
@@ -132,7 +135,10 @@ async fn a_registration_that_waits_for_its_person_goes_on_from_the_store() {
         .await
         .unwrap_err();
     assert!(
-        matches!(waits, Error::Auth(AuthError::TokenNeeded { .. })),
+        matches!(
+            waits,
+            Error::Auth(AuthError::Uia(UiaError::TokenNeeded { .. }))
+        ),
         "{waits:?}"
     );
     let [stored] = &store.registrations().unwrap()[..] else {
@@ -208,9 +214,14 @@ async fn of_many_who_want_a_name_at_once_one_gets_it() {
     }
     let results = attempts.join_all().await;
     let won = results.iter().filter(|result| result.is_ok()).count();
-    let refused = results
-        .iter()
-        .filter(|result| matches!(result, Err(Error::Auth(AuthError::NameTaken { .. }))));
+    let refused = results.iter().filter(|result| {
+        matches!(
+            result,
+            Err(Error::Auth(AuthError::Register(
+                RegisterError::NameTaken { .. }
+            )))
+        )
+    });
     assert_eq!((won, refused.count()), (1, 9));
 }
 

@@ -10,7 +10,7 @@ use std::{
 use matricula::{
     AccountStore, AnswerFuture, Error, PromptHandler, Session,
     api::{ErrorCode, client::whoami::WhoAmI},
-    auth::{Answer, AuthError, Prompt, RegistrationOptions},
+    auth::{Answer, AuthError, Prompt, RegisterError, RegistrationOptions, SessionError, UiaError},
     core::{Timestamp, scheduler::WaitReason},
     register,
     runner::SystemClock,
@@ -107,7 +107,7 @@ async fn a_taken_name() {
     let taken = register(Synapse::of("open").url()).username("admin").await;
     let error = refusal(taken);
     assert!(
-        matches!(&error, AuthError::NameTaken { username, .. } if username == "admin"),
+        matches!(&error, AuthError::Register(RegisterError::NameTaken { username, .. }) if username == "admin"),
         "{error:?}"
     );
 }
@@ -134,7 +134,13 @@ async fn another_name_after_a_taken_one() {
 async fn an_invalid_name() {
     let invalid = register(Synapse::of("open").url()).username("na?me").await;
     let error = refusal(invalid);
-    assert!(matches!(error, AuthError::NameInvalid { .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            AuthError::Register(RegisterError::NameInvalid { .. })
+        ),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -161,7 +167,7 @@ async fn tokens_that_do_not_count() {
     ] {
         let error = refusal(register(server.url()).token(token).await);
         assert!(
-            matches!(error, AuthError::TokenWrong { .. }),
+            matches!(error, AuthError::Uia(UiaError::TokenWrong { .. })),
             "{token}: {error:?}"
         );
     }
@@ -171,7 +177,10 @@ async fn tokens_that_do_not_count() {
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn no_token() {
     let error = refusal(register(Synapse::of("token").url()).await);
-    assert!(matches!(error, AuthError::TokenNeeded { .. }), "{error:?}");
+    assert!(
+        matches!(error, AuthError::Uia(UiaError::TokenNeeded { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -200,7 +209,7 @@ async fn terms_and_a_person_who_reads_them() {
     };
     let error = refusal(register(server.url()).prompts(person).await);
     assert!(
-        matches!(error, AuthError::TermsNotAccepted { .. }),
+        matches!(error, AuthError::Uia(UiaError::TermsNotAccepted { .. })),
         "{error:?}"
     );
     assert_eq!(read, ["Terms of this test server"]);
@@ -235,7 +244,10 @@ async fn guests() {
 async fn no_guests() {
     let error = refusal(register(Synapse::of("open").url()).guest().await);
     assert!(
-        matches!(error, AuthError::GuestsNotAllowed { .. }),
+        matches!(
+            error,
+            AuthError::Register(RegisterError::GuestsNotAllowed { .. })
+        ),
         "{error:?}"
     );
 }
@@ -276,7 +288,10 @@ async fn shortlived() {
     );
     let error = session.refresh().await.unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::NoRefreshToken { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Session(SessionError::NoRefreshToken { .. }))
+        ),
         "{error:?}"
     );
 }
@@ -316,7 +331,10 @@ async fn ratelimited() {
 #[ignore = "needs a real Synapse: cargo xtask test"]
 async fn closed() {
     let error = refusal(register(Synapse::of("closed").url()).await);
-    assert!(matches!(error, AuthError::Closed { .. }), "{error:?}");
+    assert!(
+        matches!(error, AuthError::Register(RegisterError::Closed { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -325,7 +343,7 @@ async fn policy() {
     let server = Synapse::of("policy");
     register(server.url()).await.unwrap();
     let error = refusal(register(server.url()).password("Aa1-").await);
-    let AuthError::WeakPassword { code, .. } = error else {
+    let AuthError::Register(RegisterError::WeakPassword { code, .. }) = error else {
         panic!("{error:?}");
     };
     assert_eq!(code, ErrorCode::from("M_PASSWORD_TOO_SHORT"));

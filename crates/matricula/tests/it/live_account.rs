@@ -7,8 +7,8 @@ use matricula::{
         client::{definitions::Medium, whoami::WhoAmI},
     },
     auth::{
-        AddThreepid, Answer, AuthError, Deactivation, Discovery, Login, PasswordChange, Prompt,
-        ServerAddress, ServerInfo, Threepid,
+        AddThreepid, Answer, AuthError, Deactivation, Discovery, Login, LoginError, PasswordChange,
+        Prompt, ServerAddress, ServerError, ServerInfo, Threepid, ThreepidError,
     },
     core::{Secret, WriteBatch},
     drive, register,
@@ -61,7 +61,9 @@ async fn a_password_is_changed_twice_and_the_store_knows_the_one_that_was_made()
     assert_eq!(kept(), Some(made.clone()));
     assert!(matches!(
         sign_in(&session, first).await,
-        Err(Error::Auth(AuthError::WrongPassword { .. }))
+        Err(Error::Auth(AuthError::Login(
+            LoginError::WrongPassword { .. }
+        )))
     ));
     let other = sign_in(&session, made.clone()).await.unwrap();
 
@@ -145,7 +147,9 @@ async fn an_email_address_is_added_by_a_click_and_taken_away() {
     let left = session.run(&mut first, &mut store, &mut nobody).await;
     assert!(matches!(
         left,
-        Err(Error::Auth(AuthError::AddressNotProved { .. }))
+        Err(Error::Auth(AuthError::Threepid(
+            ThreepidError::AddressNotProved { .. }
+        )))
     ));
     follow_link(&server, &address);
     let pending = store.pending_address(&session.account().user_id, &email);
@@ -215,7 +219,8 @@ async fn a_dead_session_is_no_proof_that_an_account_is_gone() {
         .await
         .unwrap_err();
     match failed {
-        Error::Auth(AuthError::Refused { error, .. }) | Error::Api(ApiError::Matrix(error)) => {
+        Error::Auth(AuthError::Server(ServerError::Refused { error, .. }))
+        | Error::Api(ApiError::Matrix(error)) => {
             assert_eq!(error.code, ErrorCode::UnknownToken);
         }
         other => panic!("{other}"),

@@ -2,14 +2,14 @@
 
 use matricula::{
     Error, NoStore,
-    admin::{CreateUser, CreateUserResult},
+    admin::{AdminError, CreateUser, CreateUserResult},
     api::{
         ApiError,
         synapse::{
             CreateRegistrationToken, DeleteRegistrationToken, GetUser, ListRegistrationTokens,
         },
     },
-    auth::{Answer, AuthError, Prompt},
+    auth::{Answer, Prompt},
     core::Secret,
     register,
 };
@@ -34,7 +34,10 @@ async fn shared_secret_registers_on_closed_server() {
         .by_shared_secret("another", unique())
         .await;
     assert!(
-        matches!(wrong, Err(Error::Auth(AuthError::SharedSecretWrong { .. }))),
+        matches!(
+            wrong,
+            Err(Error::Admin(AdminError::SharedSecretWrong { .. }))
+        ),
         "{wrong:?}"
     );
     let account = admin.account();

@@ -9,7 +9,7 @@ use matricula::{
         Endpoint,
         client::{create_room::CreateRoom, refresh::Refresh, whoami::WhoAmI},
     },
-    auth::{Answer, AuthError, Login, Prompt, RegistrationOptions, ServerInfo},
+    auth::{Answer, AuthError, Login, Prompt, RegistrationOptions, ServerInfo, SessionError},
     core::{Body, Job, Method, Secret},
     drive, register,
     runner::Runner,
@@ -97,7 +97,7 @@ async fn a_token_that_expired_is_a_soft_logout_and_the_device_is_signed_in_again
     let before = session.account();
     tokio::time::sleep(TOKEN_LIFE).await;
     let error = session.call(WhoAmI::default()).await.unwrap_err();
-    let Error::Auth(AuthError::SoftLogout { device_id, .. }) = error else {
+    let Error::Auth(AuthError::Session(SessionError::SoftLogout { device_id, .. })) = error else {
         panic!("{error:?}")
     };
     assert_eq!(device_id, before.device_id);
@@ -122,7 +122,10 @@ async fn a_locked_account_keeps_its_session() {
     for _ in 0..2 {
         let error = session.call(WhoAmI::default()).await.unwrap_err();
         assert!(
-            matches!(error, Error::Auth(AuthError::UserLocked { .. })),
+            matches!(
+                error,
+                Error::Auth(AuthError::Session(SessionError::UserLocked { .. }))
+            ),
             "{error:?}"
         );
     }
@@ -144,7 +147,10 @@ async fn a_suspended_account_reads_and_is_told_why_it_may_not_do_more() {
     session.call(WhoAmI::default()).await.unwrap();
     let error = session.call(CreateRoom::default()).await.unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::UserSuspended { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Session(SessionError::UserSuspended { .. }))
+        ),
         "{error:?}"
     );
 }

@@ -7,7 +7,7 @@ use matricula::{
         client::whoami::{WhoAmI, WhoAmIResponse},
         masquerade_as,
     },
-    auth::AuthError,
+    auth::{AppserviceError, AuthError, RegisterError},
     register, send, upgrade,
 };
 
@@ -37,7 +37,12 @@ async fn a_guest_becomes_a_user() {
     // Of one guest one user: the token is dead.
     let again = upgrade(&guest).unwrap().await;
     assert!(
-        matches!(again, Err(Error::Auth(AuthError::GuestNotUpgraded { .. }))),
+        matches!(
+            again,
+            Err(Error::Auth(AuthError::Register(
+                RegisterError::GuestNotUpgraded { .. }
+            )))
+        ),
         "{again:?}"
     );
 }
@@ -57,13 +62,20 @@ async fn an_application_service_makes_its_users() {
     assert!(
         matches!(
             outside,
-            Err(Error::Auth(AuthError::OutsideNamespace { .. }))
+            Err(Error::Auth(AuthError::Appservice(
+                AppserviceError::OutsideNamespace { .. }
+            )))
         ),
         "{outside:?}"
     );
     let unknown = register(server.url()).as_service("wrong", &name).await;
     assert!(
-        matches!(unknown, Err(Error::Auth(AuthError::ServiceUnknown { .. }))),
+        matches!(
+            unknown,
+            Err(Error::Auth(AuthError::Appservice(
+                AppserviceError::ServiceUnknown { .. }
+            )))
+        ),
         "{unknown:?}"
     );
 }

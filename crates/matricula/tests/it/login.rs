@@ -2,6 +2,7 @@
 
 use matricula::{
     AccountStore, Answer, AuthError, Error, Prompt, RegistrationOptions, ServerInfo, Session,
+    auth::{LoginError, UiaError},
     login, register, resume,
 };
 use matricula_homeserver::{Config, RegistrationToken, Server as Homeserver, ServerOptions};
@@ -59,7 +60,7 @@ async fn missing_password_is_asked_for() {
         "{asked:?}"
     );
     let error = login(url).username("alice").await.unwrap_err();
-    let Error::Auth(AuthError::PasswordNeeded { user_id, .. }) = error else {
+    let Error::Auth(AuthError::Uia(UiaError::PasswordNeeded { user_id, .. })) = error else {
         panic!("{error:?}");
     };
     assert_eq!(user_id.localpart(), "alice");
@@ -92,7 +93,10 @@ async fn wrong_password_is_an_error() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::WrongPassword { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Login(LoginError::WrongPassword { .. }))
+        ),
         "{error:?}"
     );
 }
@@ -176,7 +180,10 @@ async fn stored_registration_is_resumed() {
     let mut flow = registration.start().await.unwrap();
     let error = flow.run().await.unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::TokenNeeded { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Uia(UiaError::TokenNeeded { .. }))
+        ),
         "{error:?}"
     );
     let id = flow.pending().unwrap().id();

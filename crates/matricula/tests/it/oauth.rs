@@ -3,7 +3,7 @@
 use matricula::{
     AccountStore, Error,
     api::{client::whoami::WhoAmI, oauth::ClientMetadata},
-    auth::{Answer, AuthError, Prompt},
+    auth::{Answer, AuthError, BrowserError, Prompt, RegisterError, SessionError},
     core::Secret,
     register,
     runner::Runner,
@@ -116,7 +116,10 @@ async fn without_a_browser_it_is_told_where_to_go() {
     let server = delegating(tokens);
     let error = register(server.url.as_str()).await.unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::OAuthNeeded { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Register(RegisterError::OAuthNeeded { .. }))
+        ),
         "{error:?}"
     );
 }
@@ -131,7 +134,10 @@ async fn a_page_that_nobody_opened_waits_in_the_store() {
         .store(store.clone())
         .await
         .unwrap_err();
-    let needed = matches!(error, Error::Auth(AuthError::BrowserNeeded { .. }));
+    let needed = matches!(
+        error,
+        Error::Auth(AuthError::Browser(BrowserError::BrowserNeeded { .. }))
+    );
     assert!(needed, "{error:?}");
     let text = std::fs::read_to_string(store.path()).unwrap();
     let stored: Value = serde_json::from_str(&text).unwrap();
@@ -155,7 +161,10 @@ async fn a_refused_renewal_signs_out_and_the_server_is_not_asked_again() {
         .await
         .unwrap();
     let error = session.refresh().await.unwrap_err();
-    let over = matches!(error, Error::Auth(AuthError::SignedOut { .. }));
+    let over = matches!(
+        error,
+        Error::Auth(AuthError::Session(SessionError::SignedOut { .. }))
+    );
     assert!(over, "{error:?}");
     let sent = server.requests().len();
     session.refresh().await.unwrap_err();

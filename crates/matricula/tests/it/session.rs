@@ -3,7 +3,7 @@
 use matricula::{
     AccountStore, Error, Session, Store,
     api::client::whoami::WhoAmI,
-    auth::{Account, AuthError},
+    auth::{Account, AuthError, SessionError},
     core::{ServerUrl, WriteBatch},
     runner::{Runner, SystemClock},
 };
@@ -83,7 +83,10 @@ async fn a_pair_that_cannot_be_stored_is_not_used() {
     let session = session_at(&server).store(Full);
     let error = session.refresh().await.unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::NotStored { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Session(SessionError::NotStored { .. }))
+        ),
         "{error:?}"
     );
     session.call(WhoAmI::default()).await.unwrap();
@@ -134,7 +137,10 @@ async fn without_a_session_nothing_is_sent() {
     );
     let error = session.log_out().await.unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::NotSignedIn { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Session(SessionError::NotSignedIn { .. }))
+        ),
         "{error:?}"
     );
     assert!(server.requests().is_empty());

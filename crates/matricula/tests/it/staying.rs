@@ -9,7 +9,7 @@ use std::{
 use matricula::{
     AccountStore, Error, Session, SessionStore, Store,
     api::client::whoami::WhoAmI,
-    auth::{Account, AuthError, RegistrationOptions},
+    auth::{Account, AuthError, RegistrationOptions, SessionError},
     core::{ServerUrl, WriteBatch},
     register,
     runner::Runner,
@@ -146,7 +146,7 @@ async fn a_session_that_ended_softly_keeps_its_device_and_sends_nothing_more() {
     let (_dir, store) = store(&account);
     let session = Session::from_store(store.clone(), None).unwrap();
     let error = session.call(WhoAmI::default()).await.unwrap_err();
-    let Error::Auth(AuthError::SoftLogout { device_id, .. }) = error else {
+    let Error::Auth(AuthError::Session(SessionError::SoftLogout { device_id, .. })) = error else {
         panic!("{error:?}")
     };
     assert_eq!(device_id.as_deref(), Some("LAPTOP"));
@@ -155,7 +155,10 @@ async fn a_session_that_ended_softly_keeps_its_device_and_sends_nothing_more() {
     assert_eq!(kept.access_token, None);
     let error = session.call(WhoAmI::default()).await.unwrap_err();
     assert!(
-        matches!(error, Error::Auth(AuthError::NotSignedIn { .. })),
+        matches!(
+            error,
+            Error::Auth(AuthError::Session(SessionError::NotSignedIn { .. }))
+        ),
         "{error:?}"
     );
     assert_eq!(server.requests().len(), 1);

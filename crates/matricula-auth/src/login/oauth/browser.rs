@@ -16,7 +16,7 @@ use super::{
     pkce,
     provider::is_transient,
 };
-use crate::{Answer, AuthError, Progress, Prompt, random};
+use crate::{Answer, BrowserError, Progress, Prompt, ServerError, random};
 
 impl OAuthLogin {
     pub(super) fn report_route(&mut self, signs_up: bool) {
@@ -56,8 +56,8 @@ impl OAuthLogin {
         self.phase = Phase::OnPage { state, verifier };
     }
 
-    fn page(&self, state: &Secret, verifier: &Secret) -> Result<Secret, AuthError> {
-        let refuse = |what: String| AuthError::NotMatrix {
+    fn page(&self, state: &Secret, verifier: &Secret) -> Result<Secret, ServerError> {
+        let refuse = |what: String| ServerError::NotMatrix {
             server: self.server().clone(),
             what,
         };
@@ -100,11 +100,11 @@ impl OAuthLogin {
         let issuer = self.issuer();
         let url = match answer {
             Answer::Text(url) => url,
-            Answer::No => return self.core.fail(AuthError::Cancelled),
+            Answer::No => return self.core.fail(ServerError::Cancelled),
             Answer::Yes => Secret::default(),
             Answer::Unavailable => {
                 return match self.page(&state, &verifier) {
-                    Ok(url) => self.core.pause(AuthError::BrowserNeeded { issuer, url }),
+                    Ok(url) => self.core.pause(BrowserError::BrowserNeeded { issuer, url }),
                     Err(error) => self.core.fail(error),
                 };
             }
@@ -119,7 +119,7 @@ impl OAuthLogin {
             }
             Err(error) => {
                 let what = error.to_string();
-                self.core.fail(AuthError::WrongCallback { issuer, what });
+                self.core.fail(BrowserError::WrongCallback { issuer, what });
             }
         }
     }
@@ -144,7 +144,7 @@ impl OAuthLogin {
             }
             Err(what) => {
                 let server = self.server().clone();
-                self.core.fail(AuthError::NotMatrix { server, what });
+                self.core.fail(ServerError::NotMatrix { server, what });
             }
         }
         self.phase = Phase::Redeeming {
@@ -184,15 +184,14 @@ impl OAuthLogin {
         // Pauses leave the phase as it is: the next run sends the code again.
         let (what, error) = match outcome {
             Outcome::Responded(response) if response.status_code() == 429 => {
-                let error = match AuthorizationCodeGrant::read(&response) {
-                    Ok(_) => AuthError::Cancelled,
-                    Err(error) => self.oauth_error(error),
+                return match AuthorizationCodeGrant::read(&response) {
+                    Ok(_) => self.core.pause(ServerError::Cancelled),
+                    Err(error) => self.core.pause(self.oauth_error(error)),
                 };
-                return self.core.pause(error);
             }
             Outcome::Responded(response) if response.status_code() >= 500 => {
                 let what = format!("it answered with status {}", response.status_code());
-                let error = AuthError::NotMatrix {
+                let error = ServerError::NotMatrix {
                     server: self.server().clone(),
                     what: format!("asked for tokens, {what}"),
                 };
@@ -203,7 +202,7 @@ impl OAuthLogin {
             }
             Outcome::InDoubt(error) => (error.to_string(), self.unreachable(error)),
             Outcome::Failed(error) => return self.core.pause(self.unreachable(error)),
-            _ => return self.core.pause(AuthError::Cancelled),
+            _ => return self.core.pause(ServerError::Cancelled),
         };
         // The same again: if the first was processed, the server refuses the code and revokes the tokens
         // that it issued for it. So no token is left behind that nothing knows of.

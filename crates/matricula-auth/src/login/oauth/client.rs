@@ -5,7 +5,7 @@ use matricula_core::{Secret, ServerUrl, Timestamp, WriteBatch, secret::exposed};
 use serde::{Deserialize, Serialize};
 
 use super::provider::Provider;
-use crate::{AuthError, account::tables, machine::to_json};
+use crate::{OAuthLoginError, account::tables, machine::to_json};
 
 /// A registered client of an OAuth 2.0 server. Stored in [`tables::OAUTH_CLIENTS`]; give it to the next
 /// [`OAuthLogin`](crate::OAuthLogin) at the same server.
@@ -80,10 +80,11 @@ pub(super) fn browser(
     about: &ClientMetadata,
     redirect_uri: &str,
     has_codes: bool,
-) -> Result<ClientMetadata, AuthError> {
-    let (kind, registered) = redirect(redirect_uri).ok_or_else(|| AuthError::RedirectAddress {
-        address: redirect_uri.to_owned(),
-    })?;
+) -> Result<ClientMetadata, OAuthLoginError> {
+    let (kind, registered) =
+        redirect(redirect_uri).ok_or_else(|| OAuthLoginError::RedirectAddress {
+            address: redirect_uri.to_owned(),
+        })?;
     let mut grants = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
     if has_codes && kind == ApplicationType::Native {
         // So that one client serves both grants.

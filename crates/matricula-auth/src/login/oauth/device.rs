@@ -16,7 +16,7 @@ use super::{
     phase::{DeviceWait, Phase},
     provider::is_transient,
 };
-use crate::{AuthError, server_address::is_web_page};
+use crate::{OAuthLoginError, ServerError, server_address::is_web_page};
 
 /// The most polls, even if the clock stands still.
 const MAX_POLLS: u32 = 4000;
@@ -28,11 +28,11 @@ impl OAuthLogin {
         self.phase = Phase::GettingDeviceCode;
         let server = self.server().clone();
         let (Some(provider), Some(client)) = (&self.provider, &self.client) else {
-            return self.core.fail(AuthError::NoOAuth { server });
+            return self.core.fail(OAuthLoginError::NoOAuth { server });
         };
         let Some(endpoint) = provider.device_authorization_endpoint.clone() else {
             let what = "its OAuth 2.0 server lets nobody in from another device".to_owned();
-            return self.core.fail(AuthError::NotMatrix { server, what });
+            return self.core.fail(ServerError::NotMatrix { server, what });
         };
         match Scope::client(self.device.device_id.as_deref().unwrap_or_default()) {
             Ok(scope) => {
@@ -41,7 +41,7 @@ impl OAuthLogin {
             }
             Err(error) => {
                 let what = error.to_string();
-                self.core.fail(AuthError::NotMatrix { server, what });
+                self.core.fail(ServerError::NotMatrix { server, what });
             }
         }
     }
@@ -55,12 +55,13 @@ impl OAuthLogin {
                 self.core.progress(wait.progress());
                 return self.wait(cx.now, wait);
             }
-            Ok(_) => AuthError::NotMatrix {
-                server: self.server().clone(),
-                what: "its OAuth 2.0 server names no web page to type the code into".into(),
-            },
+            Ok(_) => {
+                let server = self.server().clone();
+                let what = "its OAuth 2.0 server names no web page to type the code into".into();
+                ServerError::NotMatrix { server, what }.into()
+            }
             Err(OAuthError::Refused(refusal)) => match self.register_again(cx, refusal) {
-                Some(refusal) => self.refused(refusal),
+                Some(refusal) => self.refused(refusal).into(),
                 None => return,
             },
             Err(error) => self.oauth_error(error),
@@ -92,7 +93,7 @@ impl OAuthLogin {
 
     fn on_expired(&mut self) {
         let issuer = self.issuer();
-        self.core.fail(AuthError::CodeExpired { issuer });
+        self.core.fail(OAuthLoginError::CodeExpired { issuer });
     }
 
     pub(super) fn on_polled(
@@ -110,7 +111,7 @@ impl OAuthLogin {
             }
             _ => {
                 self.phase = Phase::Waiting(wait);
-                return self.core.pause(AuthError::Cancelled);
+                return self.core.pause(ServerError::Cancelled);
             }
         };
         match DeviceCodeGrant::read(&response) {

@@ -22,8 +22,8 @@ use super::{
     provider::Provider,
 };
 use crate::{
-    Account, AuthError, Conversation, DeviceOptions, Effect, Event, Input, OAuthSession,
-    ServerInfo,
+    Account, Conversation, DeviceOptions, Effect, Event, Input, OAuthLoginError, OAuthRefusal,
+    OAuthSession, ServerError, ServerInfo,
     account::tables,
     machine::{Core, persist},
     random,
@@ -48,7 +48,7 @@ pub struct OAuthLogin {
     /// another one.
     client_is_new: bool,
     pub(super) phase: Phase,
-    pub(super) core: Core<Account>,
+    pub(super) core: Core<Account, OAuthLoginError>,
 }
 
 impl OAuthLogin {
@@ -211,9 +211,9 @@ impl OAuthLogin {
         let metadata = match GetAuthMetadata::read(response) {
             Ok(metadata) => metadata,
             Err(_) if response.status_code() == 404 => {
-                return self.core.fail(AuthError::NoOAuth { server });
+                return self.core.fail(OAuthLoginError::NoOAuth { server });
             }
-            Err(error) => return self.core.fail(AuthError::from_api(&server, error)),
+            Err(error) => return self.core.fail(ServerError::from_api(&server, error)),
         };
         match Provider::new(&server, metadata) {
             Ok(provider) => {
@@ -225,7 +225,7 @@ impl OAuthLogin {
     }
 
     /// The client metadata that the grant needs.
-    fn wanted_metadata(&self, provider: &Provider) -> Result<ClientMetadata, AuthError> {
+    fn wanted_metadata(&self, provider: &Provider) -> Result<ClientMetadata, OAuthLoginError> {
         match &self.grant {
             GrantMethod::DeviceCode => Ok(client::device(&self.metadata)),
             GrantMethod::Browser { redirect_uri, .. } => {
@@ -313,7 +313,7 @@ impl OAuthLogin {
             return self.authorize(cx);
         }
         let server = self.server.clone();
-        self.core.fail(AuthError::Endless { server });
+        self.core.fail(OAuthLoginError::Endless { server });
     }
 
     /// Handles a token response: asks whose the tokens are.
@@ -324,7 +324,7 @@ impl OAuthLogin {
         let kind = &response.token_type;
         let what = format!("its OAuth 2.0 server gives tokens of the type {kind:?}");
         let server = self.server.clone();
-        self.core.fail(AuthError::NotMatrix { server, what });
+        self.core.fail(ServerError::NotMatrix { server, what });
     }
 
     fn ask_who(&mut self, tokens: Tokens) {
@@ -352,7 +352,7 @@ impl OAuthLogin {
                 self.start_over(cx, "the tokens are not good any more");
             }
             // The tokens stay stored: otherwise they could never be revoked.
-            Err(error) => self.core.pause(AuthError::from_api(&self.server, error)),
+            Err(error) => self.core.pause(ServerError::from_api(&self.server, error)),
         }
     }
 
@@ -373,20 +373,17 @@ impl OAuthLogin {
         provider.map_or_else(|| self.server.to_string(), |known| known.issuer.clone())
     }
 
-    pub(super) fn oauth_error(&self, error: OAuthError) -> AuthError {
-        AuthError::from_oauth(&self.server, self.issuer(), error)
+    pub(super) fn oauth_error(&self, error: OAuthError) -> OAuthLoginError {
+        crate::error::oauth_error(&self.server, self.issuer(), error)
     }
 
-    pub(super) fn refused(&self, refusal: OAuthErrorResponse) -> AuthError {
-        AuthError::OAuthRefused {
-            issuer: self.issuer(),
-            refusal: Box::new(refusal),
-        }
+    pub(super) fn refused(&self, refusal: OAuthErrorResponse) -> OAuthRefusal {
+        OAuthRefusal::new(self.issuer(), refusal)
     }
 
-    pub(super) fn unreachable(&self, error: TransportError) -> AuthError {
+    pub(super) fn unreachable(&self, error: TransportError) -> ServerError {
         let server = self.server.clone();
-        AuthError::Unreachable { server, error }
+        ServerError::Unreachable { server, error }
     }
 
     /// Sends to a URL of the metadata.
@@ -397,7 +394,7 @@ impl OAuthLogin {
             }
             Err(error) => {
                 let (server, what) = (self.server.clone(), error.to_string());
-                self.core.fail(AuthError::NotMatrix { server, what });
+                self.core.fail(ServerError::NotMatrix { server, what });
             }
         }
     }
@@ -428,12 +425,12 @@ impl OAuthLogin {
             (Phase::AskingWho(_), Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 self.core.pause(self.unreachable(error));
             }
-            (Phase::AskingWho(_), _) => self.core.pause(AuthError::Cancelled),
+            (Phase::AskingWho(_), _) => self.core.pause(ServerError::Cancelled),
             // Nothing is lost: the person has not done anything yet.
             (_, Outcome::Failed(error) | Outcome::InDoubt(error)) => {
                 self.core.fail(self.unreachable(error));
             }
-            _ => self.core.fail(AuthError::Cancelled),
+            _ => self.core.fail(ServerError::Cancelled),
         }
     }
 }
@@ -441,9 +438,13 @@ impl OAuthLogin {
 impl Machine for OAuthLogin {
     type Input = Input;
     type Effect = Effect;
-    type Event = Event<Account>;
+    type Event = Event<Account, OAuthLoginError>;
 
-    fn step(&mut self, cx: &mut StepContext<'_>, input: Input) -> Step<Effect, Event<Account>> {
+    fn step(
+        &mut self,
+        cx: &mut StepContext<'_>,
+        input: Input,
+    ) -> Step<Effect, Event<Account, OAuthLoginError>> {
         match (self.core.accept(input), self.phase.clone()) {
             (Some(Input::Start), _) => self.start(cx),
             (Some(Input::Answer(_, answer)), Phase::OnPage { state, verifier }) => {
@@ -462,4 +463,5 @@ impl Machine for OAuthLogin {
 
 impl Conversation for OAuthLogin {
     type Output = Account;
+    type Error = OAuthLoginError;
 }

@@ -7,7 +7,7 @@ use matricula_api::{
 use matricula_core::ServerUrl;
 use serde::{Deserialize, Serialize};
 
-use crate::{AuthError, server_address::is_web_page};
+use crate::{ServerError, server_address::is_web_page};
 
 /// The endpoints of an OAuth 2.0 server, and what it can do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ impl Provider {
     pub(super) fn new(
         server: &ServerUrl,
         metadata: GetAuthMetadataResponse,
-    ) -> Result<Self, AuthError> {
-        let refuse = |what: String| AuthError::NotMatrix {
+    ) -> Result<Self, ServerError> {
+        let refuse = |what: String| ServerError::NotMatrix {
             server: server.clone(),
             what,
         };

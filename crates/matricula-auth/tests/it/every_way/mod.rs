@@ -118,11 +118,11 @@ impl Run {
         match self.talk.result.as_ref().unwrap() {
             Ok(_) => "an account".to_owned(),
             Err(error) => {
+                // The operation's variant: `Register(InDoubt { .. })` is "InDoubt".
                 let text = format!("{error:?}");
-                let end = text
-                    .find(|c: char| !c.is_alphanumeric())
-                    .unwrap_or(text.len());
-                text[..end].to_owned()
+                let variant = text.split_once('(').map_or(&*text, |(_, inner)| inner);
+                let end = variant.find(|c: char| !c.is_alphanumeric());
+                variant[..end.unwrap_or(variant.len())].to_owned()
             }
         }
     }

@@ -4,8 +4,8 @@
 //! fits: method, path, the stage that is done (with its token), status, body.
 
 use matricula_auth::{
-    Answer, AuthError, Conversation, Discovery, Login, Prompt, Registration, RegistrationOffer,
-    RegistrationOptions, ServerInfo,
+    Answer, AuthError, Conversation, Discovery, Login, LoginError, Prompt, RegisterError,
+    Registration, RegistrationOffer, RegistrationOptions, ServerInfo,
 };
 use matricula_core::Job;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ impl Shape {
     }
 
     /// Lets the conversation talk to this server to its end.
-    fn talk<C: Conversation>(&self, conversation: C) -> Talk<C> {
+    fn talk<C: Conversation<Error: Into<AuthError>>>(&self, conversation: C) -> Talk<C> {
         let mut talk = Talk::start(conversation);
         while talk.result.is_none() {
             assert!(
@@ -179,7 +179,7 @@ fn a_wrong_token_is_asked_for_again_although_the_status_is_another() {
 fn a_closed_server_without_codes_is_closed_in_its_words() {
     let mut talk = register(RegistrationOptions::default());
     talk.answer(403, &json!({ "error": "Registration is disabled" }));
-    let AuthError::Closed { message, .. } = talk.error() else {
+    let AuthError::Register(RegisterError::Closed { message, .. }) = talk.error() else {
         panic!("{}", talk.error());
     };
     assert_eq!(message, "Registration is disabled");
@@ -190,7 +190,7 @@ fn a_wrong_password_without_a_code_is_one() {
     for status in [401, 403] {
         let mut talk = Talk::start(Login::new(&facts(), "alice", "wrong".into()));
         talk.answer(status, &json!({ "error": "Bad password" }));
-        let AuthError::WrongPassword { message, .. } = talk.error() else {
+        let AuthError::Login(LoginError::WrongPassword { message, .. }) = talk.error() else {
             panic!("{}", talk.error());
         };
         assert_eq!(message, "Bad password");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use matricula_auth::{
-    Account, AuthError,
+    Account, SessionError,
     session::{
         Call, CallEffect, CallEvent, CallInput, Renewal, RenewalEffect, RenewalEvent, RenewalInput,
         RenewalReason, SessionState,
@@ -313,15 +313,15 @@ impl World {
         Ok(false)
     }
 
-    fn judge(&mut self, result: Result<Outcome, AuthError>) -> Result<(), String> {
+    fn judge(&mut self, result: Result<Outcome, SessionError>) -> Result<(), String> {
         match result {
             Ok(Outcome::Responded(response)) if response.success() => self.answered += 1,
             Ok(_) => self.failed += 1,
             Err(
-                error @ (AuthError::SignedOut { .. }
-                | AuthError::SoftLogout { .. }
-                | AuthError::NotSignedIn { .. }
-                | AuthError::NoRefreshToken { .. }),
+                error @ (SessionError::SignedOut { .. }
+                | SessionError::SoftLogout { .. }
+                | SessionError::NotSignedIn { .. }
+                | SessionError::NoRefreshToken { .. }),
             ) => return Err(format!("signed out: {error}")),
             Err(_) => self.failed += 1,
         }

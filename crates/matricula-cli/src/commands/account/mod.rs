@@ -10,7 +10,7 @@ mod token;
 use matricula::{
     Error, Session,
     api::{Endpoint, uia::Stage},
-    auth::{AuthError, Conversation},
+    auth::{AuthError, Conversation, ThreepidError, UiaError},
     core::Secret,
 };
 use serde_json::{Value, json};
@@ -55,13 +55,17 @@ impl Authentication {
 }
 
 /// Runs a conversation to its end. `command` is what was typed, for going on with it later.
-async fn run_conversation<C: Conversation>(
+async fn run_conversation<C>(
     context: &Context<'_>,
     session: &Session,
     conversation: &mut C,
     terminal: &mut Terminal,
     command: &str,
-) -> Result<C::Output, CommandError> {
+) -> Result<C::Output, CommandError>
+where
+    C: Conversation,
+    Error: From<C::Error>,
+{
     let mut accounts = context.home.accounts();
     let result = session.run(conversation, &mut accounts, terminal).await;
     if terminal.was_interrupted() {
@@ -75,7 +79,7 @@ fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str)
     let user_id = shell_word(session.account().user_id.as_str());
     let command = format!("account {command} --account {user_id}");
     let (details, next) = match &error {
-        Error::Auth(AuthError::StagesNotSupported(left)) => {
+        Error::Auth(AuthError::Uia(UiaError::StagesNotSupported(left))) => {
             let resume = match &left.session {
                 Some(session) => format!(" --resume {}", shell_word(session)),
                 None => String::new(),
@@ -88,7 +92,11 @@ fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str)
             });
             (details, format!("{command}{resume}"))
         }
-        Error::Auth(AuthError::AddressNotProved { stage, address, .. }) => {
+        Error::Auth(AuthError::Threepid(ThreepidError::AddressNotProved {
+            stage,
+            address,
+            ..
+        })) => {
             let details =
                 json!({ "session": null, "stage": stage, "url": null, "resume": address });
             let code = match stage {
@@ -97,9 +105,10 @@ fn failed(context: &Context<'_>, session: &Session, error: Error, command: &str)
             };
             (details, format!("{command}{code}"))
         }
-        Error::Auth(AuthError::PasswordNeeded { .. } | AuthError::WrongPassword { .. }) => {
-            (json!({}), format!("{command} --password-file FILE"))
-        }
+        Error::Auth(
+            AuthError::Uia(UiaError::PasswordNeeded { .. })
+            | AuthError::Uia(UiaError::WrongPassword { .. }),
+        ) => (json!({}), format!("{command} --password-file FILE")),
         _ => return account_source::session_ended(context, &session.account(), error),
     };
     CommandError::Resumable {

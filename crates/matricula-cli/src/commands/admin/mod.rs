@@ -6,8 +6,8 @@ mod user;
 
 use matricula::{
     Error, Session,
+    admin::AdminError,
     api::{ApiError, ErrorCode},
-    auth::AuthError,
 };
 
 use super::{Context, account_source, read_secret};
@@ -46,9 +46,9 @@ fn admin_error(context: &Context<'_>, session: &Session, error: Error) -> Comman
     };
     match code {
         ErrorCode::Forbidden => {
-            Error::from(AuthError::NotAnAdministrator { server, user_id }).into()
+            Error::from(AdminError::NotAnAdministrator { server, user_id }).into()
         }
-        ErrorCode::Unrecognized => Error::from(AuthError::NoAdministration { server }).into(),
+        ErrorCode::Unrecognized => Error::from(AdminError::NoAdministration { server }).into(),
         _ => account_source::session_ended(context, &account, error),
     }
 }

@@ -9,7 +9,7 @@ mod undo;
 use std::path::{Path, PathBuf};
 
 use matricula::{
-    auth::AuthError,
+    admin::AdminError,
     bulk::{
         BulkMachine, BulkRegistration, Counts, NewRow, RequestCounts, ResultFormat, Route, Run,
         RunInfo, estimate, read_csv,
@@ -143,7 +143,7 @@ fn print_estimates(context: &Context<'_>, rows: usize, chosen: Route) {
 /// How a run ended.
 struct DriveResult {
     /// The error that stopped it, if one did.
-    stopped_by: Option<AuthError>,
+    stopped_by: Option<AdminError>,
     was_interrupted: bool,
     requests: RequestCounts,
 }

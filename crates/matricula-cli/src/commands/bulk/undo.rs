@@ -1,8 +1,9 @@
 //! `--undo`: deactivates the accounts that a run created.
 
 use matricula::{
+    admin::AdminError,
     api::UserId,
-    auth::AuthError,
+    auth::{AuthError, ServerError},
     bulk::{BulkDeactivation, BulkMachine, RowState, Run, RunLog},
 };
 
@@ -46,7 +47,9 @@ fn check_result(
 ) -> Result<(), CommandError> {
     let next = context.command(&format!("register --run {} --undo", shell_word(name)));
     let error = match result.stopped_by {
-        Some(AuthError::Cancelled) => CommandError::Interrupted,
+        Some(AdminError::Auth(AuthError::Server(ServerError::Cancelled))) => {
+            CommandError::Interrupted
+        }
         Some(error) => matricula::Error::from(error).into(),
         None if result.was_interrupted && left > 0 => CommandError::Interrupted,
         None => return Ok(()),

@@ -8,8 +8,9 @@ use matricula::{
         uia::{Flow, Stage},
     },
     auth::{
-        Account, AccountKind, AuthError, Deactivation, DeviceOptions, Login, Registration,
-        RegistrationMethod, RegistrationOptions, ServerInfo, tables,
+        Account, AccountKind, AuthError, Deactivation, DeviceOptions, Login, RegisterError,
+        Registration, RegistrationMethod, RegistrationOptions, ServerError, ServerInfo, UiaError,
+        tables,
     },
     core::{Entropy, Secret, WriteBatch},
     drive,
@@ -255,7 +256,12 @@ async fn register(
 }
 
 fn is_in_doubt(account: &Result<Account, Error>) -> bool {
-    matches!(account, Err(Error::Auth(AuthError::InDoubt { .. })))
+    matches!(
+        account,
+        Err(Error::Auth(AuthError::Register(
+            RegisterError::InDoubt { .. }
+        )))
+    )
 }
 
 async fn who_am_i(session: &Session) -> Result<(), String> {
@@ -377,11 +383,11 @@ pub(super) async fn guest(
             Guest::Allowed(user_id)
         }
         Err(Error::Auth(
-            error @ (AuthError::Unreachable { .. }
-            | AuthError::NotMatrix { .. }
-            | AuthError::InDoubt { .. }
-            | AuthError::RateLimited { .. }
-            | AuthError::Endless { .. }),
+            error @ (AuthError::Server(ServerError::Unreachable { .. })
+            | AuthError::Server(ServerError::NotMatrix { .. })
+            | AuthError::Register(RegisterError::InDoubt { .. })
+            | AuthError::Server(ServerError::RateLimited { .. })
+            | AuthError::Uia(UiaError::Endless { .. })),
         )) => Guest::Failed(error.to_string()),
         // It wants more of a guest than being there.
         Err(Error::Auth(error)) => Guest::Refused(error.to_string()),

@@ -1,6 +1,10 @@
 //! Logging in with a password.
 
-use matricula::{Account, AuthError, Error, Secret, Store, auth::tables, core::WriteBatch};
+use matricula::{
+    Account, AuthError, Error, Secret, Store,
+    auth::{LoginError, tables},
+    core::WriteBatch,
+};
 
 use super::{Target, no_password};
 use crate::{
@@ -43,7 +47,10 @@ fn pending_password(
     target: &Target,
     error: &Error,
 ) -> Result<Option<Secret>, CommandError> {
-    let is_wrong = matches!(error, Error::Auth(AuthError::WrongPassword { .. }));
+    let is_wrong = matches!(
+        error,
+        Error::Auth(AuthError::Login(LoginError::WrongPassword { .. }))
+    );
     let Some(account) = target.stored.as_ref().filter(|_| is_wrong) else {
         return Ok(None);
     };
